@@ -1,0 +1,48 @@
+# Each target does its own set-up on a fresh Debian 12 machine with Python 3.11, git and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export UV_NO_PROGRESS ?= 1
+
+.PHONY: setup demo test lint lab bench lock clean
+
+setup: .setup
+
+# The lock names versions and hashes but no registry (tools/lock), so it is exported and installed by hash:
+# whichever index the machine is set up for serves it.
+.setup: uv.lock pyproject.toml
+	@tools/debian-packages setup
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null || $(PYTHON) -m venv --clear .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv export --quiet --frozen --all-extras --no-emit-project --output-file .venv/requirements.txt
+	@$(BIN)/uv pip install --quiet --require-hashes --requirement .venv/requirements.txt
+	@$(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch .setup
+
+demo: setup
+	@$(BIN)/outgate demo
+
+test: lint
+	@tools/debian-packages test
+	@$(BIN)/python -m pytest -n 2 -m "not lab"
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory lab; else echo "lab left out: it needs root for network namespaces"; fi
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lab: setup
+	@tools/debian-packages lab
+	@$(BIN)/python -m pytest -m lab tests/lab
+
+bench: setup
+	@tools/debian-packages bench
+	@$(BIN)/python -m bench
+
+lock:
+	@tools/lock
+
+clean:
+	rm -rf .venv .setup

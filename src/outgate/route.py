@@ -1,0 +1,97 @@
+"""By which way does a message go to a recipient? Pure: account + From + recipient + policy -> route with its reasons.
+
+First match wins: the address's own gateway, local mailboxes, the domain's outbound gateway, the recipient's MX.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from outgate.authorise import Account, Gateway, SendAs
+
+
+class Way(StrEnum):
+    """The four ways out, in the order in which they are tried."""
+
+    USER_GATEWAY = "user-gateway"
+    LOCAL = "local"
+    DOMAIN_GATEWAY = "domain-gateway"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """What routing needs to know of the organisation: its domains (A-labels), and its outbound gateway if it has one."""
+
+    domains: frozenset[str]
+    domain_gateway: Gateway | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Way, gateway and envelope sender as one record, with the reasons in the order in which they were found.
+
+    `queue` names the queue that the recipient waits in: `gateway:<identity>`, `local`, `domain-gateway` or
+    `mx:<domain>`. `on_behalf_of` is the primary address when Sender must carry it.
+    """
+
+    way: Way
+    queue: str
+    reverse_path: str
+    reasons: tuple[str, ...]
+    gateway: Gateway | None = None
+    on_behalf_of: str | None = None
+
+
+def route(
+    organisation: Organisation, account: Account | None, chosen: SendAs | None, recipient: str, *, automatic: bool
+) -> Route:
+    """Choose the way for one recipient (in compared form).
+
+    `account` and `chosen` are None for the organisation's own mail (confirmation codes, delivery reports).
+    `automatic` says that the message has a null sender, is a delivery report or an automatic reply (RFC 3834):
+    such mail never takes a user gateway.
+    """
+    reasons: list[str] = []
+    if account and chosen and (gateway := _user_gateway(account, chosen, automatic, reasons)):
+        return Route(Way.USER_GATEWAY, f"gateway:{gateway.identity}", chosen.address, tuple(reasons), gateway=gateway)
+    on_behalf_of = account.primary if account and chosen and not chosen.own_domain else None
+    if on_behalf_of:
+        reasons.append(f"the organisation's servers deliver on behalf of {on_behalf_of}")
+    reverse_path = "" if automatic or not account or not chosen else (on_behalf_of or chosen.address)
+    domain = recipient.rpartition("@")[2]
+    if domain in organisation.domains:
+        reasons.append(f"{domain} is one of the organisation's own domains")
+        return Route(Way.LOCAL, "local", reverse_path, tuple(reasons), on_behalf_of=on_behalf_of)
+    if gateway := organisation.domain_gateway:
+        reasons.append(f"the organisation's mail passes its outbound gateway {gateway.host}:{gateway.port}")
+        return Route(
+            Way.DOMAIN_GATEWAY,
+            "domain-gateway",
+            reverse_path,
+            tuple(reasons),
+            gateway=gateway,
+            on_behalf_of=on_behalf_of,
+        )
+    reasons.append(f"no outbound gateway is set: to the mail exchangers of {domain}")
+    return Route(Way.DIRECT, f"mx:{domain}", reverse_path, tuple(reasons), on_behalf_of=on_behalf_of)
+
+
+def _user_gateway(account: Account, chosen: SendAs, automatic: bool, reasons: list[str]) -> Gateway | None:
+    """The address's own gateway if it may be used; says in `reasons` what decided."""
+    gateway = chosen.gateway
+    if gateway is None:
+        reasons.append(f"{chosen.address} has no gateway of its own")
+    elif automatic:
+        reasons.append("automatic mail never takes a user's gateway")
+    elif chosen.own_domain:
+        reasons.append(f"{chosen.address} is in the organisation's own domains, where users' gateways do not apply")
+    elif not account.policy.allow_external_smtp:
+        reasons.append(
+            f"{chosen.address} has the gateway {gateway.host}, but allowUsersToUseExternalSmtpServers is off"
+            f" (from unit {account.policy.source})"
+        )
+    else:
+        reasons.append(f"{chosen.address} has the gateway {gateway.host}:{gateway.port}")
+        reasons.append(f"allowUsersToUseExternalSmtpServers is on (from unit {account.policy.source})")
+        return gateway
+    return None

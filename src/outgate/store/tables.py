@@ -1,0 +1,217 @@
+"""All tables, as SQLAlchemy Core: the same on SQLite and PostgreSQL. Times are seconds since the epoch (Double).
+
+The schema is what the migrations make (store/migrations); a test compares the two.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# BIGINT does not autoincrement on SQLite; INTEGER there is 64 bits wide anyway.
+Key = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _id() -> Column[int]:
+    return Column("id", Key, Identity(), primary_key=True)
+
+
+# --- directory -------------------------------------------------------------------------------------------------------
+
+# One row. `directory_version` grows with every change to directory or send-as rows, in the same transaction; whoever
+# keeps a copy of an account in memory compares it first. That is how a change is in force at the next SMTP command.
+organisation = Table(
+    "organisation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("directory_version", BigInteger, nullable=False, default=1),
+    Column("created_at", Double, nullable=False),
+)
+
+domain = Table(
+    "domain",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),  # A-label, lower case
+    Column("is_primary", Boolean, nullable=False, default=False),
+    Column("dkim_selector", Text),
+    Column("dkim_sealed_key", LargeBinary),  # PEM (PKCS #8), sealed by the vault
+    Column("dkim_public_key", Text),  # the value of the DNS record
+    Column("created_at", Double, nullable=False),
+)
+
+# The root has no parent and the path "/"; a child's path is its parent's with its own name: "/Sales/Italy".
+unit = Table(
+    "unit",
+    metadata,
+    _id(),
+    Column("parent_id", Key, ForeignKey("unit.id")),
+    Column("path", Text, nullable=False, unique=True),
+)
+
+# A unit without a row for a setting inherits its parent's.
+policy = Table(
+    "policy",
+    metadata,
+    Column("unit_id", Key, ForeignKey("unit.id", ondelete="CASCADE"), primary_key=True),
+    Column("setting", Text, primary_key=True),
+    Column("value", Text, nullable=False),  # JSON
+    Column("changed_at", Double, nullable=False),
+)
+
+account = Table(
+    "account",
+    metadata,
+    _id(),
+    Column("primary_address", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, default=""),
+    Column("unit_id", Key, ForeignKey("unit.id"), nullable=False),
+    Column("suspended", Boolean, nullable=False, default=False),
+    Column("password_hash", Text),  # argon2id, PHC string
+    Column("scram_sha_256", Text),  # RFC 5803: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>
+    Column("created_at", Double, nullable=False),
+)
+
+# The organisation's outbound gateway: at most one row.
+domain_gateway = Table(
+    "domain_gateway",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("security", Text, nullable=False),
+    Column("username", Text, nullable=False, default=""),
+    Column("sealed_password", LargeBinary),
+    Column("credential_version", Integer, nullable=False, default=1),
+)
+
+# --- sendas ----------------------------------------------------------------------------------------------------------
+
+send_as = Table(
+    "send_as",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("display_name", Text, nullable=False, default=""),
+    Column("reply_to", Text, nullable=False, default=""),
+    Column("signature", Text, nullable=False, default=""),
+    Column("is_primary", Boolean, nullable=False, default=False),
+    Column("is_default", Boolean, nullable=False, default=False),
+    Column("treat_as_alias", Boolean, nullable=False, default=True),
+    Column("verified_at", Double),  # null: pending
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("account_id", "address"),
+)
+
+# The pending code of an address; the row goes when the code was used, ran out of tries or was sent anew.
+verification = Table(
+    "verification",
+    metadata,
+    Column("send_as_id", Key, ForeignKey("send_as.id", ondelete="CASCADE"), primary_key=True),
+    Column("code_digest", LargeBinary, nullable=False),
+    Column("tries_left", Integer, nullable=False),
+    Column("sent_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+
+gateway = Table(
+    "gateway",
+    metadata,
+    _id(),
+    Column("send_as_id", Key, ForeignKey("send_as.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("security", Text, nullable=False),
+    Column("username", Text, nullable=False, default=""),
+    Column("sealed_password", LargeBinary),
+    Column("credential_version", Integer, nullable=False, default=1),
+    Column("changed_at", Double, nullable=False),
+)
+
+# --- queue: only what is waiting -------------------------------------------------------------------------------------
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # queue.identity: grows with time
+    Column("account_id", BigInteger),  # null: the organisation's own mail
+    Column("chosen_from", Text, nullable=False),  # the From address that decides the route
+    Column("reverse_path", Text, nullable=False),  # MAIL FROM as submitted
+    Column("size", BigInteger, nullable=False),  # bytes of header and body as submitted
+    Column("header_size", Integer, nullable=False),  # bytes up to and with the empty line
+    Column("chunks", Integer, nullable=False),  # number of rows in `chunk`
+    Column("body_digest", LargeBinary, nullable=False),  # SHA-256 of the body, "simple" canonicalisation (RFC 6376)
+    Column("eight_bit", Boolean, nullable=False),
+    Column("smtputf8", Boolean, nullable=False),
+    Column("automatic", Boolean, nullable=False),
+    Column("envid", Text),  # RFC 3461 ENVID, RET
+    Column("ret", Text),
+    Column("protocol", Text, nullable=False),  # RFC 3848, for Received: ESMTPSA, UTF8SMTPSA, ...
+    Column("received_at", Double, nullable=False),
+)
+
+# The message as it came, in pieces of at most 256 KiB. Written while it arrives, before its row in `message`.
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# One row for each recipient that has no final outcome yet. Due when due_at and leased_until have both passed.
+recipient = Table(
+    "recipient",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("address", Text, nullable=False),
+    Column("orcpt", Text),
+    Column("notify", Text),
+    Column("queue", Text, nullable=False),  # route.Route.queue as last decided
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Double, nullable=False),
+    Column("leased_until", Double, nullable=False, default=0.0),
+    Column("leased_by", Text),
+    Column("last_reply", Text),
+    Column("held", Boolean, nullable=False, default=False),
+    Index("ix_recipient_due", "held", "due_at"),
+    Index("ix_recipient_queue", "queue"),
+)
+
+# --- record ----------------------------------------------------------------------------------------------------------
+
+# One row for each fact of a message; never changed. `detail` is JSON, its keys per kind are in record.facts.
+fact = Table(
+    "fact",
+    metadata,
+    _id(),
+    Column("message_id", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_fact_message", "message_id"),
+    Index("ix_fact_at", "at"),
+)
