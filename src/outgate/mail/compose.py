@@ -1,0 +1,103 @@
+"""Writes new messages (RFC 5322, MIME): the confirmation code, and plain messages. Bytes out; dates and ids passed in.
+
+Outside the way of a message, so the stdlib's email package does the work. Knows no account: callers pass texts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+
+from outgate.mail.addresses import Mailbox, ascii_form, format_mailbox
+from outgate.mail.headers import format_date
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file to attach; `content_type` as in `application/pdf`."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+def compose(
+    *,
+    sender: Mailbox,
+    to: Sequence[Mailbox],
+    subject: str,
+    text: str,
+    date: float,
+    message_id: str,
+    cc: Sequence[Mailbox] = (),
+    reply_to: Mailbox | None = None,
+    attachments: Sequence[Attachment] = (),
+    automatic: bool = False,
+) -> bytes:
+    """A new message, US-ASCII but for addresses that have no such form (then the header is UTF-8: RFC 6532).
+
+    `message_id` comes without angle brackets. Raises AddressError for a mailbox that can't be written, and ValueError
+    for a line break in a header value.
+    """
+    message = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=_needs_utf8([sender, *to, *cc, reply_to])))
+    message["From"] = _mailboxes([sender])
+    if to:
+        message["To"] = _mailboxes(to)
+    if cc:
+        message["Cc"] = _mailboxes(cc)
+    if reply_to:
+        message["Reply-To"] = _mailboxes([reply_to])
+    message["Subject"] = subject
+    message["Date"] = format_date(int(date))
+    message["Message-ID"] = f"<{message_id}>"
+    if automatic:
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5
+    message.set_content(text)
+    for attachment in attachments:
+        maintype, _, subtype = attachment.content_type.partition("/")
+        message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename)
+    return message.as_bytes()
+
+
+def confirmation(
+    *,
+    address: str,
+    code: str,
+    account: str,
+    organisation_name: str,
+    sender: Mailbox,
+    date: float,
+    message_id: str,
+    link: str | None = None,
+) -> bytes:
+    """The message that proves who reads `address`: it carries the nine-digit code that `account` must enter."""
+    other_way = f"\nOr open this link:\n\n    {link}\n" if link else ""
+    text = f"""\
+{account} of {organisation_name} asks to send mail as {address}.
+
+If that is you, enter this code where you added the address, under 'Send mail as':
+
+    {code}
+{other_way}
+If you do not know {account}, or do not want this, do nothing: without the code nobody can send
+as {address}. Do not pass the code on to anyone, whoever asks for it.
+"""
+    return compose(
+        sender=sender,
+        to=[Mailbox("", address)],
+        subject=f"Outgate Confirmation - Send Mail as {address}",
+        text=text,
+        date=date,
+        message_id=message_id,
+        automatic=True,
+    )
+
+
+def _mailboxes(mailboxes: Sequence[Mailbox]) -> str:
+    return ", ".join(
+        [format_mailbox(item.display_name, ascii_form(item.address) or item.address) for item in mailboxes]
+    )
+
+
+def _needs_utf8(mailboxes: Sequence[Mailbox | None]) -> bool:
+    return any(ascii_form(mailbox.address) is None for mailbox in mailboxes if mailbox)

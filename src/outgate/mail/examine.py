@@ -1,0 +1,119 @@
+"""Reads off a submitted header block what the decisions need. One pass, in the way of every message.
+
+Knows no account and no route: it says what stands there, and refuses what no reader could understand in one way only.
+"""
+
+import re
+from dataclasses import dataclass
+
+from outgate.mail.addresses import AddressError, canonical, parse_mailboxes
+from outgate.mail.headers import Field, HeaderError, split_fields, value
+
+
+class MessageFault(ValueError):  # noqa: N818 -- what is at fault is the message, not the program
+    """The message can't be accepted. The text is for the submitter; `status` is the RFC 3463 code that fits it."""
+
+    def __init__(self, text: str, status: str = "5.6.0") -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a header block says: From and Sender in compared form, the fields in order.
+
+    `automatic` is an automatic reply or a report (RFC 3834, RFC 6522); `received_count` tells loops; `has_utf8` that
+    the header is not US-ASCII and so asks for SMTPUTF8 (RFC 6532).
+    """
+
+    header_from: tuple[str, ...]
+    sender: str | None
+    automatic: bool
+    received_count: int
+    has_utf8: bool
+    fields: list[Field]
+
+
+# At most one of each (RFC 5322 section 3.6): with two, recipients' programs would differ on which counts.
+_SINGLE = frozenset({b"from", b"sender", b"date", b"message-id", b"to", b"cc", b"subject", b"reply-to"})
+_NOT_AUTOMATIC = re.compile(rb"(?:\([^()]*\)|[ \t])*no(?![a-z-])", re.IGNORECASE)
+_REPORT = re.compile(rb"(?:\([^()]*\)|[ \t])*multipart[ \t]*/[ \t]*report(?![a-z-])", re.IGNORECASE)
+
+
+def split_message(prefix: bytes) -> int | None:
+    """Where the body begins, behind the empty line that ends the header; None if that is not in `prefix` yet."""
+    if prefix.startswith(b"\r\n"):
+        return 2
+    end = prefix.find(b"\r\n\r\n")
+    return None if end < 0 else end + 4
+
+
+def examine(header: bytes) -> Examined:
+    """Examine a header block, with or without the empty line at its end; raises MessageFault."""
+    has_utf8 = _check_bytes(header)
+    fields = _split(header)
+    single: dict[bytes, Field] = {}
+    received_count = 0
+    automatic = False
+    for field in fields:
+        name = field.name
+        if name in _SINGLE:
+            if name in single:
+                raise MessageFault(f"the message has more than one {_title(name)} field (RFC 5322 section 3.6)")
+            single[name] = field
+        elif name == b"received":
+            received_count += 1
+        elif name == b"auto-submitted":
+            automatic = automatic or not _NOT_AUTOMATIC.match(value(field))
+        elif name == b"content-type":
+            automatic = automatic or _REPORT.match(value(field)) is not None
+    header_from = _header_from(single.get(b"from"))
+    return Examined(header_from, _sender(single.get(b"sender")), automatic, received_count, has_utf8, fields)
+
+
+def _check_bytes(header: bytes) -> bool:
+    """Whether the header has UTF-8 beyond US-ASCII; raises MessageFault on anything else beyond it, and on NUL."""
+    if b"\0" in header:
+        raise MessageFault("the header has a NUL byte")
+    if header.isascii():
+        return False
+    try:
+        header.decode()
+    except UnicodeDecodeError:
+        raise MessageFault("the header is not valid UTF-8; use encoded words (RFC 2047) or UTF-8") from None
+    return True
+
+
+def _split(header: bytes) -> list[Field]:
+    block = header[:-2] if header.endswith(b"\r\n\r\n") or header == b"\r\n" else header
+    try:
+        return split_fields(block)
+    except HeaderError as error:
+        raise MessageFault(str(error)) from None
+
+
+def _header_from(field: Field | None) -> tuple[str, ...]:
+    if field is None:
+        raise MessageFault("the message has no From field; set From to one of your own addresses")
+    try:
+        addresses = tuple([canonical(mailbox.address) for mailbox in parse_mailboxes(value(field))])
+    except AddressError as error:
+        raise MessageFault(f"the From field can't be read: {error}") from None
+    if not addresses:
+        raise MessageFault("the From field names no address; set From to one of your own addresses")
+    return addresses
+
+
+def _sender(field: Field | None) -> str | None:
+    """None as well for a Sender that names not exactly one address: it is never sent on, so it is no fault."""
+    if field is None:
+        return None
+    try:
+        mailboxes = parse_mailboxes(value(field))
+    except AddressError:
+        return None
+    return canonical(mailboxes[0].address) if len(mailboxes) == 1 else None
+
+
+def _title(name: bytes) -> str:
+    return name.decode().title().replace("Id", "ID")
