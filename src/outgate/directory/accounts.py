@@ -1,0 +1,162 @@
+"""Rows made into the records that authorise and route work on: the one reading of account, addresses and gateways.
+
+Reads only. Each function reads one state of the directory if its connection comes from store.engine.read. Addresses
+are expected in compared form (mail.addresses.canonical).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, select
+
+from outgate.authorise import Account, Gateway, Policy, Security, SendAs
+from outgate.directory import policy
+from outgate.route import Organisation
+from outgate.store import tables
+
+AnyRow = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """What checking a password needs. `scram` is a verifier in the form of RFC 5803."""
+
+    account_id: int
+    password_hash: str | None = field(repr=False)
+    scram: str | None = field(repr=False)
+    suspended: bool
+
+
+def load(connection: Connection, account_id: int) -> Account | None:
+    """The account with this id, with all its addresses and gateways."""
+    return _account(connection, tables.account.c.id == account_id)
+
+
+def find(connection: Connection, address: str) -> Account | None:
+    """The account with this primary address."""
+    return _account(connection, tables.account.c.primary_address == address)
+
+
+def login(connection: Connection, username: str) -> LogIn | None:
+    """What to check a password against; the user name is the primary address."""
+    columns = tables.account.c
+    row = connection.execute(
+        select(columns.id, columns.password_hash, columns.scram_sha_256, columns.suspended).where(
+            columns.primary_address == username
+        )
+    ).first()
+    return LogIn(row.id, row.password_hash, row.scram_sha_256, row.suspended) if row else None
+
+
+def directory_version(connection: Connection) -> int:
+    """A number that grows with every change to directory and send-as rows; 0 before there is an organisation."""
+    return connection.scalar(select(tables.organisation.c.directory_version)) or 0
+
+
+def load_organisation(connection: Connection) -> Organisation:
+    """The organisation's domains and its outbound gateway."""
+    row = connection.execute(select(tables.domain_gateway)).first()
+    gateway = _gateway(row, f"domain-gateway:{row.id}") if row else None
+    return Organisation(_domains(connection), gateway)
+
+
+def local_mailbox(connection: Connection, address: str) -> str | None:
+    """The primary address of the account that mail to an own-domain address belongs to.
+
+    A primary address comes before addresses that were granted; of these the one granted first counts.
+    """
+    if _domain_of(address) not in _domains(connection):
+        return None
+    account, send_as = tables.account.c, tables.send_as.c
+    return connection.scalar(
+        select(account.primary_address)
+        .join_from(tables.send_as, tables.account)
+        .where(send_as.address == address, send_as.verified_at.is_not(None))
+        .order_by(send_as.is_primary.desc(), send_as.verified_at, send_as.id)
+        .limit(1)
+    )
+
+
+_ACCOUNT_ROWS = (
+    select(
+        tables.account.c.id.label("account_id"),
+        tables.account.c.primary_address,
+        tables.account.c.name,
+        tables.account.c.suspended,
+        tables.unit.c.path,
+        tables.send_as.c.address,
+        tables.send_as.c.display_name,
+        tables.send_as.c.reply_to,
+        tables.send_as.c.is_primary,
+        tables.send_as.c.is_default,
+        tables.send_as.c.treat_as_alias,
+        tables.send_as.c.verified_at,
+        tables.gateway.c.id.label("gateway_id"),
+        tables.gateway.c.host,
+        tables.gateway.c.port,
+        tables.gateway.c.security,
+        tables.gateway.c.username,
+        tables.gateway.c.sealed_password,
+        tables.gateway.c.credential_version,
+    )
+    .select_from(tables.account)
+    .join(tables.unit)
+    .join(tables.send_as)
+    .outerjoin(tables.gateway)
+    .order_by(tables.send_as.c.id)
+)
+
+
+def _account(connection: Connection, which: ColumnElement[bool]) -> Account | None:
+    rows = connection.execute(_ACCOUNT_ROWS.where(which)).all()
+    if not rows:
+        return None
+    first = rows[0]
+    external = policy.effective(connection, first.path, policy.ALLOW_EXTERNAL_SMTP)
+    return Account(
+        id=first.account_id,
+        primary=first.primary_address,
+        name=first.name,
+        unit=first.path,
+        suspended=first.suspended,
+        policy=Policy(allow_external_smtp=external.value, source=external.source or "/"),
+        send_as=_send_as(rows, _domains(connection)),
+    )
+
+
+def _send_as(rows: Iterable[AnyRow], domains: frozenset[str]) -> dict[str, SendAs]:
+    return {
+        row.address: SendAs(
+            address=row.address,
+            display_name=row.display_name,
+            reply_to=row.reply_to,
+            is_primary=row.is_primary,
+            is_default=row.is_default,
+            treat_as_alias=row.treat_as_alias,
+            verified=row.verified_at is not None,
+            own_domain=_domain_of(row.address) in domains,
+            gateway=_gateway(row, f"gateway:{row.gateway_id}") if row.gateway_id is not None else None,
+        )
+        for row in rows
+    }
+
+
+def _gateway(row: AnyRow, identity: str) -> Gateway:
+    return Gateway(
+        identity=identity,
+        host=row.host,
+        port=row.port,
+        security=Security(row.security),
+        username=row.username,
+        sealed=row.sealed_password,
+        credential_version=row.credential_version,
+    )
+
+
+def _domains(connection: Connection) -> frozenset[str]:
+    return frozenset(connection.scalars(select(tables.domain.c.name)))
+
+
+def _domain_of(address: str) -> str:
+    return address.rpartition("@")[2]

@@ -1,0 +1,77 @@
+"""The directory as accept and deliver ask for it: copies in memory, never used when they are out of date.
+
+A change made by any process is in force at the next call, since every call compares the directory's version first.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+from sqlalchemy import Engine
+
+from outgate.authorise import Account
+from outgate.directory import accounts
+from outgate.directory.accounts import LogIn
+from outgate.route import Organisation
+from outgate.store.engine import read
+from outgate.store.prepared import PreparedNumber
+
+COPIES: Final = 10_000  # accounts in memory; as many log-ins, and as many mailboxes
+
+_VERSION: Final = "SELECT directory_version FROM organisation"
+
+
+class Directory:
+    """Accounts, log-ins and mailboxes by their compared addresses. Any number of threads may ask at once.
+
+    Each question takes the directory's version if the caller has just read it, so that one reading can serve many
+    questions; else it reads it. All raise store.engine.StoreUnavailable.
+    """
+
+    def __init__(self, engine: Engine, copies: int = COPIES) -> None:
+        self._engine = engine
+        self._version = PreparedNumber(engine, _VERSION)
+        # The version is part of the key: a copy of an older version is not found any more, and is the first to go.
+        # What is read after the version was is at least as new.
+        self._accounts = lru_cache(copies)(self._load_account)
+        self._log_ins = lru_cache(copies)(self._load_log_in)
+        self._mailboxes = lru_cache(copies)(self._load_mailbox)
+        self._organisations = lru_cache(1)(self._load_organisation)
+
+    def version(self) -> int:
+        """The directory's version now: one cheap query."""
+        return self._version.read()
+
+    def account(self, account_id: int, version: int | None = None) -> Account | None:
+        """The account with this id."""
+        return self._accounts(self._at(version), account_id)
+
+    def login(self, username: str, version: int | None = None) -> LogIn | None:
+        """What to check this user's password against."""
+        return self._log_ins(self._at(version), username)
+
+    def mailbox(self, address: str, version: int | None = None) -> str | None:
+        """The primary address of the account that mail to this address belongs to."""
+        return self._mailboxes(self._at(version), address)
+
+    def organisation(self, version: int | None = None) -> Organisation:
+        """The organisation's domains and outbound gateway."""
+        return self._organisations(self._at(version))
+
+    def _at(self, version: int | None) -> int:
+        return self.version() if version is None else version
+
+    def _load_account(self, _version: int, account_id: int) -> Account | None:
+        with read(self._engine) as connection:
+            return accounts.load(connection, account_id)
+
+    def _load_log_in(self, _version: int, username: str) -> LogIn | None:
+        with read(self._engine) as connection:
+            return accounts.login(connection, username)
+
+    def _load_mailbox(self, _version: int, address: str) -> str | None:
+        with read(self._engine) as connection:
+            return accounts.local_mailbox(connection, address)
+
+    def _load_organisation(self, _version: int) -> Organisation:
+        with read(self._engine) as connection:
+            return accounts.load_organisation(connection)

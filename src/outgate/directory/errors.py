@@ -1,0 +1,21 @@
+"""What can be wrong with a request to change directory or send-as rows, in texts for people."""
+
+
+class DirectoryError(Exception):
+    """The request can't be met; nothing was changed. The text says why and what to do."""
+
+
+class NotFound(DirectoryError):  # noqa: N818 -- named for what happened
+    """There is no such thing."""
+
+
+class AlreadyExists(DirectoryError):  # noqa: N818 -- named for what happened
+    """It is there already."""
+
+
+class Invalid(DirectoryError):  # noqa: N818 -- named for what happened
+    """The request is not well-formed, or contradicts the state of things."""
+
+
+class NotAllowed(DirectoryError):  # noqa: N818 -- named for what happened
+    """Policy, or the nature of the thing, forbids it."""

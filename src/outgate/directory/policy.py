@@ -1,0 +1,63 @@
+"""Policy: the settings there are, and which value is in force for a unit. A unit without its own value inherits."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from outgate.directory.errors import NotFound
+from outgate.store import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A switch that an administrator sets for a unit; `default` holds where no unit up to the root has a value."""
+
+    name: str
+    default: bool
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """The value in force. `source` is the path of the unit that it comes from, None if it is the default."""
+
+    value: bool
+    source: str | None
+
+
+ALLOW_EXTERNAL_SMTP: Final = Setting(
+    "allowUsersToUseExternalSmtpServers",
+    default=False,
+    summary="Allow users to send mail through an external SMTP server when configuring a 'from' address hosted outside"
+    " your email domains",
+)
+
+SETTINGS: Final = {setting.name: setting for setting in (ALLOW_EXTERNAL_SMTP,)}
+
+
+def setting(name: str) -> Setting:
+    """The setting of this name, in any case. Raises NotFound with the names there are."""
+    for known in SETTINGS.values():
+        if known.name.lower() == name.lower():
+            return known
+    raise NotFound(f"there is no setting '{name}'; the settings are: {', '.join(SETTINGS)}")
+
+
+def effective(connection: Connection, unit_path: str, setting: Setting) -> Effective:
+    """The value in force for a unit: its own, else that of the nearest unit above it, else the default."""
+    row = connection.execute(
+        select(tables.policy.c.value, tables.unit.c.path)
+        .join_from(tables.policy, tables.unit)
+        .where(tables.policy.c.setting == setting.name, tables.unit.c.path.in_(_up_to_root(unit_path)))
+        .order_by(func.length(tables.unit.c.path).desc())
+        .limit(1)
+    ).first()
+    return Effective(json.loads(row.value), row.path) if row else Effective(setting.default, None)
+
+
+def _up_to_root(unit_path: str) -> list[str]:
+    """`/Sales/Italy` -> `/Sales/Italy`, `/Sales`, `/`."""
+    names = unit_path.strip("/").split("/")
+    return ["/" + "/".join(names[:count]) for count in range(len(names), 0, -1)] + ["/"]

@@ -1,0 +1,1 @@
+"""Tables, engine, migrations and the vault: everything that knows how state is kept on disk."""

@@ -1,0 +1,187 @@
+"""The database: opening it, transactions that read or write, and bringing its schema up to date.
+
+The same on SQLite and PostgreSQL for everyone who calls it. Knows no table's meaning.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+BUSY_SECONDS: Final = 5  # how long a writer waits for another one before it is told that the store is busy
+POOL: Final = 20  # connections in all: more than the threads that use them
+
+# Durability as with Postfix: FULL syncs the write-ahead log at each commit, so a commit is on disk when it returns.
+_SQLITE_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}",
+    f"PRAGMA journal_size_limit = {64 * 1024 * 1024}",  # bytes that the log keeps on disk after a burst
+    "PRAGMA cache_size = -8192",  # KiB for each connection
+    "PRAGMA temp_store = MEMORY",
+)
+
+# Faults of the store's surroundings. All others are faults of the program and stay what they are.
+_SQLITE_UNAVAILABLE: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+
+_WRITES: Final = "outgate_writes"  # execution option: this transaction takes SQLite's write lock at its start
+_MIGRATION_LOCK: Final = 0x6F757467  # PostgreSQL's advisory lock: one program migrates at a time
+
+
+class StoreError(Exception):
+    """Something is wrong with the database; the text says what and what to do."""
+
+
+class StoreUnavailable(StoreError):  # noqa: N818 -- named for what happened
+    """The database can't be used just now (locked, disk full, connection lost): nothing was written, try again."""
+
+
+class SchemaTooNew(StoreError):  # noqa: N818 -- named for what happened
+    """A later release of the program has migrated this database."""
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for `sqlite:///<path>` or `postgresql://…`; connects at first use. Raises StoreError for other URLs."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = _create(parsed, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        options = f"-c lock_timeout={BUSY_SECONDS * 1000}"
+        engine = _create(parsed, connect_args={"options": options, "connect_timeout": BUSY_SECONDS})
+    event.listen(engine, "handle_error", _translate, retval=True)
+    return engine
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """A transaction in which all statements see the same state of the database."""
+    options: dict[str, Any] = {}
+    if engine.dialect.name == "postgresql":
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with _checked_out(engine) as connection:
+        connection.execution_options(**options)
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def write(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is on disk when the block has ended; an exception undoes it.
+
+    On SQLite it holds the write lock from its start, so that no statement in the middle finds the database locked.
+    """
+    with _checked_out(engine) as connection:
+        connection.execution_options(**{_WRITES: True})
+        with connection.begin():
+            yield connection
+
+
+def migrate(engine: Engine) -> None:
+    """Create the schema or bring it up to date, in one transaction.
+
+    Raises SchemaTooNew when a later release has been at work here.
+    """
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with write(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        _refuse_newer(connection, ScriptDirectory.from_config(config))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _refuse_newer(connection: Connection, scripts: ScriptDirectory) -> None:
+    known = {script.revision for script in scripts.walk_revisions()}
+    for found in MigrationContext.configure(connection).get_current_heads():
+        if found not in known:
+            raise SchemaTooNew(
+                f"the database has schema {found}, which this release does not know (its newest is"
+                f" {scripts.get_current_head()}): run the release that migrated it, or a later one"
+            )
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError("the database URL must be sqlite:///<path> or postgresql://<host>/<database>") from None
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername == "postgresql+psycopg" or (parsed.drivername == "sqlite" and parsed.database):
+        return parsed
+    raise StoreError(f"the database URL must be sqlite:///<path> or postgresql://…, not {parsed.drivername}://")
+
+
+def _create(url: URL, connect_args: dict[str, Any]) -> Engine:
+    """Parameters are kept out of exception texts: they are secrets and message bodies."""
+    return create_engine(
+        url,
+        connect_args=connect_args,
+        hide_parameters=True,
+        pool_size=POOL,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+    )
+
+
+@contextmanager
+def _checked_out(engine: Engine) -> Iterator[Connection]:
+    try:
+        connection = engine.connect()
+    except PoolExhausted:
+        raise StoreUnavailable(f"all {POOL} database connections were in use for {BUSY_SECONDS} s") from None
+    with connection:
+        yield connection
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # sqlite3 begins no transaction by itself; _begin_sqlite does
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(pragma).close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _translate(context: ExceptionContext) -> BaseException | None:
+    """Replace a driver's exception by StoreUnavailable where the fault lies with the store's surroundings."""
+    error = context.original_exception
+    if isinstance(error, sqlite3.Error):
+        # The low byte is the kind, the rest its variety: https://sqlite.org/rescode.html
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_UNAVAILABLE:
+            return StoreUnavailable(f"the database can't be used: {error}")
+    elif isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        first_line = str(error).strip().partition("\n")[0]
+        return StoreUnavailable(f"the database can't be used: {first_line}")
+    return None
