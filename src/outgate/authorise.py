@@ -92,17 +92,24 @@ def authorise(
     Several From addresses must all be the account's; the one that Sender names, else the first, decides the route
     (RFC 5322 section 3.6.2). An empty MAIL FROM is allowed: the account is known from its log-in.
     """
-    if account.suspended:
-        return Refused(f"the account {account.primary} is suspended; ask your administrator")
+    if refused := authorise_envelope(account, reverse_path):
+        return refused
     if not header_from:
         return Refused("the message has no From address; set From to one of your own addresses")
     for address in header_from:
         if reason := _unusable(account, address, "From"):
             return Refused(reason)
+    chosen = sender if sender and sender in header_from else header_from[0]
+    return Authorised(account.send_as[chosen])
+
+
+def authorise_envelope(account: Account, reverse_path: str) -> Refused | None:
+    """The part that is known at MAIL already; None if there is nothing against it."""
+    if account.suspended:
+        return Refused(f"the account {account.primary} is suspended; ask your administrator")
     if reverse_path and (reason := _unusable(account, reverse_path, "MAIL FROM")):
         return Refused(reason)
-    chosen = sender if sender in header_from else header_from[0]
-    return Authorised(account.send_as[chosen])
+    return None
 
 
 def _unusable(account: Account, address: str, where: str) -> str | None:

@@ -20,7 +20,7 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """What routing needs to know of the organisation: its domains (A-labels), and its outbound gateway if it has one."""
+    """What routing needs of the organisation: its domains (A-labels) and its outbound gateway, if it has one."""
 
     domains: frozenset[str]
     domain_gateway: Gateway | None = None
@@ -43,21 +43,30 @@ class Route:
 
 
 def route(
-    organisation: Organisation, account: Account | None, chosen: SendAs | None, recipient: str, *, automatic: bool
+    organisation: Organisation,
+    account: Account | None,
+    chosen: SendAs | None,
+    recipient: str,
+    *,
+    reverse_path: str,
+    automatic: bool,
 ) -> Route:
     """Choose the way for one recipient (in compared form).
 
-    `account` and `chosen` are None for the organisation's own mail (confirmation codes, delivery reports).
-    `automatic` says that the message has a null sender, is a delivery report or an automatic reply (RFC 3834):
-    such mail never takes a user gateway.
+    `account` and `chosen` are None for the organisation's own mail (confirmation codes, delivery reports), which keeps
+    its `reverse_path`; of other mail only whether that is null counts (RFC 5321 section 4.5.5), and it stays null.
+    `automatic` says that it is a delivery report or an automatic reply (RFC 3834). Neither such mail nor mail with a
+    null sender ever takes a user gateway.
     """
+    automatic = automatic or not reverse_path
     reasons: list[str] = []
     if account and chosen and (gateway := _user_gateway(account, chosen, automatic, reasons)):
         return Route(Way.USER_GATEWAY, f"gateway:{gateway.identity}", chosen.address, tuple(reasons), gateway=gateway)
     on_behalf_of = account.primary if account and chosen and not chosen.own_domain else None
     if on_behalf_of:
         reasons.append(f"the organisation's servers deliver on behalf of {on_behalf_of}")
-    reverse_path = "" if automatic or not account or not chosen else (on_behalf_of or chosen.address)
+    if reverse_path and chosen:
+        reverse_path = on_behalf_of or chosen.address
     domain = recipient.rpartition("@")[2]
     if domain in organisation.domains:
         reasons.append(f"{domain} is one of the organisation's own domains")

@@ -1,7 +1,7 @@
 """The directory for code on the event loop: every answer is as new as its question, and many questions share a reading.
 
 Questions gather while a reading is under way in the thread; the next reading answers them all with one look at the
-directory's version. So an answer is never older than its question, and a busy server reads little more than an idle one.
+directory's version. So no answer is older than its question, and a busy server reads little more than an idle one.
 """
 
 import asyncio

@@ -1,0 +1,60 @@
+"""The two listeners of submission: STARTTLS (587) and implicit TLS (465). Opens and closes them; sessions do the rest."""
+
+import asyncio
+import weakref
+
+import structlog
+
+from outgate.accept.desk import Desk
+from outgate.accept.session import HANDSHAKE_TIMEOUT, Session
+from outgate.accept.tls import CertificateError
+
+_log = structlog.get_logger("accept")
+
+
+class Listener:
+    """Accepts submissions until it is closed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._servers: list[asyncio.Server] = []
+        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self.ports: dict[str, int] = {}
+
+    async def open(self) -> None:
+        """Bind both ports; OSError names the one that can't be had."""
+        settings = self._desk.config.submission
+        for name, port, implicit in (("starttls", settings.starttls_port, False), ("tls", settings.tls_port, True)):
+            server = await self._bind(settings.address, port, implicit_tls=implicit)
+            self._servers.append(server)
+            self.ports[name] = server.sockets[0].getsockname()[1]
+
+    async def _bind(self, address: str, port: int, *, implicit_tls: bool) -> asyncio.Server:
+        def session() -> Session:
+            made = Session(self._desk, implicit_tls=implicit_tls)
+            self._sessions.add(made)
+            return made
+
+        context = self._desk.certificate.context if implicit_tls else None
+        timeout = HANDSHAKE_TIMEOUT if implicit_tls else None
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(
+            session, address, port, ssl=context, ssl_handshake_timeout=timeout, backlog=1024, reuse_address=True
+        )
+
+    def reload_certificate(self) -> None:
+        """Read the certificate again (SIGHUP)."""
+        try:
+            self._desk.certificate.reload()
+        except CertificateError as error:
+            _log.error("certificate not reloaded, the former one stays in use", error=str(error))
+        else:
+            _log.info("certificate reloaded")
+
+    async def close(self) -> None:
+        """Take no new connections, let open sessions store what they are storing, say 421 to the rest."""
+        for server in self._servers:
+            server.close()
+        for session in list(self._sessions):
+            session.stop()
+        await asyncio.gather(*self._desk.tasks, return_exceptions=True)

@@ -1,0 +1,355 @@
+"""One submission session: the asyncio shell around the SMTP server engine, and the answers to its questions.
+
+The engine knows the protocol; this file knows accounts and the queue; neither knows how messages leave.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import cast
+
+import structlog
+
+from outgate import clock
+from outgate.accept.desk import Desk
+from outgate.accept.incoming import Incoming
+from outgate.accept.log_in import TOO_MANY, WRONG
+from outgate.accept.submission import Content, Envelope, prepare
+from outgate.authorise import Account, authorise_envelope
+from outgate.mail.addresses import AddressError, canonical
+from outgate.queue.identity import to_text
+from outgate.smtp import (
+    Closed,
+    Event,
+    Limits,
+    Mail,
+    MessageAborted,
+    MessageData,
+    MessageEnded,
+    MessageStarted,
+    PasswordOffered,
+    Rcpt,
+    RcptParams,
+    Reply,
+    ScramFailed,
+    ScramProved,
+    ScramStarted,
+    Server,
+    StartTls,
+    Tls,
+)
+from outgate.store.engine import StoreUnavailable
+
+STORAGE_FAULT = Reply(451, "4.3.1", ("Can't store the message now; try again later",))
+INTERNAL_FAULT = Reply(451, "4.3.0", ("Local error; try again later",))
+TIMED_OUT = Reply(421, "4.4.2", ("Timed out; closing the connection",))
+STOPPING = Reply(421, "4.3.2", ("The server is stopping; try again later",))
+TOO_MANY_SESSIONS = Reply(421, "4.7.0", ("Too many connections; try again later",))
+GONE = Reply(421, "4.7.0", ("The account is no longer there",))
+HANDSHAKE_TIMEOUT = 30.0  # seconds
+
+_log = structlog.get_logger("accept")
+
+
+class Session(asyncio.Protocol):
+    """Drives one connection. Only one question is open at a time; while it is, the engine reads no further."""
+
+    def __init__(self, desk: Desk, *, implicit_tls: bool) -> None:
+        settings = desk.config.submission
+        self._desk = desk
+        self._loop = asyncio.get_running_loop()
+        self._engine = Server(
+            desk.config.hostname,
+            max_size=settings.max_message_bytes,
+            tls=Tls.ACTIVE if implicit_tls else Tls.AVAILABLE,
+            limits=Limits(max_recipients=settings.max_recipients, max_line=settings.max_line_bytes),
+            scram_secret=desk.scram_secret,
+        )
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._reading = True
+        self._peer = ""
+        self._account_id: int | None = None
+        self._mail: Mail | None = None
+        self._recipients: list[tuple[str, RcptParams]] = []
+        self._incoming: Incoming | None = None
+        self._last_heard = self._last_message = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- asyncio.Protocol ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there (after the handshake, with implicit TLS)."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._peer = (transport.get_extra_info("peername") or ("0.0.0.0",))[0]  # noqa: S104 -- a peer that is gone already
+        if not self._desk.enter(self._peer):
+            self._engine.shut_down(TOO_MANY_SESSIONS)
+        self._watch()
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came; they wait in the engine while a question is open."""
+        self._last_heard = self._loop.time()
+        self._engine.receive_data(data)
+        if self._task is None:
+            self._advance()
+        elif self._reading and self._transport:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """The client sends no more; the transport closes."""
+        self._engine.receive_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone: a message that had not come whole is forgotten."""
+        if self._timer:
+            self._timer.cancel()
+        self._desk.leave(self._peer)
+        self._transport = None
+        self._engine.receive_eof()
+        if self._task is None:
+            self._forget_message()
+
+    def stop(self) -> None:
+        """Say 421 and close, unless a message is just being stored: then after its reply."""
+        if self._task is None:
+            self._engine.shut_down(STOPPING)
+            self._flush()
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        while self._task is None and (event := self._engine.next_event()) is not None:
+            self._handle(event)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if out := self._engine.data_to_send():
+            self._transport.write(out)
+        if self._engine.closing and self._task is None:
+            self._transport.close()
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case MessageData(data):
+                if self._incoming and self._incoming.feed(data):
+                    self._answer_later(self._spill(self._incoming))
+            case Mail():
+                self._on_mail(event)
+            case Rcpt():
+                self._on_rcpt(event)
+            case MessageStarted():
+                self._incoming = Incoming(self._desk.queue, self._desk.identities.new(clock.now()))
+                self._engine.accept()
+            case MessageEnded():
+                self._answer_later(self._on_message_ended(event))
+            case MessageAborted():
+                self._forget_message()
+            case StartTls():
+                self._answer_later(self._start_tls())
+            case PasswordOffered() | ScramStarted() | ScramProved():
+                self._answer_later(self._log_in(event))
+            case ScramFailed(username):
+                self._desk.log_in.failed(username, self._peer)
+            case Closed():
+                pass
+
+    def _answer_later(self, answer: Coroutine[None, None, None]) -> None:
+        self._task = self._loop.create_task(self._run(answer))
+
+    async def _run(self, answer: Coroutine[None, None, None]) -> None:
+        """Let the answer be found; whatever goes wrong, the client hears of it and nothing is acknowledged."""
+        try:
+            await answer
+        except StoreUnavailable as error:
+            _log.error("storage failed", error=str(error))
+            self._refuse(STORAGE_FAULT)
+        except AccountGone:
+            self._engine.shut_down(GONE)
+        except Exception:
+            _log.exception("session failed", peer=self._peer)
+            self._refuse(INTERNAL_FAULT)
+        self._task = None
+        if self._transport is None:
+            self._forget_message()
+            return
+        self._advance()
+        if self._task is None and not self._reading and self._transport:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _refuse(self, reply: Reply) -> None:
+        if self._engine.paused:
+            self._engine.reject(reply)
+
+    # --- the questions -------------------------------------------------------------------------------------------
+
+    def _on_mail(self, event: Mail) -> None:
+        try:
+            address = canonical(event.reverse_path) if event.reverse_path else ""
+        except AddressError as error:
+            self._engine.reject(Reply(553, "5.1.7", (f"MAIL FROM: {error}",)))
+            return
+        self._mail, self._recipients = event, []
+        account = self._desk.fresh.cached_account(self._account_id)
+        if account and authorise_envelope(account, address) is None:
+            self._engine.accept()  # once more with a fresh account when the message has come
+        else:
+            self._answer_later(self._check_mail(address))
+
+    async def _check_mail(self, address: str) -> None:
+        account = await self._account()
+        refused = authorise_envelope(account, address)
+        if refused:
+            self._engine.reject(Reply(550, "5.7.1", (refused.reason,)))
+        else:
+            self._engine.accept()
+
+    def _on_rcpt(self, event: Rcpt) -> None:
+        try:
+            address = canonical(event.address)
+        except AddressError as error:
+            self._engine.reject(Reply(553, "5.1.3", (str(error),)))
+            return
+        if self._desk.config.local.mailbox == "maildir" and self._desk.fresh.is_own_domain(address.rpartition("@")[2]):
+            self._answer_later(self._check_mailbox(event, address))
+        else:
+            self._take_recipient(event)
+
+    async def _check_mailbox(self, event: Rcpt, address: str) -> None:
+        if await self._desk.fresh.mailbox(address) is None:
+            self._engine.reject(Reply(550, "5.1.1", (f"<{event.address}>: no such mailbox here",)))
+        else:
+            self._take_recipient(event)
+
+    def _take_recipient(self, event: Rcpt) -> None:
+        self._recipients.append((event.address, event.params))
+        self._engine.accept()
+
+    async def _spill(self, incoming: Incoming) -> None:
+        try:
+            await incoming.spill()
+        except StoreUnavailable as error:
+            _log.error("storage failed", error=str(error))
+            incoming.fail(STORAGE_FAULT)
+
+    async def _on_message_ended(self, event: MessageEnded) -> None:
+        self._last_message = self._loop.time()
+        incoming, self._incoming = self._incoming, None
+        if incoming is None or self._mail is None:
+            raise AssertionError("the engine ends only messages that it began")
+        try:
+            reply = await self._store(incoming, event)
+        except StoreUnavailable:
+            await _try_to(incoming.discard())
+            raise
+        if reply.code == 250:
+            self._engine.accept(reply)
+        else:
+            await _try_to(incoming.discard())
+            self._engine.reject(reply)
+
+    async def _store(self, incoming: Incoming, event: MessageEnded) -> Reply:
+        """Decide about a message that has come whole, and make it durable."""
+        last_chunk = incoming.end()
+        if incoming.fault or incoming.examined is None or self._mail is None:
+            return incoming.fault or INTERNAL_FAULT
+        if incoming.examined.received_count > self._desk.config.submission.max_received:
+            return Reply(554, "5.4.6", ("Too many Received lines: the message is in a loop",))
+        account = await self._account()
+        organisation = await self._desk.fresh.organisation()
+        content = Content(
+            identity=incoming.identity,
+            examined=incoming.examined,
+            size=event.size,
+            header_size=incoming.header_size,
+            chunks=incoming.chunks,
+            body_digest=incoming.body_digest(),
+            eight_bit=event.eight_bit,
+            last_chunk=last_chunk,
+        )
+        protocol = "UTF8SMTPSA" if self._mail.params.smtputf8 else "ESMTPSA"  # RFC 3848, RFC 6531 section 4.3
+        envelope = Envelope(self._mail.reverse_path, self._mail.params, self._recipients, self._peer, protocol)
+        change = prepare(account, organisation, envelope, content, clock.now())
+        if isinstance(change, Reply):
+            return change
+        await self._desk.queue.put(change)
+        return Reply(250, "2.0.0", (f"Ok: queued as {to_text(incoming.identity)}",))
+
+    async def _start_tls(self) -> None:
+        if self._transport is None:
+            return
+        self._transport.write(self._engine.data_to_send())
+        try:
+            transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                self._desk.certificate.context,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
+            )
+        except (OSError, ConnectionError, TimeoutError) as error:
+            _log.info("TLS handshake failed", peer=self._peer, error=str(error))
+            return
+        self._transport = transport
+        self._reading = True
+        self._engine.tls_established()
+
+    async def _log_in(self, event: PasswordOffered | ScramStarted | ScramProved) -> None:
+        desk = self._desk.log_in
+        if isinstance(event, ScramStarted):
+            if desk.allows(event.username, self._peer):
+                self._engine.scram(await desk.verifier(event.username))
+            else:
+                self._engine.reject(TOO_MANY)
+            return
+        if isinstance(event, ScramProved):
+            outcome = await desk.proved(event.username, self._peer)
+        elif event.authzid and event.authzid != event.username:
+            outcome = WRONG  # nobody may act for somebody else (RFC 4616 section 2)
+        else:
+            outcome = await desk.password(event.username, event.password, self._peer)
+        if isinstance(outcome, Reply):
+            self._engine.reject(outcome)
+        else:
+            self._account_id = outcome
+            self._engine.accept()
+
+    async def _account(self) -> Account:
+        account = await self._desk.fresh.account(self._account_id) if self._account_id is not None else None
+        if account is None:
+            raise AccountGone
+        return account
+
+    # --- ends ----------------------------------------------------------------------------------------------------
+
+    def _forget_message(self) -> None:
+        incoming, self._incoming = self._incoming, None
+        if incoming:
+            self._desk.spawn(_try_to(incoming.discard()))
+
+    def _watch(self) -> None:
+        """Close a session that is silent for too long, or that goes on without a message."""
+        settings = self._desk.config.submission
+        now = self._loop.time()
+        silent_at = self._last_heard + settings.command_timeout
+        over_at = self._last_message + settings.session_timeout
+        if self._task is None and now >= min(silent_at, over_at):
+            self._engine.shut_down(TIMED_OUT)
+            self._flush()
+        else:
+            self._timer = self._loop.call_later(max(min(silent_at, over_at) - now, 1.0), self._watch)
+
+
+class AccountGone(Exception):
+    """The account was deleted while its session was open."""
+
+
+async def _try_to(discard: Coroutine[None, None, None]) -> None:
+    """Pieces that can't be removed now are swept at the next start."""
+    try:
+        await discard
+    except StoreUnavailable as error:
+        _log.error("storage failed", error=str(error))

@@ -1,0 +1,124 @@
+"""From a message that has arrived whole to what goes into the queue, or the reply that refuses it. Pure.
+
+Here authorise and route meet the message for the first time; deliver asks both again at every attempt.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from outgate.authorise import Account, Refused, authorise
+from outgate.mail.addresses import canonical
+from outgate.mail.examine import Examined
+from outgate.queue import Message, Put, Recipient
+from outgate.record import facts
+from outgate.record.facts import Fact
+from outgate.route import Organisation, Route, route
+from outgate.smtp import MailParams, RcptParams, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the client said before the content."""
+
+    reverse_path: str
+    params: MailParams
+    recipients: Sequence[tuple[str, RcptParams]]
+    peer: str
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is known of the content without having it."""
+
+    identity: int
+    examined: Examined
+    size: int
+    header_size: int
+    chunks: int
+    body_digest: bytes
+    eight_bit: bool
+    last_chunk: bytes
+
+
+def prepare(
+    account: Account, organisation: Organisation, envelope: Envelope, content: Content, received_at: float
+) -> Put | Reply:
+    """The change that puts the message into the queue, or why it is refused."""
+    examined = content.examined
+    reverse_path = canonical(envelope.reverse_path) if envelope.reverse_path else ""
+    verdict = authorise(account, reverse_path, examined.header_from, examined.sender)
+    if isinstance(verdict, Refused):
+        return Reply(550, "5.7.1", (verdict.reason,))
+    routes = [
+        route(
+            organisation,
+            account,
+            verdict.chosen,
+            canonical(address),
+            reverse_path=reverse_path,
+            automatic=examined.automatic,
+        )
+        for address, _ in envelope.recipients
+    ]
+    recipients = tuple(
+        Recipient(number, address, way.queue, params.orcpt, params.notify)
+        for number, ((address, params), way) in enumerate(zip(envelope.recipients, routes, strict=True))
+    )
+    message = Message(
+        id=content.identity,
+        account_id=account.id,
+        chosen_from=verdict.chosen.address,
+        reverse_path=envelope.reverse_path,
+        size=content.size,
+        header_size=content.header_size,
+        chunks=content.chunks,
+        body_digest=content.body_digest,
+        eight_bit=content.eight_bit,
+        smtputf8=envelope.params.smtputf8,
+        automatic=examined.automatic,
+        envid=envelope.params.envid,
+        ret=envelope.params.ret,
+        protocol=envelope.protocol,
+        received_at=received_at,
+    )
+    recorded = [
+        _accepted(account, envelope, content, received_at),
+        *routed(message.id, received_at, envelope.recipients, routes),
+    ]
+    return Put(message, recipients, content.last_chunk, recorded, due_at=received_at)
+
+
+def _accepted(account: Account, envelope: Envelope, content: Content, received_at: float) -> Fact:
+    return facts.accepted(
+        content.identity,
+        received_at,
+        account=account.primary,
+        header_from=content.examined.header_from,
+        reverse_path=envelope.reverse_path,
+        recipients=[address for address, _ in envelope.recipients],
+        size=content.size,
+        peer=envelope.peer,
+        protocol=envelope.protocol,
+        rfc822_message_id=content.examined.message_id,
+    )
+
+
+def routed(
+    message_id: int, at: float, recipients: Sequence[tuple[str, RcptParams]], routes: Sequence[Route]
+) -> list[Fact]:
+    """One fact for each way, with the recipients that take it."""
+    by_way: dict[str, list[int]] = {}
+    for index, way in enumerate(routes):
+        by_way.setdefault(way.queue, []).append(index)
+    return [
+        facts.routed(
+            message_id,
+            at,
+            recipients=[recipients[index][0] for index in indices],
+            way=routes[indices[0]].way.value,
+            queue=queue,
+            reasons=routes[indices[0]].reasons,
+        )
+        for queue, indices in by_way.items()
+    ]

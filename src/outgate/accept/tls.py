@@ -1,0 +1,36 @@
+"""The listeners' certificate. Read from files, read again on SIGHUP; sessions that are open keep the old one."""
+
+import ssl
+from pathlib import Path
+
+
+class CertificateError(Exception):
+    """The certificate or its key can't be used; the text names the file and what to do."""
+
+
+class Certificate:
+    """The server-side TLS context, made from two PEM files."""
+
+    def __init__(self, chain: Path, private_key: Path) -> None:
+        self._chain, self._private_key = chain, private_key
+        self.context = self._load()
+
+    def reload(self) -> None:
+        """Read the files again; on CertificateError the former certificate stays in use.
+
+        The new one is put into the same context, since the listener of implicit TLS holds on to it.
+        """
+        self._load()
+        self.context.load_cert_chain(self._chain, self._private_key)
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8314 section 4.1, RFC 8996
+        try:
+            context.load_cert_chain(self._chain, self._private_key)
+        except FileNotFoundError:
+            missing = next(path for path in (self._chain, self._private_key) if not path.exists())
+            raise CertificateError(f"{missing} does not exist; set submission.certificate and private_key") from None
+        except (OSError, ssl.SSLError) as error:
+            raise CertificateError(f"{self._chain} with {self._private_key} can't be used: {error}") from None
+        return context

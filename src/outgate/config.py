@@ -1,0 +1,179 @@
+"""All settings and their defaults, in one place: `outgate.toml` in the data directory, overridden by OUTGATE_*.
+
+Knows no other room. What changes while the server runs (policy, users, gateways) is in the directory, not here.
+"""
+
+import os
+import re
+import socket
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+MIB = 1024 * 1024
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; the text names the file, the key and what to do."""
+
+
+class Section(BaseModel):
+    """A table of the TOML file. An unknown key is an error: a typing mistake must not pass as a default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Submission(Section):
+    """The listeners that users' mail programs submit to (RFC 6409, RFC 8314)."""
+
+    address: str = Field("0.0.0.0", description="Address to listen on; `::` for IPv6 as well")  # noqa: S104 -- a mail server listens on all addresses by default
+    starttls_port: int = Field(587, ge=0, le=65535, description="Port with STARTTLS; 0 takes any free port")
+    tls_port: int = Field(465, ge=0, le=65535, description="Port with implicit TLS; 0 takes any free port")
+    certificate: str = Field(
+        "tls/cert.pem", description="PEM chain, read again on SIGHUP; relative to the data directory"
+    )
+    private_key: str = Field("tls/key.pem", description="PEM private key of the certificate")
+    max_message_bytes: int = Field(35 * MIB, ge=1024, description="Largest message, offered as SIZE")
+    max_recipients: int = Field(1000, ge=1, description="Recipients of one message")
+    max_line_bytes: int = Field(998, ge=998, description="Longest line of a message, without its CRLF (RFC 5322 2.1.1)")
+    max_sessions: int = Field(1000, ge=1, description="Sessions open at once")
+    max_sessions_per_peer: int = Field(100, ge=1, description="Sessions open at once from one address")
+    command_timeout: Seconds = Field(300.0, description="Seconds to wait for the next command (RFC 5321 4.5.3.2)")
+    session_timeout: Seconds = Field(3600.0, description="Seconds that a session may last without a message")
+    max_received: int = Field(50, ge=5, description="Received lines after which a message is taken to be in a loop")
+
+
+class LogIn(Section):
+    """Throttling of wrong passwords."""
+
+    failures_per_account: str = Field("10/10minutes", description="Wrong passwords for one account from one network")
+    failures_per_network: str = Field("50/10minutes", description="Wrong passwords from one network (/24 or /64)")
+    scram_iterations: int = Field(600_000, ge=4096, description="PBKDF2 rounds of the stored SCRAM-SHA-256 verifier")
+
+
+class Delivery(Section):
+    """How messages leave."""
+
+    connections_per_queue: int = Field(5, ge=1, description="Connections open at once to one gateway or destination")
+    connect_timeout: Seconds = Field(30.0, description="Seconds to connect, TLS included")
+    reply_timeout: Seconds = Field(300.0, description="Seconds to wait for a reply (RFC 5321 4.5.3.2)")
+    content_timeout: Seconds = Field(600.0, description="Seconds to wait for the reply to the message's end")
+    idle_timeout: Seconds = Field(30.0, description="Seconds that a warm connection may lie idle")
+    max_age: Seconds = Field(600.0, description="Seconds after which a connection is not used again")
+    lease: Seconds = Field(1200.0, description="Seconds after which another worker may take a message over")
+    retry: tuple[Seconds, ...] = Field(
+        (60, 300, 900, 1800, 3600, 7200, 14400), description="Seconds to wait after each failure; the last one repeats"
+    )
+    give_up_after: Seconds = Field(5 * 86400.0, description="Seconds after which a message is returned")
+    in_memory: int = Field(1000, ge=1, description="Messages held in memory at once, waiting or in transfer")
+    smtp_port: int = Field(25, ge=1, le=65535, description="Port of mail exchangers")
+    source_address: str | None = Field(None, description="Local address for connections that leave")
+    nameservers: tuple[str, ...] = Field(
+        (), description="DNS servers as `address` or `address:port`; else the system's"
+    )
+    ca_file: str | None = Field(None, description="PEM of further certificate authorities to trust for gateways")
+
+
+class Local(Section):
+    """Where mail for the organisation's own domains goes."""
+
+    mailbox: str = Field(
+        "maildir", description="`maildir`, `lmtp://host:port`, `lmtp:/path/to/socket` or `smtp://host:port`"
+    )
+
+    @field_validator("mailbox")
+    @classmethod
+    def _known_mailbox(cls, text: str) -> str:
+        if not re.fullmatch(r"maildir|lmtp:/[^/].*|(lmtp|smtp)://([^:/]+|\[[^\]]+\]):\d{1,5}", text):
+            raise ValueError("must be maildir, lmtp://host:port, lmtp:/path/to/socket or smtp://host:port")
+        return text
+
+    maildir: str = Field(
+        "mail", description="Folder of the Maildirs, one for each account; relative to the data directory"
+    )
+
+
+class Config(BaseSettings):
+    """The whole configuration. Section settings are `OUTGATE_<SECTION>__<KEY>` in the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OUTGATE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    data: Path
+    hostname: str = Field(default_factory=socket.getfqdn, description="Name in greetings, EHLO and Received")
+    database_url: str = Field("", description="`postgresql://…`; else SQLite in the data directory")
+    log_format: Literal["text", "json"] = "text"
+    submission: Submission = Submission()
+    log_in: LogIn = LogIn()
+    delivery: Delivery = Delivery()
+    local: Local = Local()
+
+    @property
+    def database(self) -> str:
+        """The database's URL, SQLite in the data directory unless one is set."""
+        return self.database_url or f"sqlite:///{self.data / 'outgate.db'}"
+
+    def path(self, relative: str) -> Path:
+        """A path that may be relative to the data directory."""
+        return self.data / relative
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file; the file is the data directory's."""
+        toml = TomlConfigSettingsSource(settings_cls, _file(init_settings()["data"]))
+        return init_settings, env_settings, toml
+
+
+# Names that the environment may bear without being settings of the configuration.
+NOT_SETTINGS = frozenset({"OUTGATE_DATA", "OUTGATE_SECRET_KEY", "OUTGATE_TEST_POSTGRESQL_URL"})
+
+
+def load(data: Path) -> Config:
+    """Read the configuration of a data directory; raises ConfigError with every fault found."""
+    try:
+        config = Config(data=data)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{_file(data)} is not valid TOML: {error}") from None
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(data, fault) for fault in error.errors())) from None
+    _check_environment()
+    return config
+
+
+def _file(data: Path) -> Path:
+    return data / "outgate.toml"
+
+
+def _explain(data: Path, fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{_file(data)}: there is no setting '{key}'; see docs/configuration.md for those that exist"
+    return f"{_file(data)} or OUTGATE_*: setting '{key}': {fault['msg']}"
+
+
+def _check_environment() -> None:
+    """pydantic-settings passes over unknown OUTGATE_* variables: a mistake there is as bad as one in the file."""
+    known = {f"OUTGATE_{name.upper()}" for name in Config.model_fields}
+    for variable in os.environ:
+        if not variable.startswith("OUTGATE_") or variable in NOT_SETTINGS:
+            continue
+        if variable.split("__")[0] not in known:
+            raise ConfigError(
+                f"there is no setting for the environment variable {variable}; unset it or correct its name"
+            )

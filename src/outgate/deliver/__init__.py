@@ -1,0 +1,1 @@
+"""Claim, connect, hand over, learn an outcome for each recipient. Never imports accept/."""

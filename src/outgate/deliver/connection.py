@@ -1,0 +1,376 @@
+"""One connection to a peer: the asyncio shell around the SMTP client engine. Opens, hands over, closes.
+
+Fails closed: where TLS is required nothing but EHLO and STARTTLS is said without it, and a credential only ever leaves
+through verified TLS. What goes wrong with the peer comes back as an Outcome.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar, cast
+
+from outgate.deliver.outcome import Outcome, Verdict, text_of
+from outgate.deliver.resolve import Host
+from outgate.smtp import (
+    AuthDone,
+    AuthNotOffered,
+    BodyWanted,
+    Capabilities,
+    Client,
+    ClientEvent,
+    ConnectionLost,
+    Greeting,
+    HelloDone,
+    PasswordCredentials,
+    ProtocolError,
+    StartTlsDone,
+    Transaction,
+    TransactionDone,
+    TransactionResult,
+)
+
+E = TypeVar("E", bound=ClientEvent)
+
+
+class TlsPolicy(StrEnum):
+    """How a connection is secured. The first two verify the peer's name and chain; without them no credential leaves."""
+
+    IMPLICIT = "implicit"
+    STARTTLS = "starttls"
+    OPPORTUNISTIC = "opportunistic"  # RFC 7435: encrypted if the peer can, not verified
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How to get a connection: everything about it but the peer's address."""
+
+    port: int
+    tls: TlsPolicy
+    hello: str
+    credentials: PasswordCredentials | None = field(default=None, repr=False)
+    lmtp: bool = False
+    source_address: str | None = None
+    unix_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds."""
+
+    connect: float
+    reply: float
+    content: float
+
+
+class PeerFault(Exception):
+    """The connection can't be used any more; `outcome` says why. Stays inside this file."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+class Connection(asyncio.Protocol):
+    """An open connection, logged in where the link says so, ready for transactions one after the other."""
+
+    def __init__(self, host: Host, link: Link, timeouts: Timeouts, verifying: ssl.SSLContext) -> None:
+        self.peer = f"{host.name}[{host.address}]:{link.port}" if not link.unix_path else link.unix_path
+        self.tls = ""
+        self._host, self._link, self._timeouts, self._verifying = host, link, timeouts, verifying
+        self._engine = Client(lmtp=link.lmtp)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._lost: str | None = None
+        self.tls_failed = False
+        self.opened_at = self._loop.time()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the peer offered in its last EHLO reply."""
+        return self._engine.capabilities
+
+    def fresh(self, max_age: float) -> bool:
+        """Whether another transaction may begin: not too old, nothing came unasked, nobody closed."""
+        young = self._loop.time() - self.opened_at < max_age
+        return young and self._transport is not None and self._lost is None and self._engine.idle
+
+    # --- asyncio.Protocol ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Replies came."""
+        self._engine.receive_data(data)
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer closed, or the network did."""
+        self._lost = str(exc) if exc else "connection closed by the peer"
+        self._engine.receive_eof()
+        self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """The peer takes content slower than it is read from disk."""
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Go on with the content."""
+        if self._writable and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def _wake(self) -> None:
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    # --- opening -------------------------------------------------------------------------------------------------
+
+    async def open(self) -> Outcome | None:
+        """Connect, greet, secure, log in. None when it is ready, else why not; then it is closed."""
+        try:
+            async with asyncio.timeout(self._timeouts.connect):
+                await self._connect()
+            await self._greet()
+            await self._secure()
+            await self._log_in()
+        except PeerFault as fault:
+            self.abort()
+            return fault.outcome
+        except TimeoutError:
+            self.abort()
+            return self._fault("timed out while connecting").outcome
+        except (OSError, ssl.SSLError) as error:
+            self.abort()
+            return self._fault(_connect_words(error)).outcome
+        self.opened_at = self._loop.time()
+        return None
+
+    async def _connect(self) -> None:
+        link = self._link
+        if link.unix_path:
+            await self._loop.create_unix_connection(lambda: self, link.unix_path)
+            return
+        implicit = link.tls is TlsPolicy.IMPLICIT
+        source = (link.source_address, 0) if link.source_address else None
+        await self._loop.create_connection(
+            lambda: self,
+            self._host.address,
+            link.port,
+            local_addr=source,
+            ssl=self._verifying if implicit else None,
+            server_hostname=self._host.name if implicit else None,
+        )
+        if implicit:
+            self._note_tls()
+
+    async def _greet(self) -> None:
+        greeting = await self._expect(Greeting, self._timeouts.reply)
+        self._require(greeting.reply.code == 220, f"greeting: {text_of(greeting.reply)}")
+        await self._hello()
+
+    async def _hello(self) -> None:
+        self._engine.hello(self._link.hello)
+        done = await self._expect(HelloDone, self._timeouts.reply)
+        self._require(done.reply.code == 250, f"EHLO: {text_of(done.reply)}")
+
+    async def _secure(self) -> None:
+        policy = self._link.tls
+        if policy not in (TlsPolicy.STARTTLS, TlsPolicy.OPPORTUNISTIC):
+            return
+        if not self._engine.capabilities.starttls:
+            self._require(
+                policy is TlsPolicy.OPPORTUNISTIC, "the peer does not offer STARTTLS, which is required", "4.7.4"
+            )
+            return
+        self._engine.starttls()
+        done = await self._expect(StartTlsDone, self._timeouts.reply)
+        if done.reply.code != 220:
+            self._require(policy is TlsPolicy.OPPORTUNISTIC, f"STARTTLS: {text_of(done.reply)}", "4.7.4")
+            return
+        await self._handshake(self._verifying if policy is TlsPolicy.STARTTLS else _unverifying())
+        self._engine.tls_established()
+        await self._hello()
+
+    async def _handshake(self, context: ssl.SSLContext) -> None:
+        if self._transport is None:
+            raise self._fault("connection lost before TLS")
+        self.tls_failed = True  # until the handshake is done
+        transport = await self._loop.start_tls(
+            self._transport,
+            self,
+            context,
+            server_hostname=self._host.name,
+            ssl_handshake_timeout=self._timeouts.connect,
+        )
+        self.tls_failed = False
+        if transport is None:
+            raise self._fault("connection lost in the TLS handshake")
+        self._transport = transport
+        self._note_tls()
+
+    def _note_tls(self) -> None:
+        ssl_object = self._transport.get_extra_info("ssl_object") if self._transport else None
+        self.tls = ssl_object.version() if ssl_object else ""
+
+    async def _log_in(self) -> None:
+        credentials = self._link.credentials
+        if credentials is None:
+            return
+        if self._link.tls not in (TlsPolicy.IMPLICIT, TlsPolicy.STARTTLS):
+            raise self._fault("a credential leaves only through verified TLS", "4.7.10")
+        try:
+            self._engine.auth(credentials)
+        except AuthNotOffered:
+            raise self._fault("the peer offers no log-in that we can use", "4.7.4") from None
+        done = await self._expect(AuthDone, self._timeouts.reply)
+        self._require(done.reply.code == 235, f"log-in refused: {text_of(done.reply)}", "4.7.8")
+
+    # --- transactions --------------------------------------------------------------------------------------------
+
+    async def transfer(
+        self, transaction: Transaction, content: AsyncIterator[bytes] | None
+    ) -> TransactionResult | Outcome:
+        """Hand one message over. An Outcome means that the connection broke; it is closed then.
+
+        `content` gives the pieces when the transaction does not hold them.
+        """
+        try:
+            self._engine.send(transaction)
+            result = await self._transaction(content)
+        except PeerFault as fault:
+            self.abort()
+            return fault.outcome
+        return result
+
+    async def _transaction(self, content: AsyncIterator[bytes] | None) -> TransactionResult:
+        while True:
+            event = await self._event(self._timeouts.content)
+            if isinstance(event, TransactionDone):
+                return event.result
+            if isinstance(event, BodyWanted) and content is not None:
+                await self._stream(content)
+            else:
+                raise self._unexpected(event)
+
+    async def _stream(self, content: AsyncIterator[bytes]) -> None:
+        """Send the pieces, one read ahead so that the last one is known; stops early when the peer went away."""
+        ahead: bytes | None = None
+        async for piece in content:
+            if ahead is not None:
+                self._engine.send_body(ahead, last=False)
+                await self._drain()
+            if self._lost:
+                return
+            ahead = piece
+        self._engine.send_body(ahead or b"", last=True)
+        await self._drain()
+
+    async def _drain(self) -> None:
+        self._flush()
+        if self._writable:
+            try:
+                async with asyncio.timeout(self._timeouts.content):
+                    await self._writable
+            except TimeoutError:
+                raise self._fault("timed out while sending the content", "4.4.2") from None
+
+    def hang_up(self) -> None:
+        """Say QUIT and close, without waiting for the answer."""
+        if self._transport and self._lost is None:
+            if self._engine.idle:
+                self._engine.quit()
+                self._flush()
+            self._transport.close()
+        self._transport = None
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport:
+            self._transport.abort()
+        self._transport = None
+
+    # --- events --------------------------------------------------------------------------------------------------
+
+    async def _expect(self, kind: type[E], within: float) -> E:
+        event = await self._event(within)
+        if not isinstance(event, kind):
+            raise self._unexpected(event)
+        return event
+
+    async def _event(self, within: float) -> ClientEvent:
+        """The engine's next event, waiting for the peer where it must."""
+        self._flush()
+        while (event := self._next_event()) is None:
+            if self._lost:
+                raise self._fault(self._lost, "4.4.2")
+            self._waiting = self._loop.create_future()
+            timer = self._loop.call_later(within, self._time_out, self._waiting)
+            try:
+                await self._waiting
+            finally:
+                timer.cancel()
+            self._flush()
+        return event
+
+    def _next_event(self) -> ClientEvent | None:
+        try:
+            return self._engine.next_event()
+        except ProtocolError as error:
+            raise self._fault(f"the peer's reply can't be understood: {error}", "4.5.0") from None
+
+    def _time_out(self, waiting: asyncio.Future[None]) -> None:
+        if not waiting.done():
+            waiting.set_exception(self._fault("timed out waiting for a reply", "4.4.2"))
+
+    def _flush(self) -> None:
+        if self._transport and (out := self._engine.data_to_send()):
+            self._transport.write(out)
+
+    def _unexpected(self, event: ClientEvent) -> PeerFault:
+        if isinstance(event, ConnectionLost):
+            words = self._lost or "connection lost"
+            if event.farewell:
+                words = text_of(event.farewell)
+            if event.content_complete:
+                words += " (after the whole content was sent: it may have been delivered)"
+            return self._fault(words, "4.4.2")
+        return self._fault(f"unexpected {type(event).__name__}", "4.5.0")
+
+    def _require(self, fulfilled: bool, words: str, status: str = "4.4.2") -> None:
+        if not fulfilled:
+            raise self._fault(words, status)
+
+    def _fault(self, words: str, status: str = "4.4.1") -> PeerFault:
+        return PeerFault(Outcome(Verdict.RETRY, f"{status} {self.peer}: {words}"))
+
+
+def verifying_context(ca_file: str | None) -> ssl.SSLContext:
+    """Verifies chain and name against the system's authorities and those of `ca_file`."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def _unverifying() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _connect_words(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the peer's certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    return f"could not connect: {error.strerror or error}"

@@ -1,0 +1,282 @@
+"""The centre of delivery: takes items, decides their ways, gives jobs to destinations, commits what came of them.
+
+At least once: the one window for a duplicate is between a peer's last 250 and the commit of that outcome.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+
+import structlog
+
+from outgate import clock
+from outgate.authorise import Account, Refused, SendAs, authorise
+from outgate.config import Delivery
+from outgate.deliver.destination import Destination
+from outgate.deliver.job import Carrier, Handover, Job, all_alike
+from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.settlement import Settlement, report, report_to, settle, wants_report
+from outgate.deliver.transmission import submitted_header
+from outgate.directory.fresh import Fresh
+from outgate.mail.addresses import canonical
+from outgate.queue import Finish, Item, Message, Put, Queue, Recipient
+from outgate.queue.identity import Identities
+from outgate.route import Organisation, Route, route
+from outgate.store.engine import StoreUnavailable
+
+POLL = 1.0  # seconds between looks at the queue when nothing else wakes us
+RECIPIENTS = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
+
+NewCarrier = Callable[[Route], Carrier]
+DestinationKey = tuple[str, object]
+
+_log = structlog.get_logger("deliver")
+
+
+class Deliverer:
+    """Holds leases on the items in memory and sees each of them to its outcomes."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        fresh: Fresh,
+        settings: Delivery,
+        hostname: str,
+        new_carrier: NewCarrier,
+        identities: Identities,
+    ) -> None:
+        self._queue, self._fresh, self._settings, self._hostname = queue, fresh, settings, hostname
+        self._new_carrier, self._identities = new_carrier, identities
+        self._destinations: dict[DestinationKey, Destination] = {}
+        self._held: dict[int, int] = {}  # message id -> its jobs that are not settled yet
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look for work; from now on accept may hand messages over."""
+        self._queue.hand_over_to(self.take, self.has_room)
+        self._running = asyncio.get_running_loop().create_task(self._run(), name="deliverer")
+
+    async def stop(self) -> None:
+        """Stop, and give back what was not settled."""
+        self._queue.hand_over_to(lambda _: None, lambda: False)
+        if self._running:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        for destination in list(self._destinations.values()):
+            await destination.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._queue.release()
+
+    def has_room(self) -> bool:
+        """Whether another message may be held in memory."""
+        return len(self._held) < self._settings.in_memory
+
+    def take(self, item: Item) -> None:
+        """An item whose lease is ours: find its ways."""
+        self._held[item.message.id] = 1
+        self._spawn(self._dispatch(item, item.recipients))
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._woken.set()
+
+    # --- looking for work ----------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        renew_at = clock.now() + self._settings.lease / 3
+        while True:
+            try:
+                full = await self._claim()
+                if clock.now() >= renew_at:
+                    await self._queue.renew(list(self._held), clock.now() + self._settings.lease)
+                    renew_at = clock.now() + self._settings.lease / 3
+            except StoreUnavailable as error:
+                _log.error("queue can't be read", error=str(error))
+                full = False
+            self._drop_idle()
+            if not full:
+                await self._pause()
+
+    async def _claim(self) -> bool:
+        """Take what is due; True if there may be more."""
+        limit = self._settings.in_memory - len(self._held)
+        if limit <= 0:
+            return False
+        items = await self._queue.claim(clock.now(), limit)
+        for item in items:
+            self.take(item)
+        return bool(items)
+
+    async def _pause(self) -> None:
+        self._woken.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL):
+                await self._woken.wait()
+
+    def _drop_idle(self) -> None:
+        for key, destination in list(self._destinations.items()):
+            if destination.idle:
+                del self._destinations[key]
+
+    # --- deciding ------------------------------------------------------------------------------------------------
+
+    async def _dispatch(self, item: Item, recipients: Sequence[Recipient]) -> None:
+        """Decide the way of each recipient and give them to their destinations. Settles one job of the item."""
+        try:
+            jobs = await self._decide(item, recipients)
+        except StoreUnavailable as error:
+            _log.error("directory can't be read", error=str(error))
+            self._forget(item)  # the lease runs out and the item comes back
+            return
+        self._held[item.message.id] += len(jobs)
+        for job in jobs:
+            self._destination(job.route).add(job)
+        self._forget(item)
+
+    async def _decide(self, item: Item, recipients: Sequence[Recipient]) -> list[Job]:
+        message = item.message
+        version, account, organisation = await self._fresh.reading(message.account_id)
+        chosen = account.send_as.get(message.chosen_from) if account else None
+        by_way: dict[Route, list[Recipient]] = {}
+        for recipient in recipients:
+            way = _way(organisation, account, chosen, message, recipient)
+            by_way.setdefault(way, []).append(_at(recipient, way.queue))
+        return [
+            Job(item, tuple(together[start : start + RECIPIENTS]), way, account, version)
+            for way, together in by_way.items()
+            for start in range(0, len(together), RECIPIENTS)
+        ]
+
+    async def _still_right(self, job: Job) -> Job | None:
+        """The job if its way is still the one in force; else it is sent by the right one and None returned."""
+        try:
+            version = await self._fresh.version()
+            if version == job.version:
+                return self._permitted(job)
+            jobs = await self._decide(job.item, job.recipients)
+        except StoreUnavailable as error:
+            _log.error("directory can't be read", error=str(error))
+            self._forget(job.item)
+            return None
+        if [one.route for one in jobs] == [job.route]:
+            return self._permitted(jobs[0])
+        self._held[job.item.message.id] += len(jobs)
+        for one in jobs:
+            self._destination(one.route).add(one)
+        self._forget(job.item)
+        return None
+
+    def _permitted(self, job: Job) -> Job | None:
+        """The job, unless its account may no longer send it at all."""
+        outcome = _refusal(job)
+        if outcome is None:
+            return job
+        self._settled(job, all_alike(job, outcome), 0.0)
+        return None
+
+    def _destination(self, way: Route) -> Destination:
+        key = (way.queue, way.gateway)
+        destination = self._destinations.get(key)
+        if destination is None:
+            destination = self._destinations[key] = Destination(
+                way.queue,
+                lambda: self._new_carrier(way),
+                connections=self._settings.connections_per_queue,
+                idle_timeout=self._settings.idle_timeout,
+                still_right=self._still_right,
+                settled=self._settled,
+            )
+        return destination
+
+    # --- outcomes ------------------------------------------------------------------------------------------------
+
+    def _settled(self, job: Job, handover: Handover, seconds: float) -> None:
+        self._spawn(self._commit(job, handover, seconds))
+
+    async def _commit(self, job: Job, handover: Handover, seconds: float) -> None:
+        """Record the outcomes; what was delivered must not be lost sight of, so this is tried until it works."""
+        now = clock.now()
+        settlement = settle(job, handover, seconds, now, self._settings)
+        told = await self._report(job, settlement, handover.peer, now) if settlement.failed else None
+        await self._finish(settlement.finish(job.item.message.id, self._queue.owner, now, told))
+        self._forget(job.item)
+        if told:
+            self.wake()
+
+    async def _report(self, job: Job, settlement: Settlement, peer: str, now: float) -> Put | None:
+        """The delivery report for those who wanted one; it is queued in the transaction that records the failure."""
+        to = report_to(job)
+        failed = [one for one in settlement.failed if wants_report(one[0])]
+        if to is None or not failed:
+            return None
+        return report(
+            job,
+            failed,
+            to=to,
+            header=await submitted_header(self._queue, job.item),
+            identity=self._identities.new(now),
+            now=now,
+            hostname=self._hostname,
+            peer=peer,
+            organisation=await self._fresh.organisation(),
+        )
+
+    async def _finish(self, finish: Finish) -> None:
+        while True:
+            try:
+                await self._queue.finish(finish)
+            except StoreUnavailable as error:
+                _log.error("outcome not recorded yet", error=str(error))
+                await asyncio.sleep(POLL)
+            else:
+                return
+
+    def _forget(self, item: Item) -> None:
+        left = self._held[item.message.id] - 1
+        if left:
+            self._held[item.message.id] = left
+        else:
+            del self._held[item.message.id]
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("delivery step failed", exc_info=error)
+
+
+def _way(
+    organisation: Organisation, account: Account | None, chosen: SendAs | None, message: Message, recipient: Recipient
+) -> Route:
+    return route(
+        organisation,
+        account,
+        chosen,
+        canonical(recipient.address),
+        reverse_path=message.reverse_path,
+        automatic=message.automatic,
+    )
+
+
+def _at(recipient: Recipient, queue: str) -> Recipient:
+    return recipient if recipient.queue == queue else replace(recipient, queue=queue)
+
+
+def _refusal(job: Job) -> Outcome | None:
+    """Why this account may not send this any more, as authorise would say it of a new message."""
+    message, account = job.item.message, job.account
+    if message.account_id is None:
+        return None
+    if account is None:
+        return Outcome(Verdict.FAILED, "5.7.1 the sender's account was deleted")
+    if account.suspended:
+        return Outcome(Verdict.RETRY, "4.7.1 the sender's account is suspended")
+    verdict = authorise(account, "", (message.chosen_from,))
+    return Outcome(Verdict.FAILED, f"5.7.1 {verdict.reason}") if isinstance(verdict, Refused) else None

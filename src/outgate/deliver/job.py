@@ -1,0 +1,53 @@
+"""What passes between the deliverer, a destination and its carriers. Data, and the one interface of the room."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from outgate.authorise import Account
+from outgate.deliver.outcome import Outcome
+from outgate.queue import Item, Recipient
+from outgate.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One transaction to be: recipients of one message that go the same way.
+
+    `version` is the directory's at the time the way was decided; a job is only carried while it is still current.
+    """
+
+    item: Item
+    recipients: tuple[Recipient, ...]
+    route: Route
+    account: Account | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What came of a job: an outcome for each recipient, in their order, and what the record says of the attempt.
+
+    `unreachable` means that there was no connection at all, so that the other jobs waiting there fare the same.
+    """
+
+    outcomes: Sequence[Outcome]
+    peer: str = ""
+    tls: str = ""
+    reply: str = ""
+    unreachable: bool = False
+
+
+class Carrier(Protocol):
+    """Takes jobs to one destination, one after the other, over a connection that it keeps warm."""
+
+    async def carry(self, job: Job) -> Handover:
+        """Hand one job over."""
+
+    def close(self) -> None:
+        """No more jobs come."""
+
+
+def all_alike(job: Job, outcome: Outcome, *, peer: str = "", unreachable: bool = False) -> Handover:
+    """The same outcome for every recipient."""
+    return Handover([outcome] * len(job.recipients), peer, reply=outcome.reason, unreachable=unreachable)

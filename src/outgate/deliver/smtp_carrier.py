@@ -1,0 +1,82 @@
+"""Carries jobs to an SMTP or LMTP peer over one warm connection."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from outgate.deliver.connection import Connection, Link, Timeouts, TlsPolicy
+from outgate.deliver.job import Handover, Job, all_alike
+from outgate.deliver.outcome import Outcome, last_word, outcomes
+from outgate.deliver.resolve import Host
+from outgate.deliver.transmission import KeyFor, prepare, transaction
+from outgate.queue import Queue
+
+Hosts = Callable[[], Awaitable[list[Host] | Outcome]]
+
+
+class SmtpCarrier:
+    """Connects when the first job comes and again when the connection was lost or has grown old."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        link: Link,
+        hosts: Hosts,
+        timeouts: Timeouts,
+        verifying: ssl.SSLContext,
+        key_for: KeyFor,
+        max_age: float,
+    ) -> None:
+        self._queue, self._link, self._hosts = queue, link, hosts
+        self._timeouts, self._verifying, self._key_for, self._max_age = timeouts, verifying, key_for, max_age
+        self._connection: Connection | None = None
+
+    async def carry(self, job: Job) -> Handover:
+        """One transaction."""
+        connection = await self._connected()
+        if isinstance(connection, Outcome):
+            return all_alike(job, connection, unreachable=True)
+        transmission = await prepare(self._queue, job, self._link.hello, self._key_for)
+        wanted = transaction(job, transmission, connection.capabilities)
+        if isinstance(wanted, Outcome):
+            return all_alike(job, wanted, peer=connection.peer)
+        content = None if wanted.content is not None else transmission.pieces()
+        result = await connection.transfer(wanted, content)
+        if isinstance(result, Outcome):
+            return all_alike(job, result, peer=connection.peer)
+        found = outcomes(result, len(job.recipients))
+        return Handover(found, connection.peer, connection.tls, last_word(result))
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection:
+            self._connection.hang_up()
+
+    async def _connected(self) -> Connection | Outcome:
+        if self._connection and self._connection.fresh(self._max_age):
+            return self._connection
+        self.close()
+        self._connection = None
+        hosts = await self._hosts()
+        if isinstance(hosts, Outcome):
+            return hosts
+        return await self._connect(hosts)
+
+    async def _connect(self, hosts: list[Host]) -> Connection | Outcome:
+        """The first host that answers."""
+        problem: Outcome | None = None
+        for host in hosts:
+            connection = Connection(host, self._link, self._timeouts, self._verifying)
+            failed = await connection.open()
+            if failed and connection.tls_failed and self._link.tls is TlsPolicy.OPPORTUNISTIC:
+                # RFC 7435: what may go unencrypted must not be held up by a peer's broken TLS.
+                plain = replace(self._link, tls=TlsPolicy.PLAIN)
+                connection = Connection(host, plain, self._timeouts, self._verifying)
+                failed = await connection.open()
+            if failed is None:
+                self._connection = connection
+                return connection
+            problem = problem or failed
+        if problem is None:
+            raise AssertionError("a resolver gives at least one host or an outcome")
+        return problem

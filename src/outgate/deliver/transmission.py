@@ -1,0 +1,115 @@
+"""The message as it leaves by a certain way: header edited, signed where it is ours to sign, the body as it came."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from outgate import clock
+from outgate.deliver.job import Job
+from outgate.deliver.outcome import Outcome, Verdict
+from outgate.mail.addresses import ascii_form, needs_smtputf8
+from outgate.mail.dkim import DkimKey, sign
+from outgate.mail.examine import examine
+from outgate.mail.outgoing import Trace, outgoing
+from outgate.queue import Item, Queue
+from outgate.queue.identity import to_text
+from outgate.route import Way
+from outgate.smtp import Capabilities, Transaction
+from outgate.smtp import Recipient as Addressee
+
+KeyFor = Callable[[str], DkimKey | None]
+
+# By these ways the mail leaves by our own servers for others to check: there it bears our signature.
+_SIGNED_WAYS = frozenset({Way.DIRECT, Way.DOMAIN_GATEWAY})
+
+
+@dataclass(frozen=True, slots=True)
+class Transmission:
+    """Header block with its empty line, the rest of the first piece, and the pieces after it."""
+
+    header: bytes
+    body: bytes
+    more: AsyncIterator[bytes] | None
+    size: int
+
+    @property
+    def whole(self) -> bytes | None:
+        """The message in one, if it is all here."""
+        return self.header + self.body if self.more is None else None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The message in pieces."""
+        yield self.header + self.body
+        if self.more is not None:
+            async for piece in self.more:
+                yield piece
+
+
+async def prepare(queue: Queue, job: Job, hostname: str, key_for: KeyFor) -> Transmission:
+    """Read the message and make the header that this way asks for (docs/header-changes.md)."""
+    message = job.item.message
+    pieces = queue.content(job.item)
+    first = await anext(pieces)
+    submitted, body = first[: message.header_size], first[message.header_size :]
+    header = _edited(job, submitted, hostname, key_for)
+    size = len(header) + message.size - message.header_size
+    return Transmission(header, body, pieces if message.chunks > 1 else None, size)
+
+
+async def submitted_header(queue: Queue, item: Item) -> bytes:
+    """The header block as it was submitted."""
+    return (await anext(queue.content(item)))[: item.message.header_size]
+
+
+def _edited(job: Job, submitted: bytes, hostname: str, key_for: KeyFor) -> bytes:
+    message, route = job.item.message, job.route
+    user_gateway = route.way is Way.USER_GATEWAY
+    primary = job.account.primary if job.account else ""
+    from_domain = (message.chosen_from or f"@{hostname}").rpartition("@")[2]
+    block = outgoing(
+        examine(submitted).fields,
+        trace=Trace(hostname, to_text(message.id), message.protocol, message.received_at),
+        sender=route.on_behalf_of,
+        hide=primary if user_gateway and primary != message.chosen_from else None,
+        from_domain=from_domain,
+    )
+    if route.way in _SIGNED_WAYS:
+        signing_domain = (route.on_behalf_of or f"@{from_domain}").rpartition("@")[2]
+        if key := key_for(signing_domain):
+            block = sign(block, message.body_digest, key, clock.now()) + block
+    # A message may end with its header; then it leaves without an empty line as well.
+    return block + (b"\r\n" if submitted.endswith(b"\r\n\r\n") or submitted == b"\r\n" else b"")
+
+
+def transaction(job: Job, transmission: Transmission, peer: Capabilities) -> Transaction | Outcome:
+    """The transaction for this peer, or why this peer can't take the message as it is: it is never converted."""
+    message = job.item.message
+    if message.eight_bit and not peer.eight_bit:
+        return Outcome(Verdict.FAILED, "5.6.3 the next server does not take 8-bit content, and mail is never converted")
+    if peer.size and transmission.size > peer.size:
+        return Outcome(Verdict.FAILED, f"5.3.4 the next server takes at most {peer.size} bytes")
+    reverse_path = job.route.reverse_path
+    addressees = [Addressee(one.address, one.notify, one.orcpt) for one in job.recipients]
+    smtputf8 = not transmission.header.isascii() or any(
+        needs_smtputf8(address) for address in (reverse_path, *(one.address for one in addressees)) if address
+    )
+    if smtputf8 and not peer.smtputf8:
+        if not transmission.header.isascii() and message.smtputf8:
+            return Outcome(Verdict.FAILED, "5.6.7 the next server does not take internationalised mail (RFC 6531)")
+        ascii_forms = [ascii_form(one.address) for one in addressees]
+        if None in ascii_forms:
+            return Outcome(Verdict.FAILED, "5.6.7 the next server does not take internationalised addresses (RFC 6531)")
+        addressees = [
+            Addressee(form or one.address, one.notify, one.orcpt)
+            for form, one in zip(ascii_forms, addressees, strict=True)
+        ]
+        smtputf8 = False
+    return Transaction(
+        reverse_path,
+        addressees,
+        size=transmission.size,
+        eight_bit=message.eight_bit,
+        smtputf8=smtputf8,
+        envid=message.envid,
+        ret=message.ret,
+        content=transmission.whole,
+    )

@@ -1,0 +1,108 @@
+"""A route made into a carrier: which peer, which TLS, which credential. Only here is a gateway's password opened."""
+
+import ssl
+from collections.abc import Callable
+
+from outgate.authorise import Gateway, Security
+from outgate.config import Config
+from outgate.deliver.connection import Link, Timeouts, TlsPolicy, verifying_context
+from outgate.deliver.job import Carrier
+from outgate.deliver.maildir import MaildirCarrier
+from outgate.deliver.outcome import Outcome
+from outgate.deliver.resolve import Host, Resolver
+from outgate.deliver.smtp_carrier import Hosts, SmtpCarrier
+from outgate.deliver.transmission import KeyFor
+from outgate.directory.fresh import Fresh
+from outgate.queue import Queue
+from outgate.route import Route, Way
+from outgate.smtp import PasswordCredentials
+
+OpenPassword = Callable[[Gateway], str]
+
+_TLS = {Security.SSL: TlsPolicy.IMPLICIT, Security.STARTTLS: TlsPolicy.STARTTLS, Security.NONE: TlsPolicy.PLAIN}
+
+
+class Ways:
+    """Makes carriers for all four ways."""
+
+    def __init__(
+        self,
+        config: Config,
+        queue: Queue,
+        fresh: Fresh,
+        resolver: Resolver,
+        open_password: OpenPassword,
+        key_for: KeyFor,
+    ) -> None:
+        self._config, self._queue, self._fresh, self._resolver = config, queue, fresh, resolver
+        self._open_password, self._key_for = open_password, key_for
+        settings = config.delivery
+        self._timeouts = Timeouts(settings.connect_timeout, settings.reply_timeout, settings.content_timeout)
+        self._verifying = verifying_context(settings.ca_file and str(config.path(settings.ca_file)))
+
+    def carrier(self, way: Route) -> Carrier:
+        """A new carrier, not connected yet."""
+        if way.gateway:
+            return self._to_gateway(way.gateway, opportunistic=way.way is Way.DOMAIN_GATEWAY)
+        if way.way is Way.LOCAL:
+            return self._to_mailboxes()
+        domain = way.queue.removeprefix("mx:")
+        link = self._link(self._config.delivery.smtp_port, TlsPolicy.OPPORTUNISTIC)
+        return self._smtp(link, lambda: self._resolver.exchangers(domain))
+
+    def link(self, gateway: Gateway, password: str | None, *, opportunistic: bool = False) -> Link:
+        """How a gateway is connected to; without TLS asked for, the organisation's own may still offer it."""
+        tls = _TLS[gateway.security]
+        if tls is TlsPolicy.PLAIN and opportunistic:
+            tls = TlsPolicy.OPPORTUNISTIC
+        credentials = PasswordCredentials(gateway.username, password) if password is not None else None
+        return self._link(gateway.port, tls, credentials)
+
+    def _to_gateway(self, gateway: Gateway, *, opportunistic: bool) -> Carrier:
+        password = self._open_password(gateway) if gateway.sealed is not None else None
+        link = self.link(gateway, password, opportunistic=opportunistic)
+        return self._smtp(link, lambda: self._resolver.host(gateway.host))
+
+    def _to_mailboxes(self) -> Carrier:
+        local = self._config.local
+        kind, _, where = local.mailbox.partition(":")
+        if kind == "maildir":
+            return MaildirCarrier(self._queue, self._fresh, self._config.path(local.maildir), self._config.hostname)
+        if kind == "lmtp" and not where.startswith("//"):
+            link = self._link(0, TlsPolicy.PLAIN, lmtp=True, unix_path=where)
+            return self._smtp(link, _here)
+        host, _, port = where.removeprefix("//").rpartition(":")
+        link = self._link(int(port), TlsPolicy.OPPORTUNISTIC, lmtp=kind == "lmtp")
+        return self._smtp(link, lambda: self._resolver.host(host.strip("[]")))
+
+    def _link(
+        self,
+        port: int,
+        tls: TlsPolicy,
+        credentials: PasswordCredentials | None = None,
+        *,
+        lmtp: bool = False,
+        unix_path: str | None = None,
+    ) -> Link:
+        source = self._config.delivery.source_address
+        return Link(port, tls, self._config.hostname, credentials, lmtp, source, unix_path)
+
+    def _smtp(self, link: Link, hosts: Hosts) -> Carrier:
+        return SmtpCarrier(
+            self._queue,
+            link,
+            hosts,
+            self._timeouts,
+            self._verifying,
+            self._key_for,
+            max_age=self._config.delivery.max_age,
+        )
+
+    @property
+    def probing(self) -> tuple[Resolver, Timeouts, ssl.SSLContext]:
+        """What a probe shares with delivery."""
+        return self._resolver, self._timeouts, self._verifying
+
+
+async def _here() -> list[Host] | Outcome:
+    return [Host("localhost", "")]

@@ -1,0 +1,45 @@
+"""What is in the queue: a message, its recipients, and both together as a worker gets them. Data only."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it was accepted. Fields as the columns of store.tables.message; sizes in bytes."""
+
+    id: int
+    account_id: int | None
+    chosen_from: str
+    reverse_path: str
+    size: int
+    header_size: int
+    chunks: int
+    body_digest: bytes
+    eight_bit: bool
+    smtputf8: bool
+    automatic: bool
+    envid: str | None
+    ret: str | None
+    protocol: str
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A recipient without a final outcome. `queue` is route.Route.queue as last decided."""
+
+    number: int
+    address: str
+    queue: str
+    orcpt: str | None = None
+    notify: str | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a worker holds a lease on. `content` is the whole message if it is in memory anyway (see Queue.put)."""
+
+    message: Message
+    recipients: tuple[Recipient, ...]
+    content: bytes | None = None

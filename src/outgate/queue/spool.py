@@ -1,0 +1,107 @@
+"""The queue as accept and deliver use it: put, claim, finish, and the content in pieces.
+
+Hands a message over in memory at the moment of its commit when there is a taker with room; the disk copy is then only
+insurance. Whatever is not handed over is found by `claim`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy import Engine, delete, select
+
+from outgate.queue.changes import AddChunk, Change, Claim, Discard, Finish, Put, Release, Renew, Result
+from outgate.queue.entry import Item
+from outgate.queue.group_commit import GroupCommit
+from outgate.store.engine import read, write
+from outgate.store.tables import chunk, message
+
+CHUNK_BYTES = 256 * 1024
+
+Taker = Callable[[Item], None]
+
+
+class Queue:
+    """One process's access to the queue. `owner` names it in leases and must be the same after a restart."""
+
+    def __init__(self, engine: Engine, owner: str, lease: float) -> None:
+        self.owner = owner
+        self.lease = lease
+        self._engine = engine
+        self._commits = GroupCommit(engine)
+        self._readers = ThreadPoolExecutor(4, "queue-read")
+        self._taker: Taker | None = None
+        self._room: Callable[[], bool] = lambda: False
+
+    def hand_over_to(self, taker: Taker, room: Callable[[], bool]) -> None:
+        """From now on, messages go to `taker` right after their commit while `room()` is true."""
+        self._taker, self._room = taker, room
+
+    async def add_chunk(self, message_id: int, number: int, data: bytes) -> None:
+        """Store a piece of a message that is still arriving."""
+        await self._commits.make(AddChunk(message_id, number, data))
+
+    async def discard(self, message_id: int) -> None:
+        """Forget the pieces of a message that did not arrive whole."""
+        await self._commits.make(Discard(message_id))
+
+    async def put(self, put: Put) -> None:
+        """Returns when the message is on disk; raises StoreUnavailable if it could not be stored."""
+        handed_over = self._taker is not None and self._room()
+        if handed_over:
+            put = _leased(put, self.owner, put.due_at + self.lease)
+        await self._commits.make(put)
+        if handed_over and self._taker:
+            content = put.last_chunk if put.message.chunks == 1 else None
+            self._taker(Item(put.message, tuple(put.recipients), content))
+
+    async def claim(self, now: float, limit: int) -> list[Item]:
+        """Lease what is due."""
+        return await self._make(Claim(self.owner, now, now + self.lease, limit)) or []
+
+    async def finish(self, finish: Finish) -> None:
+        """Commit outcomes, and the delivery report that tells of them, in one transaction."""
+        await self._make(finish)
+
+    async def renew(self, message_ids: list[int], until: float) -> None:
+        """Keep the leases of messages that are still being delivered."""
+        await self._make(Renew(message_ids, self.owner, until))
+
+    async def release(self) -> None:
+        """Give back every lease of this owner."""
+        await self._make(Release(self.owner))
+
+    async def content(self, item: Item) -> AsyncIterator[bytes]:
+        """The message's bytes as they came, in pieces of at most 256 KiB."""
+        if item.content is not None:
+            yield item.content
+            return
+        loop = asyncio.get_running_loop()
+        for number in range(item.message.chunks):
+            yield await loop.run_in_executor(self._readers, self._chunk, item.message.id, number)
+
+    async def sweep(self, before: int) -> None:
+        """Remove pieces of messages that never arrived whole and whose queue id is below `before`."""
+        await asyncio.get_running_loop().run_in_executor(self._readers, self._sweep, before)
+
+    async def close(self) -> None:
+        """Commit what is under way, then stop."""
+        await self._commits.close()
+        self._readers.shutdown()
+
+    async def _make(self, change: Change) -> Result:
+        return await self._commits.make(change)
+
+    def _chunk(self, message_id: int, number: int) -> bytes:
+        with read(self._engine) as conn:
+            wanted = select(chunk.c.data).where(chunk.c.message_id == message_id, chunk.c.number == number)
+            return bytes(conn.execute(wanted).scalar_one())
+
+    def _sweep(self, before: int) -> None:
+        orphaned = chunk.c.message_id.not_in(select(message.c.id))
+        with write(self._engine) as conn:
+            conn.execute(delete(chunk).where(chunk.c.message_id < before, orphaned))
+
+
+def _leased(put: Put, owner: str, until: float) -> Put:
+    return Put(put.message, put.recipients, put.last_chunk, put.facts, put.due_at, owner, until)

@@ -1,0 +1,106 @@
+"""The facts of a message's life: one function for each, so that this file lists all that is ever recorded.
+
+Knows no table and no clock. Details are small JSON objects; never a credential, never content.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    ACCEPTED = "accepted"
+    ROUTED = "routed"
+    ATTEMPT = "attempt"
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row of the record."""
+
+    message_id: int
+    at: float
+    kind: Kind
+    detail: dict[str, Any]
+
+
+def accepted(  # the one fact that describes the message itself
+    message_id: int,
+    at: float,
+    *,
+    account: str,
+    header_from: Sequence[str],
+    reverse_path: str,
+    recipients: Sequence[str],
+    size: int,
+    peer: str,
+    protocol: str,
+    rfc822_message_id: str,
+) -> Fact:
+    """The message was acknowledged: from now on it is ours."""
+    detail = {
+        "account": account,
+        "from": list(header_from),
+        "mail_from": reverse_path,
+        "recipients": list(recipients),
+        "size": size,
+        "peer": peer,
+        "protocol": protocol,
+        "message_id": rfc822_message_id,
+    }
+    return Fact(message_id, at, Kind.ACCEPTED, detail)
+
+
+def routed(
+    message_id: int, at: float, *, recipients: Sequence[str], way: str, queue: str, reasons: Sequence[str]
+) -> Fact:
+    """A way was chosen, and why."""
+    detail = {"recipients": list(recipients), "way": way, "queue": queue, "reasons": list(reasons)}
+    return Fact(message_id, at, Kind.ROUTED, detail)
+
+
+def attempt(
+    message_id: int,
+    at: float,
+    *,
+    way: str,
+    peer: str,
+    tls: str,
+    mail_from: str,
+    recipients: int,
+    reply: str,
+    seconds: float,
+) -> Fact:
+    """A transaction with a peer (or a mailbox) came to its end; `reply` is the peer's last word, with its queue id."""
+    detail = {
+        "way": way,
+        "peer": peer,
+        "tls": tls,
+        "mail_from": mail_from,
+        "recipients": recipients,
+        "reply": reply,
+        "seconds": round(seconds, 3),
+    }
+    return Fact(message_id, at, Kind.ATTEMPT, detail)
+
+
+def delivered(message_id: int, at: float, *, recipient: str, by: str, reply: str) -> Fact:
+    """Somebody else is now responsible for this recipient."""
+    return Fact(message_id, at, Kind.DELIVERED, {"recipient": recipient, "by": by, "reply": reply})
+
+
+def deferred(message_id: int, at: float, *, recipient: str, reason: str, next_attempt: float) -> Fact:
+    """It did not work this time."""
+    detail = {"recipient": recipient, "reason": reason, "next_attempt": next_attempt}
+    return Fact(message_id, at, Kind.DEFERRED, detail)
+
+
+def bounced(message_id: int, at: float, *, recipient: str, reason: str, report: str | None) -> Fact:
+    """It will not work; `report` is the queue id of the delivery report, None if nobody is to be told."""
+    return Fact(message_id, at, Kind.BOUNCED, {"recipient": recipient, "reason": reason, "report": report})
