@@ -1,0 +1,43 @@
+"""The small internet without Outgate: starts every other party and stops it again. Knows no story."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from outgate.demo import nameserver
+from outgate.demo.certificates import Authority
+from outgate.demo.nameserver import Records
+from outgate.demo.network import Network
+from outgate.demo.partner import Partner
+from outgate.demo.recipient import Recipient
+from outgate.demo.relay import Relay
+from outgate.demo.zones import zones
+
+
+@dataclass(frozen=True, slots=True)
+class Internet:
+    """The parties, all running."""
+
+    network: Network
+    authority: Authority
+    records: Records
+    partner: Partner
+    relay: Relay
+    recipient: Recipient
+
+
+@asynccontextmanager
+async def running(network: Network, folder: Path) -> AsyncIterator[Internet]:
+    """Run all parties until the block ends; certificates go into `folder`."""
+    authority = Authority(folder)
+    partner = Partner(network, authority)
+    records = Records(zones(network))
+    records.publish(partner.dns_record())
+    internet = Internet(network, authority, records, partner, Relay(network, authority), Recipient(network, authority))
+    async with AsyncExitStack() as stack:
+        stack.enter_context(nameserver.serve(records, network.nameserver, network.dns_port))
+        stack.enter_context(nameserver.asking(network.nameserver, network.dns_port))
+        for party in (internet.partner, internet.relay, internet.recipient):
+            await party.start(stack)
+        yield internet

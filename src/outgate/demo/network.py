@@ -1,0 +1,110 @@
+"""Who has which address and port in the small internet. Knows no party's work.
+
+Each party has an address of its own in 127.0.0.0/8, which is what makes SPF real. Nobody is root here, so servers talk
+SMTP to each other on one high port that all know, in the place of 25.
+"""
+
+import contextlib
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ORGANISATION = "example.com"
+PARTNER = "dominiopartner.example"
+RECIPIENTS = "recipient.example"
+
+_NETWORKS = [f"127.{second}.0" for second in range(66, 96)]
+
+
+class NetworkError(Exception):
+    """No addresses or ports for the small internet; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A server of the small internet: its name in the DNS and its address."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The plan of addresses. `prefix` is three octets, `127.66.0`."""
+
+    prefix: str
+    smtp_port: int = 2525
+    submission_port: int = 5587
+    tls_port: int = 5465
+    dns_port: int = 5353
+
+    @property
+    def outgate(self) -> Host:
+        """The organisation's outbound mail server: the system on show."""
+        return Host(f"mail.{ORGANISATION}", f"{self.prefix}.10")
+
+    @property
+    def relay(self) -> Host:
+        """The organisation's domain outbound gateway."""
+        return Host(f"relay.{ORGANISATION}", f"{self.prefix}.15")
+
+    @property
+    def partner(self) -> Host:
+        """The partner's server: submission for its users, and the MX of its domain."""
+        return Host(f"smtp.{PARTNER}", f"{self.prefix}.20")
+
+    @property
+    def recipient(self) -> Host:
+        """The recipients' server, which checks what comes."""
+        return Host(f"mx.{RECIPIENTS}", f"{self.prefix}.30")
+
+    @property
+    def nameserver(self) -> Host:
+        """The server that knows all zones."""
+        return Host("ns.example", f"{self.prefix}.53")
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """All servers, the name server included."""
+        return self.outgate, self.relay, self.partner, self.recipient, self.nameserver
+
+    def listeners(self) -> Iterable[tuple[str, int]]:
+        """Every address and port that somebody listens on."""
+        for host in (self.relay, self.partner, self.recipient):
+            yield host.address, self.smtp_port
+        yield self.partner.address, self.submission_port
+        yield self.outgate.address, self.submission_port
+        yield self.outgate.address, self.tls_port
+        yield self.nameserver.address, self.dns_port
+
+    def name_of(self, address: str) -> str:
+        """The name of the host that has this address; the address itself if nobody has it."""
+        return next((host.name for host in self.hosts if host.address == address), address)
+
+
+def choose() -> Network:
+    """The first network whose addresses and ports are all free; raises NetworkError if there is none."""
+    failure: OSError | None = None
+    for prefix in _NETWORKS:
+        network = Network(prefix)
+        try:
+            _try(network)
+        except OSError as error:
+            failure = error
+        else:
+            return network
+    raise NetworkError(
+        f"no free addresses between {_NETWORKS[0]}.0 and {_NETWORKS[-1]}.255 ({failure}); the demonstration needs the"
+        " whole of 127.0.0.0/8 on the loopback interface, as Linux has it, and is another one still running?"
+    )
+
+
+def _try(network: Network) -> None:
+    """Bind everything once, TCP everywhere and UDP for the DNS; raises OSError."""
+    with contextlib.ExitStack() as bound:
+        for address, port in network.listeners():
+            tcp = bound.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tcp.bind((address, port))
+        udp = bound.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind((network.nameserver.address, network.dns_port))
