@@ -26,7 +26,7 @@ _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
 _DOT_ATOM = re.compile(rf"[{_ATEXT}\u0080-\U0010ffff]+(?:\.[{_ATEXT}\u0080-\U0010ffff]+)*")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _QUOTED_PAIR = re.compile(r"\\(.)")
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 _PLAIN_PHRASE = re.compile(rf"[{_ATEXT}]+(?: [{_ATEXT}]+)*")
 
 # C0 but the tab, C1, and the separators at which programs in some languages break lines.
@@ -34,8 +34,8 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 # One mailbox as nearly all mail has it: neither 8-bit nor encoded words, comments, backslashes, quoted local part.
 _COMMON = re.compile(
-    rb"""[ \t]*(?:(?:"([^"\\<>=\x00-\x1f\x7f-\xff]*)"[ \t]*|([A-Za-z0-9!#$%&'*+/?^_`{|}~. -]*))<)?"""
-    rb"""([A-Za-z0-9!#$%&'*+/?^_`{|}~.-]+@[A-Za-z0-9.-]+)(?(1)>|(?(2)>))[ \t]*"""
+    rb"""(?:(?:"([^"\\<>=\x00-\x1f\x7f-\xff]*)"[ \t]*|([A-Za-z0-9!#$%&'*+/?^_`{|}~. -]*))<)?"""
+    rb"""([A-Za-z0-9!#$%&'*+/?^_`{|}~.-]+@[A-Za-z0-9.-]+)(?(1)>|(?(2)>))"""
 )
 _TOKEN = re.compile(
     rf"""(?P<space>[ \t]+)|(?P<comment>\((?:[^()\\"@<>])*\))|(?P<quoted>"(?:[^"\\]|\\.)*")"""
@@ -58,6 +58,8 @@ def canonical(address: str) -> str:
 @lru_cache(maxsize=8192)
 def canonical_domain(name: str) -> str:
     """A domain in lower case as A-labels (UTS #46, non-transitional: RFC 5891). Raises AddressError."""
+    if len(name) > 253:
+        raise AddressError("the domain is longer than 253 characters")
     lower = name.lower() if name.isascii() else name
     if "xn--" in lower or not lower.isascii():
         try:
@@ -116,6 +118,7 @@ class Mailbox:
 
 def parse_mailboxes(value: bytes) -> list[Mailbox]:
     """Read a field's address list, groups flattened; raises AddressError on anything that is open to two readings."""
+    value = value.strip(b" \t")
     if match := _COMMON.fullmatch(value):
         quoted, words, address = match.group(1, 2, 3)
         mailbox = Mailbox((quoted or words or b"").decode().strip(), address.decode())
@@ -268,9 +271,7 @@ def _canonical_local(local: str) -> str:
         raise AddressError(f"the local part '{_shown(local)}' has a character that is not allowed in an address")
     if "=?" in text and "?=" in text:
         raise AddressError("the local part looks like an encoded word (RFC 2047), which programs read differently")
-    text = text.lower()
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+    text = text.lower() if text.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
     if len(text.encode()) > 64:
         raise AddressError("the local part is longer than 64 bytes (RFC 5321 4.5.3.1.1)")
     if _DOT_ATOM.fullmatch(text):

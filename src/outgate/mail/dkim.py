@@ -60,26 +60,25 @@ class BodyDigest:
         match = _EMPTY_LINES.match(tail[::-1])
         blank = match.end() if match else 0
         if text := data[: end - blank]:
-            self._flush()
+            _write_line_ends(self._hash, self._line_ends)
+            self._line_ends = 0
             self._hash.update(text)
         self._line_ends += blank // 2
 
     def digest(self) -> bytes:
         """The 32 bytes for the body so far; more may follow."""
-        if not self._cr:
-            text = self._hash.copy()
-        else:
-            self._flush()
-            text = self._hash.copy()
-            text.update(b"\r")
-        text.update(b"\r\n")
-        return text.digest()
+        final = self._hash.copy()
+        if self._cr:
+            _write_line_ends(final, self._line_ends)
+            final.update(b"\r")
+        final.update(b"\r\n")
+        return final.digest()
 
-    def _flush(self) -> None:
-        while self._line_ends:
-            count = min(self._line_ends, 4096)
-            self._hash.update(b"\r\n" * count)
-            self._line_ends -= count
+
+def _write_line_ends(digest: "hashlib._Hash", count: int) -> None:
+    """In pieces: a body of nothing but line ends must not become one long string here."""
+    for start in range(0, count, 4096):
+        digest.update(b"\r\n" * min(count - start, 4096))
 
 
 @dataclass(frozen=True, slots=True)

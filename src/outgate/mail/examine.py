@@ -52,23 +52,20 @@ def examine(header: bytes) -> Examined:
     """Examine a header block, with or without the empty line at its end; raises MessageFault."""
     has_utf8 = _check_bytes(header)
     fields = _split(header)
-    single: dict[bytes, Field] = {}
-    received_count = 0
-    automatic = False
+    by_name: dict[bytes, list[Field]] = {}
     for field in fields:
-        name = field.name
-        if name in _SINGLE:
-            if name in single:
-                raise MessageFault(f"the message has more than one {_title(name)} field (RFC 5322 section 3.6)")
-            single[name] = field
-        elif name == b"received":
-            received_count += 1
-        elif name == b"auto-submitted":
-            automatic = automatic or not _NOT_AUTOMATIC.match(value(field))
-        elif name == b"content-type":
-            automatic = automatic or _REPORT.match(value(field)) is not None
-    header_from = _header_from(single.get(b"from"))
-    return Examined(header_from, _sender(single.get(b"sender")), automatic, received_count, has_utf8, fields)
+        by_name.setdefault(field[0], []).append(field)
+    for name in _SINGLE & by_name.keys():
+        if len(by_name[name]) > 1:
+            raise MessageFault(f"the message has more than one {_title(name)} field (RFC 5322 section 3.6)")
+    return Examined(
+        header_from=_header_from(by_name.get(b"from")),
+        sender=_sender(by_name.get(b"sender")),
+        automatic=_automatic(by_name),
+        received_count=len(by_name.get(b"received", ())),
+        has_utf8=has_utf8,
+        fields=fields,
+    )
 
 
 def _check_bytes(header: bytes) -> bool:
@@ -92,11 +89,18 @@ def _split(header: bytes) -> list[Field]:
         raise MessageFault(str(error)) from None
 
 
-def _header_from(field: Field | None) -> tuple[str, ...]:
-    if field is None:
+def _automatic(by_name: dict[bytes, list[Field]]) -> bool:
+    """An Auto-Submitted other than "no" (RFC 3834 section 5), or a report (RFC 6522). Any of several fields counts."""
+    answers = [value(field) for field in by_name.get(b"auto-submitted", ())]
+    types = [value(field) for field in by_name.get(b"content-type", ())]
+    return not all(map(_NOT_AUTOMATIC.match, answers)) or any(map(_REPORT.match, types))
+
+
+def _header_from(found: list[Field] | None) -> tuple[str, ...]:
+    if found is None:
         raise MessageFault("the message has no From field; set From to one of your own addresses")
     try:
-        addresses = tuple([canonical(mailbox.address) for mailbox in parse_mailboxes(value(field))])
+        addresses = tuple([canonical(mailbox.address) for mailbox in parse_mailboxes(value(found[0]))])
     except AddressError as error:
         raise MessageFault(f"the From field can't be read: {error}") from None
     if not addresses:
@@ -104,12 +108,12 @@ def _header_from(field: Field | None) -> tuple[str, ...]:
     return addresses
 
 
-def _sender(field: Field | None) -> str | None:
+def _sender(found: list[Field] | None) -> str | None:
     """None as well for a Sender that names not exactly one address: it is never sent on, so it is no fault."""
-    if field is None:
+    if found is None:
         return None
     try:
-        mailboxes = parse_mailboxes(value(field))
+        mailboxes = parse_mailboxes(value(found[0]))
     except AddressError:
         return None
     return canonical(mailboxes[0].address) if len(mailboxes) == 1 else None

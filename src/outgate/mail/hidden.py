@@ -13,7 +13,7 @@ import idna
 
 from outgate.mail.addresses import decode_words, split
 
-_XTEXT = re.compile(r"\+([0-9A-Fa-f]{2})")  # RFC 3461 section 4
+_XTEXT = re.compile(r"\+([2-7][0-9A-Fa-f])")  # RFC 3461 section 4, printable US-ASCII
 _UTF8_XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")  # RFC 6533 section 3
 
 # What may stand between the parts of an address without changing it: white space, quotes, comments (RFC 5322 3.2.2).
@@ -30,7 +30,7 @@ class Needle:
         domains = "|".join([_GAP.join(map(re.escape, re.split(r"(\.)", form))) for form in sorted(_forms(domain))])
         # alice@, alice+tag@, alice%... (relayed), bounce-alice=... (VERP); example.com=alice@ (SRS), example.com!alice.
         self._pattern = re.compile(
-            rf"(?<![^\W_]){name}(?:\+[^@\s]*)?{_GAP}(?:@|=40|[=%]){_GAP}(?:{domains})(?!-?[^\W_]|\.[^\W_])"
+            rf"(?<![^\W_]){name}(?:\+[^@\s]{{0,64}})?{_GAP}(?:@|=40|[=%]){_GAP}(?:{domains})(?!-?[^\W_]|\.[^\W_])"
             rf"|(?<![^\W_])(?:{domains})[=!]{name}(?![^\W_])"
         )
 
@@ -48,12 +48,14 @@ def needle(address: str) -> Needle:
 def _readings(text: bytes) -> list[str]:
     """The text as it stands and decoded in the ways in which an address is written inside something else."""
     plain = text.decode("utf-8", "replace")
-    words = decode_words(plain)
-    readings = {plain, words}
+    readings = [plain]
+    if (words := decode_words(plain)) != plain:
+        readings.append(words)
     if "%" in words:
-        readings.add(unquote(unquote(words)))
-    if "+" in words or "\\x{" in words:
-        readings |= {_XTEXT.sub(_character, _UTF8_XTEXT.sub(_character, reading)) for reading in tuple(readings)}
+        readings.append(unquote(unquote(words)))
+    for reading in tuple(readings):
+        if (decoded := _XTEXT.sub(_character, _UTF8_XTEXT.sub(_character, reading))) != reading:
+            readings.append(decoded)
     return [_folded(reading) for reading in readings]
 
 
@@ -63,7 +65,7 @@ def _character(match: re.Match[str]) -> str:
 
 
 def _folded(text: str) -> str:
-    return text.lower() if text.isascii() else normalize("NFC", text.lower())
+    return text.lower() if text.isascii() else normalize("NFC", normalize("NFC", text).lower())
 
 
 def _forms(domain: str) -> set[str]:

@@ -57,11 +57,11 @@ def bounce(
         _header_part(header),
     ]
     body = b"".join([b"--%b\r\n%b\r\n" % (boundary.encode(), part) for part in parts])
-    head = _head(hostname, recipient, date, message_id, boundary)
+    head = _head(hostname, recipient, date, message_id, boundary, eight_bit=utf8)
     return b"%b\r\nThis is a delivery report in MIME format.\r\n\r\n%b--%b--\r\n" % (head, body, boundary.encode())
 
 
-def _head(hostname: str, recipient: str, date: float, message_id: str, boundary: str) -> bytes:
+def _head(hostname: str, recipient: str, date: float, message_id: str, boundary: str, *, eight_bit: bool) -> bytes:
     sender = format_mailbox("Mail Delivery System", f"MAILER-DAEMON@{hostname}")
     lines = [
         f"From: {sender}",
@@ -73,6 +73,8 @@ def _head(hostname: str, recipient: str, date: float, message_id: str, boundary:
         "MIME-Version: 1.0",
         f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"',
     ]
+    if eight_bit:
+        lines.append("Content-Transfer-Encoding: 8bit")
     return "".join([f"{line}\r\n" for line in lines]).encode()
 
 
