@@ -1,4 +1,4 @@
-"""The two listeners of submission: STARTTLS (587) and implicit TLS (465). Opens and closes them; sessions do the rest."""
+"""The listeners of submission: STARTTLS (587) and implicit TLS (465). Opens and closes them; sessions do the rest."""
 
 import asyncio
 import weakref

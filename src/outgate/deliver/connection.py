@@ -35,7 +35,7 @@ E = TypeVar("E", bound=ClientEvent)
 
 
 class TlsPolicy(StrEnum):
-    """How a connection is secured. The first two verify the peer's name and chain; without them no credential leaves."""
+    """How a connection is secured. The first two verify name and chain; without them no credential leaves."""
 
     IMPLICIT = "implicit"
     STARTTLS = "starttls"
@@ -350,15 +350,6 @@ class Connection(asyncio.Protocol):
 
     def _fault(self, words: str, status: str = "4.4.1") -> PeerFault:
         return PeerFault(Outcome(Verdict.RETRY, f"{status} {self.peer}: {words}"))
-
-
-def verifying_context(ca_file: str | None) -> ssl.SSLContext:
-    """Verifies chain and name against the system's authorities and those of `ca_file`."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file:
-        context.load_verify_locations(ca_file)
-    return context
 
 
 def _unverifying() -> ssl.SSLContext:

@@ -4,8 +4,8 @@ import ssl
 from collections.abc import Callable
 
 from outgate.authorise import Gateway, Security
-from outgate.config import Config
-from outgate.deliver.connection import Link, Timeouts, TlsPolicy, verifying_context
+from outgate.config import Config, Delivery
+from outgate.deliver.connection import Link, Timeouts, TlsPolicy
 from outgate.deliver.job import Carrier
 from outgate.deliver.maildir import MaildirCarrier
 from outgate.deliver.outcome import Outcome
@@ -36,9 +36,8 @@ class Ways:
     ) -> None:
         self._config, self._queue, self._fresh, self._resolver = config, queue, fresh, resolver
         self._open_password, self._key_for = open_password, key_for
-        settings = config.delivery
-        self._timeouts = Timeouts(settings.connect_timeout, settings.reply_timeout, settings.content_timeout)
-        self._verifying = verifying_context(settings.ca_file and str(config.path(settings.ca_file)))
+        self._timeouts = timeouts_of(config.delivery)
+        self._verifying = verifying_context(config)
 
     def carrier(self, way: Route) -> Carrier:
         """A new carrier, not connected yet."""
@@ -47,20 +46,12 @@ class Ways:
         if way.way is Way.LOCAL:
             return self._to_mailboxes()
         domain = way.queue.removeprefix("mx:")
-        link = self._link(self._config.delivery.smtp_port, TlsPolicy.OPPORTUNISTIC)
+        link = _link(self._config, self._config.delivery.smtp_port, TlsPolicy.OPPORTUNISTIC)
         return self._smtp(link, lambda: self._resolver.exchangers(domain))
-
-    def link(self, gateway: Gateway, password: str | None, *, opportunistic: bool = False) -> Link:
-        """How a gateway is connected to; without TLS asked for, the organisation's own may still offer it."""
-        tls = _TLS[gateway.security]
-        if tls is TlsPolicy.PLAIN and opportunistic:
-            tls = TlsPolicy.OPPORTUNISTIC
-        credentials = PasswordCredentials(gateway.username, password) if password is not None else None
-        return self._link(gateway.port, tls, credentials)
 
     def _to_gateway(self, gateway: Gateway, *, opportunistic: bool) -> Carrier:
         password = self._open_password(gateway) if gateway.sealed is not None else None
-        link = self.link(gateway, password, opportunistic=opportunistic)
+        link = gateway_link(self._config, gateway, password, opportunistic=opportunistic)
         return self._smtp(link, lambda: self._resolver.host(gateway.host))
 
     def _to_mailboxes(self) -> Carrier:
@@ -69,23 +60,11 @@ class Ways:
         if kind == "maildir":
             return MaildirCarrier(self._queue, self._fresh, self._config.path(local.maildir), self._config.hostname)
         if kind == "lmtp" and not where.startswith("//"):
-            link = self._link(0, TlsPolicy.PLAIN, lmtp=True, unix_path=where)
+            link = _link(self._config, 0, TlsPolicy.PLAIN, lmtp=True, unix_path=where)
             return self._smtp(link, _here)
         host, _, port = where.removeprefix("//").rpartition(":")
-        link = self._link(int(port), TlsPolicy.OPPORTUNISTIC, lmtp=kind == "lmtp")
+        link = _link(self._config, int(port), TlsPolicy.OPPORTUNISTIC, lmtp=kind == "lmtp")
         return self._smtp(link, lambda: self._resolver.host(host.strip("[]")))
-
-    def _link(
-        self,
-        port: int,
-        tls: TlsPolicy,
-        credentials: PasswordCredentials | None = None,
-        *,
-        lmtp: bool = False,
-        unix_path: str | None = None,
-    ) -> Link:
-        source = self._config.delivery.source_address
-        return Link(port, tls, self._config.hostname, credentials, lmtp, source, unix_path)
 
     def _smtp(self, link: Link, hosts: Hosts) -> Carrier:
         return SmtpCarrier(
@@ -98,10 +77,40 @@ class Ways:
             max_age=self._config.delivery.max_age,
         )
 
-    @property
-    def probing(self) -> tuple[Resolver, Timeouts, ssl.SSLContext]:
-        """What a probe shares with delivery."""
-        return self._resolver, self._timeouts, self._verifying
+
+def gateway_link(config: Config, gateway: Gateway, password: str | None, *, opportunistic: bool = False) -> Link:
+    """How a gateway is connected to; where no TLS is asked for, `opportunistic` takes what is offered."""
+    tls = _TLS[gateway.security]
+    if tls is TlsPolicy.PLAIN and opportunistic:
+        tls = TlsPolicy.OPPORTUNISTIC
+    credentials = PasswordCredentials(gateway.username, password) if password is not None else None
+    return _link(config, gateway.port, tls, credentials)
+
+
+def timeouts_of(settings: Delivery) -> Timeouts:
+    """The time-outs of a connection."""
+    return Timeouts(settings.connect_timeout, settings.reply_timeout, settings.content_timeout)
+
+
+def verifying_context(config: Config) -> ssl.SSLContext:
+    """Verifies chain and name against the system's authorities and those of `delivery.ca_file`."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if config.delivery.ca_file:
+        context.load_verify_locations(config.path(config.delivery.ca_file))
+    return context
+
+
+def _link(
+    config: Config,
+    port: int,
+    tls: TlsPolicy,
+    credentials: PasswordCredentials | None = None,
+    *,
+    lmtp: bool = False,
+    unix_path: str | None = None,
+) -> Link:
+    return Link(port, tls, config.hostname, credentials, lmtp, config.delivery.source_address, unix_path)
 
 
 async def _here() -> list[Host] | Outcome:

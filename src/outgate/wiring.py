@@ -1,0 +1,174 @@
+"""Connects the parts: a data directory opened, and the server made of it. Only this file and cli know all rooms."""
+
+import asyncio
+import fcntl
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Engine
+
+from outgate import clock, config, log_lines
+from outgate.accept.desk import Desk
+from outgate.accept.listener import Listener
+from outgate.accept.log_in import LogInDesk
+from outgate.accept.throttle import Throttle
+from outgate.accept.tls import Certificate
+from outgate.authorise import Gateway
+from outgate.config import Config
+from outgate.deliver.deliverer import Deliverer
+from outgate.deliver.probe import probe as try_gateway
+from outgate.deliver.resolve import Resolver
+from outgate.deliver.signing import SigningKeys
+from outgate.deliver.ways import Ways, gateway_link, timeouts_of, verifying_context
+from outgate.directory.cache import Directory
+from outgate.directory.fresh import Fresh
+from outgate.directory.server import open_password
+from outgate.queue import Queue
+from outgate.queue.identity import Identities
+from outgate.store.engine import migrate, open_engine
+from outgate.store.vault import Vault
+
+KEY_FILE = "secret.key"
+DAY = 86400.0
+
+_log = structlog.get_logger("outgate")
+
+
+class PlaceError(Exception):
+    """The data directory can't be used; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An opened data directory."""
+
+    config: Config
+    engine: Engine
+    vault: Vault
+
+
+def open_place(data: Path) -> Place:
+    """Open a data directory that `outgate init` made, and bring its database up to date."""
+    if not (data / "outgate.toml").exists():
+        raise PlaceError(f"{data} is not an Outgate data directory; make one with: outgate --data {data} init DOMAIN")
+    settings = config.load(data)
+    vault = Vault.load(data / KEY_FILE)
+    engine = open_engine(settings.database)
+    migrate(engine)
+    return Place(settings, engine, vault)
+
+
+class Server:
+    """All roles in one process."""
+
+    def __init__(self, place: Place) -> None:
+        settings = place.config
+        self._place = place
+        self._directory = Directory(place.engine)
+        self._fresh = Fresh(self._directory)
+        self._queue = Queue(place.engine, _node(settings), settings.delivery.lease)
+        identities = Identities()
+        certificate = Certificate(
+            settings.path(settings.submission.certificate), settings.path(settings.submission.private_key)
+        )
+        self._listener = Listener(
+            Desk(
+                config=settings,
+                queue=self._queue,
+                fresh=self._fresh,
+                log_in=LogInDesk(self._fresh, Throttle(settings.log_in)),
+                certificate=certificate,
+                scram_secret=secrets.token_bytes(32),
+                identities=identities,
+            )
+        )
+        ways = Ways(
+            settings,
+            self._queue,
+            self._fresh,
+            Resolver(settings.delivery.nameservers),
+            self._open_password,
+            SigningKeys(place.engine, place.vault, self._directory).key_for,
+        )
+        self._deliverer = Deliverer(
+            self._queue, self._fresh, settings.delivery, settings.hostname, ways.carrier, identities
+        )
+
+    async def start(self) -> None:
+        """Take up what a former run left, then open the listeners."""
+        await self._queue.release()
+        await self._queue.sweep(Identities().new(clock.now() - self._orphans_age()))
+        await self._fresh.organisation()
+        self._deliverer.start()
+        await self._listener.open()
+        ports = self._listener.ports
+        _log.info("ready", hostname=self._place.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
+
+    def _orphans_age(self) -> float:
+        """Seconds; on SQLite nobody else can be receiving a message now, on PostgreSQL another node may be."""
+        return 0.0 if self._place.engine.dialect.name == "sqlite" else DAY
+
+    def reload(self) -> None:
+        """SIGHUP: read the certificate again."""
+        self._listener.reload_certificate()
+
+    async def stop(self) -> None:
+        """Stop accepting, give back what is not delivered."""
+        await self._listener.close()
+        await self._deliverer.stop()
+        await self._queue.close()
+        self._fresh.close()
+        self._place.engine.dispose()
+        _log.info("stopped")
+
+    def _open_password(self, gateway: Gateway) -> str:
+        return open_password(self._place.vault, gateway)
+
+
+async def probe(place: Place, gateway: Gateway, password: str) -> str | None:
+    """Connect and log in to a gateway before it is saved, by delivery's own code. None if it works, else why not."""
+    settings = place.config
+    failed = await try_gateway(
+        gateway_link(settings, gateway, password or None),
+        gateway.host,
+        Resolver(settings.delivery.nameservers),
+        timeouts_of(settings.delivery),
+        verifying_context(settings),
+    )
+    return failed.reason if failed else None
+
+
+async def serve(place: Place) -> None:
+    """Run until SIGTERM or SIGINT."""
+    log_lines.configure(place.config.log_format)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with _alone(place.config):
+        server = Server(place)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, server.reload)
+        await server.start()
+        await stopping.wait()
+        await server.stop()
+
+
+def _node(settings: Config) -> str:
+    """The name in leases: the same after a restart, so that this node's own leases are taken up at once."""
+    return f"{settings.hostname}:{settings.data.resolve()}"
+
+
+@contextmanager
+def _alone(settings: Config) -> Iterator[None]:
+    """One server for each data directory: two would take each other's leases for their own."""
+    with (settings.data / "serve.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PlaceError(f"another server is running on {settings.data}; stop it first") from None
+        yield

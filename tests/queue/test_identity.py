@@ -1,0 +1,30 @@
+"""Queue ids: unique, growing, and the same there and back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outgate.queue.identity import Identities, from_text, to_text
+
+
+@given(st.lists(st.floats(min_value=0, max_value=4e9), min_size=1, max_size=50))
+def test_ids_grow_even_if_the_clock_is_set_back(times: list[float]) -> None:
+    identities = Identities()
+    made = [identities.new(time) for time in times]
+    assert made == sorted(set(made))
+
+
+def test_ten_thousand_ids_of_one_moment_are_different() -> None:
+    identities = Identities()
+    assert len({identities.new(1.0) for _ in range(10_000)}) == 10_000
+
+
+@given(st.integers(min_value=0, max_value=2**63 - 1))
+def test_an_id_reads_back_from_its_text(identity: int) -> None:
+    assert from_text(to_text(identity)) == identity
+
+
+@pytest.mark.parametrize("text", ["", "0c8sm2v1r000", "0c8sm2v1r000u", "0c8sm2v1r00034"])
+def test_what_is_no_queue_id_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a queue id"):
+        from_text(text)
