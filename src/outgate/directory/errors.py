@@ -5,17 +5,17 @@ class DirectoryError(Exception):
     """The request can't be met; nothing was changed. The text says why and what to do."""
 
 
-class NotFound(DirectoryError):  # noqa: N818 -- named for what happened
+class NotFound(DirectoryError):
     """There is no such thing."""
 
 
-class AlreadyExists(DirectoryError):  # noqa: N818 -- named for what happened
+class AlreadyExists(DirectoryError):
     """It is there already."""
 
 
-class Invalid(DirectoryError):  # noqa: N818 -- named for what happened
+class Invalid(DirectoryError):
     """The request is not well-formed, or contradicts the state of things."""
 
 
-class NotAllowed(DirectoryError):  # noqa: N818 -- named for what happened
+class NotAllowed(DirectoryError):
     """Policy, or the nature of the thing, forbids it."""

@@ -4,8 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, insert, select
 
+from outgate.directory import units
+from outgate.directory.change import touch
 from outgate.directory.errors import NotFound
 from outgate.store import tables
 
@@ -61,3 +63,43 @@ def _up_to_root(unit_path: str) -> list[str]:
     """`/Sales/Italy` -> `/Sales/Italy`, `/Sales`, `/`."""
     names = unit_path.strip("/").split("/")
     return ["/" + "/".join(names[:count]) for count in range(len(names), 0, -1)] + ["/"]
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A value that a unit has of its own."""
+
+    unit: str
+    setting: str
+    value: bool
+
+
+def values(connection: Connection) -> tuple[Own, ...]:
+    """All values that units have of their own, by unit."""
+    rows = connection.execute(
+        select(tables.unit.c.path, tables.policy.c.setting, tables.policy.c.value)
+        .join_from(tables.policy, tables.unit)
+        .order_by(tables.unit.c.path, tables.policy.c.setting)
+    )
+    return tuple(Own(row.path, row.setting, json.loads(row.value)) for row in rows)
+
+
+def set_value(connection: Connection, unit_path: str, setting: Setting, value: bool, now: float) -> None:
+    """Give a unit a value of its own, which the units below inherit."""
+    clear(connection, unit_path, setting)
+    connection.execute(
+        insert(tables.policy).values(
+            unit_id=units.find(connection, unit_path).id,
+            setting=setting.name,
+            value=json.dumps(value),
+            changed_at=now,
+        )
+    )
+
+
+def clear(connection: Connection, unit_path: str, setting: Setting) -> None:
+    """Let a unit inherit again."""
+    touch(connection)
+    columns = tables.policy.c
+    unit = units.find(connection, unit_path)
+    connection.execute(delete(tables.policy).where(columns.unit_id == unit.id, columns.setting == setting.name))

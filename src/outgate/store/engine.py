@@ -5,7 +5,7 @@ The same on SQLite and PostgreSQL for everyone who calls it. Knows no table's me
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,12 @@ _SQLITE_PRAGMAS: Final = (
     "PRAGMA temp_store = MEMORY",
 )
 
+_POSTGRESQL_OPTIONS: Final = {
+    "connect_timeout": BUSY_SECONDS,
+    "tcp_user_timeout": 2 * BUSY_SECONDS * 1000,  # a server that has gone silent is a lost connection
+    "options": f"-c lock_timeout={BUSY_SECONDS * 1000}",
+}
+
 # Faults of the store's surroundings. All others are faults of the program and stay what they are.
 _SQLITE_UNAVAILABLE: Final = frozenset(
     {
@@ -57,11 +63,11 @@ class StoreError(Exception):
     """Something is wrong with the database; the text says what and what to do."""
 
 
-class StoreUnavailable(StoreError):  # noqa: N818 -- named for what happened
+class StoreUnavailable(StoreError):
     """The database can't be used just now (locked, disk full, connection lost): nothing was written, try again."""
 
 
-class SchemaTooNew(StoreError):  # noqa: N818 -- named for what happened
+class SchemaTooNew(StoreError):
     """A later release of the program has migrated this database."""
 
 
@@ -73,8 +79,7 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        options = f"-c lock_timeout={BUSY_SECONDS * 1000}"
-        engine = _create(parsed, connect_args={"options": options, "connect_timeout": BUSY_SECONDS})
+        engine = _create(parsed, connect_args=_POSTGRESQL_OPTIONS)
     event.listen(engine, "handle_error", _translate, retval=True)
     return engine
 
@@ -141,11 +146,11 @@ def _parse(url: str) -> URL:
     raise StoreError(f"the database URL must be sqlite:///<path> or postgresql://…, not {parsed.drivername}://")
 
 
-def _create(url: URL, connect_args: dict[str, Any]) -> Engine:
+def _create(url: URL, connect_args: Mapping[str, Any]) -> Engine:
     """Parameters are kept out of exception texts: they are secrets and message bodies."""
     return create_engine(
         url,
-        connect_args=connect_args,
+        connect_args=dict(connect_args),
         hide_parameters=True,
         pool_size=POOL,
         max_overflow=0,

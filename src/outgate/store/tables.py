@@ -80,6 +80,7 @@ policy = Table(
     Column("changed_at", Double, nullable=False),
 )
 
+# An id is never used again (on SQLite that takes AUTOINCREMENT): waiting messages name their account by it.
 account = Table(
     "account",
     metadata,
@@ -91,6 +92,7 @@ account = Table(
     Column("password_hash", Text),  # argon2id, PHC string
     Column("scram_sha_256", Text),  # RFC 5803: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>
     Column("created_at", Double, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 # The organisation's outbound gateway: at most one row.
@@ -125,7 +127,7 @@ send_as = Table(
     UniqueConstraint("account_id", "address"),
 )
 
-# The pending code of an address; the row goes when the code was used, ran out of tries or was sent anew.
+# The last code sent to an address; the row goes when the code was used. One without tries left waits for the next code.
 verification = Table(
     "verification",
     metadata,
@@ -134,6 +136,17 @@ verification = Table(
     Column("tries_left", Integer, nullable=False),
     Column("sent_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
+)
+
+# When codes were sent within the last hour; kept when the address is deleted, since it limits what may be sent.
+code_sent = Table(
+    "code_sent",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Index("ix_code_sent_account", "account_id"),
 )
 
 gateway = Table(

@@ -71,6 +71,7 @@ def _directory() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_account"),
         sa.ForeignKeyConstraint(["unit_id"], ["unit.id"], name="fk_account_unit_id_unit"),
         sa.UniqueConstraint("primary_address", name="uq_account_primary_address"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "domain_gateway",
@@ -117,6 +118,18 @@ def _sendas() -> None:
             ["send_as_id"], ["send_as.id"], name="fk_verification_send_as_id_send_as", ondelete="CASCADE"
         ),
     )
+    op.create_table(
+        "code_sent",
+        sa.Column("id", Key, sa.Identity(), nullable=False),
+        sa.Column("account_id", Key, nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_code_sent"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name="fk_code_sent_account_id_account", ondelete="CASCADE"
+        ),
+    )
+    op.create_index("ix_code_sent_account", "code_sent", ["account_id"])
     op.create_table(
         "gateway",
         sa.Column("id", Key, sa.Identity(), nullable=False),

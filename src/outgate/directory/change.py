@@ -1,0 +1,42 @@
+"""What every change of directory and send-as rows begins with."""
+
+from sqlalchemy import Connection, select, update
+
+from outgate.directory.errors import Invalid, NotFound
+from outgate.mail.addresses import AddressError, canonical, canonical_domain
+from outgate.store import tables
+
+
+def touch(connection: Connection) -> int:
+    """Make copies of the directory elsewhere out of date; returns the directory's new version.
+
+    Lets one change at a time through until its transaction ends, so that what a change has checked still holds when
+    it is committed. So this comes first.
+    """
+    version = tables.organisation.c.directory_version
+    statement = update(tables.organisation).values(directory_version=version + 1).returning(version)
+    changed: int | None = connection.scalar(statement)
+    if changed is None:
+        raise NotFound("there is no organisation yet; run: outgate init")
+    return changed
+
+
+def lock(connection: Connection) -> None:
+    """As `touch`, for a change that no copy shows."""
+    connection.execute(select(tables.organisation.c.id).with_for_update())
+
+
+def compared(address: str) -> str:
+    """The compared form of an address that somebody entered; raises Invalid."""
+    try:
+        return canonical(address)
+    except AddressError as error:
+        raise Invalid(str(error)) from None
+
+
+def compared_domain(name: str) -> str:
+    """The compared form of a domain that somebody entered; raises Invalid."""
+    try:
+        return canonical_domain(name)
+    except AddressError as error:
+        raise Invalid(str(error)) from None

@@ -1,0 +1,30 @@
+"""Passwords of users as argon2id hashes. Slow by intent: call it in a thread, outside of transactions."""
+
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+# OWASP's least for argon2id: 19 MiB, two passes, one lane.
+_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+# A hash of the same cost that no password has: all zeros.
+_NOBODY: Final = f"$argon2id$v=19$m={19 * 1024},t=2,p=1${'A' * 22}${'A' * 43}"
+
+
+def hash_password(password: str) -> str:
+    """A PHC string with a salt of its own."""
+    return _HASHER.hash(password)
+
+
+def verify(hashed: str, password: str) -> bool:
+    """Whether this is the password. A hash that can't be read matches none."""
+    try:
+        return _HASHER.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def verify_nobody(password: str) -> bool:
+    """Says no, and takes as long as `verify`: the time does not tell which user names exist."""
+    return verify(_NOBODY, password)

@@ -1,0 +1,69 @@
+"""The tree of organisational units. A unit is named by its path: `/` is the root, `/Sales/Italy` a unit of a unit."""
+
+import unicodedata
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from outgate.directory.change import touch
+from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from outgate.store import tables
+
+MAX_NAME = 60  # characters of one unit's name
+
+
+def paths(connection: Connection) -> tuple[str, ...]:
+    """All units, each after its parent."""
+    return tuple(sorted(connection.scalars(select(tables.unit.c.path))))
+
+
+def create(connection: Connection, path: str) -> str:
+    """Add a unit below one that exists; returns its path as it is kept."""
+    touch(connection)
+    path = normal_path(path)
+    if connection.execute(select(tables.unit.c.id).where(tables.unit.c.path == path)).first():
+        raise AlreadyExists(f"there is a unit {path} already")
+    parent = find(connection, path.rpartition("/")[0] or "/")
+    connection.execute(insert(tables.unit).values(path=path, parent_id=parent.id))
+    return path
+
+
+def remove(connection: Connection, path: str) -> None:
+    """Remove a unit that is empty, with its policy."""
+    touch(connection)
+    unit = find(connection, path)
+    if unit.parent_id is None:
+        raise NotAllowed("the root unit can't be removed")
+    if below := connection.scalar(select(tables.unit.c.path).where(tables.unit.c.parent_id == unit.id).limit(1)):
+        raise NotAllowed(f"{unit.path} has units below it, such as {below}; remove them first")
+    account = tables.account.c
+    if member := connection.scalar(select(account.primary_address).where(account.unit_id == unit.id).limit(1)):
+        raise NotAllowed(f"{unit.path} has users, such as {member}; move them first")
+    connection.execute(delete(tables.unit).where(tables.unit.c.id == unit.id))
+
+
+def find(connection: Connection, path: str) -> Row[*tuple[Any, ...]]:
+    """The unit's row; raises NotFound."""
+    path = normal_path(path)
+    row = connection.execute(select(tables.unit).where(tables.unit.c.path == path)).first()
+    if row is None:
+        raise NotFound(f"there is no unit {path}; `outgate ou list` shows those that exist")
+    return row
+
+
+def normal_path(path: str) -> str:
+    """The form in which paths are kept; raises Invalid."""
+    path = unicodedata.normalize("NFC", path)
+    if path == "/":
+        return path
+    root, *names = path.split("/")
+    if root or not names or not all(_is_name(name) for name in names):
+        raise Invalid(
+            f"'{path[:80]}' is not the path of a unit: it starts with / and has names of 1 to {MAX_NAME}"
+            " printable characters between slashes"
+        )
+    return path
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= MAX_NAME and name == name.strip() and name.isprintable()

@@ -1,0 +1,181 @@
+"""Users: the accounts of the organisation, each with its primary address and what its password is checked against."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from outgate.directory import units
+from outgate.directory.change import compared, touch
+from outgate.directory.errors import AlreadyExists, Invalid, NotFound
+from outgate.directory.password import hash_password
+from outgate.mail.addresses import AddressError, format_mailbox
+from outgate.store import tables
+
+SCRAM_ITERATIONS: Final = 600_000
+MAX_PASSWORD: Final = 1024  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a password is checked against: an argon2id hash, and a SCRAM-SHA-256 verifier in the form of RFC 5803."""
+
+    password_hash: str = field(repr=False)
+    scram: str = field(repr=False)
+
+    @classmethod
+    def derive(cls, password: str, iterations: int = SCRAM_ITERATIONS) -> Self:
+        """Takes a good part of a second by intent: call it in a thread, outside of transactions. Raises Invalid."""
+        if not 0 < len(password) <= MAX_PASSWORD:
+            raise Invalid(f"a password has 1 to {MAX_PASSWORD} characters")
+        try:
+            return cls(hash_password(password), _scram_verifier(password, iterations))
+        except ValueError:
+            raise Invalid("the password has a character that SASL does not allow (RFC 4013)") from None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account as a list of users shows it."""
+
+    id: int
+    address: str
+    name: str
+    unit: str
+    suspended: bool
+    created_at: float
+
+
+_USERS = select(
+    tables.account.c.id,
+    tables.account.c.primary_address,
+    tables.account.c.name,
+    tables.unit.c.path,
+    tables.account.c.suspended,
+    tables.account.c.created_at,
+).join_from(tables.account, tables.unit)
+
+
+def users(connection: Connection, unit_path: str | None = None) -> tuple[User, ...]:
+    """All users by address, or those of one unit (without the units below it)."""
+    query = _USERS.order_by(tables.account.c.primary_address)
+    if unit_path is not None:
+        query = query.where(tables.account.c.unit_id == units.find(connection, unit_path).id)
+    return tuple(User(*row) for row in connection.execute(query))
+
+
+def find(connection: Connection, address: str) -> User:
+    """The user with this primary address. Raises NotFound and Invalid."""
+    address = compared(address)
+    row = connection.execute(_USERS.where(tables.account.c.primary_address == address)).first()
+    if row is None:
+        raise NotFound(f"there is no user {address}")
+    return User(*row)
+
+
+def create(
+    connection: Connection,
+    address: str,
+    credentials: Credentials | None,
+    now: float,
+    *,
+    name: str = "",
+    unit_path: str = "/",
+) -> User:
+    """Add a user; their primary address is in one of the organisation's domains. Without credentials nobody logs in."""
+    touch(connection)
+    address = compared(address)
+    check_name(name, address)
+    _check_domain(connection, address)
+    columns = tables.account.c
+    if connection.execute(select(columns.id).where(columns.primary_address == address)).first():
+        raise AlreadyExists(f"there is a user {address} already")
+    account_id = connection.scalar(
+        insert(tables.account)
+        .values(
+            primary_address=address,
+            name=name,
+            unit_id=units.find(connection, unit_path).id,
+            created_at=now,
+            **_columns(credentials),
+        )
+        .returning(columns.id)
+    )
+    connection.execute(
+        insert(tables.send_as).values(
+            account_id=account_id,
+            address=address,
+            display_name=name,
+            is_primary=True,
+            is_default=True,
+            verified_at=now,
+            created_at=now,
+        )
+    )
+    return find(connection, address)
+
+
+def set_credentials(connection: Connection, address: str, credentials: Credentials) -> None:
+    """A new password."""
+    _update(connection, address, **_columns(credentials))
+
+
+def suspend(connection: Connection, address: str) -> None:
+    """Neither log-in nor sending from now on; mail to the user is still delivered."""
+    _update(connection, address, suspended=True)
+
+
+def resume(connection: Connection, address: str) -> None:
+    """Undo `suspend`."""
+    _update(connection, address, suspended=False)
+
+
+def move(connection: Connection, address: str, unit_path: str) -> None:
+    """Put the user in another unit, whose policy is theirs from now on."""
+    _update(connection, address, unit_id=units.find(connection, unit_path).id)
+
+
+def remove(connection: Connection, address: str) -> None:
+    """Delete the user with all their addresses and gateways."""
+    touch(connection)
+    connection.execute(delete(tables.account).where(tables.account.c.id == find(connection, address).id))
+
+
+def check_name(name: str, address: str) -> None:
+    """Whether From can show this name; raises Invalid."""
+    try:
+        format_mailbox(name, address)
+    except AddressError as error:
+        raise Invalid(str(error)) from None
+
+
+def _columns(credentials: Credentials | None) -> dict[str, str]:
+    if credentials is None:
+        return {}
+    return {"password_hash": credentials.password_hash, "scram_sha_256": credentials.scram}
+
+
+def _update(connection: Connection, address: str, **values: Any) -> None:
+    touch(connection)
+    user = find(connection, address)
+    connection.execute(update(tables.account).where(tables.account.c.id == user.id).values(values))
+
+
+def _check_domain(connection: Connection, address: str) -> None:
+    domain = address.rpartition("@")[2]
+    if domain not in connection.scalars(select(tables.domain.c.name)).all():
+        raise Invalid(f"{domain} is not one of the organisation's domains; add it first, or correct the address")
+
+
+def _scram_verifier(password: str, iterations: int) -> str:
+    """RFC 5802 section 3, written as RFC 5803 says."""
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    salt64, stored64, server64 = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return f"SCRAM-SHA-256${iterations}:{salt64}${stored64}:{server64}"

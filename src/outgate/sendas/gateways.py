@@ -1,0 +1,78 @@
+"""The gateway of a From address: the partner's own server that delivers what is sent as it."""
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from outgate.authorise import Account, Gateway, SendAs
+from outgate.directory import accounts, server
+from outgate.directory.change import compared, touch
+from outgate.directory.errors import NotAllowed, NotFound
+from outgate.directory.server import Server, open_password
+from outgate.sendas import addresses
+from outgate.store import tables
+from outgate.store.vault import SealBroken, Vault
+
+__all__ = ["Server", "clear", "open_password", "set_gateway"]
+
+
+def set_gateway(
+    connection: Connection, vault: Vault, account_id: int, address: str, wanted: Server, now: float
+) -> Gateway:
+    """Set or replace the gateway of an external address, where policy allows it. Raises NotAllowed and NotFound.
+
+    A changed gateway gets a new `credential_version`, so that no connection of the old one serves the new one.
+    """
+    version = touch(connection)
+    send_as_id = addresses.find(connection, account_id, address).id
+    entry = _allowed(connection, account_id, address)
+    if entry.gateway and _same(vault, entry.gateway, wanted):
+        return entry.gateway
+    columns = tables.gateway.c
+    row_id = connection.scalar(select(columns.id).where(columns.send_as_id == send_as_id))
+    if row_id is None:
+        # The password is sealed for its row, so the row must be there first.
+        blank = {"host": "", "port": 0, "security": "", "changed_at": now}
+        row_id = connection.scalar(insert(tables.gateway).values(send_as_id=send_as_id, **blank).returning(columns.id))
+    values = server.sealed_values(vault, f"gateway:{row_id}", wanted, version)
+    connection.execute(update(tables.gateway).where(columns.id == row_id).values(changed_at=now, **values))
+    _, entry = _entry(connection, account_id, address)
+    assert entry.gateway
+    return entry.gateway
+
+
+def clear(connection: Connection, account_id: int, address: str) -> None:
+    """Let the organisation's servers deliver again. Always allowed. Raises NotFound."""
+    touch(connection)
+    row = addresses.find(connection, account_id, address)
+    connection.execute(delete(tables.gateway).where(tables.gateway.c.send_as_id == row.id))
+
+
+def _allowed(connection: Connection, account_id: int, address: str) -> SendAs:
+    account, entry = _entry(connection, account_id, address)
+    if entry.own_domain:
+        raise NotAllowed(f"{entry.address} is in the organisation's own domains: the organisation's servers deliver it")
+    if not account.policy.allow_external_smtp:
+        domain = entry.address.rpartition("@")[2]
+        raise NotAllowed(
+            f"Functionality not enabled. You must send through {domain} SMTP servers when you send as {entry.address}."
+            " However, this functionality is not available for your account."
+            " Please contact your domain administrator for more information."
+        )
+    return entry
+
+
+def _entry(connection: Connection, account_id: int, address: str) -> tuple[Account, SendAs]:
+    account = accounts.load(connection, account_id)
+    entry = account.send_as.get(compared(address)) if account else None
+    if account is None or entry is None:
+        raise NotFound(f"{address} is not an address of this account")
+    return account, entry
+
+
+def _same(vault: Vault, gateway: Gateway, wanted: Server) -> bool:
+    kept = (gateway.host, gateway.port, gateway.security, gateway.username)
+    if kept != (wanted.host, wanted.port, wanted.security, wanted.username):
+        return False
+    try:
+        return open_password(vault, gateway) == wanted.password
+    except SealBroken:
+        return False  # entering it again is how a broken one is repaired

@@ -1,0 +1,137 @@
+"""Secrets at rest: sealed with AES-256-GCM and bound to the row that they belong to, so that a stolen row can't be
+read and a swapped or edited one can't be used. Knows no table.
+
+Sealed form: version (1 byte), length of the key id (1 byte), key id, nonce (12 bytes), ciphertext with its tag.
+"""
+
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from outgate.store import keyfile
+
+_VERSION: Final = 1
+_NONCE_BYTES: Final = 12
+
+
+class SealBroken(Exception):
+    """What was sealed can't be opened: changed, of another row, or sealed with a key that is not there."""
+
+
+class _Key:
+    """One key, divided by purpose (RFC 5869): the same bytes never serve for sealing and for digests."""
+
+    def __init__(self, secret: bytes) -> None:
+        self.cipher = AESGCM(HKDFExpand(SHA256(), 32, b"outgate seal").derive(secret))
+        self.digest_key = HKDFExpand(SHA256(), 32, b"outgate digest").derive(secret)
+
+
+class Vault:
+    """Seals and opens with the keys given; `current` is the id of the one that seals.
+
+    A vault that was loaded from a file reads it again when it has changed, so that a rotation of the keys reaches
+    programs that are running. Seal only within a transaction of store.engine.write that has already changed
+    `organisation.directory_version`: rotation takes the same lock, and so misses nothing that is sealed meanwhile.
+    """
+
+    def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
+        self._keys = {key_id: _Key(secret) for key_id, secret in keys.items()}
+        self._current = current
+        self._path: Path | None = None
+        self._seen: tuple[int, int] | None = None
+        if current not in self._keys:
+            raise ValueError(f"there is no key {current} to seal with")
+
+    @classmethod
+    def load(cls, path: Path, environment: Mapping[str, str] | None = None) -> Self:
+        """Keys of OUTGATE_SECRET_KEY if that is set, else of the file. Raises keyfile.KeyFileError."""
+        environment = os.environ if environment is None else environment
+        seen = None if environment.get(keyfile.VARIABLE) else _stamp(path)
+        keys = keyfile.load(path, environment)
+        vault = cls(keys, next(reversed(keys)))
+        if seen:
+            vault._path, vault._seen = path, seen
+        return vault
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Make a key file and load it. Raises keyfile.KeyFileError if there is one already."""
+        keyfile.create(path)
+        return cls.load(path, {})
+
+    def seal(self, plaintext: bytes, identity: str) -> bytes:
+        """Encrypt for the row named by `identity`, which must be given again to open."""
+        self._refresh()
+        key_id = self._current
+        head = bytes([_VERSION, len(key_id)]) + key_id.encode()
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return head + nonce + self._keys[key_id].cipher.encrypt(nonce, plaintext, head + identity.encode())
+
+    def open(self, sealed: bytes, identity: str) -> bytes:
+        """The plaintext; raises SealBroken."""
+        key_id = _key_id(sealed)
+        if key_id not in self._keys:
+            self._refresh()
+        key = self._keys.get(key_id)
+        if key is None:
+            raise SealBroken(f"{identity} is sealed with the key {key_id}, which is not among the vault's keys")
+        head, rest = sealed[: 2 + len(key_id)], sealed[2 + len(key_id) :]
+        try:
+            return key.cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], head + identity.encode())
+        except (InvalidTag, ValueError):
+            raise SealBroken(f"what is sealed for {identity} was changed or belongs to another row") from None
+
+    def needs_rotation(self, sealed: bytes) -> bool:
+        """Whether another key than the current one sealed this."""
+        return _key_id(sealed) != self._current
+
+    def digest(self, data: bytes, identity: str) -> bytes:
+        """A digest that only holders of the current key can make, bound to a row as seals are."""
+        self._refresh()
+        key = self._keys[self._current].digest_key
+        return hmac.digest(key, identity.encode() + b"\0" + data, "sha256")
+
+    def _refresh(self) -> None:
+        if self._path is None or (stamp := _stamp(self._path)) == self._seen:
+            return
+        keys = keyfile.read(self._path)
+        # In this order, for other threads: never a current key that is not among the keys.
+        self._keys = self._keys | {key_id: _Key(secret) for key_id, secret in keys.items()}
+        self._current = next(reversed(keys))
+        self._seen = stamp
+
+
+def credential(row: str, version: int, security: str, host: str, port: int, username: str) -> str:
+    """The identity that a gateway's password is sealed for: its row, and where it is sent.
+
+    So an edited row can't have the password sent to another server, or by another kind of connection.
+    """
+    return f"{row}:v{version}:{security}://{username}@{host}:{port}"
+
+
+def signing_key(domain: str) -> str:
+    """The identity that a domain's DKIM key is sealed for."""
+    return f"domain:{domain}:dkim"
+
+
+def _key_id(sealed: bytes) -> str:
+    if len(sealed) < 2 or sealed[0] != _VERSION:
+        raise SealBroken("what is sealed is not of a form that this release knows")
+    return sealed[2 : 2 + sealed[1]].decode("ascii", "replace")
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Tells one file put in place by keyfile.write from another."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
