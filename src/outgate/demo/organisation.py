@@ -1,0 +1,167 @@
+"""The organisation's side: Outgate in a data directory, used as its users use it, by its command line and as a process.
+
+Knows the command line and the settings, and nothing of what is behind them.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import smtplib
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from outgate.demo.certificates import Authority
+from outgate.demo.network import ORGANISATION, Network
+from outgate.demo.story import USER, Command
+
+_COMMAND_SECONDS = 60
+_START_SECONDS = 30
+_STOP_SECONDS = 15
+_SUBMIT_SECONDS = 20
+
+
+class DemoError(Exception):
+    """The demonstration can't go on; the text says what failed."""
+
+
+class Outgate:
+    """One installation. `password` is that of USER; all files are in `data`."""
+
+    def __init__(self, network: Network, authority: Authority, data: Path) -> None:
+        self.data = data
+        self.password = secrets.token_urlsafe(12)
+        self._network = network
+        self._authority = authority
+        self._log = data / "serve.log"
+
+    async def set_up(self) -> None:
+        """Make the organisation with its one user."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        await self.run(Command(("init", "--domain", ORGANISATION)))
+        self._configure()
+        await self.run(Command(("user", "add", USER, "--password-file", "-"), stdin=self.password))
+
+    def _configure(self) -> None:
+        """A configuration for the small internet; JSON strings are TOML strings."""
+        network = self._network
+        certificate, key = self._authority.issue(network.outgate)
+        (self.data / "outgate.toml").write_text(
+            f"""# Made by `outgate demo`.
+hostname = {json.dumps(network.outgate.name)}
+
+[submission]
+address = "{network.outgate.address}"
+starttls_port = {network.submission_port}
+tls_port = {network.tls_port}
+certificate = {json.dumps(str(certificate))}
+private_key = {json.dumps(str(key))}
+
+[delivery]
+smtp_port = {network.smtp_port}
+source_address = "{network.outgate.address}"
+nameservers = ["{network.nameserver.address}:{network.dns_port}"]
+ca_file = {json.dumps(str(self._authority.ca_file))}
+"""
+        )
+
+    async def run(self, command: Command) -> Any:
+        """Run one command with --json; returns what it printed, parsed. Raises DemoError with its words if it fails."""
+        process = await self._start(*command.arguments, "--json", stderr=asyncio.subprocess.PIPE)
+        try:
+            async with asyncio.timeout(_COMMAND_SECONDS):
+                output, errors = await process.communicate(command.stdin.encode())
+        except TimeoutError:
+            raise DemoError(f"`{command}` took over {_COMMAND_SECONDS} seconds") from None
+        finally:
+            await _stop(process)
+        if process.returncode != 0:
+            raise DemoError(f"`{command}` failed: {(errors or output).decode(errors='replace').strip()}")
+        lines = output.decode().strip()
+        try:
+            return json.loads(lines) if lines else None
+        except json.JSONDecodeError:
+            return [json.loads(line) for line in lines.splitlines()]
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """`outgate serve` until the block ends; what it logs goes to a file."""
+        with self._log.open("wb") as log:
+            process = await self._start("serve", stderr=log)
+        try:
+            await self._wait_until_ready(process)
+            yield
+        finally:
+            await _stop(process)
+
+    async def has_record(self, message_id: str) -> bool:
+        """Whether Outgate's own log knows the message."""
+        facts = await self.run(Command(("log", "--message-id", message_id)))
+        return bool(facts)
+
+    async def submit(self, message: EmailMessage) -> None:
+        """Send a message as USER's mail program does, on the submission port."""
+        try:
+            await asyncio.to_thread(self._submit, message)
+        except (OSError, smtplib.SMTPException) as error:
+            raise DemoError(f"Outgate did not take the message: {error}\n{self.log_tail()}") from None
+
+    def log_tail(self) -> str:
+        """The last lines of what `outgate serve` logged, to explain a failure."""
+        with suppress(OSError):
+            return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
+        return ""
+
+    def _submit(self, message: EmailMessage) -> None:
+        network = self._network
+        with smtplib.SMTP(network.outgate.address, network.submission_port, timeout=_SUBMIT_SECONDS) as client:
+            client.starttls(context=self._authority.client_context())
+            client.login(USER, self.password)
+            client.send_message(message, from_addr=message["From"])
+
+    async def _start(self, *arguments: str, stderr: Any) -> asyncio.subprocess.Process:
+        """Start `outgate`. In a session of its own: Ctrl-C is for the demonstration, which then stops it in order."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("OUTGATE_")}
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "outgate", *arguments),
+            stdin=asyncio.subprocess.PIPE if stderr == asyncio.subprocess.PIPE else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if stderr == asyncio.subprocess.PIPE else stderr,
+            stderr=stderr,
+            env={**environment, "OUTGATE_DATA": str(self.data)},
+            start_new_session=True,
+        )
+
+    async def _wait_until_ready(self, process: asyncio.subprocess.Process) -> None:
+        """Until the submission port answers."""
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while process.returncode is None:
+                    with suppress(OSError):
+                        _, writer = await asyncio.open_connection(
+                            self._network.outgate.address, self._network.submission_port
+                        )
+                        writer.close()
+                        return
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            pass
+        raise DemoError(f"`outgate serve` did not start:\n{self.log_tail()}")
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """End a process: asked first, then made to."""
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

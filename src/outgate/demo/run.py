@@ -1,0 +1,205 @@
+"""`outgate demo`: starts the small internet, tells the story, compares it with the reference, then keeps running."""
+
+import asyncio
+import contextlib
+import email
+import email.policy
+import email.utils
+import re
+import signal
+import tempfile
+from collections.abc import Awaitable, Iterator
+from email.message import EmailMessage
+from pathlib import Path
+from typing import TypeVar
+
+from outgate.demo import internet
+from outgate.demo.display import Display
+from outgate.demo.internet import Internet
+from outgate.demo.network import ORGANISATION, NetworkError, choose
+from outgate.demo.organisation import DemoError, Outgate
+from outgate.demo.recipient import Arrival
+from outgate.demo.story import OTHER, SUBJECT, USER, Case, Command, Row, cases
+
+T = TypeVar("T")
+
+_ARRIVAL_SECONDS = 60
+_NOT_AS_EXPECTED = 1
+_INTERRUPTED = 130
+
+
+async def run(once: bool, json: bool, data: Path | None) -> int:
+    """Run the demonstration; returns the exit status: 0 if every message was as the reference says.
+
+    `once` ends after the story; `json` prints objects, one a line, in place of the table; `data` is the directory to
+    use and to leave behind, else a temporary one is made and removed. Runs on asyncio's own loop only.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outgate-demo-")))
+        display = stack.enter_context(Display(json))
+        stopped = stack.enter_context(_stopped_by_signals())
+        try:
+            return await _demonstrate(display, folder.absolute(), once)
+        except (DemoError, NetworkError) as error:
+            display.problem(str(error))
+            return _NOT_AS_EXPECTED
+        except asyncio.CancelledError:
+            if not stopped.is_set():
+                raise
+            return 0 if display.told else _INTERRUPTED
+
+
+async def _demonstrate(display: Display, folder: Path, once: bool) -> int:
+    display.step("starting a partner, recipients, a domain gateway and their DNS")
+    certificates = folder / "internet"
+    certificates.mkdir(parents=True, exist_ok=True)
+    async with internet.running(choose(), certificates) as parties:
+        outgate = Outgate(parties.network, parties.authority, folder)
+        display.step(f"making the organisation {ORGANISATION} with its user {USER}")
+        await outgate.set_up()
+        parties.records.publish(await outgate.dkim_record())
+        demonstration = Demonstration(display, parties, outgate)
+        async with outgate.serving():
+            as_expected = await demonstration.tell()
+            if not once:
+                await demonstration.go_on()
+    return 0 if as_expected else _NOT_AS_EXPECTED
+
+
+class Demonstration:
+    """The story on running parties."""
+
+    def __init__(self, display: Display, parties: Internet, outgate: Outgate) -> None:
+        self._display = display
+        self._parties = parties
+        self._outgate = outgate
+
+    async def tell(self) -> bool:
+        """Prove the other address, then send the message in every case; returns whether all was as expected."""
+        await self._prove_the_other_address()
+        rows: list[Row] = []
+        differences: list[str] = []
+        for case in cases(self._parties.network, self._parties.partner.password):
+            row = await self._play(case)
+            rows.append(row)
+            differences.extend(row.differences(case.expected))
+        self._display.story(rows)
+        for difference in differences:
+            self._display.problem(f"not as the reference says: {difference}")
+        return not differences
+
+    async def go_on(self) -> None:
+        """Show what arrives until somebody ends it."""
+        self._display.say(invitation(self._parties, self._outgate))
+        while True:
+            arrival = await self._parties.recipient.arrivals.get()
+            title = arrival.subject or "(no subject)"
+            self._display.later(Row("later", title, arrival, await self._recorded_by(arrival)))
+
+    async def _prove_the_other_address(self) -> None:
+        """As the user does: ask for the address, read the code in its mailbox, enter it."""
+        self._display.step(f"{USER} proves to own {OTHER}: Outgate mails a code there")
+        await self._command(Command(("sendas", "add", USER, OTHER)))
+        message = await self._within(self._parties.partner.mailbox.get(), "the message with the code")
+        await self._command(Command(("sendas", "verify", USER, OTHER, code_in(message))))
+
+    async def _play(self, case: Case) -> Row:
+        for command in case.commands:
+            await self._command(command)
+        carol = self._parties.recipient.address
+        self._display.step(f"{case.title}: {case.author} writes to {carol}")
+        message = message_from(case.author, carol)
+        await self._outgate.submit(message)
+        arrival = await self._within(self._arrival_of(message["Message-ID"]), "the message")
+        return Row(case.name, case.title, arrival, await self._recorded_by(arrival))
+
+    async def _arrival_of(self, message_id: str) -> Arrival:
+        """Passes over others: a message may come twice (delivery is at least once)."""
+        while (arrival := await self._parties.recipient.arrivals.get()).message_id != message_id:
+            pass
+        return arrival
+
+    async def _command(self, command: Command) -> None:
+        self._display.step(f"$ {command}")
+        await self._outgate.run(command)
+
+    async def _recorded_by(self, arrival: Arrival) -> tuple[str, ...]:
+        """The servers whose own log has the message; looked up in each."""
+        network, parties = self._parties.network, self._parties
+        found = [network.outgate.name] if await self._outgate.has_record(arrival.message_id) else []
+        for host, log in ((network.relay, parties.relay.log), (network.partner, parties.partner.log)):
+            if any(entry.message_id == arrival.message_id for entry in log):
+                found.append(host.name)
+        return tuple(found)
+
+    async def _within(self, wanted: Awaitable[T], what: str) -> T:
+        try:
+            async with asyncio.timeout(_ARRIVAL_SECONDS):
+                return await wanted
+        except TimeoutError:
+            tail = self._outgate.log_tail()
+            raise DemoError(f"{what} did not arrive within {_ARRIVAL_SECONDS} seconds\n{tail}") from None
+
+
+def message_from(author: str, recipient: str) -> EmailMessage:
+    """The message of the story: the same each time but for its author and Message-ID."""
+    message = EmailMessage()
+    message["From"] = author
+    message["To"] = recipient
+    message["Subject"] = SUBJECT
+    message["Date"] = email.utils.localtime()
+    message["Message-ID"] = email.utils.make_msgid(domain=author.rpartition("@")[2])
+    message.set_content("Here they are.\n")
+    return message
+
+
+def code_in(message: bytes) -> str:
+    """The nine-digit code in the text of a confirmation message; raises DemoError if there is none."""
+    body = email.message_from_bytes(message, policy=email.policy.default).get_body(("plain",))
+    found = re.search(r"\b\d{9}\b", body.get_content()) if body else None
+    if not found:
+        raise DemoError("there is no nine-digit code in the confirmation message")
+    return found.group()
+
+
+def invitation(parties: Internet, outgate: Outgate) -> str:
+    """How to send to it with a mail program, and how to change it."""
+    network = parties.network
+    return f"""
+Now write with your own mail program, from {USER} or {OTHER}, to {parties.recipient.address}:
+  server      {network.outgate.address}, port {network.submission_port} (STARTTLS) or {network.tls_port} (TLS)
+  user        {USER}
+  password    {outgate.password}
+  authority   {parties.authority.ca_file}
+For example:
+  printf 'From: {OTHER}\\nTo: {parties.recipient.address}\\nSubject: Hello\\n\\nHello.\\n' |
+  curl --silent --show-error --ssl-reqd --cacert {parties.authority.ca_file} --crlf --upload-file - \\
+    --user '{USER}:{outgate.password}' --url smtp://{network.outgate.address}:{network.submission_port} \\
+    --mail-from {OTHER} --mail-rcpt {parties.recipient.address}
+Turn the switch off, or see what Outgate knows, from another terminal:
+  outgate --data {outgate.data} policy set allowUsersToUseExternalSmtpServers false
+  outgate --data {outgate.data} log
+Outlook shows "on behalf of" the other way round: {USER} on behalf of {OTHER}.
+Each message that arrives is shown below. Ctrl-C ends all.
+"""
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[asyncio.Event]:
+    """Make the signals that end a program cancel this task, once, so that all is put away; the event says that."""
+    loop, task, stopped = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+    assert task
+
+    def stop() -> None:
+        if not stopped.is_set():
+            stopped.set()
+            task.cancel()
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
