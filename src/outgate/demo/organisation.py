@@ -15,6 +15,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from outgate.demo import zones
 from outgate.demo.certificates import Authority
 from outgate.demo.network import ORGANISATION, Network
 from outgate.demo.story import USER, Command
@@ -97,6 +98,11 @@ ca_file = {json.dumps(str(self._authority.ca_file))}
             yield
         finally:
             await _stop(process)
+
+    async def dkim_record(self) -> str:
+        """The record of the organisation's key, for its zone."""
+        domain = next(each for each in await self.run(Command(("domain", "list"))) if each["name"] == ORGANISATION)
+        return zones.key(ORGANISATION, domain["dkim_selector"], domain["dkim_record"])
 
     async def has_record(self, message_id: str) -> bool:
         """Whether Outgate's own log knows the message."""
