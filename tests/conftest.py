@@ -19,7 +19,9 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, make_url
 
-from outgate.store.engine import migrate, open_engine
+from outgate.directory import organisation, units, users
+from outgate.store.engine import migrate, open_engine, read, write
+from outgate.store.vault import Vault
 
 NewDatabase = Callable[..., str]
 
@@ -53,6 +55,37 @@ def engine(database_url: str) -> Iterator[Engine]:
     opened = open_engine(database_url)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture
+def vault() -> Vault:
+    """A vault with one fixed key."""
+    return Vault({"k1": bytes(range(32))}, "k1")
+
+
+@pytest.fixture
+def example(engine: Engine) -> Engine:
+    """A database with the organisation example.com, its unit /Sales, alice there and bob in the root."""
+    with write(engine) as connection:
+        organisation.create(connection, "example.com", 0.0)
+        units.create(connection, "/Sales")
+        users.create(connection, "alice@example.com", None, 0.0, name="Alice", unit_path="/Sales")
+        users.create(connection, "bob@example.com", None, 0.0, name="Bob")
+    return engine
+
+
+@pytest.fixture
+def alice(example: Engine) -> int:
+    """Alice's account id."""
+    with read(example) as connection:
+        return users.find(connection, "alice@example.com").id
+
+
+@pytest.fixture
+def bob(example: Engine) -> int:
+    """Bob's account id."""
+    with read(example) as connection:
+        return users.find(connection, "bob@example.com").id
 
 
 # --- SQLite ----------------------------------------------------------------------------------------------------------

@@ -1,13 +1,43 @@
-"""store.engine: transactions, durability, faults of the surroundings."""
+"""store.engine and store.prepared: transactions, the schema, and faults of the surroundings."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from outgate.store.engine import migrate, read, write
-from outgate.store.tables import metadata, organisation
+from conftest import NewDatabase
+from outgate.store.engine import SchemaTooNew, StoreError, StoreUnavailable, migrate, open_engine, read, write
+from outgate.store.prepared import PreparedNumber
+from outgate.store.tables import account, metadata, organisation
 
 ROW = {"id": 1, "name": "example.com", "directory_version": 1, "created_at": 0.0}
+VERSION = "SELECT directory_version FROM organisation"
+
+
+def put_row(engine: Engine) -> None:
+    with write(engine) as connection:
+        connection.execute(insert(organisation).values(ROW))
+
+
+def rename(connection: Connection, name: str) -> None:
+    connection.execute(update(organisation).values(name=name))
+
+
+def name_in(engine: Engine) -> str | None:
+    with read(engine) as connection:
+        return connection.scalar(select(organisation.c.name))
+
+
+def lose_patience(engine: Engine) -> None:
+    """Make the engine's one pooled connection wait 10 ms for a lock, not 5 s."""
+    setting = "SET lock_timeout = 10" if engine.dialect.name == "postgresql" else "PRAGMA busy_timeout = 10"
+    with engine.connect() as connection:
+        connection.exec_driver_sql(setting)
+        connection.commit()
 
 
 def test_the_migrations_make_the_schema_of_the_tables(engine: Engine) -> None:
@@ -17,8 +47,184 @@ def test_the_migrations_make_the_schema_of_the_tables(engine: Engine) -> None:
 
 
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:
-    with write(engine) as connection:
-        connection.execute(insert(organisation).values(ROW))
+    put_row(engine)
     migrate(engine)
+    assert name_in(engine) == "example.com"
+
+
+def test_two_programs_may_migrate_at_the_same_time(new_database: NewDatabase) -> None:
+    url = new_database(migrated=False)
+    engines = [open_engine(url), open_engine(url)]
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(migrate, engines))
+    assert name_in(engines[0]) is None
+    for engine in engines:
+        engine.dispose()
+
+
+def test_a_database_of_a_later_release_is_refused(engine: Engine) -> None:
+    with write(engine) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaTooNew, match="9999"):
+        migrate(engine)
+
+
+def test_an_exception_undoes_the_whole_transaction(engine: Engine) -> None:
+    put_row(engine)
+
+    def fail() -> None:
+        with write(engine) as connection:
+            rename(connection, "other.example")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert name_in(engine) == "example.com"
+
+
+def test_a_reader_sees_one_state_to_its_end(engine: Engine) -> None:
+    put_row(engine)
+    with read(engine) as reader:
+        before = reader.scalar(select(organisation.c.name))
+        with write(engine) as writer:
+            rename(writer, "other.example")
+        assert reader.scalar(select(organisation.c.name)) == before
+    assert name_in(engine) == "other.example"
+
+
+def test_writers_wait_for_each_other(engine: Engine) -> None:
+    put_row(engine)
+
+    def count(_: int) -> None:
+        with write(engine) as connection:
+            connection.execute(update(organisation).values(directory_version=organisation.c.directory_version + 1))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count, range(40)))
+    assert PreparedNumber(engine, VERSION).read() == 41
+
+
+def test_rows_that_others_refer_to_are_guarded(engine: Engine) -> None:
+    with pytest.raises(IntegrityError), write(engine) as connection:
+        connection.execute(insert(account).values(primary_address="alice@example.com", unit_id=7, created_at=0.0))
+
+
+def test_values_are_not_in_the_text_of_an_error(engine: Engine) -> None:
+    row = {"primary_address": "alice@example.com", "unit_id": 7, "created_at": 0.0, "password_hash": "not-for-the-log"}
+    with pytest.raises(DBAPIError) as caught, write(engine) as connection:
+        connection.execute(insert(account).values(row))
+    assert "not-for-the-log" not in str(caught.value)
+
+
+def test_a_lock_held_for_too_long_is_told(engine: Engine) -> None:
+    put_row(engine)
+    other = open_engine(engine.url.render_as_string(hide_password=False))
+    lose_patience(engine)
+    with write(other) as holder:
+        rename(holder, "other.example")
+        with pytest.raises(StoreUnavailable, match="can't be used"), write(engine) as connection:
+            rename(connection, "third.example")
+    assert name_in(engine) == "other.example"
+    other.dispose()
+
+
+def test_a_fault_of_the_program_stays_what_it_is(engine: Engine) -> None:
+    with pytest.raises(DBAPIError), read(engine) as connection:
+        connection.exec_driver_sql("SELECT 1 FROM no_such_table")
+
+
+def test_a_full_disk_is_told_and_nothing_is_written(new_sqlite: NewDatabase) -> None:
+    engine = open_engine(new_sqlite())
+    put_row(engine)
+    with engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreUnavailable, match="full"), write(engine) as connection:
+        rename(connection, "x" * 100_000)
+    assert name_in(engine) == "example.com"
+    engine.dispose()
+
+
+def test_a_commit_on_sqlite_is_synced_to_disk(new_sqlite: NewDatabase) -> None:
+    engine = open_engine(new_sqlite())
     with read(engine) as connection:
-        assert connection.scalar(select(organisation.c.name)) == "example.com"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    engine.dispose()
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"not a database, but long enough to have a header" * 10)
+    engine = open_engine(f"sqlite:///{tmp_path / 'text'}")
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        migrate(engine)
+    engine.dispose()
+
+
+def test_a_lost_connection_is_told_and_the_next_transaction_has_a_new_one(new_postgresql: NewDatabase) -> None:
+    url = new_postgresql()
+    engine, other = open_engine(url), open_engine(url)
+    put_row(engine)
+
+    def lose_the_connection() -> None:
+        with write(engine) as connection:
+            rename(connection, "other.example")
+            end_connections_of(other)
+
+    with pytest.raises(StoreUnavailable):
+        lose_the_connection()
+    assert name_in(engine) == "example.com"
+    engine.dispose()
+    other.dispose()
+
+
+def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+    engine = open_engine(f"postgresql://outgate:not-for-the-log@/outgate?host={tmp_path}")
+    with pytest.raises(StoreUnavailable) as caught:
+        migrate(engine)
+    assert "not-for-the-log" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/outgate", "sqlite://", "outgate.db", "", "postgresql+pg8000://h/d"])
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(StoreError, match="database URL must be"):
+        open_engine(url)
+
+
+def test_a_prepared_number_is_as_last_committed_in_every_thread(engine: Engine) -> None:
+    number = PreparedNumber(engine, VERSION)
+    assert number.read() == 0
+    put_row(engine)
+
+    def grow_and_read(_: int) -> None:
+        with write(engine) as connection:
+            connection.execute(update(organisation).values(directory_version=organisation.c.directory_version + 1))
+            mine = connection.scalar(select(organisation.c.directory_version))
+        assert mine
+        assert number.read() >= mine
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(grow_and_read, range(40)))
+    assert number.read() == 41
+
+
+def test_a_prepared_number_survives_a_lost_connection(new_postgresql: NewDatabase) -> None:
+    url = new_postgresql()
+    engine, other = open_engine(url), open_engine(url)
+    number = PreparedNumber(engine, VERSION)
+    put_row(engine)
+    assert number.read() == 1
+    engine.pool.dispose()
+    end_connections_of(other)
+    assert number.read() == 1
+    engine.dispose()
+    other.dispose()
+
+
+def end_connections_of(engine: Engine) -> None:
+    """End all connections to this engine's database but its own."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

@@ -1,0 +1,152 @@
+"""store.rotation: all that is sealed opens before, between and after the steps."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from outgate.authorise import Security
+from outgate.directory import organisation, policy
+from outgate.directory.server import Server, open_password
+from outgate.sendas import addresses, gateways, verification
+from outgate.store import keyfile, rotation, tables
+from outgate.store.engine import read, write
+from outgate.store.keyfile import KeyFileError
+from outgate.store.rotation import rotate
+from outgate.store.vault import SealBroken, Vault
+
+EXTERNAL = "alice@dominiopartner.example"
+PASSWORDS = {"gateway": "gateway-secret", "domain": "domain-secret", "dkim": "PEM"}
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing of the program runs after it, and the database undoes what was not committed."""
+
+
+@pytest.fixture
+def key_path(example: Engine, alice: int, tmp_path: Path) -> Path:
+    """A key file, and one secret of each kind sealed with its key."""
+    path = tmp_path / "secret.key"
+    vault = Vault.create(path)
+    with write(example) as connection:
+        policy.set_value(connection, "/", policy.ALLOW_EXTERNAL_SMTP, True, 0.0)
+        addresses.add(connection, alice, EXTERNAL, 0.0)
+        partner = Server("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", PASSWORDS["gateway"])
+        gateways.set_gateway(connection, vault, alice, EXTERNAL, partner, 0.0)
+        relay = Server("relay.example", 465, Security.SSL, "example", PASSWORDS["domain"])
+        organisation.set_domain_gateway(connection, vault, relay)
+        organisation.set_signing_key(connection, vault, "example.com", "s1", b"PEM", "v=DKIM1; p=")
+    return path
+
+
+def opened(engine: Engine, alice: int, vault: Vault) -> dict[str, str]:
+    with read(engine) as connection:
+        entry = next(each for each in addresses.addresses(connection, alice) if each.address == EXTERNAL)
+        relay = organisation.domain_gateway(connection)
+        keys = organisation.signing_keys(connection, vault)
+    assert entry.gateway
+    assert relay
+    return {
+        "gateway": open_password(vault, entry.gateway),
+        "domain": open_password(vault, relay),
+        "dkim": keys["example.com"].pem.decode(),
+    }
+
+
+def test_everything_is_sealed_anew_and_the_old_key_is_gone(example: Engine, alice: int, key_path: Path) -> None:
+    before = Vault.load(key_path, {})
+    done = rotate(example, key_path, {})
+    assert done.resealed == 3
+    assert list(keyfile.read(key_path)) == [done.key_id]
+    assert opened(example, alice, Vault.load(key_path, {})) == PASSWORDS
+    assert opened(example, alice, before) == PASSWORDS  # a program that was running all the while
+    with pytest.raises(SealBroken):
+        opened(example, alice, Vault({"k1": b"1" * 32}, "k1"))
+
+
+@pytest.mark.parametrize("step", ["write", "_reseal", "_reseal_column"])
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_any_step_nothing_is_lost(
+    example: Engine, alice: int, key_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, nth: int, when: str
+) -> None:
+    where = keyfile if step == "write" else rotation
+    real: Callable[..., object] = getattr(where, step)
+    calls = 0
+
+    def killed(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == nth and when == "before":
+            raise Killed
+        result = real(*arguments)
+        if calls == nth:
+            raise Killed
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, step, killed)
+        if step == "_reseal" and nth == 2:
+            rotate(example, key_path, {})  # it has one such step only
+        else:
+            with pytest.raises(Killed):
+                rotate(example, key_path, {})
+    assert opened(example, alice, Vault.load(key_path, {})) == PASSWORDS
+    done = rotate(example, key_path, {})
+    assert list(keyfile.read(key_path)) == [done.key_id]
+    assert opened(example, alice, Vault.load(key_path, {})) == PASSWORDS
+
+
+def test_what_is_sealed_during_a_rotation_opens_after_it(example: Engine, alice: int, key_path: Path) -> None:
+    running = Vault.load(key_path, {})
+    together = Barrier(2)
+
+    def change_password() -> None:
+        together.wait()
+        for number in range(5):
+            relay = Server("relay.example", 465, Security.SSL, "example", f"secret-{number}")
+            with write(example) as connection:
+                organisation.set_domain_gateway(connection, running, relay)
+
+    thread = Thread(target=change_password)
+    thread.start()
+    together.wait()
+    rotate(example, key_path, {})
+    thread.join()
+    assert opened(example, alice, Vault.load(key_path, {}))["domain"] == "secret-4"
+
+
+def test_codes_that_wait_for_confirmation_lapse(example: Engine, alice: int, key_path: Path) -> None:
+    with write(example) as connection:
+        verification.start(connection, Vault.load(key_path, {}), alice, EXTERNAL, 0.0)
+    rotate(example, key_path, {})
+    with read(example) as connection:
+        assert connection.scalar(select(func.count()).select_from(tables.verification)) == 0
+
+
+def test_a_row_that_does_not_open_stops_it_and_no_key_is_removed(example: Engine, alice: int, key_path: Path) -> None:
+    old = next(iter(keyfile.read(key_path)))
+    with write(example) as connection:
+        connection.execute(tables.gateway.update().values(host="evil.example"))
+    with pytest.raises(SealBroken):
+        rotate(example, key_path, {})
+    assert old in keyfile.read(key_path)
+
+
+def test_with_one_key_in_the_environment_it_says_what_to_do(example: Engine, key_path: Path) -> None:
+    line = _lines(keyfile.read(key_path))
+    with pytest.raises(KeyFileError, match="Append a second line"):
+        rotate(example, key_path, {keyfile.VARIABLE: line})
+
+
+def test_with_two_keys_in_the_environment_the_last_one_seals(example: Engine, alice: int, key_path: Path) -> None:
+    both = _lines(keyfile.read(key_path) | {"new": b"2" * 32})
+    assert rotate(example, key_path, {keyfile.VARIABLE: both}).resealed == 3
+    assert opened(example, alice, Vault({"new": b"2" * 32}, "new")) == PASSWORDS
+
+
+def _lines(keys: keyfile.Keys) -> str:
+    return "\n".join(f"{key_id} {base64.b64encode(key).decode()}" for key_id, key in keys.items())
