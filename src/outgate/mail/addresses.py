@@ -34,7 +34,8 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 # One mailbox as nearly all mail has it: neither 8-bit nor encoded words, comments, backslashes, quoted local part.
 _COMMON = re.compile(
-    rb"""(?:(?:"([^"\\<>=\x00-\x1f\x7f-\xff]*)"[ \t]*|([A-Za-z0-9!#$%&'*+/?^_`{|}~. -]*))<)?"""
+    rb"""(?:(?:"([^"\\<>=\x00-\x1f\x7f-\xff]*)"[ \t]*"""
+    rb"""|([A-Za-z0-9!#$%&'*+/?^_`{|}~-][A-Za-z0-9!#$%&'*+/?^_`{|}~. -]*|))<)?"""
     rb"""([A-Za-z0-9!#$%&'*+/?^_`{|}~.-]+@[A-Za-z0-9.-]+)(?(1)>|(?(2)>))"""
 )
 _TOKEN = re.compile(
@@ -99,8 +100,8 @@ def format_mailbox(name: str, address: str) -> str:
         raise AddressError("the name has a line break or another control character")
     if not name:
         return address
-    if not name.isascii() or "=?" in name:
-        # One encoded word is at most 75 characters (RFC 2047 section 2): a long name becomes several.
+    if not name.isascii() or "=?" in name or len(name) > 200:
+        # One encoded word is at most 75 characters (RFC 2047 section 2): a long name becomes several, to be folded.
         return f"{' '.join(Header(name, 'utf-8', maxlinelen=75).encode().split())} <{address}>"
     if _PLAIN_PHRASE.fullmatch(name):
         return f"{name} <{address}>"
@@ -121,7 +122,7 @@ def parse_mailboxes(value: bytes) -> list[Mailbox]:
     value = value.strip(b" \t")
     if match := _COMMON.fullmatch(value):
         quoted, words, address = match.group(1, 2, 3)
-        mailbox = Mailbox((quoted or words or b"").decode().strip(), address.decode())
+        mailbox = Mailbox(" ".join((quoted or words or b"").decode().split()), address.decode())
         canonical(mailbox.address)
         return [mailbox]
     return list(_read_list(_tokens(_text(value))))
@@ -223,6 +224,8 @@ def _read_name(tokens: Sequence[Token], address: str) -> str:
         return name
     if kinds - {"atom", "quoted", "space", "comment"}:
         raise AddressError("the display name has a character that must be within quotes")
+    if (words := [text for kind, text in tokens if kind in ("atom", "quoted")]) and words[0][0] == ".":
+        raise AddressError("the display name begins with a dot; put it in quotes")
     words = [_unquoted(text) if kind == "quoted" else text for kind, text in tokens if kind != "comment"]
     return _decoded(" ".join("".join(words).split()))
 
@@ -267,6 +270,8 @@ def _trim(tokens: Sequence[Token], *kinds: str) -> Sequence[Token]:
 
 def _canonical_local(local: str) -> str:
     text = _local_text(local)
+    if text != text.strip() or not text:
+        raise AddressError("the local part is empty, or begins or ends with a space")
     if not text.isprintable() or _LOOKALIKE.search(text):
         raise AddressError(f"the local part '{_shown(local)}' has a character that is not allowed in an address")
     if "=?" in text and "?=" in text:

@@ -39,14 +39,7 @@ def compose(
     `message_id` comes without angle brackets. Raises AddressError for a mailbox that can't be written, and ValueError
     for a line break in a header value.
     """
-    message = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=_needs_utf8([sender, *to, *cc, reply_to])))
-    message["From"] = _mailboxes([sender])
-    if to:
-        message["To"] = _mailboxes(to)
-    if cc:
-        message["Cc"] = _mailboxes(cc)
-    if reply_to:
-        message["Reply-To"] = _mailboxes([reply_to])
+    message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
     message["Subject"] = subject
     message["Date"] = format_date(int(date))
     message["Message-ID"] = f"<{message_id}>"
@@ -56,7 +49,8 @@ def compose(
     for attachment in attachments:
         maintype, _, subtype = attachment.content_type.partition("/")
         message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename)
-    return message.as_bytes()
+    addressed = {"From": [sender], "To": to, "Cc": cc, "Reply-To": [reply_to] if reply_to else []}
+    return b"".join([_address_field(*item) for item in addressed.items() if item[1]]) + message.as_bytes()
 
 
 def confirmation(
@@ -93,11 +87,8 @@ as {address}. Do not pass the code on to anyone, whoever asks for it.
     )
 
 
-def _mailboxes(mailboxes: Sequence[Mailbox]) -> str:
-    return ", ".join(
-        [format_mailbox(item.display_name, ascii_form(item.address) or item.address) for item in mailboxes]
-    )
-
-
-def _needs_utf8(mailboxes: Sequence[Mailbox | None]) -> bool:
-    return any(ascii_form(mailbox.address) is None for mailbox in mailboxes if mailbox)
+def _address_field(name: str, mailboxes: Sequence[Mailbox]) -> bytes:
+    """One mailbox a line. The stdlib's own folding may encode the comma behind a long name and so lose an address."""
+    written = [format_mailbox(item.display_name, ascii_form(item.address) or item.address) for item in mailboxes]
+    folded = ",\r\n ".join([mailbox.replace("?= ", "?=\r\n ") for mailbox in written])
+    return f"{name}: {folded}\r\n".encode()

@@ -10,7 +10,7 @@ from outgate.mail.addresses import AddressError, canonical, parse_mailboxes
 from outgate.mail.headers import Field, HeaderError, split_fields, value
 
 
-class MessageFault(ValueError):  # noqa: N818 -- what is at fault is the message, not the program
+class MessageFault(ValueError):
     """The message can't be accepted. The text is for the submitter; `status` is the RFC 3463 code that fits it."""
 
     def __init__(self, text: str, status: str = "5.6.0") -> None:
