@@ -241,6 +241,23 @@ async def test_peers_speak_tls_from_the_first_byte(
 
 
 @pytest.mark.parametrize("peer_class", [RawPeer, AiosmtpdPeer])
+@pytest.mark.parametrize("implicit", [False, True])
+async def test_peers_outlive_a_client_that_does_not_trust_them(
+    peer_class: type[RawPeer] | type[AiosmtpdPeer], implicit: bool, tmp_path: Path
+) -> None:
+    context, authority = server_context(tmp_path, "127.0.0.1")
+    trusting = ssl.create_default_context(cafile=str(authority))
+    async with peer_class(tls=context, implicit_tls=implicit) as peer:
+        note = build("short_note", ALICE)
+        send = _send_under_implicit_tls if implicit else _send
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asyncio.to_thread(send, peer.port, note, ssl.create_default_context())
+        assert peer.messages == []
+        await asyncio.to_thread(send, peer.port, note, trusting)
+        assert len(peer.messages) == 1
+
+
+@pytest.mark.parametrize("peer_class", [RawPeer, AiosmtpdPeer])
 async def test_peers_refuse_a_wrong_password_and_mail_without_log_in(
     peer_class: type[RawPeer] | type[AiosmtpdPeer],
 ) -> None:
@@ -341,6 +358,11 @@ def _send(
         client.ehlo_or_helo_if_needed()
         options = [*(["SMTPUTF8"] if specimen.smtputf8 else []), *(["BODY=8BITMIME"] if specimen.eight_bit else [])]
         assert not client.sendmail(ALICE, specimen.recipients, specimen.raw, options)
+
+
+def _send_under_implicit_tls(port: int, specimen: Specimen, tls: ssl.SSLContext) -> None:
+    with smtplib.SMTP_SSL("127.0.0.1", port, context=tls) as client:
+        client.sendmail(ALICE, specimen.recipients, specimen.raw)
 
 
 @asynccontextmanager
