@@ -201,6 +201,7 @@ AMBIGUOUS = [
     b"A: a@x",
     b"A: a@x; b@y",
     b": a@x;",
+    b'"<b@y>": a@x;',
     b"<a@x>: b@y;",
     b"a@x: b@y;",
     b'"<b@y>" <a@x>',

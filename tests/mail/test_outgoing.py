@@ -66,6 +66,12 @@ def test_several_authors_have_one_of_them_as_sender(submitted: bytes, sent: byte
     assert made(submitted + rest, hide=PRIMARY) == made(submitted + rest) == RECEIVED + rest + sent
 
 
+def test_a_kept_sender_does_not_tell_the_hidden_address_as_a_name() -> None:
+    rest = b"From: a@x, b@y\r\nDate: x\r\nMessage-ID: <1@x>\r\n"
+    header = b'Sender: "alice@example.com" <b@y>\r\n' + rest
+    assert made(header, hide=PRIMARY) == RECEIVED + rest + b"Sender: b@y\r\n"
+
+
 def test_a_comma_in_a_name_makes_no_second_author() -> None:
     header = b'From: "Owner, Alice" <a@x>\r\nDate: x\r\nMessage-ID: <1@x>\r\n'
     assert made(b"Sender: a@x\r\n" + header) == RECEIVED + header

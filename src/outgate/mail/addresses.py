@@ -189,6 +189,7 @@ def _check_group_name(element: Sequence[Token]) -> None:
     kinds = {kind for kind, _ in element}
     if not kinds & {"atom", "quoted"} or kinds - {"atom", "quoted", "space"}:
         raise AddressError("a colon follows something that is not the name of a group")
+    _read_name(element, "")
 
 
 def _read_mailbox(element: Sequence[Token]) -> Mailbox:

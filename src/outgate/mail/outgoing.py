@@ -82,7 +82,7 @@ def outgoing(fields: Sequence[Field], *, trace: Trace, sender: str | None, hide:
     if hide is not None:
         kept = _without(kept, hide)
     lines = [_received(trace), *[field.raw for field in kept]]
-    if line := _sender_line(fields, sender):
+    if line := _sender_line(fields, sender, hide):
         lines.append(line)
     names = {field.name for field in kept}
     if b"date" not in names:
@@ -107,7 +107,7 @@ def _without(fields: list[Field], hide: str) -> list[Field]:
     return [field for field in fields if field.name in _WRITTEN or not hidden.found_in(field.raw)]
 
 
-def _sender_line(fields: Sequence[Field], sender: str | None) -> bytes | None:
+def _sender_line(fields: Sequence[Field], sender: str | None, hide: str | None) -> bytes | None:
     """With several From addresses there must be a Sender (RFC 5322 3.6.2): the submitted one if it is one of them."""
     if sender is not None:
         return f"Sender: {sender}\r\n".encode()
@@ -118,9 +118,12 @@ def _sender_line(fields: Sequence[Field], sender: str | None) -> bytes | None:
     if len(authors) < 2:
         return None
     submitted = next((field for field in fields if field.name == b"sender"), None)
-    if submitted and (claimed := _addresses(submitted)) and len(claimed) == 1 and claimed[0] in authors:
-        return submitted.raw
-    return f"Sender: {authors[0]}\r\n".encode()
+    claimed = _addresses(submitted) if submitted else []
+    if submitted is None or len(claimed) != 1 or claimed[0] not in authors:
+        return f"Sender: {authors[0]}\r\n".encode()
+    if hide is not None and needle(hide).found_in(submitted.raw):
+        return f"Sender: {claimed[0]}\r\n".encode()
+    return submitted.raw
 
 
 def _addresses(field: Field) -> list[str]:
