@@ -1,6 +1,6 @@
 """The corpus checks itself: what it holds, that the comparison sees changes, and that the peers keep every byte.
 
-Messages go to the peers by the standard library's SMTP client and by a few lines of BDAT written here.
+Messages go to the peers by the clients of corpus.client: the standard library's, and a few lines of BDAT.
 """
 
 import asyncio
@@ -8,14 +8,16 @@ import smtplib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from corpus.aiosmtpd_peer import AiosmtpdPeer
 from corpus.certificate import server_context
+from corpus.client import BdatClient, Door, send_by_data
 from corpus.compare import NOTHING, OUTGATE, differences
-from corpus.messages import NAMES, RECIPIENT, Specimen, build, faults
+from corpus.messages import NAMES, build, faults
 from corpus.peer import DROP, LmtpPeer, RawPeer
 
 ALICE = "alice@dominiopartner.example"
@@ -187,7 +189,7 @@ async def test_peers_keep_every_byte_that_comes_by_data(peer_class: type[RawPeer
     async with peer_class() as peer:
         for name in NAMES:
             specimen = build(name, ALICE)
-            await asyncio.to_thread(_send, peer.port, specimen)
+            await send_by_data(Door(peer.port, peer.host), ALICE, specimen)
             received = peer.messages.pop()
             assert differences(specimen.raw, received.content, NOTHING.by_data()) == []
             assert received.reverse_path == ALICE
@@ -197,12 +199,12 @@ async def test_peers_keep_every_byte_that_comes_by_data(peer_class: type[RawPeer
 
 @pytest.mark.parametrize(("peer_class", "chunk"), [(RawPeer, 1 << 30), (LmtpPeer, 70_001), (RawPeer, 997)])
 async def test_peers_keep_every_byte_that_comes_by_bdat(peer_class: type[RawPeer], chunk: int) -> None:
-    async with peer_class() as peer, _connected(peer) as (reader, writer):
+    async with peer_class() as peer, BdatClient(Door(peer.port, peer.host), lmtp=peer.lmtp) as client:
         for name in NAMES:
             specimen = build(name, ALICE)
             if len(specimen.raw) / chunk > 4000:
                 continue
-            await _send_by_bdat(reader, writer, specimen, chunk, lmtp=peer.lmtp)
+            await client.send(ALICE, specimen, chunk)
             received = peer.messages.pop()
             assert differences(specimen.raw, received.content) == []
             assert received.recipients == specimen.recipients
@@ -216,7 +218,8 @@ async def test_peers_take_messages_under_starttls_after_log_in(
     context, authority = server_context(tmp_path, "127.0.0.1")
     async with peer_class(tls=context, credentials={"alice": "secret"}) as peer:
         trusting = ssl.create_default_context(cafile=str(authority))
-        await asyncio.to_thread(_send, peer.port, build("short_note", ALICE), trusting, ("alice", "secret"))
+        door = Door(peer.port, peer.host, starttls=trusting, log_in=("alice", "secret"))
+        await send_by_data(door, ALICE, build("short_note", ALICE))
         [received] = await peer.wait_for(1)
         assert received.username == "alice"
         assert received.tls == "TLSv1.3"
@@ -228,15 +231,9 @@ async def test_peers_speak_tls_from_the_first_byte(
 ) -> None:
     context, authority = server_context(tmp_path, "127.0.0.1")
     async with peer_class(tls=context, implicit_tls=True, credentials={"alice": "secret"}) as peer:
-
-        def send() -> None:
-            with smtplib.SMTP_SSL(
-                "127.0.0.1", peer.port, context=ssl.create_default_context(cafile=str(authority))
-            ) as client:
-                client.login("alice", "secret")
-                client.sendmail(ALICE, [RECIPIENT], b"Subject: x\r\n\r\n")
-
-        await asyncio.to_thread(send)
+        trusting = ssl.create_default_context(cafile=str(authority))
+        door = Door(peer.port, peer.host, tls=trusting, log_in=("alice", "secret"))
+        await send_by_data(door, ALICE, build("short_note", ALICE))
         assert [(message.username, message.tls) for message in peer.messages] == [("alice", "TLSv1.3")]
 
 
@@ -249,11 +246,12 @@ async def test_peers_outlive_a_client_that_does_not_trust_them(
     trusting = ssl.create_default_context(cafile=str(authority))
     async with peer_class(tls=context, implicit_tls=implicit) as peer:
         note = build("short_note", ALICE)
-        send = _send_under_implicit_tls if implicit else _send
+        how = "tls" if implicit else "starttls"
+        door = Door(peer.port, peer.host)
         with pytest.raises(ssl.SSLCertVerificationError):
-            await asyncio.to_thread(send, peer.port, note, ssl.create_default_context())
+            await send_by_data(replace(door, **{how: ssl.create_default_context()}), ALICE, note)
         assert peer.messages == []
-        await asyncio.to_thread(send, peer.port, note, trusting)
+        await send_by_data(replace(door, **{how: trusting}), ALICE, note)
         assert len(peer.messages) == 1
 
 
@@ -264,9 +262,9 @@ async def test_peers_refuse_a_wrong_password_and_mail_without_log_in(
     async with peer_class(credentials={"alice": "secret"}) as peer:
         note = build("short_note", ALICE)
         with pytest.raises(smtplib.SMTPAuthenticationError):
-            await asyncio.to_thread(_send, peer.port, note, None, ("alice", "wrong"))
+            await send_by_data(Door(peer.port, peer.host, log_in=("alice", "wrong")), ALICE, note)
         with pytest.raises(smtplib.SMTPSenderRefused):
-            await asyncio.to_thread(_send, peer.port, note)
+            await send_by_data(Door(peer.port, peer.host), ALICE, note)
         assert peer.messages == []
 
 
@@ -344,25 +342,7 @@ async def test_waiting_in_vain_says_how_many_came() -> None:
             await peer.wait_for(1, timeout=0.01)
 
 
-# --- clients ---------------------------------------------------------------------------------------------------------
-
-
-def _send(
-    port: int, specimen: Specimen, tls: ssl.SSLContext | None = None, log_in: tuple[str, str] | None = None
-) -> None:
-    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
-        if tls:
-            client.starttls(context=tls)
-        if log_in:
-            client.login(*log_in)
-        client.ehlo_or_helo_if_needed()
-        options = [*(["SMTPUTF8"] if specimen.smtputf8 else []), *(["BODY=8BITMIME"] if specimen.eight_bit else [])]
-        assert not client.sendmail(ALICE, specimen.recipients, specimen.raw, options)
-
-
-def _send_under_implicit_tls(port: int, specimen: Specimen, tls: ssl.SSLContext) -> None:
-    with smtplib.SMTP_SSL("127.0.0.1", port, context=tls) as client:
-        client.sendmail(ALICE, specimen.recipients, specimen.raw)
+# --- the wire --------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -371,23 +351,6 @@ async def _connected(peer: RawPeer) -> AsyncIterator[tuple[asyncio.StreamReader,
     assert await _reply(reader) == 220
     yield reader, writer
     writer.close()
-
-
-async def _send_by_bdat(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, specimen: Specimen, chunk: int, *, lmtp: bool
-) -> None:
-    raw = specimen.raw
-    options = " BODY=8BITMIME" * specimen.eight_bit + " SMTPUTF8" * specimen.smtputf8
-    writer.write(f"{'LHLO' if lmtp else 'EHLO'} x\r\nMAIL FROM:<{ALICE}>{options}\r\n".encode())
-    writer.write("".join([f"RCPT TO:<{recipient}>\r\n" for recipient in specimen.recipients]).encode())
-    starts = range(0, len(raw), chunk)
-    for start in starts:
-        piece = raw[start : start + chunk]
-        last = " LAST" if start == starts[-1] else ""
-        writer.write(f"BDAT {len(piece)}{last}\r\n".encode() + piece)
-    ends = len(specimen.recipients) if lmtp else 1
-    for _ in range(2 + len(specimen.recipients) + len(starts) - 1 + ends):
-        assert await _reply(reader) == 250
 
 
 async def _say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: str, code: int) -> None:
