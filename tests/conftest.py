@@ -20,6 +20,7 @@ import pytest
 from sqlalchemy import Engine, make_url
 
 from outgate.directory import organisation, units, users
+from outgate.store import tables
 from outgate.store.engine import migrate, open_engine, read, write
 from outgate.store.vault import Vault
 
@@ -38,7 +39,10 @@ _SERVER_OPTIONS = (
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database(request: pytest.FixtureRequest) -> NewDatabase:
-    """Makes fresh databases and returns their URLs; `new_database(migrated=False)` makes an empty one."""
+    """Makes fresh databases and returns their URLs; `new_database(migrated=False)` makes one without tables.
+
+    A test that changes the schema asks for one without tables and migrates it: migrated ones are used again.
+    """
     made: NewDatabase = request.getfixturevalue(f"new_{request.param}")
     return made
 
@@ -124,32 +128,62 @@ def postgresql_server() -> Iterator[str]:
             yield url
 
 
+class _Databases:
+    """The server's databases for this process. A migrated one is emptied and used again: that is quicker than new."""
+
+    def __init__(self, server: psycopg.Connection, url: str) -> None:
+        self._server, self._url = server, url
+        self._made: list[str] = []
+        self._idle: list[str] = []
+
+    def take(self, *, migrated: bool) -> str:
+        if migrated and self._idle:
+            return self._idle.pop()
+        name = f"outgate_test_{os.getpid()}_{len(self._made)}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        self._made.append(name)
+        if migrated:
+            _migrate(self.url(name))
+        return name
+
+    def give_back(self, name: str) -> None:
+        self._execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            connection.execute(f"TRUNCATE {', '.join(tables.metadata.tables)} RESTART IDENTITY".encode())
+        self._idle.append(name)
+
+    def drop_all(self) -> None:
+        for name in self._made:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def url(self, name: str) -> str:
+        return make_url(self._url).set(database=name).render_as_string(hide_password=False)
+
+    def _execute(self, statement: str) -> None:
+        self._server.execute(statement.encode())
+
+
 @pytest.fixture(scope="session")
-def migrated_postgresql(postgresql_server: str) -> Iterator[str]:
-    """The name of a migrated database to copy."""
-    name = f"outgate_template_{os.getpid()}"
+def postgresql_databases(postgresql_server: str) -> Iterator[_Databases]:
     with psycopg.connect(postgresql_server, autocommit=True) as server:
-        _execute(server, f"CREATE DATABASE {name} TEMPLATE template0")
-        _migrate(_with_database(postgresql_server, name))
-        yield name
-        _execute(server, f"DROP DATABASE {name}")
+        databases = _Databases(server, postgresql_server)
+        yield databases
+        databases.drop_all()
 
 
 @pytest.fixture
-def new_postgresql(postgresql_server: str, migrated_postgresql: str) -> Iterator[NewDatabase]:
-    made: list[str] = []
-    with psycopg.connect(postgresql_server, autocommit=True) as server:
+def new_postgresql(postgresql_databases: _Databases) -> Iterator[NewDatabase]:
+    taken: list[str] = []
 
-        def new(*, migrated: bool = True) -> str:
-            name = f"outgate_test_{os.getpid()}_{len(made)}"
-            template = migrated_postgresql if migrated else "template0"
-            _execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-            made.append(name)
-            return _with_database(postgresql_server, name)
+    def new(*, migrated: bool = True) -> str:
+        name = postgresql_databases.take(migrated=migrated)
+        if migrated:
+            taken.append(name)
+        return postgresql_databases.url(name)
 
-        yield new
-        for name in made:
-            _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    yield new
+    for name in taken:
+        postgresql_databases.give_back(name)
 
 
 @contextmanager
@@ -208,14 +242,6 @@ def _wait_until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> N
             time.sleep(0.02)
         else:
             return
-
-
-def _with_database(url: str, name: str) -> str:
-    return make_url(url).set(database=name).render_as_string(hide_password=False)
-
-
-def _execute(server: psycopg.Connection, statement: str) -> None:
-    server.execute(statement.encode())
 
 
 def _migrate(url: str) -> None:

@@ -62,11 +62,14 @@ def test_two_programs_may_migrate_at_the_same_time(new_database: NewDatabase) ->
         engine.dispose()
 
 
-def test_a_database_of_a_later_release_is_refused(engine: Engine) -> None:
+def test_a_database_of_a_later_release_is_refused(new_database: NewDatabase) -> None:
+    engine = open_engine(new_database(migrated=False))
+    migrate(engine)
     with write(engine) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(SchemaTooNew, match="9999"):
         migrate(engine)
+    engine.dispose()
 
 
 def test_an_exception_undoes_the_whole_transaction(engine: Engine) -> None:

@@ -1,0 +1,112 @@
+"""directory.units and directory.policy: the tree, and which value is in force where."""
+
+import pytest
+from sqlalchemy import Engine
+
+from outgate.directory import accounts, policy, units, users
+from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from outgate.directory.policy import ALLOW_EXTERNAL_SMTP, Effective
+from outgate.store.engine import read, write
+
+UNITS = ("/Sales/Italy", "/Sales/Italy/Rome", "/SalesForce")
+
+
+@pytest.fixture
+def tree(example: Engine) -> Engine:
+    with write(example) as connection:
+        for path in UNITS:
+            units.create(connection, path)
+    return example
+
+
+@pytest.mark.parametrize(
+    ("own", "unit", "value", "source"),
+    [
+        ({}, "/", False, None),
+        ({}, "/Sales/Italy", False, None),
+        ({"/": True}, "/", True, "/"),
+        ({"/": True}, "/Sales/Italy/Rome", True, "/"),
+        ({"/": True, "/Sales": False}, "/Sales/Italy", False, "/Sales"),
+        ({"/": True, "/Sales": False}, "/SalesForce", True, "/"),
+        ({"/Sales": True}, "/", False, None),
+        ({"/Sales": True}, "/SalesForce", False, None),
+        ({"/Sales": True, "/Sales/Italy": False}, "/Sales/Italy/Rome", False, "/Sales/Italy"),
+        ({"/Sales/Italy/Rome": True}, "/Sales/Italy", False, None),
+        ({"/": True, "/Sales": False, "/Sales/Italy": True}, "/Sales/Italy", True, "/Sales/Italy"),
+    ],
+)
+def test_the_nearest_value_up_to_the_root_is_in_force(
+    tree: Engine, own: dict[str, bool], unit: str, value: bool, source: str | None
+) -> None:
+    with write(tree) as connection:
+        for path, setting in own.items():
+            policy.set_value(connection, path, ALLOW_EXTERNAL_SMTP, setting, 0.0)
+        assert policy.effective(connection, unit, ALLOW_EXTERNAL_SMTP) == Effective(value, source)
+
+
+def test_a_cleared_value_inherits_again(tree: Engine) -> None:
+    with write(tree) as connection:
+        policy.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        policy.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, False, 0.0)
+        policy.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        assert [(own.unit, own.value) for own in policy.values(connection)] == [("/", True), ("/Sales", True)]
+        policy.clear(connection, "/Sales", ALLOW_EXTERNAL_SMTP)
+        assert policy.effective(connection, "/Sales/Italy", ALLOW_EXTERNAL_SMTP) == Effective(True, "/")
+
+
+def test_a_user_who_moves_has_the_policy_of_the_new_unit(tree: Engine, alice: int) -> None:
+    with write(tree) as connection:
+        policy.set_value(connection, "/Sales/Italy", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        users.move(connection, "alice@example.com", "/Sales/Italy/Rome")
+        account = accounts.load(connection, alice)
+    assert account
+    assert account.unit == "/Sales/Italy/Rome"
+    assert account.policy.allow_external_smtp
+    assert account.policy.source == "/Sales/Italy"
+
+
+def test_settings_are_found_in_any_case() -> None:
+    assert policy.setting("ALLOWUSERSTOUSEEXTERNALSMTPSERVERS") is ALLOW_EXTERNAL_SMTP
+    with pytest.raises(NotFound, match="allowUsersToUseExternalSmtpServers"):
+        policy.setting("allowEverything")
+
+
+def test_a_value_for_a_unit_that_is_not_there_is_refused(example: Engine) -> None:
+    with pytest.raises(NotFound, match="/Nowhere"), write(example) as connection:
+        policy.set_value(connection, "/Nowhere", ALLOW_EXTERNAL_SMTP, True, 0.0)
+
+
+def test_units_are_listed_each_after_its_parent(tree: Engine) -> None:
+    with read(tree) as connection:
+        assert units.paths(connection) == ("/", "/Sales", "/Sales/Italy", "/Sales/Italy/Rome", "/SalesForce")
+
+
+def test_a_unit_needs_its_parent(example: Engine) -> None:
+    with pytest.raises(NotFound, match="/Marketing"), write(example) as connection:
+        units.create(connection, "/Marketing/Spain")
+
+
+def test_a_unit_is_created_once(example: Engine) -> None:
+    with pytest.raises(AlreadyExists), write(example) as connection:
+        units.create(connection, "/Sales")
+
+
+@pytest.mark.parametrize("path", ["", "Sales", "/Sales/", "//Sales", "/ Sales", "/Sa\nles", "/" + "x" * 61])
+def test_what_is_no_path_is_refused(example: Engine, path: str) -> None:
+    with pytest.raises(Invalid), write(example) as connection:
+        units.create(connection, path)
+
+
+@pytest.mark.parametrize(("path", "reason"), [("/", "root"), ("/Sales", "units below"), ("/SalesForce", "users")])
+def test_a_unit_in_use_is_not_removed(tree: Engine, path: str, reason: str) -> None:
+    with write(tree) as connection:
+        users.move(connection, "bob@example.com", "/SalesForce")
+    with pytest.raises(NotAllowed, match=reason), write(tree) as connection:
+        units.remove(connection, path)
+
+
+def test_an_empty_unit_is_removed_with_its_policy(tree: Engine) -> None:
+    with write(tree) as connection:
+        policy.set_value(connection, "/SalesForce", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        units.remove(connection, "/SalesForce")
+        assert policy.values(connection) == ()
