@@ -32,7 +32,7 @@ _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 @dataclass
 class RawPeer(Inbox):
-    """A server on loopback, at a free port unless told otherwise.
+    """A server on loopback, at a free port unless told otherwise; at a Unix socket if `unix_path` is set.
 
     `tls`: STARTTLS is offered with this context, or with `implicit_tls` spoken from the first byte. `credentials`:
     AUTH PLAIN is required, under TLS where there is any. `answer` is asked at each command line, and with "." when a
@@ -48,10 +48,14 @@ class RawPeer(Inbox):
     answer: Answer | None = None
     hostname: str = "peer.example"
     lmtp: bool = False
+    unix_path: str = ""
     _server: asyncio.Server | None = None
     _sessions: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
+        if self.unix_path:
+            self._server = await asyncio.start_unix_server(self._connected, self.unix_path)
+            return self
         context = self.tls if self.implicit_tls else None
         self._server = await asyncio.start_server(self._connected, self.host, self.port, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -250,7 +254,7 @@ class _Session:
                     hello=self._hello,
                     tls=self._tls(),
                     username=self._username,
-                    client=self._writer.get_extra_info("peername")[0],
+                    client=(self._writer.get_extra_info("peername") or ("",))[0],
                 )
             )
         await self._say(*[verdict or f"250 2.0.0 Ok: queued as {len(self._peer.messages)}" for verdict in verdicts])

@@ -8,7 +8,6 @@ import smtplib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,9 +42,7 @@ def test_a_specimen_is_a_message_that_smtp_can_carry(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in SIGNED])
 def test_an_unsigned_specimen_is_the_same_each_time(name: str) -> None:
-    first = build(name, ALICE)
-    build.cache_clear()
-    assert build(name, ALICE) == first
+    assert build.__wrapped__(name, ALICE) == build(name, ALICE)  # the first is made anew, past the cache
 
 
 def test_the_long_lines_are_as_long_as_allowed() -> None:
@@ -246,12 +243,14 @@ async def test_peers_outlive_a_client_that_does_not_trust_them(
     trusting = ssl.create_default_context(cafile=str(authority))
     async with peer_class(tls=context, implicit_tls=implicit) as peer:
         note = build("short_note", ALICE)
-        how = "tls" if implicit else "starttls"
-        door = Door(peer.port, peer.host)
+
+        def door(context: ssl.SSLContext) -> Door:
+            return Door(peer.port, peer.host, tls=context if implicit else None, starttls=None if implicit else context)
+
         with pytest.raises(ssl.SSLCertVerificationError):
-            await send_by_data(replace(door, **{how: ssl.create_default_context()}), ALICE, note)
+            await send_by_data(door(ssl.create_default_context()), ALICE, note)
         assert peer.messages == []
-        await send_by_data(replace(door, **{how: trusting}), ALICE, note)
+        await send_by_data(door(trusting), ALICE, note)
         assert len(peer.messages) == 1
 
 

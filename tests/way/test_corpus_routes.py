@@ -72,10 +72,11 @@ async def test_to_the_mail_exchanger_of_each_domain(by: str, tmp_path: Path) -> 
     assert found == {}
 
 
-@pytest.mark.parametrize("by", SUBMITTED_BY)
-async def test_to_a_mailbox_server_by_lmtp(by: str, tmp_path: Path) -> None:
-    async with LmtpPeer() as peer:
-        site = install(tmp_path / "outgate", local={"mailbox": f"lmtp://127.0.0.1:{peer.port}"})
+@pytest.mark.parametrize(("by", "unix"), [("DATA", False), ("BDAT", True)])
+async def test_to_a_mailbox_server_by_lmtp(by: str, unix: bool, tmp_path: Path) -> None:
+    async with LmtpPeer(unix_path=str(tmp_path / "lmtp") if unix else "") as peer:
+        mailbox = f"lmtp:{peer.unix_path}" if unix else f"lmtp://127.0.0.1:{peer.port}"
+        site = install(tmp_path / "outgate", local={"mailbox": mailbox})
         found = await _through(site, peer, PRIMARY, by, _at_example_com)
     assert found == {}
 
@@ -84,7 +85,7 @@ async def test_to_a_mailbox_server_by_lmtp(by: str, tmp_path: Path) -> None:
 async def test_to_a_maildir(by: str, tmp_path: Path) -> None:
     site = install(tmp_path / "outgate")
     new = site.data / "mail" / "bob@example.com" / "new"
-    found = {}
+    found: dict[str, list[str]] = {}
     async with _running(site), _submitting(site, by) as submit:
         for name in NAMES:
             specimen = replace(build(name, PRIMARY), recipients=["bob@example.com"])
@@ -104,7 +105,7 @@ async def _through(
     site: Site, peer: Peer, from_address: str, by: str, addressed: Callable[[Specimen], Specimen]
 ) -> Mapping[str, list[str]]:
     """Send all; what was wrong with those that did not arrive as they should, by name."""
-    found = {}
+    found: dict[str, list[str]] = {}
     async with _running(site), _submitting(site, by) as submit:
         for name in NAMES:
             specimen = addressed(build(name, from_address))
