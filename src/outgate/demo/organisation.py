@@ -9,16 +9,18 @@ import os
 import secrets
 import smtplib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from outgate.demo import zones
 from outgate.demo.certificates import Authority
 from outgate.demo.network import ORGANISATION, Network
 from outgate.demo.story import USER, Command
+
+T = TypeVar("T")
 
 _COMMAND_SECONDS = 60
 _START_SECONDS = 30
@@ -39,6 +41,7 @@ class Outgate:
         self._network = network
         self._authority = authority
         self._log = data / "serve.log"
+        self._server: asyncio.subprocess.Process | None = None
 
     async def set_up(self) -> None:
         """Make the organisation with its one user."""
@@ -95,9 +98,23 @@ ca_file = {json.dumps(str(self._authority.ca_file))}
             process = await self._start("serve", stderr=log)
         try:
             await self._wait_until_ready(process)
+            self._server = process
             yield
         finally:
             await _stop(process)
+
+    async def while_serving(self, wanted: Coroutine[Any, Any, T]) -> T:
+        """What `wanted` gives; raises DemoError if `outgate serve` ends before."""
+        assert self._server
+        result, ended = asyncio.create_task(wanted), asyncio.create_task(self._server.wait())
+        try:
+            await asyncio.wait((result, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not result.done():
+                raise DemoError(f"`outgate serve` ended\n{self.log_tail()}")
+            return result.result()
+        finally:
+            result.cancel()
+            ended.cancel()
 
     async def dkim_record(self) -> str:
         """The record of the organisation's key, for its zone."""

@@ -8,10 +8,10 @@ import email.utils
 import re
 import signal
 import tempfile
-from collections.abc import Awaitable, Iterator
+from collections.abc import Coroutine, Iterator
 from email.message import EmailMessage
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from outgate.demo import internet
 from outgate.demo.display import Display
@@ -92,7 +92,7 @@ class Demonstration:
         """Show what arrives until somebody ends it."""
         self._display.say(invitation(self._parties, self._outgate))
         while True:
-            arrival = await self._parties.recipient.arrivals.get()
+            arrival = await self._outgate.while_serving(self._parties.recipient.arrivals.get())
             title = arrival.subject or "(no subject)"
             self._display.later(Row("later", title, arrival, await self._recorded_by(arrival)))
 
@@ -132,10 +132,10 @@ class Demonstration:
                 found.append(host.name)
         return tuple(found)
 
-    async def _within(self, wanted: Awaitable[T], what: str) -> T:
+    async def _within(self, wanted: Coroutine[Any, Any, T], what: str) -> T:
         try:
             async with asyncio.timeout(_ARRIVAL_SECONDS):
-                return await wanted
+                return await self._outgate.while_serving(wanted)
         except TimeoutError:
             tail = self._outgate.log_tail()
             raise DemoError(f"{what} did not arrive within {_ARRIVAL_SECONDS} seconds\n{tail}") from None

@@ -48,8 +48,12 @@ def _card(row: Row) -> RenderableType:
 
 
 def _cells(row: Row) -> tuple[Text, ...]:
-    """What a sender wrote is text, never markup."""
+    """What a sender wrote is text: neither markup nor anything that a terminal would obey."""
     arrival, checks = row.arrival, row.arrival.checks
     words = (row.title, arrival.shown_as, arrival.sender or "none", arrival.envelope_from or "<>", arrival.delivered_by)
     results = (Text(result, _COLOURS.get(result, "yellow")) for result in (checks.spf, checks.dkim, checks.dmarc))
-    return (*map(Text, words), *results, Text("\n".join(row.recorded_by)))
+    return (*(Text(_printable(word)) for word in words), *results, Text("\n".join(row.recorded_by)))
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)
