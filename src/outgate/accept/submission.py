@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from outgate.authorise import Account, Refused, authorise
 from outgate.mail.addresses import canonical
 from outgate.mail.examine import Examined
+from outgate.mail.headers import value
 from outgate.queue import Message, Put, Recipient
 from outgate.record import facts
 from outgate.record.facts import Fact
@@ -100,8 +101,13 @@ def _accepted(account: Account, envelope: Envelope, content: Content, received_a
         size=content.size,
         peer=envelope.peer,
         protocol=envelope.protocol,
-        rfc822_message_id=content.examined.message_id,
+        rfc822_message_id=_message_id(content.examined),
     )
+
+
+def _message_id(examined: Examined) -> str:
+    field = next((field for field in examined.fields if field.name == b"message-id"), None)
+    return value(field).strip().decode("utf-8", "replace")[:998] if field else ""
 
 
 def routed(

@@ -36,7 +36,7 @@ class Examined:
 
 # At most one of each (RFC 5322 section 3.6): with two, recipients' programs would differ on which counts.
 _SINGLE = frozenset({b"from", b"sender", b"date", b"message-id", b"to", b"cc", b"subject", b"reply-to"})
-_NOT_AUTOMATIC = re.compile(rb"(?:\([^()]*\)|[ \t])*no(?![a-z-])", re.IGNORECASE)
+_REPLIED = re.compile(rb"(?:\([^()]*\)|[ \t])*auto-replied(?![a-z-])", re.IGNORECASE)
 _REPORT = re.compile(rb"(?:\([^()]*\)|[ \t])*multipart[ \t]*/[ \t]*report(?![a-z-])", re.IGNORECASE)
 
 
@@ -90,10 +90,13 @@ def _split(header: bytes) -> list[Field]:
 
 
 def _automatic(by_name: dict[bytes, list[Field]]) -> bool:
-    """An Auto-Submitted other than "no" (RFC 3834 section 5), or a report (RFC 6522). Any of several fields counts."""
+    """An automatic reply (RFC 3834 section 5) or a report (RFC 6522). Any of several fields counts.
+
+    "auto-generated" is not one: scripts and shops mark what they send of themselves by it, and it goes as written.
+    """
     answers = [value(field) for field in by_name.get(b"auto-submitted", ())]
     types = [value(field) for field in by_name.get(b"content-type", ())]
-    return not all(map(_NOT_AUTOMATIC.match, answers)) or any(map(_REPORT.match, types))
+    return any(map(_REPLIED.match, answers)) or any(map(_REPORT.match, types))
 
 
 def _header_from(found: list[Field] | None) -> tuple[str, ...]:

@@ -1,0 +1,25 @@
+"""Fixtures for tests of the whole way."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from corpus.peer import RawPeer
+from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, install
+
+PARTNER = "alice@dominiopartner.example"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """An installation with no partner yet."""
+    return install(tmp_path / "outgate")
+
+
+@pytest_asyncio.fixture
+async def gateway(site: Site) -> AsyncIterator[RawPeer]:
+    """The partner's server: STARTTLS with a certificate that Outgate trusts, and AUTH."""
+    credentials = {PARTNER: GATEWAY_PASSWORD}
+    async with RawPeer(tls=site.authority.server_context(LOCALHOST), credentials=credentials) as peer:
+        yield peer

@@ -1,0 +1,156 @@
+"""A data directory for tests of the whole way: the organisation example.com with alice and bob, and peers on loopback."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from outgate import clock, wiring
+from outgate.authorise import Security
+from outgate.demo.certificates import Authority
+from outgate.demo.network import Host
+from outgate.directory import organisation, policy, users
+from outgate.directory.server import Server as GatewayServer
+from outgate.directory.users import Credentials
+from outgate.mail import dkim
+from outgate.sendas import addresses, gateways, verification
+from outgate.store import keyfile
+from outgate.store.engine import migrate, open_engine, write
+
+PASSWORD = "correct horse battery"
+GATEWAY_PASSWORD = "partner secret 42"
+HOSTNAME = "mail.example.com"
+LOCALHOST = Host("localhost", "127.0.0.1")
+
+_TOML = """\
+hostname = "mail.example.com"
+{top}
+[submission]
+address = "127.0.0.1"
+starttls_port = {starttls}
+tls_port = {tls}
+{submission}
+[log_in]
+scram_iterations = 4096
+{log_in}
+[delivery]
+ca_file = "ca.pem"
+{delivery}
+[local]
+{local}
+"""
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Site:
+    """An installation on disk, and how to change it while its server runs."""
+
+    data: Path
+    starttls: int
+    tls: int
+    authority: Authority
+
+    def place(self) -> wiring.Place:
+        return wiring.open_place(self.data)
+
+    def client_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.authority.ca_file))
+
+    def switch(self, on: bool) -> None:
+        """allowUsersToUseExternalSmtpServers for everybody."""
+        place = self.place()
+        with write(place.engine) as conn:
+            policy.set_value(conn, "/", policy.ALLOW_EXTERNAL_SMTP, on, clock.now())
+        place.engine.dispose()
+
+    def add_external(
+        self, account: str, address: str, port: int | None = None, *, host: str = "localhost", verified: bool = True
+    ) -> None:
+        """A From address of another domain, with a gateway at `port` if one is given."""
+        place = self.place()
+        with write(place.engine) as conn:
+            user = users.find(conn, account)
+            addresses.add(conn, user.id, address, clock.now())
+            code = verification.start(conn, place.vault, user.id, address, clock.now())
+            if port is not None:
+                server = GatewayServer(host, port, Security.STARTTLS, address, GATEWAY_PASSWORD)
+                gateways.set_gateway(conn, place.vault, user.id, address, server, clock.now())
+        if verified:
+            verification.confirm(place.engine, place.vault, user.id, address, code, clock.now())
+        place.engine.dispose()
+
+    def set_domain_gateway(self, port: int | None) -> None:
+        """Everything that leaves passes 127.0.0.1:port."""
+        place = self.place()
+        with write(place.engine) as conn:
+            if port is None:
+                organisation.clear_domain_gateway(conn)
+            else:
+                server = GatewayServer("localhost", port, Security.STARTTLS, "relay", GATEWAY_PASSWORD)
+                organisation.set_domain_gateway(conn, place.vault, server)
+        place.engine.dispose()
+
+
+def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **settings: Mapping[str, object]) -> Site:
+    """What `outgate init` makes, with users alice and bob; `settings` are tables of the configuration."""
+    data.mkdir(parents=True)
+    authority = Authority(data)
+    (data / "tls").mkdir()
+    chain, key = authority.issue(LOCALHOST)
+    chain.rename(data / "tls" / "cert.pem")
+    key.rename(data / "tls" / "key.pem")
+    starttls, tls = free_port(), free_port()
+    tables = {name: _toml(settings.get(name, {})) for name in ("top", "submission", "log_in", "delivery", "local")}
+    (data / "outgate.toml").write_text(_TOML.format(starttls=starttls, tls=tls, **tables))
+    keyfile.create(data / wiring.KEY_FILE)
+    site = Site(data, starttls, tls, authority)
+    migrate(open_engine(database_url or f"sqlite:///{data / 'outgate.db'}"))
+    place = site.place()
+    now = clock.now()
+    with write(place.engine) as conn:
+        organisation.create(conn, "example.com", now)
+        if dkim_key:
+            pem = dkim.generate("rsa")
+            organisation.set_signing_key(conn, place.vault, "example.com", "s1", pem, dkim.dns_record(pem))
+        for name in ("alice", "bob"):
+            users.create(conn, f"{name}@example.com", Credentials.derive(PASSWORD, 4096), now, name=name.title())
+    place.engine.dispose()
+    return site
+
+
+def _toml(settings: Mapping[str, object]) -> str:
+    return "\n".join(f"{key} = {_value(value)}" for key, value in settings.items())
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(one) for one in value) + "]"
+    return f'"{value}"'
+
+
+async def running(site: Site) -> wiring.Server:
+    """The server in this process, ready; the caller stops it."""
+    server = wiring.Server(site.place())
+    await server.start()
+    return server
+
+
+async def eventually(fulfilled: object, what: str, seconds: float = 20.0) -> None:
+    """Wait until the callable is true; fails with `what` after `seconds`."""
+    assert callable(fulfilled)
+    async with asyncio.timeout(seconds):
+        while not fulfilled():
+            await asyncio.sleep(0.01)
