@@ -131,13 +131,19 @@ def test_the_scram_verifier_proves_the_password() -> None:
     assert server_key == hmac.digest(salted, b"Server Key", "sha256")
 
 
-@pytest.mark.parametrize("text", ["", "x" * 1025])
+def test_the_same_characters_typed_in_another_way_are_the_same_password() -> None:
+    hashed = password.hash_password("caf\u00e9")
+    assert password.verify(hashed, "cafe\u0301")
+    assert not password.verify(hashed, "cafe")
+
+
+@pytest.mark.parametrize("text", ["", "\u00ad", "x" * 1025, "\0", "pass\nword", "\ud800"])
 def test_a_password_has_bounds(text: str) -> None:
     with pytest.raises(Invalid):
         Credentials.derive(text, 4096)
 
 
-@pytest.mark.parametrize("broken", ["", "plain", "$argon2id$", "$argon2id$v=19$m=19456,t=2,p=1$AAAA$AAAA"])
+@pytest.mark.parametrize("broken", ["", "plain", "\0", "$argon2id$", "$argon2id$v=19$m=19456,t=2,p=1$AAAA$AAAA"])
 def test_a_hash_that_can_not_be_read_matches_no_password(broken: str) -> None:
     assert not password.verify(broken, "")
     assert not password.verify(broken, broken)

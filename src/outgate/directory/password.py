@@ -1,9 +1,15 @@
-"""Passwords of users as argon2id hashes. Slow by intent: call it in a thread, outside of transactions."""
+"""Passwords of users as argon2id hashes. Slow by intent: call it in a thread, outside of transactions.
+
+Passwords are compared as SASL prepares them (RFC 4013, 4616), so that another keyboard's way to type the same
+characters is the same password.
+"""
 
 from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+
+from outgate.smtp.sasl import SaslError, saslprep
 
 # OWASP's least for argon2id: 19 MiB, two passes, one lane.
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -14,17 +20,25 @@ _NOBODY: Final = f"$argon2id$v=19$m={19 * 1024},t=2,p=1${'A' * 22}${'A' * 43}"
 
 def hash_password(password: str) -> str:
     """A PHC string with a salt of its own."""
-    return _HASHER.hash(password)
+    return _HASHER.hash(_prepared(password))
 
 
 def verify(hashed: str, password: str) -> bool:
     """Whether this is the password. A hash that can't be read matches none."""
     try:
-        return _HASHER.verify(hashed, password)
-    except (VerificationError, InvalidHashError):
+        return _HASHER.verify(hashed, _prepared(password))
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return False
 
 
 def verify_nobody(password: str) -> bool:
     """Says no, and takes as long as `verify`: the time does not tell which user names exist."""
     return verify(_NOBODY, password)
+
+
+def _prepared(password: str) -> str:
+    """What can't be prepared was never taken as a password, and matches none as it is."""
+    try:
+        return saslprep(password)
+    except SaslError:
+        return password

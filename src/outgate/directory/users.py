@@ -1,9 +1,5 @@
 """Users: the accounts of the organisation, each with its primary address and what its password is checked against."""
 
-import base64
-import hashlib
-import hmac
-import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -14,6 +10,7 @@ from outgate.directory.change import compared, touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotFound
 from outgate.directory.password import hash_password
 from outgate.mail.addresses import AddressError, format_mailbox
+from outgate.smtp.sasl import SaslError, ScramVerifier, saslprep
 from outgate.store import tables
 
 SCRAM_ITERATIONS: Final = 600_000
@@ -30,12 +27,14 @@ class Credentials:
     @classmethod
     def derive(cls, password: str, iterations: int = SCRAM_ITERATIONS) -> Self:
         """Takes a good part of a second by intent: call it in a thread, outside of transactions. Raises Invalid."""
-        if not 0 < len(password) <= MAX_PASSWORD:
-            raise Invalid(f"a password has 1 to {MAX_PASSWORD} characters")
         try:
-            return cls(hash_password(password), _scram_verifier(password, iterations))
-        except ValueError:
+            prepared = saslprep(password)
+            prepared.encode()
+        except (SaslError, UnicodeEncodeError):
             raise Invalid("the password has a character that SASL does not allow (RFC 4013)") from None
+        if not 0 < len(prepared) <= MAX_PASSWORD:
+            raise Invalid(f"a password has 1 to {MAX_PASSWORD} characters")
+        return cls(hash_password(prepared), str(ScramVerifier.derive(prepared, iterations)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +168,3 @@ def _check_domain(connection: Connection, address: str) -> None:
     domain = address.rpartition("@")[2]
     if domain not in connection.scalars(select(tables.domain.c.name)).all():
         raise Invalid(f"{domain} is not one of the organisation's domains; add it first, or correct the address")
-
-
-def _scram_verifier(password: str, iterations: int) -> str:
-    """RFC 5802 section 3, written as RFC 5803 says."""
-    salt = secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    server = hmac.digest(salted, b"Server Key", "sha256")
-    salt64, stored64, server64 = (base64.b64encode(part).decode() for part in (salt, stored, server))
-    return f"SCRAM-SHA-256${iterations}:{salt64}${stored64}:{server64}"
