@@ -1,0 +1,29 @@
+"""`outgate demo`: a small internet on loopback to try it on."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from outgate.commands.command import Here, command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, example="outgate demo\noutgate demo --once --json")(demo)
+
+
+def demo(
+    here: Here,
+    once: Annotated[bool, typer.Option("--once", help="End after the four messages")] = False,
+) -> None:
+    """Show Outgate at work among a partner, recipients and a DNS of their own, all on this machine, no root needed.
+
+    The same message goes out with the switch off, with it on, with a domain gateway set, and from the primary address;
+    a table shows what its recipient sees. Then it keeps running, for your own mail program. Everything is in a
+    temporary directory unless --data is given (OUTGATE_DATA does not count here). The exit status is 0 only if every
+    message was as the reference says.
+    """
+    from outgate.demo.run import run
+
+    raise typer.Exit(asyncio.run(run(once, here.json, here.given)))

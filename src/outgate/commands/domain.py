@@ -1,0 +1,167 @@
+"""`outgate domain`: the organisation's own domains and their DKIM keys."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from outgate.commands.command import Here, command
+from outgate.commands.output import record, table, tell
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The organisation's own domains: their mail is signed with DKIM, and mail to them is delivered locally.",
+)
+
+Name = Annotated[str, typer.Argument(help="The domain's name", metavar="DOMAIN", show_default=False)]
+Selector = Annotated[
+    str | None,
+    typer.Option("--selector", help="DKIM selector; else one with the current month", show_default=False),
+]
+
+
+@command(app, example="outgate domain add example.org")
+def add(
+    here: Here,
+    domain: Name,
+    selector: Selector = None,
+    no_dkim: Annotated[bool, typer.Option("--no-dkim", help="Make no DKIM key")] = False,
+) -> None:
+    """Add a domain of the organisation, with a DKIM key, and show the DNS records to publish.
+
+    Users can then have addresses in it. Mail to it is delivered to local mailboxes.
+    """
+    from outgate import clock
+    from outgate.directory import organisation
+    from outgate.mail import dkim
+    from outgate.store.engine import write
+
+    place, now = here.place(), clock.now()
+    pem = None if no_dkim else dkim.generate("rsa")
+    with write(place.engine) as connection:
+        organisation.add_domain(connection, domain, now)
+        if pem:
+            selector = selector or default_selector(now)
+            organisation.set_signing_key(connection, place.vault, domain, selector, pem, dkim.dns_record(pem))
+        row = _find(connection, domain, place.config.hostname)
+    tell(here, row, f"added the domain {row['name']}; publish in the DNS:\n\n{_records(row)}")
+
+
+@command(app, name="list", example="outgate domain list")
+def list_(here: Here) -> None:
+    """List the organisation's domains, the primary first."""
+    from outgate.directory import organisation
+    from outgate.store.engine import read
+
+    with read(here.place().engine) as connection:
+        rows = [_row(each) for each in organisation.domains(connection)]
+    columns = {"name": "domain", "is_primary": "primary", "dkim_selector": "DKIM selector"}
+    table(here, rows, columns, nothing="there are no domains")
+
+
+@command(app, example="outgate domain show example.com")
+def show(here: Here, domain: Name) -> None:
+    """Show a domain with the DNS records that should be published for it."""
+    from outgate.store.engine import read
+
+    place = here.place()
+    with read(place.engine) as connection:
+        row = _find(connection, domain, place.config.hostname)
+    if here.json:
+        record(here, row)
+    else:
+        typer.echo(
+            f"{row['name']}{' (primary)' if row['is_primary'] else ''}; to publish in the DNS:\n\n{_records(row)}"
+        )
+
+
+@command(app, example="outgate domain remove example.org")
+def remove(here: Here, domain: Name) -> None:
+    """Remove a domain that no address uses. The primary domain can't be removed."""
+    from outgate.directory import organisation
+    from outgate.store.engine import write
+
+    with write(here.place().engine) as connection:
+        organisation.remove_domain(connection, domain)
+    tell(here, {"name": domain}, f"removed the domain {domain}")
+
+
+@command(
+    app,
+    name="dkim",
+    example="outgate domain dkim example.com --selector s2027\n"
+    "outgate domain dkim example.com --selector s2027 --key-file s2027.pem",
+)
+def dkim_(
+    here: Here,
+    domain: Name,
+    selector: Selector = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option("--key-file", help="An RSA or Ed25519 key in PEM, to use in place of a new one", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Sign a domain's mail with a new DKIM key from now on, and show its DNS record.
+
+    Until the record is published recipients can't check signatures. To publish first, make the key yourself
+    (openssl genrsa 2048) and bring it with --key-file once its record is visible. Leave the old record in place for a
+    few days: mail that was signed with it is still on its way.
+    """
+    from outgate import clock
+    from outgate.directory import organisation
+    from outgate.mail import dkim
+    from outgate.store.engine import write
+
+    place = here.place()
+    pem = dkim.generate("rsa") if key_file is None else _key(key_file)
+    selector = selector or default_selector(clock.now())
+    with write(place.engine) as connection:
+        organisation.set_signing_key(connection, place.vault, domain, selector, pem, dkim.dns_record(pem))
+        row = _find(connection, domain, place.config.hostname)
+    tell(here, row, f"{row['name']} is signed with a new key from now on; publish in the DNS:\n\n{_records(row)}")
+
+
+def default_selector(now: float) -> str:
+    """A selector that says how old the key is: `outgate202601`."""
+    return f"outgate{datetime.fromtimestamp(now, UTC):%Y%m}"
+
+
+def _key(file: Path) -> bytes:
+    from outgate.directory.errors import Invalid
+    from outgate.mail import dkim
+
+    pem = file.read_bytes()
+    try:
+        dkim.load(pem)
+    except ValueError as error:
+        raise Invalid(f"{file}: {error}") from None
+    return pem
+
+
+def _find(connection: Any, name: str, hostname: str) -> dict[str, Any]:
+    from outgate.commands.dns_records import dns_records
+    from outgate.directory import organisation
+    from outgate.directory.change import compared_domain
+    from outgate.directory.errors import NotFound
+
+    name = compared_domain(name)
+    for domain in organisation.domains(connection):
+        if domain.name == name:
+            return _row(domain) | {"dns": dns_records(domain, hostname)}
+    raise NotFound(f"{name} is not one of the organisation's domains; `outgate domain list` shows them")
+
+
+def _row(domain: Any) -> dict[str, Any]:
+    return {
+        "name": domain.name,
+        "is_primary": domain.is_primary,
+        "dkim_selector": domain.dkim_selector,
+        "dkim_record": domain.dkim_record,
+    }
+
+
+def _records(row: dict[str, Any]) -> str:
+    from outgate.commands.dns_records import zone_text
+
+    return zone_text(row["dns"])

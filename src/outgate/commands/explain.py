@@ -1,0 +1,71 @@
+"""`outgate explain`: the decision about a message that nobody sends."""
+
+from typing import Annotated, Any
+
+import typer
+
+from outgate.commands.command import Here, command
+from outgate.commands.output import tell
+from outgate.commands.status import Status
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, example="outgate explain alice@example.com alice@dominiopartner.example carol@recipient.example")(
+        explain
+    )
+
+
+def explain(
+    here: Here,
+    account: Annotated[str, typer.Argument(help="Who sends", metavar="ACCOUNT", show_default=False)],
+    sender: Annotated[str, typer.Argument(help="The address in From", metavar="FROM", show_default=False)],
+    recipient: Annotated[str, typer.Argument(help="Who receives", metavar="RECIPIENT", show_default=False)],
+) -> None:
+    """Say whether an account may send as an address, and by which way a message would go, with the reasons.
+
+    Nothing is sent. If it would be refused the exit status is 6.
+    """
+    from outgate.authorise import Refused, authorise
+    from outgate.directory import accounts, users
+    from outgate.mail.addresses import canonical
+    from outgate.route import route
+    from outgate.store.engine import read
+
+    sender, recipient = canonical(sender), canonical(recipient)
+    with read(here.place().engine) as connection:
+        owner = accounts.load(connection, users.find(connection, account).id)
+        organisation = accounts.load_organisation(connection)
+    assert owner
+    verdict = authorise(owner, sender, [sender])
+    asked = {"account": owner.primary, "from": sender, "recipient": recipient}
+    if isinstance(verdict, Refused):
+        tell(here, asked | {"allowed": False, "reasons": [verdict.reason]}, f"refused: {verdict.reason}")
+        raise typer.Exit(Status.NOT_ALLOWED)
+    way = route(organisation, owner, verdict.chosen, recipient, reverse_path=sender, automatic=False)
+    tell(here, asked | _row(way), _text(way))
+
+
+def _row(way: Any) -> dict[str, Any]:
+    from outgate.commands.rows import gateway_row
+
+    return {
+        "allowed": True,
+        "way": way.way.value,
+        "queue": way.queue,
+        "mail_from": way.reverse_path,
+        "sender": way.on_behalf_of,
+        "gateway": gateway_row(way.gateway),
+        "reasons": list(way.reasons),
+    }
+
+
+def _text(way: Any) -> str:
+    lines = [
+        f"way        {way.way.value}",
+        f"queue      {way.queue}",
+        f"MAIL FROM  {way.reverse_path or '<>'}",
+        f"Sender     {way.on_behalf_of or '-'}",
+        "because",
+    ]
+    return "\n".join(lines + [f"  - {reason}" for reason in way.reasons])

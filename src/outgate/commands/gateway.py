@@ -1,0 +1,61 @@
+"""An SMTP server as options of a command, and the probe that comes before it is saved."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outgate.commands.password import read_password
+from outgate.commands.status import CheckFailed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from outgate.authorise import Gateway
+    from outgate.directory.server import Server
+    from outgate.wiring import Place
+
+_PORTS = {"starttls": 587, "ssl": 465, "none": 25}
+
+Port = Annotated[
+    int | None,
+    typer.Option("--port", help="Port; else 587 for starttls, 465 for ssl, 25 for none", show_default=False),
+]
+Security = Annotated[str, typer.Option("--security", help="starttls, ssl, or none (port 25 only)", metavar="KIND")]
+Username = Annotated[str, typer.Option("--username", help="User name to log in with; its password is asked for")]
+NoProbe = Annotated[bool, typer.Option("--no-probe", help="Save it without connecting and logging in first")]
+
+
+def server(
+    host: str, port: int | None, security: str, username: str, password_file: "Path | None", password_stdin: bool
+) -> "Server":
+    """What the options say. The password is read if there is a user name."""
+    from outgate.directory.server import Server
+
+    password = ""
+    if username:
+        password = read_password(password_file, password_stdin, f"Password of {username} at {host}")
+    elif password_file or password_stdin:
+        raise typer.BadParameter("a password needs --username")
+    return Server(host, port or _PORTS.get(security, 587), security, username, password)  # type: ignore[arg-type]  # it checks
+
+
+def try_out(place: "Place", wanted: "Server") -> None:
+    """Connect and log in as delivery would. Raises CheckFailed."""
+    from outgate.authorise import Gateway
+
+    probe(place, Gateway("new", wanted.host, wanted.port, wanted.security, wanted.username), wanted.password)
+
+
+def probe(place: "Place", gateway: "Gateway", password: str) -> None:
+    """Connect and log in as delivery would. Raises CheckFailed."""
+    from outgate import wiring
+
+    if reason := asyncio.run(wiring.probe(place, gateway, password)):
+        raise CheckFailed(f"{gateway.host}:{gateway.port} can't be used as a gateway: {reason}")
+
+
+def described(gateway: "Gateway | Server") -> str:
+    """As in `smtp.example.org:587 (starttls, as alice)`."""
+    log_in = f", as {gateway.username}" if gateway.username else ", without log-in"
+    return f"{gateway.host}:{gateway.port} ({gateway.security}{log_in})"

@@ -1,0 +1,186 @@
+"""`outgate init`: a data directory, with everything in it that a server needs."""
+
+import socket
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from outgate.commands.command import Here, command
+from outgate.commands.output import tell
+
+Settings = dict[str, Any]  # as in outgate.toml: sections are dictionaries
+
+_DATABASE = "outgate.db"
+_OPTIONS = {"hostname", "database_url"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(
+        app,
+        example="outgate --data /var/lib/outgate init example.com --hostname mail.example.com\n"
+        "outgate --data /tmp/try init example.com --set submission.starttls_port=2587 --set submission.tls_port=2465",
+    )(init)
+
+
+def init(
+    here: Here,
+    domain: Annotated[
+        str, typer.Argument(help="The organisation's primary domain", metavar="DOMAIN", show_default=False)
+    ],
+    hostname: Annotated[
+        str, typer.Option("--hostname", help="The server's name in the DNS; else this machine's", show_default=False)
+    ] = "",
+    database_url: Annotated[
+        str, typer.Option("--database-url", help="postgresql://…; else SQLite in the data directory")
+    ] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting for outgate.toml; may be given several times"),
+    ] = None,
+) -> None:
+    """Make the data directory: configuration, key file, certificate, database, and the organisation with its domain.
+
+    Prints what to do next, with the DNS records to publish. Refuses to run twice; if it fails it leaves nothing behind.
+    """
+    from outgate.mail.addresses import canonical_domain
+
+    name = canonical_domain(domain)
+    chosen = parse_settings(settings or [])
+    chosen["hostname"] = hostname or chosen.get("hostname") or _own_hostname(name)
+    if database_url:
+        chosen["database_url"] = database_url
+    make(here.data, name, chosen)
+    _tell_next(here, name)
+
+
+def make(data: Path, domain: str, settings: Settings) -> None:
+    """Make the data directory; on any error everything that was made is removed again."""
+    _refuse_existing(data)
+    with ExitStack() as undo:
+        _make_folder(data, undo)
+        _make_files(data, settings, undo)
+        for suffix in ("", "-wal", "-shm"):
+            undo.callback((data / f"{_DATABASE}{suffix}").unlink, missing_ok=True)
+        _make_organisation(data, domain)
+        undo.pop_all()
+
+
+def parse_settings(pairs: Sequence[str]) -> Settings:
+    """`section.key=value` as nested dictionaries; values as in TOML, anything else is a string."""
+    settings: Settings = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        section, dot, name = key.rpartition(".")
+        if not equals or not name or "." in section:
+            raise typer.BadParameter(f"--set takes KEY=VALUE, as in submission.tls_port=2465, not '{pair}'")
+        target = settings.setdefault(section, {}) if dot else settings
+        target[name] = _value(text)
+    return settings
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _own_hostname(domain: str) -> str:
+    name = socket.getfqdn()
+    return name if "." in name and not name.startswith("localhost") else f"mail.{domain}"
+
+
+def _refuse_existing(data: Path) -> None:
+    from outgate.directory.errors import AlreadyExists
+    from outgate.wiring import KEY_FILE
+
+    for name in ("outgate.toml", KEY_FILE, _DATABASE, "tls"):
+        if (data / name).exists():
+            raise AlreadyExists(f"{data / name} exists already; choose an empty directory, nothing is overwritten")
+
+
+def _make_folder(data: Path, undo: ExitStack) -> None:
+    if not data.exists():
+        data.mkdir(mode=0o700, parents=True)
+        undo.callback(data.rmdir)
+    data.chmod(0o700)  # what waits in the database is people's mail
+
+
+def _make_files(data: Path, settings: Settings, undo: ExitStack) -> None:
+    from outgate import clock
+    from outgate.accept.self_signed import self_signed
+    from outgate.commands.configuration import configuration
+    from outgate.store import keyfile
+    from outgate.wiring import KEY_FILE
+
+    _write(data / "outgate.toml", configuration(settings).encode(), undo)
+    undo.callback((data / KEY_FILE).unlink, missing_ok=True)
+    keyfile.create(data / KEY_FILE)
+    (data / "tls").mkdir(mode=0o700)
+    undo.callback((data / "tls").rmdir)
+    certificate, key = self_signed(settings["hostname"], clock.now())
+    _write(data / "tls" / "cert.pem", certificate, undo)
+    _write(data / "tls" / "key.pem", key, undo)
+
+
+def _write(path: Path, content: bytes, undo: ExitStack) -> None:
+    undo.callback(path.unlink, missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+
+
+def _make_organisation(data: Path, domain: str) -> None:
+    """The last step, one transaction: on PostgreSQL an error leaves an empty schema."""
+    from outgate import clock
+    from outgate.commands.domain import default_selector
+    from outgate.directory import organisation
+    from outgate.mail import dkim
+    from outgate.store.engine import write
+    from outgate.wiring import open_place
+
+    place, now = open_place(data), clock.now()
+    try:
+        pem = dkim.generate("rsa")
+        with write(place.engine) as connection:
+            organisation.create(connection, domain, now)
+            selector = default_selector(now)
+            organisation.set_signing_key(connection, place.vault, domain, selector, pem, dkim.dns_record(pem))
+    finally:
+        place.engine.dispose()
+
+
+def _tell_next(here: Here, domain: str) -> None:
+    from outgate.commands.dns_records import dns_records, zone_text
+    from outgate.directory import organisation
+    from outgate.store.engine import read
+
+    place = here.place()
+    with read(place.engine) as connection:
+        made = organisation.domains(connection)[0]
+    records = dns_records(made, place.config.hostname)
+    value = {"data": str(here.data), "domain": domain, "hostname": place.config.hostname, "dns": records}
+    tell(here, value, _next_steps(value, zone_text(records)))
+
+
+def _next_steps(value: Mapping[str, Any], zone: str) -> str:
+    data, hostname = value["data"], value["hostname"]
+    return f"""\
+made {data} for {value["domain"]}
+
+1. Look through the settings:   {data}/outgate.toml
+2. Add a user:                  outgate --data {data} user add alice@{value["domain"]}
+3. Run the server:              outgate --data {data} serve
+4. Publish these in the DNS, next to an address (A, AAAA) for {hostname} and the reverse of it:
+
+{zone}
+
+   An MX record says where mail *to* the domain goes. Outgate sends only: leave the one you have.
+5. The certificate in {data}/tls is self-made. For mail programs to trust it without a question, put one of a
+   certificate authority in its place and send the server SIGHUP.
+
+Keep a copy of {data}/secret.key apart from the backups of the database: without it no stored password opens."""

@@ -1,0 +1,164 @@
+"""`outgate log`: where any message went."""
+
+import json
+import time
+from bisect import bisect_left
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from outgate.commands.command import Here, command
+from outgate.commands.output import iso, plain, table, tell
+
+if TYPE_CHECKING:
+    from outgate.record.facts import Fact
+    from outgate.record.log import Filter
+
+_POLL_SECONDS = 0.5
+_BATCH = 500
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(
+        app,
+        example="outgate log 0c8sm2v1r0003\n"
+        "outgate log --address carol@recipient.example --since 2026-01-31\n"
+        "outgate log --follow",
+    )(log)
+
+
+def log(
+    here: Here,
+    identity: Annotated[
+        str | None, typer.Argument(help="Queue id of one message, for its whole story", metavar="[ID]")
+    ] = None,
+    address: Annotated[str | None, typer.Option("--address", help="Only messages from or to this address")] = None,
+    message_id: Annotated[
+        str | None, typer.Option("--message-id", help="Only the messages with this Message-ID")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only from then on, as in 2026-01-31 or 2026-01-31T12:00")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Only before then")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many messages, the newest", min=1)] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print what happens from now on, until Ctrl-C")
+    ] = False,
+) -> None:
+    """Show the messages that were accepted, the newest first; or the whole story of one; or what happens now.
+
+    A story has each decision with its reasons, each attempt with the peer's reply, and each outcome.
+    """
+    from outgate.record.log import Filter
+
+    if identity and follow:
+        raise typer.BadParameter("--follow shows all messages; leave out the queue id")
+    if follow:
+        _follow(here)
+    elif identity:
+        _story(here, identity)
+    else:
+        wanted = Filter(address or message_id, _seconds(since), _seconds(until), limit)
+        _messages(here, wanted, message_id)
+
+
+def _messages(here: Here, wanted: "Filter", message_id: str | None) -> None:
+    from outgate.record.log import search
+    from outgate.store.engine import read
+
+    with read(here.place().engine) as connection:
+        found = [_row(fact) for fact in search(connection, wanted)]
+    rows = [row for row in found if message_id is None or _bare(row["message_id"]) == _bare(message_id)]
+    columns = {"id": "id", "at": "accepted", "account": "account", "from": "from", "recipients": "recipients"}
+    table(here, rows, columns, nothing="no message matches")
+
+
+def _bare(message_id: str) -> str:
+    return message_id.strip().strip("<>")
+
+
+def _story(here: Here, identity: str) -> None:
+    from outgate.directory.errors import Invalid, NotFound
+    from outgate.queue.identity import from_text, to_text
+    from outgate.record.log import history
+    from outgate.store.engine import read
+
+    try:
+        number = from_text(identity)
+    except ValueError as error:
+        raise Invalid(str(error)) from None
+    with read(here.place().engine) as connection:
+        facts = history(connection, number)
+    if not facts:
+        raise NotFound(f"there is no message {identity}")
+    value = {"id": to_text(number), "facts": [_fact_row(fact) for fact in facts]}
+    tell(here, value, "\n".join([f"message {value['id']}", *(_lines(fact) for fact in facts)]))
+
+
+def _follow(here: Here) -> None:
+    from outgate.queue.identity import to_text
+    from outgate.record.log import latest
+    from outgate.store.engine import read
+
+    engine = here.place().engine
+    with read(engine) as connection:
+        # The number of the newest fact: the first one behind which there is none.
+        after = bisect_left(range(2**40), True, key=lambda number: not latest(connection, number, 1))
+    while True:
+        with read(engine) as connection:
+            found = latest(connection, after, _BATCH)
+        for number, fact in found:
+            after = number
+            told = json.dumps({"id": to_text(fact.message_id)} | _fact_row(fact)) if here.json else _short(fact)
+            typer.echo(told)
+        if len(found) < _BATCH:
+            time.sleep(_POLL_SECONDS)
+
+
+def _row(fact: "Fact") -> dict[str, Any]:
+    """The `accepted` fact of a message."""
+    from outgate.queue.identity import to_text
+
+    return {"id": to_text(fact.message_id), "at": iso(fact.at)} | fact.detail
+
+
+def _fact_row(fact: "Fact") -> dict[str, Any]:
+    detail = dict(fact.detail)
+    if "next_attempt" in detail:
+        detail["next_attempt"] = iso(detail["next_attempt"])
+    return {"at": iso(fact.at), "kind": fact.kind.value} | detail
+
+
+def _short(fact: "Fact") -> str:
+    from outgate.queue.identity import to_text
+
+    return f"{iso(fact.at)}  {to_text(fact.message_id)}  {fact.kind.value:9}  {_details(_fact_row(fact))}"
+
+
+def _lines(fact: "Fact") -> str:
+    """A fact as a heading and a line for each of its details."""
+    row = _fact_row(fact)
+    lines = [f"{row.pop('at')}  {row.pop('kind')}"]
+    for key, value in row.items():
+        values: Iterable[object] = value if isinstance(value, list) else [value]
+        if value not in ("", None, []):
+            lines.extend(f"    {key.replace('_', ' '):12}  {plain(each)}" for each in values)
+    return "\n".join(lines)
+
+
+def _details(row: dict[str, Any]) -> str:
+    shown = {key: value for key, value in row.items() if key not in ("at", "kind") and value not in ("", None, [])}
+    return "  ".join(f"{key}={plain(value)}" for key, value in shown.items())
+
+
+def _seconds(text: str | None) -> float | None:
+    """A date or time, local unless it says otherwise, as seconds since the epoch."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a time; write 2026-01-31 or 2026-01-31T12:00") from None

@@ -1,0 +1,174 @@
+"""`outgate user`: the organisation's users."""
+
+from typing import Annotated, Any
+
+import typer
+
+from outgate.commands.command import Here, command
+from outgate.commands.output import iso, record, table, tell
+from outgate.commands.password import PasswordFile, PasswordStdin, read_password
+
+app = typer.Typer(no_args_is_help=True, help="The users of the organisation, each with a primary address.")
+
+Address = Annotated[str, typer.Argument(help="The user's primary address", metavar="ADDRESS", show_default=False)]
+Unit = Annotated[str, typer.Option("--ou", help="Organisational unit, as in /Sales/Italy", metavar="PATH")]
+
+
+@command(
+    app,
+    example="outgate user add alice@example.com --name 'Alice Rossi' --ou /Sales\n"
+    "outgate user add bob@example.com --password-file bob.password",
+)
+def add(
+    here: Here,
+    address: Address,
+    name: Annotated[str, typer.Option("--name", help="The name in From")] = "",
+    unit: Unit = "/",
+    password_file: PasswordFile = None,
+    password_stdin: PasswordStdin = False,
+    no_password: Annotated[bool, typer.Option("--no-password", help="Nobody logs in until a password is set")] = False,
+) -> None:
+    """Add a user: who logs in with this address and sends mail as it.
+
+    The address must be in one of the organisation's domains. The password is asked for, twice, unless it comes from a
+    file or from standard input.
+    """
+    from outgate import clock
+    from outgate.directory import users
+    from outgate.directory.users import Credentials
+    from outgate.store.engine import write
+
+    place = here.place()
+    credentials = None
+    if not no_password:
+        password = read_password(password_file, password_stdin, f"Password for {address}", confirm=True)
+        credentials = Credentials.derive(password, place.config.log_in.scram_iterations)
+    with write(place.engine) as connection:
+        user = users.create(connection, address, credentials, clock.now(), name=name, unit_path=unit)
+    tell(here, _row(user), f"added the user {user.address} in {user.unit}")
+
+
+@command(app, name="list", example="outgate user list --ou /Sales\noutgate --json user list")
+def list_(
+    here: Here,
+    unit: Annotated[
+        str | None, typer.Option("--ou", help="Only the users of this unit", metavar="PATH", show_default=False)
+    ] = None,
+) -> None:
+    """List the users, all or those of one organisational unit."""
+    from outgate.directory import users
+    from outgate.store.engine import read
+
+    with read(here.place().engine) as connection:
+        rows = [_row(user) for user in users.users(connection, unit)]
+    columns = {"address": "address", "name": "name", "ou": "unit", "suspended": "suspended"}
+    table(here, rows, columns, nothing="there are no users; add one with: outgate user add ADDRESS")
+
+
+@command(app, example="outgate user show alice@example.com")
+def show(here: Here, address: Address) -> None:
+    """Show a user, the policy in force for them, and their From addresses."""
+    from outgate.commands.rows import send_as_row
+    from outgate.directory import accounts, users
+    from outgate.store.engine import read
+
+    with read(here.place().engine) as connection:
+        user = users.find(connection, address)
+        account = accounts.load(connection, user.id)
+        log_in = accounts.login(connection, user.address)
+    assert account
+    policy = {"value": account.policy.allow_external_smtp, "from": account.policy.source}
+    value = _row(user) | {
+        "has_password": bool(log_in and log_in.password_hash),
+        "policy": {"allowUsersToUseExternalSmtpServers": policy},
+        "send_as": [send_as_row(account.primary, entry) for entry in account.send_as.values()],
+    }
+    record(here, value if here.json else value | {"send_as": list(account.send_as)})
+
+
+@command(
+    app,
+    example="outgate user password alice@example.com\n"
+    "outgate user password alice@example.com --password-stdin < new.password",
+)
+def password(
+    here: Here, address: Address, password_file: PasswordFile = None, password_stdin: PasswordStdin = False
+) -> None:
+    """Give a user a new password."""
+    from outgate.directory import users
+    from outgate.directory.users import Credentials
+    from outgate.store.engine import read, write
+
+    place = here.place()
+    with read(place.engine) as connection:
+        user = users.find(connection, address)
+    new = read_password(password_file, password_stdin, f"New password for {user.address}", confirm=True)
+    credentials = Credentials.derive(new, place.config.log_in.scram_iterations)
+    with write(place.engine) as connection:
+        users.set_credentials(connection, user.address, credentials)
+    tell(here, _row(user), f"{user.address} has a new password")
+
+
+@command(app, example="outgate user suspend bob@example.com")
+def suspend(here: Here, address: Address) -> None:
+    """Suspend a user: neither log-in nor sending from now on. Mail to the user is still delivered."""
+    from outgate.directory import users
+
+    _change(here, address, users.suspend, "is suspended")
+
+
+@command(app, example="outgate user resume bob@example.com")
+def resume(here: Here, address: Address) -> None:
+    """Undo `suspend`."""
+    from outgate.directory import users
+
+    _change(here, address, users.resume, "is no longer suspended")
+
+
+@command(app, example="outgate user move alice@example.com /Sales/Italy")
+def move(
+    here: Here, address: Address, unit: Annotated[str, typer.Argument(help="The unit's path", metavar="PATH")]
+) -> None:
+    """Put a user in another organisational unit, whose policy is theirs from now on, for mail that waits as well."""
+    from outgate import clock
+    from outgate.directory import users
+    from outgate.queue import operations
+
+    def change(connection: Any, address: str) -> None:
+        users.move(connection, address, unit)
+        operations.hasten(connection, clock.now())
+
+    _change(here, address, change, f"is in {unit} now")
+
+
+@command(app, example="outgate user remove bob@example.com")
+def remove(here: Here, address: Address) -> None:
+    """Delete a user with all their From addresses and gateways. The log of their messages stays."""
+    from outgate.directory import users
+    from outgate.store.engine import write
+
+    with write(here.place().engine) as connection:
+        user = users.find(connection, address)
+        users.remove(connection, address)
+    tell(here, _row(user), f"removed the user {user.address}")
+
+
+def _change(here: Here, address: str, change: Any, outcome: str) -> None:
+    """Make a change to a user in one transaction and show what it came to."""
+    from outgate.directory import users
+    from outgate.store.engine import write
+
+    with write(here.place().engine) as connection:
+        change(connection, address)
+        user = users.find(connection, address)
+    tell(here, _row(user), f"{user.address} {outcome}")
+
+
+def _row(user: Any) -> dict[str, Any]:
+    return {
+        "address": user.address,
+        "name": user.name,
+        "ou": user.unit,
+        "suspended": user.suspended,
+        "created_at": iso(user.created_at),
+    }
