@@ -8,10 +8,17 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from outgate.deliver.job import Carrier, Handover, Job
+import structlog
+
+from outgate.deliver.job import Carrier, Handover, Job, all_alike
+from outgate.deliver.outcome import Outcome, Verdict
 
 StillRight = Callable[[Job], Awaitable[Job | None]]
 Settled = Callable[[Job, Handover, float], None]
+
+_INTERNAL = Outcome(Verdict.RETRY, "4.3.0 internal error; the server's log has the details")
+
+_log = structlog.get_logger("deliver")
 
 
 class Destination:
@@ -47,6 +54,16 @@ class Destination:
     def add(self, job: Job) -> None:
         """Take a job; it is carried as soon as a carrier is free."""
         self._waiting.append(job)
+        self._rouse()
+
+    async def close(self) -> None:
+        """Stop at once; what was not settled keeps its lease and is taken up by whoever comes next."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def _rouse(self) -> None:
+        """Wake a free carrier, or start one more."""
         while self._free:
             free = self._free.popleft()
             if not free.done():
@@ -57,21 +74,25 @@ class Destination:
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 
-    async def close(self) -> None:
-        """Stop at once; what was not settled keeps its lease and is taken up by whoever comes next."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
-
     async def _work(self) -> None:
         carrier = self._new_carrier()
+        connected = False
         try:
             while (job := await self._next()) is not None:
-                current = await self._still_right(job)
-                if current is not None and not await self._carry(carrier, current):
+                failed = await carrier.connect()
+                self._connected += (failed is None) - connected
+                connected = failed is None
+                if failed and self._connected and not connected:
+                    # Others are connected: the peer wants no more connections than these. They take this job, too.
+                    self._connections = self._connected
+                    self._waiting.appendleft(job)
                     return
+                await self._carry(carrier, job, failed)
         finally:
+            self._connected -= connected
             carrier.close()
+            if self._waiting and not self._workers - {asyncio.current_task()}:
+                self._loop.call_soon(self._rouse)
 
     async def _next(self) -> Job | None:
         while not self._waiting:
@@ -89,26 +110,26 @@ class Destination:
                 timer.cancel()
         return self._waiting.popleft()
 
-    async def _carry(self, carrier: Carrier, job: Job) -> bool:
-        """False when this carrier got no connection and should end."""
-        started = self._loop.time()
-        handover = await carrier.carry(job)
-        if handover.unreachable and self._connected and len(self._workers) > 1:
-            # Others are connected: the peer wants no more connections than it has. They take this job, too.
-            self._connections = max(1, len(self._workers) - 1)
-            self._waiting.appendleft(job)
-            return False
-        self._settled(job, handover, self._loop.time() - started)
-        if handover.unreachable:
-            self._fail_alike(handover)
-        else:
-            self._connected = 1
-        return True
+    async def _carry(self, carrier: Carrier, job: Job, failed: Outcome | None) -> None:
+        """The way is checked when there is a connection, so that no time passes between the check and the handover."""
+        current = await self._still_right(job)
+        if failed:
+            if current:
+                self._settled(current, all_alike(current, failed), 0.0)
+            self._fail_alike(failed)
+        elif current:
+            started = self._loop.time()
+            try:
+                handover = await carrier.carry(current)
+            except Exception:
+                # A fault of ours must not lose sight of the message: it waits. What was half said is not used again.
+                _log.exception("carrier failed", destination=self.name)
+                carrier.close()
+                handover = all_alike(current, _INTERNAL)
+            self._settled(current, handover, self._loop.time() - started)
 
-    def _fail_alike(self, handover: Handover) -> None:
+    def _fail_alike(self, failed: Outcome) -> None:
         """Nobody can be reached there: what waits would only wait for the same time-out."""
-        self._connected = 0
         waiting, self._waiting = self._waiting, deque()
         for job in waiting:
-            alike = Handover([handover.outcomes[0]] * len(job.recipients), reply=handover.reply, unreachable=True)
-            self._settled(job, alike, 0.0)
+            self._settled(job, all_alike(job, failed), 0.0)

@@ -26,28 +26,27 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What came of a job: an outcome for each recipient, in their order, and what the record says of the attempt.
-
-    `unreachable` means that there was no connection at all, so that the other jobs waiting there fare the same.
-    """
+    """What came of a job: an outcome for each recipient, in their order, and what the record says of the attempt."""
 
     outcomes: Sequence[Outcome]
     peer: str = ""
     tls: str = ""
     reply: str = ""
-    unreachable: bool = False
 
 
 class Carrier(Protocol):
     """Takes jobs to one destination, one after the other, over a connection that it keeps warm."""
 
+    async def connect(self) -> Outcome | None:
+        """Make sure of a connection; None if there is one, else why not."""
+
     async def carry(self, job: Job) -> Handover:
-        """Hand one job over."""
+        """Hand one job over, after `connect`."""
 
     def close(self) -> None:
         """No more jobs come."""
 
 
-def all_alike(job: Job, outcome: Outcome, *, peer: str = "", unreachable: bool = False) -> Handover:
+def all_alike(job: Job, outcome: Outcome, peer: str = "") -> Handover:
     """The same outcome for every recipient."""
-    return Handover([outcome] * len(job.recipients), peer, reply=outcome.reason, unreachable=unreachable)
+    return Handover([outcome] * len(job.recipients), peer, reply=outcome.reason)

@@ -24,6 +24,10 @@ class MaildirCarrier:
     def __init__(self, queue: Queue, fresh: Fresh, root: Path, hostname: str) -> None:
         self._queue, self._fresh, self._root, self._hostname = queue, fresh, root, hostname
 
+    async def connect(self) -> Outcome | None:
+        """The folders are always there."""
+        return None
+
     async def carry(self, job: Job) -> Handover:
         """Write the message into every recipient's folder."""
         content = await self._content(job)

@@ -31,19 +31,29 @@ class SmtpCarrier:
         self._timeouts, self._verifying, self._key_for, self._max_age = timeouts, verifying, key_for, max_age
         self._connection: Connection | None = None
 
+    async def connect(self) -> Outcome | None:
+        """Keep the warm connection, or open one to the first host that answers."""
+        if self._connection and self._connection.fresh(self._max_age):
+            return None
+        self.close()
+        hosts = await self._hosts()
+        if isinstance(hosts, Outcome):
+            return hosts
+        return await self._open(hosts)
+
     async def carry(self, job: Job) -> Handover:
         """One transaction."""
-        connection = await self._connected()
-        if isinstance(connection, Outcome):
-            return all_alike(job, connection, unreachable=True)
+        connection = self._connection
+        if connection is None:
+            raise AssertionError("connect comes first")
         transmission = await prepare(self._queue, job, self._link.hello, self._key_for)
         wanted = transaction(job, transmission, connection.capabilities)
         if isinstance(wanted, Outcome):
-            return all_alike(job, wanted, peer=connection.peer)
+            return all_alike(job, wanted, connection.peer)
         content = None if wanted.content is not None else transmission.pieces()
         result = await connection.transfer(wanted, content)
         if isinstance(result, Outcome):
-            return all_alike(job, result, peer=connection.peer)
+            return all_alike(job, result, connection.peer)
         found = outcomes(result, len(job.recipients))
         return Handover(found, connection.peer, connection.tls, last_word(result))
 
@@ -51,19 +61,9 @@ class SmtpCarrier:
         """Hang up."""
         if self._connection:
             self._connection.hang_up()
-
-    async def _connected(self) -> Connection | Outcome:
-        if self._connection and self._connection.fresh(self._max_age):
-            return self._connection
-        self.close()
         self._connection = None
-        hosts = await self._hosts()
-        if isinstance(hosts, Outcome):
-            return hosts
-        return await self._connect(hosts)
 
-    async def _connect(self, hosts: list[Host]) -> Connection | Outcome:
-        """The first host that answers."""
+    async def _open(self, hosts: list[Host]) -> Outcome | None:
         problem: Outcome | None = None
         for host in hosts:
             connection = Connection(host, self._link, self._timeouts, self._verifying)
@@ -75,8 +75,6 @@ class SmtpCarrier:
                 failed = await connection.open()
             if failed is None:
                 self._connection = connection
-                return connection
+                return None
             problem = problem or failed
-        if problem is None:
-            raise AssertionError("a resolver gives at least one host or an outcome")
         return problem
