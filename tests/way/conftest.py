@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
 from corpus.peer import RawPeer
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, install
 

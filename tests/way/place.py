@@ -1,8 +1,10 @@
-"""A data directory for tests of the whole way: the organisation example.com with alice and bob, and peers on loopback."""
+"""A data directory for tests of the whole way: the organisation example.com with alice and bob, peers on loopback."""
 
 import asyncio
+import os
 import socket
 import ssl
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +148,14 @@ async def running(site: Site) -> wiring.Server:
     server = wiring.Server(site.place())
     await server.start()
     return server
+
+
+async def serve(site: Site) -> asyncio.subprocess.Process:
+    """The server in a process of its own; its log is serve.log in the data directory."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "outgate", "--data", str(site.data), "serve"]
+    with (site.data / "serve.log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(*command, stderr=log, env=environment)
 
 
 async def eventually(fulfilled: object, what: str, seconds: float = 20.0) -> None:

@@ -6,23 +6,22 @@ import random
 import re
 import signal
 import smtplib
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from corpus.peer import RawPeer
 from way.conftest import PARTNER
-from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install
+from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, serve
 from way.submit import client, message
 
 KILLS = 20
-SERVE = "import sys, uvloop, pathlib; from outgate import wiring; uvloop.run(wiring.serve(wiring.open_place(pathlib.Path(sys.argv[1]))))"
 
 
 class Load:
-    """Submits from several threads until it is stopped; knows what was acknowledged. Each try has a subject of its own."""
+    """Submits from several threads until it is stopped; knows what was acknowledged. Each try has its own subject."""
 
     def __init__(self, site: Site, threads: int) -> None:
         self._site = site
@@ -56,13 +55,6 @@ class Load:
         self.acknowledged.add(subject)
 
 
-async def _start(site: Site) -> asyncio.subprocess.Process:
-    log = (site.data / "serve.log").open("ab")
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVE, str(site.data), stderr=log)
-    log.close()
-    return process
-
-
 def _subjects(peer: RawPeer) -> list[str]:
     return [match[0] for one in peer.messages if (match := re.search(r"try-\d+-end", one.content.decode()))]
 
@@ -77,7 +69,7 @@ async def test_twenty_kills_under_load_lose_nothing(tmp_path: Path) -> None:
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
         site.switch(on=True)
         site.add_external("alice@example.com", PARTNER, gateway.port)
-        process = await _start(site)
+        process = await serve(site)
         load = Load(site, threads=8)
         killed_at: list[int] = []  # how many messages had arrived at each kill
         for _ in range(KILLS):
@@ -87,7 +79,7 @@ async def test_twenty_kills_under_load_lose_nothing(tmp_path: Path) -> None:
             process.send_signal(signal.SIGKILL)
             await process.wait()
             killed_at.append(len(gateway.messages))
-            process = await _start(site)
+            process = await serve(site)
         await asyncio.to_thread(load.stop)
         await eventually(lambda: load.acknowledged <= set(_subjects(gateway)), f"seed {seed}: all arrived", 60)
         process.terminate()
@@ -100,6 +92,6 @@ async def test_twenty_kills_under_load_lose_nothing(tmp_path: Path) -> None:
 
 
 def _around_a_kill(arrived: list[str], subject: str, killed_at: list[int]) -> bool:
-    """Its first copy was among the last to arrive before a kill: the peer had answered, the commit had not been made."""
+    """Its first copy was among the last before a kill: the peer had answered, the commit had not been made."""
     first = arrived.index(subject)
     return any(kill - 50 <= first < kill for kill in killed_at)

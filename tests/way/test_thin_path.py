@@ -1,14 +1,14 @@
 """The thinnest path through all of it: submitted, routed by the chosen address, delivered, recorded."""
 
-from corpus.peer import RawPeer
 from sqlalchemy import select
-from way.conftest import PARTNER
-from way.place import Site, eventually, running
-from way.submit import submit
 
+from corpus.peer import RawPeer
 from outgate.record import log
 from outgate.store import tables
 from outgate.store.engine import read
+from way.conftest import PARTNER
+from way.place import Site, eventually, running
+from way.submit import submit
 
 
 async def test_a_message_leaves_by_the_gateway_of_its_from_address(site: Site, gateway: RawPeer) -> None:
