@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -78,11 +77,7 @@ def _program(
 
     --data and --json may stand before or after the command.
     """
-    ctx.obj = Here(_expanded(data), as_json, traceback)
-
-
-def _expanded(data: Path | None) -> Path | None:
-    return data.expanduser() if data else None
+    ctx.obj = Here(data, as_json, traceback)
 
 
 for _module in (init, serve, explain, log, send, demo):

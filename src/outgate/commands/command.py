@@ -43,7 +43,7 @@ class Here:
         path = self.given or Path(os.environ.get("OUTGATE_DATA", ""))
         if path == Path():
             raise typer.BadParameter("say where the data directory is: --data DIR, or OUTGATE_DATA in the environment")
-        return path
+        return path.expanduser()
 
     def place(self) -> "Place":
         """The data directory, opened."""

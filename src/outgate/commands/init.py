@@ -15,7 +15,6 @@ from outgate.commands.output import tell
 Settings = dict[str, Any]  # as in outgate.toml: sections are dictionaries
 
 _DATABASE = "outgate.db"
-_OPTIONS = {"hostname", "database_url"}
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +35,8 @@ def init(
         str, typer.Option("--hostname", help="The server's name in the DNS; else this machine's", show_default=False)
     ] = "",
     database_url: Annotated[
-        str, typer.Option("--database-url", help="postgresql://…; else SQLite in the data directory")
+        str,
+        typer.Option("--database-url", help="postgresql://… without its password; else SQLite in the data directory"),
     ] = "",
     settings: Annotated[
         list[str] | None,
@@ -54,6 +54,7 @@ def init(
     chosen["hostname"] = hostname or chosen.get("hostname") or _own_hostname(name)
     if database_url:
         chosen["database_url"] = database_url
+    _refuse_password(chosen.get("database_url", ""))
     make(here.data, name, chosen)
     _tell_next(here, name)
 
@@ -88,6 +89,15 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _refuse_password(database_url: str) -> None:
+    """As for all passwords: others see the command line."""
+    if ":" in database_url.partition("//")[2].partition("@")[0] and "@" in database_url:
+        raise typer.BadParameter(
+            "the database URL has a password, which others can read on a command line: leave it out and keep it in"
+            " ~/.pgpass, or set OUTGATE_DATABASE_URL in the environment"
+        )
 
 
 def _own_hostname(domain: str) -> str:

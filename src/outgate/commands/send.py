@@ -11,6 +11,8 @@ from outgate.commands.command import Here, command
 from outgate.commands.output import tell
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from outgate.accept.submission import Content
     from outgate.queue import AddChunk
 
@@ -143,11 +145,25 @@ def _queue(here: Here, account: Any, raw: bytes, to: Sequence[str], identity: in
     recipients = [(one, RcptParams()) for one in dict.fromkeys(to) if canonical(one)]
     envelope = Envelope(account.primary, params, recipients, peer="", protocol="UTF8SMTP" if utf8 else "ESMTP")
     with write(here.place().engine) as connection:
-        put = prepare(account, load_organisation(connection), envelope, content, now)
+        organisation = load_organisation(connection)
+        if here.place().config.local.mailbox == "maildir":
+            _check_mailboxes(connection, organisation.domains, to)
+        put = prepare(account, organisation, envelope, content, now)
         if isinstance(put, Reply):
             raise NotAllowed(" ".join(put.lines))
         changes.apply(connection, [*pieces, put])
     return put
+
+
+def _check_mailboxes(connection: "Connection", domains: frozenset[str], to: Sequence[str]) -> None:
+    """As at RCPT: a colleague's address that does not exist is refused, not returned later."""
+    from outgate.directory.accounts import local_mailbox
+    from outgate.directory.errors import NotFound
+    from outgate.mail.addresses import canonical
+
+    for address in map(canonical, to):
+        if address.rpartition("@")[2] in domains and local_mailbox(connection, address) is None:
+            raise NotFound(f"<{address}>: no such mailbox here")
 
 
 def _content(raw: bytes, identity: int, config: Any) -> "tuple[list[AddChunk], Content]":
