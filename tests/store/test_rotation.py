@@ -3,7 +3,8 @@
 import base64
 from collections.abc import Callable
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -117,6 +118,28 @@ def test_what_is_sealed_during_a_rotation_opens_after_it(example: Engine, alice:
     rotate(example, key_path, {})
     thread.join()
     assert opened(example, alice, Vault.load(key_path, {}))["domain"] == "secret-4"
+
+
+def test_a_rotation_waits_for_whoever_is_sealing(
+    example: Engine, alice: int, key_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would not see what is sealed with the old key, and remove that."""
+    resealing = Event()
+    real = rotation._reseal_column
+
+    def noted(*arguments: Any) -> int:
+        resealing.set()
+        return real(*arguments)
+
+    monkeypatch.setattr(rotation, "_reseal_column", noted)
+    rotating = Thread(target=rotate, args=(example, key_path, {}))
+    with write(example) as connection:
+        relay = Server("relay.example", 465, Security.SSL, "example", "sealed-with-the-old-key")
+        organisation.set_domain_gateway(connection, Vault.load(key_path, {}), relay)
+        rotating.start()
+        assert not resealing.wait(0.3)
+    rotating.join()
+    assert opened(example, alice, Vault.load(key_path, {}))["domain"] == "sealed-with-the-old-key"
 
 
 def test_codes_that_wait_for_confirmation_lapse(example: Engine, alice: int, key_path: Path) -> None:
