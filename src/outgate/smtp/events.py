@@ -103,3 +103,6 @@ Event = (
     | MessageAborted
     | Closed
 )
+
+Question = Mail | Rcpt | MessageStarted | MessageEnded | PasswordOffered | ScramStarted | ScramProved
+QUESTIONS = (Mail, Rcpt, MessageStarted, MessageEnded, PasswordOffered, ScramStarted, ScramProved)

@@ -11,5 +11,6 @@ class Limits:
     auth_line: int = 12288  # RFC 4954 section 4
     max_recipients: int = 1000
     max_line: int = 998  # of content, without CRLF (RFC 5322 section 2.1.1)
-    max_errors: int = 10  # before a session is closed: whoever errs more is a scanner
+    max_errors: int = 10  # since the last message, before a session is closed: whoever errs more is a scanner
+    max_idle_commands: int = 100  # since the last message, other than RCPT, DATA and BDAT
     max_auth: int = 3  # failed log-ins in one session

@@ -4,6 +4,7 @@ Knows neither who says them nor why.
 """
 
 import re
+import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,20 +34,42 @@ class Reply:
         """3xx: go on."""
         return self.code // 100 == 3
 
-    def encode(self) -> bytes:
-        """As it goes over the wire. What would break a line is left out: text may quote what a peer sent."""
-        return _encode(self)
+    @property
+    def transient(self) -> bool:
+        """4xx: not now."""
+        return self.code // 100 == 4
+
+    @property
+    def permanent(self) -> bool:
+        """5xx: never."""
+        return self.code // 100 == 5
+
+    def encode(self, *, utf8: bool = False) -> bytes:
+        """As it goes over the wire. What would break a line is left out: text may quote what a peer sent.
+
+        Text beyond US-ASCII is escaped unless the transaction is of SMTPUTF8 (RFC 6531 section 3.7.4.2).
+        """
+        return _encode(self, utf8)
 
 
 @lru_cache(1024)  # few replies make up nearly all
-def _encode(reply: Reply) -> bytes:
+def _encode(reply: Reply, utf8: bool) -> bytes:
     status = f"{reply.enhanced} " if reply.enhanced else ""
-    lines = [f"{reply.code}-{status}{_BREAKS.sub(' ', line)}\r\n" for line in reply.lines]
+    words = [part for line in reply.lines for part in _folded(_BREAKS.sub(" ", line), utf8)]
+    lines = [f"{reply.code}-{status}{part}\r\n" for part in words]
     lines[-1] = lines[-1].replace("-", " ", 1)
-    return "".join(lines).encode()
+    return "".join(lines).encode("utf-8", "replace")
 
 
-_BREAKS = re.compile(r"[\x00-\x1f\x7f]+")
+def _folded(text: str, utf8: bool) -> list[str]:
+    """Lines within the 512 bytes of RFC 5321 section 4.5.3.1.5; in UTF-8 a character may take four."""
+    if not utf8:
+        text = text.encode("ascii", "backslashreplace").decode()
+    width = 480 if text.isascii() else 120
+    return [text] if len(text) <= width else textwrap.wrap(text, width)
+
+
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$)")
 

@@ -76,9 +76,16 @@ class ScramVerifier:
         return f"SCRAM-SHA-256${self.iterations}:{salt}${stored}:{server}"
 
 
-def fake_verifier(secret: bytes, username: str, iterations: int = 4096) -> ScramVerifier:
-    """For a user that does not exist: the same salt each time, so that nobody can tell; its keys fit no password."""
-    salt = hmac.digest(secret, username.encode(), "sha256")[:16]
+# When the application gives no secret, salts are at least stable for the life of the process.
+_PROCESS_SECRET = secrets.token_bytes(32)
+
+
+def fake_verifier(secret: bytes, username: str, iterations: int) -> ScramVerifier:
+    """For a user that does not exist: the same salt each time, so that nobody can tell; its keys fit no password.
+
+    `iterations` must be what real users have, or it tells them apart.
+    """
+    salt = hmac.digest(secret or _PROCESS_SECRET, username.encode(), "sha256")[:16]
     return ScramVerifier(iterations, salt, secrets.token_bytes(32), secrets.token_bytes(32))
 
 
@@ -86,7 +93,7 @@ class ScramServer:
     """The server's half of one exchange (RFC 5802 section 5), without channel binding."""
 
     def __init__(self, client_first: bytes) -> None:
-        text = _text(client_first)
+        text = utf8(client_first)
         if not text.startswith(("n,", "y,")):
             raise SaslError("channel binding is not offered")
         flag, authzid, bare = text.split(",", 2) if text.count(",") >= 2 else _malformed()
@@ -111,7 +118,7 @@ class ScramServer:
     def final(self, client_final: bytes) -> bytes:
         """The server's last message; raises SaslError if the client does not know the password."""
         verifier = self._verifier
-        text = _text(client_final)
+        text = utf8(client_final)
         without_proof, _, proof = text.rpartition(",p=")
         fields = _fields(without_proof)
         if verifier is None or fields.get("r") != self._nonce or fields.get("c") != self._header:
@@ -184,7 +191,7 @@ def _scram(credentials: PasswordCredentials, nonce: str | None = None) -> Exchan
     nonce = nonce or secrets.token_urlsafe(18)
     name = saslprep(credentials.username).replace("=", "=3D").replace(",", "=2C")
     bare = f"n={name},r={nonce}"
-    server_first = _text((yield b"n,," + bare.encode()))
+    server_first = utf8((yield b"n,," + bare.encode()))
     fields = _fields(server_first)
     if not {"r", "s", "i"} <= fields.keys() or not fields["r"].startswith(nonce) or not fields["i"].isdigit():
         raise SaslError("the server's first message can't be right")
@@ -194,7 +201,7 @@ def _scram(credentials: PasswordCredentials, nonce: str | None = None) -> Exchan
     client_key, server_key = verifier
     stored_key = hashlib.sha256(client_key).digest()
     proof = encode(_xor(client_key, hmac.digest(stored_key, auth_message, "sha256"))).decode()
-    server_final = _text((yield f"{without_proof},p={proof}".encode()))
+    server_final = utf8((yield f"{without_proof},p={proof}".encode()))
     expected = encode(hmac.digest(server_key, auth_message, "sha256")).decode()
     if not hmac.compare_digest(_fields(server_final).get("v", ""), expected):
         raise SaslError("the server does not know the password")
@@ -211,13 +218,14 @@ def _limited(credentials: PasswordCredentials, iterations: int, salt: bytes) -> 
 
 def plain_message(message: bytes) -> tuple[str, str, str]:
     """A client's PLAIN message: authzid, user name, password (RFC 4616). Raises SaslError."""
-    parts = _text(message).split("\0")
+    parts = utf8(message).split("\0")
     if len(parts) != 3 or not parts[1]:
         raise SaslError("PLAIN has two NULs")
     return parts[0], parts[1], parts[2]
 
 
-def _text(message: bytes) -> str:
+def utf8(message: bytes) -> str:
+    """The text of a message; raises SaslError."""
     try:
         return message.decode()
     except UnicodeDecodeError:

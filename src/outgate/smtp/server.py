@@ -4,13 +4,16 @@ Knows no account, no message and no clock. A question to the application pauses 
 unanswered question, which makes pipelining safe with answers that take their time.
 """
 
+import re
 from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
 
-from outgate.smtp import commands
-from outgate.smtp.commands import BadArgument
+from outgate.smtp.authentication import Authentication, Step
+from outgate.smtp.commands import BadArgument, mail_argument, rcpt_argument
 from outgate.smtp.content import ContentCheck, DotReader
 from outgate.smtp.events import (
+    QUESTIONS,
     Closed,
     Event,
     Mail,
@@ -19,6 +22,7 @@ from outgate.smtp.events import (
     MessageEnded,
     MessageStarted,
     PasswordOffered,
+    Question,
     Rcpt,
     ScramFailed,
     ScramProved,
@@ -26,8 +30,9 @@ from outgate.smtp.events import (
     StartTls,
 )
 from outgate.smtp.limits import Limits
+from outgate.smtp.lines import TOO_LONG, Inbound
 from outgate.smtp.reply import Reply
-from outgate.smtp.sasl import SaslError, ScramServer, ScramVerifier, decode, encode, fake_verifier, plain_message
+from outgate.smtp.sasl import SaslError, ScramVerifier, decode, encode, fake_verifier
 
 
 class Tls(StrEnum):
@@ -48,43 +53,33 @@ class _State(StrEnum):
     BDAT = "bdat"
 
 
-_ANY = frozenset(_State)
-_OPEN = _ANY - {_State.START}
-
-# Commands and the states in which they are in order (RFC 5321 section 4.1.4, RFC 3030 section 2).
-_ORDER: dict[str, frozenset[_State]] = {
-    "EHLO": _ANY,
-    "HELO": _ANY,
-    "NOOP": _ANY,
-    "HELP": _ANY,
-    "VRFY": _ANY,
-    "RSET": _ANY,
-    "QUIT": _ANY,
-    "STARTTLS": frozenset({_State.HELLO}),
-    "AUTH": frozenset({_State.HELLO}),
-    "MAIL": frozenset({_State.HELLO}),
-    "RCPT": frozenset({_State.MAIL, _State.RCPT}),
-    "DATA": frozenset({_State.MAIL, _State.RCPT}),
-    "BDAT": _ANY,  # its bytes follow whatever the reply
-}
-
 _OK = Reply(250, "2.0.0", ("Ok",))
-_ORDER_FAULT = Reply(503, "5.5.1", ("Bad sequence of commands",))
+_SENDER_OK = Reply(250, "2.1.0", ("Ok",))
+_RECIPIENT_OK = Reply(250, "2.1.5", ("Ok",))
+_GO_ON = Reply(354, "", ("Start mail input; end with <CRLF>.<CRLF>",))
+_LOGGED_IN = Reply(235, "2.7.0", ("Authentication successful",))
+_OUT_OF_ORDER = Reply(503, "5.5.1", ("Bad sequence of commands",))
+_NO_RECIPIENTS = Reply(503, "5.5.1", ("No valid recipients",))
+_ALL_REFUSED = Reply(554, "5.5.1", ("No valid recipients",))
 _SYNTAX = Reply(501, "5.5.4", ("Syntax error in arguments",))
-_TOO_LONG = Reply(500, "5.5.2", ("Line too long",))
 _UNKNOWN = Reply(500, "5.5.1", ("Command not recognised",))
-_BARE = Reply(500, "5.5.2", ("Lines must end with CRLF",))
+_NOT_UTF8 = Reply(501, "5.5.2", ("A command must be valid UTF-8",))
 _LOG_IN_FIRST = Reply(530, "5.7.0", ("Authentication required",))
 _TLS_FIRST = Reply(530, "5.7.0", ("Must issue a STARTTLS command first",))
-_TOO_MANY_ERRORS = Reply(421, "4.7.0", ("Too many errors; closing the connection",))
 _WRONG = Reply(535, "5.7.8", ("Authentication credentials invalid",))
-_GO_ON = Reply(354, "", ("Start mail input; end with <CRLF>.<CRLF>",))
+_TOO_MANY_ERRORS = Reply(421, "4.7.0", ("Too many errors; closing the connection",))
+_TOO_MANY_COMMANDS = Reply(421, "4.7.0", ("Too many commands without a message; closing the connection",))
+_TOO_MANY_LOG_INS = Reply(421, "4.7.0", ("Too many failed log-ins; closing the connection",))
+_BEHIND_STARTTLS = Reply(421, "4.7.0", ("Commands behind STARTTLS; closing the connection",))
 
-Question = (Mail, Rcpt, MessageStarted, MessageEnded, PasswordOffered, ScramStarted, ScramProved)
+_HELLO_NAME = re.compile("[!-~]{1,255}")
 
 
 class Server:
-    """One session. Feed `receive_data`, take `next_event` until None, send `data_to_send`, answer questions."""
+    """One session. Feed `receive_data`, take `next_event` until None, send `data_to_send`, answer questions.
+
+    `scram_secret` keys the salts shown for users that don't exist; `scram_iterations` must be what real users have.
+    """
 
     def __init__(
         self,
@@ -96,6 +91,7 @@ class Server:
         auth_required: bool = True,
         limits: Limits = Limits(),  # noqa: B008 -- frozen
         scram_secret: bytes = b"",
+        scram_iterations: int = 600_000,
     ) -> None:
         self.closing = False
         self.hello_name = ""
@@ -103,25 +99,24 @@ class Server:
         self.authenticated = False
         self._hostname, self._max_size, self._tls = hostname, max_size, tls
         self._mechanisms, self._auth_required, self._limits = mechanisms, auth_required, limits
-        self._scram_secret = scram_secret
-        self._in = b""
+        self._scram_secret, self._scram_iterations = scram_secret, scram_iterations
+        self._in = Inbound()
         self._out: list[bytes] = []
         self._events: deque[Event] = deque()
-        self._question: Event | None = None
+        self._question: Question | None = None
         self._state = _State.START
-        self._eof = False
-        self._errors = self._failed_auth = self._recipients = 0
+        self._eof = self._closed = self._handshaking = False
+        self._errors = self._idle_commands = self._failed_auth = 0
+        self._recipients = 0
+        self._tried_recipients = False  # of this transaction, accepted or not
+        self._mail_refused = False  # so what was pipelined behind MAIL comes out of order by no fault of the client
         self._smtputf8 = False
-        self._reader: DotReader | None = None
-        self._check: ContentCheck | None = None
-        self._chunk_open = False
-        self._chunk_left = 0  # bytes of a BDAT chunk still to come
-        self._chunk_last = False
+        self._authentication: Authentication | None = None
+        self._reader: DotReader | None = None  # while DATA is under way
+        self._check: ContentCheck | None = None  # while a message is
+        self._chunk_open = self._chunk_last = False
+        self._chunk_left = self._chunk_size = 0  # bytes of a BDAT chunk: still to come, and all
         self._chunk_reply: Reply | None = None  # set when the chunk's bytes are only to be passed over
-        self._chunk_size = 0
-        self._auth_step: str | None = None
-        self._auth_name = ""
-        self._scram_exchange: ScramServer | None = None
         self._say(Reply(220, "", (f"{hostname} ESMTP Outgate",)))
 
     # --- the trio ------------------------------------------------------------------------------------------------
@@ -133,7 +128,7 @@ class Server:
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the wire."""
-        self._in = self._in + data if self._in else data
+        self._in.feed(data)
 
     def receive_eof(self) -> None:
         """The client is gone."""
@@ -146,87 +141,52 @@ class Server:
         return out
 
     def next_event(self) -> Event | None:
-        """The next event, or None: bytes are missing, or a question is open."""
-        while not self._question:
+        """The next event, or None: bytes are missing, or a question is open. The last one is Closed, once."""
+        while self._question is None:
             if self._events:
                 return self._emit(self._events.popleft())
-            if self.closing or not self._step():
-                return self._end() if self._eof and not self.closing else None
+            if self._closed:
+                return None
+            if self.closing:
+                self._closed = True
+                return Closed()
+            if not self._step():
+                if not self._eof:
+                    return None
+                self._abort("the client went away")
+                self.closing = True
         return None
 
     def _emit(self, event: Event) -> Event:
-        if isinstance(event, Question):
+        if isinstance(event, QUESTIONS):
             self._question = event
         return event
-
-    def _end(self) -> Event | None:
-        self.closing = True
-        if self._check:
-            self._check = None
-            self._events.append(Closed())
-            return MessageAborted("the client went away")
-        return Closed()
 
     # --- answers -------------------------------------------------------------------------------------------------
 
     def accept(self, reply: Reply | None = None) -> None:
-        """The answer to the open question is yes."""
-        question, self._question = self._question, None
-        match question:
-            case Mail(_, params):
-                self._state, self._recipients, self._smtputf8 = _State.MAIL, 0, params.smtputf8
-                self._say(reply or Reply(250, "2.1.0", ("Ok",)))
-            case Rcpt():
-                self._state = _State.RCPT
-                self._recipients += 1
-                self._say(reply or Reply(250, "2.1.5", ("Ok",)))
-            case MessageStarted():
-                self._check = ContentCheck(self._limits.max_line)
-                if self._reader:
-                    self._say(_GO_ON)
-            case MessageEnded():
-                self._say(reply or _OK)
-                self._reset()
-            case PasswordOffered() | ScramProved():
-                self.authenticated = True
-                self._end_auth(reply or Reply(235, "2.7.0", ("Authentication successful",)))
-            case _:
-                raise RuntimeError(f"nothing to accept: {question}")
+        """The answer to the open question is yes. Without `reply` the usual one is said."""
+        _ACCEPTED[type(self._answered())](self, reply)
 
     def reject(self, reply: Reply) -> None:
         """The answer to the open question is no."""
-        question, self._question = self._question, None
-        match question:
-            case MessageStarted() if self._reader:
-                self._reader = None
-                self._say(reply)
-                self._reset()
-            case MessageStarted():
-                self._chunk_reply = reply
-                self._reset()
-            case MessageEnded():
-                self._say(reply)
-                self._reset()
-            case PasswordOffered() | ScramProved() | ScramStarted():
-                self._refuse_auth(reply)
-            case Mail() | Rcpt():
-                self._say(reply)
-            case _:
-                raise RuntimeError(f"nothing to reject: {question}")
+        _REJECTED[type(self._answered())](self, reply)
 
     def scram(self, verifier: ScramVerifier | None) -> None:
         """The answer to ScramStarted; None lets the exchange go on and fail at its end."""
-        if not isinstance(self._question, ScramStarted) or self._scram_exchange is None:
+        question = self._answered()
+        if not isinstance(question, ScramStarted) or self._authentication is None:
             raise RuntimeError("no SCRAM exchange has begun")
-        name, self._question = self._question.username, None
-        challenge = self._scram_exchange.challenge(verifier or fake_verifier(self._scram_secret, name))
-        self._challenge("SCRAM-FINAL", challenge)
+        verifier = verifier or fake_verifier(self._scram_secret, question.username, self._scram_iterations)
+        self._challenge(self._authentication.scram_challenge(verifier))
 
     def tls_established(self) -> None:
         """The handshake is done; what was known of the client before it is forgotten (RFC 3207 section 4.2)."""
-        self._tls = Tls.ACTIVE
-        self._in = b""
-        self._state, self.esmtp, self.hello_name = _State.START, False, ""
+        self._handshaking = False
+        self._tls, self._state = Tls.ACTIVE, _State.START
+        self.esmtp, self.hello_name = False, ""
+        if self._in:
+            self._refuse_injection()
 
     def shut_down(self, reply: Reply) -> None:
         """Say a last word, such as 421, and close."""
@@ -235,64 +195,104 @@ class Server:
         self._abort("the session was closed")
         self.closing = True
 
+    def _answered(self) -> Question:
+        question, self._question = self._question, None
+        if question is None:
+            raise RuntimeError("no question is open")
+        return question
+
+    def _mail_accepted(self, reply: Reply | None) -> None:
+        self._state, self._mail_refused = _State.MAIL, False
+        self._say(reply or _SENDER_OK)
+
+    def _mail_rejected(self, reply: Reply) -> None:
+        self._mail_refused = True
+        self._reset()
+        self._say(reply)
+
+    def _rcpt_accepted(self, reply: Reply | None) -> None:
+        self._state = _State.RCPT
+        self._recipients += 1
+        self._say(reply or _RECIPIENT_OK)
+
+    def _message_accepted(self, reply: Reply | None) -> None:
+        self._errors = self._idle_commands = 0
+        self._say(reply or _OK)
+
+    def _start_accepted(self, reply: Reply | None) -> None:
+        self._check = ContentCheck(self._limits.max_line, self._max_size)
+        if self._reader:
+            self._say(reply or _GO_ON)
+
+    def _start_rejected(self, reply: Reply) -> None:
+        if self._reader:
+            self._say(reply)
+        else:
+            self._chunk_reply = reply
+        self._reset()
+
+    def _log_in_accepted(self, reply: Reply | None) -> None:
+        self.authenticated, self._authentication = True, None
+        self._say(reply or _LOGGED_IN)
+
+    def _log_in_rejected(self, reply: Reply) -> None:
+        self._authentication = None
+        self._failed_auth += 1
+        self._say(reply)
+        if self._failed_auth >= self._limits.max_auth:
+            self.shut_down(_TOO_MANY_LOG_INS)
+
     # --- steps ---------------------------------------------------------------------------------------------------
 
     def _step(self) -> bool:
         """Make something of the bytes at hand; False when there are too few."""
-        if self._check and self._reader:
-            return self._read_data()
+        if self._reader:
+            return self._read_data(self._reader)
         if self._chunk_open:
             return self._read_chunk()
+        if self._handshaking:
+            return False
         return self._read_line()
 
     def _read_line(self) -> bool:
-        limit = (
-            self._limits.auth_line if self._auth_step or self._in[:5].upper() == b"AUTH " else self._limits.command_line
-        )
-        end = self._in.find(b"\n")
-        if end < 0:
-            if len(self._in) > limit:
-                self.shut_down(_TOO_LONG)  # where the next command begins can't be known
-                return True
+        line = self._in.line(self._limits.auth_line)
+        if line is None:
             return False
-        line, self._in = self._in[: end + 1], self._in[end + 1 :]
-        if len(line) > limit:
-            self._end_auth_step()
-            self._fault(_TOO_LONG)
-        elif not line.endswith(b"\r\n") or b"\r" in line[:-2]:
-            self._end_auth_step()
-            self._fault(_BARE)
-        elif b"\0" in line:
-            self._end_auth_step()
-            self._fault(Reply(501, "5.5.2", ("A command can't have NUL bytes",)))
-        elif self._auth_step:
-            self._continue_auth(line[:-2])
+        if isinstance(line, Reply):
+            self._authentication = None
+            self._fault(line)
+        elif self._authentication:
+            self._continue_auth(self._authentication, line)
         else:
-            self._command(line[:-2])
+            self._command(line)
         return True
 
     def _command(self, line: bytes) -> None:
-        try:
-            text = line.decode()
-        except UnicodeDecodeError:
-            self._fault(Reply(501, "5.5.2", ("A command must be valid UTF-8",)))
-            return
-        verb, _, argument = text.partition(" ")
+        verb, _, argument = line.partition(b" ")
         verb = verb.upper()
-        states = _ORDER.get(verb)
-        if states is None:
-            self._fault(_UNKNOWN)
-        elif verb == "BDAT":
-            self._bdat(argument)
+        handler, states = _COMMANDS.get(verb, _NO_COMMAND)
+        if len(line) + 2 > self._limits.command_line and verb != b"AUTH":
+            self._fault(TOO_LONG)
         elif self._state not in states:
-            self._fault(self._out_of_order(verb))
+            self._out_of_order(verb)
+        elif verb not in _TRANSACTION and self._idle_commands >= self._limits.max_idle_commands:
+            self.shut_down(_TOO_MANY_COMMANDS)
         else:
-            getattr(self, f"_on_{verb.lower()}")(argument.rstrip(" "))
+            self._idle_commands += verb not in _TRANSACTION
+            try:
+                handler(self, argument.decode().rstrip(" "))
+            except UnicodeDecodeError:
+                self._fault(_NOT_UTF8)
 
-    def _out_of_order(self, verb: str) -> Reply:
-        if verb == "DATA" and self._state in (_State.HELLO, _State.MAIL):
-            return Reply(503, "5.5.1", ("No valid recipients",))
-        return _ORDER_FAULT
+    def _out_of_order(self, verb: bytes) -> None:
+        reply = _NO_RECIPIENTS if verb == b"DATA" and self._state is not _State.START else _OUT_OF_ORDER
+        if self._mail_refused and verb in _TRANSACTION:
+            self._say(reply)
+        else:
+            self._fault(reply)
+
+    def _on_unknown(self, argument: str) -> None:
+        self._fault(_UNKNOWN)
 
     def _on_ehlo(self, argument: str) -> None:
         if self._hello(argument, esmtp=True):
@@ -303,7 +303,7 @@ class Server:
             self._say(Reply(250, "", (self._hostname,)))
 
     def _hello(self, argument: str, *, esmtp: bool) -> bool:
-        if not argument or len(argument) > 255:
+        if not _HELLO_NAME.fullmatch(argument):
             self._fault(Reply(501, "5.5.4", ("Say who you are: EHLO your.host.name",)))
             return False
         self._abort("a new greeting")
@@ -311,15 +311,8 @@ class Server:
         return True
 
     def _extensions(self) -> list[str]:
-        offered = [
-            "PIPELINING",
-            f"SIZE {self._max_size}",
-            "8BITMIME",
-            "SMTPUTF8",
-            "CHUNKING",
-            "ENHANCEDSTATUSCODES",
-            "DSN",
-        ]
+        size = f"SIZE {self._max_size}"
+        offered = ["PIPELINING", size, "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", "DSN"]
         if self._tls is Tls.AVAILABLE:
             offered.append("STARTTLS")
         if self._tls is Tls.ACTIVE and self._mechanisms:
@@ -337,13 +330,13 @@ class Server:
 
     def _on_rset(self, argument: str) -> None:
         self._abort("the client reset the transaction")
+        self._mail_refused = False
         self._say(_OK)
 
     def _on_quit(self, argument: str) -> None:
         self._abort("the client quit")
         self._say(Reply(221, "2.0.0", ("Bye",)))
         self.closing = True
-        self._events.append(Closed())
 
     def _on_starttls(self, argument: str) -> None:
         if argument:
@@ -351,30 +344,37 @@ class Server:
         elif self._tls is not Tls.AVAILABLE:
             self._fault(Reply(503, "5.5.1", ("TLS is not available here, or in force already",)))
         elif self._in:
-            # What was sent behind STARTTLS came in the clear: somebody may have put it there (CVE-2011-0411).
-            self._in = b""
-            self.shut_down(Reply(421, "4.7.0", ("Commands behind STARTTLS; closing the connection",)))
+            self._refuse_injection()
         else:
+            self._handshaking = True
             self._say(Reply(220, "2.0.0", ("Ready to start TLS",)))
             self._events.append(StartTls())
 
+    def _refuse_injection(self) -> None:
+        """What came behind STARTTLS came in the clear: somebody may have put it there (CVE-2011-0411)."""
+        self._in.clear()
+        self.shut_down(_BEHIND_STARTTLS)
+
     def _on_mail(self, argument: str) -> None:
+        self._mail_refused = True  # until it is accepted
         if self._auth_required and not self.authenticated:
-            self._fault(_LOG_IN_FIRST if self._tls is not Tls.AVAILABLE else _TLS_FIRST)
+            self._fault(_TLS_FIRST if self._tls is Tls.AVAILABLE else _LOG_IN_FIRST)
             return
         try:
-            path, params = commands.mail_argument(argument, self._max_size)
+            path, params = mail_argument(argument, self._max_size)
         except BadArgument as error:
             self._fault(error.reply)
         else:
+            self._smtputf8 = params.smtputf8
             self._events.append(Mail(path, params))
 
     def _on_rcpt(self, argument: str) -> None:
+        self._tried_recipients = True
         if self._recipients >= self._limits.max_recipients:
             self._say(Reply(452, "4.5.3", (f"Too many recipients; at most {self._limits.max_recipients}",)))
             return
         try:
-            path, params = commands.rcpt_argument(argument, smtputf8=self._smtputf8)
+            path, params = rcpt_argument(argument, smtputf8=self._smtputf8)
         except BadArgument as error:
             self._fault(error.reply)
         else:
@@ -385,46 +385,44 @@ class Server:
     def _on_data(self, argument: str) -> None:
         if argument:
             self._fault(_SYNTAX)
-        elif self._state is not _State.RCPT:
-            self._fault(Reply(554, "5.5.1", ("No valid recipients",)))
-        else:
+        elif self._state is _State.RCPT:
             self._reader = DotReader()
             self._events.append(MessageStarted())
+        elif self._tried_recipients:
+            self._say(_ALL_REFUSED)  # RFC 2920 section 3.1: all of it was pipelined
+        else:
+            self._fault(_NO_RECIPIENTS)
 
-    def _read_data(self) -> bool:
-        reader = self._reader
-        if not self._in or reader is None:
+    def _read_data(self, reader: DotReader) -> bool:
+        if not self._in:
             return False
-        data, self._in = self._in, b""
-        piece, rest = reader.feed(data)
+        piece, rest = reader.feed(self._in.take_all())
         self._content(piece)
         if reader.done:
-            self._in = rest
+            self._in.feed(rest)
             self._content_ended()
         return True
 
-    def _bdat(self, argument: str) -> None:
+    def _on_bdat(self, argument: str) -> None:
         """RFC 3030: the chunk's bytes follow at once and are taken off the stream whatever the reply."""
-        words = argument.split()
-        size = words[0] if words else ""
-        last = len(words) == 2 and words[1].upper() == "LAST"
-        if not (size.isascii() and size.isdigit() and len(size) <= 10) or (len(words) > 1 and not last):
+        match = _BDAT.fullmatch(argument)
+        if not match:
             self.shut_down(_SYNTAX)  # how many bytes follow can't be known
             return
-        self._chunk_open, self._chunk_left, self._chunk_size = True, int(size), int(size)
-        self._chunk_last, self._chunk_reply = last, None
-        if self._state not in (_State.RCPT, _State.BDAT):
-            self._chunk_reply = self._out_of_order("DATA")
-        elif self._state is _State.RCPT:
+        self._chunk_open, self._chunk_last = True, bool(match[2])
+        self._chunk_left = self._chunk_size = int(match[1])
+        if self._state is _State.RCPT:
             self._state = _State.BDAT
             self._events.append(MessageStarted())
+        elif self._state is not _State.BDAT:
+            self._chunk_reply = _NO_RECIPIENTS if self._state is _State.MAIL else _OUT_OF_ORDER
 
     def _read_chunk(self) -> bool:
-        if self._chunk_left and not self._in:
-            return False
-        piece, self._in = self._in[: self._chunk_left], self._in[self._chunk_left :]
-        self._chunk_left -= len(piece)
-        if self._chunk_reply is None:
+        if self._chunk_left:
+            if not self._in:
+                return False
+            piece = self._in.take(self._chunk_left)
+            self._chunk_left -= len(piece)
             self._content(piece)
         if not self._chunk_left:
             self._chunk_open = False
@@ -434,33 +432,29 @@ class Server:
     def _chunk_ended(self) -> None:
         reply, self._chunk_reply = self._chunk_reply, None
         if reply:
-            self._fault(reply)
-        elif self._chunk_last:
+            self._say(reply)
+        elif self._check and (self._chunk_last or self._check.fault):
             self._content_ended()
         else:
             self._say(Reply(250, "2.0.0", (f"{self._chunk_size} octets received",)))
 
     def _content(self, piece: bytes) -> None:
         check = self._check
-        if check is None or not piece:
-            return
-        check.feed(piece)
-        if not check.fault and check.size <= self._max_size:
-            self._events.append(MessageData(piece))
+        if check and piece:
+            check.feed(piece)
+            if not check.fault:
+                self._events.append(MessageData(piece))
 
     def _content_ended(self) -> None:
         check = self._check
         if check is None:
-            return
+            raise RuntimeError("no message has begun")
         check.end()
-        fault = check.fault
-        if check.size > self._max_size:
-            fault = Reply(552, "5.3.4", (f"The message is larger than {self._max_size} bytes",))
-        if fault:
-            self._abort(fault.lines[0])
-            self._fault(fault)
+        if check.fault:
+            self._abort(check.fault.lines[0])
+            self._say(check.fault)
         else:
-            self._reader = self._check = None
+            self._reset()
             self._events.append(MessageEnded(check.size, check.eight_bit))
 
     # --- log-in --------------------------------------------------------------------------------------------------
@@ -474,97 +468,99 @@ class Server:
             self._fault(Reply(503, "5.5.1", ("Already authenticated",)))
         elif mechanism not in self._mechanisms:
             self._fault(Reply(504, "5.5.4", ("Unrecognised authentication type",)))
-        elif mechanism == "LOGIN" and not initial:
-            self._challenge("LOGIN", b"Username:")
-        elif not initial:
-            self._challenge(mechanism, b"")
         else:
-            self._auth_step = mechanism
-            self._continue_auth(b"" if initial == "=" else initial.encode())
+            self._authentication = Authentication(mechanism)
+            if initial:
+                self._continue_auth(self._authentication, b"" if initial == "=" else initial.encode())
+            else:
+                self._challenge(self._authentication.first_challenge)
 
-    def _challenge(self, step: str, challenge: bytes) -> None:
-        self._auth_step = step
-        self._say(Reply(334, "", (encode(challenge).decode(),)))
-
-    def _continue_auth(self, line: bytes) -> None:
-        step, self._auth_step = self._auth_step, None
+    def _continue_auth(self, authentication: Authentication, line: bytes) -> None:
         if line == b"*":
-            self._fault(Reply(501, "5.7.0", ("Authentication cancelled",)))
+            self._log_in_rejected(Reply(501, "5.7.0", ("Authentication cancelled",)))
             return
         try:
-            self._auth_message(step or "", decode(line))
+            step = authentication.respond(decode(line))
         except SaslError:
-            self._refuse_auth(Reply(501, "5.5.2", ("The authentication message can't be decoded",)))
-
-    def _auth_message(self, step: str, message: bytes) -> None:
-        match step:
-            case "PLAIN":
-                authzid, username, password = plain_message(message)
-                self._events.append(PasswordOffered("PLAIN", username, password, authzid))
-            case "LOGIN":
-                self._auth_name = _utf8(message)
-                self._challenge("LOGIN-PASSWORD", b"Password:")
-            case "LOGIN-PASSWORD":
-                self._events.append(PasswordOffered("LOGIN", self._auth_name, _utf8(message)))
-            case "SCRAM-SHA-256":
-                self._scram_exchange = ScramServer(message)
-                self._events.append(ScramStarted(self._scram_exchange.username))
-            case "SCRAM-FINAL":
-                self._scram_final(message)
-            case "SCRAM-ACKNOWLEDGED" if self._scram_exchange:
-                self._events.append(ScramProved(self._scram_exchange.username))
-
-    def _scram_final(self, message: bytes) -> None:
-        exchange = self._scram_exchange
-        if exchange is None:
-            raise RuntimeError("no SCRAM exchange has begun")
-        try:
-            final = exchange.final(message)
-        except SaslError:
-            self._events.append(ScramFailed(exchange.username))
-            self._refuse_auth(_WRONG)
+            self._log_in_rejected(Reply(501, "5.5.2", ("The authentication message can't be decoded",)))
         else:
-            self._challenge("SCRAM-ACKNOWLEDGED", final)
+            self._take_step(step)
 
-    def _end_auth_step(self) -> None:
-        self._auth_step = None
+    def _take_step(self, step: Step) -> None:
+        if isinstance(step, bytes):
+            self._challenge(step)
+            return
+        self._events.append(step)
+        if isinstance(step, ScramFailed):
+            self._log_in_rejected(_WRONG)
 
-    def _end_auth(self, reply: Reply) -> None:
-        self._scram_exchange, self._auth_name = None, ""
-        self._say(reply)
-
-    def _refuse_auth(self, reply: Reply) -> None:
-        self._failed_auth += 1
-        self._end_auth(reply)
-        if self._failed_auth >= self._limits.max_auth:
-            self.shut_down(Reply(421, "4.7.0", ("Too many failed log-ins; closing the connection",)))
+    def _challenge(self, challenge: bytes) -> None:
+        self._say(Reply(334, "", (encode(challenge).decode(),)))
 
     # --- ends ----------------------------------------------------------------------------------------------------
 
     def _say(self, reply: Reply) -> None:
-        self._out.append(reply.encode())
+        self._out.append(reply.encode(utf8=self._smtputf8))
 
     def _fault(self, reply: Reply) -> None:
+        """Refuse something that a good client does not say."""
         self._say(reply)
         self._errors += 1
         if self._errors >= self._limits.max_errors:
             self.shut_down(_TOO_MANY_ERRORS)
 
     def _abort(self, reason: str) -> None:
-        if self._check or self._reader:
+        if self._check:
             self._events.append(MessageAborted(reason))
         self._reset()
 
     def _reset(self) -> None:
         """Back to before MAIL."""
         self._reader = self._check = None
-        self._recipients, self._smtputf8 = 0, False
+        self._recipients, self._tried_recipients, self._smtputf8 = 0, False, False
         if self._state is not _State.START:
             self._state = _State.HELLO
 
 
-def _utf8(message: bytes) -> str:
-    try:
-        return message.decode()
-    except UnicodeDecodeError:
-        raise SaslError("not UTF-8") from None
+_BDAT = re.compile(r"([0-9]{1,19})( +LAST)?", re.IGNORECASE | re.ASCII)
+
+_ANY = frozenset(_State)
+_HELLO = frozenset({_State.HELLO})
+_Handler = Callable[[Server, str], None]
+
+# Commands, and the states in which they are in order (RFC 5321 section 4.1.4, RFC 3030 section 2).
+_COMMANDS: dict[bytes, tuple[_Handler, frozenset[_State]]] = {
+    b"EHLO": (Server._on_ehlo, _ANY),
+    b"HELO": (Server._on_helo, _ANY),
+    b"NOOP": (Server._on_noop, _ANY),
+    b"HELP": (Server._on_help, _ANY),
+    b"VRFY": (Server._on_vrfy, _ANY),
+    b"RSET": (Server._on_rset, _ANY),
+    b"QUIT": (Server._on_quit, _ANY),
+    b"STARTTLS": (Server._on_starttls, _HELLO),
+    b"AUTH": (Server._on_auth, _HELLO),
+    b"MAIL": (Server._on_mail, _HELLO),
+    b"RCPT": (Server._on_rcpt, frozenset({_State.MAIL, _State.RCPT})),
+    b"DATA": (Server._on_data, frozenset({_State.MAIL, _State.RCPT})),
+    b"BDAT": (Server._on_bdat, _ANY),  # its bytes follow whatever the reply
+}
+_NO_COMMAND = (Server._on_unknown, _ANY)
+_TRANSACTION = frozenset({b"RCPT", b"DATA", b"BDAT"})  # these don't count as idle
+
+_ACCEPTED: dict[type[Question], Callable[[Server, Reply | None], None]] = {
+    Mail: Server._mail_accepted,
+    Rcpt: Server._rcpt_accepted,
+    MessageStarted: Server._start_accepted,
+    MessageEnded: Server._message_accepted,
+    PasswordOffered: Server._log_in_accepted,
+    ScramProved: Server._log_in_accepted,
+}
+_REJECTED: dict[type[Question], Callable[[Server, Reply], None]] = {
+    Mail: Server._mail_rejected,
+    Rcpt: Server._say,
+    MessageStarted: Server._start_rejected,
+    MessageEnded: Server._say,
+    PasswordOffered: Server._log_in_rejected,
+    ScramStarted: Server._log_in_rejected,
+    ScramProved: Server._log_in_rejected,
+}

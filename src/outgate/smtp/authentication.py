@@ -1,0 +1,59 @@
+"""The server's half of one AUTH command (RFC 4954): responses in, challenges and questions out.
+
+Knows no reply and no base64; the engine carries both.
+"""
+
+from outgate.smtp.events import PasswordOffered, ScramFailed, ScramProved, ScramStarted
+from outgate.smtp.sasl import SaslError, ScramServer, ScramVerifier, plain_message, utf8
+
+Step = bytes | PasswordOffered | ScramStarted | ScramProved | ScramFailed
+
+
+class Authentication:
+    """One exchange. `respond` gives a challenge (bytes) or an event; raises SaslError on what can't be understood."""
+
+    def __init__(self, mechanism: str) -> None:
+        self.first_challenge = b"Username:" if mechanism == "LOGIN" else b""
+        self._respond = {"PLAIN": self._plain, "LOGIN": self._login_name, "SCRAM-SHA-256": self._scram_first}[mechanism]
+        self._name = ""
+        self._scram: ScramServer | None = None
+
+    def respond(self, message: bytes) -> Step:
+        """Take the client's next message."""
+        return self._respond(message)
+
+    def scram_challenge(self, verifier: ScramVerifier) -> bytes:
+        """The challenge after ScramStarted."""
+        if self._scram is None:
+            raise RuntimeError("no SCRAM exchange has begun")
+        self._respond = self._scram_final
+        return self._scram.challenge(verifier)
+
+    def _plain(self, message: bytes) -> Step:
+        authzid, username, password = plain_message(message)
+        return PasswordOffered("PLAIN", username, password, authzid)
+
+    def _login_name(self, message: bytes) -> Step:
+        self._name = utf8(message)
+        self._respond = self._login_password
+        return b"Password:"
+
+    def _login_password(self, message: bytes) -> Step:
+        return PasswordOffered("LOGIN", self._name, utf8(message))
+
+    def _scram_first(self, message: bytes) -> Step:
+        self._scram = ScramServer(message)
+        self._name = self._scram.username
+        return ScramStarted(self._name)
+
+    def _scram_final(self, message: bytes) -> Step:
+        try:
+            final = self._scram.final(message) if self._scram else b""
+        except SaslError:
+            return ScramFailed(self._name)
+        self._respond = self._scram_acknowledged
+        return final
+
+    def _scram_acknowledged(self, message: bytes) -> Step:
+        """The client has seen our proof; RFC 4954 section 4 has no place for it in the 235."""
+        return ScramProved(self._name)
