@@ -5,7 +5,7 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,12 +150,21 @@ async def running(site: Site) -> wiring.Server:
     return server
 
 
-async def serve(site: Site) -> asyncio.subprocess.Process:
-    """The server in a process of its own; its log is serve.log in the data directory."""
+async def serve(site: Site, before: Sequence[str] = ()) -> asyncio.subprocess.Process:
+    """The server in a process of its own, begun by the command `before`; its log is serve.log beside the data."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-m", "outgate", "--data", str(site.data), "serve"]
-    with (site.data / "serve.log").open("ab") as log:
+    command = [*before, sys.executable, "-m", "outgate", "--data", str(site.data), "serve"]
+    with site.data.with_suffix(".log").open("ab") as log:
         return await asyncio.create_subprocess_exec(*command, stderr=log, env=environment)
+
+
+def listens(site: Site) -> bool:
+    """Whether the TLS port answers."""
+    try:
+        with socket.create_connection(("127.0.0.1", site.tls), timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 async def eventually(fulfilled: object, what: str, seconds: float = 20.0) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from corpus.peer import RawPeer
 from way.conftest import PARTNER
-from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, serve
+from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, listens, serve
 from way.submit import client, message
 
 MIB = 1024 * 1024
@@ -26,7 +26,7 @@ async def test_twenty_submissions_of_25_mib_at_once_take_less_than_250_mib(tmp_p
         site.add_external("alice@example.com", PARTNER, gateway.port)
         process = await serve(site)
         try:
-            await eventually(lambda: _listens(site), "it serves", 60)
+            await eventually(lambda: listens(site), "it serves", 60)
             await asyncio.gather(*(asyncio.to_thread(_submit, site, content) for _ in range(SUBMISSIONS)))
             received = await gateway.wait_for(SUBMISSIONS, timeout=200)
             peak = _peak(process.pid)
@@ -36,14 +36,6 @@ async def test_twenty_submissions_of_25_mib_at_once_take_less_than_250_mib(tmp_p
         assert all(one.content.endswith(content[-25 * MIB :]) for one in received)
     print(f"peak resident memory {peak / MIB:.0f} MiB")
     assert peak < 250 * MIB
-
-
-def _listens(site: Site) -> bool:
-    try:
-        client(site).quit()
-    except OSError:
-        return False
-    return True
 
 
 def _submit(site: Site, content: bytes) -> None:
