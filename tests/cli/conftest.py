@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from cli.program import PASSWORD, Program
 
 _FOR_TESTS = (

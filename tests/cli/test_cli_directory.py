@@ -9,9 +9,9 @@ import termios
 import time
 
 import pytest
-from cli.program import ALICE, PASSWORD, SWITCH, Program
 from typer.testing import CliRunner
 
+from cli.program import ALICE, PASSWORD, SWITCH, Program
 from outgate.cli import app
 from outgate.commands.status import Status
 from outgate.directory import accounts, password

@@ -5,9 +5,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from cli.program import ALICE, PASSWORD, Program
 from cryptography import x509
 
+from cli.program import ALICE, PASSWORD, Program
 from outgate import config
 from outgate.commands.status import Status
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from outgate.directory.server import Server
     from outgate.wiring import Place
 
+_FAREWELL_SECONDS = 0.2
 _PORTS = {"starttls": 587, "ssl": 465, "none": 25}
 
 Port = Annotated[
@@ -49,10 +50,16 @@ def try_out(place: "Place", wanted: "Server") -> None:
 
 def probe(place: "Place", gateway: "Gateway", password: str) -> None:
     """Connect and log in as delivery would. Raises CheckFailed."""
+    if reason := asyncio.run(_reason_against(place, gateway, password)):
+        raise CheckFailed(f"{gateway.host}:{gateway.port} can't be used as a gateway: {reason}")
+
+
+async def _reason_against(place: "Place", gateway: "Gateway", password: str) -> str | None:
     from outgate import wiring
 
-    if reason := asyncio.run(wiring.probe(place, gateway, password)):
-        raise CheckFailed(f"{gateway.host}:{gateway.port} can't be used as a gateway: {reason}")
+    reason = await wiring.probe(place, gateway, password)
+    await asyncio.sleep(_FAREWELL_SECONDS)  # the loop ends here, and QUIT with the end of TLS is still on its way
+    return reason
 
 
 def described(gateway: "Gateway | Server") -> str:

@@ -1,6 +1,7 @@
 """`outgate serve`: the server."""
 
 import errno
+import socket
 
 import typer
 
@@ -22,23 +23,31 @@ def serve(here: Here) -> None:
 
     from outgate import wiring
 
-    try:
-        uvloop.run(wiring.serve(here.place()))
-    except OSError as error:
-        raise wiring.PlaceError(_advice(here, error)) from None
-
-
-def _advice(here: Here, error: OSError) -> str:
     submission = here.place().config.submission
-    where = f"{submission.address}, port {submission.starttls_port} or {submission.tls_port}"
+    for port in (submission.starttls_port, submission.tls_port):
+        _check_port(submission.address, port)
+    uvloop.run(wiring.serve(here.place()))
+
+
+def _check_port(address: str, port: int) -> None:
+    """Before anything is started: what is wrong with this port, and what to do."""
+    from outgate.wiring import PlaceError
+
+    try:
+        socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET).close()
+    except OSError as error:
+        raise PlaceError(f"can't listen on {address}, port {port}: {_advice(error)}") from None
+
+
+def _advice(error: OSError) -> str:
     match error.errno:
         case errno.EACCES | errno.EPERM:
             return (
-                f"not allowed to listen on {where}: ports below 1024 need root, or: setcap cap_net_bind_service=+ep,"
-                " or systemd's AmbientCapabilities=CAP_NET_BIND_SERVICE; or set other ports in outgate.toml"
+                "ports below 1024 need root, or systemd's AmbientCapabilities=CAP_NET_BIND_SERVICE; or set other ports"
+                " in outgate.toml (submission.starttls_port, submission.tls_port)"
             )
         case errno.EADDRINUSE:
-            return f"another program listens on {where}: stop it, or set other ports in outgate.toml"
-        case errno.EADDRNOTAVAIL:
-            return f"{submission.address} is not an address of this machine: set submission.address in outgate.toml"
-    return str(error)
+            return "another program listens there: stop it, or set other ports in outgate.toml"
+        case errno.EADDRNOTAVAIL | socket.EAI_NONAME:
+            return "that is not an address of this machine: set submission.address in outgate.toml"
+    return error.strerror or str(error)

@@ -1,0 +1,234 @@
+"""explain, send, queue, log and serve by the command line."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from cli.program import ALICE, CAROL, PARTNER, Program
+from outgate.commands.status import Status
+
+# --- explain ---------------------------------------------------------------------------------------------------------
+
+
+def test_explain_says_which_way_and_why(program: Program) -> None:
+    program.add_partner()
+    direct = program.run("explain", ALICE, ALICE.upper(), CAROL)
+    assert (direct["allowed"], direct["way"], direct["queue"]) == (True, "direct", "mx:recipient.example")
+    on_behalf = program.run("explain", ALICE, PARTNER, CAROL)
+    assert (on_behalf["mail_from"], on_behalf["sender"]) == (ALICE, ALICE)
+    assert program.run("explain", ALICE, ALICE, "bob@example.com")["way"] == "local"
+    text = program.says("explain", ALICE, PARTNER, CAROL)
+    assert all(f"- {reason}" in text for reason in on_behalf["reasons"])
+
+
+def test_explain_of_what_would_be_refused_has_the_status_of_a_refusal(program: Program) -> None:
+    refused = program.run("explain", ALICE, CAROL, CAROL, status=Status.NOT_ALLOWED)
+    assert refused["allowed"] is False
+    assert "is not an address of" in refused["reasons"][0]
+    program.fails(Status.NOT_FOUND, "explain", CAROL, ALICE, CAROL)
+    program.fails(Status.INVALID, "explain", ALICE, ALICE, "nowhere")
+
+
+# --- send ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_message_is_queued_with_its_route(program: Program) -> None:
+    sent = program.run("send", ALICE, "--to", CAROL, "--subject", "Grüße", "--text", "Hello.")
+    assert sent["recipients"] == {CAROL: "mx:recipient.example"}
+    [content] = program.waiting()
+    assert b"From: alice@example.com\r\n" in content
+    assert content.endswith(b"Hello.\r\n")
+    assert content.replace(b"\r\n", b"").count(b"\n") == 0
+
+
+def test_the_text_may_come_from_standard_input_and_files_be_attached(program: Program) -> None:
+    file = program.data.parent / "figures.pdf"
+    file.write_bytes(b"%PDF-1.4")
+    program.run("send", ALICE, "--to", CAROL, "--attach", str(file), stdin="Here they are.\n")
+    [content] = program.waiting()
+    assert b"Here they are." in content
+    assert b"application/pdf" in content
+    assert b'filename="figures.pdf"' in content
+
+
+def test_without_from_the_default_address_is_used_with_its_name(program: Program) -> None:
+    program.add_partner()
+    program.run("sendas", "edit", ALICE, PARTNER, "--name", "Alice Partner", "--reply-to", CAROL)
+    program.run("sendas", "default", ALICE, PARTNER)
+    assert program.run("send", ALICE, "--to", CAROL, "--text", "x")["from"] == PARTNER
+    assert b"From: Alice Partner <alice@dominiopartner.example>\r\n" in program.waiting()[-1]
+    assert f"Reply-To: {CAROL}\r\n".encode() in program.waiting()[-1]
+
+
+def test_a_whole_message_is_queued_byte_for_byte(program: Program) -> None:
+    raw = b"From: alice@example.com\r\nSubject: x\r\n\r\n" + b"0123456789" * 70 + b"\r\n.\r\n" + b"line\r\n" * 100_000
+    file = program.data.parent / "message.eml"
+    file.write_bytes(raw)
+    sent = program.run("send", ALICE, "--to", CAROL, "--to", "bob@example.com", "--message", str(file))
+    assert program.waiting() == [raw]
+    assert sent["recipients"] == {CAROL: "mx:recipient.example", "bob@example.com": "local"}
+
+
+def test_unix_line_ends_of_a_file_become_those_of_the_wire(program: Program) -> None:
+    text = "From: alice@example.com\nSubject: x\n\nHello."
+    program.run("send", ALICE, "--to", CAROL, "--message", "-", stdin=text)
+    assert program.waiting() == [b"From: alice@example.com\r\nSubject: x\r\n\r\nHello.\r\n"]
+
+
+def test_what_a_submission_would_refuse_is_refused(program: Program) -> None:
+    def sent(text: str, status: Status, *more: str) -> None:
+        program.fails(status, "send", ALICE, "--to", CAROL, *more, stdin=text)
+
+    sent("x", Status.NOT_ALLOWED, "--from", CAROL)
+    program.run("sendas", "add", ALICE, PARTNER)
+    sent("x", Status.NOT_ALLOWED, "--from", PARTNER)
+    sent("Subject: no From\n\nx", Status.INVALID, "--message", "-")
+    sent("From: alice@example.com\n\n" + "x" * 999, Status.INVALID, "--message", "-")
+    sent("From: alice@example.com\n\nx\0", Status.INVALID, "--message", "-")
+    sent("x", Status.USAGE, "--message", "-", "--subject", "x")
+    program.fails(Status.INVALID, "send", ALICE, "--to", "nowhere", "--text", "x")
+    program.fails(Status.NOT_FOUND, "send", ALICE, "--to", "nobody@example.com", "--text", "x")
+    program.fails(Status.USAGE, "send", ALICE, "--text", "x")
+    program.run("user", "suspend", ALICE)
+    sent("x", Status.NOT_ALLOWED)
+    assert len(program.waiting()) == 1, "the confirmation code alone"
+
+
+# --- queue -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_waits_is_listed_counted_and_shown(program: Program) -> None:
+    first = program.run("send", ALICE, "--to", CAROL, "--to", "bob@example.com", "--text", "x")["id"]
+    program.run("send", "bob@example.com", "--to", CAROL, "--text", "x")
+    assert len(program.run("queue", "list")) == 3
+    assert len(program.run("queue", "list", "--address", "alice@")) == 2
+    assert {row["recipient"] for row in program.run("queue", "list", "--queue", "mx:recipient.example")} == {CAROL}
+    counts = {row["queue"]: (row["messages"], row["recipients"]) for row in program.run("queue", "count")}
+    assert counts == {"mx:recipient.example": (2, 2), "local": (1, 1)}
+    shown = program.run("queue", "show", first)
+    assert [one["recipient"] for one in shown["recipients"]] == [CAROL, "bob@example.com"]
+    for words in (("list",), ("count",), ("show", first)):
+        assert "mx:recipient.example" in program.says("queue", *words)
+
+
+def test_an_empty_queue_says_so(program: Program) -> None:
+    assert program.run("queue", "list") == program.run("queue", "count") == []
+    assert "nothing waits" in program.says("queue", "count")
+
+
+def test_a_message_is_held_and_released(program: Program) -> None:
+    identity = program.run("send", ALICE, "--to", CAROL, "--text", "x")["id"]
+    assert program.run("queue", "hold", identity) == {"recipients": 1}
+    assert program.run("queue", "list")[0]["state"] == "held"
+    assert program.run("queue", "retry", "--all") == {"recipients": 0}
+    assert program.run("queue", "release", "--address", "recipient.example") == {"recipients": 1}
+    assert program.run("queue", "list")[0]["state"] == "waiting"
+    assert program.run("queue", "retry", identity) == {"recipients": 1}
+
+
+def test_a_deleted_message_is_gone_but_in_the_log(program: Program) -> None:
+    gone = program.run("send", ALICE, "--to", CAROL, "--to", "bob@example.com", "--text", "x")["id"]
+    stays = program.run("send", ALICE, "--to", CAROL, "--text", "x")["id"]
+    assert program.run("queue", "delete", gone) == {"recipients": 2}
+    assert [row["id"] for row in program.run("queue", "list")] == [stays]
+    assert len(program.waiting()) == 1
+    last = program.run("log", gone)["facts"][-1]
+    assert (last["kind"], last["reason"]) == ("bounced", "deleted from the queue by the administrator")
+
+
+def test_errors_of_the_queue_have_their_statuses(program: Program) -> None:
+    for verb in ("retry", "hold", "release", "delete"):
+        program.fails(Status.NOT_FOUND, "queue", verb, "0c8sm2v1r0003")
+        program.fails(Status.USAGE, "queue", verb)
+        program.fails(Status.USAGE, "queue", verb, "--all", "--queue", "local")
+    program.fails(Status.NOT_FOUND, "queue", "show", "0c8sm2v1r0003")
+    program.fails(Status.INVALID, "queue", "show", "what")
+
+
+# --- log -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_log_finds_messages(program: Program) -> None:
+    first = program.run("send", ALICE, "--to", CAROL, "--text", "x")["id"]
+    second = program.run("send", "bob@example.com", "--to", CAROL, "--text", "x")["id"]
+    assert [row["id"] for row in program.run("log")] == [second, first]
+    assert [row["id"] for row in program.run("log", "--address", "ALICE@example.com")] == [first]
+    [row] = program.run("log", "--message-id", f"<{first}@mail.example.com>")
+    assert (row["id"], row["account"], row["recipients"]) == (first, ALICE, [CAROL])
+    assert program.run("log", "--until", row["at"]) == []
+    assert len(program.run("log", "--since", row["at"])) == 2
+    assert len(program.run("log", "--limit", "1")) == 1
+    assert first in program.says("log")
+    program.fails(Status.USAGE, "log", "--since", "yesterday")
+
+
+def test_the_log_of_one_message_is_its_story_with_reasons(program: Program) -> None:
+    identity = program.run("send", ALICE, "--to", CAROL, "--text", "x")["id"]
+    facts = program.run("log", identity)["facts"]
+    assert [fact["kind"] for fact in facts] == ["accepted", "routed"]
+    text = program.says("log", identity.upper())
+    assert all(reason in text for reason in facts[1]["reasons"])
+    program.fails(Status.NOT_FOUND, "log", "0c8sm2v1r0003")
+    program.fails(Status.INVALID, "log", "what")
+
+
+# --- the server, as a process ----------------------------------------------------------------------------------------
+
+
+def _start(program: Program, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "outgate", "--data", str(program.data), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith("OUTGATE_")},
+    )
+
+
+def test_a_running_server_delivers_what_is_sent_and_the_log_follows_it(program: Program) -> None:
+    with _start(program, "serve") as server, _start(program, "log", "--follow", "--json") as log:
+        assert log.stdout
+        assert server.stderr
+        try:
+            assert "ready" in server.stderr.readline()
+            taken = {program.run("send", ALICE, "--to", "bob@example.com", "--text", "x")["id"]}
+            # What is sent before the log is open is not shown: so send until something is.
+            while not select.select([log.stdout], [], [], 1)[0]:
+                taken.add(program.run("send", ALICE, "--to", "bob@example.com", "--text", "x")["id"])
+            while (fact := json.loads(log.stdout.readline()))["kind"] != "delivered":
+                pass
+            assert fact["id"] in taken
+            assert fact["recipient"] == "bob@example.com"
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(30) == 0
+            log.send_signal(signal.SIGINT)
+            assert log.wait(30) == 130
+        finally:
+            server.kill()
+            log.kill()
+    assert any(path.is_file() for path in (program.data / "mail").rglob("new/*"))
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(program: Program) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        file: Path = program.data / "outgate.toml"
+        file.write_text(file.read_text().replace("starttls_port = 0", f"starttls_port = {port}"))
+        with _start(program, "serve") as server:
+            _, errors = server.communicate(timeout=30)
+    assert server.returncode == Status.UNAVAILABLE
+    assert errors.count("\n") == 1
+    assert f"port {port}: another program listens there" in errors
+
+
+def test_an_address_of_another_machine_is_named(program: Program) -> None:
+    file = program.data / "outgate.toml"
+    file.write_text(file.read_text().replace('"127.0.0.1"', '"192.0.2.1"'))
+    assert "submission.address" in program.fails(Status.UNAVAILABLE, "serve")
