@@ -258,8 +258,9 @@ class Session(asyncio.Protocol):
             return incoming.fault or INTERNAL_FAULT
         if incoming.examined.received_count > self._desk.config.submission.max_received:
             return Reply(554, "5.4.6", ("Too many Received lines: the message is in a loop",))
-        account = await self._account()
-        organisation = await self._desk.fresh.organisation()
+        _, account, organisation = await self._desk.fresh.reading(self._account_id)
+        if account is None:
+            raise AccountGone
         content = Content(
             identity=incoming.identity,
             examined=incoming.examined,

@@ -309,6 +309,7 @@ class Connection(asyncio.Protocol):
         """The engine's next event, waiting for the peer where it must."""
         self._flush()
         while (event := self._next_event()) is None:
+            self._flush()  # a reply may make the engine go on without an event
             if self._lost:
                 raise self._fault(self._lost, "4.4.2")
             self._waiting = self._loop.create_future()
@@ -317,7 +318,6 @@ class Connection(asyncio.Protocol):
                 await self._waiting
             finally:
                 timer.cancel()
-            self._flush()
         return event
 
     def _next_event(self) -> ClientEvent | None:

@@ -37,6 +37,11 @@ class Directory:
         self._mailboxes = lru_cache(copies)(self._load_mailbox)
         self._organisations = lru_cache(1)(self._load_organisation)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the database is a file of this machine, which can be read without waiting for anybody."""
+        return self._engine.dialect.name == "sqlite"
+
     def version(self) -> int:
         """The directory's version now: one cheap query."""
         return self._version.read()

@@ -1,7 +1,8 @@
 """The directory for code on the event loop: every answer is as new as its question, and many questions share a reading.
 
-Questions gather while a reading is under way in the thread; the next reading answers them all with one look at the
-directory's version. So no answer is older than its question, and a busy server reads little more than an idle one.
+Over a network, questions gather while a reading is under way in a thread; the next reading answers them all with one
+look at the directory's version. So no answer is older than its question, and a busy server reads little more than an
+idle one. A local file is read at once: that takes 7 µs, a fifth of what going to a thread and back does.
 """
 
 import asyncio
@@ -67,7 +68,10 @@ class Fresh:
             account = None if account_id is None else self._directory.account(account_id, version)
             return version, account, self._directory.organisation(version)
 
-        return await self._ask(read)
+        _, account, self._last_organisation = found = await self._ask(read)
+        if account_id is not None:
+            self._remember(account_id, account)
+        return found
 
     def cached_account(self, account_id: int | None) -> Account | None:
         """The account as last read, which may be out of date: only for an answer that is checked again later."""
@@ -91,6 +95,9 @@ class Fresh:
 
     def _ask(self, question: Callable[[int], T]) -> asyncio.Future[T]:
         answer: asyncio.Future[T] = self._loop.create_future()
+        if self._directory.is_local:
+            self._tell([answer], self._answer([question]))
+            return answer
         self._gathering.append((question, answer))
         if not self._reading:
             self._read()
