@@ -52,6 +52,14 @@ def test_an_unexpected_error_is_one_line_and_can_be_traced(program: Program, mon
     assert isinstance(traced.exception, RuntimeError)
 
 
+def test_an_error_is_one_line_for_people_and_says_the_same_to_programs(program: Program) -> None:
+    env = {"OUTGATE_DATA": str(program.data)}
+    result = CliRunner().invoke(app, ["user", "show", "nobody@example.com"], env=env)
+    assert (result.exit_code, result.stdout) == (Status.NOT_FOUND, "")
+    message = program.fails(Status.NOT_FOUND, "user", "show", "nobody@example.com")
+    assert result.stderr == f"outgate: {message}\n"
+
+
 # --- users -----------------------------------------------------------------------------------------------------------
 
 
