@@ -45,33 +45,25 @@ class Outgate:
 
     async def set_up(self) -> None:
         """Make the organisation with its one user."""
-        self.data.mkdir(parents=True, exist_ok=True)
-        await self.run(Command(("init", "--domain", ORGANISATION)))
-        self._configure()
-        await self.run(Command(("user", "add", USER, "--password-file", "-"), stdin=self.password))
+        settings = [f"--set={key}={json.dumps(value)}" for key, value in self._settings().items()]  # TOML takes JSON's
+        await self.run(Command(("init", ORGANISATION, "--hostname", self._network.outgate.name, *settings)))
+        await self.run(Command(("user", "add", USER, "--password-stdin"), stdin=self.password))
 
-    def _configure(self) -> None:
-        """A configuration for the small internet; JSON strings are TOML strings."""
+    def _settings(self) -> dict[str, object]:
+        """What is different in the small internet: addresses, ports, its DNS, its certificate authority."""
         network = self._network
         certificate, key = self._authority.issue(network.outgate)
-        (self.data / "outgate.toml").write_text(
-            f"""# Made by `outgate demo`.
-hostname = {json.dumps(network.outgate.name)}
-
-[submission]
-address = "{network.outgate.address}"
-starttls_port = {network.submission_port}
-tls_port = {network.tls_port}
-certificate = {json.dumps(str(certificate))}
-private_key = {json.dumps(str(key))}
-
-[delivery]
-smtp_port = {network.smtp_port}
-source_address = "{network.outgate.address}"
-nameservers = ["{network.nameserver.address}:{network.dns_port}"]
-ca_file = {json.dumps(str(self._authority.ca_file))}
-"""
-        )
+        return {
+            "submission.address": network.outgate.address,
+            "submission.starttls_port": network.submission_port,
+            "submission.tls_port": network.tls_port,
+            "submission.certificate": str(certificate),
+            "submission.private_key": str(key),
+            "delivery.smtp_port": network.smtp_port,
+            "delivery.source_address": network.outgate.address,
+            "delivery.nameservers": [f"{network.nameserver.address}:{network.dns_port}"],
+            "delivery.ca_file": str(self._authority.ca_file),
+        }
 
     async def run(self, command: Command) -> Any:
         """Run one command with --json; returns what it printed, parsed. Raises DemoError with its words if it fails."""

@@ -177,7 +177,7 @@ For example:
     --user '{USER}:{outgate.password}' --url smtp://{network.outgate.address}:{network.submission_port} \\
     --mail-from {OTHER} --mail-rcpt {parties.recipient.address}
 Turn the switch off, or see what Outgate knows, from another terminal:
-  outgate --data {outgate.data} policy set allowUsersToUseExternalSmtpServers false
+  outgate --data {outgate.data} policy set allowUsersToUseExternalSmtpServers off
   outgate --data {outgate.data} log
 Outlook shows "on behalf of" the other way round: {USER} on behalf of {OTHER}.
 Each message that arrives is shown below. Ctrl-C ends all.

@@ -129,12 +129,12 @@ def _plain(author: str, domain: str, server: str, recorded_by: list[str]) -> Map
 def _switch_on(network: Network, password: str) -> tuple[Command, ...]:
     """The administrator allows it, then the user enters the partner's server."""
     return (
-        Command(("policy", "set", "allowUsersToUseExternalSmtpServers", "true")),
+        Command(("policy", "set", "allowUsersToUseExternalSmtpServers", "on")),
         Command(
             (
-                *("sendas", "gateway", USER, OTHER),
+                *("sendas", "gateway", "set", USER, OTHER),
                 *("--host", network.partner.name, "--port", str(network.submission_port), "--security", "starttls"),
-                *("--username", OTHER, "--password-file", "-"),
+                *("--username", OTHER, "--password-stdin"),
             ),
             stdin=password,
         ),
