@@ -1,0 +1,125 @@
+"""The whole lab: starts all parties, and says in the words of the story what happens in it."""
+
+import contextlib
+import email.utils
+import re
+import secrets
+from dataclasses import replace
+from email.message import EmailMessage
+from pathlib import Path
+
+from lab.clients import Submission
+from lab.dns import NameServer
+from lab.namespaces import Network
+from lab.organisation import STARTTLS_PORT, Outgate
+from lab.parties import Partner, Recipient, Relay
+from lab.plan import (
+    ALICE,
+    CAROL,
+    CLIENT_HOST,
+    LUIGI,
+    MARIO,
+    NAMESERVER,
+    OUTGATE_HOST,
+    PARTNER_HOST,
+    RECIPIENT_HOST,
+    RELAY_HOST,
+)
+from lab.polling import wait_for
+from outgate.demo.certificates import Authority
+
+SWITCH = "allowUsersToUseExternalSmtpServers"
+
+
+class Lab:
+    """All parties, running while the context lasts. Alice has proven that MARIO is her address too."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self.passwords = {address: secrets.token_urlsafe(12) for address in (ALICE, MARIO, LUIGI)}
+
+    def __enter__(self) -> "Lab":
+        with self._stack:
+            self._start(self._stack.enter_context(Network()))
+            self._stack = self._stack.pop_all()  # from here on, __exit__ ends it
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start(self, network: Network) -> None:
+        self._folder = network.folder
+        certificates = network.folder / "certificates"
+        certificates.mkdir()
+        self.authority = Authority(certificates)
+        self.desk = network.add("client", CLIENT_HOST)
+        self.outgate_machine = network.add("outgate", OUTGATE_HOST)
+        at_partner = {address: self.passwords[address] for address in (MARIO, LUIGI)}
+        self.outgate = Outgate(self.outgate_machine, self.authority, self.passwords[ALICE])
+        self.partner = Partner(network.add("partner", PARTNER_HOST), self.authority, at_partner)
+        self.recipient = Recipient(network.add("recipient", RECIPIENT_HOST), self.authority)
+        self.relay = Relay(network.add("relay", RELAY_HOST), self.authority)
+        keys = self.outgate.set_up() + self.partner.key.record
+        NameServer(network.add("dns", NAMESERVER), keys).start()
+        for party in (self.partner, self.recipient, self.relay, self.outgate):
+            party.start()
+        network.wait_until_ready()
+        self._prove_address()
+
+    def _prove_address(self) -> None:
+        """As the user does: ask for the address, read the code in its mailbox, enter it."""
+        self.outgate.command("sendas", "add", ALICE, MARIO)
+        postfix = self.partner.postfix
+        message = wait_for("the message with the code", lambda: postfix.messages(MARIO), log=postfix.log_tail)[0]
+        code = re.search(rb"\b\d{9}\b", message)
+        assert code, message
+        self.outgate.command("sendas", "verify", ALICE, MARIO, code[0].decode())
+
+    def switch(self, on: bool) -> None:
+        """The administrator allows users their own servers, or forbids it."""
+        self.outgate.command("policy", "set", SWITCH, "on" if on else "off")
+
+    def set_gateway(self, host: str = PARTNER_HOST.name) -> None:
+        """Alice enters the partner's server for her address there; needs the switch on."""
+        self.outgate.command(
+            *("sendas", "gateway", "set", ALICE, MARIO, "--host", host, "--username", "mario", "--password-stdin"),
+            stdin=self.passwords[MARIO],
+        )
+
+    def set_domain_gateway(self) -> None:
+        """The administrator has all mail pass the relay."""
+        self.outgate.command("domain-gateway", "set", RELAY_HOST.name, "--port", "25", "--security", "starttls")
+
+    def clear_domain_gateway(self) -> None:
+        self.outgate.command("domain-gateway", "clear")
+
+    def message(self, author: str, *recipients: str) -> tuple[str, Path]:
+        """Write a message; returns its Message-ID and its file."""
+        message = EmailMessage()
+        message["From"] = author
+        message["To"] = ", ".join(recipients or (CAROL,))
+        message["Subject"] = "The figures for Thursday"
+        message["Date"] = email.utils.localtime()
+        message["Message-ID"] = email.utils.make_msgid(domain=author.rpartition("@")[2])
+        message.set_content("Here they are.\n")
+        file = self._folder / f"{secrets.token_hex(8)}.eml"
+        file.write_bytes(bytes(message))
+        return str(message["Message-ID"]), file
+
+    def to_outgate(self, message: Path, sender: str, *recipients: str, port: int = STARTTLS_PORT) -> Submission:
+        """A submission by alice, logged in to Outgate."""
+        return Submission(
+            message=message,
+            sender=sender,
+            recipients=recipients or (CAROL,),
+            server=OUTGATE_HOST.name,
+            port=port,
+            username=ALICE,
+            password=self.passwords[ALICE],
+            ca_file=self.authority.ca_file,
+        )
+
+    def to_partner(self, message: Path, sender: str, *recipients: str, port: int = STARTTLS_PORT) -> Submission:
+        """A submission by mario, logged in to the partner's server."""
+        submission = self.to_outgate(message, sender, *recipients, port=port)
+        return replace(submission, server=PARTNER_HOST.name, username="mario", password=self.passwords[MARIO])
