@@ -11,7 +11,7 @@ import dns.resolver
 import pytest
 
 from outgate.demo.internet import Internet, running
-from outgate.demo.network import Host, choose
+from outgate.demo.network import Host, is_free, reserve
 from outgate.demo.recipient import Arrival
 
 # pyspf asks dnspython by a function that dnspython has deprecated; nothing of ours calls it.
@@ -20,8 +20,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:please use dns.resolver.resolve:
 
 @pytest.fixture
 async def internet(tmp_path: Path) -> AsyncIterator[Internet]:
-    async with running(choose(), tmp_path) as parties:
-        yield parties
+    with reserve() as network:
+        async with running(network, tmp_path) as parties:
+            yield parties
 
 
 def _message(author: str, **fields: str) -> bytes:
@@ -153,9 +154,15 @@ async def test_the_zones_answer_over_udp_and_tcp_and_say_what_does_not_exist(int
     await asyncio.to_thread(ask)
 
 
-async def test_addresses_in_use_make_the_demonstration_take_others() -> None:
-    first = choose()
-    with socket.socket() as busy:
-        busy.bind((first.recipient.address, first.smtp_port))
+def test_two_demonstrations_at_once_have_different_addresses() -> None:
+    with reserve() as one, reserve() as other:
+        assert one.prefix != other.prefix
+
+
+def test_a_port_in_use_makes_a_network_not_free() -> None:
+    with reserve() as network, socket.socket() as busy:
+        assert is_free(network)
+        busy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # former connections are in TIME_WAIT
+        busy.bind((network.recipient.address, network.smtp_port))
         busy.listen()
-        assert choose().prefix != first.prefix
+        assert not is_free(network)

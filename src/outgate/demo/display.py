@@ -14,10 +14,10 @@ _WIDTH_OF_A_FILE = 200
 
 
 class Display:
-    """`told` says whether the story has been shown."""
+    """`as_expected` says how the story came out, None until it is told."""
 
     def __init__(self, as_json: bool) -> None:
-        self.told = False
+        self.as_expected: bool | None = None
         self._as_json = as_json
         self._results = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
         self._steps = Console(stderr=True, highlight=False)
@@ -47,11 +47,13 @@ class Display:
         """Why it isn't as it should be."""
         self._steps.print(text, style="red", markup=False, soft_wrap=True)
 
-    def story(self, rows: Sequence[Row]) -> None:
-        """All cases at once."""
-        self.told = True
+    def story(self, rows: Sequence[Row], differences: Sequence[str]) -> None:
+        """All cases at once, and what is not as it should be."""
+        self.as_expected = not differences
         self._status.stop()
         self._rows(rows, header=True)
+        for difference in differences:
+            self.problem(f"not as the reference says: {difference}")
 
     def later(self, row: Row) -> None:
         """A message that came after the story."""

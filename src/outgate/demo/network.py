@@ -6,7 +6,7 @@ SMTP to each other on one high port that all know, in the place of 25.
 
 import contextlib
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 ORGANISATION = "example.com"
@@ -82,29 +82,39 @@ class Network:
         return next((host.name for host in self.hosts if host.address == address), address)
 
 
-def choose() -> Network:
-    """The first network whose addresses and ports are all free; raises NetworkError if there is none."""
-    failure: OSError | None = None
+@contextlib.contextmanager
+def reserve() -> Iterator[Network]:
+    """The first network that is all free, kept from other demonstrations until the block ends.
+
+    Raises NetworkError if there is none.
+    """
     for prefix in _NETWORKS:
         network = Network(prefix)
-        try:
-            _try(network)
-        except OSError as error:
-            failure = error
-        else:
-            return network
+        with contextlib.ExitStack() as stack:
+            guard = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            try:
+                guard.bind((f"{prefix}.1", network.smtp_port))  # an address of nobody's: bound, it says "taken"
+            except OSError:
+                continue
+            if is_free(network):
+                yield network
+                return
     raise NetworkError(
-        f"no free addresses between {_NETWORKS[0]}.0 and {_NETWORKS[-1]}.255 ({failure}); the demonstration needs the"
-        " whole of 127.0.0.0/8 on the loopback interface, as Linux has it, and is another one still running?"
+        f"no free addresses between {_NETWORKS[0]}.0 and {_NETWORKS[-1]}.255; the demonstration needs the whole of"
+        " 127.0.0.0/8 on the loopback interface, as Linux has it, and the ports 2525, 5353, 5465 and 5587 there"
     )
 
 
-def _try(network: Network) -> None:
-    """Bind everything once, TCP everywhere and UDP for the DNS; raises OSError."""
+def is_free(network: Network) -> bool:
+    """Whether everything can be bound: TCP everywhere, and UDP for the DNS."""
     with contextlib.ExitStack() as bound:
-        for address, port in network.listeners():
-            tcp = bound.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tcp.bind((address, port))
-        udp = bound.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        udp.bind((network.nameserver.address, network.dns_port))
+        try:
+            for address, port in network.listeners():
+                tcp = bound.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                tcp.bind((address, port))
+            udp = bound.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            udp.bind((network.nameserver.address, network.dns_port))
+        except OSError:
+            return False
+    return True

@@ -76,12 +76,8 @@ class Outgate:
         finally:
             await _stop(process)
         if process.returncode != 0:
-            raise DemoError(f"`{command}` failed: {(errors or output).decode(errors='replace').strip()}")
-        lines = output.decode().strip()
-        try:
-            return json.loads(lines) if lines else None
-        except json.JSONDecodeError:
-            return [json.loads(line) for line in lines.splitlines()]
+            raise DemoError(f"`{command}` failed: {_words(errors.decode(errors='replace'))}")
+        return json.loads(output)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -113,10 +109,9 @@ class Outgate:
         domain = next(each for each in await self.run(Command(("domain", "list"))) if each["name"] == ORGANISATION)
         return zones.key(ORGANISATION, domain["dkim_selector"], domain["dkim_record"])
 
-    async def has_record(self, message_id: str) -> bool:
-        """Whether Outgate's own log knows the message."""
-        facts = await self.run(Command(("log", "--message-id", message_id)))
-        return bool(facts)
+    async def recorded(self) -> set[str]:
+        """The Message-IDs of the newest messages in Outgate's own log."""
+        return {f"<{each['message_id'].strip('<>')}>" for each in await self.run(Command(("log",)))}
 
     async def submit(self, message: EmailMessage) -> None:
         """Send a message as USER's mail program does, on the submission port."""
@@ -165,6 +160,14 @@ class Outgate:
         except TimeoutError:
             pass
         raise DemoError(f"`outgate serve` did not start:\n{self.log_tail()}")
+
+
+def _words(errors: str) -> str:
+    """What a command with --json said on standard error; as it is if it didn't come to say it in JSON."""
+    try:
+        return str(json.loads(errors)["error"]["message"])
+    except (ValueError, TypeError, KeyError):
+        return errors.strip()
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
