@@ -1,6 +1,7 @@
-"""NSD, the authoritative DNS server of the lab: what the parties publish. The others ask it directly, as their resolver.
+"""NSD, the authoritative DNS server of the lab: what the parties publish.
 
-It has a root zone too, so that it can say of any name outside the lab that it does not exist.
+The others ask it directly, as their resolver. It has a root zone too, so that it can say of any name outside the lab
+that it does not exist.
 """
 
 from lab.namespaces import Namespace
@@ -97,9 +98,11 @@ def _addresses() -> str:
 def _address(host: Host) -> str:
     """A and PTR of a host, and SPF for its name in EHLO (RFC 7208 section 2.3)."""
     reverse = ".".join(reversed(host.address.split(".")))
-    return (
-        f'{host.name}. A {host.address}\n{host.name}. TXT "v=spf1 a -all"\n{reverse}.in-addr.arpa. PTR {host.name}.\n'
-    )
+    return f"""
+{host.name}. A {host.address}
+{host.name}. TXT "v=spf1 a -all"
+{reverse}.in-addr.arpa. PTR {host.name}.
+"""
 
 
 def _zone_of(name: str) -> str:

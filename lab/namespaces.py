@@ -71,8 +71,7 @@ class Namespace:
         done = subprocess.run(
             self._inside(*command),
             input=stdin.encode() if isinstance(stdin, str) else stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env=environment,
             timeout=seconds,
             check=False,

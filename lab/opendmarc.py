@@ -1,4 +1,4 @@
-"""OpenDMARC as a milter: from the results of SPF and DKIM it finds that of DMARC (RFC 7489). It notes and rejects not."""
+"""OpenDMARC as a milter: from the results of SPF and DKIM that of DMARC (RFC 7489). It notes, and rejects nothing."""
 
 from lab.namespaces import Namespace
 

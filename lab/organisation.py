@@ -1,4 +1,4 @@
-"""The organisation's side: Outgate as a process in its namespace, set up by its command line, as an administrator does."""
+"""The organisation's side: Outgate as a process in its namespace, set up by its command line as users do it."""
 
 import json
 import os

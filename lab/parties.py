@@ -22,7 +22,7 @@ _SUBMISSION = f"""  -o syslog_name=postfix/submission
 
 
 class Partner:
-    """dominiopartner.example: submission for its users with log-in, each as their own address; DKIM; the domain's MX."""
+    """dominiopartner.example: submission for its users each as their own address; DKIM; the domain's MX."""
 
     def __init__(self, namespace: Namespace, authority: Authority, passwords: Mapping[str, str]) -> None:
         """`passwords` maps addresses to passwords; the part before the @ is the name to log in with."""

@@ -1,4 +1,4 @@
-"""pypolicyd-spf as a policy server: Postfix starts it, it says in a header what SPF says (RFC 7208), and rejects not."""
+"""pypolicyd-spf, which Postfix starts and asks: it notes the result of SPF (RFC 7208), and rejects nothing."""
 
 from lab.namespaces import Namespace
 

@@ -1,4 +1,4 @@
-"""A program that submits a message with Python's smtplib: what to do comes on standard input, as `clients.smtplib` says.
+"""A program that submits a message with Python's smtplib. What to do comes on standard input, from `clients.smtplib`.
 
 It imports nothing of the lab: it runs in the client's namespace.
 """

@@ -32,10 +32,15 @@ SWITCH = "allowUsersToUseExternalSmtpServers"
 
 
 class Lab:
-    """All parties, running while the context lasts. Alice has proven that MARIO is her address too."""
+    """All parties, running while the context lasts.
+
+    Alice has proven that MARIO is her address too, and entered the partner's server for it.
+    """
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
+        self._own_servers = False  # as Outgate begins
+        self._domain_gateway = False
         self.passwords = {address: secrets.token_urlsafe(12) for address in (ALICE, MARIO, LUIGI)}
 
     def __enter__(self) -> "Lab":
@@ -65,6 +70,8 @@ class Lab:
             party.start()
         network.wait_until_ready()
         self._prove_address()
+        self.arrange(own_servers=True)
+        self.set_gateway()
 
     def _prove_address(self) -> None:
         """As the user does: ask for the address, read the code in its mailbox, enter it."""
@@ -75,23 +82,24 @@ class Lab:
         assert code, message
         self.outgate.command("sendas", "verify", ALICE, MARIO, code[0].decode())
 
-    def switch(self, on: bool) -> None:
-        """The administrator allows users their own servers, or forbids it."""
-        self.outgate.command("policy", "set", SWITCH, "on" if on else "off")
+    def arrange(self, *, own_servers: bool, domain_gateway: bool = False) -> None:
+        """The administrator allows users their own servers or not, and has the organisation's mail pass the relay or
+        not. Only what is not so already takes a command.
+        """
+        if own_servers != self._own_servers:
+            self.outgate.command("policy", "set", SWITCH, "on" if own_servers else "off")
+            self._own_servers = own_servers
+        if domain_gateway != self._domain_gateway:
+            relay = ("set", RELAY_HOST.name, "--port", "25", "--security", "starttls")
+            self.outgate.command("domain-gateway", *(relay if domain_gateway else ("clear",)))
+            self._domain_gateway = domain_gateway
 
     def set_gateway(self, host: str = PARTNER_HOST.name) -> None:
-        """Alice enters the partner's server for her address there; needs the switch on."""
+        """Alice enters the partner's server for her address there; allowed only with `own_servers`."""
         self.outgate.command(
             *("sendas", "gateway", "set", ALICE, MARIO, "--host", host, "--username", "mario", "--password-stdin"),
             stdin=self.passwords[MARIO],
         )
-
-    def set_domain_gateway(self) -> None:
-        """The administrator has all mail pass the relay."""
-        self.outgate.command("domain-gateway", "set", RELAY_HOST.name, "--port", "25", "--security", "starttls")
-
-    def clear_domain_gateway(self) -> None:
-        self.outgate.command("domain-gateway", "clear")
 
     def message(self, author: str, *recipients: str) -> tuple[str, Path]:
         """Write a message; returns its Message-ID and its file."""

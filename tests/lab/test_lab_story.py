@@ -66,12 +66,14 @@ def assert_from_the_organisation(arrival: Arrival) -> None:
 
 @ports
 @programs
-def test_switched_on_the_partner_delivers(lab: Lab, switch_on: None, program: str, port: int) -> None:
+def test_switched_on_the_partner_delivers(lab: Lab, program: str, port: int) -> None:
+    lab.arrange(own_servers=True)
     arrival = lab.recipient.arrival(submit(lab, program, MARIO, port=port))
     assert_from_the_partner(lab, arrival)
 
 
-def test_switched_on_the_partner_delivers_to_every_recipient(lab: Lab, switch_on: None) -> None:
+def test_switched_on_the_partner_delivers_to_every_recipient(lab: Lab) -> None:
+    lab.arrange(own_servers=True)
     message_id = submit(lab, "swaks", MARIO, CAROL, DORA)
     assert_from_the_partner(lab, lab.recipient.arrival(message_id, CAROL))
     assert_from_the_partner(lab, lab.recipient.arrival(message_id, DORA))
@@ -80,25 +82,24 @@ def test_switched_on_the_partner_delivers_to_every_recipient(lab: Lab, switch_on
 
 @ports
 @programs
-def test_switched_off_the_organisation_delivers_on_behalf(lab: Lab, switch_off: None, program: str, port: int) -> None:
+def test_switched_off_the_organisation_delivers_on_behalf(lab: Lab, program: str, port: int) -> None:
+    lab.arrange(own_servers=False)
     arrival = lab.recipient.arrival(submit(lab, program, MARIO, port=port))
     assert arrival.client == OUTGATE_HOST.address
     assert_on_behalf(lab, arrival)
 
 
 @programs
-def test_mail_by_the_partner_does_not_pass_the_domain_gateway(
-    lab: Lab, switch_on: None, domain_gateway: None, program: str
-) -> None:
+def test_mail_by_the_partner_does_not_pass_the_domain_gateway(lab: Lab, program: str) -> None:
+    lab.arrange(own_servers=True, domain_gateway=True)
     message_id = submit(lab, program, MARIO)
     assert_from_the_partner(lab, lab.recipient.arrival(message_id))
     assert not lab.relay.postfix.sent(message_id)
 
 
 @programs
-def test_mail_from_the_primary_address_passes_the_domain_gateway(
-    lab: Lab, switch_on: None, domain_gateway: None, program: str
-) -> None:
+def test_mail_from_the_primary_address_passes_the_domain_gateway(lab: Lab, program: str) -> None:
+    lab.arrange(own_servers=True, domain_gateway=True)
     message_id = submit(lab, program, ALICE)
     arrival = lab.recipient.arrival(message_id)
     assert arrival.client == RELAY_HOST.address
@@ -106,9 +107,8 @@ def test_mail_from_the_primary_address_passes_the_domain_gateway(
     assert [handover.recipient for handover in lab.relay.postfix.sent(message_id)] == [CAROL]
 
 
-def test_switched_off_mail_of_the_other_address_passes_the_domain_gateway(
-    lab: Lab, switch_off: None, domain_gateway: None
-) -> None:
+def test_switched_off_mail_of_the_other_address_passes_the_domain_gateway(lab: Lab) -> None:
+    lab.arrange(own_servers=False, domain_gateway=True)
     message_id = submit(lab, "swaks", MARIO)
     arrival = lab.recipient.arrival(message_id)
     assert arrival.client == RELAY_HOST.address
@@ -117,7 +117,8 @@ def test_switched_off_mail_of_the_other_address_passes_the_domain_gateway(
 
 
 @programs
-def test_mail_from_the_primary_address_is_delivered_by_outgate(lab: Lab, switch_on: None, program: str) -> None:
+def test_mail_from_the_primary_address_is_delivered_by_outgate(lab: Lab, program: str) -> None:
+    lab.arrange(own_servers=True)
     message_id = submit(lab, program, ALICE)
     arrival = lab.recipient.arrival(message_id)
     assert arrival.client == OUTGATE_HOST.address
@@ -125,14 +126,16 @@ def test_mail_from_the_primary_address_is_delivered_by_outgate(lab: Lab, switch_
     assert not lab.partner.postfix.sent(message_id)
 
 
-def test_a_from_address_of_somebody_else_is_refused(lab: Lab, switch_on: None) -> None:
+def test_a_from_address_of_somebody_else_is_refused(lab: Lab) -> None:
+    lab.arrange(own_servers=True)
     _, message = lab.message(f"luigi@{PARTNER}")
     sent = PROGRAMS["swaks"](lab.desk, lab.to_outgate(message, f"luigi@{PARTNER}"))
     assert sent.returncode != 0
     assert "550 5.7.1" in sent.stdout
 
 
-def test_a_gateway_with_another_hosts_certificate_is_not_saved(lab: Lab, switch_on: None) -> None:
+def test_a_gateway_with_another_hosts_certificate_is_not_saved(lab: Lab) -> None:
+    lab.arrange(own_servers=True)
     with pytest.raises(LabError, match="certificate"):
         lab.set_gateway("other.dominiopartner.example")
     assert_from_the_partner(lab, lab.recipient.arrival(submit(lab, "swaks", MARIO)))
