@@ -115,7 +115,7 @@ def test_an_edited_row_does_not_take_the_password_elsewhere(example: Engine, vau
 @pytest.mark.parametrize(
     ("host", "port", "security", "username", "password", "fault"),
     [
-        ("mail.example", 587, "none", "", "", "port 25"),
+        ("mail.example", 25, "none", "mario", "secret", "never sent without TLS"),
         ("mail.example", 0, "ssl", "", "", "not a port"),
         ("mail.example", 65536, "ssl", "", "", "not a port"),
         ("mail.example", 465, "tls", "", "", "kind of security"),

@@ -5,7 +5,7 @@ from sqlalchemy import Engine, select, update
 
 from outgate.authorise import Gateway, Security
 from outgate.directory import accounts, policy
-from outgate.directory.errors import NotAllowed, NotFound
+from outgate.directory.errors import Invalid, NotAllowed, NotFound
 from outgate.sendas import addresses, gateways
 from outgate.sendas.gateways import Server, open_password
 from outgate.store import tables
@@ -155,3 +155,9 @@ def test_an_edited_row_does_not_take_the_password_elsewhere(
     with pytest.raises(SealBroken):
         open_password(vault, gateway)
     assert open_password(vault, put(allowed, vault, alice, PARTNER)) == "alices-secret"  # entered again, it works
+
+
+def test_without_tls_a_users_gateway_must_be_on_port_25(allowed: Engine, vault: Vault, alice: int) -> None:
+    with pytest.raises(Invalid, match="only port 25"):
+        put(allowed, vault, alice, Server("mail.dominiopartner.example", 587, Security.NONE))
+    assert put(allowed, vault, alice, Server("mail.dominiopartner.example", 25, Security.NONE)).port == 25

@@ -29,10 +29,10 @@ class Server:
         object.__setattr__(self, "security", _security(self.security))
         if not 1 <= self.port <= 65535:
             raise Invalid(f"{self.port} is not a port; it is a number from 1 to 65535, in most cases 587 or 465")
-        if self.security is Security.NONE and self.port != 25:
-            raise Invalid("without TLS (security 'none') only port 25 is allowed; use 'starttls' or 'ssl'")
         if bool(self.username) != bool(self.password):
             raise Invalid("user name and password go together: give both or neither")
+        if self.security is Security.NONE and self.password:
+            raise Invalid("a password is never sent without TLS; use 'starttls' or 'ssl', or give no password")
         for what, text in (("user name", self.username), ("password", self.password)):
             if len(text) > MAX_CREDENTIAL or any(char < " " or char == "\x7f" for char in text):
                 raise Invalid(f"the {what} is too long or has a control character")

@@ -2,10 +2,10 @@
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from outgate.authorise import Account, Gateway, SendAs
+from outgate.authorise import Account, Gateway, Security, SendAs
 from outgate.directory import accounts, server
 from outgate.directory.change import compared, touch
-from outgate.directory.errors import NotAllowed, NotFound
+from outgate.directory.errors import Invalid, NotAllowed, NotFound
 from outgate.directory.server import Server, open_password
 from outgate.sendas import addresses
 from outgate.store import tables
@@ -17,10 +17,13 @@ __all__ = ["Server", "clear", "open_password", "set_gateway"]
 def set_gateway(
     connection: Connection, vault: Vault, account_id: int, address: str, wanted: Server, now: float
 ) -> Gateway:
-    """Set or replace the gateway of an external address, where policy allows it. Raises NotAllowed and NotFound.
+    """Set or replace the gateway of an external address, where policy allows it. Raises Invalid, NotAllowed
+    and NotFound.
 
     A changed gateway gets a new `credential_version`, so that no connection of the old one serves the new one.
     """
+    if wanted.security is Security.NONE and wanted.port != 25:
+        raise Invalid("without TLS (security 'none') only port 25 is allowed; use 'starttls' or 'ssl'")
     version = touch(connection)
     send_as_id = addresses.find(connection, account_id, address).id
     entry = _allowed(connection, account_id, address)

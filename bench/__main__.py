@@ -1,0 +1,289 @@
+"""Measures Outgate beside Postfix: the same generator, the same sink, in turn, in one run.
+
+    python -m bench [--quick] [--work gateway|relay] [--product outgate|postfix] [--rounds N] [--json FILE]
+
+bench/README.md says what is measured and how to read it. Takes root, for Postfix. Stops by itself.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import population
+from bench.outgate import Outgate
+from bench.postfix import Postfix
+from bench.product import Product, Work
+from bench.scratch import Scratch, scratch
+
+WORKS = ("gateway", "relay")
+GOAL = 4.0  # times Postfix on the gateway work
+SECONDS = 120.0  # that one measurement may take
+
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One product doing one work once. Rates in messages a second, latencies of the 250 in milliseconds."""
+
+    work: str
+    product: str
+    round: int
+    messages: int
+    end_to_end: float
+    acknowledged: float
+    latency_p50: float
+    latency_p99: float
+    cpu_ms_per_message: float
+    fault: str
+
+
+class Sink:
+    """The sink as a process."""
+
+    def __init__(self, place: Scratch, *, tls: bool) -> None:
+        command = [sys.executable, "-m", "bench.sink", "127.0.0.1", "0"]
+        if tls:
+            command += ["--tls", str(place.certificate), str(place.key)]
+        self._process = place.start(command)
+        self.port: int = self._read()["port"]
+
+    def expect(self, first: int, count: int) -> None:
+        """Forget everything and wait for these."""
+        self._write(f"expect {first} {count}")
+
+    def report(self) -> dict[str, Any]:
+        """What arrived. The line that tells of the last arrival, if it came, is passed over."""
+        self._write("report")
+        answer = self._read()
+        return self._read() if "complete" in answer else answer
+
+    def wait(self) -> None:
+        """Until the last one is there."""
+        self._read()
+
+    def _write(self, line: str) -> None:
+        if self._process.stdin is None:
+            raise AssertionError("the sink has a pipe")
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def _read(self) -> dict[str, Any]:
+        if self._process.stdout is None:
+            raise AssertionError("the sink has a pipe")
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+def measure(place: Scratch, sink: Sink, work: Work, product: Product, number: int, messages: int) -> Measurement:
+    """Start it, warm it up, let it work, stop it."""
+    product.start()
+    try:
+        _drive(place, sink, work, product, first=0, messages=min(500, messages))
+        before = product.cpu_seconds()
+        result, report = _drive(place, sink, work, product, first=100_000, messages=messages)
+        cpu = product.cpu_seconds() - before
+    finally:
+        product.stop()
+    started, latencies = result["started"], sorted(result["latencies"]) or [0.0]
+    return Measurement(
+        work.name,
+        product.name,
+        number,
+        messages,
+        end_to_end=report["arrived"] / max(report["last_arrival"] - started, 1e-9),
+        acknowledged=result["accepted"] / max(result["ended"] - started, 1e-9),
+        latency_p50=latencies[len(latencies) // 2] * 1000,
+        latency_p99=latencies[int(len(latencies) * 0.99)] * 1000,
+        cpu_ms_per_message=cpu / messages * 1000,
+        fault=result["fault"] or _faults(report),
+    )
+
+
+def _faults(report: dict[str, Any]) -> str:
+    """A fast wrong answer must fail."""
+    wrong = ("missing", "duplicates", "strangers", "wrong_credentials", "altered")
+    return ", ".join(f"{report[name]} {name}" for name in wrong if report.get(name))
+
+
+def _drive(
+    place: Scratch, sink: Sink, work: Work, product: Product, *, first: int, messages: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    sink.expect(first, messages)
+    generator = place.start([sys.executable, "-m", "bench.generator"])
+    plan = _plan(place, work, product, first, messages)
+    if generator.stdin is None or generator.stdout is None:
+        raise AssertionError("the generator has pipes")
+    generator.stdin.write(json.dumps(plan) + "\n")
+    generator.stdin.flush()
+    line = generator.stdout.readline()
+    if line.strip() != "ready":
+        raise RuntimeError(f"{product.name}: {json.loads(line)['fault'] if line else 'the generator failed'}")
+    generator.stdin.write("go\n")
+    generator.stdin.flush()
+    result = json.loads(generator.stdout.readline())
+    if not result["fault"]:
+        sink.wait()
+    return result, sink.report()
+
+
+def _plan(place: Scratch, work: Work, product: Product, first: int, messages: int) -> dict[str, object]:
+    sessions = [
+        {
+            "username": one.primary,
+            "password": one.password,
+            "addresses": [sender.address for sender in one.senders] if work.name == "gateway" else [one.primary],
+        }
+        for one in population.accounts()
+    ]
+    return {
+        "host": "localhost",
+        "port": product.port,
+        "security": "ssl",
+        "ca": str(place.ca),
+        "sessions": sessions,
+        "first": first,
+        "count": messages,
+        "seconds": SECONDS,
+    }
+
+
+def run(options: argparse.Namespace, progress: Callable[[str], None]) -> list[Measurement]:
+    """All rounds of all works, the products in turn."""
+    found: list[Measurement] = []
+    with scratch() as place:
+        for work_name in options.work:
+            sink = Sink(place, tls=work_name == "gateway")
+            work = Work(work_name, sink.port)
+            for number in range(options.rounds):
+                for product in _products(place, work, len(found), options):
+                    progress(f"{work_name}, round {number + 1} of {options.rounds}: {product.name}")
+                    found.append(measure(place, sink, work, product, number, options.messages))
+    return found
+
+
+def _products(place: Scratch, work: Work, number: int, options: argparse.Namespace) -> Sequence[Product]:
+    made: list[Product] = []
+    if "postfix" in options.product:
+        made.append(Postfix(place, work, number, tuned=False))
+        made.append(Postfix(place, work, number + 1, tuned=True))
+    if "outgate" in options.product:
+        made.append(Outgate(place, work, number + 2))
+    return made
+
+
+def ratios(found: Sequence[Measurement], work: str, product: str) -> list[float]:
+    """Outgate's end-to-end rate by the product's, round by round."""
+    rates = {(one.product, one.round): one.end_to_end for one in found if one.work == work}
+    rounds = sorted({number for _, number in rates})
+    pairs = [(rates.get(("outgate", number)), rates.get((product, number))) for number in rounds]
+    return [ours / theirs for ours, theirs in pairs if ours and theirs]
+
+
+def summary(found: Sequence[Measurement]) -> dict[str, object]:
+    """Everything for programs."""
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "kernel": platform.release()}
+    versions = {"postfix": _postfix_version(), "outgate": "0.1.0"}
+    durability = "both sync to disk before the 250: Postfix its queue file, Outgate its database's log"
+    by_work = {
+        work: {name: _spread(ratios(found, work, name)) for name in ("postfix", "postfix tuned")} for work in WORKS
+    }
+    return {
+        "machine": machine,
+        "versions": versions,
+        "durability": durability,
+        "outgate_by": by_work,
+        "measurements": [asdict(one) for one in found],
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
+
+
+def _postfix_version() -> str:
+    shown = subprocess.run(["postconf", "-d", "-h", "mail_version"], capture_output=True, text=True, check=False)
+    return shown.stdout.strip()
+
+
+def show(found: Sequence[Measurement]) -> None:
+    """Everything for people."""
+    table = Table(title="messages a second, end to end; the medians of all rounds")
+    for name in (
+        "work",
+        "product",
+        "messages/s",
+        "250s/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU ms/message",
+        "outgate is",
+        "faults",
+    ):
+        table.add_column(name, justify="left" if name in ("work", "product", "faults") else "right")
+    for work, product in dict.fromkeys((one.work, one.product) for one in found):
+        rows = [one for one in found if (one.work, one.product) == (work, product)]
+        spread = _spread(ratios(found, work, product)) if product != "outgate" else None
+        table.add_row(
+            work,
+            product,
+            *(
+                f"{statistics.median(getattr(one, name) for one in rows):.{digits}f}"
+                for name, digits in (
+                    ("end_to_end", 0),
+                    ("acknowledged", 0),
+                    ("latency_p50", 1),
+                    ("latency_p99", 1),
+                    ("cpu_ms_per_message", 2),
+                )
+            ),
+            f"{spread['median']:.1f} x ({spread['least']:.1f} to {spread['most']:.1f})" if spread else "",
+            "; ".join(sorted({one.fault for one in rows if one.fault})),
+        )
+    Console().print(table)
+
+
+def main() -> int:
+    """0 if nothing was lost, doubled, altered or sent on a wrong credential, and the goal was reached if measured."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="one short round")
+    parser.add_argument("--work", action="append", choices=WORKS)
+    parser.add_argument("--product", action="append", choices=("outgate", "postfix"))
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--messages", type=int)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    options.work = options.work or list(WORKS)
+    options.product = options.product or ["outgate", "postfix"]
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.messages = options.messages or (1000 if options.quick else 3000)
+    if "postfix" in options.product and os.geteuid() != 0:
+        console.print("Postfix needs root; measure Outgate alone with: python -m bench --product outgate")
+        return 2
+    began = time.monotonic()
+    with console.status("starting") as status:
+        found = run(options, status.update)
+    show(found)
+    if options.json:
+        options.json.write_text(json.dumps(summary(found), indent=2) + "\n")
+    console.print(f"took {time.monotonic() - began:.0f} s")
+    reached = _spread(ratios(found, "gateway", "postfix"))
+    return int(any(one.fault for one in found) or (reached is not None and reached["median"] < GOAL))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

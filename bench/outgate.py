@@ -1,0 +1,102 @@
+"""Outgate under test: an installation with SQLite (each commit synced before the 250), `outgate serve` as a process."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from bench import population
+from bench.product import Work, cpu_of
+from bench.scratch import Scratch, free_port, listens, until
+from outgate import clock, wiring
+from outgate.authorise import Security
+from outgate.directory import organisation, policy, users
+from outgate.directory.server import Server
+from outgate.directory.users import Credentials
+from outgate.sendas import addresses, gateways, verification
+from outgate.store import keyfile
+from outgate.store.engine import migrate, open_engine, write
+
+_CONFIGURATION = """\
+hostname = "mail.example.com"
+[submission]
+address = "127.0.0.1"
+starttls_port = {starttls}
+tls_port = {tls}
+certificate = "{certificate}"
+private_key = "{key}"
+[delivery]
+ca_file = "{ca}"
+"""
+
+
+class Outgate:
+    """One installation for one work."""
+
+    name = "outgate"
+
+    def __init__(self, scratch: Scratch, work: Work, number: int) -> None:
+        self._scratch = scratch
+        self._data = scratch.folder / f"outgate-{number}"
+        self.port = free_port()
+        self._process = 0
+        self._install(work)
+
+    def start(self) -> None:
+        """Serve."""
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        command = [sys.executable, "-m", "outgate", "--data", str(self._data), "serve"]
+        with (self._data / "serve.log").open("w") as log:
+            self._running = self._scratch.start(command, stderr=log, env=environment)
+        until(lambda: listens(self.port), "outgate's start")
+
+    def stop(self) -> None:
+        """End it and forget its data."""
+        self._running.terminate()
+        self._running.wait(20)
+        shutil.rmtree(self._data)
+
+    def cpu_seconds(self) -> float:
+        """Of its one process."""
+        return cpu_of(self._running.pid)
+
+    def _install(self, work: Work) -> None:
+        self._data.mkdir()
+        text = _CONFIGURATION.format(
+            starttls=free_port(),
+            tls=self.port,
+            certificate=self._scratch.certificate,
+            key=self._scratch.key,
+            ca=self._scratch.ca,
+        )
+        (self._data / "outgate.toml").write_text(text)
+        keyfile.create(self._data / wiring.KEY_FILE)
+        engine = open_engine(f"sqlite:///{self._data / 'outgate.db'}")
+        migrate(engine)
+        engine.dispose()
+        _fill(self._data, work)
+
+
+def _fill(data: Path, work: Work) -> None:
+    place = wiring.open_place(data)
+    now = clock.now()
+    codes = []
+    derived = [(account, Credentials.derive(account.password, 4096)) for account in population.accounts()]
+    with write(place.engine) as conn:
+        organisation.create(conn, population.ORGANISATION, now)
+        policy.set_value(conn, "/", policy.ALLOW_EXTERNAL_SMTP, True, now)
+        if work.name == "relay":
+            organisation.set_domain_gateway(conn, place.vault, Server("127.0.0.1", work.sink_port, Security.NONE))
+        for account, credentials in derived:
+            user = users.create(conn, account.primary, credentials, now)
+            if work.name != "gateway":
+                continue
+            for sender in account.senders:
+                addresses.add(conn, user.id, sender.address, now)
+                server = Server("localhost", work.sink_port, Security.STARTTLS, sender.address, sender.password)
+                gateways.set_gateway(conn, place.vault, user.id, sender.address, server, now)
+                code = verification.start(conn, place.vault, user.id, sender.address, now)
+                codes.append((user.id, sender.address, code))
+    for account_id, address, code in codes:
+        verification.confirm(place.engine, place.vault, account_id, address, code, now)
+    place.engine.dispose()

@@ -1,0 +1,80 @@
+"""Where one run keeps everything: a folder, a certificate authority, and the processes that must end with it."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from outgate.demo.certificates import Authority
+from outgate.demo.network import Host
+
+HOST = Host("localhost", "127.0.0.1")
+
+
+class Scratch:
+    """Everything that is started through `on_exit` is stopped in reverse order, whatever happens."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self.folder = folder
+        self.on_exit = stack
+        authority = Authority(folder)
+        self.ca = authority.ca_file
+        self.certificate, self.key = authority.issue(HOST)
+
+    def start(self, command: list[str], **more: object) -> "subprocess.Popen[str]":
+        """A process with text pipes, killed at the end."""
+        process = subprocess.Popen(  # type: ignore[call-overload] # keywords are passed on as they come
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **more
+        )
+        self.on_exit.callback(_end, process)
+        started: subprocess.Popen[str] = process
+        return started
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Scratch]:
+    """A scratch folder for the time of the block."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="outgate-bench-"))
+        folder.chmod(0o755)  # Postfix's and Dovecot's users look into it
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield Scratch(stack, folder)
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(fulfilled: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not fulfilled():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} took over {seconds} s")
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    """Whether a server answers on loopback."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
