@@ -85,7 +85,7 @@ def cases(network: Network, password: str) -> tuple[Case, ...]:
         Case("domain-gateway", "domain gateway set", OTHER, by_partner, _set_domain_gateway(network)),
         Case(
             "primary",
-            "from the primary address",
+            "from the primary address, domain gateway still set",
             USER,
             _plain(USER, ORGANISATION, network.relay.name, [network.outgate.name, network.relay.name]),
         ),
