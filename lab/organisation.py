@@ -12,6 +12,8 @@ from outgate.demo.certificates import Authority
 
 STARTTLS_PORT = 587
 TLS_PORT = 465
+# Settings of another Outgate; and a command takes four times as long if Python may not keep what it compiled.
+_NOT_INHERITED = ("OUTGATE_", "PYTHONDONTWRITEBYTECODE")
 
 
 class Outgate:
@@ -21,7 +23,7 @@ class Outgate:
         self.password = password
         self._namespace = namespace
         data = namespace.folder / "data"
-        own = {name: value for name, value in os.environ.items() if not name.startswith("OUTGATE_")}
+        own = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         self._environment = {**own, "OUTGATE_DATA": str(data)}
         certificate, key = authority.issue(namespace.host)
         self._settings = {

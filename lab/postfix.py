@@ -76,10 +76,16 @@ class Postfix:
         """What the log says of the message with this Message-ID; empty if it was never here, or is not sent yet."""
         text = self.log.read_text(errors="replace")
         found = []
-        for queue_id in re.findall(rf" (\w+): message-id={re.escape(message_id)}$", text, re.MULTILINE):
+        for queue_id in self.queue_ids(message_id):
             entries = rf" {queue_id}: to=<([^>]*)>, (?:orig_to=<[^>]*>, )?relay=([^,]*), .* status=sent "
             found += [Handover(*entry.groups()) for entry in re.finditer(entries, text)]
         return found
+
+    def queue_ids(self, message_id: str) -> list[str]:
+        """The queue ids that the log has for the message with this Message-ID."""
+        return re.findall(
+            rf" (\w+): message-id={re.escape(message_id)}$", self.log.read_text(errors="replace"), re.MULTILINE
+        )
 
     def log_tail(self) -> str:
         """The end of the log, to explain a failure."""
