@@ -41,7 +41,7 @@ class Lab:
         self._stack = contextlib.ExitStack()
         self._own_servers = False  # as Outgate begins
         self._domain_gateway = False
-        self.passwords = {address: secrets.token_urlsafe(12) for address in (ALICE, MARIO, LUIGI)}
+        self.passwords = {address: secrets.token_hex(12) for address in (ALICE, MARIO, LUIGI)}
 
     def __enter__(self) -> "Lab":
         with self._stack:
@@ -64,10 +64,11 @@ class Lab:
         self.partner = Partner(network.add("partner", PARTNER_HOST), self.authority, at_partner)
         self.recipient = Recipient(network.add("recipient", RECIPIENT_HOST), self.authority)
         self.relay = Relay(network.add("relay", RELAY_HOST), self.authority)
+        for party in (self.partner, self.recipient, self.relay):  # they start while Outgate is set up
+            party.start()
         keys = self.outgate.set_up() + self.partner.key.record
         NameServer(network.add("dns", NAMESERVER), keys).start()
-        for party in (self.partner, self.recipient, self.relay, self.outgate):
-            party.start()
+        self.outgate.start()
         network.wait_until_ready()
         self._prove_address()
         self.arrange(own_servers=True)
