@@ -34,7 +34,7 @@ class LogIn:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where to send what. `security` is `ssl`, `starttls` or `none`; `ca` a PEM file; numbers are first to first+count."""
+    """What goes where. `security` is `ssl`, `starttls` or `none`; `ca` a PEM file; numbers are first..first+count."""
 
     host: str
     port: int

@@ -25,6 +25,12 @@ from outgate.demo.network import Host
 _PREFIX = "outgate-lab-"
 _PARENT = Path("/tmp")  # reachable for the users that the servers run as, and short: paths of sockets are limited
 _ETC = Path("/etc/netns")  # `ip netns exec NAME` mounts what is in NAME here over /etc, for that command alone
+# Ties a server to this process: when it dies, even by SIGKILL, unshare is killed, then its child the shell, which is
+# process 1 of a process namespace, and with that the kernel kills all in it. A tie of their own some servers undo.
+_TIED = (
+    *("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc"),
+    *("sh", "-c", '"$@"; exit $?', "sh"),
+)
 _RESOLVER = {
     "resolv.conf": f"nameserver {NAMESERVER.address}\noptions timeout:5\n",
     "nsswitch.conf": "hosts: files dns\n",
@@ -96,7 +102,7 @@ class Namespace:
         output = self.folder / f"{name}.output"
         with output.open("ab") as written:
             process = subprocess.Popen(
-                self._inside("setpriv", "--pdeathsig", "TERM", *command),
+                self._inside(*_TIED, *command),
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=written,

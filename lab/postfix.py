@@ -104,6 +104,7 @@ class Postfix:
             "mydestination": "",
             "alias_maps": "",
             "smtputf8_enable": "yes",
+            "smtpd_error_sleep_time": "0",
             "smtp_tls_security_level": "may",
             "smtpd_relay_restrictions": "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination",
         }

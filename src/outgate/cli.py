@@ -1,5 +1,6 @@
 """The command line: puts the commands together. What each does is in its file in commands/."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -98,6 +99,7 @@ sendas.app.add_typer(sendas_gateway.app, name="gateway")
 
 def main() -> None:
     """The program's entry."""
+    os.umask(0o077)  # databases, keys and mail are nobody else's business, whatever folder they lie in
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that can't show a letter is no error

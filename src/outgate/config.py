@@ -111,7 +111,7 @@ class Config(BaseSettings):
     data: Path
     hostname: str = Field(default_factory=socket.getfqdn, description="Name in greetings, EHLO and Received")
     database_url: str = Field("", description="`postgresql://…`; else SQLite in the data directory")
-    log_format: Literal["text", "json"] = "text"
+    log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for programs")
     submission: Submission = Submission()
     log_in: LogIn = LogIn()
     delivery: Delivery = Delivery()

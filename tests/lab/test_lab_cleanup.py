@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from lab.namespaces import Network
 from lab.plan import CLIENT_HOST
+from lab.polling import wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -19,7 +20,9 @@ from lab.plan import CLIENT_HOST
 
 with Network() as network:
     client = network.add("client", CLIENT_HOST)
-    client.start("sh", "-c", "trap '' TERM; touch ready; while :; do sleep 1; done", ready=lambda: True)
+    ready = client.folder / "ready"
+    client.start("sh", "-c", f"trap '' TERM; touch {ready}; while :; do sleep 1; done", ready=ready.exists)
+    client.wait_until_ready()
     print(network.folder, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -30,6 +33,12 @@ def traces(folder: Path) -> list[str]:
     files = [str(path) for path in (folder, *Path("/etc/netns").glob(f"{folder.name}*")) if path.exists()]
     listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     return files + [line for line in listed.splitlines() if line.startswith(folder.name)]
+
+
+def processes(folder: Path) -> str:
+    """The ids of the processes in the client's namespace of a run."""
+    command = ["ip", "netns", "pids", f"{folder.name}-client"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_run_that_fails_leaves_nothing() -> None:
@@ -52,6 +61,14 @@ def test_the_next_run_removes_what_a_killed_one_left() -> None:
     assert traces(folder), killed.stderr
     with Network():
         assert traces(folder) == []
+
+
+def test_the_servers_of_a_killed_run_end_with_it() -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, capture_output=True, text=True, check=False)
+    folder = Path(killed.stdout.strip())
+    wait_for("the end of its processes", lambda: not processes(folder), seconds=5)
+    with Network():  # takes away the rest
+        pass
 
 
 def test_two_runs_at_once_do_not_meet() -> None:

@@ -55,16 +55,21 @@ def _small_disk(data: Path) -> list[str]:
 
 
 def _fill(site: Site) -> tuple[set[str], tuple[int, bytes]]:
-    acknowledged = set()
+    acknowledged: set[str] = set()
     with client(site) as session:
         for number in range(200):
             subject = f"number-{number}"
             try:
                 session.sendmail(PARTNER, ["carol@recipient.example"], message(PARTNER, subject, LARGE))
             except smtplib.SMTPDataError as error:
-                return acknowledged, (error.smtp_code, bytes(error.smtp_error))
+                return acknowledged, _reply(error)
             acknowledged.add(subject)
     raise AssertionError("the disk did not fill up")
+
+
+def _reply(error: smtplib.SMTPDataError) -> tuple[int, bytes]:
+    text = error.smtp_error
+    return error.smtp_code, text if isinstance(text, bytes) else text.encode()
 
 
 def _accepted(site: Site, subject: str) -> bool:

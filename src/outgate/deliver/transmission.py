@@ -93,7 +93,8 @@ def transaction(job: Job, transmission: Transmission, peer: Capabilities) -> Tra
         needs_smtputf8(address) for address in (reverse_path, *(one.address for one in addressees)) if address
     )
     if smtputf8 and not peer.smtputf8:
-        if not transmission.header.isascii() and message.smtputf8:
+        # A header in UTF-8 that came without SMTPUTF8 goes on as it came; one that came with it must not.
+        if not reverse_path.isascii() or (message.smtputf8 and not transmission.header.isascii()):
             return Outcome(Verdict.FAILED, "5.6.7 the next server does not take internationalised mail (RFC 6531)")
         ascii_forms = [ascii_form(one.address) for one in addressees]
         if None in ascii_forms:

@@ -1,21 +1,17 @@
 """SMTP without I/O: server engine, client engine, and what they share. Pure: bytes and events, no socket, no clock."""
 
-from outgate.smtp.client import (
+from outgate.smtp.capabilities import Capabilities
+from outgate.smtp.client import AuthNotOffered, Client
+from outgate.smtp.client_events import (
     AuthDone,
-    AuthNotOffered,
     BodyWanted,
-    Capabilities,
-    Client,
     ClientEvent,
     CommandDone,
     ConnectionLost,
     Greeting,
     HelloDone,
-    Recipient,
     StartTlsDone,
-    Transaction,
     TransactionDone,
-    TransactionResult,
 )
 from outgate.smtp.commands import MailParams, RcptParams
 from outgate.smtp.events import (
@@ -37,6 +33,7 @@ from outgate.smtp.limits import Limits
 from outgate.smtp.reply import ProtocolError, Reply
 from outgate.smtp.sasl import PasswordCredentials, SaslError, ScramVerifier, TokenCredentials
 from outgate.smtp.server import Server, Tls
+from outgate.smtp.transaction import Recipient, Transaction, TransactionResult
 
 __all__ = [
     "AuthDone",

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from outgate.smtp.content import too_large
 from outgate.smtp.reply import Reply
 
 
@@ -36,12 +37,14 @@ class RcptParams:
 # A quoted local part may hold spaces and angle brackets, so it has a branch of its own. A source route
 # ("@one,@two:") is obsolete and ignored, as RFC 5321 section 4.1.2 asks.
 _PATH = re.compile(
-    r'<(?:@[^:<>" ]+:)?((?:"(?:[^"\\]|\\.)*"|[^<>"\s@\\]+)(?:@[^<>"\s@\\]+)?)?>((?: +[^ ]+)*) *', re.DOTALL
+    r'<(?:@[^:<>" ]+:)?((?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^<>"\s@\\\x00-\x1f\x7f]+)'
+    r'(?:@[^<>"\s@\\\x00-\x1f\x7f]+)?)?>((?: +[^ ]+)*) *'
 )
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^=\x00-\x20\x7f]+))?")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
 _UNITEXT = re.compile(r"[^\x00-\x20\x7f]*")  # RFC 6533: ORCPT=utf-8;... with SMTPUTF8
 _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_PATH = 320  # bytes: 64 for the local part, "@", 255 for the domain
 
 _SYNTAX = "5.5.4"
@@ -69,7 +72,7 @@ def mail_argument(argument: str, max_size: int) -> tuple[str, MailParams]:
                 raise _bad_parameter(name, value)
     made = MailParams(**params)  # type: ignore[arg-type] # the table above gives each its type
     if made.size is not None and made.size > max_size:
-        raise BadArgument(Reply(552, "5.3.4", (f"The message is larger than {max_size} bytes",)))
+        raise BadArgument(too_large(max_size))
     _check_utf8(path, made.smtputf8)
     return path, made
 
@@ -92,14 +95,21 @@ def rcpt_argument(argument: str, *, smtputf8: bool) -> tuple[str, RcptParams]:
     return path, RcptParams(**params)
 
 
+def command_line(text: str) -> bytes:
+    """A command as it goes over the wire. Raises ValueError for what would make two of it, or none."""
+    if _CONTROL.search(text):
+        raise ValueError("a command can't have control characters")
+    return text.encode() + b"\r\n"
+
+
 def mail_command(path: str, parameters: list[str]) -> bytes:
-    """A MAIL command."""
-    return " ".join([f"MAIL FROM:<{path}>", *parameters]).encode() + b"\r\n"
+    """A MAIL command. Raises ValueError."""
+    return command_line(" ".join([f"MAIL FROM:<{path}>", *parameters]))
 
 
 def rcpt_command(path: str, parameters: list[str]) -> bytes:
-    """An RCPT command."""
-    return " ".join([f"RCPT TO:<{path}>", *parameters]).encode() + b"\r\n"
+    """An RCPT command. Raises ValueError."""
+    return command_line(" ".join([f"RCPT TO:<{path}>", *parameters]))
 
 
 def _argument(argument: str, keyword: str) -> tuple[str, list[tuple[str, str | None]]]:
@@ -114,7 +124,6 @@ def _argument(argument: str, keyword: str) -> tuple[str, list[tuple[str, str | N
     given: list[tuple[str, str | None]] = []
     for word in match[2].split():
         parameter = _PARAMETER.fullmatch(word) if _UNITEXT.fullmatch(word) else None
-        # xtext may have "=" only encoded, but ORCPT of some clients brings it plain.
         if not parameter:
             raise BadArgument(Reply(501, _SYNTAX, ("A parameter can't be read",)))
         name = parameter[1].upper()

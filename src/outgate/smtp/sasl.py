@@ -155,6 +155,10 @@ Exchange = Generator[bytes | None, bytes, None]
 PASSWORD_MECHANISMS = ("SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5")
 TOKEN_MECHANISMS = ("XOAUTH2",)
 
+# How many challenges must be answered before a 235 counts: the last of SCRAM's proves that the server knows the
+# password too, and a server that only says "yes" does not.
+CHALLENGES_DUE = {"SCRAM-SHA-256": 2, "PLAIN": 0, "LOGIN": 2, "CRAM-MD5": 1, "XOAUTH2": 0}
+
 
 def exchange(mechanism: str, credentials: PasswordCredentials | TokenCredentials) -> Exchange:
     """The client's half of a mechanism."""

@@ -282,7 +282,10 @@ class Server:
             try:
                 handler(self, argument.decode().rstrip(" "))
             except UnicodeDecodeError:
-                self._fault(_NOT_UTF8)
+                if verb == b"BDAT":
+                    self.shut_down(_NOT_UTF8)  # how many bytes follow can't be known
+                else:
+                    self._fault(_NOT_UTF8)
 
     def _out_of_order(self, verb: bytes) -> None:
         reply = _NO_RECIPIENTS if verb == b"DATA" and self._state is not _State.START else _OUT_OF_ORDER

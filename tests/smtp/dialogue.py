@@ -1,0 +1,176 @@
+"""What the tests of the engines share: a server that answers as told, a client joined to it, all in memory."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from outgate.smtp import (
+    Client,
+    ClientEvent,
+    Event,
+    Greeting,
+    HelloDone,
+    Limits,
+    Mail,
+    MessageAborted,
+    MessageData,
+    MessageEnded,
+    MessageStarted,
+    PasswordOffered,
+    Rcpt,
+    Reply,
+    ScramProved,
+    ScramStarted,
+    ScramVerifier,
+    Server,
+    StartTls,
+    Tls,
+)
+
+NO_SUCH_USER = Reply(550, "5.1.1", ("No such mailbox",))
+WRONG = Reply(535, "5.7.8", ("Wrong",))
+VERIFIER = ScramVerifier.derive("pencil", 4096, b"0123456789abcdef")
+
+
+def server(*, tls: Tls = Tls.ACTIVE, auth_required: bool = False, limits: Limits | None = None) -> Server:
+    return Server(
+        "mx.example.com",
+        max_size=100_000,
+        tls=tls,
+        auth_required=auth_required,
+        limits=limits or Limits(),
+        scram_secret=b"secret",
+    )
+
+
+@dataclass
+class Desk:
+    """Answers a server engine's questions: recipients that begin with `carol` are refused, the password is pencil."""
+
+    engine: Server
+    heard: list[Event] = field(default_factory=list)
+    said: bytes = b""
+    messages: list[bytes] = field(default_factory=list)
+    body: list[bytes] = field(default_factory=list)
+
+    def run(self, data: bytes = b"") -> bytes:
+        """Feed bytes, answer everything, return what the server says to it."""
+        if data:
+            self.engine.receive_data(data)
+        while (event := self.engine.next_event()) is not None:
+            self._note(event)
+            self._answer(event)
+        out = self.engine.data_to_send()
+        self.said += out
+        return out
+
+    def run_pieces(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            self.run(piece)
+
+    def _note(self, event: Event) -> None:
+        # Content comes in as many pieces as the network makes; joined, they are the same. Of what is aborted, how
+        # much was passed on before depends on the pieces.
+        if isinstance(event, MessageData):
+            self.body.append(event.data)
+            return
+        if isinstance(event, MessageEnded):
+            self.heard.append(MessageData(b"".join(self.body)))
+        if isinstance(event, MessageStarted | MessageEnded | MessageAborted):
+            whole, self.body = b"".join(self.body), []
+            if isinstance(event, MessageEnded):
+                self.messages.append(whole)
+        self.heard.append(event)
+
+    def _answer(self, event: Event) -> None:
+        engine = self.engine
+        match event:
+            case Mail(reverse_path) if reverse_path.startswith("carol"):
+                engine.reject(Reply(550, "5.7.1", ("Not yours",)))
+            case Rcpt(address) if address.startswith("carol"):
+                engine.reject(NO_SUCH_USER)
+            case PasswordOffered(_, username, password):
+                if (username, password) == ("alice", "pencil"):
+                    engine.accept()
+                else:
+                    engine.reject(WRONG)
+            case ScramStarted(username):
+                engine.scram(VERIFIER if username == "alice" else None)
+            case Mail() | Rcpt() | MessageStarted() | MessageEnded() | ScramProved():
+                engine.accept()
+            case StartTls():
+                self.said += engine.data_to_send()
+                engine.tls_established()
+
+
+def greeted(**options: object) -> Desk:
+    """A desk whose server was greeted with EHLO."""
+    desk = Desk(server(**options))  # type: ignore[arg-type] # the options of `server`
+    desk.run(b"EHLO client.example\r\n")
+    return desk
+
+
+def codes(replies: bytes) -> list[int]:
+    """The codes of all replies in these bytes."""
+    return [int(line[:3]) for line in replies.split(b"\r\n") if line and line[3:4] != b"-"]
+
+
+@dataclass
+class Pair:
+    """A client engine and a server engine, joined; `without` are extensions that the client is not told of."""
+
+    lmtp: bool = False
+    without: tuple[bytes, ...] = ()
+    tls: Tls = Tls.ACTIVE
+    auth_required: bool = False
+    size: int = 1 << 20  # of the pieces in which bytes travel
+    client: Client = field(init=False)
+    desk: Desk = field(init=False)
+    writes: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.client = Client(lmtp=self.lmtp)
+        self.desk = Desk(server(tls=self.tls, auth_required=self.auth_required))
+
+    def until_quiet(self, answer: Callable[[ClientEvent], None] | None = None) -> list[ClientEvent]:
+        """Carry bytes both ways until nothing moves; the client's events."""
+        events: list[ClientEvent] = []
+        while True:
+            moved = False
+            if out := self.client.data_to_send():
+                moved = True
+                self.writes.append(out)
+                self.desk.run_pieces(_pieces(out, self.size))
+            if back := self._back():
+                moved = True
+                for piece in _pieces(back, self.size):
+                    self.client.receive_data(piece)
+                    events += self._client_events(answer)
+            events += self._client_events(answer)
+            if not moved:
+                return events
+
+    def ready(self) -> "Pair":
+        """After EHLO."""
+        assert isinstance(self.until_quiet()[0], Greeting)
+        self.client.hello("client.example")
+        assert isinstance(self.until_quiet()[0], HelloDone)
+        return self
+
+    def _back(self) -> bytes:
+        self.desk.run()
+        out, self.desk.said = self.desk.said, b""
+        for extension in self.without:
+            out = out.replace(b"250-" + extension + b"\r\n", b"")
+        return out
+
+    def _client_events(self, answer: Callable[[ClientEvent], None] | None) -> list[ClientEvent]:
+        events = []
+        while (event := self.client.next_event()) is not None:
+            events.append(event)
+            if answer:
+                answer(event)
+        return events
+
+
+def _pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]

@@ -1,0 +1,535 @@
+"""Whole dialogues with the server engine, and the commands that it refuses."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outgate.smtp import (
+    Closed,
+    Limits,
+    Mail,
+    MailParams,
+    MessageAborted,
+    MessageEnded,
+    MessageStarted,
+    Rcpt,
+    RcptParams,
+    Reply,
+    StartTls,
+    Tls,
+)
+from smtp.dialogue import Desk, codes, greeted, server
+
+TRANSACTION = b"MAIL FROM:<alice@example.com>\r\nRCPT TO:<bob@example.com>\r\n"
+
+
+def test_the_greeting_comes_first() -> None:
+    assert codes(Desk(server()).run()) == [220]
+
+
+def test_a_message_goes_through() -> None:
+    desk = greeted()
+    assert codes(desk.run(TRANSACTION + b"DATA\r\n")) == [250, 250, 354]
+    assert codes(desk.run(b"Subject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n")) == [250, 221]
+    assert desk.messages == [b"Subject: x\r\n\r\n.dot\r\n"]
+    assert desk.heard == [
+        Mail("alice@example.com", MailParams()),
+        Rcpt("bob@example.com", RcptParams()),
+        MessageStarted(),
+        *desk.heard[3:4],
+        MessageEnded(20, eight_bit=False),
+        Closed(),
+    ]
+    assert desk.engine.closing
+
+
+def test_extensions_are_offered() -> None:
+    said = Desk(server(tls=Tls.AVAILABLE)).run(b"EHLO a\r\n")
+    for extension in (b"PIPELINING", b"SIZE 100000", b"8BITMIME", b"SMTPUTF8", b"CHUNKING", b"DSN", b"STARTTLS"):
+        assert extension in said
+    assert b"AUTH" not in said
+    active = Desk(server()).run(b"EHLO a\r\n")
+    assert b"AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n" in active
+    assert b"STARTTLS" not in active
+
+
+def test_parameters_are_read() -> None:
+    desk = greeted()
+    desk.run(
+        b"MAIL FROM:<> SIZE=5 BODY=8bitmime SMTPUTF8 RET=HDRS ENVID=a+2Bb AUTH=<>\r\n"
+        b"RCPT TO:<j\xc3\xb6rg@example.com> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;bob@example.com\r\n"
+    )
+    assert desk.heard == [
+        Mail("", MailParams(5, "8BITMIME", smtputf8=True, ret="HDRS", envid="a+2Bb")),
+        Rcpt("jörg@example.com", RcptParams("SUCCESS,FAILURE", "rfc822;bob@example.com")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        (b"<bob@example.com>", "bob@example.com"),
+        (b" <bob@example.com>", "bob@example.com"),
+        (b'<"a b"@example.com>', '"a b"@example.com'),
+        (b'<"a\\"> b"@example.com>', '"a\\"> b"@example.com'),
+        (b"<@one.example,@two.example:bob@example.com>", "bob@example.com"),
+        (b"<Postmaster>", "Postmaster"),
+        (b"<bob@[IPv6:2001:db8::1]>", "bob@[IPv6:2001:db8::1]"),
+    ],
+)
+def test_paths_are_read(path: bytes, address: str) -> None:
+    desk = greeted()
+    assert codes(desk.run(b"MAIL FROM:<>\r\nRCPT TO:" + path + b"\r\n")) == [250, 250]
+    assert desk.heard[1] == Rcpt(address, RcptParams())
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"", 500),
+        (b"FOO", 500),
+        (b"M\xc5\xbfIL FROM:<>", 500),
+        (b"R\xc5\xbfET", 500),
+        (b"EHLO", 501),
+        (b"EHLO a\tb", 501),
+        (b"EHLO " + b"a" * 256, 501),
+        (b"MAIL FROM", 501),
+        (b"MAIL FROM:alice@example.com", 501),
+        (b"MAIL FROM:<alice@example.com", 501),
+        (b"MAIL FROM:<a@b> <c@d>", 501),
+        (b"MAIL FROM:<a\x01b@example.com>", 501),
+        (b"MAIL FROM:<a@b>\x00", 501),
+        (b"MAIL FROM:<a\x00@b>", 501),
+        (b"MAIL FROM:<\xff@example.com>", 501),
+        (b"MAIL FROM:<j\xc3\xb6rg@example.com>", 553),
+        (b"MAIL FROM:<" + b"a" * 400 + b"@example.com>", 501),
+        (b"MAIL FROM:<a@b> SIZE=x", 501),
+        (b"MAIL FROM:<a@b> SIZE=1 SIZE=1", 501),
+        (b"MAIL FROM:<a@b> SIZE=100001", 552),
+        (b"MAIL FROM:<a@b> BODY=BINARYMIME", 501),
+        (b"MAIL FROM:<a@b> FOO=1", 555),
+        (b"MAIL FROM:<a@b> RET=SOME", 501),
+        (b"MAIL FROM:<a@b> NOTIFY=NEVER", 501),
+        (b"RCPT TO:<a@b>", 503),
+        (b"DATA", 503),
+        (b"BDAT 0 LAST", 503),
+        (b"MAIL FROM:<a@b>\rX", 500),
+        (b"NOOP " + b"x" * 3000, 500),
+        (b"NOOP " + b"x" * 30000, 500),
+        (b"STARTTLS", 503),
+        (b"VRFY bob", 252),
+        (b"EXPN all", 500),
+        (b"HELP", 214),
+        (b"NOOP whatever", 250),
+        (b"AUTH FOO", 504),
+        (b"mail from:<a@b>", 250),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_a_command_is_answered_and_the_next_one_too(line: bytes, code: int, size: int) -> None:
+    desk = greeted()
+    before = len(desk.said)
+    data = line + b"\r\nNOOP\r\n"
+    desk.run_pieces(data[start : start + size] for start in range(0, len(data), size))
+    assert codes(desk.said[before:]) == [code, 250]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"RCPT TO:<>", 501),
+        (b"RCPT TO:<a@b> NOTIFY=NEVER,SUCCESS", 501),
+        (b"RCPT TO:<a@b> ORCPT=rfc822", 501),
+        (b"RCPT TO:<a@b> SIZE=1", 501),
+        (b"RCPT TO:<a@b> X=1", 555),
+        (b"RCPT TO:<\xc3\xb6@example.com>", 553),
+        (b"MAIL FROM:<a@b>", 503),
+        (b"AUTH PLAIN", 503),
+        (b"STARTTLS", 503),
+        (b"DATA x", 501),
+        (b"DATA", 503),
+        (b"RSET", 250),
+        (b"EHLO again", 250),
+    ],
+)
+def test_a_command_after_mail_is_answered(line: bytes, code: int) -> None:
+    desk = greeted()
+    assert codes(desk.run(b"MAIL FROM:<>\r\n" + line + b"\r\nNOOP\r\n")) == [250, code, 250]
+
+
+def test_only_ehlo_opens() -> None:
+    assert codes(Desk(server()).run(TRANSACTION)) == [220, 503, 503]
+
+
+def test_log_in_comes_before_mail() -> None:
+    assert codes(greeted(auth_required=True).run(TRANSACTION)) == [530, 503]
+    assert b"STARTTLS" in greeted(auth_required=True, tls=Tls.AVAILABLE).run(b"MAIL FROM:<>\r\n")
+
+
+# --- bare line ends --------------------------------------------------------------------------------------------------
+
+
+def test_nothing_behind_a_bare_lf_is_a_command() -> None:
+    desk = greeted()
+    assert codes(desk.run(b"MAIL FROM:<alice@example.com>\nRCPT TO:<bob@example.com>\nDATA\r\nNOOP\r\n")) == [
+        500,
+        500,
+        500,
+        250,
+    ]
+    assert desk.heard == []
+
+
+SMUGGLED = [
+    b"\n.\n",
+    b"\n.\r\n",
+    b"\r.\r",
+    b"\r.\r\n",
+    b"\r\n.\n",
+    b"\r\n.\r",
+    b"\r\n.\rX\r\n",
+    b"\r\n\0.\r\n",
+    b"\n\n.\r\n",
+    b"\r\r\n.\r\r\n",
+]
+
+
+@pytest.mark.parametrize("end", SMUGGLED)
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+def test_only_crlf_dot_crlf_ends_data(end: bytes, size: int) -> None:
+    """CVE-2023-51764 and its kin: what follows a false end is content, and the message is refused."""
+    desk = greeted()
+    desk.run(TRANSACTION + b"DATA\r\n")
+    before = len(desk.said)
+    data = (
+        b"first"
+        + end
+        + b"MAIL FROM:<carol@example.com>\r\nRCPT TO:<bob@example.com>\r\nDATA\r\nsecond\r\n.\r\nNOOP\r\n"
+    )
+    desk.run_pieces(data[start : start + size] for start in range(0, len(data), size))
+    assert codes(desk.said[before:]) == [550, 250]
+    assert desk.messages == []
+    assert isinstance(desk.heard[-1], MessageAborted)
+
+
+@pytest.mark.parametrize(
+    "content", [b"a\nb\r\n", b"a\rb\r\n", b"a\0b\r\n", b"a\r", b"\n", b"x" * 999 + b"\r\n", b"x" * 999]
+)
+@pytest.mark.parametrize("chunk", [1, 2, 1000])
+def test_content_that_others_read_differently_is_refused_by_bdat_too(content: bytes, chunk: int) -> None:
+    desk = greeted()
+    before = len(desk.said) + len(desk.run(TRANSACTION))
+    for start in range(0, len(content), chunk):
+        piece = content[start : start + chunk]
+        desk.run(b"BDAT %d%b\r\n" % (len(piece), b" LAST" if start + chunk >= len(content) else b"") + piece)
+    desk.run(b"NOOP\r\n")
+    said = codes(desk.said[before:])
+    assert said.count(550) == 1
+    assert set(said[: said.index(550)]) <= {250}
+    assert set(said[said.index(550) + 1 : -1]) <= {503}
+    assert desk.messages == []
+
+
+def test_a_long_line_is_named() -> None:
+    desk = greeted()
+    desk.run(TRANSACTION + b"DATA\r\n")
+    said = desk.run(b"a: b\r\n\r\n" + b"x" * 998 + b"\r\n" + b"y" * 999 + b"\r\n.\r\n")
+    assert b"550 5.6.0 Line 4 of the content is longer than 998 bytes; encode it (quoted-printable)" in said
+
+
+def test_a_line_of_998_bytes_is_taken_with_a_stuffed_dot() -> None:
+    desk = greeted()
+    desk.run(TRANSACTION + b"DATA\r\n")
+    assert codes(desk.run(b".." + b"x" * 997 + b"\r\n.\r\n")) == [250]
+    assert desk.messages == [b"." + b"x" * 997 + b"\r\n"]
+
+
+def test_eight_bit_content_is_told() -> None:
+    desk = greeted()
+    desk.run(TRANSACTION + b"DATA\r\n")
+    desk.run("ö\r\n.\r\n".encode())
+    assert desk.heard[-1] == MessageEnded(4, eight_bit=True)
+
+
+def test_an_empty_message_is_a_message() -> None:
+    desk = greeted()
+    desk.run(TRANSACTION + b"DATA\r\n")
+    assert codes(desk.run(b".\r\n")) == [250]
+    assert desk.messages == [b""]
+
+
+def test_content_over_the_size_is_refused_at_its_end() -> None:
+    desk = greeted()
+    desk.run(TRANSACTION + b"DATA\r\n")
+    line = b"x" * 98 + b"\r\n"
+    assert desk.run(line * 1001) == b""
+    assert sum(map(len, desk.body)) == 0
+    assert codes(desk.run(b".\r\nNOOP\r\n")) == [552, 250]
+    assert isinstance(desk.heard[-1], MessageAborted)
+
+
+# --- BDAT ------------------------------------------------------------------------------------------------------------
+
+
+def test_chunks_are_put_together() -> None:
+    desk = greeted()
+    assert codes(desk.run(TRANSACTION + b"BDAT 3\r\na\r\nBDAT 0\r\nBDAT 4 last\r\n.\r\nbNOOP\r\n")) == [250] * 6
+    assert desk.messages == [b"a\r\n.\r\nb"]
+
+
+def test_between_chunks_only_bdat_goes_on() -> None:
+    desk = greeted()
+    replies = desk.run(TRANSACTION + b"BDAT 1\r\naMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nNOOP\r\nBDAT 1 LAST\r\nb")
+    assert codes(replies) == [250, 250, 250, 503, 503, 503, 250, 250]
+
+
+def test_the_bytes_of_a_refused_chunk_are_no_commands() -> None:
+    desk = greeted()
+    assert codes(desk.run(b"BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n")) == [503, 250]
+    desk = greeted(auth_required=True)
+    assert codes(desk.run(TRANSACTION + b"BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n")) == [530, 503, 503, 250]
+
+
+@pytest.mark.parametrize("argument", [b"", b" x", b" -1", b" 1 LST", b" 1 LAST x", b" 99999999999999999999", b" \xb2"])
+def test_a_chunk_of_unknown_size_ends_the_session(argument: bytes) -> None:
+    desk = greeted()
+    assert codes(desk.run(TRANSACTION + b"BDAT" + argument + b"\r\nQUIT\r\n"))[2:] == [501]
+    assert desk.engine.closing
+
+
+def test_a_chunk_over_the_size_ends_the_message() -> None:
+    desk = greeted()
+    desk.run(TRANSACTION)
+    assert codes(desk.run(b"BDAT 200000\r\n" + b"x\r\n" * 66666 + b"xxBDAT 1 LAST\r\nxNOOP\r\n")) == [552, 503, 250]
+    assert desk.messages == []
+
+
+# --- transactions ----------------------------------------------------------------------------------------------------
+
+
+def test_data_without_recipients_is_refused() -> None:
+    desk = greeted()
+    assert codes(desk.run(b"MAIL FROM:<>\r\nDATA\r\nRCPT TO:<carol@example.com>\r\nDATA\r\n")) == [250, 503, 550, 554]
+
+
+def test_one_refused_recipient_spares_the_others() -> None:
+    desk = greeted()
+    assert codes(desk.run(b"MAIL FROM:<>\r\nRCPT TO:<carol@b>\r\nRCPT TO:<bob@b>\r\nDATA\r\n")) == [250, 550, 250, 354]
+
+
+def test_rset_forgets_the_transaction() -> None:
+    desk = greeted()
+    assert codes(desk.run(TRANSACTION + b"RSET\r\nDATA\r\n" + TRANSACTION + b"BDAT 1\r\nxRSET\r\n"))[2:4] == [250, 503]
+    assert isinstance(desk.heard[-1], MessageAborted)
+
+
+def test_too_many_recipients_wait_for_the_next_transaction() -> None:
+    desk = greeted(limits=Limits(max_recipients=2))
+    assert codes(desk.run(b"MAIL FROM:<>\r\n" + b"RCPT TO:<bob@b>\r\n" * 4 + b"DATA\r\n")) == [
+        250,
+        250,
+        250,
+        452,
+        452,
+        354,
+    ]
+
+
+def test_a_question_holds_back_what_is_behind_it() -> None:
+    engine = server()
+    engine.receive_data(b"EHLO a\r\n" + TRANSACTION)
+    assert isinstance(engine.next_event(), Mail)
+    assert engine.paused
+    assert engine.next_event() is None
+    assert codes(engine.data_to_send()) == [220, 250]
+    engine.reject(Reply(451, "4.3.0", ("Not now",)))
+    assert not engine.paused
+    assert engine.next_event() is None
+    assert codes(engine.data_to_send()) == [451, 503]
+
+
+def test_an_answer_without_a_question_is_an_error() -> None:
+    engine = server()
+    with pytest.raises(RuntimeError):
+        engine.accept()
+    with pytest.raises(RuntimeError):
+        engine.scram(None)
+
+
+def test_a_refused_message_leaves_the_session_open() -> None:
+    engine = server()
+    engine.receive_data(b"EHLO a\r\n" + TRANSACTION + b"BDAT 2 LAST\r\n\r\nNOOP\r\n")
+    while (event := engine.next_event()) is not None:
+        if isinstance(event, MessageEnded):
+            engine.reject(Reply(451, "4.3.1", ("Disk full",)))
+        elif engine.paused:
+            engine.accept()
+    assert codes(engine.data_to_send())[-2:] == [451, 250]
+
+
+@pytest.mark.parametrize("command", [b"DATA\r\n", b"BDAT 4 LAST\r\nQUIT"])
+def test_content_may_be_refused_before_it_comes(command: bytes) -> None:
+    engine = server()
+    engine.receive_data(b"EHLO a\r\n" + TRANSACTION + command)
+    while (event := engine.next_event()) is not None:
+        if isinstance(event, MessageStarted):
+            engine.reject(Reply(452, "4.3.1", ("Disk full",)))
+        elif engine.paused:
+            engine.accept()
+    engine.receive_data(b"NOOP\r\n")
+    assert engine.next_event() is None
+    assert codes(engine.data_to_send())[-2:] == [452, 250]
+
+
+# --- limits and ends -------------------------------------------------------------------------------------------------
+
+
+def test_too_many_errors_end_the_session() -> None:
+    desk = greeted()
+    assert codes(desk.run(b"FOO\r\n" * 20)) == [500] * 10 + [421]
+    assert desk.heard == [Closed()]
+    assert desk.engine.closing
+
+
+def test_errors_are_forgotten_with_a_message() -> None:
+    desk = greeted()
+    message = TRANSACTION + b"BDAT 2 LAST\r\n\r\n"
+    for _ in range(5):
+        desk.run(b"FOO\r\n" * 9 + message)
+    assert not desk.engine.closing
+    assert len(desk.messages) == 5
+
+
+def test_pipelined_commands_behind_a_refused_mail_are_no_errors() -> None:
+    desk = greeted()
+    refused = b"MAIL FROM:<carol@b>\r\nRCPT TO:<a@b>\r\nRCPT TO:<a@b>\r\nBDAT 1 LAST\r\nxDATA\r\n"
+    assert codes(desk.run(refused * 10)) == [550, 503, 503, 503, 503] * 10
+
+
+def test_too_many_commands_without_a_message_end_the_session() -> None:
+    desk = greeted()
+    assert codes(desk.run(b"NOOP\r\n" * 200)) == [250] * 99 + [421]
+
+
+def test_a_line_without_end_takes_no_memory() -> None:
+    desk = greeted()
+    for _ in range(100):
+        assert desk.run(b"x" * 10_000) == b""
+    assert len(desk.engine._in._data) < 20_000  # what it holds can't be seen from outside
+    assert codes(desk.run(b"\r\nNOOP\r\n")) == [500, 250]
+
+
+def test_shut_down_says_why_and_closes() -> None:
+    desk = greeted()
+    desk.run(TRANSACTION + b"DATA\r\nhalf")
+    desk.engine.shut_down(Reply(421, "4.3.2", ("Stopping",)))
+    assert codes(desk.run(b" of it\r\n.\r\n")) == [421]
+    assert [type(event) for event in desk.heard[-2:]] == [MessageAborted, Closed]
+
+
+def test_starttls_forgets_the_client() -> None:
+    engine = server(tls=Tls.AVAILABLE)
+    desk = Desk(engine)
+    desk.run(b"EHLO a\r\nSTARTTLS\r\n")
+    assert desk.heard == [StartTls()]
+    assert (engine.hello_name, engine.esmtp) == ("", False)
+    assert codes(desk.run(b"MAIL FROM:<>\r\nSTARTTLS\r\n")) == [503, 503]
+    assert b"AUTH" in desk.run(b"EHLO a\r\n")
+
+
+def test_commands_behind_starttls_end_the_session() -> None:
+    desk = Desk(server(tls=Tls.AVAILABLE))
+    assert codes(desk.run(b"EHLO a\r\nSTARTTLS\r\nMAIL FROM:<>\r\n")) == [220, 250, 421]
+    assert desk.heard == [Closed()]
+
+
+def test_commands_between_starttls_and_the_handshake_end_the_session() -> None:
+    engine = server(tls=Tls.AVAILABLE)
+    engine.receive_data(b"EHLO a\r\nSTARTTLS\r\n")
+    assert engine.next_event() == StartTls()
+    engine.receive_data(b"EHLO evil\r\n")
+    assert engine.next_event() is None
+    engine.data_to_send()
+    engine.tls_established()
+    assert codes(engine.data_to_send()) == [421]
+    assert engine.closing
+
+
+def test_replies_can_not_be_broken_by_their_text() -> None:
+    assert Reply(550, "5.7.1", ("a\r\n250 ok",)).encode() == b"550 5.7.1 a 250 ok\r\n"
+    assert Reply(550, "", ("ö",)).encode() == b"550 \\xf6\r\n"
+    assert Reply(550, "", ("ö",)).encode(utf8=True) == "550 ö\r\n".encode()
+
+
+@given(st.lists(st.text(max_size=2000), min_size=1, max_size=3), st.booleans())
+def test_reply_lines_fit_into_512_bytes(lines: list[str], utf8: bool) -> None:
+    encoded = Reply(550, "5.7.1", tuple(lines)).encode(utf8=utf8)
+    assert all(len(line) <= 510 for line in encoded.split(b"\r\n"))
+    assert codes(encoded) == [550]
+
+
+# --- any split -------------------------------------------------------------------------------------------------------
+
+STREAM = (
+    b"EHLO a\r\n" + TRANSACTION + b"DATA\r\n..a\r\n.b\r\n\r\n.\r\n"
+    b"MAIL FROM:<carol@b>\r\nFOO\r\nNOOP\nQUIT\r\n" + TRANSACTION + b"BDAT 5\r\na\r\nb\rBDAT 3 LAST\r\n\nQU"
+    b"AUTH PLAIN AGFsaWNlAHBlbmNpbA==\r\n" + TRANSACTION + b"DATA\r\n.\r\n"
+    + TRANSACTION + b"DATA\r\nbad\n.\r\n\r\n.\r\nNOOP " + b"x" * 2100 + b"\r\n"
+    + TRANSACTION + b"RSET\r\nBDAT 4\r\nQUITQUIT\r\n"
+)  # fmt: skip
+
+
+def run_whole() -> Desk:
+    desk = Desk(server())
+    desk.run(STREAM)
+    return desk
+
+
+WHOLE = run_whole()
+
+
+def test_the_stream_says_what_it_should() -> None:
+    assert WHOLE.messages == [b".a\r\nb\r\n\r\n", b"a\r\nb\r\nQU", b""]
+    assert WHOLE.engine.closing
+
+
+@given(st.lists(st.integers(1, len(STREAM) - 1), max_size=40))
+def test_any_split_gives_the_same(cuts: list[int]) -> None:
+    desk = Desk(server())
+    marks = [0, *sorted(cuts), len(STREAM)]
+    desk.run_pieces(STREAM[start:end] for start, end in pairwise(marks))
+    assert desk.heard == WHOLE.heard
+    assert desk.said == WHOLE.said
+
+
+def test_byte_by_byte_gives_the_same() -> None:
+    desk = Desk(server())
+    desk.run_pieces(STREAM[at : at + 1] for at in range(len(STREAM)))
+    assert (desk.heard, desk.said) == (WHOLE.heard, WHOLE.said)
+
+
+def test_a_drop_at_any_byte_aborts_the_message_under_way() -> None:
+    for at in range(len(STREAM)):
+        desk = Desk(server())
+        desk.run(STREAM[:at])
+        desk.engine.receive_eof()
+        desk.run()
+        begun = [
+            type(event) for event in desk.heard if isinstance(event, MessageStarted | MessageEnded | MessageAborted)
+        ]
+        assert all(
+            first is MessageStarted and second is not MessageStarted
+            for first, second in zip(begun[::2], begun[1::2], strict=True)
+        )
+        assert desk.heard[-1] == Closed()
+        assert desk.heard.count(Closed()) == 1
+
+
+@given(st.binary(max_size=300))
+def test_whatever_comes_is_answered_or_waits(noise: bytes) -> None:
+    desk = greeted()
+    desk.run(noise)
+    desk.run(b"\r\n")
+    assert all(200 <= code < 600 for code in codes(desk.said))
