@@ -1,0 +1,34 @@
+"""The commands in the docs work: every `sh` block of docs/set-up.md runs, in order, in one data directory."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.timeout(180)
+def test_the_set_up_page_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (DOCS / "set-up.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 5
+    script = "set -e\n" + "".join(blocks).replace("/var/lib/outgate", str(tmp_path / "outgate"))
+    for name in ("alice", "partner"):
+        (tmp_path / f"{name}.password").write_text(f"{name}-has-a-secret\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OUTGATE_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "alice@dominiopartner.example" in done.stdout
+
+
+def test_links_between_the_docs_lead_somewhere() -> None:
+    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

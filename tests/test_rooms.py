@@ -1,0 +1,70 @@
+"""Imports fall one way (docs/how-it-works.md): which rooms may know which."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "outgate"
+PURE = {"mail", "smtp", "authorise", "route", "clock", "config"}
+
+# What each room may import of the others. Who is not here may import everything (wiring, cli, commands).
+ALLOWED = {
+    "mail": set(),
+    "smtp": set(),
+    "clock": set(),
+    "config": set(),
+    "log_lines": set(),
+    "authorise": set(),
+    "route": {"authorise"},
+    "store": {"clock"},
+    "directory": {"authorise", "route", "mail", "smtp", "store"},
+    "sendas": {"authorise", "route", "mail", "directory", "store"},
+    "record": {"store"},
+    "queue": {"mail", "route", "record", "store"},
+    "accept": {"authorise", "route", "mail", "smtp", "directory", "queue", "record", "store", "config", "clock"},
+    "deliver": {"authorise", "route", "mail", "smtp", "directory", "queue", "record", "store", "config", "clock"},
+    "demo": {"clock"},
+}
+NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue")
+
+
+def _files(room: str) -> list[Path]:
+    single = SOURCE / f"{room}.py"
+    return [single] if single.exists() else sorted((SOURCE / room).rglob("*.py"))
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+    return found
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_those_it_may_know(room: str) -> None:
+    rooms = {path.stem for path in SOURCE.iterdir() if not path.name.startswith("__")}
+    for path in _files(room):
+        known = {name.split(".")[1] for name in _imports(path) if name.startswith("outgate.")} & rooms
+        assert known - {room} <= ALLOWED[room], f"{path.relative_to(SOURCE)} knows too much"
+
+
+@pytest.mark.parametrize("room", NO_SOCKETS)
+def test_rooms_behind_the_wire_know_no_socket(room: str) -> None:
+    for path in _files(room):
+        assert not {"socket", "ssl", "asyncio.start_server"} & _imports(path), path
+
+
+@pytest.mark.parametrize("room", ["mail", "smtp", "authorise", "route"])
+def test_pure_rooms_know_no_clock_and_do_no_io(room: str) -> None:
+    for path in _files(room):
+        assert not {"time", "asyncio", "os", "pathlib", "sqlalchemy", "threading"} & _imports(path), path
+
+
+def test_wall_time_is_known_only_to_the_clock() -> None:
+    for path in SOURCE.rglob("*.py"):
+        if path.name != "clock.py" and "demo" not in path.parts:
+            assert "time.time(" not in path.read_text(), path
