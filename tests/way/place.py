@@ -115,7 +115,9 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
     (data / "outgate.toml").write_text(_TOML.format(starttls=starttls, tls=tls, **tables))
     keyfile.create(data / wiring.KEY_FILE)
     site = Site(data, starttls, tls, authority)
-    migrate(open_engine(database_url or f"sqlite:///{data / 'outgate.db'}"))
+    engine = open_engine(database_url or f"sqlite:///{data / 'outgate.db'}")
+    migrate(engine)
+    engine.dispose()
     place = site.place()
     now = clock.now()
     with write(place.engine) as conn:

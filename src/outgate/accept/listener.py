@@ -9,6 +9,8 @@ from outgate.accept.desk import Desk
 from outgate.accept.session import HANDSHAKE_TIMEOUT, Session
 from outgate.accept.tls import CertificateError
 
+STORING = 30.0  # seconds that a message may take to be stored while the server stops
+
 _log = structlog.get_logger("accept")
 
 
@@ -55,6 +57,7 @@ class Listener:
         """Take no new connections, let open sessions store what they are storing, say 421 to the rest."""
         for server in self._servers:
             server.close()
-        for session in list(self._sessions):
-            session.stop()
+        busy = [answer for session in list(self._sessions) if (answer := session.stop())]
+        if busy:
+            await asyncio.wait(busy, timeout=STORING)
         await asyncio.gather(*self._desk.tasks, return_exceptions=True)

@@ -67,6 +67,7 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._reading = True
+        self._stopping = False
         self._peer = ""
         self._account_id: int | None = None
         self._mail: Mail | None = None
@@ -110,11 +111,15 @@ class Session(asyncio.Protocol):
         if self._task is None:
             self._forget_message()
 
-    def stop(self) -> None:
-        """Say 421 and close, unless a message is just being stored: then after its reply."""
+    def stop(self) -> asyncio.Task[None] | None:
+        """Say 421 and close. If an answer is being looked for, such as while a message is stored, it is given first;
+        its task is returned.
+        """
+        self._stopping = True
         if self._task is None:
             self._engine.shut_down(STOPPING)
             self._flush()
+        return self._task
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -175,6 +180,9 @@ class Session(asyncio.Protocol):
         if self._transport is None:
             self._forget_message()
             return
+        if self._stopping:
+            self._flush()
+            self._engine.shut_down(STOPPING)
         self._advance()
         if self._task is None and not self._reading and self._transport:
             self._reading = True

@@ -1,0 +1,206 @@
+"""What becomes of a message by each way: reports, local mailboxes, restarts, PostgreSQL."""
+
+import asyncio
+import email
+import email.policy
+import smtplib
+from collections.abc import Callable
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from corpus.peer import RawPeer
+from outgate.demo.network import Host
+from outgate.record import log
+from outgate.record.facts import Fact
+from outgate.store.engine import read
+from way.conftest import PARTNER
+from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
+from way.submit import client, message, submit
+
+
+def _mailbox(site: Site, user: str = "alice@example.com") -> list[EmailMessage]:
+    folder = site.data / "mail" / user / "new"
+    return [
+        email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in sorted(folder.glob("*"))
+    ]
+
+
+def _facts(site: Site) -> list[Fact]:
+    place = site.place()
+    with read(place.engine) as conn:
+        found = [fact for _, fact in log.latest(conn, 0, 1000)]
+    place.engine.dispose()
+    return found
+
+
+async def test_a_refusal_comes_back_to_the_primary_address_and_quotes_the_reply(site: Site) -> None:
+    def answer(line: str) -> str | None:
+        return "550 5.1.1 There is no carol here" if line.startswith("RCPT") else None
+
+    context = site.authority.server_context(LOCALHOST)
+    async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}, answer=answer) as gateway:
+        site.switch(on=True)
+        site.add_external("alice@example.com", PARTNER, gateway.port)
+        server = await running(site)
+        try:
+            await submit(site, PARTNER)
+            await eventually(lambda: _mailbox(site), "the report is there")
+        finally:
+            await server.stop()
+        assert gateway.messages == []
+    (report,) = _mailbox(site)
+    assert report["Return-Path"] == "<>"
+    assert report.get_content_type() == "multipart/report"
+    status = report.get_payload()[1].as_string()  # type: ignore[union-attr,index] # a multipart's parts
+    assert "Final-Recipient: rfc822; carol@recipient.example" in status
+    assert "There is no carol here" in status
+    kinds = [fact.kind.value for fact in _facts(site)]
+    assert kinds[:4] == ["accepted", "routed", "attempt", "bounced"]
+    assert kinds[-1] == "delivered"
+
+
+async def test_no_report_is_made_about_mail_with_a_null_sender(site: Site) -> None:
+    async with RawPeer(answer=lambda line: "550 5.1.1 no" if line.startswith("RCPT") else None) as relay:
+        _plain_relay(site, relay.port)
+        server = await running(site)
+        try:
+            await submit(site, "", content=message("alice@example.com"))
+            await eventually(lambda: "bounced" in [fact.kind.value for fact in _facts(site)], "it failed")
+        finally:
+            await server.stop()
+    assert [fact.detail["report"] for fact in _facts(site) if fact.kind.value == "bounced"] == [None]
+    assert _mailbox(site) == []
+
+
+def _plain_relay(site: Site, port: int) -> None:
+    from outgate.authorise import Security
+    from outgate.directory import organisation
+    from outgate.directory.server import Server
+    from outgate.store.engine import write
+
+    place = site.place()
+    with write(place.engine) as conn:
+        organisation.set_domain_gateway(conn, place.vault, Server("127.0.0.1", port, Security.NONE))
+    place.engine.dispose()
+
+
+async def test_mail_with_a_null_sender_or_an_automatic_reply_never_takes_a_users_gateway(site: Site) -> None:
+    context = site.authority.server_context(LOCALHOST)
+    async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway, RawPeer() as relay:
+        site.switch(on=True)
+        site.add_external("alice@example.com", PARTNER, gateway.port)
+        _plain_relay(site, relay.port)
+        server = await running(site)
+        try:
+            await submit(site, "", content=message(PARTNER))
+            await submit(site, PARTNER, content=message(PARTNER, Auto_Submitted="auto-replied"))
+            received = await relay.wait_for(2)
+        finally:
+            await server.stop()
+    assert sorted(one.reverse_path for one in received) == ["", "alice@example.com"]
+    assert gateway.messages == []
+
+
+async def test_mail_to_a_colleague_lands_in_their_maildir_on_behalf_of_the_sender(site: Site) -> None:
+    site.add_external("alice@example.com", PARTNER)
+    server = await running(site)
+    try:
+        await submit(site, PARTNER, ["bob@example.com"], message(PARTNER))
+        await eventually(lambda: _mailbox(site, "bob@example.com"), "it is there")
+    finally:
+        await server.stop()
+    (found,) = _mailbox(site, "bob@example.com")
+    assert (found["From"], found["Sender"], found["Return-Path"]) == (
+        PARTNER,
+        "alice@example.com",
+        "<alice@example.com>",
+    )
+
+
+@pytest.mark.parametrize("kind", ["smtp", "lmtp"])
+async def test_a_mailbox_server_gets_the_organisations_mail(tmp_path: Path, kind: str) -> None:
+    async with RawPeer(lmtp=kind == "lmtp") as server_of_mailboxes:
+        site = install(tmp_path / "o", local={"mailbox": f"{kind}://127.0.0.1:{server_of_mailboxes.port}"})
+        server = await running(site)
+        try:
+            await submit(site, "alice@example.com", ["anybody@example.com"], message("alice@example.com"))
+            (received,) = await server_of_mailboxes.wait_for(1)
+        finally:
+            await server.stop()
+    assert received.recipients == ["anybody@example.com"]
+
+
+async def test_a_message_accepted_before_a_restart_is_delivered_after_it(site: Site) -> None:
+    context = site.authority.server_context(LOCALHOST)
+    site.switch(on=True)
+    async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}, answer=_not_yet) as gateway:
+        site.add_external("alice@example.com", PARTNER, gateway.port)
+        server = await running(site)
+        await submit(site, PARTNER)
+        await eventually(lambda: "deferred" in [fact.kind.value for fact in _facts(site)], "it was tried")
+        await server.stop()
+        gateway.answer = None
+        _due_now(site)
+        server = await running(site)
+        try:
+            await gateway.wait_for(1)
+        finally:
+            await server.stop()
+
+
+def _not_yet(line: str) -> str | None:
+    return "451 4.3.0 Not yet" if line.startswith("MAIL") else None
+
+
+def _due_now(site: Site) -> None:
+    from outgate import clock
+    from outgate.queue.operations import hasten
+    from outgate.store.engine import write
+
+    place = site.place()
+    with write(place.engine) as conn:
+        hasten(conn, clock.now())
+    place.engine.dispose()
+
+
+async def test_the_same_path_on_postgresql(tmp_path: Path, new_postgresql: Callable[..., str]) -> None:
+    url = new_postgresql()
+    site = install(tmp_path / "o", database_url=url, top={"database_url": url})
+    context = site.authority.server_context(Host("localhost", "127.0.0.1"))
+    async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
+        site.switch(on=True)
+        site.add_external("alice@example.com", PARTNER, gateway.port)
+        server = await running(site)
+        try:
+            await asyncio.gather(*(submit(site, PARTNER) for _ in range(5)))
+            received = await gateway.wait_for(5)
+            await eventually(lambda: [fact.kind.value for fact in _facts(site)].count("delivered") == 5, "recorded")
+        finally:
+            await server.stop()
+    assert {one.reverse_path for one in received} == {PARTNER}
+
+
+async def test_a_silent_session_is_closed_with_421(tmp_path: Path) -> None:
+    site = install(tmp_path / "o", submission={"command_timeout": 1})
+    server = await running(site)
+
+    def wait() -> tuple[int, bytes]:
+        session = client(site)
+        reply = session.getreply()
+        session.close()
+        return reply
+
+    try:
+        assert (await asyncio.to_thread(wait))[0] == 421
+    finally:
+        await server.stop()
+
+
+async def test_sessions_hear_421_when_the_server_stops(site: Site) -> None:
+    server = await running(site)
+    session: smtplib.SMTP = await asyncio.to_thread(client, site)
+    await server.stop()
+    assert (await asyncio.to_thread(session.getreply))[0] == 421
+    session.close()
