@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -140,24 +141,47 @@ def _drive(
 
 
 def _plan(place: Scratch, work: Work, product: Product, first: int, messages: int) -> dict[str, object]:
-    sessions = [
-        {
-            "username": one.primary,
-            "password": one.password,
-            "addresses": [sender.address for sender in one.senders] if work.name == "gateway" else [one.primary],
-        }
-        for one in population.accounts()
-    ]
+    alone = isinstance(product, SinkAlone)
     return {
         "host": "localhost",
         "port": product.port,
-        "security": "ssl",
+        "security": "starttls" if alone else "ssl",
         "ca": str(place.ca),
-        "sessions": sessions,
+        "sessions": [_at_the_sink(one) if alone else _submitting(one, work) for one in population.accounts()],
         "first": first,
         "count": messages,
         "seconds": SECONDS,
     }
+
+
+def _submitting(account: population.Account, work: Work) -> dict[str, object]:
+    addresses = [sender.address for sender in account.senders] if work.name == "gateway" else [account.primary]
+    return {"username": account.primary, "password": account.password, "addresses": addresses}
+
+
+def _at_the_sink(account: population.Account) -> dict[str, object]:
+    """As a gateway's user: one of the account's senders."""
+    sender = account.senders[0]
+    return {"username": sender.address, "password": sender.password, "addresses": [sender.address]}
+
+
+class SinkAlone:
+    """No product: the generator straight into the sink, to show that neither of them is what limits."""
+
+    name = "(sink alone)"
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def start(self) -> None:
+        """It runs already."""
+
+    def stop(self) -> None:
+        """It goes on."""
+
+    def cpu_seconds(self) -> float:
+        """Nothing is between generator and sink."""
+        return 0.0
 
 
 def run(options: argparse.Namespace, progress: Callable[[str], None]) -> list[Measurement]:
@@ -175,7 +199,7 @@ def run(options: argparse.Namespace, progress: Callable[[str], None]) -> list[Me
 
 
 def _products(place: Scratch, work: Work, number: int, options: argparse.Namespace) -> Sequence[Product]:
-    made: list[Product] = []
+    made: list[Product] = [SinkAlone(work.sink_port)] if work.name == "gateway" else []
     if "postfix" in options.product:
         made.append(Postfix(place, work, number, tuned=False))
         made.append(Postfix(place, work, number + 1, tuned=True))
@@ -237,7 +261,7 @@ def show(found: Sequence[Measurement]) -> None:
         table.add_column(name, justify="left" if name in ("work", "product", "faults") else "right")
     for work, product in dict.fromkeys((one.work, one.product) for one in found):
         rows = [one for one in found if (one.work, one.product) == (work, product)]
-        spread = _spread(ratios(found, work, product)) if product != "outgate" else None
+        spread = _spread(ratios(found, work, product)) if product.startswith("postfix") else None
         table.add_row(
             work,
             product,
@@ -274,6 +298,7 @@ def main() -> int:
     if "postfix" in options.product and os.geteuid() != 0:
         console.print("Postfix needs root; measure Outgate alone with: python -m bench --product outgate")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     began = time.monotonic()
     with console.status("starting") as status:
         found = run(options, status.update)

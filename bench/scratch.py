@@ -74,7 +74,7 @@ def listens(port: int) -> bool:
 def _end(process: "subprocess.Popen[str]") -> None:
     process.terminate()
     try:
-        process.wait(10)
+        process.communicate(timeout=10)  # also closes the pipes
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        process.communicate()

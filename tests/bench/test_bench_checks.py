@@ -1,0 +1,55 @@
+"""The benchmark's own checks: what is sent arrives as it was, and a wrong credential or an altered body is noticed."""
+
+from collections.abc import Iterator
+
+import pytest
+from bench.__main__ import Measurement, Sink, SinkAlone, _drive, _faults, ratios
+from bench.product import Work
+from bench.scratch import Scratch, scratch
+from bench.sink import Ledger
+
+from bench import population
+
+
+@pytest.fixture
+def place() -> Iterator[Scratch]:
+    with scratch() as made:
+        yield made
+
+
+def test_generator_and_sink_agree(place: Scratch) -> None:
+    sink = Sink(place, tls=True)
+    work = Work("gateway", sink.port)
+    result, report = _drive(place, sink, work, SinkAlone(sink.port), first=7, messages=60)
+    assert (result["accepted"], report["arrived"], _faults(report), result["fault"]) == (60, 60, "", "")
+
+
+def test_a_credential_of_somebody_else_fails_the_run(place: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = Sink(place, tls=True)
+    alice, bob = population.accounts()[:2]
+    stolen = {"username": alice.senders[0].address, "password": alice.senders[0].password}
+    monkeypatch.setattr("bench.__main__._at_the_sink", lambda _: {**stolen, "addresses": [bob.senders[0].address]})
+    result, report = _drive(place, sink, Work("gateway", sink.port), SinkAlone(sink.port), first=0, messages=5)
+    assert result["fault"]
+    assert "wrong_credentials" in _faults(report)
+
+
+def test_what_is_altered_doubled_or_strange_is_counted() -> None:
+    ledger = Ledger(0, 3)
+    sender = population.accounts()[0].senders[0].address
+    good = population.content(0, sender).replace(b"\r\n..", b"\r\n.")
+    ledger.take(good)
+    ledger.take(good)
+    ledger.take(population.content(1, sender).replace(b"\r\n..", b"\r\n.") + b"more")
+    ledger.take(population.content(99, sender))
+    report = ledger.report()
+    names = ("arrived", "missing", "duplicates", "strangers", "altered")
+    assert [report[name] for name in names] == [2, 1, 1, 1, 1]
+
+
+def test_ratios_are_of_pairs_within_a_round() -> None:
+    def one(product: str, number: int, rate: float) -> Measurement:
+        return Measurement("gateway", product, number, 1, rate, rate, 0, 0, 0, "")
+
+    found = [one("outgate", 0, 800), one("postfix", 0, 200), one("outgate", 1, 900), one("postfix", 1, 300)]
+    assert ratios(found, "gateway", "postfix") == [4.0, 3.0]
