@@ -285,6 +285,8 @@ def test_no_accepted_list_shows_another_reader_another_address(text: str) -> Non
         return
     unfolded = text.replace("\r\n", "")
     for reader in (by_headerregistry, by_getaddresses):
+        if reader is by_getaddresses and "[" in unfolded:
+            continue  # up to Python 3.11.2 it finds nothing at all in an address literal
         theirs = [canonical(address) for address in reader(unfolded)]
         assert theirs == ours or set(theirs) == set(ours), reader.__name__
 

@@ -1,5 +1,6 @@
 """store.engine and store.prepared: transactions, the schema, and faults of the surroundings."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,13 +10,15 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from conftest import NewDatabase
-from outgate.store.engine import SchemaTooNew, StoreError, StoreUnavailable, migrate, open_engine, read, write
+from outgate.store import schema
+from outgate.store.engine import SCHEMA, SchemaTooNew, StoreError, StoreUnavailable, migrate, open_engine, read, write
 from outgate.store.prepared import PreparedNumber
 from outgate.store.tables import account, metadata, organisation
 
 ROW = {"id": 1, "name": "example.com", "directory_version": 1, "created_at": 0.0}
 VERSION = "SELECT directory_version FROM organisation"
+
+NewDatabase = Callable[..., str]
 
 
 def put_row(engine: Engine) -> None:
@@ -231,3 +234,7 @@ def end_connections_of(engine: Engine) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+def test_the_program_knows_its_newest_migration() -> None:
+    assert schema.newest() == SCHEMA

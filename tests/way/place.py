@@ -67,17 +67,29 @@ class Site:
     def client_context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.authority.ca_file))
 
-    def switch(self, on: bool) -> None:
+    async def switch(self, on: bool) -> None:
         """allowUsersToUseExternalSmtpServers for everybody."""
+        await asyncio.to_thread(self._switch, on)
+
+    async def add_external(
+        self, account: str, address: str, port: int | None = None, *, host: str = "localhost", verified: bool = True
+    ) -> None:
+        """A From address of another domain, with a gateway at `port` if one is given."""
+        await asyncio.to_thread(self._add_external, account, address, port, host, verified)
+
+    async def set_domain_gateway(self, port: int | None, security: Security = Security.STARTTLS) -> None:
+        """Everything that leaves passes 127.0.0.1:port."""
+        await asyncio.to_thread(self._set_domain_gateway, port, security)
+
+    # In a thread: the server's own writes, in the same process, want the loop while they hold the database's lock.
+
+    def _switch(self, on: bool) -> None:
         place = self.place()
         with write(place.engine) as conn:
             policy.set_value(conn, "/", policy.ALLOW_EXTERNAL_SMTP, on, clock.now())
         place.engine.dispose()
 
-    def add_external(
-        self, account: str, address: str, port: int | None = None, *, host: str = "localhost", verified: bool = True
-    ) -> None:
-        """A From address of another domain, with a gateway at `port` if one is given."""
+    def _add_external(self, account: str, address: str, port: int | None, host: str, verified: bool) -> None:
         place = self.place()
         with write(place.engine) as conn:
             user = users.find(conn, account)
@@ -90,14 +102,14 @@ class Site:
             verification.confirm(place.engine, place.vault, user.id, address, code, clock.now())
         place.engine.dispose()
 
-    def set_domain_gateway(self, port: int | None) -> None:
-        """Everything that leaves passes 127.0.0.1:port."""
+    def _set_domain_gateway(self, port: int | None, security: Security) -> None:
         place = self.place()
         with write(place.engine) as conn:
             if port is None:
                 organisation.clear_domain_gateway(conn)
             else:
-                server = GatewayServer("localhost", port, Security.STARTTLS, "relay", GATEWAY_PASSWORD)
+                log_in = () if security is Security.NONE else ("relay", GATEWAY_PASSWORD)
+                server = GatewayServer("localhost", port, security, *log_in)
                 organisation.set_domain_gateway(conn, place.vault, server)
         place.engine.dispose()
 

@@ -126,7 +126,7 @@ async def test_a_from_of_somebody_else_is_refused_with_what_to_do(site: Site, en
 
 @pytest.mark.usefixtures("server")
 async def test_an_address_that_is_not_confirmed_is_refused_with_what_to_do(site: Site) -> None:
-    site.add_external("alice@example.com", PARTNER, verified=False)
+    await site.add_external("alice@example.com", PARTNER, verified=False)
     code, text = await _talk(site, _send("alice@example.com", message(PARTNER)))
     assert (code, text[:5]) == (550, "5.7.1")
     assert "is not confirmed yet; enter the code" in text
@@ -239,8 +239,8 @@ async def _reason_to_wait(site: Site) -> str:
 
 @pytest.mark.usefixtures("server")
 async def test_mail_for_a_gateway_whose_name_does_not_resolve_waits_and_says_why(site: Site) -> None:
-    site.switch(on=True)
-    site.add_external("alice@example.com", PARTNER, 587, host="gone.invalid")
+    await site.switch(on=True)
+    await site.add_external("alice@example.com", PARTNER, 587, host="gone.invalid")
     assert "the host gone.invalid" in await _reason_to_wait(site)
 
 
@@ -253,8 +253,8 @@ async def test_no_credential_leaves_when_the_certificate_does_not_match(site: Si
         stranger = install(tmp_path / "stranger")
         context = stranger.authority.server_context(Host("localhost", "127.0.0.1"))
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
-        site.switch(on=True)
-        site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
         assert "certificate" in await _reason_to_wait(site)
         assert not [line for line in gateway.commands if line.startswith(("AUTH", "MAIL"))]
 
@@ -262,8 +262,8 @@ async def test_no_credential_leaves_when_the_certificate_does_not_match(site: Si
 @pytest.mark.usefixtures("server")
 async def test_no_credential_leaves_when_tls_is_not_offered(site: Site) -> None:
     async with RawPeer(credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
-        site.switch(on=True)
-        site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
         assert "does not offer STARTTLS" in await _reason_to_wait(site)
         assert not [line for line in gateway.commands if line.startswith(("AUTH", "MAIL"))]
 
@@ -272,8 +272,8 @@ async def test_no_credential_leaves_when_tls_is_not_offered(site: Site) -> None:
 async def test_mail_for_a_gateway_that_refuses_the_log_in_waits(site: Site, tmp_path: Path) -> None:
     context = site.authority.server_context(Host("localhost", "127.0.0.1"))
     async with RawPeer(tls=context, credentials={PARTNER: "changed meanwhile"}) as gateway:
-        site.switch(on=True)
-        site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
         assert "log-in refused: 535" in await _reason_to_wait(site)
         assert gateway.messages == []
 

@@ -38,8 +38,8 @@ Check = Callable[[bytes], list[str]]
 async def test_by_the_address_own_gateway(by: str, kind: str, tmp_path: Path) -> None:
     site = install(tmp_path / "outgate")
     async with _gateway(site, kind, PARTNER) as peer:
-        site.switch(on=True)
-        site.add_external(PRIMARY, PARTNER, peer.port)
+        await site.switch(on=True)
+        await site.add_external(PRIMARY, PARTNER, peer.port)
         found = await _through(site, peer, PARTNER, by, _external)
     assert found == {}
     assert {message.reverse_path for message in peer.messages} == {PARTNER}
@@ -54,8 +54,8 @@ async def test_by_the_address_own_gateway(by: str, kind: str, tmp_path: Path) ->
 async def test_by_the_domain_gateway(by: str, kind: str, from_address: str, tmp_path: Path) -> None:
     site = install(tmp_path / "outgate")
     async with _gateway(site, kind, "relay") as peer:
-        site.add_external(PRIMARY, PARTNER)
-        site.set_domain_gateway(peer.port)
+        await site.add_external(PRIMARY, PARTNER)
+        await site.set_domain_gateway(peer.port)
         found = await _through(site, peer, from_address, by, _external)
     assert found == {}
     assert {message.reverse_path for message in peer.messages} == {PRIMARY}

@@ -26,8 +26,8 @@ async def test_a_full_disk_loses_nothing_and_recovers(tmp_path: Path) -> None:
     site = install(tmp_path / "outgate", delivery={"retry": [1]})
     context = site.authority.server_context(LOCALHOST)
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}, answer=answer) as gateway:
-        site.switch(on=True)
-        site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
         process = await serve(site, before=_small_disk(site.data))
         inside = Path(f"/proc/{process.pid}/root{site.data}")
         try:

@@ -67,8 +67,8 @@ async def test_twenty_kills_under_load_lose_nothing(tmp_path: Path) -> None:
     site = install(tmp_path / "outgate", delivery={"retry": [1]})
     context = site.authority.server_context(LOCALHOST)
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
-        site.switch(on=True)
-        site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
         process = await serve(site)
         load = Load(site, threads=8)
         killed_at: list[int] = []  # how many messages had arrived at each kill

@@ -22,8 +22,8 @@ async def test_twenty_submissions_of_25_mib_at_once_take_less_than_250_mib(tmp_p
     context = site.authority.server_context(LOCALHOST)
     content = message(PARTNER) + b"0123456789abcdef" * 4 + b"\r\n" + (b"x" * 74 + b"\r\n") * (25 * MIB // 76)
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
-        site.switch(on=True)
-        site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
         process = await serve(site)
         try:
             await eventually(lambda: listens(site), "it serves", 60)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from corpus.peer import RawPeer
+from outgate.authorise import Security
 from outgate.demo.network import Host
 from outgate.record import log
 from outgate.record.facts import Fact
@@ -41,8 +42,8 @@ async def test_a_refusal_comes_back_to_the_primary_address_and_quotes_the_reply(
 
     context = site.authority.server_context(LOCALHOST)
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}, answer=answer) as gateway:
-        site.switch(on=True)
-        site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
         server = await running(site)
         try:
             await submit(site, PARTNER)
@@ -63,7 +64,7 @@ async def test_a_refusal_comes_back_to_the_primary_address_and_quotes_the_reply(
 
 async def test_no_report_is_made_about_mail_with_a_null_sender(site: Site) -> None:
     async with RawPeer(answer=lambda line: "550 5.1.1 no" if line.startswith("RCPT") else None) as relay:
-        _plain_relay(site, relay.port)
+        await site.set_domain_gateway(relay.port, Security.NONE)
         server = await running(site)
         try:
             await submit(site, "", content=message("alice@example.com"))
@@ -74,24 +75,12 @@ async def test_no_report_is_made_about_mail_with_a_null_sender(site: Site) -> No
     assert _mailbox(site) == []
 
 
-def _plain_relay(site: Site, port: int) -> None:
-    from outgate.authorise import Security
-    from outgate.directory import organisation
-    from outgate.directory.server import Server
-    from outgate.store.engine import write
-
-    place = site.place()
-    with write(place.engine) as conn:
-        organisation.set_domain_gateway(conn, place.vault, Server("127.0.0.1", port, Security.NONE))
-    place.engine.dispose()
-
-
 async def test_mail_with_a_null_sender_or_an_automatic_reply_never_takes_a_users_gateway(site: Site) -> None:
     context = site.authority.server_context(LOCALHOST)
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway, RawPeer() as relay:
-        site.switch(on=True)
-        site.add_external("alice@example.com", PARTNER, gateway.port)
-        _plain_relay(site, relay.port)
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.set_domain_gateway(relay.port, Security.NONE)
         server = await running(site)
         try:
             await submit(site, "", content=message(PARTNER))
@@ -104,7 +93,7 @@ async def test_mail_with_a_null_sender_or_an_automatic_reply_never_takes_a_users
 
 
 async def test_mail_to_a_colleague_lands_in_their_maildir_on_behalf_of_the_sender(site: Site) -> None:
-    site.add_external("alice@example.com", PARTNER)
+    await site.add_external("alice@example.com", PARTNER)
     server = await running(site)
     try:
         await submit(site, PARTNER, ["bob@example.com"], message(PARTNER))
@@ -134,9 +123,9 @@ async def test_a_mailbox_server_gets_the_organisations_mail(tmp_path: Path, kind
 
 async def test_a_message_accepted_before_a_restart_is_delivered_after_it(site: Site) -> None:
     context = site.authority.server_context(LOCALHOST)
-    site.switch(on=True)
+    await site.switch(on=True)
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}, answer=_not_yet) as gateway:
-        site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
         server = await running(site)
         await submit(site, PARTNER)
         await eventually(lambda: "deferred" in [fact.kind.value for fact in _facts(site)], "it was tried")
@@ -170,8 +159,8 @@ async def test_the_same_path_on_postgresql(tmp_path: Path, new_postgresql: Calla
     site = install(tmp_path / "o", database_url=url, top={"database_url": url})
     context = site.authority.server_context(Host("localhost", "127.0.0.1"))
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
-        site.switch(on=True)
-        site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
         server = await running(site)
         try:
             await asyncio.gather(*(submit(site, PARTNER) for _ in range(5)))

@@ -25,14 +25,14 @@ async def test_a_thousand_waiting_messages_follow_the_switch_off_and_on_again(tm
         RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}, answer=answer) as gateway,
         RawPeer(tls=context, credentials={"relay": GATEWAY_PASSWORD}, answer=answer) as relay,
     ):
-        site.switch(on=True)
-        site.add_external("alice@example.com", PARTNER, gateway.port)
-        site.set_domain_gateway(relay.port)
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
+        await site.set_domain_gateway(relay.port)
         server = await running(site)
         try:
             await asyncio.to_thread(_submit, site, MESSAGES)
             await eventually(lambda: len(gateway.commands) > MESSAGES, "the gateway was tried")
-            site.switch(on=False)
+            await site.switch(on=False)
             await _under_way_is_answered(relay)
             open_for_business = True
             by_organisation = await relay.wait_for(MESSAGES, timeout=60)
@@ -43,7 +43,7 @@ async def test_a_thousand_waiting_messages_follow_the_switch_off_and_on_again(tm
             await asyncio.to_thread(_submit, site, MESSAGES)
             tried = len(relay.commands)
             await eventually(lambda: len(relay.commands) > tried + MESSAGES, "the relay was tried")
-            site.switch(on=True)
+            await site.switch(on=True)
             await _under_way_is_answered(gateway)
             open_for_business = True
             by_partner = await gateway.wait_for(MESSAGES, timeout=60)

@@ -12,8 +12,8 @@ from way.submit import submit
 
 
 async def test_a_message_leaves_by_the_gateway_of_its_from_address(site: Site, gateway: RawPeer) -> None:
-    site.switch(on=True)
-    site.add_external("alice@example.com", PARTNER, gateway.port)
+    await site.switch(on=True)
+    await site.add_external("alice@example.com", PARTNER, gateway.port)
     server = await running(site)
     try:
         await submit(site, PARTNER)

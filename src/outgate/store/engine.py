@@ -3,24 +3,19 @@
 The same on SQLite and PostgreSQL for everyone who calls it. Knows no table's meaning.
 """
 
-import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 BUSY_SECONDS: Final = 5  # how long a writer waits for another one before it is told that the store is busy
+SCHEMA: Final = "0001"  # the newest migration; a test compares
 POOL: Final = 20  # connections in all: more than the threads that use them
 
 # Durability as with Postfix: FULL syncs the write-ahead log at each commit, so a commit is on disk when it returns.
@@ -56,7 +51,6 @@ _SQLITE_UNAVAILABLE: Final = frozenset(
 )
 
 _WRITES: Final = "outgate_writes"  # execution option: this transaction takes SQLite's write lock at its start
-_MIGRATION_LOCK: Final = 0x6F757467  # PostgreSQL's advisory lock: one program migrates at a time
 
 
 class StoreError(Exception):
@@ -111,27 +105,21 @@ def write(engine: Engine) -> Iterator[Connection]:
 def migrate(engine: Engine) -> None:
     """Create the schema or bring it up to date, in one transaction.
 
-    Raises SchemaTooNew when a later release has been at work here.
+    Raises SchemaTooNew when a later release has been at work here. A database that is up to date is only looked at:
+    commands need neither the write lock nor Alembic for that.
     """
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with write(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        _refuse_newer(connection, ScriptDirectory.from_config(config))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    if _is_current(engine):
+        return
+    from outgate.store import schema
+
+    schema.upgrade(engine)
 
 
-def _refuse_newer(connection: Connection, scripts: ScriptDirectory) -> None:
-    known = {script.revision for script in scripts.walk_revisions()}
-    for found in MigrationContext.configure(connection).get_current_heads():
-        if found not in known:
-            raise SchemaTooNew(
-                f"the database has schema {found}, which this release does not know (its newest is"
-                f" {scripts.get_current_head()}): run the release that migrated it, or a later one"
-            )
+def _is_current(engine: Engine) -> bool:
+    with read(engine) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        return bool(connection.scalar(text("SELECT version_num FROM alembic_version")) == SCHEMA)
 
 
 def _parse(url: str) -> URL:
