@@ -19,6 +19,7 @@ from outgate.store.engine import migrate, open_engine, write
 
 _CONFIGURATION = """\
 hostname = "mail.example.com"
+processes = {processes}
 [submission]
 address = "127.0.0.1"
 starttls_port = {starttls}
@@ -63,6 +64,7 @@ class Outgate:
     def _install(self, work: Work) -> None:
         self._data.mkdir()
         text = _CONFIGURATION.format(
+            processes=os.cpu_count(),  # Postfix uses all cores, too
             starttls=free_port(),
             tls=self.port,
             certificate=self._scratch.certificate,

@@ -8,9 +8,9 @@ import re
 import socket
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 MIB = 1024 * 1024
@@ -111,11 +111,20 @@ class Config(BaseSettings):
     data: Path
     hostname: str = Field(default_factory=socket.getfqdn, description="Name in greetings, EHLO and Received")
     database_url: str = Field("", description="`postgresql://…`; else SQLite in the data directory")
+    processes: int = Field(
+        1, ge=1, le=64, description="Processes of the server, each with a share of the connections; at most one a core"
+    )
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for programs")
     submission: Submission = Submission()
     log_in: LogIn = LogIn()
     delivery: Delivery = Delivery()
     local: Local = Local()
+
+    @model_validator(mode="after")
+    def _share_known_ports(self) -> Self:
+        if self.processes > 1 and 0 in (self.submission.starttls_port, self.submission.tls_port):
+            raise ValueError("with more than one process, submission.starttls_port and tls_port must be set")
+        return self
 
     @property
     def database(self) -> str:

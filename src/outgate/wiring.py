@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import gc
-import secrets
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+import uvloop
 from sqlalchemy import Engine
 
 from outgate import clock, config, log_lines
@@ -20,7 +20,7 @@ from outgate.accept.log_in import LogInDesk
 from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
 from outgate.authorise import Gateway
-from outgate.config import Config
+from outgate.config import Config, Delivery
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.probe import probe as try_gateway
 from outgate.deliver.resolve import Resolver
@@ -29,6 +29,7 @@ from outgate.deliver.ways import Ways, gateway_link, timeouts_of, verifying_cont
 from outgate.directory.cache import Directory
 from outgate.directory.fresh import Fresh
 from outgate.directory.server import open_password
+from outgate.processes import Processes
 from outgate.queue import Queue
 from outgate.queue.identity import Identities
 from outgate.store.engine import migrate, open_engine
@@ -67,12 +68,12 @@ def open_place(data: Path) -> Place:
 class Server:
     """All roles in one process."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, number: int = 0) -> None:
         settings = place.config
         self._place = place
         self._directory = Directory(place.engine)
         self._fresh = Fresh(self._directory)
-        self._queue = Queue(place.engine, _node(settings), settings.delivery.lease)
+        self._queue = Queue(place.engine, f"{_node(settings)}#{number};", settings.delivery.lease)
         identities = Identities()
         certificate = Certificate(
             settings.path(settings.submission.certificate), settings.path(settings.submission.private_key)
@@ -84,7 +85,7 @@ class Server:
                 fresh=self._fresh,
                 log_in=LogInDesk(self._fresh, Throttle(settings.log_in)),
                 certificate=certificate,
-                scram_secret=secrets.token_bytes(32),
+                scram_secret=place.vault.digest(b"fake salts", "scram"),  # the same in all processes
                 identities=identities,
             )
         )
@@ -97,22 +98,17 @@ class Server:
             SigningKeys(place.engine, place.vault, self._directory).key_for,
         )
         self._deliverer = Deliverer(
-            self._queue, self._fresh, settings.delivery, settings.hostname, ways.carrier, identities
+            self._queue, self._fresh, _share(settings), settings.hostname, ways.carrier, identities
         )
 
     async def start(self) -> None:
-        """Take up what a former run left, then open the listeners."""
+        """Take up what this process left in a former run, then open the listeners."""
         await self._queue.release()
-        await self._queue.sweep(Identities().new(clock.now() - self._orphans_age()))
         await self._fresh.organisation()
         self._deliverer.start()
         await self._listener.open()
         ports = self._listener.ports
         _log.info("ready", hostname=self._place.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
-
-    def _orphans_age(self) -> float:
-        """Seconds; on SQLite nobody else can be receiving a message now, on PostgreSQL another node may be."""
-        return 0.0 if self._place.engine.dialect.name == "sqlite" else DAY
 
     def reload(self) -> None:
         """SIGHUP: read the certificate again."""
@@ -144,22 +140,54 @@ async def probe(place: Place, gateway: Gateway, password: str) -> str | None:
     return failed.reason if failed else None
 
 
-async def serve(place: Place) -> None:
-    """Run until SIGTERM or SIGINT."""
-    log_lines.configure(place.config.log_format)
+def serve(data: Path) -> None:
+    """Run until SIGTERM or SIGINT, in as many processes as the configuration says."""
+    settings = config.load(data)
+    log_lines.configure(settings.log_format)
+    with _alone(settings):
+        uvloop.run(_take_up(data))
+        if settings.processes == 1:
+            uvloop.run(_serve(data, 0))
+        else:
+            Processes(settings.processes, lambda number: uvloop.run(_serve(data, number))).run()
+
+
+async def _take_up(data: Path) -> None:
+    """What a former run left: leases of all its processes, pieces of messages that never came whole."""
+    place = open_place(data)
+    queue = Queue(place.engine, f"{_node(place.config)}#", place.config.delivery.lease)
+    await queue.release()
+    # On SQLite nobody can be receiving a message now; on PostgreSQL another node may be.
+    age = 0.0 if place.engine.dialect.name == "sqlite" else DAY
+    await queue.sweep(Identities().new(clock.now() - age))
+    await queue.close()
+    place.engine.dispose()
+
+
+async def _serve(data: Path, number: int) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    with _alone(place.config):
-        server = Server(place)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, server.reload)
-        try:
-            await server.start()
-            _spare_the_collector()
-            await stopping.wait()
-        finally:
-            await server.stop()
+    server = Server(open_place(data), number)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, server.reload)
+    try:
+        await server.start()
+        _spare_the_collector()
+        await stopping.wait()
+    finally:
+        await server.stop()
+
+
+def _share(settings: Config) -> Delivery:
+    """This process's share of what holds for the whole server."""
+    limits = settings.delivery
+    return limits.model_copy(
+        update={
+            "connections_per_queue": max(1, limits.connections_per_queue // settings.processes),
+            "in_memory": max(1, limits.in_memory // settings.processes),
+        }
+    )
 
 
 def _spare_the_collector() -> None:

@@ -41,7 +41,14 @@ class Listener:
         timeout = HANDSHAKE_TIMEOUT if implicit_tls else None
         loop = asyncio.get_running_loop()
         return await loop.create_server(
-            session, address, port, ssl=context, ssl_handshake_timeout=timeout, backlog=1024, reuse_address=True
+            session,
+            address,
+            port,
+            ssl=context,
+            ssl_handshake_timeout=timeout,
+            backlog=1024,
+            reuse_address=True,
+            reuse_port=self._desk.config.processes > 1,
         )
 
     def reload_certificate(self) -> None:

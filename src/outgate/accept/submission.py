@@ -87,7 +87,7 @@ def prepare(
         _accepted(account, envelope, content, received_at),
         *routed(message.id, received_at, envelope.recipients, routes),
     ]
-    return Put(message, recipients, content.last_chunk, recorded, due_at=received_at)
+    return Put(message, recipients, content.last_chunk, recorded, due_at=received_at, fields=examined.fields)
 
 
 def _accepted(account: Account, envelope: Envelope, content: Content, received_at: float) -> Fact:

@@ -19,14 +19,14 @@ def serve(here: Here) -> None:
     SIGHUP has it read its certificate again. Changes by other commands are in force at once, without a restart. It logs
     to standard error.
     """
-    import uvloop
-
     from outgate import wiring
 
-    submission = here.place().config.submission
+    place = here.place()
+    submission = place.config.submission
     for port in (submission.starttls_port, submission.tls_port):
         _check_port(submission.address, port)
-    uvloop.run(wiring.serve(here.place()))
+    place.engine.dispose()
+    wiring.serve(place.config.data)
 
 
 def _check_port(address: str, port: int) -> None:

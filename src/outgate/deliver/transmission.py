@@ -66,7 +66,7 @@ def _edited(job: Job, submitted: bytes, hostname: str, key_for: KeyFor) -> bytes
     primary = job.account.primary if job.account else ""
     from_domain = (message.chosen_from or f"@{hostname}").rpartition("@")[2]
     block = outgoing(
-        examine(submitted).fields,
+        job.item.fields or examine(submitted).fields,
         trace=Trace(hostname, to_text(message.id), message.protocol, message.received_at),
         sender=route.on_behalf_of,
         hide=primary if user_gateway and primary != message.chosen_from else None,

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, tuple_, update
 
+from outgate.mail.headers import Field
 from outgate.queue.entry import Item, Message, Recipient
 from outgate.record import log
 from outgate.record.facts import Fact
@@ -46,6 +47,7 @@ class Put:
     due_at: float
     leased_by: str | None = None
     leased_until: float = 0.0
+    fields: Sequence[Field] | None = None  # for whom it is handed over to in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give back all that this worker holds: it starts anew, or it stops."""
+    """Give back all that workers whose names begin so hold: they start anew, or stop."""
 
     leased_by: str
 
@@ -143,9 +145,6 @@ _RENEW = (
     .where(recipient.c.message_id == bindparam("b_message"), recipient.c.leased_by == bindparam("b_leased_by"))
     .values(leased_until=bindparam("b_until"))
 )
-_RELEASE = (
-    update(recipient).where(recipient.c.leased_by == bindparam("b_leased_by")).values(leased_by=None, leased_until=0.0)
-)
 
 
 def apply(conn: Connection, changes: Sequence[Change]) -> list[Result]:
@@ -174,7 +173,11 @@ def _answer(conn: Connection, change: Change) -> Result:
     if isinstance(change, Claim):
         return _claim(conn, change)
     if isinstance(change, Release):
-        conn.execute(_RELEASE, {"b_leased_by": change.leased_by})
+        conn.execute(
+            update(recipient)
+            .where(recipient.c.leased_by.startswith(change.leased_by, autoescape=True))
+            .values(leased_by=None, leased_until=0.0)
+        )
     return None
 
 

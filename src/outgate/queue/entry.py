@@ -1,6 +1,9 @@
 """What is in the queue: a message, its recipients, and both together as a worker gets them. Data only."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from outgate.mail.headers import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,11 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a worker holds a lease on. `content` is the whole message if it is in memory anyway (see Queue.put)."""
+    """What a worker holds a lease on. `content` is the whole message if it is in memory anyway (see Queue.put), and
+    `fields` its header, already read.
+    """
 
     message: Message
     recipients: tuple[Recipient, ...]
-    content: bytes | None = None
+    content: bytes | None = field(default=None, repr=False)
+    fields: Sequence[Field] | None = field(default=None, repr=False)

@@ -7,6 +7,7 @@ insurance. Whatever is not handed over is found by `claim`.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from sqlalchemy import Engine, delete, select
 
@@ -53,7 +54,7 @@ class Queue:
         await self._commits.make(put)
         if handed_over and self._taker:
             content = put.last_chunk if put.message.chunks == 1 else None
-            self._taker(Item(put.message, tuple(put.recipients), content))
+            self._taker(Item(put.message, tuple(put.recipients), content, put.fields))
 
     async def claim(self, now: float, limit: int) -> list[Item]:
         """Lease what is due."""
@@ -68,7 +69,7 @@ class Queue:
         await self._make(Renew(message_ids, self.owner, until))
 
     async def release(self) -> None:
-        """Give back every lease of this owner."""
+        """Give back every lease of this owner, and of owners whose names begin with its name."""
         await self._make(Release(self.owner))
 
     async def content(self, item: Item) -> AsyncIterator[bytes]:
@@ -104,4 +105,4 @@ class Queue:
 
 
 def _leased(put: Put, owner: str, until: float) -> Put:
-    return Put(put.message, put.recipients, put.last_chunk, put.facts, put.due_at, owner, until)
+    return replace(put, leased_by=owner, leased_until=until)
