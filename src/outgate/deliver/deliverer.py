@@ -20,7 +20,7 @@ from outgate.deliver.settlement import Settlement, report, report_to, settle, wa
 from outgate.deliver.transmission import submitted_header
 from outgate.directory.fresh import Fresh
 from outgate.mail.addresses import canonical
-from outgate.queue import Finish, Item, Message, Put, Queue, Recipient
+from outgate.queue import Item, Message, Put, Queue, Recipient
 from outgate.queue.identity import Identities
 from outgate.route import Organisation, Route, route
 from outgate.store.engine import StoreUnavailable
@@ -200,8 +200,14 @@ class Deliverer:
         """Record the outcomes; what was delivered must not be lost sight of, so this is tried until it works."""
         now = clock.now()
         settlement = settle(job, handover, seconds, now, self._settings)
-        told = await self._report(job, settlement, handover.peer, now) if settlement.failed else None
-        await self._finish(settlement.finish(job.item.message.id, self._queue.owner, now, told))
+        while True:
+            try:
+                told = await self._report(job, settlement, handover.peer, now) if settlement.failed else None
+                await self._queue.finish(settlement.finish(job.item.message.id, self._queue.owner, now, told))
+                break
+            except StoreUnavailable as error:
+                _log.error("outcome not recorded yet", error=str(error))
+                await asyncio.sleep(POLL)
         self._forget(job.item)
         if told:
             self.wake()
@@ -223,16 +229,6 @@ class Deliverer:
             peer=peer,
             organisation=await self._fresh.organisation(),
         )
-
-    async def _finish(self, finish: Finish) -> None:
-        while True:
-            try:
-                await self._queue.finish(finish)
-            except StoreUnavailable as error:
-                _log.error("outcome not recorded yet", error=str(error))
-                await asyncio.sleep(POLL)
-            else:
-                return
 
     def _forget(self, item: Item) -> None:
         left = self._held[item.message.id] - 1
