@@ -72,10 +72,18 @@ class Site:
         await asyncio.to_thread(self._switch, on)
 
     async def add_external(
-        self, account: str, address: str, port: int | None = None, *, host: str = "localhost", verified: bool = True
+        self,
+        account: str,
+        address: str,
+        port: int | None = None,
+        *,
+        host: str = "localhost",
+        security: Security = Security.STARTTLS,
+        verified: bool = True,
     ) -> None:
         """A From address of another domain, with a gateway at `port` if one is given."""
-        await asyncio.to_thread(self._add_external, account, address, port, host, verified)
+        server = GatewayServer(host, port, security, address, GATEWAY_PASSWORD) if port is not None else None
+        await asyncio.to_thread(self._add_external, account, address, server, verified)
 
     async def set_domain_gateway(self, port: int | None, security: Security = Security.STARTTLS) -> None:
         """Everything that leaves passes 127.0.0.1:port."""
@@ -89,14 +97,13 @@ class Site:
             policy.set_value(conn, "/", policy.ALLOW_EXTERNAL_SMTP, on, clock.now())
         place.engine.dispose()
 
-    def _add_external(self, account: str, address: str, port: int | None, host: str, verified: bool) -> None:
+    def _add_external(self, account: str, address: str, server: GatewayServer | None, verified: bool) -> None:
         place = self.place()
         with write(place.engine) as conn:
             user = users.find(conn, account)
             addresses.add(conn, user.id, address, clock.now())
             code = verification.start(conn, place.vault, user.id, address, clock.now())
-            if port is not None:
-                server = GatewayServer(host, port, Security.STARTTLS, address, GATEWAY_PASSWORD)
+            if server:
                 gateways.set_gateway(conn, place.vault, user.id, address, server, clock.now())
         if verified:
             verification.confirm(place.engine, place.vault, user.id, address, code, clock.now())

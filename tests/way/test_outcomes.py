@@ -92,6 +92,41 @@ async def test_mail_with_a_null_sender_or_an_automatic_reply_never_takes_a_users
     assert gateway.messages == []
 
 
+async def test_a_gateway_may_want_tls_from_the_first_byte(site: Site) -> None:
+    context = site.authority.server_context(LOCALHOST)
+    async with RawPeer(tls=context, implicit_tls=True, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port, security=Security.SSL)
+        server = await running(site)
+        try:
+            await submit(site, PARTNER)
+            (received,) = await gateway.wait_for(1)
+        finally:
+            await server.stop()
+    assert (received.username, bool(received.tls)) == (PARTNER, True)
+
+
+async def test_two_accounts_with_one_address_each_use_their_own_credential(site: Site) -> None:
+    context = site.authority.server_context(LOCALHOST)
+    async with (
+        RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as alices,
+        RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as bobs,
+    ):
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, alices.port)
+        await site.add_external("bob@example.com", PARTNER, bobs.port)
+        server = await running(site)
+        try:
+            for _ in range(5):
+                await submit(site, PARTNER, account="alice@example.com")
+                await submit(site, PARTNER, account="bob@example.com", content=message(PARTNER, "from bob"))
+            from_alice, from_bob = await alices.wait_for(5), await bobs.wait_for(5)
+        finally:
+            await server.stop()
+    assert not any(b"from bob" in one.content for one in from_alice)
+    assert all(b"from bob" in one.content for one in from_bob)
+
+
 async def test_mail_to_a_colleague_lands_in_their_maildir_on_behalf_of_the_sender(site: Site) -> None:
     await site.add_external("alice@example.com", PARTNER)
     server = await running(site)
