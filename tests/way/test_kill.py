@@ -17,8 +17,6 @@ from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, serve
 from way.submit import client, message
 
-KILLS = 20
-
 
 class Load:
     """Submits from several threads until it is stopped; knows what was acknowledged. Each try has its own subject."""
@@ -61,10 +59,11 @@ def _subjects(peer: RawPeer) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_twenty_kills_under_load_lose_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("processes", "kills"), [(1, 20), (2, 10)])
+async def test_kills_under_load_lose_nothing(tmp_path: Path, processes: int, kills: int) -> None:
     seed = int(os.environ.get("OUTGATE_TEST_SEED", random.randrange(10**6)))
     chance = random.Random(seed)
-    site = install(tmp_path / "outgate", delivery={"retry": [1]})
+    site = install(tmp_path / "outgate", delivery={"retry": [1]}, top={"processes": processes})
     context = site.authority.server_context(LOCALHOST)
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
         await site.switch(on=True)
@@ -72,7 +71,7 @@ async def test_twenty_kills_under_load_lose_nothing(tmp_path: Path) -> None:
         process = await serve(site)
         load = Load(site, threads=8)
         killed_at: list[int] = []  # how many messages had arrived at each kill
-        for _ in range(KILLS):
+        for _ in range(kills):
             before = len(load.acknowledged)
             await eventually(lambda before=before: len(load.acknowledged) > before + 20, f"seed {seed}: it serves")
             await asyncio.sleep(chance.uniform(0.0, 0.4))  # the random moment is what is tested
