@@ -1,47 +1,43 @@
-"""What the bench asks of a product: to be set up for one work, started and stopped. Knows none of them."""
+"""What a product must offer to be measured, and the CPU time that its processes took."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
+
+import psutil
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of work. `gateway`: each external sender by its own credential, over STARTTLS and AUTH. Else plain relay
-    from primary addresses to one smart host. `host` and `port` are the sink's.
-    """
+    """`gateway`: each sender through its own gateway, with TLS and its own log-in. `relay`: all to one smart host."""
 
     name: str
-    host: str
-    port: int
-    certificates: Path  # holds ca.pem, localhost.pem and localhost.key
-
-    @property
-    def gateway(self) -> bool:
-        return self.name == "gateway"
-
-    @property
-    def ca(self) -> Path:
-        return self.certificates / "ca.pem"
+    sink_port: int
 
 
 class Product(Protocol):
-    """Listens on 127.0.0.1, `port`, with implicit TLS, as `localhost`."""
+    """A mail server under test, running from `start` until `stop`."""
 
     name: str
-    version: str
-    durability: str
-    port: int
+    port: int  # of submission, implicit TLS
 
     def start(self) -> None:
-        """Until it takes submissions. Raises processes.Unready."""
+        """Be ready when it returns."""
 
     def stop(self) -> None:
-        """Also when it is not running."""
+        """Stop all processes."""
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its processes so far."""
+        """Of all its processes so far, ended ones included where they can be known."""
 
-    @property
-    def pid(self) -> int:
-        """Its first process."""
+
+def cpu_of(root: int) -> float:
+    """CPU seconds of a process, its children that ended, and its living descendants."""
+    total = 0.0
+    process = psutil.Process(root)
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            times = one.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
