@@ -299,6 +299,12 @@ def test_a_chunk_of_unknown_size_ends_the_session(argument: bytes) -> None:
     assert desk.engine.closing
 
 
+def test_an_overlong_bdat_ends_the_session() -> None:
+    desk = greeted()
+    assert codes(desk.run(b"BDAT " + b" " * 3000 + b"6 LAST\r\nQUIT\r\n")) == [500]
+    assert desk.engine.closing
+
+
 def test_a_chunk_over_the_size_ends_the_message() -> None:
     desk = greeted()
     desk.run(TRANSACTION)

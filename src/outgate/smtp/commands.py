@@ -40,9 +40,9 @@ _PATH = re.compile(
     r'<(?:@[^:<>" ]+:)?((?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^<>"\s@\\\x00-\x1f\x7f]+)'
     r'(?:@[^<>"\s@\\\x00-\x1f\x7f]+)?)?>((?: +[^ ]+)*) *'
 )
+# RFC 6533 section 3 has ORCPT=utf-8;... beyond US-ASCII.
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^=\x00-\x20\x7f]+))?")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
-_UNITEXT = re.compile(r"[^\x00-\x20\x7f]*")  # RFC 6533: ORCPT=utf-8;... with SMTPUTF8
 _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_PATH = 320  # bytes: 64 for the local part, "@", 255 for the domain
@@ -121,16 +121,20 @@ def _argument(argument: str, keyword: str) -> tuple[str, list[tuple[str, str | N
     path = match[1] or ""
     if len(path.encode()) > _MAX_PATH:
         raise BadArgument(Reply(501, "5.1.3", ("The address is too long",)))
-    given: list[tuple[str, str | None]] = []
-    for word in match[2].split():
-        parameter = _PARAMETER.fullmatch(word) if _UNITEXT.fullmatch(word) else None
+    return path, _parameters(match[2].split()) if match[2] else []
+
+
+def _parameters(words: list[str]) -> list[tuple[str, str | None]]:
+    given: dict[str, str | None] = {}
+    for word in words:
+        parameter = _PARAMETER.fullmatch(word)
         if not parameter:
             raise BadArgument(Reply(501, _SYNTAX, ("A parameter can't be read",)))
         name = parameter[1].upper()
-        if any(name == other for other, _ in given):
+        if name in given:
             raise BadArgument(Reply(501, _SYNTAX, (f"{name} is given twice",)))
-        given.append((name, parameter[2]))
-    return path, given
+        given[name] = parameter[2]
+    return list(given.items())
 
 
 _KNOWN = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "NOTIFY", "ORCPT"})

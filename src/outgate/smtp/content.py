@@ -51,14 +51,15 @@ class ContentCheck:
             self.fault = _BARE
 
     def _look_at(self, data: bytes) -> None:
-        ends = data.count(b"\r\n")
-        if ends != data.count(b"\n") or ends != data.count(b"\r"):
+        # One replacement is several times faster than counting CR, LF and CRLF.
+        text = data.replace(b"\r\n", b"")
+        if b"\n" in text or b"\r" in text:
             self.fault = _BARE
-        elif b"\0" in data:
+        elif b"\0" in text:
             self.fault = _NUL
         else:
             self._measure(data)
-            self._lines += ends
+            self._lines += (len(data) - len(text)) // 2
 
     def _measure(self, data: bytes) -> None:
         """Leap from line end to line end, each the last one that is near enough: few steps, and none per line."""

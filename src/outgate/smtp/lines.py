@@ -58,7 +58,7 @@ class Inbound:
     def _fault(self, line: bytes, limit: int) -> Reply | None:
         if self._overlong or len(line) >= limit:
             return TOO_LONG
-        if self._behind_bare or line.find(b"\r") != len(line) - 1 or not line:
+        if self._behind_bare or not line or line.find(b"\r") != len(line) - 1:
             return BARE
         return NUL if b"\0" in line else None
 

@@ -272,7 +272,7 @@ class Server:
         verb = verb.upper()
         handler, states = _COMMANDS.get(verb, _NO_COMMAND)
         if len(line) + 2 > self._limits.command_line and verb != b"AUTH":
-            self._fault(TOO_LONG)
+            self._refuse_line(verb, TOO_LONG)
         elif self._state not in states:
             self._out_of_order(verb)
         elif verb not in _TRANSACTION and self._idle_commands >= self._limits.max_idle_commands:
@@ -282,10 +282,13 @@ class Server:
             try:
                 handler(self, argument.decode().rstrip(" "))
             except UnicodeDecodeError:
-                if verb == b"BDAT":
-                    self.shut_down(_NOT_UTF8)  # how many bytes follow can't be known
-                else:
-                    self._fault(_NOT_UTF8)
+                self._refuse_line(verb, _NOT_UTF8)
+
+    def _refuse_line(self, verb: bytes, reply: Reply) -> None:
+        if verb == b"BDAT":
+            self.shut_down(reply)  # how many bytes follow can't be known
+        else:
+            self._fault(reply)
 
     def _out_of_order(self, verb: bytes) -> None:
         reply = _NO_RECIPIENTS if verb == b"DATA" and self._state is not _State.START else _OUT_OF_ORDER
