@@ -1,14 +1,10 @@
-"""What the tests of the engines share: a server that answers as told, a client joined to it, all in memory."""
+"""What the tests of the server engine share: an application that answers its questions, in memory."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from outgate.smtp import (
-    Client,
-    ClientEvent,
     Event,
-    Greeting,
-    HelloDone,
     Limits,
     Mail,
     MessageAborted,
@@ -112,65 +108,3 @@ def greeted(**options: object) -> Desk:
 def codes(replies: bytes) -> list[int]:
     """The codes of all replies in these bytes."""
     return [int(line[:3]) for line in replies.split(b"\r\n") if line and line[3:4] != b"-"]
-
-
-@dataclass
-class Pair:
-    """A client engine and a server engine, joined; `without` are extensions that the client is not told of."""
-
-    lmtp: bool = False
-    without: tuple[bytes, ...] = ()
-    tls: Tls = Tls.ACTIVE
-    auth_required: bool = False
-    size: int = 1 << 20  # of the pieces in which bytes travel
-    client: Client = field(init=False)
-    desk: Desk = field(init=False)
-    writes: list[bytes] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.client = Client(lmtp=self.lmtp)
-        self.desk = Desk(server(tls=self.tls, auth_required=self.auth_required))
-
-    def until_quiet(self, answer: Callable[[ClientEvent], None] | None = None) -> list[ClientEvent]:
-        """Carry bytes both ways until nothing moves; the client's events."""
-        events: list[ClientEvent] = []
-        while True:
-            moved = False
-            if out := self.client.data_to_send():
-                moved = True
-                self.writes.append(out)
-                self.desk.run_pieces(_pieces(out, self.size))
-            if back := self._back():
-                moved = True
-                for piece in _pieces(back, self.size):
-                    self.client.receive_data(piece)
-                    events += self._client_events(answer)
-            events += self._client_events(answer)
-            if not moved:
-                return events
-
-    def ready(self) -> "Pair":
-        """After EHLO."""
-        assert isinstance(self.until_quiet()[0], Greeting)
-        self.client.hello("client.example")
-        assert isinstance(self.until_quiet()[0], HelloDone)
-        return self
-
-    def _back(self) -> bytes:
-        self.desk.run()
-        out, self.desk.said = self.desk.said, b""
-        for extension in self.without:
-            out = out.replace(b"250-" + extension + b"\r\n", b"")
-        return out
-
-    def _client_events(self, answer: Callable[[ClientEvent], None] | None) -> list[ClientEvent]:
-        events = []
-        while (event := self.client.next_event()) is not None:
-            events.append(event)
-            if answer:
-                answer(event)
-        return events
-
-
-def _pieces(data: bytes, size: int) -> list[bytes]:
-    return [data[start : start + size] for start in range(0, len(data), size)]
