@@ -52,7 +52,59 @@ class LogIn(Section):
 
     failures_per_account: str = Field("10/10minutes", description="Wrong passwords for one account from one network")
     failures_per_network: str = Field("50/10minutes", description="Wrong passwords from one network (/24 or /64)")
+    failures_per_account_anywhere: str = Field(
+        "100/1hour", description="Wrong passwords for one account from all networks"
+    )
     scram_iterations: int = Field(600_000, ge=4096, description="PBKDF2 rounds of the stored SCRAM-SHA-256 verifier")
+
+
+class Oidc(Section):
+    """Log-in with tokens of an OpenID provider (OAUTHBEARER, XOAUTH2). Off while `issuer` is empty."""
+
+    issuer: str = Field("", description="The provider's issuer URL; its keys are found by discovery")
+    audience: str = Field("", description="What a token's `aud` must name")
+    claim: str = Field("email", description="The claim that holds the user's primary address")
+    scope: str = Field("", description="A scope that the token must have, if any")
+    ca_file: str | None = Field(None, description="PEM of further certificate authorities to trust for the provider")
+
+
+class Ldap(Section):
+    """Users and their passwords from an LDAP directory. Off while `url` is empty."""
+
+    url: str = Field("", description="`ldaps://host[:port]`, `ldap://host[:port]` (with STARTTLS) or `ldapi://path`")
+    bind_dn: str = Field("", description="Whom to search as; empty is anonymous")
+    bind_password_file: str | None = Field(None, description="File with the password of `bind_dn`, mode 600")
+    base: str = Field("", description="Where to search, as in ou=people,dc=example,dc=com")
+    filter: str = Field("(objectClass=inetOrgPerson)", description="Which entries are users")
+    address_attribute: str = Field("mail", description="Attribute with the primary address")
+    name_attribute: str = Field("cn", description="Attribute with the name in From")
+    unit_attribute: str | None = Field(None, description="Attribute with the path of the unit; else new users are in /")
+    id_attribute: str = Field("entryUUID", description="Attribute that never changes (Active Directory: objectGUID)")
+    ca_file: str | None = Field(None, description="PEM of further certificate authorities to trust")
+    timeout: Seconds = Field(10.0, description="Seconds to wait for an answer")
+
+
+class Egress(Section):
+    """Which hosts users may make this server connect to: gateways, their discovery, and mail exchangers."""
+
+    own_networks: tuple[str, ...] = Field(
+        (), description="The organisation's own ranges, never connected to for a user even where they are public"
+    )
+    allowed_networks: dict[str, str] = Field(
+        {}, description="Ranges by name that are allowed although they are private, as in partner = '10.9.0.0/16'"
+    )
+    ports: tuple[int, ...] = Field((25, 465, 587, 2525), description="Ports of users' gateways")
+    probes_per_user: str = Field("20/1hour", description="Tries of gateways by one user")
+    probes_per_host: str = Field("30/1hour", description="Tries of one gateway host by all users")
+
+
+class Web(Section):
+    """The page that a confirmation link leads to. Off while `public_url` is empty; mail then has the code alone."""
+
+    public_url: str = Field("", description="Where users find it, as in https://mail.example.com")
+    address: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8025, ge=0, le=65535, description="Port; behind a proxy that speaks TLS, or with the certificate")
+    tls: bool = Field(False, description="Speak TLS with the certificate of `submission`")
 
 
 class Delivery(Section):
@@ -114,11 +166,18 @@ class Config(BaseSettings):
     processes: int = Field(
         1, ge=1, le=64, description="Processes of the server, each with a share of the connections; at most one a core"
     )
+    secret_key_command: tuple[str, ...] = Field(
+        (), description="Command that prints the vault's keys (a KMS); else OUTGATE_SECRET_KEY, else secret.key"
+    )
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for programs")
     submission: Submission = Submission()
     log_in: LogIn = LogIn()
     delivery: Delivery = Delivery()
     local: Local = Local()
+    oidc: Oidc = Oidc()
+    ldap: Ldap = Ldap()
+    egress: Egress = Egress()
+    web: Web = Web()
 
     @model_validator(mode="after")
     def _share_known_ports(self) -> Self:

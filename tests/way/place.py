@@ -42,6 +42,14 @@ ca_file = "ca.pem"
 {delivery}
 [local]
 {local}
+[oidc]
+{oidc}
+[ldap]
+{ldap}
+[egress]
+{egress}
+[web]
+{web}
 """
 
 
@@ -130,7 +138,10 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
     chain.rename(data / "tls" / "cert.pem")
     key.rename(data / "tls" / "key.pem")
     starttls, tls = free_port(), free_port()
-    tables = {name: _toml(settings.get(name, {})) for name in ("top", "submission", "log_in", "delivery", "local")}
+    tables = {
+        name: _toml(settings.get(name, {}))
+        for name in ("top", "submission", "log_in", "delivery", "local", "oidc", "ldap", "egress", "web")
+    }
     (data / "outgate.toml").write_text(_TOML.format(starttls=starttls, tls=tls, **tables))
     keyfile.create(data / wiring.KEY_FILE)
     site = Site(data, starttls, tls, authority)
@@ -159,6 +170,8 @@ def _value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f'"{key}" = {_value(one)}' for key, one in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_value(one) for one in value) + "]"
     return f'"{value}"'

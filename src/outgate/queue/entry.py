@@ -25,6 +25,8 @@ class Message:
     ret: str | None
     protocol: str
     received_at: float
+    rewrite_from: bool = False
+    journalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

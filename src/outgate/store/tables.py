@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -46,6 +47,9 @@ organisation = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False),
     Column("directory_version", BigInteger, nullable=False, default=1),
+    # Grows with every change of units, policy and domains: what is kept of them in memory outlives changes of users.
+    Column("policy_version", BigInteger, nullable=False, default=1, server_default="1"),
+    Column("audit_head", LargeBinary),  # number and hash of the last row of `audit`, sealed by the vault
     Column("created_at", Double, nullable=False),
 )
 
@@ -91,8 +95,67 @@ account = Table(
     Column("suspended", Boolean, nullable=False, default=False),
     Column("password_hash", Text),  # argon2id, PHC string
     Column("scram_sha_256", Text),  # RFC 5803: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>
+    Column("language", Text, nullable=False, default="en", server_default="en"),  # of what is written to the user
+    Column("source", Text, nullable=False, default="local", server_default="local"),  # or "ldap": who keeps the entry
+    Column("external_id", Text, unique=True),  # the entry's lasting name there (LDAP: entryUUID)
+    Column("external_dn", Text),  # what an LDAP bind is made as
     Column("created_at", Double, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# A password that a program was given in place of the user's own. It is long and random, so its SHA-256 is kept.
+application_password = Table(
+    "application_password",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("scope", Text, nullable=False),  # "smtp" or "api"
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+    Column("last_used_at", Double),
+)
+
+# A role that an administrator made; the built-in ones are in directory.privileges.
+role = Table(
+    "role",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("summary", Text, nullable=False, default=""),
+    Column("privileges", Text, nullable=False),  # JSON list of directory.privileges.Privilege
+)
+
+# Who has a role, and for which unit with those below it. `role` is the name of a built-in role or of a row in `role`.
+role_assignment = Table(
+    "role_assignment",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("role", Text, nullable=False),
+    Column("unit_id", Key, ForeignKey("unit.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("account_id", "role", "unit_id"),
+)
+
+# What was tried, by key and time, for limits that hold over restarts and nodes (store.rates).
+rate_event = Table(
+    "rate_event",
+    metadata,
+    _id(),
+    Column("key", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Index("ix_rate_event_key", "key", "at"),
+)
+
+# How much an account has sent, by hour (hours since the epoch): for limits a day.
+usage = Table(
+    "usage",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("messages", Integer, nullable=False),
+    Column("recipients", Integer, nullable=False),
 )
 
 # The organisation's outbound gateway: at most one row.
@@ -123,6 +186,7 @@ send_as = Table(
     Column("is_default", Boolean, nullable=False, default=False),
     Column("treat_as_alias", Boolean, nullable=False, default=True),
     Column("verified_at", Double),  # null: pending
+    Column("proof", Text),  # how it was verified: "code", "link" or "granted"; null for the primary
     Column("created_at", Double, nullable=False),
     UniqueConstraint("account_id", "address"),
 )
@@ -133,6 +197,7 @@ verification = Table(
     metadata,
     Column("send_as_id", Key, ForeignKey("send_as.id", ondelete="CASCADE"), primary_key=True),
     Column("code_digest", LargeBinary, nullable=False),
+    Column("link_digest", LargeBinary),
     Column("tries_left", Integer, nullable=False),
     Column("sent_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
@@ -179,6 +244,9 @@ message = Table(
     Column("eight_bit", Boolean, nullable=False),
     Column("smtputf8", Boolean, nullable=False),
     Column("automatic", Boolean, nullable=False),
+    # The From that was submitted is not the account's; it leaves as `chosen_from`, the original beside it.
+    Column("rewrite_from", Boolean, nullable=False, default=False, server_default=false()),
+    Column("journalled", Boolean, nullable=False, default=False, server_default=false()),
     Column("envid", Text),  # RFC 3461 ENVID, RET
     Column("ret", Text),
     Column("protocol", Text, nullable=False),  # RFC 3848, for Received: ESMTPSA, UTF8SMTPSA, ...
@@ -227,4 +295,22 @@ fact = Table(
     Column("detail", Text, nullable=False),
     Index("ix_fact_message", "message_id"),
     Index("ix_fact_at", "at"),
+)
+
+# One row for each change of who may do what, and for each refusal that matters; never changed (triggers see to that).
+# `id` counts without gaps and `hash` is SHA-256 over the former row's hash and this row: see record.audit.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),  # an address, or "console" with the system's user
+    Column("peer", Text, nullable=False),  # from where: an IP address, or "console"
+    Column("operation", Text, nullable=False),
+    Column("outcome", Text, nullable=False),  # "done", "denied" or "refused"
+    Column("target", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON: {setting: [old value, new value]}
+    Column("hash", LargeBinary, nullable=False),
+    Index("ix_audit_at", "at"),
 )
