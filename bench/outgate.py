@@ -13,6 +13,7 @@ from outgate.authorise import Security
 from outgate.directory import organisation, policy, users
 from outgate.directory.server import Server
 from outgate.directory.users import Credentials
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.sendas import addresses, gateways, verification
 from outgate.store import keyfile
 from outgate.store.engine import migrate, open_engine, write
@@ -86,7 +87,7 @@ def _fill(data: Path, work: Work) -> None:
     derived = [(account, Credentials.derive(account.password, 4096)) for account in population.accounts()]
     with write(place.engine) as conn:
         organisation.create(conn, population.ORGANISATION, now)
-        policy.set_value(conn, "/", policy.ALLOW_EXTERNAL_SMTP, True, now)
+        policy.set_value(conn, "/", ALLOW_EXTERNAL_SMTP, True, now)
         if work.name == "relay":
             organisation.set_domain_gateway(conn, place.vault, Server("127.0.0.1", work.sink_port, Security.NONE))
         for account, credentials in derived:

@@ -49,12 +49,76 @@ class SendAs:
     gateway: Gateway | None = None
 
 
+class WithoutGateway(StrEnum):
+    """What becomes of mail whose gateway may not be used: the organisation's servers deliver, or it is refused."""
+
+    ORGANISATION = "organisation"
+    REFUSE = "refuse"
+
+
+class UnknownFrom(StrEnum):
+    """What becomes of a From that is not the account's: refused, or replaced by the default and kept in a header."""
+
+    REFUSE = "refuse"
+    REWRITE = "rewrite"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings in force for an account's unit; `source` is the unit that each value comes from."""
+    """The settings in force for a unit, one field for each (directory.policy has their names and meanings).
+
+    `sources` is the unit that each field's value comes from; a default has none. Empty lists forbid and demand
+    nothing; a limit of 0 is no limit.
+    """
 
     allow_external_smtp: bool = False
-    source: str = "/"
+    without_gateway: WithoutGateway = WithoutGateway.ORGANISATION
+    external_from: bool = True
+    gateway_hosts: tuple[str, ...] = ()
+    gateway_ports: tuple[int, ...] = ()
+    gateway_security: tuple[Security, ...] = ()
+    require_tls: bool = False
+    messages_per_day: int = 0
+    recipients_per_day: int = 0
+    unknown_from: UnknownFrom = UnknownFrom.REFUSE
+    journal_to: str = ""
+    footer: str = ""
+    recipient_domains: tuple[str, ...] = ()
+    refused_recipient_domains: tuple[str, ...] = ()
+    attachment_bytes: int = 0
+    refused_attachments: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+
+    def source(self, name: str) -> str:
+        """Where a field's value comes from, for people."""
+        return f"from unit {self.sources[name]}" if name in self.sources else "the default"
+
+    def refuses_gateway(self, host: str, port: int, security: Security) -> str | None:
+        """Why a user's gateway may not be used, with the setting that says so; None if it may."""
+        if not self.allow_external_smtp:
+            return f"allowUsersToUseExternalSmtpServers is off ({self.source('allow_external_smtp')})"
+        if self.gateway_hosts and not any(matches_domain(host, pattern) for pattern in self.gateway_hosts):
+            return f"{host} is not on the list allowedGatewayHosts ({self.source('gateway_hosts')})"
+        if self.gateway_ports and port not in self.gateway_ports:
+            return f"port {port} is not on the list allowedGatewayPorts ({self.source('gateway_ports')})"
+        if self.gateway_security and security not in self.gateway_security:
+            return f"'{security}' is not on the list allowedGatewaySecurity ({self.source('gateway_security')})"
+        if self.require_tls and security is Security.NONE:
+            return f"requireGatewayTls is on ({self.source('require_tls')})"
+        return None
+
+    def refuses_recipient(self, domain: str) -> str | None:
+        """Why mail by a user's gateway may not go to this domain (A-labels); None if it may."""
+        if any(matches_domain(domain, pattern) for pattern in self.refused_recipient_domains):
+            return f"{domain} is on the list deniedRecipientDomains ({self.source('refused_recipient_domains')})"
+        if self.recipient_domains and not any(matches_domain(domain, pattern) for pattern in self.recipient_domains):
+            return f"{domain} is not on the list allowedRecipientDomains ({self.source('recipient_domains')})"
+        return None
+
+
+def matches_domain(name: str, pattern: str) -> bool:
+    """Whether a name in compared form is meant by a pattern: itself, or `*.example.com` for all names below it."""
+    return name.endswith(pattern[1:]) and len(name) > len(pattern) - 1 if pattern.startswith("*.") else name == pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +136,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Authorised:
-    """The From address that decides the route."""
+    """The From address that decides the route. `rewrite` says that From must be replaced by it."""
 
     chosen: SendAs
+    rewrite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +163,7 @@ def authorise(
         return Refused("the message has no From address; set From to one of your own addresses")
     for address in header_from:
         if reason := _unusable(account, address, "From"):
-            return Refused(reason)
+            return _rewritten(account) or Refused(reason)
     chosen = sender if sender and sender in header_from else header_from[0]
     return Authorised(account.send_as[chosen])
 
@@ -107,9 +172,19 @@ def authorise_envelope(account: Account, reverse_path: str) -> Refused | None:
     """The part that is known at MAIL already; None if there is nothing against it."""
     if account.suspended:
         return Refused(f"the account {account.primary} is suspended; ask your administrator")
+    if account.policy.unknown_from is UnknownFrom.REWRITE:
+        return None  # From decides, and MAIL FROM follows it
     if reverse_path and (reason := _unusable(account, reverse_path, "MAIL FROM")):
         return Refused(reason)
     return None
+
+
+def _rewritten(account: Account) -> Authorised | None:
+    """As Gmail does it, where policy says so: the default address takes the place of a From that is not one's own."""
+    if account.policy.unknown_from is not UnknownFrom.REWRITE:
+        return None
+    default = next((entry for entry in account.send_as.values() if entry.is_default), None)
+    return Authorised(default, rewrite=True) if default and default.verified else None
 
 
 def _unusable(account: Account, address: str, where: str) -> str | None:

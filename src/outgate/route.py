@@ -6,7 +6,7 @@ First match wins: the address's own gateway, local mailboxes, the domain's outbo
 from dataclasses import dataclass
 from enum import StrEnum
 
-from outgate.authorise import Account, Gateway, SendAs
+from outgate.authorise import Account, Gateway, Refused, SendAs, WithoutGateway
 
 
 class Way(StrEnum):
@@ -50,23 +50,39 @@ def route(
     *,
     reverse_path: str,
     automatic: bool,
-) -> Route:
-    """Choose the way for one recipient (in compared form).
+) -> Route | Refused:
+    """Choose the way for one recipient (in compared form), or say why policy lets the message take none.
 
-    `account` and `chosen` are None for the organisation's own mail (confirmation codes, delivery reports), which keeps
-    its `reverse_path`; of other mail only whether that is null counts (RFC 5321 section 4.5.5), and it stays null.
+    `account` and `chosen` are None for mail whose account is gone. Of `reverse_path` only whether it is null counts
+    (RFC 5321 section 4.5.5), and it stays null.
     `automatic` says that it is a delivery report or an automatic reply (RFC 3834). Neither such mail nor mail with a
     null sender ever takes a user gateway.
     """
     automatic = automatic or not reverse_path
     reasons: list[str] = []
+    domain = recipient.rpartition("@")[2]
     if account and chosen and (gateway := _user_gateway(account, chosen, automatic, reasons)):
+        if refused := account.policy.refuses_recipient(domain):
+            return Refused(f"mail from {chosen.address} may not go to {recipient}: {refused}")
         return Route(Way.USER_GATEWAY, f"gateway:{gateway.identity}", chosen.address, tuple(reasons), gateway=gateway)
+    if account and chosen and (refusal := _refused_without_gateway(account, chosen, automatic)):
+        return refusal
     on_behalf_of = account.primary if account and chosen and not chosen.own_domain else None
     if on_behalf_of:
         reasons.append(f"the organisation's servers deliver on behalf of {on_behalf_of}")
     if reverse_path and chosen:
         reverse_path = on_behalf_of or chosen.address
+    return _organisations_way(organisation, recipient, reverse_path, on_behalf_of, reasons)
+
+
+def own_route(organisation: Organisation, recipient: str, reverse_path: str) -> Route:
+    """The way of the organisation's own mail: confirmation codes, delivery reports, journal copies."""
+    return _organisations_way(organisation, recipient, reverse_path, None, [])
+
+
+def _organisations_way(
+    organisation: Organisation, recipient: str, reverse_path: str, on_behalf_of: str | None, reasons: list[str]
+) -> Route:
     domain = recipient.rpartition("@")[2]
     if domain in organisation.domains:
         reasons.append(f"{domain} is one of the organisation's own domains")
@@ -94,13 +110,36 @@ def _user_gateway(account: Account, chosen: SendAs, automatic: bool, reasons: li
         reasons.append("automatic mail never takes a user's gateway")
     elif chosen.own_domain:
         reasons.append(f"{chosen.address} is in the organisation's own domains, where users' gateways do not apply")
-    elif not account.policy.allow_external_smtp:
-        reasons.append(
-            f"{chosen.address} has the gateway {gateway.host}, but allowUsersToUseExternalSmtpServers is off"
-            f" (from unit {account.policy.source})"
-        )
+    elif refused := account.policy.refuses_gateway(gateway.host, gateway.port, gateway.security):
+        reasons.append(f"{chosen.address} has the gateway {gateway.host}, but {refused}")
     else:
         reasons.append(f"{chosen.address} has the gateway {gateway.host}:{gateway.port}")
-        reasons.append(f"allowUsersToUseExternalSmtpServers is on (from unit {account.policy.source})")
+        reasons.append(f"allowUsersToUseExternalSmtpServers is on ({account.policy.source('allow_external_smtp')})")
         return gateway
     return None
+
+
+def _refused_without_gateway(account: Account, chosen: SendAs, automatic: bool) -> Refused | None:
+    """Why policy does not let the organisation's servers send as this address, if it does not."""
+    if chosen.own_domain:
+        return None
+    policy, gateway = account.policy, chosen.gateway
+    if gateway and not automatic and policy.without_gateway is WithoutGateway.REFUSE:
+        why = policy.refuses_gateway(gateway.host, gateway.port, gateway.security)
+        return Refused(f"{not_enabled(chosen.address)} ({why})")
+    if not policy.external_from:
+        source = policy.source("external_from")
+        return Refused(
+            f"{chosen.address} is outside the organisation's domains and can only be sent through its own server:"
+            f" allowExternalFromWithoutGateway is off ({source}); ask your administrator"
+        )
+    return None
+
+
+def not_enabled(address: str) -> str:
+    """What the reference tells a user who may have no gateway."""
+    return (
+        f"Functionality not enabled. You must send through {address.rpartition('@')[2]} SMTP servers when you send as"
+        f" {address}. However, this functionality is not available for your account. Please contact your domain"
+        " administrator for more information."
+    )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from outgate.directory import organisation, policy, users
 from outgate.directory.cache import Directory
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
 from outgate.sendas import addresses
 from outgate.store.engine import open_engine, write
@@ -23,7 +24,7 @@ CHANGES: list[tuple[Callable[[Connection], object], Callable[[Directory, int], o
     (lambda c: users.remove(c, ALICE), lambda d, alice: d.account(alice)),
     (lambda c: users.remove(c, ALICE), lambda d, _: d.mailbox(ALICE)),
     (
-        lambda c: policy.set_value(c, "/", policy.ALLOW_EXTERNAL_SMTP, True, 0.0),
+        lambda c: policy.set_value(c, "/", ALLOW_EXTERNAL_SMTP, True, 0.0),
         lambda d, alice: d.account(alice),
     ),
     (lambda c: organisation.add_domain(c, "example.org", 0.0), lambda d, _: d.organisation()),

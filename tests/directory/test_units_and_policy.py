@@ -5,7 +5,8 @@ from sqlalchemy import Engine
 
 from outgate.directory import accounts, policy, units, users
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
-from outgate.directory.policy import ALLOW_EXTERNAL_SMTP, Effective
+from outgate.directory.policy import Effective
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP, setting
 from outgate.store.engine import read, write
 
 UNITS = ("/Sales/Italy", "/Sales/Italy/Rome", "/SalesForce")
@@ -39,9 +40,9 @@ def test_the_nearest_value_up_to_the_root_is_in_force(
     tree: Engine, own: dict[str, bool], unit: str, value: bool, source: str | None
 ) -> None:
     with write(tree) as connection:
-        for path, setting in own.items():
-            policy.set_value(connection, path, ALLOW_EXTERNAL_SMTP, setting, 0.0)
-        assert policy.effective(connection, unit, ALLOW_EXTERNAL_SMTP) == Effective(value, source)
+        for path, entered in own.items():
+            policy.set_value(connection, path, ALLOW_EXTERNAL_SMTP, entered, 0.0)
+        assert policy.load(connection).effective(unit, ALLOW_EXTERNAL_SMTP) == Effective(value, source)
 
 
 def test_a_cleared_value_inherits_again(tree: Engine) -> None:
@@ -49,9 +50,10 @@ def test_a_cleared_value_inherits_again(tree: Engine) -> None:
         policy.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
         policy.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, False, 0.0)
         policy.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, True, 0.0)
-        assert [(own.unit, own.value) for own in policy.values(connection)] == [("/", True), ("/Sales", True)]
+        name = ALLOW_EXTERNAL_SMTP.name
+        assert policy.load(connection).own == {"/": {name: True}, "/Sales": {name: True}}
         policy.clear(connection, "/Sales", ALLOW_EXTERNAL_SMTP)
-        assert policy.effective(connection, "/Sales/Italy", ALLOW_EXTERNAL_SMTP) == Effective(True, "/")
+        assert policy.load(connection).effective("/Sales/Italy", ALLOW_EXTERNAL_SMTP) == Effective(True, "/")
 
 
 def test_a_user_who_moves_has_the_policy_of_the_new_unit(tree: Engine, alice: int) -> None:
@@ -62,13 +64,13 @@ def test_a_user_who_moves_has_the_policy_of_the_new_unit(tree: Engine, alice: in
     assert account
     assert account.unit == "/Sales/Italy/Rome"
     assert account.policy.allow_external_smtp
-    assert account.policy.source == "/Sales/Italy"
+    assert account.policy.sources == {"allow_external_smtp": "/Sales/Italy"}
 
 
 def test_settings_are_found_in_any_case() -> None:
-    assert policy.setting("ALLOWUSERSTOUSEEXTERNALSMTPSERVERS") is ALLOW_EXTERNAL_SMTP
+    assert setting("ALLOWUSERSTOUSEEXTERNALSMTPSERVERS") is ALLOW_EXTERNAL_SMTP
     with pytest.raises(NotFound, match="allowUsersToUseExternalSmtpServers"):
-        policy.setting("allowEverything")
+        setting("allowEverything")
 
 
 def test_a_value_for_a_unit_that_is_not_there_is_refused(example: Engine) -> None:
@@ -109,4 +111,4 @@ def test_an_empty_unit_is_removed_with_its_policy(tree: Engine) -> None:
     with write(tree) as connection:
         policy.set_value(connection, "/SalesForce", ALLOW_EXTERNAL_SMTP, True, 0.0)
         units.remove(connection, "/SalesForce")
-        assert policy.values(connection) == ()
+        assert policy.load(connection).own == {}

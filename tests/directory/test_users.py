@@ -13,6 +13,7 @@ from outgate.authorise import Security
 from outgate.directory import accounts, organisation, password, policy, users
 from outgate.directory.errors import AlreadyExists, DirectoryError, Invalid, NotFound
 from outgate.directory.server import Server
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
 from outgate.sendas import addresses, gateways
 from outgate.store import tables
@@ -75,7 +76,7 @@ def test_a_removed_user_leaves_nothing_and_the_id_is_never_used_again(
     example: Engine, alice: int, bob: int, vault: Vault
 ) -> None:
     with write(example) as connection:
-        policy.set_value(connection, "/", policy.ALLOW_EXTERNAL_SMTP, True, 0.0)
+        policy.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
         addresses.add(connection, bob, "bob@dominiopartner.example", 0.0)
         server = Server("mail.example", 465, Security.SSL)
         gateways.set_gateway(connection, vault, bob, "bob@dominiopartner.example", server, 0.0)

@@ -6,6 +6,7 @@ from sqlalchemy import Engine, select, update
 from outgate.authorise import Gateway, Security
 from outgate.directory import accounts, policy
 from outgate.directory.errors import Invalid, NotAllowed, NotFound
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.sendas import addresses, gateways
 from outgate.sendas.gateways import Server, open_password
 from outgate.store import tables
@@ -20,7 +21,7 @@ PARTNER = Server("mail.dominiopartner.example", 587, Security.STARTTLS, "alice",
 def allowed(example: Engine, alice: int, bob: int) -> Engine:
     """The policy is on; alice and bob have an external address each."""
     with write(example) as connection:
-        policy.set_value(connection, "/", policy.ALLOW_EXTERNAL_SMTP, True, 0.0)
+        policy.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
         addresses.add(connection, alice, EXTERNAL, 0.0)
         addresses.add(connection, bob, "bob@dominiopartner.example", 0.0)
     return example
@@ -56,7 +57,7 @@ def test_the_gateway_is_read_as_it_was_set(allowed: Engine, vault: Vault, alice:
 
 def test_without_the_policy_no_gateway_can_be_entered(allowed: Engine, vault: Vault, alice: int) -> None:
     with write(allowed) as connection:
-        policy.set_value(connection, "/Sales", policy.ALLOW_EXTERNAL_SMTP, False, 0.0)
+        policy.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, False, 0.0)
     with pytest.raises(NotAllowed) as caught:
         put(allowed, vault, alice, PARTNER)
     assert str(caught.value) == (
@@ -70,7 +71,7 @@ def test_without_the_policy_no_gateway_can_be_entered(allowed: Engine, vault: Va
 def test_when_the_policy_goes_off_a_gateway_can_still_be_cleared(allowed: Engine, vault: Vault, alice: int) -> None:
     put(allowed, vault, alice, PARTNER)
     with write(allowed) as connection:
-        policy.clear(connection, "/", policy.ALLOW_EXTERNAL_SMTP)
+        policy.clear(connection, "/", ALLOW_EXTERNAL_SMTP)
         gateways.clear(connection, alice, EXTERNAL)
     assert gateway_of(allowed, alice) is None
 

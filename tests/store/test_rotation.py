@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, select
 from outgate.authorise import Security
 from outgate.directory import organisation, policy
 from outgate.directory.server import Server, open_password
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.sendas import addresses, gateways, verification
 from outgate.store import keyfile, rotation, tables
 from outgate.store.engine import read, write
@@ -33,7 +34,7 @@ def key_path(example: Engine, alice: int, tmp_path: Path) -> Path:
     path = tmp_path / "secret.key"
     vault = Vault.create(path)
     with write(example) as connection:
-        policy.set_value(connection, "/", policy.ALLOW_EXTERNAL_SMTP, True, 0.0)
+        policy.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
         addresses.add(connection, alice, EXTERNAL, 0.0)
         partner = Server("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", PASSWORDS["gateway"])
         gateways.set_gateway(connection, vault, alice, EXTERNAL, partner, 0.0)

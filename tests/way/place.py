@@ -15,6 +15,7 @@ from outgate.demo.certificates import Authority
 from outgate.demo.network import Host
 from outgate.directory import organisation, policy, users
 from outgate.directory.server import Server as GatewayServer
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
 from outgate.mail import dkim
 from outgate.sendas import addresses, gateways, verification
@@ -102,7 +103,7 @@ class Site:
     def _switch(self, on: bool) -> None:
         place = self.place()
         with write(place.engine) as conn:
-            policy.set_value(conn, "/", policy.ALLOW_EXTERNAL_SMTP, on, clock.now())
+            policy.set_value(conn, "/", ALLOW_EXTERNAL_SMTP, on, clock.now())
         place.engine.dispose()
 
     def _add_external(self, account: str, address: str, server: GatewayServer | None, verified: bool) -> None:

@@ -51,8 +51,9 @@ def prepare(
     verdict = authorise(account, reverse_path, examined.header_from, examined.sender)
     if isinstance(verdict, Refused):
         return Reply(550, "5.7.1", (verdict.reason,))
-    routes = [
-        route(
+    routes = []
+    for address, _ in envelope.recipients:
+        way = route(
             organisation,
             account,
             verdict.chosen,
@@ -60,8 +61,9 @@ def prepare(
             reverse_path=reverse_path,
             automatic=examined.automatic,
         )
-        for address, _ in envelope.recipients
-    ]
+        if isinstance(way, Refused):
+            return Reply(550, "5.7.1", (way.reason,))
+        routes.append(way)
     recipients = tuple(
         Recipient(number, address, way.queue, params.orcpt, params.notify)
         for number, ((address, params), way) in enumerate(zip(envelope.recipients, routes, strict=True))
@@ -82,6 +84,7 @@ def prepare(
         ret=envelope.params.ret,
         protocol=envelope.protocol,
         received_at=received_at,
+        rewrite_from=verdict.rewrite,
     )
     recorded = [
         _accepted(account, envelope, content, received_at),

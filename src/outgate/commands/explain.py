@@ -1,6 +1,6 @@
 """`outgate explain`: the decision about a message that nobody sends."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -40,10 +40,16 @@ def explain(
     verdict = authorise(owner, sender, [sender])
     asked = {"account": owner.primary, "from": sender, "recipient": recipient}
     if isinstance(verdict, Refused):
-        tell(here, asked | {"allowed": False, "reasons": [verdict.reason]}, f"refused: {verdict.reason}")
-        raise typer.Exit(Status.NOT_ALLOWED)
+        _refuse(here, asked, verdict.reason)
     way = route(organisation, owner, verdict.chosen, recipient, reverse_path=sender, automatic=False)
+    if isinstance(way, Refused):
+        _refuse(here, asked, way.reason)
     tell(here, asked | _row(way), _text(way))
+
+
+def _refuse(here: Here, asked: dict[str, Any], reason: str) -> NoReturn:
+    tell(here, asked | {"allowed": False, "reasons": [reason]}, f"refused: {reason}")
+    raise typer.Exit(Status.NOT_ALLOWED)
 
 
 def _row(way: Any) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from outgate.authorise import Gateway, SendAs
+from outgate.directory.policy import Policies
+from outgate.directory.settings import SETTINGS, Setting
 
 
 def gateway_row(gateway: Gateway | None) -> dict[str, Any] | None:
@@ -31,3 +33,20 @@ def send_as_row(account: str, entry: SendAs) -> dict[str, Any]:
         "own_domain": entry.own_domain,
         "gateway": gateway_row(entry.gateway),
     }
+
+
+def policy_row(policies: Policies, unit: str, setting: Setting) -> dict[str, Any]:
+    """A setting's value in force for a unit. `inherited_from` is None where the unit has a value of its own."""
+    effective = policies.effective(unit, setting)
+    source = "the default" if effective.source is None else effective.source
+    return {
+        "setting": setting.name,
+        "ou": unit,
+        "value": effective.value,
+        "inherited_from": None if source == unit else source,
+    }
+
+
+def policy_rows(policies: Policies, unit: str) -> dict[str, dict[str, Any]]:
+    """All settings in force for a unit, by name."""
+    return {name: policy_row(policies, unit, setting) for name, setting in SETTINGS.items()}

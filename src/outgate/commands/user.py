@@ -68,22 +68,26 @@ def list_(
 @command(app, example="outgate user show alice@example.com")
 def show(here: Here, address: Address) -> None:
     """Show a user, the policy in force for them, and their From addresses."""
-    from outgate.commands.rows import send_as_row
-    from outgate.directory import accounts, users
+    from outgate.commands.rows import policy_rows, send_as_row
+    from outgate.directory import accounts, policy, users
+    from outgate.directory.settings import in_words
     from outgate.store.engine import read
 
     with read(here.place().engine) as connection:
         user = users.find(connection, address)
         account = accounts.load(connection, user.id)
         log_in = accounts.login(connection, user.address)
+        policies = policy.load(connection)
     assert account
-    policy = {"value": account.policy.allow_external_smtp, "from": account.policy.source}
     value = _row(user) | {
         "has_password": bool(log_in and log_in.password_hash),
-        "policy": {"allowUsersToUseExternalSmtpServers": policy},
+        "policy": policy_rows(policies, account.unit),
         "send_as": [send_as_row(account.primary, entry) for entry in account.send_as.values()],
     }
-    record(here, value if here.json else value | {"send_as": list(account.send_as)})
+    shown = {
+        name: in_words(one["value"]) for name, one in value["policy"].items() if one["inherited_from"] != "the default"
+    }
+    record(here, value if here.json else value | {"send_as": list(account.send_as), "policy": shown})
 
 
 @command(

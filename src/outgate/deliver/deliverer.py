@@ -22,7 +22,7 @@ from outgate.directory.fresh import Fresh
 from outgate.mail.addresses import canonical
 from outgate.queue import Item, Message, Put, Queue, Recipient
 from outgate.queue.identity import Identities
-from outgate.route import Organisation, Route, route
+from outgate.route import Organisation, Route, own_route, route
 from outgate.store.engine import StoreUnavailable
 
 POLL = 1.0  # seconds between looks at the queue when nothing else wakes us
@@ -131,22 +131,29 @@ class Deliverer:
             _log.error("directory can't be read", error=str(error))
             self._forget(item)  # the lease runs out and the item comes back
             return
+        self._pass_on(item, jobs)
+
+    def _pass_on(self, item: Item, jobs: list[Job]) -> None:
+        """These jobs take the place of the one that they were decided for."""
         self._held[item.message.id] += len(jobs)
         for job in jobs:
-            self._destination(job.route).add(job)
+            if job.refused:
+                self._settled(job, all_alike(job, Outcome(Verdict.FAILED, f"5.7.1 {job.refused}")), 0.0)
+            else:
+                self._destination(job.route).add(job)
         self._forget(item)
 
     async def _decide(self, item: Item, recipients: Sequence[Recipient]) -> list[Job]:
         message = item.message
         version, account, organisation = await self._fresh.reading(message.account_id)
         chosen = account.send_as.get(message.chosen_from) if account else None
-        by_way: dict[Route, list[Recipient]] = {}
+        by_way: dict[tuple[Route, str | None], list[Recipient]] = {}
         for recipient in recipients:
-            way = _way(organisation, account, chosen, message, recipient)
-            by_way.setdefault(way, []).append(_at(recipient, way.queue))
+            way, refused = _way(organisation, account, chosen, message, recipient)
+            by_way.setdefault((way, refused), []).append(_at(recipient, way.queue))
         return [
-            Job(item, tuple(together[start : start + RECIPIENTS]), way, account, version)
-            for way, together in by_way.items()
+            Job(item, tuple(together[start : start + RECIPIENTS]), way, account, version, refused)
+            for (way, refused), together in by_way.items()
             for start in range(0, len(together), RECIPIENTS)
         ]
 
@@ -161,12 +168,9 @@ class Deliverer:
             _log.error("directory can't be read", error=str(error))
             self._forget(job.item)
             return None
-        if [one.route for one in jobs] == [job.route]:
+        if [(one.route, one.refused) for one in jobs] == [(job.route, None)]:
             return self._permitted(jobs[0])
-        self._held[job.item.message.id] += len(jobs)
-        for one in jobs:
-            self._destination(one.route).add(one)
-        self._forget(job.item)
+        self._pass_on(job.item, jobs)
         return None
 
     def _permitted(self, job: Job) -> Job | None:
@@ -250,15 +254,13 @@ class Deliverer:
 
 def _way(
     organisation: Organisation, account: Account | None, chosen: SendAs | None, message: Message, recipient: Recipient
-) -> Route:
-    return route(
-        organisation,
-        account,
-        chosen,
-        canonical(recipient.address),
-        reverse_path=message.reverse_path,
-        automatic=message.automatic,
-    )
+) -> tuple[Route, str | None]:
+    """The recipient's way, and why policy does not let it be taken, if so."""
+    address = canonical(recipient.address)
+    way = route(organisation, account, chosen, address, reverse_path=message.reverse_path, automatic=message.automatic)
+    if isinstance(way, Refused):
+        return own_route(organisation, address, message.reverse_path), way.reason
+    return way, None
 
 
 def _at(recipient: Recipient, queue: str) -> Recipient:

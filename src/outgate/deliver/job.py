@@ -15,6 +15,7 @@ class Job:
     """One transaction to be: recipients of one message that go the same way.
 
     `version` is the directory's at the time the way was decided; a job is only carried while it is still current.
+    `refused` says why policy lets it take no way at all; then it is carried nowhere.
     """
 
     item: Item
@@ -22,6 +23,7 @@ class Job:
     route: Route
     account: Account | None
     version: int
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

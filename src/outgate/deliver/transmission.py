@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from outgate import clock
 from outgate.deliver.job import Job
 from outgate.deliver.outcome import Outcome, Verdict
-from outgate.mail.addresses import ascii_form, needs_smtputf8
+from outgate.mail.addresses import Mailbox, ascii_form, needs_smtputf8
 from outgate.mail.dkim import DkimKey, sign
 from outgate.mail.examine import examine
 from outgate.mail.outgoing import Trace, outgoing
@@ -71,6 +71,7 @@ def _edited(job: Job, submitted: bytes, hostname: str, key_for: KeyFor) -> bytes
         sender=route.on_behalf_of,
         hide=primary if user_gateway and primary != message.chosen_from else None,
         from_domain=from_domain,
+        rewrite_from=_rewrite_from(job),
     )
     if route.way in _SIGNED_WAYS:
         signing_domain = (route.on_behalf_of or f"@{from_domain}").rpartition("@")[2]
@@ -78,6 +79,15 @@ def _edited(job: Job, submitted: bytes, hostname: str, key_for: KeyFor) -> bytes
             block = sign(block, message.body_digest, key, clock.now()) + block
     # A message may end with its header; then it leaves without an empty line as well.
     return block + (b"\r\n" if submitted.endswith(b"\r\n\r\n") or submitted == b"\r\n" else b"")
+
+
+def _rewrite_from(job: Job) -> Mailbox | None:
+    """What From becomes, if the one submitted is not the account's own and policy said to replace it."""
+    message = job.item.message
+    if not message.rewrite_from or job.account is None:
+        return None
+    chosen = job.account.send_as[message.chosen_from]
+    return Mailbox(chosen.display_name or job.account.name, chosen.address)
 
 
 def transaction(job: Job, transmission: Transmission, peer: Capabilities) -> Transaction | Outcome:

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from outgate.authorise import Account, Gateway, Policy, Security, SendAs
+from outgate.authorise import Account, Gateway, Security, SendAs
 from outgate.directory import policy
+from outgate.directory.policy import Policies
 from outgate.route import Organisation
 from outgate.store import tables
 
@@ -28,14 +29,22 @@ class LogIn:
     suspended: bool
 
 
-def load(connection: Connection, account_id: int) -> Account | None:
-    """The account with this id, with all its addresses and gateways."""
-    return _account(connection, tables.account.c.id == account_id)
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all accounts have in common: the organisation, and the policy of every unit."""
+
+    organisation: Organisation
+    policies: Policies
+
+
+def load(connection: Connection, account_id: int, shared: Shared | None = None) -> Account | None:
+    """The account with this id, with all its addresses and gateways; `shared` is read as well if it is not given."""
+    return _account(connection, tables.account.c.id == account_id, shared)
 
 
 def find(connection: Connection, address: str) -> Account | None:
     """The account with this primary address."""
-    return _account(connection, tables.account.c.primary_address == address)
+    return _account(connection, tables.account.c.primary_address == address, None)
 
 
 def login(connection: Connection, username: str) -> LogIn | None:
@@ -52,6 +61,16 @@ def login(connection: Connection, username: str) -> LogIn | None:
 def directory_version(connection: Connection) -> int:
     """A number that grows with every change to directory and send-as rows; 0 before there is an organisation."""
     return connection.scalar(select(tables.organisation.c.directory_version)) or 0
+
+
+def policy_version(connection: Connection) -> int:
+    """A number that grows with every change of what load_shared reads."""
+    return connection.scalar(select(tables.organisation.c.policy_version)) or 0
+
+
+def load_shared(connection: Connection) -> Shared:
+    """What all accounts have in common."""
+    return Shared(load_organisation(connection), policy.load(connection))
 
 
 def load_organisation(connection: Connection) -> Organisation:
@@ -108,20 +127,20 @@ _ACCOUNT_ROWS = (
 )
 
 
-def _account(connection: Connection, which: ColumnElement[bool]) -> Account | None:
+def _account(connection: Connection, which: ColumnElement[bool], shared: Shared | None) -> Account | None:
     rows = connection.execute(_ACCOUNT_ROWS.where(which)).all()
     if not rows:
         return None
     first = rows[0]
-    external = policy.effective(connection, first.path, policy.ALLOW_EXTERNAL_SMTP)
+    shared = shared or load_shared(connection)
     return Account(
         id=first.account_id,
         primary=first.primary_address,
         name=first.name,
         unit=first.path,
         suspended=first.suspended,
-        policy=Policy(allow_external_smtp=external.value, source=external.source or "/"),
-        send_as=_send_as(rows, _domains(connection)),
+        policy=shared.policies.policy(first.path),
+        send_as=_send_as(rows, shared.organisation.domains),
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from outgate.authorise import Account
 from outgate.directory import accounts
-from outgate.directory.accounts import LogIn
+from outgate.directory.accounts import LogIn, Shared
 from outgate.route import Organisation
 from outgate.store.engine import read
 from outgate.store.prepared import PreparedNumber
@@ -18,6 +18,7 @@ from outgate.store.prepared import PreparedNumber
 COPIES: Final = 10_000  # accounts in memory; as many log-ins, and as many mailboxes
 
 _VERSION: Final = "SELECT directory_version FROM organisation"
+_POLICY_VERSION: Final = "SELECT policy_version FROM organisation"
 
 
 class Directory:
@@ -30,12 +31,14 @@ class Directory:
     def __init__(self, engine: Engine, copies: int = COPIES) -> None:
         self._engine = engine
         self._version = PreparedNumber(engine, _VERSION)
+        self._policy_version = PreparedNumber(engine, _POLICY_VERSION)
         # The version is part of the key: a copy of an older version is not found any more, and is the first to go.
         # What is read after the version was is at least as new.
         self._accounts = lru_cache(copies)(self._load_account)
         self._log_ins = lru_cache(copies)(self._load_log_in)
         self._mailboxes = lru_cache(copies)(self._load_mailbox)
-        self._organisations = lru_cache(1)(self._load_organisation)
+        self._shared_at = lru_cache(1)(lambda _version: self._shared(self._policy_version.read()))
+        self._shared = lru_cache(1)(self._load_shared)
 
     @property
     def is_local(self) -> bool:
@@ -60,14 +63,15 @@ class Directory:
 
     def organisation(self, version: int | None = None) -> Organisation:
         """The organisation's domains and outbound gateway."""
-        return self._organisations(self._at(version))
+        return self._shared_at(self._at(version)).organisation
 
     def _at(self, version: int | None) -> int:
         return self.version() if version is None else version
 
-    def _load_account(self, _version: int, account_id: int) -> Account | None:
+    def _load_account(self, version: int, account_id: int) -> Account | None:
+        shared = self._shared_at(version)
         with read(self._engine) as connection:
-            return accounts.load(connection, account_id)
+            return accounts.load(connection, account_id, shared)
 
     def _load_log_in(self, _version: int, username: str) -> LogIn | None:
         with read(self._engine) as connection:
@@ -77,6 +81,6 @@ class Directory:
         with read(self._engine) as connection:
             return accounts.local_mailbox(connection, address)
 
-    def _load_organisation(self, _version: int) -> Organisation:
+    def _load_shared(self, _policy_version: int) -> Shared:
         with read(self._engine) as connection:
-            return accounts.load_organisation(connection)
+            return accounts.load_shared(connection)

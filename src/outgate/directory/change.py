@@ -7,14 +7,18 @@ from outgate.mail.addresses import AddressError, canonical, canonical_domain
 from outgate.store import tables
 
 
-def touch(connection: Connection) -> int:
+def touch(connection: Connection, *, shared: bool = False) -> int:
     """Make copies of the directory elsewhere out of date; returns the directory's new version.
+
+    `shared` says that units, policy, domains or the organisation's gateway change, which concern all accounts.
 
     Lets one change at a time through until its transaction ends, so that what a change has checked still holds when
     it is committed. So this comes first.
     """
-    version = tables.organisation.c.directory_version
-    statement = update(tables.organisation).values(directory_version=version + 1).returning(version)
+    columns = tables.organisation.c
+    version = columns.directory_version
+    values = {"directory_version": version + 1, "policy_version": columns.policy_version + int(shared)}
+    statement = update(tables.organisation).values(values).returning(version)
     changed: int | None = connection.scalar(statement)
     if changed is None:
         raise NotFound("there is no organisation yet; run: outgate init")

@@ -56,7 +56,7 @@ def domains(connection: Connection) -> tuple[Domain, ...]:
 
 def add_domain(connection: Connection, name: str, now: float) -> None:
     """A further domain of the organisation: its addresses are delivered locally and take no gateway of a user."""
-    touch(connection)
+    touch(connection, shared=True)
     name = compared_domain(name)
     if connection.execute(select(tables.domain.c.id).where(tables.domain.c.name == name)).first():
         raise AlreadyExists(f"{name} is one of the organisation's domains already")
@@ -65,7 +65,7 @@ def add_domain(connection: Connection, name: str, now: float) -> None:
 
 def remove_domain(connection: Connection, name: str) -> None:
     """Refused while an address uses it: that may have been granted, and would stay without proof of ownership."""
-    touch(connection)
+    touch(connection, shared=True)
     domain = _domain(connection, name)
     if domain.is_primary:
         raise NotAllowed(f"{domain.name} is the primary domain, which can't be removed")
@@ -81,7 +81,7 @@ def set_signing_key(
     connection: Connection, keys: Vault, name: str, selector: str, pem: bytes, dkim_record: str
 ) -> None:
     """Sign the domain's messages with this key (PEM, PKCS #8) from now on; replaces the former one."""
-    touch(connection)
+    touch(connection, shared=True)
     domain = _domain(connection, name)
     connection.execute(
         update(tables.domain)
@@ -122,7 +122,7 @@ def domain_gateway(connection: Connection) -> Gateway | None:
 
 def set_domain_gateway(connection: Connection, keys: Vault, wanted: server.Server) -> Gateway:
     """Set or replace it. Raises Invalid."""
-    version = touch(connection)
+    version = touch(connection, shared=True)
     values = server.sealed_values(keys, f"domain-gateway:{DOMAIN_GATEWAY_ID}", wanted, version)
     clear_domain_gateway(connection)
     connection.execute(insert(tables.domain_gateway).values(id=DOMAIN_GATEWAY_ID, **values))
@@ -133,5 +133,5 @@ def set_domain_gateway(connection: Connection, keys: Vault, wanted: server.Serve
 
 def clear_domain_gateway(connection: Connection) -> None:
     """Deliver to recipients' mail exchangers directly."""
-    touch(connection)
+    touch(connection, shared=True)
     connection.execute(delete(tables.domain_gateway))

@@ -1,91 +1,79 @@
-"""Policy: the settings there are, and which value is in force for a unit. A unit without its own value inherits."""
+"""Policy: which value of each setting is in force for a unit. A unit without its own value inherits its parent's."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
+from outgate.authorise import Policy
 from outgate.directory import units
 from outgate.directory.change import touch
-from outgate.directory.errors import NotFound
+from outgate.directory.settings import SETTINGS, Setting, Value
 from outgate.store import tables
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A switch that an administrator sets for a unit; `default` holds where no unit up to the root has a value."""
-
-    name: str
-    default: bool
-    summary: str
 
 
 @dataclass(frozen=True, slots=True)
 class Effective:
     """The value in force. `source` is the path of the unit that it comes from, None if it is the default."""
 
-    value: bool
+    value: Value
     source: str | None
 
 
-ALLOW_EXTERNAL_SMTP: Final = Setting(
-    "allowUsersToUseExternalSmtpServers",
-    default=False,
-    summary="Allow users to send mail through an external SMTP server when configuring a 'from' address hosted outside"
-    " your email domains",
-)
-
-SETTINGS: Final = {setting.name: setting for setting in (ALLOW_EXTERNAL_SMTP,)}
+Own = Mapping[str, Value]  # the values that a unit has of its own, by setting
 
 
-def setting(name: str) -> Setting:
-    """The setting of this name, in any case. Raises NotFound with the names there are."""
-    for known in SETTINGS.values():
-        if known.name.lower() == name.lower():
-            return known
-    raise NotFound(f"there is no setting '{name}'; the settings are: {', '.join(SETTINGS)}")
+class Policies:
+    """The policy of every unit, as one reading of the directory. Units that inherit everything share one record."""
+
+    def __init__(self, own: Mapping[str, Own]) -> None:
+        self.own = own
+        self._made: dict[tuple[str, ...], Policy] = {}
+
+    def effective(self, unit_path: str, setting: Setting) -> Effective:
+        """The value in force for a unit: its own, else that of the nearest unit above it, else the default."""
+        for path in up_to_root(unit_path):
+            if setting.name in self.own.get(path, ()):
+                return Effective(self.own[path][setting.name], path)
+        return Effective(setting.default, None)
+
+    def policy(self, unit_path: str) -> Policy:
+        """All values in force for a unit."""
+        key = tuple(path for path in up_to_root(unit_path) if path in self.own)
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._make(unit_path)
+        return made
+
+    def _make(self, unit_path: str) -> Policy:
+        found = {one.field: (one, self.effective(unit_path, one)) for one in SETTINGS.values()}
+        values = {field: one.made(effective.value) for field, (one, effective) in found.items()}
+        sources = {field: effective.source for field, (_, effective) in found.items() if effective.source}
+        return Policy(**values, sources=sources)
 
 
-def effective(connection: Connection, unit_path: str, setting: Setting) -> Effective:
-    """The value in force for a unit: its own, else that of the nearest unit above it, else the default."""
-    row = connection.execute(
-        select(tables.policy.c.value, tables.unit.c.path)
-        .join_from(tables.policy, tables.unit)
-        .where(tables.policy.c.setting == setting.name, tables.unit.c.path.in_(_up_to_root(unit_path)))
-        .order_by(func.length(tables.unit.c.path).desc())
-        .limit(1)
-    ).first()
-    return Effective(json.loads(row.value), row.path) if row else Effective(setting.default, None)
-
-
-def _up_to_root(unit_path: str) -> list[str]:
+def up_to_root(unit_path: str) -> list[str]:
     """`/Sales/Italy` -> `/Sales/Italy`, `/Sales`, `/`."""
-    names = unit_path.strip("/").split("/")
+    names = unit_path.strip("/").split("/") if unit_path != "/" else []
     return ["/" + "/".join(names[:count]) for count in range(len(names), 0, -1)] + ["/"]
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
-    """A value that a unit has of its own."""
-
-    unit: str
-    setting: str
-    value: bool
-
-
-def values(connection: Connection) -> tuple[Own, ...]:
-    """All values that units have of their own, by unit."""
+def load(connection: Connection) -> Policies:
+    """The policy of all units."""
     rows = connection.execute(
-        select(tables.unit.c.path, tables.policy.c.setting, tables.policy.c.value)
-        .join_from(tables.policy, tables.unit)
-        .order_by(tables.unit.c.path, tables.policy.c.setting)
+        select(tables.unit.c.path, tables.policy.c.setting, tables.policy.c.value).join_from(tables.policy, tables.unit)
     )
-    return tuple(Own(row.path, row.setting, json.loads(row.value)) for row in rows)
+    own: dict[str, dict[str, Value]] = {}
+    for path, name, value in rows:
+        if name in SETTINGS:  # a later release may have known more
+            own.setdefault(path, {})[name] = json.loads(value)
+    return Policies(own)
 
 
-def set_value(connection: Connection, unit_path: str, setting: Setting, value: bool, now: float) -> None:
-    """Give a unit a value of its own, which the units below inherit."""
+def set_value(connection: Connection, unit_path: str, setting: Setting, entered: object, now: float) -> None:
+    """Give a unit a value of its own, which the units below inherit. Raises Invalid and NotFound."""
+    value = setting.check(entered)
     clear(connection, unit_path, setting)
     connection.execute(
         insert(tables.policy).values(
@@ -99,7 +87,7 @@ def set_value(connection: Connection, unit_path: str, setting: Setting, value: b
 
 def clear(connection: Connection, unit_path: str, setting: Setting) -> None:
     """Let a unit inherit again."""
-    touch(connection)
+    touch(connection, shared=True)
     columns = tables.policy.c
     unit = units.find(connection, unit_path)
     connection.execute(delete(tables.policy).where(columns.unit_id == unit.id, columns.setting == setting.name))

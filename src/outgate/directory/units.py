@@ -19,7 +19,7 @@ def paths(connection: Connection) -> tuple[str, ...]:
 
 def create(connection: Connection, path: str) -> str:
     """Add a unit below one that exists; returns its path as it is kept."""
-    touch(connection)
+    touch(connection, shared=True)
     path = normal_path(path)
     if connection.execute(select(tables.unit.c.id).where(tables.unit.c.path == path)).first():
         raise AlreadyExists(f"there is a unit {path} already")
@@ -30,7 +30,7 @@ def create(connection: Connection, path: str) -> str:
 
 def remove(connection: Connection, path: str) -> None:
     """Remove a unit that is empty, with its policy."""
-    touch(connection)
+    touch(connection, shared=True)
     unit = find(connection, path)
     if unit.parent_id is None:
         raise NotAllowed("the root unit can't be removed")

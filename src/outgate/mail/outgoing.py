@@ -6,7 +6,7 @@ docs/header-changes.md lists the changes by route. Knows no route: the caller sa
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from outgate.mail.addresses import AddressError, canonical, parse_mailboxes
+from outgate.mail.addresses import AddressError, Mailbox, canonical, format_mailbox, parse_mailboxes
 from outgate.mail.headers import Field, format_date, value
 from outgate.mail.hidden import needle
 
@@ -71,13 +71,24 @@ _ACCOUNT = frozenset(
 )
 
 
-def outgoing(fields: Sequence[Field], *, trace: Trace, sender: str | None, hide: str | None, from_domain: str) -> bytes:
+def outgoing(
+    fields: Sequence[Field],
+    *,
+    trace: Trace,
+    sender: str | None,
+    hide: str | None,
+    from_domain: str,
+    rewrite_from: Mailbox | None = None,
+) -> bytes:
     """The header block to transmit, without the empty line.
 
     `sender` becomes the Sender field ("on behalf of"). `hide` is the primary address (compared form) of which no
     field may tell, for mail through a user's own gateway. A Message-ID that is missing is made at `from_domain` from
-    the identity, so that it is the same at each attempt.
+    the identity, so that it is the same at each attempt. `rewrite_from` takes the place of From, which is kept in
+    X-Outgate-Original-From.
     """
+    if rewrite_from is not None:
+        fields = _rewritten(fields, rewrite_from)
     kept = [field for field in fields if field.name not in _DROPPED and field.name != b"sender"]
     if hide is not None:
         kept = _without(kept, hide)
@@ -90,6 +101,16 @@ def outgoing(fields: Sequence[Field], *, trace: Trace, sender: str | None, hide:
     if b"message-id" not in names:
         lines.append(f"Message-ID: <{trace.identity}@{from_domain}>\r\n".encode())
     return b"".join(lines)
+
+
+def _rewritten(fields: Sequence[Field], mailbox: Mailbox) -> list[Field]:
+    line = f"From: {format_mailbox(mailbox.display_name, mailbox.address)}\r\n".encode()
+    kept = [
+        Field(b"x-outgate-original-from", b"X-Outgate-Original-From:" + field.raw.partition(b":")[2])
+        for field in fields
+        if field.name == b"from"
+    ]
+    return [Field(b"from", line), *(field for field in fields if field.name != b"from"), *kept]
 
 
 def _received(trace: Trace) -> bytes:

@@ -9,7 +9,7 @@ from outgate.queue.changes import Put
 from outgate.queue.entry import Message, Recipient
 from outgate.queue.spool import CHUNK_BYTES
 from outgate.record import facts
-from outgate.route import Organisation, route
+from outgate.route import Organisation, own_route
 
 OWN_MAIL = "the organisation"  # stands for the account in the record
 
@@ -23,9 +23,7 @@ def originate(
     header_size = split_message(raw) or len(raw)
     digest = BodyDigest()
     digest.update(raw[header_size:])
-    ways = [
-        route(organisation, None, None, canonical(one), reverse_path=reverse_path, automatic=True) for one in recipients
-    ]
+    ways = [own_route(organisation, canonical(one), reverse_path) for one in recipients]
     message = Message(
         id=identity,
         account_id=None,

@@ -7,6 +7,7 @@ from outgate.directory import accounts, server
 from outgate.directory.change import compared, touch
 from outgate.directory.errors import Invalid, NotAllowed, NotFound
 from outgate.directory.server import Server, open_password
+from outgate.route import not_enabled
 from outgate.sendas import addresses
 from outgate.store import tables
 from outgate.store.vault import SealBroken, Vault
@@ -26,7 +27,7 @@ def set_gateway(
         raise Invalid("without TLS (security 'none') only port 25 is allowed; use 'starttls' or 'ssl'")
     version = touch(connection)
     send_as_id = addresses.find(connection, account_id, address).id
-    entry = _allowed(connection, account_id, address)
+    entry = _allowed(connection, account_id, address, wanted)
     if entry.gateway and _same(vault, entry.gateway, wanted):
         return entry.gateway
     columns = tables.gateway.c
@@ -49,17 +50,14 @@ def clear(connection: Connection, account_id: int, address: str) -> None:
     connection.execute(delete(tables.gateway).where(tables.gateway.c.send_as_id == row.id))
 
 
-def _allowed(connection: Connection, account_id: int, address: str) -> SendAs:
+def _allowed(connection: Connection, account_id: int, address: str, wanted: Server) -> SendAs:
     account, entry = _entry(connection, account_id, address)
     if entry.own_domain:
         raise NotAllowed(f"{entry.address} is in the organisation's own domains: the organisation's servers deliver it")
     if not account.policy.allow_external_smtp:
-        domain = entry.address.rpartition("@")[2]
-        raise NotAllowed(
-            f"Functionality not enabled. You must send through {domain} SMTP servers when you send as {entry.address}."
-            " However, this functionality is not available for your account."
-            " Please contact your domain administrator for more information."
-        )
+        raise NotAllowed(not_enabled(entry.address))
+    if reason := account.policy.refuses_gateway(wanted.host, wanted.port, wanted.security):
+        raise NotAllowed(f"this server may not be used: {reason}; ask your administrator")
     return entry
 
 
