@@ -22,8 +22,11 @@ ALLOWED = {
     "sendas": {"authorise", "route", "mail", "directory", "store"},
     "record": {"store"},
     "queue": {"mail", "route", "record", "store"},
+    "egress": {"mail", "config", "clock"},
     "accept": {"authorise", "route", "mail", "smtp", "directory", "queue", "record", "store", "config", "clock"},
-    "deliver": {"authorise", "route", "mail", "smtp", "directory", "queue", "record", "store", "config", "clock"},
+    "deliver": {
+        *("authorise", "route", "mail", "smtp", "directory", "queue", "record", "store", "config", "clock", "egress"),
+    },
     "demo": {"clock"},
 }
 NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue")

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,10 +16,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 MIB = 1024 * 1024
 Seconds = Annotated[float, Field(gt=0)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class ConfigError(Exception):
     """The configuration can't be used; the text names the file, the key and what to do."""
+
+
+def _network(text: str) -> str:
+    """A range of addresses in its normal form. Raises ValueError."""
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"{error}; a network is written as in 10.9.0.0/16 or 2001:db8:9::/48") from None
 
 
 class Section(BaseModel):
@@ -93,9 +103,19 @@ class Egress(Section):
     allowed_networks: dict[str, str] = Field(
         {}, description="Ranges by name that are allowed although they are private, as in partner = '10.9.0.0/16'"
     )
-    ports: tuple[int, ...] = Field((25, 465, 587, 2525), description="Ports of users' gateways")
+    ports: tuple[Port, ...] = Field((25, 465, 587, 2525), description="Ports of users' gateways; `[]` is any port")
     probes_per_user: str = Field("20/1hour", description="Tries of gateways by one user")
     probes_per_host: str = Field("30/1hour", description="Tries of one gateway host by all users")
+
+    @field_validator("own_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_network(text) for text in texts)
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _named_networks(cls, texts: dict[str, str]) -> dict[str, str]:
+        return {name: _network(text) for name, text in texts.items()}
 
 
 class Web(Section):
