@@ -98,7 +98,7 @@ def _fill(data: Path, work: Work) -> None:
                 addresses.add(conn, user.id, sender.address, now)
                 server = Server("localhost", work.sink_port, Security.STARTTLS, sender.address, sender.password)
                 gateways.set_gateway(conn, place.vault, user.id, sender.address, server, now)
-                code = verification.start(conn, place.vault, user.id, sender.address, now)
+                code = verification.start(conn, place.vault, user.id, sender.address, now).code
                 codes.append((user.id, sender.address, code))
     for account_id, address, code in codes:
         verification.confirm(place.engine, place.vault, account_id, address, code, now)

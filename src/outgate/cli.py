@@ -72,13 +72,19 @@ def _program(
     ctx: typer.Context,
     data: Data = None,
     as_json: Json = False,
+    acts_as: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="ADDRESS", help="Act as this administrator, with that one's privileges", show_default=False
+        ),
+    ] = "",
     traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from")] = False,
 ) -> None:
     """Outgate: the outbound mail server in which every user sends as any address they have proven to own.
 
     --data and --json may stand before or after the command.
     """
-    ctx.obj = Here(data, as_json, traceback)
+    ctx.obj = Here(data, as_json, traceback, acts_as)
 
 
 for _module in (init, serve, explain, log, send, demo):

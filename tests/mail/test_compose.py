@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outgate.mail.addresses import AddressError, Mailbox
-from outgate.mail.compose import Attachment, compose, confirmation
+from outgate.mail.compose import Attachment, compose
+from outgate.mail.confirmation import confirmation
 from outgate.mail.examine import examine, split_message
 
 ALICE = Mailbox("Alice Owner", "alice@partner.example")

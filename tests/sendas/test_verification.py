@@ -31,7 +31,7 @@ def pending(example: Engine, alice: int) -> Engine:
 
 def send(engine: Engine, vault: Vault, account_id: int, now: float = 0.0, address: str = EXTERNAL) -> str:
     with write(engine) as connection:
-        return verification.start(connection, vault, account_id, address, now)
+        return verification.start(connection, vault, account_id, address, now).code
 
 
 def is_verified(engine: Engine, account_id: int, address: str = EXTERNAL) -> bool:

@@ -111,7 +111,7 @@ class Site:
         with write(place.engine) as conn:
             user = users.find(conn, account)
             addresses.add(conn, user.id, address, clock.now())
-            code = verification.start(conn, place.vault, user.id, address, clock.now())
+            code = verification.start(conn, place.vault, user.id, address, clock.now()).code
             if server:
                 gateways.set_gateway(conn, place.vault, user.id, address, server, clock.now())
         if verified:

@@ -4,10 +4,12 @@
 """
 
 import functools
+import getpass
 import inspect
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -17,6 +19,8 @@ import typer
 from outgate.commands.status import Status, status_of, text_of
 
 if TYPE_CHECKING:
+    from outgate.control.actor import Actor
+    from outgate.control.operation import Act
     from outgate.wiring import Place
 
 Body = TypeVar("Body", bound=Callable[..., None])
@@ -35,6 +39,7 @@ class Here:
     given: Path | None = None
     json: bool = False
     traceback: bool = False
+    acts_as: str = ""
     _place: "Place | None" = None
 
     @property
@@ -52,6 +57,38 @@ class Here:
 
             self._place = open_place(self.data)
         return self._place
+
+    def actor(self) -> "Actor":
+        """Who gives the command: the administrator named by --as, else whoever sits at the console."""
+        from outgate.control.actor import Actor
+        from outgate.directory import users
+        from outgate.store.engine import read
+
+        if not self.acts_as:
+            return Actor.console(getpass.getuser())
+        with read(self.place().engine) as connection:
+            user = users.find(connection, self.acts_as)
+        return Actor(user.address, "console", user.id)
+
+    @contextmanager
+    def acting(self) -> "Iterator[Act]":
+        """A transaction for operations that change something (room control/)."""
+        from outgate import clock
+        from outgate.control.operation import acting
+
+        place = self.place()
+        with acting(place.engine, place.vault, self.actor(), clock.now()) as act:
+            yield act
+
+    @contextmanager
+    def looking(self) -> "Iterator[Act]":
+        """A transaction for operations that only look."""
+        from outgate import clock
+        from outgate.control.operation import looking
+
+        place = self.place()
+        with looking(place.engine, place.vault, self.actor(), clock.now()) as act:
+            yield act
 
     def close(self) -> None:
         """Nothing more is asked."""

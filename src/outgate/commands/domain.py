@@ -33,29 +33,26 @@ def add(
     Users can then have addresses in it. Mail to it is delivered to local mailboxes.
     """
     from outgate import clock
-    from outgate.directory import organisation
+    from outgate.control import domains
     from outgate.mail import dkim
-    from outgate.store.engine import write
 
     place, now = here.place(), clock.now()
     pem = None if no_dkim else dkim.generate("rsa")
-    with write(place.engine) as connection:
-        organisation.add_domain(connection, domain, now)
+    with here.acting() as act:
+        domains.add(act, domain)
         if pem:
-            selector = selector or default_selector(now)
-            organisation.set_signing_key(connection, place.vault, domain, selector, pem, dkim.dns_record(pem))
-        row = _find(connection, domain, place.config.hostname)
+            domains.set_signing_key(act, domain, selector or default_selector(now), pem, dkim.dns_record(pem))
+        row = _find(act.connection, domain, place.config.hostname)
     tell(here, row, f"added the domain {row['name']}; publish in the DNS:\n\n{_records(row)}")
 
 
 @command(app, name="list", example="outgate domain list")
 def list_(here: Here) -> None:
     """List the organisation's domains, the primary first."""
-    from outgate.directory import organisation
-    from outgate.store.engine import read
+    from outgate.control import domains
 
-    with read(here.place().engine) as connection:
-        rows = [_row(each) for each in organisation.domains(connection)]
+    with here.looking() as act:
+        rows = [_row(each) for each in domains.list_domains(act)]
     columns = {"name": "domain", "is_primary": "primary", "dkim_selector": "DKIM selector"}
     table(here, rows, columns, nothing="there are no domains")
 
@@ -79,11 +76,10 @@ def show(here: Here, domain: Name) -> None:
 @command(app, example="outgate domain remove example.org")
 def remove(here: Here, domain: Name) -> None:
     """Remove a domain that no address uses. The primary domain can't be removed."""
-    from outgate.directory import organisation
-    from outgate.store.engine import write
+    from outgate.control import domains
 
-    with write(here.place().engine) as connection:
-        organisation.remove_domain(connection, domain)
+    with here.acting() as act:
+        domains.remove(act, domain)
     tell(here, {"name": domain}, f"removed the domain {domain}")
 
 
@@ -109,16 +105,15 @@ def dkim_(
     few days: mail that was signed with it is still on its way.
     """
     from outgate import clock
-    from outgate.directory import organisation
+    from outgate.control import domains
     from outgate.mail import dkim
-    from outgate.store.engine import write
 
     place = here.place()
     pem = dkim.generate("rsa") if key_file is None else _key(key_file)
     selector = selector or default_selector(clock.now())
-    with write(place.engine) as connection:
-        organisation.set_signing_key(connection, place.vault, domain, selector, pem, dkim.dns_record(pem))
-        row = _find(connection, domain, place.config.hostname)
+    with here.acting() as act:
+        domains.set_signing_key(act, domain, selector, pem, dkim.dns_record(pem))
+        row = _find(act.connection, domain, place.config.hostname)
     tell(here, row, f"{row['name']} is signed with a new key from now on; publish in the DNS:\n\n{_records(row)}")
 
 

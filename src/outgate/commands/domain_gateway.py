@@ -36,19 +36,15 @@ def set_(
 
     It is tried first (connect, TLS, log in) and not saved if it can't be used. Mail that waits is decided again.
     """
-    from outgate import clock
     from outgate.commands.rows import gateway_row
-    from outgate.directory import organisation
-    from outgate.queue import operations
-    from outgate.store.engine import write
+    from outgate.control import domains
 
     place = here.place()
     wanted = gateway.server(host, port, security, username, password_file, password_stdin)
     if not no_probe:
         gateway.try_out(place, wanted)
-    with write(place.engine) as connection:
-        saved = organisation.set_domain_gateway(connection, place.vault, wanted)
-        operations.hasten(connection, clock.now())
+    with here.acting() as act:
+        saved = domains.set_gateway(act, wanted)
     tell(here, {"gateway": gateway_row(saved)}, f"mail that leaves passes {gateway.described(saved)}")
 
 
@@ -56,11 +52,10 @@ def set_(
 def show(here: Here) -> None:
     """Show the organisation's outbound gateway."""
     from outgate.commands.rows import gateway_row
-    from outgate.directory import organisation
-    from outgate.store.engine import read
+    from outgate.control import domains
 
-    with read(here.place().engine) as connection:
-        found = organisation.domain_gateway(connection)
+    with here.looking() as act:
+        found = domains.gateway(act)
     text = f"mail that leaves passes {gateway.described(found)}" if found else "no outbound gateway is set"
     tell(here, {"gateway": gateway_row(found)}, text)
 
@@ -68,12 +63,8 @@ def show(here: Here) -> None:
 @command(app, example="outgate domain-gateway clear")
 def clear(here: Here) -> None:
     """Remove the outbound gateway: mail goes to the recipients' mail exchangers, mail that waits as well."""
-    from outgate import clock
-    from outgate.directory import organisation
-    from outgate.queue import operations
-    from outgate.store.engine import write
+    from outgate.control import domains
 
-    with write(here.place().engine) as connection:
-        organisation.clear_domain_gateway(connection)
-        operations.hasten(connection, clock.now())
+    with here.acting() as act:
+        domains.clear_gateway(act)
     tell(here, {"gateway": None}, "no outbound gateway is set: mail goes to the recipients' mail exchangers")

@@ -66,11 +66,10 @@ def log(
 
 
 def _messages(here: Here, wanted: "Filter", message_id: str | None) -> None:
-    from outgate.record.log import search
-    from outgate.store.engine import read
+    from outgate.control import audit
 
-    with read(here.place().engine) as connection:
-        found = [_row(fact) for fact in search(connection, wanted)]
+    with here.looking() as act:
+        found = [_row(fact) for fact in audit.messages(act, wanted)]
     rows = [row for row in found if message_id is None or _bare(row["message_id"]) == _bare(message_id)]
     columns = {"id": "id", "at": "accepted", "account": "account", "from": "from", "recipients": "recipients"}
     table(here, rows, columns, nothing="no message matches")
@@ -81,17 +80,16 @@ def _bare(message_id: str) -> str:
 
 
 def _story(here: Here, identity: str) -> None:
+    from outgate.control import audit
     from outgate.directory.errors import Invalid, NotFound
     from outgate.queue.identity import from_text, to_text
-    from outgate.record.log import history
-    from outgate.store.engine import read
 
     try:
         number = from_text(identity)
     except ValueError as error:
         raise Invalid(str(error)) from None
-    with read(here.place().engine) as connection:
-        facts = history(connection, number)
+    with here.looking() as act:
+        facts = audit.history(act, number)
     if not facts:
         raise NotFound(f"there is no message {identity}")
     value = {"id": to_text(number), "facts": [_fact_row(fact) for fact in facts]}

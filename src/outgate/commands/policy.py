@@ -28,13 +28,12 @@ def list_(
 ) -> None:
     """List every setting for every organisational unit, with the value in force and the unit that it comes from."""
     from outgate.commands.rows import policy_row
-    from outgate.directory import policy, units
+    from outgate.control import units
     from outgate.directory.settings import SETTINGS, in_words
-    from outgate.store.engine import read
 
-    with read(here.place().engine) as connection:
-        paths = units.paths(connection) if unit is None else (units.find(connection, unit).path,)
-        policies = policy.load(connection)
+    with here.looking() as act:
+        paths, policies = units.policies(act, unit)
+    paths = paths if unit is None else paths[:1]
     rows = [policy_row(policies, path, setting) for setting in SETTINGS.values() for path in paths]
     if own:
         rows = [row for row in rows if row["inherited_from"] is None]
@@ -47,13 +46,13 @@ def list_(
 def show(here: Here, setting: SettingName, unit: Unit = "/") -> None:
     """Show the value in force for a unit, where it comes from, and what the setting is for."""
     from outgate.commands.rows import policy_row
-    from outgate.directory import policy, settings, units
-    from outgate.store.engine import read
+    from outgate.control import units
+    from outgate.directory import settings
 
     known = settings.setting(setting)
-    with read(here.place().engine) as connection:
-        path = units.find(connection, unit).path
-        value = policy_row(policy.load(connection), path, known)
+    with here.looking() as act:
+        paths, policies = units.policies(act, unit)
+    value = policy_row(policies, paths[0], known)
     value |= {"may_be": known.form, "summary": known.summary}
     record(here, value if here.json else value | {"value": settings.in_words(value["value"])})
 
@@ -84,20 +83,17 @@ def clear(here: Here, setting: SettingName, unit: Unit = "/") -> None:
 
 
 def _change(here: Here, name: str, unit: str, value: str | None) -> None:
-    from outgate import clock
     from outgate.commands.rows import policy_row
-    from outgate.directory import policy, settings, units
-    from outgate.queue import operations
-    from outgate.store.engine import write
+    from outgate.control import units
+    from outgate.directory import policy, settings
+    from outgate.directory.units import normal_path
 
-    setting, now = settings.setting(name), clock.now()
-    with write(here.place().engine) as connection:
-        path = units.find(connection, unit).path
+    setting, path = settings.setting(name), normal_path(unit)
+    with here.acting() as act:
         if value is None:
-            policy.clear(connection, path, setting)
+            units.clear_policy(act, path, setting)
         else:
-            policy.set_value(connection, path, setting, value, now)
-        operations.hasten(connection, now)
-        row = policy_row(policy.load(connection), path, setting)
+            units.set_policy(act, path, setting, value)
+        row = policy_row(policy.load(act.connection), path, setting)
     inherited = f" (from {row['inherited_from']})" if row["inherited_from"] else ""
     tell(here, row, f"{setting.name} is {settings.in_words(row['value']) or 'empty'} for {path}{inherited}")

@@ -9,8 +9,7 @@ from outgate.commands.command import Here, command
 from outgate.commands.output import iso, record, table, tell
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from outgate.control.operation import Act
     from outgate.queue.operations import Selection, Waiting
 
 app = typer.Typer(
@@ -75,10 +74,9 @@ def show(here: Here, identity: Identity) -> None:
 @command(app, example="outgate queue count")
 def count(here: Here) -> None:
     """Count what waits, by queue: one for each gateway and destination."""
-    from outgate.queue import operations
-    from outgate.store.engine import read
+    from outgate.control import audit
 
-    with read(here.place().engine) as connection:
+    with here.looking() as act:
         rows = [
             {
                 "queue": each.queue,
@@ -87,7 +85,7 @@ def count(here: Here) -> None:
                 "held": each.held,
                 "oldest": iso(each.oldest),
             }
-            for each in operations.count(connection)
+            for each in audit.counts(act)
         ]
     table(here, rows, {key: key for key in rows[0]} if rows else {}, nothing="nothing waits")
 
@@ -101,11 +99,10 @@ def retry(
     everything: Everything = False,
 ) -> None:
     """Try again now, whatever the schedule says. What is held stays held."""
-    from outgate import clock
-    from outgate.queue import operations
+    from outgate.control import audit
 
     selection = _selection(identity, address, queue, everything)
-    _change(here, selection, lambda c: operations.retry(c, selection, clock.now()), "will be tried again now")
+    _change(here, selection, audit.retry, "will be tried again now")
 
 
 @command(app, example="outgate queue hold 0c8sm2v1r0003\noutgate queue hold --address newsletter@example.com")
@@ -117,10 +114,10 @@ def hold(
     everything: Everything = False,
 ) -> None:
     """Attempt nothing until `release`. An attempt that is under way is not broken off."""
-    from outgate.queue import operations
+    from outgate.control import audit
 
     selection = _selection(identity, address, queue, everything)
-    _change(here, selection, lambda c: operations.hold(c, selection), "held")
+    _change(here, selection, audit.hold, "held")
 
 
 @command(app, example="outgate queue release --all")
@@ -132,11 +129,10 @@ def release(
     everything: Everything = False,
 ) -> None:
     """Undo `hold`, and try at once."""
-    from outgate import clock
-    from outgate.queue import operations
+    from outgate.control import audit
 
     selection = _selection(identity, address, queue, everything)
-    _change(here, selection, lambda c: operations.release(c, selection, clock.now()), "released")
+    _change(here, selection, audit.release, "released")
 
 
 @command(app, example="outgate queue delete 0c8sm2v1r0003")
@@ -151,11 +147,10 @@ def delete(
 
     What is being delivered at this moment stays; hold it first to be sure.
     """
-    from outgate import clock
-    from outgate.queue import operations
+    from outgate.control import audit
 
     selection = _selection(identity, address, queue, everything)
-    _change(here, selection, lambda c: operations.remove(c, selection, clock.now()), "deleted")
+    _change(here, selection, audit.delete, "deleted")
 
 
 def _selection(identity: str | None, address: str | None, queue: str | None, everything: bool) -> "Selection":
@@ -178,27 +173,23 @@ def _number(identity: str) -> int:
         raise Invalid(str(error)) from None
 
 
-def _change(here: Here, selection: "Selection", change: "Callable[[Connection], int]", outcome: str) -> None:
-    from outgate import clock
+def _change(here: Here, selection: "Selection", change: "Callable[[Act, Selection], int]", outcome: str) -> None:
     from outgate.directory.errors import NotFound
     from outgate.queue import operations
-    from outgate.store.engine import write
 
-    with write(here.place().engine) as connection:
-        found = len(list(operations.waiting(connection, selection, clock.now(), 1)))
-        changed = change(connection)
+    with here.acting() as act:
+        found = len(list(operations.waiting(act.connection, selection, act.now, 1)))
+        changed = change(act, selection)
     if selection.message_id is not None and not found:
         raise NotFound("nothing waits of this message; `outgate log ID` shows what became of it")
     tell(here, {"recipients": changed}, f"{changed} recipient{'' if changed == 1 else 's'} {outcome}")
 
 
 def _waiting(here: Here, selection: "Selection", limit: int) -> list[dict[str, Any]]:
-    from outgate import clock
-    from outgate.queue import operations
-    from outgate.store.engine import read
+    from outgate.control import audit
 
-    with read(here.place().engine) as connection:
-        return [_row(each) for each in operations.waiting(connection, selection, clock.now(), limit)]
+    with here.looking() as act:
+        return [_row(each) for each in audit.waiting(act, selection, limit)]
 
 
 def _row(each: "Waiting") -> dict[str, Any]:

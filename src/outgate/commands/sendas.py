@@ -1,6 +1,6 @@
 """`outgate sendas`: the From addresses of an account. Their gateways are in sendas_gateway."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,6 +8,9 @@ from outgate.commands import gateway
 from outgate.commands.command import Here, command
 from outgate.commands.output import record, table, tell
 from outgate.commands.password import PasswordFile, PasswordStdin
+
+if TYPE_CHECKING:
+    from outgate.control.confirmation import Confirmation
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,34 +59,39 @@ def add(
     A message with a nine-digit code goes to the address, by the running server; the address can be used once the code
     is entered with `outgate sendas verify`. A gateway is tried first: nothing is saved if it can't be used.
     """
-    from outgate import clock
-    from outgate.commands.confirmation import send_code
-    from outgate.sendas import addresses, gateways
-    from outgate.store.engine import write
+    from outgate.control import send_as
 
     place = here.place()
     wanted = gateway.server(host, port, security, username, password_file, password_stdin) if host else None
     owner = find_account(here, account)
     if wanted and not no_probe and _may_have_gateway(here, owner, address):
         gateway.try_out(place, wanted)
-    now = clock.now()
-    with write(place.engine) as connection:
-        entry = addresses.add(
-            connection,
-            owner.id,
-            address,
-            now,
-            display_name=name,
-            reply_to=reply_to,
-            treat_as_alias=not not_an_alias,
-            granted_by_administrator=grant,
-        )
-        if wanted:
-            gateways.set_gateway(connection, place.vault, owner.id, entry.address, wanted, now)
-        if default:
-            addresses.edit(connection, owner.id, entry.address, make_default=True)
-        if not entry.verified:
-            send_code(connection, place.vault, place.config.hostname, owner, entry.address, now)
+    with here.acting() as act:
+        if grant:
+            send_as.grant(act, account, address)
+            entry = send_as.edit(
+                act,
+                account,
+                address,
+                display_name=name,
+                reply_to=reply_to,
+                treat_as_alias=not not_an_alias,
+                make_default=default,
+            )
+            if wanted:
+                send_as.set_gateway(act, account, address, wanted)
+        else:
+            entry = send_as.add(
+                act,
+                account,
+                address,
+                _confirmation(here),
+                display_name=name,
+                reply_to=reply_to,
+                treat_as_alias=not not_an_alias,
+                gateway=wanted,
+                make_default=default,
+            )
     pending = f"; enter the code that is mailed to it: outgate sendas verify {owner.primary} {entry.address} CODE"
     told = f"added {entry.address} to {owner.primary}{'' if entry.verified else pending}"
     tell(here, _row(here, owner.primary, entry.address), told)
@@ -128,41 +136,78 @@ def edit(
     ] = None,
 ) -> None:
     """Change the name, the Reply-To or the treatment as an alias; what is not given stays."""
-    from outgate.sendas import addresses
-    from outgate.store.engine import write
+    from outgate.control import send_as
 
-    owner = find_account(here, account)
-    with write(here.place().engine) as connection:
-        addresses.edit(connection, owner.id, address, display_name=name, reply_to=reply_to, treat_as_alias=alias)
+    with here.acting() as act:
+        send_as.edit(act, account, address, display_name=name, reply_to=reply_to, treat_as_alias=alias)
     tell(here, _row(here, account, address), f"changed {address}")
 
 
 @command(app, name="default", example="outgate sendas default alice@example.com alice@dominiopartner.example")
 def default_(here: Here, account: AccountName, address: Address) -> None:
     """Make a confirmed address the account's default."""
-    from outgate.sendas import addresses
-    from outgate.store.engine import write
+    from outgate.control import send_as
 
-    owner = find_account(here, account)
-    with write(here.place().engine) as connection:
-        addresses.edit(connection, owner.id, address, make_default=True)
-    tell(here, _row(here, account, address), f"{address} is the default of {owner.primary}")
+    with here.acting() as act:
+        send_as.edit(act, account, address, make_default=True)
+    tell(here, _row(here, account, address), f"{address} is the default of {account}")
 
 
 @command(app, example="outgate sendas delete alice@example.com alice@dominiopartner.example")
 def delete(here: Here, account: AccountName, address: Address) -> None:
     """Delete a From address with its gateway and its confirmation."""
-    from outgate import clock
-    from outgate.queue import operations
-    from outgate.sendas import addresses
-    from outgate.store.engine import write
+    from outgate.commands.rows import send_as_row
+    from outgate.control import send_as
 
-    row = _row(here, account, address)
-    owner = find_account(here, account)
-    with write(here.place().engine) as connection:
-        addresses.remove(connection, owner.id, address)
-        operations.hasten(connection, clock.now())
-    tell(here, row, f"deleted {row['address']} from {owner.primary}")
+    with here.acting() as act:
+        entry = send_as.remove(act, account, address)
+    tell(here, send_as_row(account, entry), f"deleted {entry.address} from {account}")
+
+
+@command(app, example="outgate sendas transfer bob@example.com sales@example.com alice@example.com")
+def transfer(
+    here: Here,
+    account: AccountName,
+    address: Address,
+    to: Annotated[str, typer.Argument(help="The user who gets it", metavar="USER", show_default=False)],
+) -> None:
+    """Give an address to another user.
+
+    One of the organisation's own domains can be used there at once. One outside must be proven anew by the code that is
+    mailed to it, and comes without its gateway: that log-in was the former user's.
+    """
+    from outgate.commands.rows import send_as_row
+    from outgate.control import send_as
+
+    with here.acting() as act:
+        entry = send_as.transfer(act, account, address, to, _confirmation(here))
+    pending = "" if entry.verified else ", who must enter the code that is mailed to it"
+    tell(here, send_as_row(to, entry), f"{entry.address} belongs to {to} now{pending}")
+
+
+@command(app, example="outgate sendas list-all --ou /Sales")
+def list_all(
+    here: Here,
+    unit: Annotated[
+        str | None,
+        typer.Option("--ou", help="Only users of this unit and those below it", metavar="PATH", show_default=False),
+    ] = None,
+) -> None:
+    """List the From addresses of all users, with their gateways."""
+    from outgate.commands.rows import send_as_row
+    from outgate.control import send_as
+
+    with here.looking() as act:
+        rows = [send_as_row(user, entry) | {"ou": place} for user, place, entry in send_as.every(act, unit)]
+    shown = rows if here.json else [row | {"gateway": (row["gateway"] or {}).get("host")} for row in rows]
+    columns = {
+        "account": "user",
+        "ou": "unit",
+        "address": "address",
+        "verification_status": "status",
+        "gateway": "gateway",
+    }
+    table(here, shown, columns, nothing="there are no addresses")
 
 
 @command(app, example="outgate sendas verify alice@example.com alice@dominiopartner.example 123456789")
@@ -176,25 +221,21 @@ def verify(
 
     A code is good once, for three days and five tries.
     """
-    from outgate import clock
-    from outgate.sendas import verification
+    from outgate.control import send_as
 
-    place, owner = here.place(), find_account(here, account)
-    verification.confirm(place.engine, place.vault, owner.id, address, code, clock.now())
-    tell(here, _row(here, account, address), f"{owner.primary} can send as {address} now")
+    with here.acting() as act:
+        send_as.verify(act, account, address, code)
+    tell(here, _row(here, account, address), f"{account} can send as {address} now")
 
 
 @command(app, example="outgate sendas resend alice@example.com alice@dominiopartner.example")
 def resend(here: Here, account: AccountName, address: Address) -> None:
     """Mail a new code to an address that is not confirmed yet; the former code is void."""
-    from outgate import clock
-    from outgate.commands.confirmation import send_code
-    from outgate.store.engine import write
+    from outgate.control import send_as
 
-    place, owner = here.place(), find_account(here, account)
     row = _row(here, account, address)
-    with write(place.engine) as connection:
-        send_code(connection, place.vault, place.config.hostname, owner, row["address"], clock.now())
+    with here.acting() as act:
+        send_as.resend(act, account, address, _confirmation(here))
     tell(here, row, f"a new code is on its way to {row['address']}")
 
 
@@ -215,11 +256,10 @@ def test(here: Here, account: AccountName, address: Address) -> None:
 
 def find_account(here: Here, address: str) -> Any:
     """The authorise.Account with this primary address."""
-    from outgate.directory import accounts, users
-    from outgate.store.engine import read
+    from outgate.control import send_as
 
-    with read(here.place().engine) as connection:
-        return accounts.load(connection, users.find(connection, address).id)
+    with here.looking() as act:
+        return send_as.account(act, address)
 
 
 def find_entry(account: Any, address: str) -> Any:
@@ -238,6 +278,13 @@ def _row(here: Here, account: str, address: str) -> dict[str, Any]:
 
     owner = find_account(here, account)
     return send_as_row(owner.primary, find_entry(owner, address))
+
+
+def _confirmation(here: Here) -> "Confirmation":
+    from outgate.control.confirmation import Confirmation
+
+    config = here.place().config
+    return Confirmation(config.hostname, config.web.public_url)
 
 
 def _may_have_gateway(here: Here, account: Any, address: str) -> bool:

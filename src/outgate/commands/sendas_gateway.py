@@ -37,10 +37,7 @@ def set_(
 
     It is tried first (connect, TLS, log in) and not saved if it can't be used. Mail that waits is decided again.
     """
-    from outgate import clock
-    from outgate.queue import operations
-    from outgate.sendas import gateways
-    from outgate.store.engine import write
+    from outgate.control import send_as
 
     place = here.place()
     wanted = gateway.server(host, port, security, username, password_file, password_stdin)
@@ -48,26 +45,19 @@ def set_(
     # What policy forbids is refused below; nothing is connected to for it.
     if owner.policy.allow_external_smtp and not entry.own_domain and not no_probe:
         gateway.try_out(place, wanted)
-    now = clock.now()
-    with write(place.engine) as connection:
-        gateways.set_gateway(connection, place.vault, owner.id, entry.address, wanted, now)
-        operations.hasten(connection, now)
+    with here.acting() as act:
+        send_as.set_gateway(act, account, entry.address, wanted)
     _tell(here, account, address, f"mail sent as {entry.address} goes through {gateway.described(wanted)}")
 
 
 @command(app, example="outgate sendas gateway clear alice@example.com alice@dominiopartner.example")
 def clear(here: Here, account: AccountName, address: Address) -> None:
     """Remove an address's gateway: the organisation's servers deliver from now on, mail that waits as well."""
-    from outgate import clock
-    from outgate.queue import operations
-    from outgate.sendas import gateways
-    from outgate.store.engine import write
+    from outgate.control import send_as
 
-    owner, entry = _find(here, account, address)
-    with write(here.place().engine) as connection:
-        gateways.clear(connection, owner.id, entry.address)
-        operations.hasten(connection, clock.now())
-    _tell(here, account, address, f"the organisation's servers deliver what is sent as {entry.address}")
+    with here.acting() as act:
+        send_as.clear_gateway(act, account, address)
+    _tell(here, account, address, f"the organisation's servers deliver what is sent as {address}")
 
 
 def _find(here: Here, account: str, address: str) -> tuple[Any, Any]:

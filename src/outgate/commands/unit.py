@@ -19,11 +19,10 @@ UnitPath = Annotated[
 @command(app, example="outgate ou add /Sales\noutgate ou add /Sales/Italy")
 def add(here: Here, path: UnitPath) -> None:
     """Add an organisational unit below one that exists. It inherits that one's policy."""
-    from outgate.directory import units
-    from outgate.store.engine import write
+    from outgate.control import units
 
-    with write(here.place().engine) as connection:
-        path = units.create(connection, path)
+    with here.acting() as act:
+        path = units.create(act, path)
     tell(here, {"path": path}, f"added the unit {path}")
 
 
@@ -32,22 +31,35 @@ def list_(here: Here) -> None:
     """List the organisational units with the number of users in each."""
     from collections import Counter
 
-    from outgate.directory import units, users
-    from outgate.store.engine import read
+    from outgate.control import units, users
 
-    with read(here.place().engine) as connection:
-        members = Counter(user.unit for user in users.users(connection))
-        rows = [{"path": path, "users": members[path]} for path in units.paths(connection)]
+    with here.looking() as act:
+        members = Counter(user.unit for user in users.list_users(act))
+        rows = [{"path": path, "users": members[path]} for path in units.list_units(act)]
     table(here, rows, {"path": "unit", "users": "users"}, nothing="there are no units")
+
+
+@command(app, example="outgate ou move /Sales/Italy /Europe/Italy")
+def move(
+    here: Here,
+    path: UnitPath,
+    to: Annotated[str, typer.Argument(help="Its new path", metavar="NEW", show_default=False)],
+) -> None:
+    """Rename an organisational unit or put it elsewhere in the tree, with its users and the units below it."""
+    from outgate.control import units
+
+    with here.acting() as act:
+        new = units.move(act, path, to)
+    tell(here, {"path": new}, f"the unit {path} is {new} now")
 
 
 @command(app, example="outgate ou remove /Sales/Italy")
 def remove(here: Here, path: UnitPath) -> None:
     """Remove an organisational unit that has neither users nor units below it."""
-    from outgate.directory import units
-    from outgate.store.engine import write
+    from outgate.control import units
+    from outgate.directory.units import normal_path
 
-    with write(here.place().engine) as connection:
-        path = units.normal_path(path)
-        units.remove(connection, path)
+    path = normal_path(path)
+    with here.acting() as act:
+        units.remove(act, path)
     tell(here, {"path": path}, f"removed the unit {path}")

@@ -33,18 +33,16 @@ def add(
     The address must be in one of the organisation's domains. The password is asked for, twice, unless it comes from a
     file or from standard input.
     """
-    from outgate import clock
-    from outgate.directory import users
+    from outgate.control import users
     from outgate.directory.users import Credentials
-    from outgate.store.engine import write
 
     place = here.place()
     credentials = None
     if not no_password:
         password = read_password(password_file, password_stdin, f"Password for {address}", confirm=True)
         credentials = Credentials.derive(password, place.config.log_in.scram_iterations)
-    with write(place.engine) as connection:
-        user = users.create(connection, address, credentials, clock.now(), name=name, unit_path=unit)
+    with here.acting() as act:
+        user = users.create(act, address, credentials, name=name, unit=unit)
     tell(here, _row(user), f"added the user {user.address} in {user.unit}")
 
 
@@ -56,11 +54,10 @@ def list_(
     ] = None,
 ) -> None:
     """List the users, all or those of one organisational unit."""
-    from outgate.directory import users
-    from outgate.store.engine import read
+    from outgate.control import users
 
-    with read(here.place().engine) as connection:
-        rows = [_row(user) for user in users.users(connection, unit)]
+    with here.looking() as act:
+        rows = [_row(user) for user in users.list_users(act, unit)]
     columns = {"address": "address", "name": "name", "ou": "unit", "suspended": "suspended"}
     table(here, rows, columns, nothing="there are no users; add one with: outgate user add ADDRESS")
 
@@ -69,15 +66,15 @@ def list_(
 def show(here: Here, address: Address) -> None:
     """Show a user, the policy in force for them, and their From addresses."""
     from outgate.commands.rows import policy_rows, send_as_row
-    from outgate.directory import accounts, policy, users
+    from outgate.control import users
+    from outgate.directory import accounts, policy
     from outgate.directory.settings import in_words
-    from outgate.store.engine import read
 
-    with read(here.place().engine) as connection:
-        user = users.find(connection, address)
-        account = accounts.load(connection, user.id)
-        log_in = accounts.login(connection, user.address)
-        policies = policy.load(connection)
+    with here.looking() as act:
+        user = users.show(act, address)
+        account = accounts.load(act.connection, user.id)
+        log_in = accounts.login(act.connection, user.address)
+        policies = policy.load(act.connection)
     assert account
     value = _row(user) | {
         "has_password": bool(log_in and log_in.password_hash),
@@ -99,32 +96,49 @@ def password(
     here: Here, address: Address, password_file: PasswordFile = None, password_stdin: PasswordStdin = False
 ) -> None:
     """Give a user a new password."""
-    from outgate.directory import users
+    from outgate.control import users
     from outgate.directory.users import Credentials
-    from outgate.store.engine import read, write
 
     place = here.place()
-    with read(place.engine) as connection:
-        user = users.find(connection, address)
+    with here.looking() as act:
+        user = users.show(act, address)
     new = read_password(password_file, password_stdin, f"New password for {user.address}", confirm=True)
     credentials = Credentials.derive(new, place.config.log_in.scram_iterations)
-    with write(place.engine) as connection:
-        users.set_credentials(connection, user.address, credentials)
+    with here.acting() as act:
+        users.set_password(act, user.address, credentials)
     tell(here, _row(user), f"{user.address} has a new password")
+
+
+@command(app, example="outgate user edit alice@example.com --name 'Alice Rossi' --language it")
+def edit(
+    here: Here,
+    address: Address,
+    name: Annotated[str | None, typer.Option("--name", help="The name in From", show_default=False)] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="Of what is written to the user: en or it", show_default=False)
+    ] = None,
+) -> None:
+    """Change a user's name or language; what is not given stays."""
+    from outgate.control import users
+
+    _change(here, address, lambda act, user: users.edit(act, user, name=name, language=language), "is changed")
 
 
 @command(app, example="outgate user suspend bob@example.com")
 def suspend(here: Here, address: Address) -> None:
-    """Suspend a user: neither log-in nor sending from now on. Mail to the user is still delivered."""
-    from outgate.directory import users
+    """Suspend a user: neither log-in nor sending from now on. Mail to the user is still delivered.
 
-    _change(here, address, users.suspend, "is suspended")
+    The passwords of the user's gateways are erased, and must be entered again if the user is resumed.
+    """
+    from outgate.control import users
+
+    _change(here, address, users.suspend, "is suspended; the passwords of their gateways are erased")
 
 
 @command(app, example="outgate user resume bob@example.com")
 def resume(here: Here, address: Address) -> None:
     """Undo `suspend`."""
-    from outgate.directory import users
+    from outgate.control import users
 
     _change(here, address, users.resume, "is no longer suspended")
 
@@ -134,37 +148,25 @@ def move(
     here: Here, address: Address, unit: Annotated[str, typer.Argument(help="The unit's path", metavar="PATH")]
 ) -> None:
     """Put a user in another organisational unit, whose policy is theirs from now on, for mail that waits as well."""
-    from outgate import clock
-    from outgate.directory import users
-    from outgate.queue import operations
+    from outgate.control import users
 
-    def change(connection: Any, address: str) -> None:
-        users.move(connection, address, unit)
-        operations.hasten(connection, clock.now())
-
-    _change(here, address, change, f"is in {unit} now")
+    _change(here, address, lambda act, user: users.move(act, user, unit), f"is in {unit} now")
 
 
 @command(app, example="outgate user remove bob@example.com")
 def remove(here: Here, address: Address) -> None:
     """Delete a user with all their From addresses and gateways. The log of their messages stays."""
-    from outgate.directory import users
-    from outgate.store.engine import write
+    from outgate.control import users
 
-    with write(here.place().engine) as connection:
-        user = users.find(connection, address)
-        users.remove(connection, address)
+    with here.acting() as act:
+        user = users.remove(act, address)
     tell(here, _row(user), f"removed the user {user.address}")
 
 
 def _change(here: Here, address: str, change: Any, outcome: str) -> None:
-    """Make a change to a user in one transaction and show what it came to."""
-    from outgate.directory import users
-    from outgate.store.engine import write
-
-    with write(here.place().engine) as connection:
-        change(connection, address)
-        user = users.find(connection, address)
+    """Make a change to a user and show what it came to."""
+    with here.acting() as act:
+        user = change(act, address)
     tell(here, _row(user), f"{user.address} {outcome}")
 
 
@@ -174,5 +176,6 @@ def _row(user: Any) -> dict[str, Any]:
         "name": user.name,
         "ou": user.unit,
         "suspended": user.suspended,
+        "language": user.language,
         "created_at": iso(user.created_at),
     }

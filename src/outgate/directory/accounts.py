@@ -4,8 +4,9 @@ Reads only. Each function reads one state of the directory if its connection com
 are expected in compared form (mail.addresses.canonical).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
@@ -45,6 +46,14 @@ def load(connection: Connection, account_id: int, shared: Shared | None = None) 
 def find(connection: Connection, address: str) -> Account | None:
     """The account with this primary address."""
     return _account(connection, tables.account.c.primary_address == address, None)
+
+
+def every(connection: Connection, shared: Shared) -> Iterator[Account]:
+    """All accounts by primary address, read as they are asked for: an organisation may have a hundred thousand."""
+    ordered = _ACCOUNT_ROWS.order_by(None).order_by(tables.account.c.primary_address, tables.send_as.c.id)
+    rows = connection.execution_options(yield_per=1000).execute(ordered)
+    for _, of_account in groupby(rows, lambda row: row.account_id):
+        yield _made(list(of_account), shared)
 
 
 def login(connection: Connection, username: str) -> LogIn | None:
@@ -129,10 +138,11 @@ _ACCOUNT_ROWS = (
 
 def _account(connection: Connection, which: ColumnElement[bool], shared: Shared | None) -> Account | None:
     rows = connection.execute(_ACCOUNT_ROWS.where(which)).all()
-    if not rows:
-        return None
+    return _made(rows, shared or load_shared(connection)) if rows else None
+
+
+def _made(rows: Sequence[AnyRow], shared: Shared) -> Account:
     first = rows[0]
-    shared = shared or load_shared(connection)
     return Account(
         id=first.account_id,
         primary=first.primary_address,

@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from outgate.directory.change import touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
@@ -40,6 +40,26 @@ def remove(connection: Connection, path: str) -> None:
     if member := connection.scalar(select(account.primary_address).where(account.unit_id == unit.id).limit(1)):
         raise NotAllowed(f"{unit.path} has users, such as {member}; move them first")
     connection.execute(delete(tables.unit).where(tables.unit.c.id == unit.id))
+
+
+def move(connection: Connection, path: str, to: str) -> str:
+    """Rename a unit or put it elsewhere, with all units below it; returns its new path."""
+    touch(connection, shared=True)
+    unit, to = find(connection, path), normal_path(to)
+    if unit.parent_id is None:
+        raise NotAllowed("the root unit can't be moved")
+    if to == unit.path or to.startswith(f"{unit.path}/"):
+        raise Invalid(f"{unit.path} can't be put below itself")
+    if connection.execute(select(tables.unit.c.id).where(tables.unit.c.path == to)).first():
+        raise AlreadyExists(f"there is a unit {to} already")
+    parent = find(connection, to.rpartition("/")[0] or "/")
+    columns = tables.unit.c
+    connection.execute(update(tables.unit).where(columns.id == unit.id).values(parent_id=parent.id))
+    for row in connection.execute(select(columns.id, columns.path)).all():
+        if row.path == unit.path or row.path.startswith(f"{unit.path}/"):
+            new = to + row.path[len(unit.path) :]
+            connection.execute(update(tables.unit).where(columns.id == row.id).values(path=new))
+    return to
 
 
 def find(connection: Connection, path: str) -> Row[*tuple[Any, ...]]:

@@ -14,6 +14,7 @@ from outgate.smtp.sasl import SaslError, ScramVerifier, saslprep
 from outgate.store import tables
 
 SCRAM_ITERATIONS: Final = 600_000
+LANGUAGES: Final = ("en", "it")
 MAX_PASSWORD: Final = 1024  # characters
 
 
@@ -47,6 +48,7 @@ class User:
     unit: str
     suspended: bool
     created_at: float
+    language: str
 
 
 _USERS = select(
@@ -56,6 +58,7 @@ _USERS = select(
     tables.unit.c.path,
     tables.account.c.suspended,
     tables.account.c.created_at,
+    tables.account.c.language,
 ).join_from(tables.account, tables.unit)
 
 
@@ -121,6 +124,21 @@ def create(
 def set_credentials(connection: Connection, address: str, credentials: Credentials) -> None:
     """A new password."""
     _update(connection, address, **_columns(credentials))
+
+
+def edit(connection: Connection, address: str, *, name: str | None = None, language: str | None = None) -> None:
+    """Change what is given. The primary address's name follows, unless it was given one of its own."""
+    user = find(connection, address)
+    if name is not None:
+        check_name(name, user.address)
+        columns = tables.send_as.c
+        primary = (columns.account_id == user.id, columns.is_primary, columns.display_name == user.name)
+        connection.execute(update(tables.send_as).where(*primary).values(display_name=name))
+        _update(connection, address, name=name)
+    if language is not None:
+        if language not in LANGUAGES:
+            raise Invalid(f"'{language[:20]}' is not a language that there are texts in: {', '.join(LANGUAGES)}")
+        _update(connection, address, language=language)
 
 
 def suspend(connection: Connection, address: str) -> None:

@@ -1,4 +1,4 @@
-"""Writes new messages (RFC 5322, MIME): the confirmation code, and plain messages. Bytes out; dates and ids passed in.
+"""Writes new messages (RFC 5322, MIME): plain text with attachments. Bytes out; dates and ids passed in.
 
 Outside the way of a message, so the stdlib's email package does the work. Knows no account: callers pass texts.
 """
@@ -51,40 +51,6 @@ def compose(
         message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename)
     addressed = {"From": [sender], "To": to, "Cc": cc, "Reply-To": [reply_to] if reply_to else []}
     return b"".join([_address_field(*item) for item in addressed.items() if item[1]]) + message.as_bytes()
-
-
-def confirmation(
-    *,
-    address: str,
-    code: str,
-    account: str,
-    organisation_name: str,
-    sender: Mailbox,
-    date: float,
-    message_id: str,
-    link: str | None = None,
-) -> bytes:
-    """The message that proves who reads `address`: it carries the nine-digit code that `account` must enter."""
-    other_way = f"\nOr open this link:\n\n    {link}\n" if link else ""
-    text = f"""\
-{account} of {organisation_name} asks to send mail as {address}.
-
-If that is you, enter this code where you added the address, under 'Send mail as':
-
-    {code}
-{other_way}
-If you do not know {account}, or do not want this, do nothing: without the code nobody can send
-as {address}. Do not pass the code on to anyone, whoever asks for it.
-"""
-    return compose(
-        sender=sender,
-        to=[Mailbox("", address)],
-        subject=f"Outgate Confirmation - Send Mail as {address}",
-        text=text,
-        date=date,
-        message_id=message_id,
-        automatic=True,
-    )
 
 
 def _address_field(name: str, mailboxes: Sequence[Mailbox]) -> bytes:

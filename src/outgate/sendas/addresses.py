@@ -22,6 +22,17 @@ def addresses(connection: Connection, account_id: int) -> tuple[SendAs, ...]:
     return tuple(account.send_as.values())
 
 
+def every(connection: Connection, unit: str = "/") -> list[tuple[str, str, SendAs]]:
+    """All addresses of the accounts in a unit and below it: (primary address, unit, address), by account."""
+    shared = accounts.load_shared(connection)
+    return [
+        (account.primary, account.unit, entry)
+        for account in accounts.every(connection, shared)
+        if unit in ("/", account.unit) or account.unit.startswith(f"{unit}/")
+        for entry in account.send_as.values()
+    ]
+
+
 def add(
     connection: Connection,
     account_id: int,
@@ -54,6 +65,7 @@ def add(
             account_id=account_id,
             address=address,
             verified_at=now if granted_by_administrator else None,
+            proof="granted" if granted_by_administrator else None,
             created_at=now,
             treat_as_alias=treat_as_alias,
             **_checked(address, display_name, reply_to),
@@ -102,6 +114,27 @@ def remove(connection: Connection, account_id: int, address: str) -> None:
         connection.execute(
             update(tables.send_as).where(columns.account_id == account_id, columns.is_primary).values(is_default=True)
         )
+
+
+def transfer(connection: Connection, from_id: int, to_id: int, address: str, now: float) -> SendAs:
+    """Take an address from one account and give it to another.
+
+    An address of the organisation's own domains can be used there at once. One outside must be proven anew, and comes
+    without gateway: its credential was the former user's own.
+    """
+    row = find(connection, from_id, address)
+    remove(connection, from_id, address)
+    own = is_own_domain(connection, row.address)
+    return add(
+        connection,
+        to_id,
+        row.address,
+        now,
+        display_name=row.display_name,
+        reply_to=row.reply_to,
+        treat_as_alias=row.treat_as_alias,
+        granted_by_administrator=own,
+    )
 
 
 def find(connection: Connection, account_id: int, address: str) -> Row[*tuple[Any, ...]]:

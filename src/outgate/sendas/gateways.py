@@ -50,6 +50,18 @@ def clear(connection: Connection, account_id: int, address: str) -> None:
     connection.execute(delete(tables.gateway).where(tables.gateway.c.send_as_id == row.id))
 
 
+def erase(connection: Connection, account_id: int) -> int:
+    """Forget the passwords of all gateways of an account; returns how many there were. They must be entered again.
+
+    The gateways stay, so that nothing is sent another way than before: mail for them waits until then.
+    """
+    touch(connection)
+    of_account = select(tables.send_as.c.id).where(tables.send_as.c.account_id == account_id)
+    columns = tables.gateway.c
+    mine = (columns.send_as_id.in_(of_account), columns.sealed_password.is_not(None))
+    return connection.execute(update(tables.gateway).where(*mine).values(sealed_password=None)).rowcount
+
+
 def _allowed(connection: Connection, account_id: int, address: str, wanted: Server) -> SendAs:
     account, entry = _entry(connection, account_id, address)
     if entry.own_domain:

@@ -1,10 +1,14 @@
-"""Proof that an address is the user's: a nine-digit code is mailed to it, and entered again.
+"""Proof that an address is the user's: a nine-digit code and a signed link are mailed to it; either comes back.
 
-Only a keyed digest of the code is kept. A code is good once, for three days and five tries.
+Only keyed digests of them are kept. Both are good once, for three days; of the code there are five tries.
 """
 
+import base64
+import binascii
 import hmac
 import secrets
+import struct
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
@@ -25,6 +29,19 @@ CODES_PER_HOUR_OF_ACCOUNT: Final = 20  # so that adding and deleting addresses m
 AnyRow = Row[*tuple[Any, ...]]
 
 
+# A link's token: row of the address, when it expires, a nonce that is kept as a digest, and the vault's signature.
+_TOKEN: Final = struct.Struct(">qd16s")
+_SIGNATURE_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What is mailed to the address, and never shown elsewhere."""
+
+    code: str = field(repr=False)
+    token: str = field(repr=False)
+
+
 class WrongCode(Invalid):
     """Not the code that was sent. `tries_left` more are allowed."""
 
@@ -39,8 +56,23 @@ class CodeExpired(Invalid):
     """The code was right or wrong, but is too old to be either."""
 
 
-def start(connection: Connection, vault: Vault, account_id: int, address: str, now: float) -> str:
-    """A new code for an address that is not confirmed yet, to be mailed to it; the former one is void.
+class BadLink(Invalid):
+    """The link was never ours, or was cut short on its way."""
+
+    def __init__(self) -> None:
+        super().__init__("this link is not valid; check that you have opened it whole, or have a new one sent")
+
+
+class LinkUsed(Invalid):
+    """The link was ours, but is spent: used, too old, or followed by a newer one."""
+
+    def __init__(self, account_id: int | None, address: str) -> None:
+        self.account_id, self.address = account_id, address
+        super().__init__("this link was used already or has expired; have a new one sent if the address still waits")
+
+
+def start(connection: Connection, vault: Vault, account_id: int, address: str, now: float) -> Challenge:
+    """A new code and link for an address that is not confirmed yet, to be mailed to it; the former ones are void.
 
     Raises NotFound, Invalid (it is confirmed), NotAllowed (too many within an hour).
     """
@@ -49,18 +81,20 @@ def start(connection: Connection, vault: Vault, account_id: int, address: str, n
     if row.verified_at is not None:
         raise Invalid(f"{row.address} is confirmed already")
     _count(connection, row, now)
-    code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
+    code, nonce = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}", secrets.token_bytes(16)
+    expires_at = now + VALID_SECONDS
     connection.execute(delete(tables.verification).where(tables.verification.c.send_as_id == row.id))
     connection.execute(
         insert(tables.verification).values(
             send_as_id=row.id,
             code_digest=_digest(vault, row, code),
+            link_digest=_digest(vault, row, nonce.hex()),
             tries_left=TRIES,
             sent_at=now,
-            expires_at=now + VALID_SECONDS,
+            expires_at=expires_at,
         )
     )
-    return code
+    return Challenge(code, _token(vault, row.id, expires_at, nonce))
 
 
 def confirm(engine: Engine, vault: Vault, account_id: int, address: str, code: str, now: float) -> None:
@@ -71,14 +105,15 @@ def confirm(engine: Engine, vault: Vault, account_id: int, address: str, code: s
     """
     with write(engine) as connection:
         lock(connection)
-        fault = _enter(connection, vault, account_id, address, code, now)
+        fault = enter(connection, vault, account_id, address, code, now)
     if fault:
         raise fault
 
 
-def _enter(
+def enter(
     connection: Connection, vault: Vault, account_id: int, address: str, code: str, now: float
 ) -> DirectoryError | None:
+    """As `confirm`, in the caller's transaction, which must be committed: a wrong code has cost a try."""
     row = addresses.find(connection, account_id, address)
     if row.verified_at is not None:
         return Invalid(f"{row.address} is confirmed already")
@@ -93,10 +128,56 @@ def _enter(
     if not hmac.compare_digest(_digest(vault, row, _digits(code)), sent.code_digest):
         connection.execute(update(tables.verification).where(pending).values(tries_left=sent.tries_left - 1))
         return WrongCode(row.address, sent.tries_left - 1)
-    touch(connection)
-    connection.execute(delete(tables.verification).where(pending))
-    connection.execute(update(tables.send_as).where(tables.send_as.c.id == row.id).values(verified_at=now))
+    _verified(connection, row.id, "code", now)
     return None
+
+
+def follow(connection: Connection, vault: Vault, token: str, now: float) -> tuple[int, str]:
+    """The link was opened: its address can be used from now on. Returns account id and address.
+
+    Raises BadLink and LinkUsed.
+    """
+    lock(connection)
+    send_as_id, expires_at, nonce = _opened(vault, token)
+    columns = tables.send_as.c
+    row = connection.execute(select(tables.send_as).where(columns.id == send_as_id)).first()
+    waiting = tables.verification.c
+    sent = connection.execute(select(tables.verification).where(waiting.send_as_id == send_as_id)).first()
+    if row is None or sent is None or expires_at <= now or row.verified_at is not None:
+        raise LinkUsed(row.account_id if row else None, row.address if row else "")
+    if not hmac.compare_digest(_digest(vault, row, nonce.hex()), sent.link_digest or b""):
+        raise LinkUsed(row.account_id, row.address)
+    _verified(connection, row.id, "link", now)
+    return row.account_id, row.address
+
+
+def _verified(connection: Connection, send_as_id: int, proof: str, now: float) -> None:
+    touch(connection)
+    connection.execute(delete(tables.verification).where(tables.verification.c.send_as_id == send_as_id))
+    columns = tables.send_as.c
+    values = {"verified_at": now, "proof": proof}
+    connection.execute(update(tables.send_as).where(columns.id == send_as_id).values(values))
+
+
+def _token(vault: Vault, send_as_id: int, expires_at: float, nonce: bytes) -> str:
+    packed = _TOKEN.pack(send_as_id, expires_at, nonce)
+    return base64.urlsafe_b64encode(packed + _signature(vault, packed)).decode().rstrip("=")
+
+
+def _opened(vault: Vault, token: str) -> tuple[int, float, bytes]:
+    try:
+        data = base64.b64decode(token.encode("ascii") + b"==", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise BadLink from None
+    packed, signature = data[: _TOKEN.size], data[_TOKEN.size :]
+    if len(packed) != _TOKEN.size or not hmac.compare_digest(_signature(vault, packed), signature):
+        raise BadLink
+    send_as_id, expires_at, nonce = _TOKEN.unpack(packed)
+    return send_as_id, expires_at, nonce
+
+
+def _signature(vault: Vault, packed: bytes) -> bytes:
+    return vault.digest(packed, "confirmation-link")[:_SIGNATURE_BYTES]
 
 
 def _count(connection: Connection, row: AnyRow, now: float) -> None:

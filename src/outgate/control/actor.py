@@ -1,0 +1,39 @@
+"""Who asks for an operation, and what they may do. Knows no operation."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from sqlalchemy import Connection
+
+from outgate.directory import roles
+from outgate.directory.privileges import Grant, Privilege, at_least, may
+
+_EVERYTHING: Final = (Grant("/", frozenset(Privilege)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks, and from where. `account_id` is None at the console, which may do everything."""
+
+    name: str
+    peer: str
+    account_id: int | None = None
+
+    @classmethod
+    def console(cls, system_user: str) -> Self:
+        """Whoever can read the data directory has its keys already."""
+        return cls(f"console ({system_user})", "console")
+
+    def grants(self, connection: Connection) -> tuple[Grant, ...]:
+        """What the actor may do now."""
+        return _EVERYTHING if self.account_id is None else roles.grants(connection, self.account_id)
+
+    def may(self, connection: Connection, privilege: Privilege, unit: str) -> bool:
+        """Whether the actor has a privilege in a unit."""
+        return may(self.grants(connection), privilege, unit)
+
+    def may_act_on(self, connection: Connection, account_id: int) -> bool:
+        """Whether the actor may do all that this account may: else helping it would be a way to more power."""
+        if account_id == self.account_id:
+            return True
+        return at_least(self.grants(connection), roles.grants(connection, account_id))

@@ -1,0 +1,113 @@
+"""What an administrator may be allowed to do, and the roles that come with the product. Pure; knows no account."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Privilege(StrEnum):
+    """One thing that a role may allow; the table of operations (docs/roles.md) says what each is needed for."""
+
+    GMAIL_SETTINGS = "gmail-settings"  # the reference's name for the right to turn the switch
+    UNITS_READ = "units-read"
+    UNITS_MANAGE = "units-manage"
+    USERS_READ = "users-read"
+    USERS_MANAGE = "users-manage"
+    USERS_SECURITY = "users-security"
+    SEND_AS_READ = "send-as-read"
+    SEND_AS_MANAGE = "send-as-manage"
+    DOMAINS_MANAGE = "domains-manage"
+    ROLES_READ = "roles-read"
+    ROLES_MANAGE = "roles-manage"
+    AUDIT_READ = "audit-read"
+    LOG_READ = "log-read"
+    QUEUE_READ = "queue-read"
+    QUEUE_MANAGE = "queue-manage"
+    SECRETS_MANAGE = "secrets-manage"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A named set of privileges. It is assigned to a user for a unit, and holds there and in the units below."""
+
+    name: str
+    summary: str
+    privileges: frozenset[Privilege]
+
+
+_READ: Final = frozenset(one for one in Privilege if one.value.endswith("-read"))
+_EVERYTHING: Final = frozenset(Privilege)
+
+BUILT_IN: Final[Mapping[str, Role]] = {
+    role.name: role
+    for role in (
+        Role("super-admin", "Everything", _EVERYTHING),
+        Role(
+            "mail-settings-admin",
+            "Policy (the Gmail Settings privilege), send-as addresses, the queue and the mail log",
+            frozenset(
+                {
+                    Privilege.GMAIL_SETTINGS,
+                    Privilege.UNITS_READ,
+                    Privilege.USERS_READ,
+                    Privilege.SEND_AS_READ,
+                    Privilege.SEND_AS_MANAGE,
+                    Privilege.LOG_READ,
+                    Privilege.QUEUE_READ,
+                    Privilege.QUEUE_MANAGE,
+                }
+            ),
+        ),
+        Role(
+            "user-admin",
+            "Users with their passwords and send-as addresses",
+            frozenset(
+                {
+                    Privilege.UNITS_READ,
+                    Privilege.USERS_READ,
+                    Privilege.USERS_MANAGE,
+                    Privilege.USERS_SECURITY,
+                    Privilege.SEND_AS_READ,
+                    Privilege.SEND_AS_MANAGE,
+                }
+            ),
+        ),
+        Role("auditor", "Sees everything, changes nothing", _READ),
+        Role(
+            "help-desk",
+            "Sees users and where their mail went; resets passwords and lifts locks",
+            frozenset(
+                {
+                    Privilege.UNITS_READ,
+                    Privilege.USERS_READ,
+                    Privilege.USERS_SECURITY,
+                    Privilege.SEND_AS_READ,
+                    Privilege.LOG_READ,
+                }
+            ),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Privileges that somebody has for a unit and all units below it."""
+
+    unit: str
+    privileges: frozenset[Privilege]
+
+    def covers(self, unit: str) -> bool:
+        """Whether the grant holds in this unit."""
+        return self.unit in ("/", unit) or unit.startswith(f"{self.unit}/")
+
+
+def may(grants: tuple[Grant, ...], privilege: Privilege, unit: str) -> bool:
+    """Whether one of the grants allows this in this unit."""
+    return any(privilege in grant.privileges and grant.covers(unit) for grant in grants)
+
+
+def at_least(grants: tuple[Grant, ...], others: tuple[Grant, ...]) -> bool:
+    """Whether `grants` allow all that `others` do: nobody may act on somebody who may do more."""
+    return all(may(grants, privilege, other.unit) for other in others for privilege in other.privileges)

@@ -1,0 +1,139 @@
+"""Roles: those that administrators made, and who has which role for which unit."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select
+
+from outgate.directory import units, users
+from outgate.directory.change import touch
+from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from outgate.directory.privileges import BUILT_IN, Grant, Privilege, Role
+from outgate.store import tables
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+SUPER_ADMIN: Final = "super-admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Somebody has a role for a unit and those below it."""
+
+    account: str
+    role: str
+    unit: str
+
+
+def roles(connection: Connection) -> tuple[Role, ...]:
+    """The built-in roles, then those that were made here, by name."""
+    rows = connection.execute(select(tables.role).order_by(tables.role.c.name))
+    return (*BUILT_IN.values(), *(Role(row.name, row.summary, _parsed(row.privileges)) for row in rows))
+
+
+def find(connection: Connection, name: str) -> Role:
+    """The role of this name. Raises NotFound."""
+    for role in roles(connection):
+        if role.name == name:
+            return role
+    raise NotFound(f"there is no role '{name[:80]}'; `outgate role list` shows those that exist")
+
+
+def create(connection: Connection, name: str, privileges: Iterable[str], summary: str = "") -> Role:
+    """Make a role. Raises AlreadyExists and Invalid."""
+    touch(connection)
+    if not _NAME.fullmatch(name):
+        raise Invalid(f"'{name[:80]}' is not a role's name: small letters, digits and hyphens, at most 40")
+    if name in {role.name for role in roles(connection)}:
+        raise AlreadyExists(f"there is a role {name} already")
+    wanted = _checked(privileges)
+    encoded = json.dumps(sorted(wanted))
+    connection.execute(insert(tables.role).values(name=name, summary=summary, privileges=encoded))
+    return Role(name, summary, wanted)
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Remove a role that was made here and that nobody has."""
+    touch(connection)
+    if find(connection, name).name in BUILT_IN:
+        raise NotAllowed(f"{name} is built in and can't be removed")
+    if held := next(iter(assignments(connection, role=name)), None):
+        raise NotAllowed(f"{held.account} has the role {name} for {held.unit}; take it away first")
+    connection.execute(delete(tables.role).where(tables.role.c.name == name))
+
+
+def assign(connection: Connection, address: str, role: str, unit: str, now: float) -> Assignment:
+    """Give a user a role for a unit and those below it. Raises AlreadyExists and NotFound."""
+    touch(connection)
+    user, place, known = users.find(connection, address), units.find(connection, unit), find(connection, role)
+    made = Assignment(user.address, known.name, place.path)
+    if made in assignments(connection, address=user.address):
+        raise AlreadyExists(f"{user.address} has the role {role} for {place.path} already")
+    values = {"account_id": user.id, "role": known.name, "unit_id": place.id, "created_at": now}
+    connection.execute(insert(tables.role_assignment).values(values))
+    return made
+
+
+def unassign(connection: Connection, address: str, role: str, unit: str) -> Assignment:
+    """Take a role away. Raises NotFound."""
+    touch(connection)
+    user, place = users.find(connection, address), units.find(connection, unit)
+    columns = tables.role_assignment.c
+    found = connection.execute(
+        delete(tables.role_assignment).where(
+            columns.account_id == user.id, columns.role == role, columns.unit_id == place.id
+        )
+    )
+    if not found.rowcount:
+        raise NotFound(f"{user.address} does not have the role {role[:80]} for {place.path}")
+    return Assignment(user.address, role, place.path)
+
+
+def assignments(
+    connection: Connection, *, address: str | None = None, role: str | None = None
+) -> tuple[Assignment, ...]:
+    """Who has which role where, all or of one user or role."""
+    account, held = tables.account.c, tables.role_assignment.c
+    query = (
+        select(account.primary_address, held.role, tables.unit.c.path)
+        .join_from(tables.role_assignment, tables.account)
+        .join(tables.unit)
+        .order_by(account.primary_address, held.role, tables.unit.c.path)
+    )
+    if address is not None:
+        query = query.where(account.primary_address == address)
+    if role is not None:
+        query = query.where(held.role == role)
+    return tuple(Assignment(*row) for row in connection.execute(query))
+
+
+def grants(connection: Connection, account_id: int) -> tuple[Grant, ...]:
+    """What an account may do as an administrator: nothing while it is suspended."""
+    account, held = tables.account.c, tables.role_assignment.c
+    rows = connection.execute(
+        select(tables.unit.c.path, held.role)
+        .join_from(tables.role_assignment, tables.account)
+        .join(tables.unit, tables.unit.c.id == held.unit_id)
+        .where(account.id == account_id, ~account.suspended)
+    ).all()
+    if not rows:
+        return ()
+    known = {role.name: role for role in roles(connection)}
+    return tuple(Grant(path, known[name].privileges) for path, name in rows if name in known)
+
+
+def _checked(names: Iterable[str]) -> frozenset[Privilege]:
+    try:
+        found = frozenset(Privilege(name.strip()) for name in names)
+    except ValueError as error:
+        raise Invalid(f"{error}; the privileges are: {', '.join(Privilege)}") from None
+    if not found:
+        raise Invalid(f"a role has at least one privilege; the privileges are: {', '.join(Privilege)}")
+    return found
+
+
+def _parsed(encoded: str) -> frozenset[Privilege]:
+    """A later release may have known more privileges: what this one does not know, it does not grant."""
+    return frozenset(Privilege(name) for name in json.loads(encoded) if name in set(Privilege))
