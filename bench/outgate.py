@@ -29,6 +29,9 @@ certificate = "{certificate}"
 private_key = "{key}"
 [delivery]
 ca_file = "{ca}"
+[egress]
+allowed_networks = {{loopback = "127.0.0.0/8"}}
+ports = []
 """
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.dns import key_record
 from lab.namespaces import Namespace
-from lab.plan import ALICE, ORGANISATION
+from lab.plan import ALICE, NETWORK, ORGANISATION
 from outgate.demo.certificates import Authority
 
 STARTTLS_PORT = 587
@@ -30,6 +30,7 @@ class Outgate:
             "submission.certificate": str(certificate),
             "submission.private_key": str(key),
             "delivery.ca_file": str(authority.ca_file),
+            "egress.allowed_networks": f'{{lab = "{NETWORK}"}}',
         }
 
     def set_up(self) -> str:

@@ -19,6 +19,7 @@ OUTGATE_HOST = Host(f"mail.{ORGANISATION}", "198.51.100.40")
 CLIENT_HOST = Host(f"desk.{ORGANISATION}", "198.51.100.50")
 HOSTS = (NAMESERVER, PARTNER_HOST, RECIPIENT_HOST, RELAY_HOST, OUTGATE_HOST, CLIENT_HOST)
 PREFIX_LENGTH = 24
+NETWORK = f"198.51.100.0/{PREFIX_LENGTH}"
 
 # A second name of the partner's server, which its certificate does not have.
 PARTNER_ALIAS = f"other.{PARTNER}"

@@ -22,13 +22,14 @@ from outgate.accept.tls import Certificate
 from outgate.authorise import Gateway
 from outgate.config import Config, Delivery
 from outgate.deliver.deliverer import Deliverer
-from outgate.deliver.probe import probe as try_gateway
-from outgate.deliver.resolve import Resolver
+from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
-from outgate.deliver.ways import Ways, gateway_link, timeouts_of, verifying_context
+from outgate.deliver.ways import Ways
 from outgate.directory.cache import Directory
 from outgate.directory.fresh import Fresh
 from outgate.directory.server import open_password
+from outgate.egress.guard import Guard
+from outgate.egress.resolve import Resolver
 from outgate.processes import Processes
 from outgate.queue import Queue
 from outgate.queue.identity import Identities
@@ -93,7 +94,7 @@ class Server:
             settings,
             self._queue,
             self._fresh,
-            Resolver(settings.delivery.nameservers),
+            resolver(settings),
             self._open_password,
             SigningKeys(place.engine, place.vault, self._directory).key_for,
         )
@@ -127,17 +128,14 @@ class Server:
         return open_password(self._place.vault, gateway)
 
 
-async def probe(place: Place, gateway: Gateway, password: str) -> str | None:
-    """Connect and log in to a gateway before it is saved, by delivery's own code. None if it works, else why not."""
-    settings = place.config
-    failed = await try_gateway(
-        gateway_link(settings, gateway, password or None),
-        gateway.host,
-        Resolver(settings.delivery.nameservers),
-        timeouts_of(settings.delivery),
-        verifying_context(settings),
-    )
-    return failed.reason if failed else None
+def resolver(settings: Config) -> Resolver:
+    """Finds hosts, and refuses those that users may not have this server connect to."""
+    return Resolver(settings.delivery.nameservers, Guard(settings.egress))
+
+
+def prober(settings: Config) -> Prober:
+    """Tries gateways before they are saved, by delivery's own code."""
+    return Prober(settings, resolver(settings))
 
 
 def serve(data: Path) -> None:

@@ -14,6 +14,8 @@ _FOR_TESTS = (
     *("--set", "submission.tls_port=0"),
     *("--set", "log_in.scram_iterations=4096"),
     *("--set", "delivery.connect_timeout=5"),
+    *("--set", 'egress.allowed_networks={loopback = "127.0.0.0/8"}'),
+    *("--set", "egress.ports=[]"),
 )
 
 

@@ -48,10 +48,8 @@ def settings_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def toml(value: Any) -> str:
-    """A value as TOML; its strings are JSON's."""
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml(each) for each in value) + "]"
-    return json.dumps(value)
+    """A value as TOML: its strings and lists are JSON's, its inline tables have another separator."""
+    return json.dumps(value, separators=(", ", " = "))
 
 
 def default_of(field: FieldInfo) -> Any:

@@ -42,7 +42,7 @@ def set_(
     place = here.place()
     wanted = gateway.server(host, port, security, username, password_file, password_stdin)
     if not no_probe:
-        gateway.try_out(place, wanted)
+        gateway.try_out(place, wanted, organisations=True)
     with here.acting() as act:
         saved = domains.set_gateway(act, wanted)
     tell(here, {"gateway": gateway_row(saved)}, f"mail that leaves passes {gateway.described(saved)}")

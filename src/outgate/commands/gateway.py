@@ -41,25 +41,27 @@ def server(
     return Server(host, port or _PORTS.get(security, 587), security, username, password)  # type: ignore[arg-type]  # it checks
 
 
-def try_out(place: "Place", wanted: "Server") -> None:
-    """Connect and log in as delivery would. Raises CheckFailed."""
+def try_out(place: "Place", wanted: "Server", *, organisations: bool = False) -> None:
+    """Connect and log in as delivery would, to a user's gateway or the organisation's. Raises CheckFailed."""
     from outgate.authorise import Gateway
 
-    probe(place, Gateway("new", wanted.host, wanted.port, wanted.security, wanted.username), wanted.password)
+    gateway = Gateway("new", wanted.host, wanted.port, wanted.security, wanted.username)
+    probe(place, gateway, wanted.password, organisations=organisations)
 
 
-def probe(place: "Place", gateway: "Gateway", password: str) -> None:
-    """Connect and log in as delivery would. Raises CheckFailed."""
-    if reason := asyncio.run(_reason_against(place, gateway, password)):
+def probe(place: "Place", gateway: "Gateway", password: str, *, organisations: bool = False) -> None:
+    """As `try_out`. Raises CheckFailed with all that is known: who has this console may see it."""
+    if reason := asyncio.run(_reason_against(place, gateway, password, organisations)):
         raise CheckFailed(f"{gateway.host}:{gateway.port} can't be used as a gateway: {reason}")
 
 
-async def _reason_against(place: "Place", gateway: "Gateway", password: str) -> str | None:
+async def _reason_against(place: "Place", gateway: "Gateway", password: str, organisations: bool) -> str:
     from outgate import wiring
 
-    reason = await wiring.probe(place, gateway, password)
+    prober = wiring.prober(place.config)
+    probed = await (prober.domain_gateway if organisations else prober.gateway)(gateway, password)
     await asyncio.sleep(_FAREWELL_SECONDS)  # the loop ends here, and QUIT with the end of TLS is still on its way
-    return reason
+    return probed.detail
 
 
 def described(gateway: "Gateway | Server") -> str:

@@ -7,12 +7,12 @@ through verified TLS. What goes wrong with the peer comes back as an Outcome.
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar, cast
 
 from outgate.deliver.outcome import Outcome, Verdict, text_of
-from outgate.deliver.resolve import Host
+from outgate.egress.resolve import Host
 from outgate.smtp import (
     AuthDone,
     AuthNotOffered,
@@ -134,22 +134,37 @@ class Connection(asyncio.Protocol):
     # --- opening -------------------------------------------------------------------------------------------------
 
     async def open(self) -> Outcome | None:
-        """Connect, greet, secure, log in. None when it is ready, else why not; then it is closed."""
+        """Connect and establish. None when it is ready, else why not; then it is closed."""
+        return await self.connect(self._timeouts.connect) or await self.establish()
+
+    async def connect(self, within: float) -> Outcome | None:
+        """Only connect. None when it is done, else why not, which the user is not told: it would serve to scan."""
         try:
-            async with asyncio.timeout(self._timeouts.connect):
+            async with asyncio.timeout(within):
                 await self._connect()
+        except TimeoutError:
+            words = "timed out while connecting"
+        except OSError as error:
+            words = f"could not connect: {error.strerror or error}"
+        else:
+            return None
+        self.abort()
+        return replace(self._fault(words).outcome, public=unreachable(self._host.name, self._link.port))
+
+    async def establish(self) -> Outcome | None:
+        """After `connect`: greet, secure, log in. None when it is ready, else why not; then it is closed."""
+        try:
             await self._greet()
-            await self._secure()
             await self._log_in()
         except PeerFault as fault:
             self.abort()
             return fault.outcome
         except TimeoutError:
             self.abort()
-            return self._fault("timed out while connecting").outcome
-        except (OSError, ssl.SSLError) as error:
+            return self._fault("timed out in the TLS handshake").outcome
+        except OSError as error:
             self.abort()
-            return self._fault(_connect_words(error)).outcome
+            return self._fault(_tls_words(error)).outcome
         self.opened_at = self._loop.time()
         return None
 
@@ -158,23 +173,16 @@ class Connection(asyncio.Protocol):
         if link.unix_path:
             await self._loop.create_unix_connection(lambda: self, link.unix_path)
             return
-        implicit = link.tls is TlsPolicy.IMPLICIT
         source = (link.source_address, 0) if link.source_address else None
-        await self._loop.create_connection(
-            lambda: self,
-            self._host.address,
-            link.port,
-            local_addr=source,
-            ssl=self._verifying if implicit else None,
-            server_hostname=self._host.name if implicit else None,
-        )
-        if implicit:
-            self._note_tls()
+        await self._loop.create_connection(lambda: self, self._host.address, link.port, local_addr=source)
 
     async def _greet(self) -> None:
+        if self._link.tls is TlsPolicy.IMPLICIT:
+            await self._handshake(self._verifying)
         greeting = await self._expect(Greeting, self._timeouts.reply)
         self._require(greeting.reply.code == 220, f"greeting: {text_of(greeting.reply)}")
         await self._hello()
+        await self._secure()
 
     async def _hello(self) -> None:
         self._engine.hello(self._link.hello)
@@ -359,9 +367,14 @@ def _unverifying() -> ssl.SSLContext:
     return context
 
 
-def _connect_words(error: OSError) -> str:
+def unreachable(name: str, port: int) -> str:
+    """All that a user is told of a host that could not be connected to, whatever the cause."""
+    return f"could not connect to {name}:{port}"
+
+
+def _tls_words(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the peer's certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or error}"
-    return f"could not connect: {error.strerror or error}"
+    return f"connection lost: {error.strerror or error}"

@@ -17,10 +17,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The verdict with its reason: the peer's reply, or our own words with an enhanced status code before them."""
+    """The verdict with its reason: the peer's reply, or our own words with an enhanced status code before them.
+
+    `public` is what the sender is told where the reason would tell of a network that is not his (docs/egress.md).
+    """
 
     verdict: Verdict
     reason: str
+    public: str = ""
 
 
 # Replies that speak of our log-in or of a limit, not of the message: it waits. 552 at RCPT stands for 452 with old

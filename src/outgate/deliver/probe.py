@@ -1,25 +1,130 @@
-"""Tries a gateway the way delivery would: resolve, connect, TLS, log-in. Hands nothing over."""
+"""Tries a gateway the way delivery would: resolve, check, connect, TLS, log-in. Hands nothing over.
 
-import ssl
+What a user is told must not serve to scan: of a host that was not connected to, whatever the cause, there is one text
+after one time. What the peer itself said is told, since the user could ask it as well.
+"""
 
-from outgate.deliver.connection import Connection, Link, Timeouts
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from outgate.authorise import Gateway
+from outgate.config import Config
+from outgate.deliver.connection import Connection, Link, unreachable
 from outgate.deliver.outcome import Outcome
-from outgate.deliver.resolve import Resolver
+from outgate.deliver.ways import gateway_link, timeouts_of, verifying_context
+from outgate.egress.resolve import Host, Resolver, Unresolved
+
+PATIENCE = 8.0  # seconds; long enough for three SYNs (RFC 6298: sent after 0, 1 and 3 s)
+TOO_OFTEN = "gateways were tried too often; try again later"
+
+Found = list[Host] | Unresolved
 
 
-async def probe(
-    link: Link, host: str, resolver: Resolver, timeouts: Timeouts, verifying: ssl.SSLContext
-) -> Outcome | None:
-    """None if a message could be handed over now, else what stands in the way."""
-    hosts = await resolver.host(host)
-    if isinstance(hosts, Outcome):
-        return hosts
-    failed: Outcome | None = None
-    for one in hosts:
-        connection = Connection(one, link, timeouts, verifying)
-        outcome = await connection.open()
-        connection.hang_up()
-        if outcome is None:
-            return None
-        failed = failed or outcome
-    return failed
+class Rates(Protocol):
+    """Counts events over all processes."""
+
+    def hit(self, rate: str, *key: str) -> bool:
+        """Count one for the key; False if that is more than the rate (as in `20/1hour`) lets it be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What came of a try: nothing to say if the gateway works. `public` is for users, `detail` for administrators."""
+
+    public: str = ""
+    detail: str = ""
+    connected: bool = False
+
+    @property
+    def works(self) -> bool:
+        """Whether a message could be handed over now."""
+        return not self.detail
+
+
+class Prober:
+    """Tries gateways with the settings that delivery has."""
+
+    def __init__(self, config: Config, resolver: Resolver) -> None:
+        self._config, self._resolver = config, resolver
+        self._timeouts = timeouts_of(config.delivery)
+        self._verifying = verifying_context(config)
+
+    async def domain_gateway(self, gateway: Gateway, password: str) -> Probed:
+        """Try the organisation's own gateway: the administrator chose it, so it may be anywhere."""
+        return await self._probe(gateway, password, self._resolver.host(gateway.host), None)
+
+    async def gateway(self, gateway: Gateway, password: str) -> Probed:
+        """Try a user's gateway at the administrator's console: not limited, and as soon as it is known."""
+        return await self._probe(gateway, password, self._resolver.guarded(gateway.host, gateway.port), None)
+
+    async def gateway_for(
+        self, user: str, gateway: Gateway, password: str, rates: Rates, patience: float = PATIENCE
+    ) -> Probed:
+        """Try a user's gateway for the user, who is to see `public` alone.
+
+        Finding and connecting get `patience` seconds, and if they fail they took as many.
+        """
+        limits = self._config.egress
+        # All targets count, those that are refused as well: a limit that knows them apart would tell them apart.
+        if not await _hit(rates, limits.probes_per_user, "probe user", user) or not await _hit(
+            rates, limits.probes_per_host, "probe host", gateway.host
+        ):
+            return Probed(TOO_OFTEN, TOO_OFTEN)
+        hosts = self._not_too_often(self._resolver.guarded(gateway.host, gateway.port), rates)
+        return await self._probe(gateway, password, hosts, patience)
+
+    async def _not_too_often(self, found: Awaitable[Found], rates: Rates) -> Found:
+        """A host has as many names as somebody gives it, so its addresses count as well."""
+        hosts = await found
+        if isinstance(hosts, Unresolved):
+            return hosts
+        rate = self._config.egress.probes_per_host
+        left = [host for host in hosts if await _hit(rates, rate, "probe address", host.address)]
+        return left or Unresolved("4.7.1", f"{hosts[0].name}[{hosts[0].address}] was tried too often")
+
+    async def _probe(self, gateway: Gateway, password: str, found: Awaitable[Found], patience: float | None) -> Probed:
+        loop = asyncio.get_running_loop()
+        until = None if patience is None else loop.time() + patience
+        link = gateway_link(self._config, gateway, password or None)
+        try:
+            async with asyncio.timeout_at(until):
+                hosts = await found
+        except TimeoutError:
+            hosts = Unresolved("4.4.3", f"the host {gateway.host} could not be resolved in time")
+        reason, connected = await self._reason(link, hosts, until)
+        if connected or not reason:
+            return Probed(reason, reason, connected)
+        if until is not None:
+            await asyncio.sleep(until - loop.time())
+        return Probed(unreachable(gateway.host, gateway.port), reason)
+
+    async def _reason(self, link: Link, hosts: Found, until: float | None) -> tuple[str, bool]:
+        """What stands in the way, empty if nothing does; and whether any host was connected to."""
+        if isinstance(hosts, Unresolved):
+            return hosts.reason, False
+        unreached: Outcome | None = None
+        refused: Outcome | None = None
+        for number, host in enumerate(hosts):
+            connection = Connection(host, link, self._timeouts, self._verifying)
+            if failed := await connection.connect(self._within(until, len(hosts) - number)):
+                unreached = unreached or failed
+                continue
+            failed = await connection.establish()
+            connection.hang_up()
+            if failed is None:
+                return "", True
+            refused = refused or failed
+        worst = refused or unreached
+        return worst.reason if worst else "there is no host to try", refused is not None
+
+    def _within(self, until: float | None, hosts_left: int) -> float:
+        """Seconds to connect to one of the hosts that are left."""
+        if until is None:
+            return self._timeouts.connect
+        return max(0.0, until - asyncio.get_running_loop().time()) / hosts_left
+
+
+async def _hit(rates: Rates, rate: str, *key: str) -> bool:
+    return await asyncio.to_thread(rates.hit, rate, *key)

@@ -145,7 +145,7 @@ def _failed(recipient: Recipient, outcome: Outcome, peer: str, now: float) -> Fa
         status=_permanent(found.group(1)) if found else "5.0.0",
         reason="it could not be delivered for too long" if gave_up else "the message was refused",
         reply=outcome.reason if remote else None,
-        advice="" if remote else outcome.reason,
+        advice="" if remote else outcome.public or outcome.reason,
         remote_mta=peer.partition("[")[0] or None if remote else None,
         original=recipient.orcpt,
         last_attempt=now,

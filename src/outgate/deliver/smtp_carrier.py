@@ -7,8 +7,8 @@ from dataclasses import replace
 from outgate.deliver.connection import Connection, Link, Timeouts, TlsPolicy
 from outgate.deliver.job import Handover, Job, all_alike
 from outgate.deliver.outcome import Outcome, last_word, outcomes
-from outgate.deliver.resolve import Host
 from outgate.deliver.transmission import KeyFor, prepare, transaction
+from outgate.egress.resolve import Host
 from outgate.queue import Queue
 
 Hosts = Callable[[], Awaitable[list[Host] | Outcome]]

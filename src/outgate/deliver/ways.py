@@ -1,18 +1,18 @@
 """A route made into a carrier: which peer, which TLS, which credential. Only here is a gateway's password opened."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from outgate.authorise import Gateway, Security
 from outgate.config import Config, Delivery
-from outgate.deliver.connection import Link, Timeouts, TlsPolicy
+from outgate.deliver.connection import Link, Timeouts, TlsPolicy, unreachable
 from outgate.deliver.job import Carrier
 from outgate.deliver.maildir import MaildirCarrier
-from outgate.deliver.outcome import Outcome
-from outgate.deliver.resolve import Host, Resolver
+from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.smtp_carrier import Hosts, SmtpCarrier
 from outgate.deliver.transmission import KeyFor
 from outgate.directory.fresh import Fresh
+from outgate.egress.resolve import Host, Resolver, Unresolved
 from outgate.queue import Queue
 from outgate.route import Route, Way
 from outgate.smtp import PasswordCredentials
@@ -42,17 +42,21 @@ class Ways:
     def carrier(self, way: Route) -> Carrier:
         """A new carrier, not connected yet."""
         if way.gateway:
-            return self._to_gateway(way.gateway, opportunistic=way.way is Way.DOMAIN_GATEWAY)
+            return self._to_gateway(way.gateway, users=way.way is Way.USER_GATEWAY)
         if way.way is Way.LOCAL:
             return self._to_mailboxes()
         domain = way.queue.removeprefix("mx:")
         link = _link(self._config, self._config.delivery.smtp_port, TlsPolicy.OPPORTUNISTIC)
-        return self._smtp(link, lambda: self._resolver.exchangers(domain))
+        return self._smtp(link, lambda: _found(self._resolver.exchangers(domain), domain, link.port))
 
-    def _to_gateway(self, gateway: Gateway, *, opportunistic: bool) -> Carrier:
+    def _to_gateway(self, gateway: Gateway, *, users: bool) -> Carrier:
+        """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""
         password = self._open_password(gateway) if gateway.sealed is not None else None
-        link = gateway_link(self._config, gateway, password, opportunistic=opportunistic)
-        return self._smtp(link, lambda: self._resolver.host(gateway.host))
+        link = gateway_link(self._config, gateway, password, opportunistic=not users)
+        host, port = gateway.host, gateway.port
+        if users:
+            return self._smtp(link, lambda: _found(self._resolver.guarded(host, port), host, port))
+        return self._smtp(link, lambda: _found(self._resolver.host(host), host, port))
 
     def _to_mailboxes(self) -> Carrier:
         local = self._config.local
@@ -64,7 +68,7 @@ class Ways:
             return self._smtp(link, _here)
         host, _, port = where.removeprefix("//").rpartition(":")
         link = _link(self._config, int(port), TlsPolicy.OPPORTUNISTIC, lmtp=kind == "lmtp")
-        return self._smtp(link, lambda: self._resolver.host(host.strip("[]")))
+        return self._smtp(link, lambda: _found(self._resolver.host(host.strip("[]")), host, int(port)))
 
     def _smtp(self, link: Link, hosts: Hosts) -> Carrier:
         return SmtpCarrier(
@@ -111,6 +115,17 @@ def _link(
     unix_path: str | None = None,
 ) -> Link:
     return Link(port, tls, config.hostname, credentials, lmtp, config.delivery.source_address, unix_path)
+
+
+async def _found(hosts: Awaitable[list[Host] | Unresolved], name: str, port: int) -> list[Host] | Outcome:
+    """The hosts, or the outcome of a message that waits for them or has nowhere to go."""
+    found = await hosts
+    if not isinstance(found, Unresolved):
+        return found
+    verdict = Verdict.FAILED if found.status.startswith("5") else Verdict.RETRY
+    # That the recipient's domain does not exist or takes no mail is for the sender to know (5.1.x); the rest is not.
+    public = "" if found.status.startswith("5.1.") else unreachable(name, port)
+    return Outcome(verdict, f"{found.status} {found.reason}", public)
 
 
 async def _here() -> list[Host] | Outcome:

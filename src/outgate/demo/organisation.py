@@ -45,7 +45,7 @@ class Outgate:
 
     async def set_up(self) -> None:
         """Make the organisation with its one user."""
-        settings = [f"--set={key}={json.dumps(value)}" for key, value in self._settings().items()]  # TOML takes JSON's
+        settings = [f"--set={key}={_toml(value)}" for key, value in self._settings().items()]
         await self.run(Command(("init", ORGANISATION, "--hostname", self._network.outgate.name, *settings)))
         await self.run(Command(("user", "add", USER, "--password-stdin"), stdin=self.password))
 
@@ -63,6 +63,8 @@ class Outgate:
             "delivery.source_address": network.outgate.address,
             "delivery.nameservers": [f"{network.nameserver.address}:{network.dns_port}"],
             "delivery.ca_file": str(self._authority.ca_file),
+            "egress.allowed_networks": {"demo": f"{network.prefix}.0/24"},
+            "egress.ports": [network.submission_port],
         }
 
     async def run(self, command: Command) -> Any:
@@ -160,6 +162,11 @@ class Outgate:
         except TimeoutError:
             pass
         raise DemoError(f"`outgate serve` did not start:\n{self.log_tail()}")
+
+
+def _toml(value: object) -> str:
+    """TOML takes JSON's values, but for the separator in its tables."""
+    return json.dumps(value, separators=(", ", " = "))
 
 
 def _words(errors: str) -> str:

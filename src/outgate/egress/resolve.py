@@ -52,10 +52,14 @@ class Resolver:
         if nameservers:
             self._dns.nameservers = [_nameserver(text) for text in nameservers]
 
-    async def guarded(self, name: str) -> list[Host] | Unresolved:
-        """All addresses of a host that a user named, each of them checked; one that is forbidden refuses the host."""
+    async def guarded(self, name: str, port: int | None = None) -> list[Host] | Unresolved:
+        """All addresses of a host that a user named, each of them checked; one that is forbidden refuses the host.
+
+        `port` is that of a user's gateway, to be on the list of `egress.ports`; other services have no such list.
+        """
         name = name.removesuffix(".")
-        if reason := self.guard.refuses_name(name):
+        port_reason = self.guard.refuses_port(port) if port is not None else None
+        if reason := port_reason or self.guard.refuses_name(name):
             return _forbidden(name, reason)
         hosts = await self.host(name)
         if isinstance(hosts, Unresolved):
