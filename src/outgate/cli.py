@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from outgate.commands import (
+    audit,
     demo,
     domain,
     domain_gateway,
@@ -17,6 +18,7 @@ from outgate.commands import (
     log,
     policy,
     queue,
+    role,
     secrets,
     send,
     sendas,
@@ -96,6 +98,8 @@ for _name, _group in (
     ("policy", policy.app),
     ("sendas", sendas.app),
     ("domain-gateway", domain_gateway.app),
+    ("role", role.app),
+    ("audit", audit.app),
     ("queue", queue.app),
     ("secrets", secrets.app),
 ):

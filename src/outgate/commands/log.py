@@ -4,13 +4,13 @@ import json
 import time
 from bisect import bisect_left
 from collections.abc import Iterable
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from outgate.commands.command import Here, command
 from outgate.commands.output import iso, plain, table, tell
+from outgate.commands.times import seconds
 
 if TYPE_CHECKING:
     from outgate.record.facts import Fact
@@ -61,7 +61,7 @@ def log(
     elif identity:
         _story(here, identity)
     else:
-        wanted = Filter(address or message_id, _seconds(since), _seconds(until), limit)
+        wanted = Filter(address or message_id, seconds(since), seconds(until), limit)
         _messages(here, wanted, message_id)
 
 
@@ -150,13 +150,3 @@ def _lines(fact: "Fact") -> str:
 def _details(row: dict[str, Any]) -> str:
     shown = {key: value for key, value in row.items() if key not in ("at", "kind") and value not in ("", None, [])}
     return "  ".join(f"{key}={plain(value)}" for key, value in shown.items())
-
-
-def _seconds(text: str | None) -> float | None:
-    """A date or time, local unless it says otherwise, as seconds since the epoch."""
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is not a time; write 2026-01-31 or 2026-01-31T12:00") from None

@@ -1,4 +1,4 @@
-"""Writes docs/commands.md and docs/configuration.md from the program itself: `python -m outgate.commands.reference`.
+"""Writes the pages of docs/ that come from the program itself: `python -m outgate.commands.reference`.
 
 A test says when they are out of date.
 """
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from outgate.commands.configuration import default_of, section_of, settings_of, summary, toml
+from outgate.commands.control_reference import policy_page, roles_page
 from outgate.commands.status import MEANING, Status
 from outgate.config import Config
 
@@ -151,11 +152,16 @@ def _settings(model: type[BaseModel], prefix: str, variable: str) -> str:
     return "\n".join(lines)
 
 
-PAGES = {"commands.md": commands_page, "configuration.md": configuration_page}
+PAGES = {
+    "commands.md": commands_page,
+    "configuration.md": configuration_page,
+    "roles.md": lambda: f"{_NOTE}\n{roles_page()}",
+    "policy.md": lambda: f"{_NOTE}\n{policy_page()}",
+}
 
 
 def main() -> None:
-    """Write both pages into the folder that the first argument names, else into docs/."""
+    """Write the pages into the folder that the first argument names, else into docs/."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
     for name, page in PAGES.items():
         (folder / name).write_text(page())

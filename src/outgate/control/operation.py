@@ -36,16 +36,21 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`needs` is what the actor must have in the target's unit. With `own`, users may do it to their own account."""
+    """`needs` is what the actor must have in the target's unit. With `own`, users may do it to their own account.
+
+    `where` says which unit that is, for people.
+    """
 
     name: str
     needs: Privilege
     summary: str
     changes: bool
     own: bool
+    where: str
 
 
 OPERATIONS: Final[dict[str, Operation]] = {}
+WHERE: Final[dict[Callable[..., Target], str]] = {}  # how the finders of targets are called; control.targets fills it
 
 
 class Denied(NotAllowed):
@@ -116,7 +121,7 @@ def operation(
     """
 
     def make(body: Callable[Concatenate[Act, P], R]) -> Callable[Concatenate[Act, P], R]:
-        known = Operation(name, needs, (body.__doc__ or "").partition("\n")[0], changes, own)
+        known = Operation(name, needs, (body.__doc__ or "").partition("\n")[0], changes, own, WHERE.get(of, "its own"))
         assert name not in OPERATIONS
         OPERATIONS[name] = known
 

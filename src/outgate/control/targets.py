@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from outgate.control.operation import Target
+from outgate.control.operation import WHERE, Target
 from outgate.directory import units, users
 
 WHOLE = Target("/", "the organisation")
@@ -32,3 +32,6 @@ def user(connection: Connection, address: str, *_args: Any, **_options: Any) -> 
     """The user named first, in the user's unit."""
     found = users.find(connection, address)
     return Target(found.unit, found.address, found.id)
+
+
+WHERE |= {organisation: "`/`", unit: "the one named", parent: "the one above", user: "the user's"}

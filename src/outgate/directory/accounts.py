@@ -51,7 +51,7 @@ def find(connection: Connection, address: str) -> Account | None:
 def every(connection: Connection, shared: Shared) -> Iterator[Account]:
     """All accounts by primary address, read as they are asked for: an organisation may have a hundred thousand."""
     ordered = _ACCOUNT_ROWS.order_by(None).order_by(tables.account.c.primary_address, tables.send_as.c.id)
-    rows = connection.execution_options(yield_per=1000).execute(ordered)
+    rows = connection.execute(ordered.execution_options(yield_per=1000))
     for _, of_account in groupby(rows, lambda row: row.account_id):
         yield _made(list(of_account), shared)
 

@@ -1,0 +1,333 @@
+"""Every operation crossed with every role, inside and outside of the unit that the role was given for.
+
+`EXPECTED` is written by hand; the operations are really called, in transactions that are then undone.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from outgate.authorise import Security
+from outgate.control import audit, domains, roles, send_as, units, users
+from outgate.control.actor import Actor
+from outgate.control.confirmation import Confirmation
+from outgate.control.operation import OPERATIONS, Act, Denied
+from outgate.directory import organisation
+from outgate.directory import roles as stored_roles
+from outgate.directory import units as stored_units
+from outgate.directory import users as stored_users
+from outgate.directory.policy import set_value
+from outgate.directory.privileges import BUILT_IN
+from outgate.directory.server import Server
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
+from outgate.directory.users import Credentials
+from outgate.mail import dkim
+from outgate.queue.operations import Selection
+from outgate.record import audit as trail
+from outgate.record import log
+from outgate.sendas import addresses, verification
+from outgate.store.engine import write
+from outgate.store.vault import Vault
+
+PARTNER: Final = "{user}@dominiopartner.example"
+PENDING: Final = "{user}@pending.example"
+CONFIRMATION: Final = Confirmation("mail.example.com")
+GATEWAY: Final = Server("smtp.dominiopartner.example", 587, Security.STARTTLS, "u", "p")
+CREDENTIALS: Final = Credentials("hash", "SCRAM")
+PEM: Final = dkim.generate("ed25519")
+
+Call = Callable[[Act, str, str, str], object]  # act, unit, user in it, another user in it
+
+# Each operation as it is called on a unit, a user there, and another one there.
+CALLS: Final[dict[str, Call]] = {
+    "user.list": lambda act, unit, _user, _other: users.list_users(act, unit),
+    "user.show": lambda act, _unit, user, _other: users.show(act, user),
+    "user.create": lambda act, unit, _user, _other: users.create(act, "new@example.com", None, unit=unit),
+    "user.edit": lambda act, _unit, user, _other: users.edit(act, user, name="New", language="it"),
+    "user.password": lambda act, _unit, user, _other: users.set_password(act, user, CREDENTIALS),
+    "user.suspend": lambda act, _unit, user, _other: users.suspend(act, user),
+    "user.resume": lambda act, _unit, user, _other: users.resume(act, user),
+    "user.move": lambda act, unit, user, _other: users.move(act, user, f"{unit}/Below"),
+    "user.remove": lambda act, _unit, user, _other: users.remove(act, user),
+    "unit.list": lambda act, unit, _user, _other: units.list_units(act, unit),
+    "unit.create": lambda act, unit, _user, _other: units.create(act, f"{unit}/New"),
+    "unit.move": lambda act, unit, _user, _other: units.move(act, f"{unit}/Below", f"{unit}/Renamed"),
+    "unit.remove": lambda act, unit, _user, _other: units.remove(act, f"{unit}/Below"),
+    "policy.list": lambda act, unit, _user, _other: units.policies(act, unit),
+    "policy.set": lambda act, unit, _user, _other: units.set_policy(act, unit, ALLOW_EXTERNAL_SMTP, True),
+    "policy.clear": lambda act, unit, _user, _other: units.clear_policy(act, unit, ALLOW_EXTERNAL_SMTP),
+    "domain.list": lambda act, *_: domains.list_domains(act),
+    "domain.add": lambda act, *_: domains.add(act, "example.org"),
+    "domain.remove": lambda act, *_: domains.remove(act, "unused.example"),
+    "domain.key": lambda act, *_: domains.set_signing_key(act, "example.com", "s1", PEM, "record"),
+    "domain-gateway.show": lambda act, *_: domains.gateway(act),
+    "domain-gateway.set": lambda act, *_: domains.set_gateway(act, GATEWAY),
+    "domain-gateway.clear": lambda act, *_: domains.clear_gateway(act),
+    "secrets.rotate": lambda act, *_: domains.rotated(act, "k2", 3),
+    "secrets.audit": lambda act, *_: domains.searched(act, 0),
+    "role.list": lambda act, *_: roles.list_roles(act),
+    "role.assignments": lambda act, *_: roles.assignments(act),
+    "role.create": lambda act, *_: roles.create(act, "mine", ["log-read"]),
+    "role.remove": lambda act, *_: roles.remove(act, "unused"),
+    "role.assign": lambda act, unit, user, _other: roles.assign(act, user, "help-desk", unit),
+    "role.unassign": lambda act, unit, *_: roles.unassign(act, _keeper(unit), "given", unit),
+    "audit.list": lambda act, *_: audit.search(act, trail.Filter()),
+    "audit.verify": lambda act, *_: audit.verify(act),
+    "log.search": lambda act, *_: audit.messages(act, log.Filter()),
+    "log.show": lambda act, *_: audit.history(act, 1),
+    "queue.list": lambda act, *_: audit.waiting(act, Selection(), 1),
+    "queue.count": lambda act, *_: audit.counts(act),
+    "queue.retry": lambda act, *_: audit.retry(act, Selection()),
+    "queue.hold": lambda act, *_: audit.hold(act, Selection()),
+    "queue.release": lambda act, *_: audit.release(act, Selection()),
+    "queue.delete": lambda act, *_: audit.delete(act, Selection()),
+    "send-as.list": lambda act, _unit, user, _other: send_as.account(act, user),
+    "send-as.list-all": lambda act, unit, _user, _other: send_as.every(act, unit),
+    "send-as.add": lambda act, _unit, user, _other: send_as.add(act, user, "new@partner.example", CONFIRMATION),
+    "send-as.grant": lambda act, _unit, user, _other: send_as.grant(act, user, "sales@example.com"),
+    "send-as.resend": lambda act, _unit, user, _other: send_as.resend(act, user, _of(PENDING, user), CONFIRMATION),
+    "send-as.verify": lambda act, _unit, user, _other: _verify(act, user),
+    "send-as.edit": lambda act, _unit, user, _other: send_as.edit(act, user, _of(PARTNER, user), display_name="X"),
+    "send-as.delete": lambda act, _unit, user, _other: send_as.remove(act, user, _of(PARTNER, user)),
+    "send-as.transfer": lambda act, _unit, user, other: send_as.transfer(
+        act, user, _of(PARTNER, user), other, CONFIRMATION
+    ),
+    "gateway.set": lambda act, _unit, user, _other: send_as.set_gateway(act, user, _of(PARTNER, user), GATEWAY),
+    "gateway.clear": lambda act, _unit, user, _other: send_as.clear_gateway(act, user, _of(PARTNER, user)),
+    "gateway.test": lambda act, _unit, user, _other: send_as.tested(act, user, _of(PARTNER, user), "works"),
+}
+
+ORGANISATION: Final = {
+    "domain.list",
+    "domain.add",
+    "domain.remove",
+    "domain.key",
+    "domain-gateway.show",
+    "domain-gateway.set",
+    "domain-gateway.clear",
+    "secrets.rotate",
+    "secrets.audit",
+    "role.list",
+    "role.assignments",
+    "role.create",
+    "role.remove",
+    "audit.list",
+    "audit.verify",
+    "log.search",
+    "log.show",
+    "queue.list",
+    "queue.count",
+    "queue.retry",
+    "queue.hold",
+    "queue.release",
+    "queue.delete",
+}
+_UNITS_READ: Final = {"unit.list", "policy.list", "domain.list", "domain-gateway.show"}
+_USERS_READ: Final = {"user.list", "user.show"}
+_SEND_AS_READ: Final = {"send-as.list", "send-as.list-all"}
+_SEND_AS: Final = {
+    *_SEND_AS_READ,
+    "send-as.add",
+    "send-as.grant",
+    "send-as.resend",
+    "send-as.verify",
+    "send-as.edit",
+    "send-as.delete",
+    "send-as.transfer",
+    "gateway.set",
+    "gateway.clear",
+    "gateway.test",
+}
+_LOG: Final = {"log.search", "log.show"}
+_QUEUE_READ: Final = {"queue.list", "queue.count"}
+
+EXPECTED: Final[dict[str, set[str]]] = {
+    "super-admin": set(CALLS),
+    "mail-settings-admin": {
+        *_UNITS_READ,
+        *_USERS_READ,
+        *_SEND_AS,
+        *_LOG,
+        *_QUEUE_READ,
+        "policy.set",
+        "policy.clear",
+        "domain-gateway.set",
+        "domain-gateway.clear",
+        "queue.retry",
+        "queue.hold",
+        "queue.release",
+        "queue.delete",
+    },
+    "user-admin": {
+        *_UNITS_READ,
+        *_USERS_READ,
+        *_SEND_AS,
+        "user.create",
+        "user.edit",
+        "user.password",
+        "user.suspend",
+        "user.resume",
+        "user.move",
+        "user.remove",
+    },
+    "auditor": {
+        *_UNITS_READ,
+        *_USERS_READ,
+        *_SEND_AS_READ,
+        *_LOG,
+        *_QUEUE_READ,
+        "role.list",
+        "role.assignments",
+        "audit.list",
+        "audit.verify",
+    },
+    "help-desk": {*_UNITS_READ, *_USERS_READ, *_SEND_AS_READ, *_LOG, "user.password"},
+    "nobody": set(),
+}
+
+# What a user may do to their own account without any role.
+OWN: Final = {
+    "user.show",
+    "user.password",
+    "send-as.list",
+    "send-as.add",
+    "send-as.resend",
+    "send-as.verify",
+    "send-as.edit",
+    "send-as.delete",
+    "gateway.set",
+    "gateway.clear",
+    "gateway.test",
+}
+
+
+def _of(pattern: str, user: str) -> str:
+    return pattern.format(user=user.partition("@")[0])
+
+
+def _keeper(unit: str) -> str:
+    """Who has the role `given` there."""
+    return f"{unit[1:].lower()}3@example.com"
+
+
+def _verify(act: Act, user: str) -> object:
+    owner = stored_users.find(act.connection, user)
+    code = verification.start(act.connection, act.vault, owner.id, _of(PENDING, user), act.now).code
+    return send_as.verify(act, user, _of(PENDING, user), code)
+
+
+def _populate(connection: Connection, vault: Vault) -> None:
+    """The units /In and /Out, with two users each who have an address that is proven and one that is not."""
+    set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
+    organisation.add_domain(connection, "unused.example", 0.0)
+    for role in ("unused", "given"):
+        stored_roles.create(connection, role, ["log-read"])
+    for unit in ("/In", "/Out"):
+        stored_units.create(connection, unit)
+        stored_units.create(connection, f"{unit}/Below")
+        for number in (1, 2):
+            user = stored_users.create(connection, f"{unit[1:].lower()}{number}@example.com", None, 0.0, unit_path=unit)
+            for pattern in (PARTNER, PENDING):
+                addresses.add(connection, user.id, _of(pattern, user.address), 0.0)
+            partner = _of(PARTNER, user.address)
+            code = verification.start(connection, vault, user.id, partner, 0.0).code
+            assert verification.enter(connection, vault, user.id, partner, code, 0.0) is None
+        stored_users.create(connection, _keeper(unit), None, 0.0, unit_path=unit)
+        stored_roles.assign(connection, _keeper(unit), "given", unit, 0.0)
+
+
+@pytest.fixture
+def crossing(example: Engine, vault: Vault) -> Iterator[Connection]:
+    """A transaction on the units and users, which is never committed."""
+    with write(example) as connection:
+        _populate(connection, vault)
+        yield connection
+        connection.rollback()
+
+
+def _allows(connection: Connection, vault: Vault, actor: Actor, name: str, *arguments: str) -> bool:
+    with connection.begin_nested() as undo:
+        try:
+            CALLS[name](Act(connection, vault, actor, 10.0), *arguments)
+        except Denied:
+            return False
+        else:
+            return True
+        finally:
+            undo.rollback()
+
+
+def _administrator(connection: Connection, role: str, unit: str) -> Actor:
+    """Carol, who has the role for a unit; in the unit /Admins, so that nothing in the tests is her own."""
+    stored_units.create(connection, "/Admins")
+    carol = stored_users.create(connection, "carol@example.com", None, 0.0, unit_path="/Admins")
+    if role != "nobody":
+        stored_roles.assign(connection, carol.address, role, unit, 0.0)
+    return Actor(carol.address, "192.0.2.1", carol.id)
+
+
+def test_every_operation_has_its_row_here() -> None:
+    assert set(CALLS) == set(OPERATIONS)
+    assert set(EXPECTED) == {*BUILT_IN, "nobody"}
+
+
+@pytest.mark.parametrize("role", EXPECTED)
+def test_a_role_for_the_root_allows_its_operations_everywhere(crossing: Connection, vault: Vault, role: str) -> None:
+    actor = _administrator(crossing, role, "/")
+    allowed = {
+        name for name in CALLS if _allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com")
+    }
+    assert allowed == EXPECTED[role]
+
+
+@pytest.mark.parametrize("role", EXPECTED)
+def test_a_role_for_a_unit_allows_its_operations_there_alone(crossing: Connection, vault: Vault, role: str) -> None:
+    actor = _administrator(crossing, role, "/In")
+    inside = {
+        name for name in CALLS if _allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com")
+    }
+    outside = {
+        name for name in CALLS if _allows(crossing, vault, actor, name, "/Out", "out1@example.com", "out2@example.com")
+    }
+    assert inside == EXPECTED[role] - ORGANISATION
+    assert outside == set()
+
+
+def test_a_user_without_a_role_may_do_what_is_their_own(crossing: Connection, vault: Vault) -> None:
+    user = stored_users.find(crossing, "in1@example.com")
+    actor = Actor(user.address, "192.0.2.1", user.id)
+    own = {name for name in CALLS if _allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com")}
+    others = {
+        name for name in CALLS if _allows(crossing, vault, actor, name, "/In", "in2@example.com", "in1@example.com")
+    }
+    assert (own, others) == (OWN, set())
+
+
+def test_a_suspended_administrator_may_do_nothing(crossing: Connection, vault: Vault) -> None:
+    actor = _administrator(crossing, "super-admin", "/")
+    stored_users.suspend(crossing, "carol@example.com")
+    assert not any(_allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com") for name in CALLS)
+
+
+@pytest.mark.parametrize("name", ["user.password", "user.suspend", "user.remove", "user.move", "send-as.transfer"])
+def test_nobody_acts_on_who_may_do_more(crossing: Connection, vault: Vault, name: str) -> None:
+    actor = _administrator(crossing, "user-admin", "/")
+    stored_roles.assign(crossing, "in1@example.com", "super-admin", "/Out", 0.0)
+    assert not _allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com")
+
+
+def test_nobody_gives_a_role_with_more_than_they_have(crossing: Connection, vault: Vault) -> None:
+    stored_roles.create(crossing, "assigner", ["roles-manage", "log-read"])
+    actor = _administrator(crossing, "assigner", "/")
+    act = Act(crossing, vault, actor, 10.0)
+    with pytest.raises(Exception, match="privileges that you don't have"):
+        roles.assign(act, "in2@example.com", "help-desk", "/In")
+    assert roles.assign(act, "in2@example.com", "unused", "/In").role == "unused"
+
+
+def test_a_user_is_moved_only_where_one_may_manage(crossing: Connection, vault: Vault) -> None:
+    act = Act(crossing, vault, _administrator(crossing, "user-admin", "/In"), 10.0)
+    with pytest.raises(Denied, match="/Out"):
+        users.move(act, "in1@example.com", "/Out")
