@@ -47,7 +47,7 @@ async def test_a_refusal_comes_back_to_the_primary_address_and_quotes_the_reply(
         server = await running(site)
         try:
             await submit(site, PARTNER)
-            await eventually(lambda: _mailbox(site), "the report is there")
+            await eventually(lambda: _facts(site)[-1].kind.value == "delivered", "the report is delivered")
         finally:
             await server.stop()
         assert gateway.messages == []

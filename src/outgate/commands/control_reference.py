@@ -78,8 +78,8 @@ def policy_page() -> str:
     return f"""\
 # Policy
 
-What users may do, set for an organisational unit: `outgate policy set SETTING VALUE --ou /Sales`. A unit without a value
-of its own inherits its parent's; `outgate policy list --ou /Sales` shows each value and where it comes from;
+What users may do, set for an organisational unit: `outgate policy set SETTING VALUE --ou /Sales`. A unit without a
+value of its own inherits its parent's; `outgate policy list --ou /Sales` shows each value and where it comes from;
 `outgate policy clear` lets a unit inherit again. A change is in force at the next SMTP command on every node, and for
 mail that waits. Lists are separated by commas.
 

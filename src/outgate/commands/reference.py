@@ -5,7 +5,7 @@ A test says when they are out of date.
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,7 @@ def _settings(model: type[BaseModel], prefix: str, variable: str) -> str:
     return "\n".join(lines)
 
 
-PAGES = {
+PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "configuration.md": configuration_page,
     "roles.md": lambda: f"{_NOTE}\n{roles_page()}",

@@ -34,4 +34,4 @@ def user(connection: Connection, address: str, *_args: Any, **_options: Any) -> 
     return Target(found.unit, found.address, found.id)
 
 
-WHERE |= {organisation: "`/`", unit: "the one named", parent: "the one above", user: "the user's"}
+WHERE.update({organisation: "`/`", unit: "the one named", parent: "the one above", user: "the user's"})
