@@ -63,6 +63,7 @@ class Session(asyncio.Protocol):
             tls=Tls.ACTIVE if implicit_tls else Tls.AVAILABLE,
             limits=Limits(max_recipients=settings.max_recipients, max_line=settings.max_line_bytes),
             scram_secret=desk.scram_secret,
+            scram_iterations=desk.config.log_in.scram_iterations,
         )
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
