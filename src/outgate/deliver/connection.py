@@ -5,6 +5,7 @@ through verified TLS. What goes wrong with the peer comes back as an Outcome.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -145,7 +146,7 @@ class Connection(asyncio.Protocol):
         except TimeoutError:
             words = "timed out while connecting"
         except OSError as error:
-            words = f"could not connect: {error.strerror or error}"
+            words = f"could not connect: {os.strerror(error.errno) if error.errno else error}"
         else:
             return None
         self.abort()

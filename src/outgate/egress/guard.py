@@ -5,6 +5,8 @@ refused are all ranges that are not the public internet's by the IANA special-pu
 organisation's own; what is allowed of these, the administrator names.
 """
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -89,11 +91,12 @@ class Guard:
         if _address(name):
             return None
         try:
-            plain = canonical_domain(name.removesuffix("."))
+            known = plain(name)
         except AddressError:
             return "it is not the name of a host"
         # No top-level domain is a number (RFC 3696 section 2): inet_aton(3) reads such a name as an address.
-        return f"{plain} is an address in disguise" if _is_number(plain.rpartition(".")[2]) else None
+        numbers = (text for text in (known, _in_ascii_digits(name)) if _is_number(text.rpartition(".")[2]))
+        return next((f"{text} is an address in disguise" for text in numbers), None)
 
     def refuses_address(self, address: str | Address) -> str | None:
         """Why an address may not be connected to. A text that is no address is refused, and so is one with a zone."""
@@ -143,8 +146,19 @@ def _address(text: str) -> Address | None:
         return None
 
 
+def plain(name: str) -> str:
+    """A host's name in the one form in which it is looked up, an address as it is. Raises AddressError."""
+    return name if _address(name) else canonical_domain(name.removesuffix("."))
+
+
 def _is_private(name: str) -> bool:
-    return _address(name) is None and name.lower().removesuffix(".").rpartition(".")[2] in _PRIVATE_NAMES
+    return plain(name).rpartition(".")[2] in _PRIVATE_NAMES
+
+
+def _in_ascii_digits(name: str) -> str:
+    """The name with the digits of all scripts as 0 to 9: some are letters to IDNA, and numbers to other code."""
+    text = "".join(str(unicodedata.digit(char)) if char.isdigit() else char for char in name.removesuffix("."))
+    return re.sub("[\u3002\uff0e\uff61]", ".", text.lower())  # what UTS #46 takes for dots
 
 
 def _is_number(label: str) -> bool:

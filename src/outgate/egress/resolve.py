@@ -17,7 +17,7 @@ import dns.nameserver
 import dns.resolver
 from dns.rdtypes.ANY.MX import MX
 
-from outgate.egress.guard import Guard
+from outgate.egress.guard import Guard, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,10 @@ class Resolver:
 
         `port` is that of a user's gateway, to be on the list of `egress.ports`; other services have no such list.
         """
-        name = name.removesuffix(".")
         port_reason = self.guard.refuses_port(port) if port is not None else None
         if reason := port_reason or self.guard.refuses_name(name):
             return _forbidden(name, reason)
-        hosts = await self.host(name)
+        hosts = await self.host(plain(name))
         if isinstance(hosts, Unresolved):
             return hosts
         reason = self.guard.refuses(name, [host.address for host in hosts])
