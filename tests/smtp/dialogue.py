@@ -20,6 +20,7 @@ from outgate.smtp import (
     Server,
     StartTls,
     Tls,
+    TokenOffered,
 )
 
 NO_SUCH_USER = Reply(550, "5.1.1", ("No such mailbox",))
@@ -40,13 +41,17 @@ def server(*, tls: Tls = Tls.ACTIVE, auth_required: bool = False, limits: Limits
 
 @dataclass
 class Desk:
-    """Answers a server engine's questions: recipients that begin with `carol` are refused, the password is pencil."""
+    """Answers a server engine's questions: recipients that begin with `carol` are refused, the password is pencil.
+
+    Tokens are good but for mallory's; `temporary` is the answer to all of them while it is set.
+    """
 
     engine: Server
     heard: list[Event] = field(default_factory=list)
     said: bytes = b""
     messages: list[bytes] = field(default_factory=list)
     body: list[bytes] = field(default_factory=list)
+    temporary: Reply | None = None
 
     def run(self, data: bytes = b"") -> bytes:
         """Feed bytes, answer everything, return what the server says to it."""
@@ -89,6 +94,11 @@ class Desk:
                     engine.accept()
                 else:
                     engine.reject(WRONG)
+            case TokenOffered(username, token):
+                if username == "mallory" or not token or self.temporary:
+                    engine.reject(self.temporary or WRONG)
+                else:
+                    engine.accept()
             case ScramStarted(username):
                 engine.scram(VERIFIER if username == "alice" else None)
             case Mail() | Rcpt() | MessageStarted() | MessageEnded() | ScramProved():

@@ -28,8 +28,10 @@ from outgate.smtp.events import (
     ScramProved,
     ScramStarted,
     StartTls,
+    TokenOffered,
 )
 from outgate.smtp.limits import Limits
+from outgate.smtp.oauth import TokenIssuer
 from outgate.smtp.reply import ProtocolError, Reply
 from outgate.smtp.sasl import PasswordCredentials, SaslError, ScramVerifier, TokenCredentials
 from outgate.smtp.server import Server, Tls
@@ -72,6 +74,8 @@ __all__ = [
     "StartTlsDone",
     "Tls",
     "TokenCredentials",
+    "TokenIssuer",
+    "TokenOffered",
     "Transaction",
     "TransactionDone",
     "TransactionResult",

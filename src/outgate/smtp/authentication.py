@@ -1,20 +1,33 @@
 """The server's half of one AUTH command (RFC 4954): responses in, challenges and questions out.
 
-Knows no reply and no base64; the engine carries both.
+Knows no base64 and says no reply; the engine does.
 """
 
-from outgate.smtp.events import PasswordOffered, ScramFailed, ScramProved, ScramStarted
+from outgate.smtp.events import PasswordOffered, ScramFailed, ScramProved, ScramStarted, TokenOffered
+from outgate.smtp.oauth import oauthbearer_message, xoauth2_message
+from outgate.smtp.reply import Reply
 from outgate.smtp.sasl import SaslError, ScramServer, ScramVerifier, plain_message, utf8
 
-Step = bytes | PasswordOffered | ScramStarted | ScramProved | ScramFailed
+Step = bytes | PasswordOffered | TokenOffered | ScramStarted | ScramProved | ScramFailed
 
 
 class Authentication:
-    """One exchange. `respond` gives a challenge (bytes) or an event; raises SaslError on what can't be understood."""
+    """One exchange. `respond` gives a challenge (bytes) or an event; raises SaslError on what can't be understood.
+
+    `refusal` is set once a token is refused: the reply for when the client has answered the challenge that says why.
+    """
 
     def __init__(self, mechanism: str) -> None:
+        self.mechanism = mechanism
+        self.refusal: Reply | None = None
         self.first_challenge = b"Username:" if mechanism == "LOGIN" else b""
-        self._respond = {"PLAIN": self._plain, "LOGIN": self._login_name, "SCRAM-SHA-256": self._scram_first}[mechanism]
+        self._respond = {
+            "PLAIN": self._plain,
+            "LOGIN": self._login_name,
+            "SCRAM-SHA-256": self._scram_first,
+            "OAUTHBEARER": self._oauthbearer,
+            "XOAUTH2": self._xoauth2,
+        }[mechanism]
         self._name = ""
         self._scram: ScramServer | None = None
 
@@ -40,6 +53,12 @@ class Authentication:
 
     def _login_password(self, message: bytes) -> Step:
         return PasswordOffered("LOGIN", self._name, utf8(message))
+
+    def _oauthbearer(self, message: bytes) -> Step:
+        return TokenOffered(*oauthbearer_message(message), "OAUTHBEARER")
+
+    def _xoauth2(self, message: bytes) -> Step:
+        return TokenOffered(*xoauth2_message(message), "XOAUTH2")
 
     def _scram_first(self, message: bytes) -> Step:
         self._scram = ScramServer(message)

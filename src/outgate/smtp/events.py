@@ -21,6 +21,17 @@ class PasswordOffered:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenOffered:
+    """Question: is this an access token of this user? The user name is empty if the token alone says who it is; an
+    empty token asks only where tokens are to be had, and is to be refused.
+    """
+
+    username: str
+    token: str = field(repr=False)
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScramStarted:
     """Question, answered by `scram`: what is the verifier of this user?"""
 
@@ -92,6 +103,7 @@ class Closed:
 Event = (
     StartTls
     | PasswordOffered
+    | TokenOffered
     | ScramStarted
     | ScramProved
     | ScramFailed
@@ -104,5 +116,5 @@ Event = (
     | Closed
 )
 
-Question = Mail | Rcpt | MessageStarted | MessageEnded | PasswordOffered | ScramStarted | ScramProved
-QUESTIONS = (Mail, Rcpt, MessageStarted, MessageEnded, PasswordOffered, ScramStarted, ScramProved)
+Question = Mail | Rcpt | MessageStarted | MessageEnded | PasswordOffered | TokenOffered | ScramStarted | ScramProved
+QUESTIONS = (Mail, Rcpt, MessageStarted, MessageEnded, PasswordOffered, TokenOffered, ScramStarted, ScramProved)

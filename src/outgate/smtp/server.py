@@ -28,9 +28,11 @@ from outgate.smtp.events import (
     ScramProved,
     ScramStarted,
     StartTls,
+    TokenOffered,
 )
 from outgate.smtp.limits import Limits
 from outgate.smtp.lines import TOO_LONG, Inbound
+from outgate.smtp.oauth import OAUTH_MECHANISMS, TokenIssuer
 from outgate.smtp.reply import Reply
 from outgate.smtp.sasl import SaslError, ScramVerifier, decode, encode, fake_verifier
 
@@ -79,6 +81,7 @@ class Server:
     """One session. Feed `receive_data`, take `next_event` until None, send `data_to_send`, answer questions.
 
     `scram_secret` keys the salts shown for users that don't exist; `scram_iterations` must be what real users have.
+    With a `token_issuer`, log-in by access token is offered as well.
     """
 
     def __init__(
@@ -92,13 +95,15 @@ class Server:
         limits: Limits = Limits(),  # noqa: B008 -- frozen
         scram_secret: bytes = b"",
         scram_iterations: int = 600_000,
+        token_issuer: TokenIssuer | None = None,
     ) -> None:
         self.closing = False
         self.hello_name = ""
         self.esmtp = False
         self.authenticated = False
         self._hostname, self._max_size, self._tls = hostname, max_size, tls
-        self._mechanisms, self._auth_required, self._limits = mechanisms, auth_required, limits
+        self._mechanisms = mechanisms + (OAUTH_MECHANISMS if token_issuer else ())
+        self._auth_required, self._limits, self._token_issuer = auth_required, limits, token_issuer
         self._scram_secret, self._scram_iterations = scram_secret, scram_iterations
         self._in = Inbound()
         self._out: list[bytes] = []
@@ -234,6 +239,14 @@ class Server:
     def _log_in_accepted(self, reply: Reply | None) -> None:
         self.authenticated, self._authentication = True, None
         self._say(reply or _LOGGED_IN)
+
+    def _token_rejected(self, reply: Reply) -> None:
+        """The client is told why first, and answers that with a message that means nothing (RFC 7628 section 3.2.3)."""
+        if reply.permanent and self._authentication and self._token_issuer:
+            self._authentication.refusal = reply
+            self._challenge(self._token_issuer.failure(self._authentication.mechanism))
+        else:
+            self._log_in_rejected(reply)
 
     def _log_in_rejected(self, reply: Reply) -> None:
         self._authentication = None
@@ -485,6 +498,9 @@ class Server:
         if line == b"*":
             self._log_in_rejected(Reply(501, "5.7.0", ("Authentication cancelled",)))
             return
+        if authentication.refusal:
+            self._log_in_rejected(authentication.refusal)
+            return
         try:
             step = authentication.respond(decode(line))
         except SaslError:
@@ -559,6 +575,7 @@ _ACCEPTED: dict[type[Question], Callable[[Server, Reply | None], None]] = {
     MessageStarted: Server._start_accepted,
     MessageEnded: Server._message_accepted,
     PasswordOffered: Server._log_in_accepted,
+    TokenOffered: Server._log_in_accepted,
     ScramProved: Server._log_in_accepted,
 }
 _REJECTED: dict[type[Question], Callable[[Server, Reply], None]] = {
@@ -567,6 +584,7 @@ _REJECTED: dict[type[Question], Callable[[Server, Reply], None]] = {
     MessageStarted: Server._start_rejected,
     MessageEnded: Server._say,
     PasswordOffered: Server._log_in_rejected,
+    TokenOffered: Server._token_rejected,
     ScramStarted: Server._log_in_rejected,
     ScramProved: Server._log_in_rejected,
 }
