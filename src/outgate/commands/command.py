@@ -74,11 +74,16 @@ class Here:
     def acting(self) -> "Iterator[Act]":
         """A transaction for operations that change something (room control/)."""
         from outgate import clock
+        from outgate.commands import in_force
         from outgate.control.operation import acting
 
         place = self.place()
         with acting(place.engine, place.vault, self.actor(), clock.now()) as act:
             yield act
+        if behind := in_force.wait(place.engine):
+            typer.echo(
+                f"outgate: saved, but mail is still under way by the former state at: {', '.join(behind)}", err=True
+            )
 
     @contextmanager
     def looking(self) -> "Iterator[Act]":

@@ -26,6 +26,8 @@ from outgate.route import Organisation, Route, own_route, route
 from outgate.store.engine import StoreUnavailable
 
 POLL = 1.0  # seconds between looks at the queue when nothing else wakes us
+WATCH = 0.05  # seconds between looks at the directory's version
+HEARTBEAT = 5.0  # seconds between two signs of life, see queue.operations.NODE_GONE
 RECIPIENTS = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
 
 NewCarrier = Callable[[Route], Carrier]
@@ -50,6 +52,8 @@ class Deliverer:
         self._new_carrier, self._identities = new_carrier, identities
         self._destinations: dict[DestinationKey, Destination] = {}
         self._held: dict[int, int] = {}  # message id -> its jobs that are not settled yet
+        self._under_way: dict[int, int] = {}  # jobs being handed over: id -> version that the way was checked under
+        self._watch: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
@@ -57,18 +61,22 @@ class Deliverer:
     def start(self) -> None:
         """Begin to look for work; from now on accept may hand messages over."""
         self._queue.hand_over_to(self.take, self.has_room)
-        self._running = asyncio.get_running_loop().create_task(self._run(), name="deliverer")
+        loop = asyncio.get_running_loop()
+        self._running = loop.create_task(self._run(), name="deliverer")
+        self._watch = loop.create_task(self._tell_what_is_in_force(), name="in force")
 
     async def stop(self) -> None:
         """Stop, and give back what was not settled."""
         self._queue.hand_over_to(lambda _: None, lambda: False)
-        if self._running:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        for task in (self._running, self._watch):
+            if task:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         for destination in list(self._destinations.values()):
             await destination.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._queue.release()
+        await self._queue.in_force(None, clock.now())
 
     def has_room(self) -> bool:
         """Whether another message may be held in memory."""
@@ -120,6 +128,22 @@ class Deliverer:
         for key, destination in list(self._destinations.items()):
             if destination.idle:
                 del self._destinations[key]
+
+    async def _tell_what_is_in_force(self) -> None:
+        """Whoever changes policy waits for this: see commands.in_force."""
+        told, told_at = -1, 0.0
+        while True:
+            try:
+                # In this order: a check that is made after this reading goes by this version or a later one.
+                version = await self._fresh.version()
+                version = min([version, *self._under_way.values()])
+                now = clock.now()
+                if version > told or now - told_at >= HEARTBEAT:
+                    await self._queue.in_force(version, now)
+                    told, told_at = version, now
+            except StoreUnavailable as error:
+                _log.error("nodes can't be told what is in force", error=str(error))
+            await asyncio.sleep(WATCH)
 
     # --- deciding ------------------------------------------------------------------------------------------------
 
@@ -177,6 +201,7 @@ class Deliverer:
         """The job, unless its account may no longer send it at all."""
         outcome = _refusal(job)
         if outcome is None:
+            self._under_way[id(job)] = job.version
             return job
         self._settled(job, all_alike(job, outcome), 0.0)
         return None
@@ -198,6 +223,7 @@ class Deliverer:
     # --- outcomes ------------------------------------------------------------------------------------------------
 
     def _settled(self, job: Job, handover: Handover, seconds: float) -> None:
+        self._under_way.pop(id(job), None)
         self._spawn(self._commit(job, handover, seconds))
 
     async def _commit(self, job: Job, handover: Handover, seconds: float) -> None:

@@ -14,7 +14,7 @@ from outgate.mail.headers import Field
 from outgate.queue.entry import Item, Message, Recipient
 from outgate.record import log
 from outgate.record.facts import Fact
-from outgate.store.tables import chunk, message, recipient
+from outgate.store.tables import chunk, message, node, recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,16 @@ class Release:
     leased_by: str
 
 
-Change = AddChunk | Discard | Put | Finish | Claim | Renew | Release
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """This worker hands nothing over any more that was decided under an older version; None: it stops."""
+
+    node: str
+    version: int | None
+    at: float
+
+
+Change = AddChunk | Discard | Put | Finish | Claim | Renew | Release | InForce
 Result = list[Item] | None
 
 
@@ -172,6 +181,10 @@ def apply(conn: Connection, changes: Sequence[Change]) -> list[Result]:
 def _answer(conn: Connection, change: Change) -> Result:
     if isinstance(change, Claim):
         return _claim(conn, change)
+    if isinstance(change, InForce):
+        conn.execute(delete(node).where(node.c.name == change.node))
+        if change.version is not None:
+            conn.execute(insert(node).values(name=change.node, version=change.version, seen_at=change.at))
     if isinstance(change, Release):
         conn.execute(
             update(recipient)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
 from outgate.record import facts, log
-from outgate.store.tables import chunk, message, recipient
+from outgate.store.tables import chunk, message, node, recipient
 
 DELETED = "deleted from the queue by the administrator"
 
@@ -96,6 +96,15 @@ def count(conn: Connection) -> Iterator[Count]:
         .order_by(number.desc(), columns.queue)
     )
     return (Count(*row) for row in rows)
+
+
+NODE_GONE = 20.0  # seconds after which a node that was not heard of is taken to be gone
+
+
+def behind(conn: Connection, version: int, now: float) -> list[str]:
+    """The nodes on which this version of the directory is not in force yet."""
+    live = and_(node.c.seen_at > now - NODE_GONE, node.c.version < version)
+    return list(conn.scalars(select(node.c.name).where(live).order_by(node.c.name)))
 
 
 def retry(conn: Connection, wanted: Selection, now: float) -> int:

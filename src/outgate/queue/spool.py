@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sqlalchemy import Engine, delete, select
 
-from outgate.queue.changes import AddChunk, Change, Claim, Discard, Finish, Put, Release, Renew, Result
+from outgate.queue.changes import AddChunk, Change, Claim, Discard, Finish, InForce, Put, Release, Renew, Result
 from outgate.queue.entry import Item
 from outgate.queue.group_commit import GroupCommit
 from outgate.store.engine import read, write
@@ -67,6 +67,10 @@ class Queue:
     async def renew(self, message_ids: list[int], until: float) -> None:
         """Keep the leases of messages that are still being delivered."""
         await self._make(Renew(message_ids, self.owner, until))
+
+    async def in_force(self, version: int | None, now: float) -> None:
+        """Say to all what version of the directory this worker goes by; None when it stops."""
+        await self._make(InForce(self.owner, version, now))
 
     async def release(self) -> None:
         """Give back every lease of this owner, and of owners whose names begin with its name."""

@@ -282,6 +282,16 @@ recipient = Table(
     Index("ix_recipient_queue", "queue"),
 )
 
+# The processes that deliver, and the directory's version that each has in force: nothing is handed over any more that
+# was decided under an older one.
+node = Table(
+    "node",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("seen_at", Double, nullable=False),
+)
+
 # --- record ----------------------------------------------------------------------------------------------------------
 
 # One row for each fact of a message; never changed. `detail` is JSON, its keys per kind are in record.facts.

@@ -16,6 +16,7 @@ def upgrade() -> None:
     _log_in()
     _roles()
     _limits()
+    _nodes()
     _audit()
 
 
@@ -97,6 +98,16 @@ def _limits() -> None:
         sa.Column("messages", sa.Integer(), nullable=False),
         sa.Column("recipients", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "hour", name="pk_usage"),
+    )
+
+
+def _nodes() -> None:
+    op.create_table(
+        "node",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_node"),
     )
 
 
