@@ -1,0 +1,124 @@
+"""Limits on how often something is tried, counted in the database: they hold over restarts, processes and nodes.
+
+A moving window: at most so many events of a key within the last so many seconds. A rate is written as the `limits`
+library reads it ("10/10minutes"); a key is a few words, such as ("log-in", "network", "192.0.2.0/24"). Knows no key's
+meaning.
+
+The functions work in the caller's transaction; Rates has a transaction of its own for each call.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote, unquote
+
+from limits import RateLimitItem, parse
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, or_, select
+
+from outgate import clock
+from outgate.store.engine import read, write
+from outgate.store.tables import rate_event
+
+LONGEST: Final = 86400.0  # seconds of the longest window: older events are of no use to any
+_PRUNE_EVERY: Final = 3600.0
+
+Key = tuple[str, ...]
+
+
+def hit(connection: Connection, rate: str, key: Key, now: float) -> bool:
+    """Count an event, unless there are too many already; whether it was counted.
+
+    Of many who do this at once for one key, in whatever process, only as many are let through as there is room for.
+    Who hits several keys in one transaction does it in the order of the keys, lest two wait for each other.
+    """
+    text = _text(key)
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(text, 0))))
+    old = rate_event.c.at <= now - _limit(rate).get_expiry()
+    connection.execute(delete(rate_event).where(rate_event.c.key == text, old))
+    if seconds_left(connection, rate, key, now):
+        return False
+    connection.execute(insert(rate_event).values(key=text, at=now))
+    return True
+
+
+def seconds_left(connection: Connection, rate: str, key: Key, now: float, more: int = 0) -> float:
+    """Until one more event would be counted: 0.0 if now. `more` events are taken to have happened just now."""
+    limit = _limit(rate)
+    window = limit.get_expiry()
+    if more >= limit.amount:
+        return float(window)
+    events = select(rate_event.c.at).where(rate_event.c.key == _text(key), rate_event.c.at > now - window)
+    # The event that must leave the window first, for another to find room.
+    at = connection.scalar(events.order_by(rate_event.c.at.desc()).offset(limit.amount - more - 1).limit(1))
+    return 0.0 if at is None else float(at + window - now)
+
+
+def clear(connection: Connection, *prefix: str) -> int:
+    """Forget all events of a key and of those that begin with it; how many there were."""
+    return connection.execute(delete(rate_event).where(_under(prefix))).rowcount
+
+
+def keys(connection: Connection, *prefix: str) -> tuple[Key, ...]:
+    """The keys that begin with `prefix` and have events, in order."""
+    found = connection.scalars(select(rate_event.c.key).where(_under(prefix)).distinct())
+    return tuple(sorted(tuple(unquote(part) for part in text.split("/")) for text in found))
+
+
+def prune(connection: Connection, now: float) -> None:
+    """Remove the events that no window reaches any more."""
+    connection.execute(delete(rate_event).where(rate_event.c.at <= now - LONGEST))
+
+
+class Rates:
+    """Limits for those who have no transaction open. Any thread may call; all raise store.engine.StoreUnavailable.
+
+    Not for the event loop: `hit` and `clear` wait for the database's write lock.
+    """
+
+    def __init__(self, engine: Engine, now: Callable[[], float] = clock.now) -> None:
+        self._engine = engine
+        self._now = now
+        self._pruned_at = 0.0
+
+    def test(self, rate: str, *key: str) -> bool:
+        """Whether one more event would be counted."""
+        return not self.seconds_left(rate, *key)
+
+    def hit(self, rate: str, *key: str) -> bool:
+        """Count an event, unless there are too many already; whether it was counted."""
+        if not self.test(rate, *key):
+            return False  # a flood is answered without a write
+        now = self._now()
+        with write(self._engine) as connection:
+            if now >= self._pruned_at + _PRUNE_EVERY:
+                self._pruned_at = now
+                prune(connection, now)
+            return hit(connection, rate, key, now)
+
+    def seconds_left(self, rate: str, *key: str) -> float:
+        """Until one more event would be counted: 0.0 if now."""
+        with read(self._engine) as connection:
+            return seconds_left(connection, rate, key, self._now())
+
+    def clear(self, *prefix: str) -> int:
+        """Forget all events of a key and of those that begin with it; how many there were."""
+        with write(self._engine) as connection:
+            return clear(connection, *prefix)
+
+
+@lru_cache(64)
+def _limit(rate: str) -> RateLimitItem:
+    limit = parse(rate)
+    if not 0 < limit.get_expiry() <= LONGEST:
+        raise ValueError(f"the rate {rate} is over more than a day")
+    return limit
+
+
+def _text(key: Key) -> str:
+    return "/".join(quote(part, safe="@:+ ") for part in key)
+
+
+def _under(prefix: Key) -> ColumnElement[bool]:
+    text = _text(prefix)
+    return or_(rate_event.c.key == text, rate_event.c.key.startswith(f"{text}/", autoescape=True))
