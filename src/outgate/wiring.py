@@ -34,6 +34,7 @@ from outgate.processes import Processes
 from outgate.queue import Queue
 from outgate.queue.identity import Identities
 from outgate.store.engine import migrate, open_engine
+from outgate.store.keyfile import KeyFileError
 from outgate.store.vault import Vault
 
 KEY_FILE = "secret.key"
@@ -60,7 +61,7 @@ def open_place(data: Path) -> Place:
     if not (data / "outgate.toml").exists():
         raise PlaceError(f"{data} is not an Outgate data directory; make one with: outgate --data {data} init DOMAIN")
     settings = config.load(data)
-    vault = Vault.load(data / KEY_FILE)
+    vault = Vault.load(data / KEY_FILE, command=settings.secret_key_command)
     engine = open_engine(settings.database)
     migrate(engine)
     return Place(settings, engine, vault)
@@ -112,8 +113,15 @@ class Server:
         _log.info("ready", hostname=self._place.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
 
     def reload(self) -> None:
-        """SIGHUP: read the certificate again."""
+        """SIGHUP: read the certificate again, and the vault's keys, which may take a command's time."""
         self._listener.reload_certificate()
+        asyncio.get_running_loop().run_in_executor(None, self._reload_keys)
+
+    def _reload_keys(self) -> None:
+        try:
+            self._place.vault.reload()
+        except KeyFileError as error:
+            _log.error("the keys could not be read again; those there are serve on", error=str(error))
 
     async def stop(self) -> None:
         """Stop accepting, give back what is not delivered."""

@@ -39,8 +39,8 @@ def rotate(here: Here) -> None:
     """Make a new key, seal everything anew with it, and remove the old one.
 
     Keys that come from the environment or a command are yours to change: with two of them, everything is sealed anew
-    with the last one. A server that is running goes on. Codes that wait to be entered lapse: have them sent again (`outgate sendas
-    resend`). Safe to interrupt: run it again. Make a new copy of the key file afterwards.
+    with the last one. A server that is running goes on. Codes that wait to be entered lapse: have them sent again
+    (`outgate sendas resend`). Safe to interrupt: run it again. Make a new copy of the key file afterwards.
     """
     from outgate.store import rotation
     from outgate.wiring import KEY_FILE

@@ -1,6 +1,6 @@
-"""The vault's keys as a file of mode 600 or an environment variable: lines `<key id> <32 bytes in base64>`.
+"""The vault's keys as text, lines of `<key id> <32 bytes in base64>`, the last one current; and as a file of mode 600.
 
-The last line is the current key. Knows nothing of what is sealed with them.
+Knows nothing of what is sealed with them, nor of where else they may come from (keysource).
 """
 
 import base64
@@ -40,13 +40,6 @@ def create(path: Path) -> Keys:
     return keys
 
 
-def load(path: Path, environment: Mapping[str, str]) -> Keys:
-    """The keys of the environment if it has any, else those of the file."""
-    if text := environment.get(VARIABLE):
-        return _parse(text.replace(",", "\n"), VARIABLE)
-    return read(path)
-
-
 def read(path: Path) -> Keys:
     """The file's keys. Refused is a file that others than its owner can read."""
     try:
@@ -54,9 +47,11 @@ def read(path: Path) -> Keys:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if mode & 0o077:
                 raise KeyFileError(f"{path} has mode {mode:03o}, so others can read the keys; run: chmod 600 {path}")
-            return _parse(file.read(), str(path))
+            return parse(file.read(), str(path))
     except FileNotFoundError:
-        raise KeyFileError(f"there is no key file {path}; `outgate init` makes one, or set {VARIABLE}") from None
+        raise KeyFileError(
+            f"there is no key file {path}; `outgate init` makes one, or set {VARIABLE} or secret_key_command"
+        ) from None
     except UnicodeDecodeError:
         raise KeyFileError(f"{path} is not a key file: it has bytes that are not US-ASCII") from None
     except OSError as error:
@@ -90,7 +85,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _parse(text: str, where: str) -> Keys:
+def parse(text: str, where: str) -> Keys:
+    """The keys in a text; `where` names it in KeyFileError."""
     keys: Keys = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():

@@ -1,21 +1,34 @@
 """A new key for the vault: added to the file, everything sealed anew with it, then the old keys removed.
 
 Safe to kill at any step. Until the last one every key that opens anything is in the file, and rotating again finishes.
+Where the keys are not ours to write (environment, command) only the middle step is done here.
 """
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from sqlalchemy import Column, Connection, Engine, Row, Table, delete, select, update
+from sqlalchemy import Connection, Engine, delete, update
 
-from outgate.store import keyfile, tables
+from outgate.store import keyfile, keysource, tables
 from outgate.store.engine import write
-from outgate.store.vault import Vault, credential, signing_key
+from outgate.store.keysource import FileKeys, KeySource
+from outgate.store.sealed import SEALED, SealedColumn
+from outgate.store.vault import Vault
 
-AnyRow = Row[*tuple[Any, ...]]
+_ONE_KEY: Final = {
+    keyfile.VARIABLE: (
+        f"the key comes from {keyfile.VARIABLE}, which this program can't change. Append a second line"
+        " `<new id> <key>` to it (key: openssl rand -base64 32), restart all nodes with it, run this again, then"
+        " remove the first line and restart all nodes"
+    ),
+    "secret_key_command": (
+        "secret_key_command prints one key. Have it print a second line `<new id> <key>` (32 bytes in base64), send"
+        " all nodes SIGHUP, run this again, and let it print the first line no more when `outgate secrets status`"
+        " counts nothing that is sealed with it"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,73 +39,48 @@ class Rotation:
     resealed: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Sealed:
-    """A column of sealed values, and the identity that each is sealed for."""
-
-    table: Table
-    column: Column[bytes]
-    identity: Callable[[AnyRow], str]
-
-
-def credential_of(row: AnyRow, prefix: str) -> str:
-    """The identity of a gateway row's password; `prefix` is `gateway` or `domain-gateway`."""
-    return credential(f"{prefix}:{row.id}", row.credential_version, row.security, row.host, row.port, row.username)
-
-
-_SEALED = (
-    _Sealed(tables.gateway, tables.gateway.c.sealed_password, lambda row: credential_of(row, "gateway")),
-    _Sealed(
-        tables.domain_gateway,
-        tables.domain_gateway.c.sealed_password,
-        lambda row: credential_of(row, "domain-gateway"),
-    ),
-    _Sealed(tables.domain, tables.domain.c.dkim_sealed_key, lambda row: signing_key(row.name)),
-)
-
-
-def rotate(engine: Engine, path: Path, environment: Mapping[str, str] | None = None) -> Rotation:
+def rotate(
+    engine: Engine, path: Path, environment: Mapping[str, str] | None = None, command: Sequence[str] = ()
+) -> Rotation:
     """Seal everything with a new key. Codes that wait for confirmation lapse: they must be sent again.
 
     Raises keyfile.KeyFileError, vault.SealBroken (nothing is changed then but that the file has one key more) and
-    store.engine.StoreUnavailable. Keys of the environment are the administrator's to change: there the last one given
-    is the new one.
+    store.engine.StoreUnavailable. Keys of the environment or of a command are the administrator's to change: there the
+    last one given is the new one.
     """
-    environment = os.environ if environment is None else environment
-    if environment.get(keyfile.VARIABLE):
-        return _rotate_environment(engine, path, environment)
-    keys = keyfile.read(path)
+    source = keysource.source(path, environment, command)
+    if not isinstance(source, FileKeys):
+        return _rotate_given(engine, source)
+    keys = source.read()
     key_id, key = keyfile.new_key()
     keyfile.write(path, keys | {key_id: key})
-    resealed = _reseal(engine, Vault.load(path, environment))
+    resealed = _reseal(engine, Vault.load(path, {}))
     keyfile.write(path, {key_id: key})
     return Rotation(key_id, resealed)
 
 
-def _rotate_environment(engine: Engine, path: Path, environment: Mapping[str, str]) -> Rotation:
-    keys = keyfile.load(path, environment)
+def _rotate_given(engine: Engine, source: KeySource) -> Rotation:
+    keys = source.read()
     if len(keys) < 2:
-        raise keyfile.KeyFileError(
-            f"the key comes from {keyfile.VARIABLE}, which this program can't change. Append a second line"
-            " `<new id> <key>` to it (key: openssl rand -base64 32), restart all nodes with it, run this again, then"
-            " remove the first line and restart all nodes"
-        )
-    return Rotation(next(reversed(keys)), _reseal(engine, Vault.load(path, environment)))
+        raise keyfile.KeyFileError(_ONE_KEY[source.name])
+    current = next(reversed(keys))
+    return Rotation(current, _reseal(engine, Vault(keys, current)))
 
 
 def _reseal(engine: Engine, vault: Vault) -> int:
     """All columns in one transaction. The update at its start is the lock that whoever seals holds as well."""
     columns = tables.organisation.c
+    versions = {"directory_version": columns.directory_version + 1, "policy_version": columns.policy_version + 1}
     with write(engine) as connection:
-        connection.execute(update(tables.organisation).values(directory_version=columns.directory_version + 1))
+        connection.execute(update(tables.organisation).values(versions))
         connection.execute(delete(tables.verification))
-        return sum(_reseal_column(connection, vault, sealed) for sealed in _SEALED)
+        return sum(_reseal_column(connection, vault, sealed) for sealed in SEALED)
 
 
-def _reseal_column(connection: Connection, vault: Vault, sealed: _Sealed) -> int:
-    rows = connection.execute(select(sealed.table).where(sealed.column.is_not(None))).all()
+def _reseal_column(connection: Connection, vault: Vault, sealed: SealedColumn) -> int:
+    rows = list(sealed.rows(connection))
     for row in rows:
         identity = sealed.identity(row)
-        value = vault.seal(vault.open(row._mapping[sealed.column], identity), identity)
+        value = vault.seal(vault.open(sealed.value(row), identity), identity)
         connection.execute(update(sealed.table).where(sealed.table.c.id == row.id).values({sealed.column.name: value}))
     return len(rows)

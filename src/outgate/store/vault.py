@@ -5,21 +5,26 @@ Sealed form: version (1 byte), length of the key id (1 byte), key id, nonce (12 
 """
 
 import hmac
-import os
 import secrets
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from outgate.store import keyfile
+from outgate.store import keyfile, keysource
+from outgate.store.keysource import KeySource
 
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
+
+
+_log = structlog.get_logger("vault")
 
 
 class SealBroken(Exception):
@@ -37,29 +42,28 @@ class _Key:
 class Vault:
     """Seals and opens with the keys given; `current` is the id of the one that seals.
 
-    A vault that was loaded from a file reads it again when it has changed, so that a rotation of the keys reaches
-    programs that are running. Seal only within a transaction of store.engine.write that has already changed
+    A vault that has a source reads it again when it has changed, so that a rotation of the keys reaches programs that
+    are running. Seal only within a transaction of store.engine.write that has already changed
     `organisation.directory_version`: rotation takes the same lock, and so misses nothing that is sealed meanwhile.
     """
 
-    def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
+    def __init__(self, keys: Mapping[str, bytes], current: str, source: KeySource | None = None) -> None:
         self._keys = {key_id: _Key(secret) for key_id, secret in keys.items()}
         self._current = current
-        self._path: Path | None = None
-        self._seen: tuple[int, int] | None = None
+        self._source = source
+        self._reading = threading.Lock()
         if current not in self._keys:
             raise ValueError(f"there is no key {current} to seal with")
 
     @classmethod
-    def load(cls, path: Path, environment: Mapping[str, str] | None = None) -> Self:
-        """Keys of OUTGATE_SECRET_KEY if that is set, else of the file. Raises keyfile.KeyFileError."""
-        environment = os.environ if environment is None else environment
-        seen = None if environment.get(keyfile.VARIABLE) else _stamp(path)
-        keys = keyfile.load(path, environment)
-        vault = cls(keys, next(reversed(keys)))
-        if seen:
-            vault._path, vault._seen = path, seen
-        return vault
+    def load(cls, path: Path, environment: Mapping[str, str] | None = None, command: Sequence[str] = ()) -> Self:
+        """Keys of the command if there is one, else of OUTGATE_SECRET_KEY if set, else of the file.
+
+        Raises keyfile.KeyFileError.
+        """
+        source = keysource.source(path, environment, command)
+        keys = source.read()
+        return cls(keys, next(reversed(keys)), source)
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -77,9 +81,9 @@ class Vault:
 
     def open(self, sealed: bytes, identity: str) -> bytes:
         """The plaintext; raises SealBroken."""
-        key_id = _key_id(sealed)
+        key_id = key_id_of(sealed)
         if key_id not in self._keys:
-            self._refresh()
+            self._look_for(key_id)
         key = self._keys.get(key_id)
         if key is None:
             raise SealBroken(f"{identity} is sealed with the key {key_id}, which is not among the vault's keys")
@@ -91,7 +95,7 @@ class Vault:
 
     def needs_rotation(self, sealed: bytes) -> bool:
         """Whether another key than the current one sealed this."""
-        return _key_id(sealed) != self._current
+        return key_id_of(sealed) != self._current
 
     def digest(self, data: bytes, identity: str) -> bytes:
         """A digest that only holders of the current key can make, bound to a row as seals are."""
@@ -99,14 +103,36 @@ class Vault:
         key = self._keys[self._current].digest_key
         return hmac.digest(key, identity.encode() + b"\0" + data, "sha256")
 
+    def reload(self) -> None:
+        """Read the keys again now. Raises keyfile.KeyFileError, and then goes on with those there are."""
+        with self._reading:
+            self._read()
+
     def _refresh(self) -> None:
-        if self._path is None or (stamp := _stamp(self._path)) == self._seen:
+        if self._source and self._source.news():
+            with self._reading:
+                if self._source.news():
+                    self._read()
+
+    def _look_for(self, key_id: str) -> None:
+        """Read the keys again if that may bring this one. That they can't be read is told, and no more than that:
+        the other keys serve on.
+        """
+        with self._reading:
+            if key_id in self._keys or self._source is None or not self._source.worth_asking():
+                return
+            try:
+                self._read()
+            except keyfile.KeyFileError as error:
+                _log.error("keys can't be read again", missing=key_id, error=str(error))
+
+    def _read(self) -> None:
+        if self._source is None:
             return
-        keys = keyfile.read(self._path)
+        keys = self._source.read()
         # In this order, for other threads: never a current key that is not among the keys.
         self._keys = self._keys | {key_id: _Key(secret) for key_id, secret in keys.items()}
         self._current = next(reversed(keys))
-        self._seen = stamp
 
 
 def credential(row: str, version: int, security: str, host: str, port: int, username: str) -> str:
@@ -122,16 +148,8 @@ def signing_key(domain: str) -> str:
     return f"domain:{domain}:dkim"
 
 
-def _key_id(sealed: bytes) -> str:
+def key_id_of(sealed: bytes) -> str:
+    """The id of the key that sealed it. Raises SealBroken."""
     if len(sealed) < 2 or sealed[0] != _VERSION:
         raise SealBroken("what is sealed is not of a form that this release knows")
     return sealed[2 : 2 + sealed[1]].decode("ascii", "replace")
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Tells one file put in place by keyfile.write from another."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
