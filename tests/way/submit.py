@@ -10,7 +10,11 @@ from way.place import PASSWORD, Site
 def client(site: Site, account: str = "alice@example.com", password: str = PASSWORD) -> smtplib.SMTP_SSL:
     """A session on the TLS port, logged in."""
     session = smtplib.SMTP_SSL("localhost", site.tls, context=site.client_context(), timeout=30)
-    session.login(account, password)
+    try:
+        session.login(account, password)
+    except smtplib.SMTPException:
+        session.close()
+        raise
     return session
 
 

@@ -54,6 +54,8 @@ class Ways:
         password = self._open_password(gateway) if gateway.sealed is not None else None
         link = gateway_link(self._config, gateway, password, opportunistic=not users)
         host, port = gateway.host, gateway.port
+        if users and gateway.username and gateway.sealed is None:
+            return self._smtp(link, _erased)
         if users:
             return self._smtp(link, lambda: _found(self._resolver.guarded(host, port), host, port))
         return self._smtp(link, lambda: _found(self._resolver.host(host), host, port))
@@ -126,6 +128,14 @@ async def _found(hosts: Awaitable[list[Host] | Unresolved], name: str, port: int
     # That the recipient's domain does not exist or takes no mail is for the sender to know (5.1.x); the rest is not.
     public = "" if found.status.startswith("5.1.") else unreachable(name, port)
     return Outcome(verdict, f"{found.status} {found.reason}", public)
+
+
+async def _erased() -> list[Host] | Outcome:
+    """Never without the log-in that the gateway was set up with."""
+    return Outcome(
+        Verdict.RETRY,
+        "4.7.8 the gateway's password was erased when its user was suspended; it must be entered again",
+    )
 
 
 async def _here() -> list[Host] | Outcome:
