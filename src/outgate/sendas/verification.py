@@ -16,15 +16,15 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from outgate.directory.change import lock, touch
 from outgate.directory.errors import DirectoryError, Invalid, NotAllowed, NotFound
 from outgate.sendas import addresses
-from outgate.store import tables
+from outgate.store import rates, tables
 from outgate.store.engine import write
 from outgate.store.vault import Vault
 
 DIGITS: Final = 9
 TRIES: Final = 5
 VALID_SECONDS: Final = 3 * 86400.0
-CODES_PER_HOUR: Final = 5  # to one address of an account
-CODES_PER_HOUR_OF_ACCOUNT: Final = 20  # so that adding and deleting addresses mails nobody without end
+CODES_TO_ADDRESS: Final = "5/1hour"  # to one address of an account
+CODES_OF_ACCOUNT: Final = "20/1hour"  # so that adding and deleting addresses mails nobody without end
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -182,16 +182,16 @@ def _signature(vault: Vault, packed: bytes) -> bytes:
 
 def _count(connection: Connection, row: AnyRow, now: float) -> None:
     """Note that a code is sent, unless that were too many within an hour."""
-    columns = tables.code_sent.c
-    of_account = columns.account_id == row.account_id
-    connection.execute(delete(tables.code_sent).where(of_account, columns.at <= now - 3600))
-    sent = connection.execute(select(columns.address, columns.at).where(of_account).order_by(columns.at)).all()
-    to_address = [each.at for each in sent if each.address == row.address]
-    if len(to_address) >= CODES_PER_HOUR or len(sent) >= CODES_PER_HOUR_OF_ACCOUNT:
-        oldest = to_address[0] if len(to_address) >= CODES_PER_HOUR else sent[0].at
-        minutes = int((oldest + 3600 - now) // 60) + 1
+    account = str(row.account_id)
+    limits = (
+        (CODES_OF_ACCOUNT, ("confirmation-code", "account", account)),
+        (CODES_TO_ADDRESS, ("confirmation-code", "address", account, row.address)),
+    )
+    if left := max(rates.seconds_left(connection, rate, key, now) for rate, key in limits):
+        minutes = int(left // 60) + 1
         raise NotAllowed(f"too many codes were sent within the last hour; try again in {minutes} minutes")
-    connection.execute(insert(tables.code_sent).values(account_id=row.account_id, address=row.address, at=now))
+    for rate, key in limits:
+        rates.hit(connection, rate, key, now)
 
 
 def _digest(vault: Vault, row: AnyRow, code: str) -> bytes:

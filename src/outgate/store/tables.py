@@ -203,17 +203,6 @@ verification = Table(
     Column("expires_at", Double, nullable=False),
 )
 
-# When codes were sent within the last hour; kept when the address is deleted, since it limits what may be sent.
-code_sent = Table(
-    "code_sent",
-    metadata,
-    _id(),
-    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
-    Column("address", Text, nullable=False),
-    Column("at", Double, nullable=False),
-    Index("ix_code_sent_account", "account_id"),
-)
-
 gateway = Table(
     "gateway",
     metadata,

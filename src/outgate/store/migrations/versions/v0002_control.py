@@ -83,6 +83,7 @@ def _roles() -> None:
 
 
 def _limits() -> None:
+    op.drop_table("code_sent")  # counted in rate_event from now on
     op.create_table(
         "rate_event",
         sa.Column("id", Key, sa.Identity(), nullable=False),
