@@ -29,6 +29,7 @@ from way.place import GATEWAY_PASSWORD, Site, eventually, free_port, install, ru
 from way.submit import submit
 
 PATIENCE = 1.0
+FOR_ALL = 3.0  # seconds in which all names at once are resolved
 SLACK = 3.0  # of a machine that does much else
 LOOPBACK = {"v4": "127.0.0.0/8", "v6": "::1/128"}
 PARTNER = "alice@dominiopartner.example"
@@ -93,7 +94,7 @@ def _gateway(host: str, port: int, security: Security = Security.NONE) -> Gatewa
 
 async def _probe_all(config: Config, hosts: list[str], port: int) -> dict[str, Probed]:
     prober = wiring.prober(config)
-    tries = (prober.gateway_for("alice", _gateway(host, port), "", Freely(), PATIENCE) for host in hosts)
+    tries = (prober.gateway_for("alice", _gateway(host, port), "", Freely(), FOR_ALL) for host in hosts)
     return dict(zip(hosts, await asyncio.gather(*tries), strict=True))
 
 
@@ -172,7 +173,7 @@ async def test_no_hostile_exchanger_is_reached_by_delivery(
 
 
 async def test_what_the_systems_resolver_finds_is_checked_as_well(listener: Listener, tmp_path: Path) -> None:
-    hosts = ["localhost", "LOCALHOST", "localhost.", socket.gethostname(), *literal_hosts()]
+    hosts = ["localhost", "LOCALHOST", "localhost.", *literal_hosts()]
     config = _config(tmp_path, None)
     probes = await _probe_all(config, hosts, listener.port)
     await _connect_all(config, [_to(host, listener.port) for host in hosts])
@@ -330,7 +331,7 @@ async def test_all_that_is_not_connected_to_looks_alike_and_takes_as_long(
     assert [probed.public for probed in found] == [f"could not connect to {host}:{closed}" for host in hosts]
     for probed, cause in zip(found, ("loopback", "refused", "timed out", "does not exist"), strict=True):
         assert cause in probed.detail.lower()
-    assert all(PATIENCE <= seconds < PATIENCE + SLACK for seconds in times)
+    assert all(PATIENCE - 0.01 <= seconds < PATIENCE + SLACK for seconds in times)
 
 
 def _filler(address: str, port: int) -> socket.socket:

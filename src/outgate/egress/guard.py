@@ -46,6 +46,7 @@ _SPECIAL: tuple[tuple[Network, str], ...] = tuple(
         ("2001:2::/48", "for benchmarks (RFC 5180)"),
         ("2001:db8::/32", "for documentation (RFC 3849)"),
         ("2001::/23", "reserved for protocols (RFC 2928)"),
+        ("2002::/16", "6to4 (RFC 7526)"),
         ("3fff::/20", "for documentation (RFC 9637)"),
         ("fc00::/7", "unique local (RFC 4193)"),
         ("fe80::/10", "link-local (RFC 4291)"),
