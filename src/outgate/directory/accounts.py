@@ -7,9 +7,9 @@ are expected in compared form (mail.addresses.canonical).
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
 from outgate.authorise import Account, Gateway, Security, SendAs
 from outgate.directory import policy
@@ -136,9 +136,17 @@ _ACCOUNT_ROWS = (
 )
 
 
+BY_ID: Final = _ACCOUNT_ROWS.where(tables.account.c.id == bindparam("account_id"))
+
+
+def made(rows: Sequence[AnyRow], shared: Shared) -> Account | None:
+    """The account that the rows of BY_ID tell of; None if there are none."""
+    return _made(rows, shared) if rows else None
+
+
 def _account(connection: Connection, which: ColumnElement[bool], shared: Shared | None) -> Account | None:
     rows = connection.execute(_ACCOUNT_ROWS.where(which)).all()
-    return _made(rows, shared or load_shared(connection)) if rows else None
+    return made(rows, shared or load_shared(connection)) if rows else None
 
 
 def _made(rows: Sequence[AnyRow], shared: Shared) -> Account:
@@ -148,7 +156,7 @@ def _made(rows: Sequence[AnyRow], shared: Shared) -> Account:
         primary=first.primary_address,
         name=first.name,
         unit=first.path,
-        suspended=first.suspended,
+        suspended=bool(first.suspended),
         policy=shared.policies.policy(first.path),
         send_as=_send_as(rows, shared.organisation.domains),
     )
@@ -160,9 +168,9 @@ def _send_as(rows: Iterable[AnyRow], domains: frozenset[str]) -> dict[str, SendA
             address=row.address,
             display_name=row.display_name,
             reply_to=row.reply_to,
-            is_primary=row.is_primary,
-            is_default=row.is_default,
-            treat_as_alias=row.treat_as_alias,
+            is_primary=bool(row.is_primary),
+            is_default=bool(row.is_default),
+            treat_as_alias=bool(row.treat_as_alias),
             verified=row.verified_at is not None,
             own_domain=_domain_of(row.address) in domains,
             gateway=_gateway(row, f"gateway:{row.gateway_id}") if row.gateway_id is not None else None,

@@ -13,7 +13,7 @@ from outgate.directory import accounts
 from outgate.directory.accounts import LogIn, Shared
 from outgate.route import Organisation
 from outgate.store.engine import read
-from outgate.store.prepared import PreparedNumber
+from outgate.store.prepared import PreparedNumber, PreparedRows
 
 COPIES: Final = 10_000  # accounts in memory; as many log-ins, and as many mailboxes
 
@@ -31,6 +31,7 @@ class Directory:
     def __init__(self, engine: Engine, copies: int = COPIES) -> None:
         self._engine = engine
         self._version = PreparedNumber(engine, _VERSION)
+        self._account_rows = PreparedRows(engine, accounts.BY_ID)
         self._policy_version = PreparedNumber(engine, _POLICY_VERSION)
         # The version is part of the key: a copy of an older version is not found any more, and is the first to go.
         # What is read after the version was is at least as new.
@@ -70,8 +71,7 @@ class Directory:
 
     def _load_account(self, version: int, account_id: int) -> Account | None:
         shared = self._shared_at(version)
-        with read(self._engine) as connection:
-            return accounts.load(connection, account_id, shared)
+        return accounts.made(self._account_rows.read(account_id), shared)
 
     def _load_log_in(self, _version: int, username: str) -> LogIn | None:
         with read(self._engine) as connection:
