@@ -7,7 +7,10 @@ import structlog
 
 def configure(log_format: str) -> None:
     """Set up logging for this process. Never log content, credentials or what a peer sent in AUTH."""
-    for_people = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    for_people = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,  # the default shows all local variables, secrets too
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -22,6 +22,7 @@ from outgate.accept.tls import Certificate
 from outgate.authorise import Gateway
 from outgate.config import Config, Delivery
 from outgate.deliver.deliverer import Deliverer
+from outgate.deliver.log_in import SecurityEvent, log_security_event
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.ways import Ways
@@ -70,7 +71,7 @@ def open_place(data: Path) -> Place:
 class Server:
     """All roles in one process."""
 
-    def __init__(self, place: Place, number: int = 0) -> None:
+    def __init__(self, place: Place, number: int = 0, *, security_event: SecurityEvent = log_security_event) -> None:
         settings = place.config
         self._place = place
         self._directory = Directory(place.engine)
@@ -98,6 +99,7 @@ class Server:
             resolver(settings),
             self._open_password,
             SigningKeys(place.engine, place.vault, self._directory).key_for,
+            security_event,
         )
         self._deliverer = Deliverer(
             self._queue, self._fresh, _share(settings), settings.hostname, ways.carrier, identities

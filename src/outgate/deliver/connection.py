@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar, cast
 
+from outgate.deliver.log_in import LogIn
 from outgate.deliver.outcome import Outcome, Verdict, text_of
 from outgate.egress.resolve import Host
 from outgate.smtp import (
@@ -24,7 +25,6 @@ from outgate.smtp import (
     ConnectionLost,
     Greeting,
     HelloDone,
-    PasswordCredentials,
     ProtocolError,
     StartTlsDone,
     Transaction,
@@ -51,7 +51,7 @@ class Link:
     port: int
     tls: TlsPolicy
     hello: str
-    credentials: PasswordCredentials | None = field(default=None, repr=False)
+    log_in: LogIn | None = field(default=None, repr=False)
     lmtp: bool = False
     source_address: str | None = None
     unix_path: str | None = None
@@ -230,13 +230,13 @@ class Connection(asyncio.Protocol):
         self.tls = ssl_object.version() if ssl_object else ""
 
     async def _log_in(self) -> None:
-        credentials = self._link.credentials
-        if credentials is None:
+        log_in = self._link.log_in
+        if log_in is None:
             return
         if self._link.tls not in (TlsPolicy.IMPLICIT, TlsPolicy.STARTTLS):
             raise self._fault("a credential leaves only through verified TLS", "4.7.10")
         try:
-            self._engine.auth(credentials)
+            self._engine.auth(await log_in())
         except AuthNotOffered:
             raise self._fault("the peer offers no log-in that we can use", "4.7.4") from None
         done = await self._expect(AuthDone, self._timeouts.reply)

@@ -79,7 +79,7 @@ class Destination:
         connected = False
         try:
             while (job := await self._next()) is not None:
-                failed = await carrier.connect()
+                failed = await self._connect(carrier)
                 self._connected += (failed is None) - connected
                 connected = failed is None
                 if failed and self._connected and not connected:
@@ -93,6 +93,15 @@ class Destination:
             carrier.close()
             if self._waiting and not self._workers - {asyncio.current_task()}:
                 self._loop.call_soon(self._rouse)
+
+    async def _connect(self, carrier: Carrier) -> Outcome | None:
+        try:
+            return await carrier.connect()
+        except Exception:
+            # A fault of ours must not end the worker with the job in its hands: what waits here waits longer.
+            _log.exception("carrier could not connect", destination=self.name)
+            carrier.close()
+            return _INTERNAL
 
     async def _next(self) -> Job | None:
         while not self._waiting:

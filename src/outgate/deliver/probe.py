@@ -12,6 +12,7 @@ from typing import Protocol
 from outgate.authorise import Gateway
 from outgate.config import Config
 from outgate.deliver.connection import Connection, Link, unreachable
+from outgate.deliver.log_in import given
 from outgate.deliver.outcome import Outcome
 from outgate.deliver.ways import gateway_link, timeouts_of, verifying_context
 from outgate.egress.resolve import Host, Resolver, Unresolved
@@ -87,7 +88,7 @@ class Prober:
     async def _probe(self, gateway: Gateway, password: str, found: Awaitable[Found], patience: float | None) -> Probed:
         loop = asyncio.get_running_loop()
         until = None if patience is None else loop.time() + patience
-        link = gateway_link(self._config, gateway, password or None)
+        link = gateway_link(self._config, gateway, given(gateway.username, password) if password else None)
         try:
             async with asyncio.timeout_at(until):
                 hosts = await found

@@ -6,10 +6,15 @@ from dataclasses import replace
 
 from outgate.deliver.connection import Connection, Link, Timeouts, TlsPolicy
 from outgate.deliver.job import Handover, Job, all_alike
-from outgate.deliver.outcome import Outcome, last_word, outcomes
+from outgate.deliver.outcome import Outcome, Verdict, last_word, outcomes
 from outgate.deliver.transmission import KeyFor, prepare, transaction
 from outgate.egress.resolve import Host
 from outgate.queue import Queue
+from outgate.store.vault import SealBroken
+
+_NO_SIGNING_KEY = Outcome(
+    Verdict.RETRY, "4.7.5 a stored signing key was changed outside of Outgate; make another: outgate domain dkim"
+)
 
 Hosts = Callable[[], Awaitable[list[Host] | Outcome]]
 
@@ -46,7 +51,10 @@ class SmtpCarrier:
         connection = self._connection
         if connection is None:
             raise AssertionError("connect comes first")
-        transmission = await prepare(self._queue, job, self._link.hello, self._key_for)
+        try:
+            transmission = await prepare(self._queue, job, self._link.hello, self._key_for)
+        except SealBroken:
+            return all_alike(job, _NO_SIGNING_KEY, connection.peer)
         wanted = transaction(job, transmission, connection.capabilities)
         if isinstance(wanted, Outcome):
             return all_alike(job, wanted, connection.peer)

@@ -1,23 +1,23 @@
-"""A route made into a carrier: which peer, which TLS, which credential. Only here is a gateway's password opened."""
+"""A route made into a carrier: which peer, which TLS, which log-in."""
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from outgate.authorise import Gateway, Security
 from outgate.config import Config, Delivery
 from outgate.deliver.connection import Link, Timeouts, TlsPolicy, unreachable
 from outgate.deliver.job import Carrier
+from outgate.deliver.log_in import SEAL_BROKEN, GatewayLogIn, LogIn, OpenPassword, SecurityEvent
 from outgate.deliver.maildir import MaildirCarrier
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.smtp_carrier import Hosts, SmtpCarrier
 from outgate.deliver.transmission import KeyFor
 from outgate.directory.fresh import Fresh
 from outgate.egress.resolve import Host, Resolver, Unresolved
+from outgate.mail.dkim import DkimKey
 from outgate.queue import Queue
 from outgate.route import Route, Way
-from outgate.smtp import PasswordCredentials
-
-OpenPassword = Callable[[Gateway], str]
+from outgate.store.vault import SealBroken
 
 _TLS = {Security.SSL: TlsPolicy.IMPLICIT, Security.STARTTLS: TlsPolicy.STARTTLS, Security.NONE: TlsPolicy.PLAIN}
 
@@ -33,9 +33,11 @@ class Ways:
         resolver: Resolver,
         open_password: OpenPassword,
         key_for: KeyFor,
+        security_event: SecurityEvent,
     ) -> None:
         self._config, self._queue, self._fresh, self._resolver = config, queue, fresh, resolver
-        self._open_password, self._key_for = open_password, key_for
+        self._open_password, self._stored_key_for = open_password, key_for
+        self._security_event = security_event
         self._timeouts = timeouts_of(config.delivery)
         self._verifying = verifying_context(config)
 
@@ -51,14 +53,23 @@ class Ways:
 
     def _to_gateway(self, gateway: Gateway, *, users: bool) -> Carrier:
         """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""
-        password = self._open_password(gateway) if gateway.sealed is not None else None
-        link = gateway_link(self._config, gateway, password, opportunistic=not users)
+        log_in = None
+        if gateway.sealed is not None:
+            log_in = GatewayLogIn(gateway, self._open_password, self._security_event)
+        link = gateway_link(self._config, gateway, log_in, opportunistic=not users)
         host, port = gateway.host, gateway.port
         if users and gateway.username and gateway.sealed is None:
             return self._smtp(link, _erased)
         if users:
-            return self._smtp(link, lambda: _found(self._resolver.guarded(host, port), host, port))
-        return self._smtp(link, lambda: _found(self._resolver.host(host), host, port))
+            return self._smtp(link, _usable(log_in, lambda: _found(self._resolver.guarded(host, port), host, port)))
+        return self._smtp(link, _usable(log_in, lambda: _found(self._resolver.host(host), host, port)))
+
+    def _key_for(self, domain: str) -> DkimKey | None:
+        try:
+            return self._stored_key_for(domain)
+        except SealBroken:
+            self._security_event(SEAL_BROKEN, f"domain:{domain}", "")
+            raise
 
     def _to_mailboxes(self) -> Carrier:
         local = self._config.local
@@ -84,13 +95,12 @@ class Ways:
         )
 
 
-def gateway_link(config: Config, gateway: Gateway, password: str | None, *, opportunistic: bool = False) -> Link:
+def gateway_link(config: Config, gateway: Gateway, log_in: LogIn | None, *, opportunistic: bool = False) -> Link:
     """How a gateway is connected to; where no TLS is asked for, `opportunistic` takes what is offered."""
     tls = _TLS[gateway.security]
     if tls is TlsPolicy.PLAIN and opportunistic:
         tls = TlsPolicy.OPPORTUNISTIC
-    credentials = PasswordCredentials(gateway.username, password) if password is not None else None
-    return _link(config, gateway.port, tls, credentials)
+    return _link(config, gateway.port, tls, log_in)
 
 
 def timeouts_of(settings: Delivery) -> Timeouts:
@@ -111,12 +121,22 @@ def _link(
     config: Config,
     port: int,
     tls: TlsPolicy,
-    credentials: PasswordCredentials | None = None,
+    log_in: LogIn | None = None,
     *,
     lmtp: bool = False,
     unix_path: str | None = None,
 ) -> Link:
-    return Link(port, tls, config.hostname, credentials, lmtp, config.delivery.source_address, unix_path)
+    return Link(port, tls, config.hostname, log_in, lmtp, config.delivery.source_address, unix_path)
+
+
+def _usable(log_in: GatewayLogIn | None, hosts: Hosts) -> Hosts:
+    """The hosts, once the stored password has been found to be theirs."""
+
+    async def found() -> list[Host] | Outcome:
+        fault = await log_in.fault() if log_in else None
+        return fault or await hosts()
+
+    return found
 
 
 async def _found(hosts: Awaitable[list[Host] | Unresolved], name: str, port: int) -> list[Host] | Outcome:

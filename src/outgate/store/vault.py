@@ -23,12 +23,15 @@ from outgate.store.keysource import KeySource
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
 
-
 _log = structlog.get_logger("vault")
 
 
 class SealBroken(Exception):
     """What was sealed can't be opened: changed, of another row, or sealed with a key that is not there."""
+
+
+class KeyMissing(SealBroken):
+    """It is sealed with a key that is not among the vault's."""
 
 
 class _Key:
@@ -86,7 +89,7 @@ class Vault:
             self._look_for(key_id)
         key = self._keys.get(key_id)
         if key is None:
-            raise SealBroken(f"{identity} is sealed with the key {key_id}, which is not among the vault's keys")
+            raise KeyMissing(f"{identity} is sealed with the key {key_id}, which is not among the vault's keys")
         head, rest = sealed[: 2 + len(key_id)], sealed[2 + len(key_id) :]
         try:
             return key.cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], head + identity.encode())
