@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from corpus.peer import RawPeer
 from egress.hostile import PUBLIC, Listener, Zones, literal_hosts, named_hosts, serving
@@ -25,6 +26,7 @@ from outgate.record import log
 from outgate.record.facts import Fact
 from outgate.route import Route, Way
 from outgate.store.engine import open_engine, read
+from outgate.store.rates import Rates
 from way.place import GATEWAY_PASSWORD, Site, eventually, free_port, install, running
 from way.submit import submit
 
@@ -57,17 +59,6 @@ class Freely:
 
     def hit(self, rate: str, *key: str) -> bool:
         return True
-
-
-class Strictly:
-    """Two for each key, kept for what is asked of it."""
-
-    def __init__(self) -> None:
-        self.keys: list[tuple[str, ...]] = []
-
-    def hit(self, rate: str, *key: str) -> bool:
-        self.keys.append((rate, *key))
-        return self.keys.count((rate, *key)) <= 2
 
 
 def _config(
@@ -103,7 +94,7 @@ async def _ways(config: Config) -> AsyncIterator[Ways]:
     """Delivery's carriers, as the server has them; no message is needed to have them connect."""
     engine = open_engine(f"sqlite:///{config.data / 'outgate.db'}")
     queue, fresh = Queue(engine, "test", 60.0), Fresh(Directory(engine))
-    yield Ways(config, queue, fresh, wiring.resolver(config), lambda _: "", lambda _: None)
+    yield Ways(config, queue, fresh, wiring.resolver(config), lambda _: "", lambda _: None, lambda *_: None)
     await queue.close()
     fresh.close()
     engine.dispose()
@@ -381,12 +372,13 @@ async def test_a_port_that_is_not_on_the_list_is_refused_by_probe_and_delivery(
 
 
 async def test_tries_are_limited_for_each_user_and_each_target_reachable_or_not(
-    listener: Listener, zones: Zones, nameserver: str, tmp_path: Path
+    listener: Listener, zones: Zones, nameserver: str, tmp_path: Path, engine: Engine
 ) -> None:
     for name in ("one.hostile.example", "two.hostile.example", "three.hostile.example"):
         zones.add(name, [PUBLIC])
-    config = _config(tmp_path, nameserver, allowed={"public": f"{PUBLIC}/32"})
-    prober, rates = wiring.prober(config), Strictly()
+    rate, allowed = "2/1hour", {"public": f"{PUBLIC}/32"}
+    config = _config(tmp_path, nameserver, allowed=allowed, probes_per_user=rate, probes_per_host=rate)
+    prober, rates = wiring.prober(config), Rates(engine)
 
     async def tried(user: str, host: str) -> str:
         return (await prober.gateway_for(user, _gateway(host, listener.port), "", rates, 0.3)).public
@@ -397,4 +389,3 @@ async def test_tries_are_limited_for_each_user_and_each_target_reachable_or_not(
     for user, host in (("u4", "one.hostile.example"), ("u5", "two.hostile.example"), ("u6", "three.hostile.example")):
         await tried(user, host)
     await eventually(lambda: listener.reached[PUBLIC] == 2, "the third name of one address is not connected to")
-    assert (config.egress.probes_per_user, "probe user", "alice") in rates.keys
