@@ -77,6 +77,14 @@ class Oidc(Section):
     scope: str = Field("", description="A scope that the token must have, if any")
     ca_file: str | None = Field(None, description="PEM of further certificate authorities to trust for the provider")
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.issuer and not self.issuer.startswith("https://"):
+            raise ValueError("oidc.issuer must be an https:// URL, as the provider's discovery document has it")
+        if self.issuer and not self.audience:
+            raise ValueError("set oidc.audience to what the tokens' aud names, or tokens for others would do as well")
+        return self
+
 
 class Ldap(Section):
     """Users and their passwords from an LDAP directory. Off while `url` is empty."""

@@ -10,6 +10,7 @@ from outgate.config import Config
 from outgate.directory.fresh import Fresh
 from outgate.queue import Queue
 from outgate.queue.identity import Identities
+from outgate.smtp import TokenIssuer
 
 
 @dataclass(slots=True)
@@ -22,6 +23,7 @@ class Desk:
     log_in: LogInDesk
     certificate: Certificate
     scram_secret: bytes
+    token_issuer: TokenIssuer | None = None
     identities: Identities = field(default_factory=Identities)
     sessions_by_peer: dict[str, int] = field(default_factory=dict)
     sessions: int = 0
