@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from outgate.commands import (
     audit,
+    bulk,
     demo,
     domain,
     domain_gateway,
@@ -22,6 +23,7 @@ from outgate.commands import (
     secrets,
     send,
     sendas,
+    sendas_advise,
     sendas_gateway,
     serve,
     unit,
@@ -89,7 +91,7 @@ def _program(
     ctx.obj = Here(data, as_json, traceback, acts_as)
 
 
-for _module in (init, serve, explain, log, send, demo):
+for _module in (init, serve, explain, log, send, bulk, demo):
     _module.register(app)
 for _name, _group in (
     ("domain", domain.app),
@@ -105,6 +107,7 @@ for _name, _group in (
 ):
     app.add_typer(_group, name=_name)
 sendas.app.add_typer(sendas_gateway.app, name="gateway")
+sendas_advise.register(sendas.app)
 
 
 def main() -> None:

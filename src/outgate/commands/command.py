@@ -72,18 +72,24 @@ class Here:
 
     @contextmanager
     def acting(self) -> "Iterator[Act]":
-        """A transaction for operations that change something (room control/)."""
-        from outgate import clock
+        """A transaction for operations that change something (room control/); ends when it is in force everywhere."""
         from outgate.commands import in_force
+
+        with self.acting_on_many() as act:
+            yield act
+        if behind := in_force.wait(self.place().engine):
+            nodes = ", ".join(behind)
+            typer.echo(f"outgate: saved; mail that was decided before is still being handed over at {nodes}", err=True)
+
+    @contextmanager
+    def acting_on_many(self) -> "Iterator[Act]":
+        """As `acting`, for one transaction of many; the caller waits for the last."""
+        from outgate import clock
         from outgate.control.operation import acting
 
         place = self.place()
         with acting(place.engine, place.vault, self.actor(), clock.now()) as act:
             yield act
-        if behind := in_force.wait(place.engine):
-            typer.echo(
-                f"outgate: saved, but mail is still under way by the former state at: {', '.join(behind)}", err=True
-            )
 
     @contextmanager
     def looking(self) -> "Iterator[Act]":

@@ -121,7 +121,9 @@ def operation(
     """
 
     def make(body: Callable[Concatenate[Act, P], R]) -> Callable[Concatenate[Act, P], R]:
-        known = Operation(name, needs, (body.__doc__ or "").partition("\n")[0], changes, own, WHERE.get(of, "the one named"))
+        known = Operation(
+            name, needs, (body.__doc__ or "").partition("\n")[0], changes, own, WHERE.get(of, "the one named")
+        )
         assert name not in OPERATIONS
         OPERATIONS[name] = known
 

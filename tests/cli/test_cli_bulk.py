@@ -1,0 +1,153 @@
+"""`outgate import` and `outgate export`: many rows at once, all or none, and again."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from cli.program import ALICE, PARTNER, SWITCH, Program
+from outgate.commands.status import Status
+from outgate.store import tables
+
+
+def write_csv(path: Path, *lines: str) -> str:
+    path.write_text("\r\n".join(lines) + "\r\n", encoding="utf-8")
+    return str(path)
+
+
+def count_of(program: Program, table: str) -> int:
+    with program.reading() as connection:
+        return connection.scalar(select(func.count()).select_from(tables.metadata.tables[table])) or 0
+
+
+@pytest.fixture
+def people(program: Program, tmp_path: Path) -> str:
+    program.run("ou", "add", "/Sales")
+    return write_csv(
+        tmp_path / "users.csv",
+        "address,name,unit,language,suspended,password",
+        "dora@example.com,Dora Verdi,/Sales,it,no,",
+        'erik@example.com,"Erik, the Second",/,,yes,',
+    )
+
+
+def test_users_are_created_and_an_import_again_changes_nothing(program: Program, people: str) -> None:
+    assert program.run("import", "users", people) == {"created": 2, "changed": 0, "unchanged": 0, "faulty": 0}
+    assert program.run("import", "users", people)["unchanged"] == 2
+    dora, erik = program.run("user", "show", "dora@example.com"), program.run("user", "show", "erik@example.com")
+    assert (dora["name"], dora["ou"], dora["language"], dora["suspended"]) == ("Dora Verdi", "/Sales", "it", False)
+    assert (erik["name"], erik["suspended"]) == ("Erik, the Second", True)
+
+
+def test_a_dry_run_changes_nothing(program: Program, people: str) -> None:
+    before = count_of(program, "account"), count_of(program, "audit")
+    assert program.run("import", "users", people, "--dry-run") == {"rows": 2, "dry_run": True}
+    assert (count_of(program, "account"), count_of(program, "audit")) == before
+
+
+def test_one_faulty_row_stops_all_unless_it_is_to_be_skipped(program: Program, tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path / "u.csv",
+        "address,unit,suspended",
+        "good@example.com,/,",
+        "bad@elsewhere.example,/,",
+        "lost@example.com,/Nowhere,",
+        "odd@example.com,/,perhaps",
+    )
+    before = count_of(program, "account")
+    assert "3 of 4 rows have faults" in program.fails(Status.INVALID, "import", "users", path)
+    assert count_of(program, "account") == before
+    told = program.says("import", "users", path, "--skip-faulty")
+    assert "elsewhere.example is not one of the organisation's domains" in told
+    assert "there is no unit /Nowhere" in told
+    assert "'perhaps' in the column suspended is neither yes nor no" in told
+    assert count_of(program, "account") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        (["address,colour", "a@example.com,red"], "the first line has the unknown column 'colour'"),
+        (["name", "A"], "lacks 'address'"),
+        (["address,name", "a@example.com"], "line 2: not as many fields"),
+        (["address,name", "a@example.com,A,more"], "line 2: not as many fields"),
+        (["address", "a@example.com", "A@example.com"], "stands in line 2 already"),
+        (["address,name", ",A"], "address must be given"),
+        (["address", '"a@example.com'], "is not CSV"),
+        ([], "lacks 'address'"),
+    ],
+)
+def test_a_file_of_another_form_is_refused_with_the_reason(
+    program: Program, tmp_path: Path, lines: list[str], fault: str
+) -> None:
+    assert fault in program.fails(Status.INVALID, "import", "users", write_csv(tmp_path / "f.csv", *lines))
+
+
+def test_semicolons_and_a_byte_order_mark_of_a_spreadsheet_are_understood(program: Program, tmp_path: Path) -> None:
+    path = tmp_path / "u.csv"
+    path.write_bytes(b"\xef\xbb\xbfaddress;name\r\nfrida@example.com;Frida\r\n")
+    assert program.run("import", "users", str(path))["created"] == 1
+
+
+def test_addresses_and_gateways_go_out_and_in_again(program: Program, tmp_path: Path) -> None:
+    """One of the own domains is granted, one outside waits for its code."""
+    program.run("policy", "set", SWITCH, "on")
+    addresses = write_csv(
+        tmp_path / "a.csv",
+        "user,address,name,treat_as_alias",
+        f"{ALICE},sales@example.com,Sales,",
+        f"{ALICE},{PARTNER},Alice at the partner,no",
+    )
+    assert program.run("import", "addresses", addresses)["created"] == 2
+    rows = {row["address"]: row for row in program.run("sendas", "list", ALICE)}
+    assert rows["sales@example.com"]["verification_status"] == "accepted"
+    assert rows[PARTNER]["verification_status"] == "pending"
+    assert rows[PARTNER]["treat_as_alias"] is False
+    gateways = write_csv(
+        tmp_path / "g.csv",
+        "user,address,host,port,security,username,password",
+        f"{ALICE},{PARTNER},smtp.dominiopartner.example,465,ssl,alice,marked secret",
+    )
+    assert program.run("import", "gateways", gateways, "--no-probe")["created"] == 1
+    assert program.run("import", "gateways", gateways, "--no-probe")["unchanged"] == 1
+    told = program.says("export", "gateways")
+    assert "marked" not in told
+    (row,) = csv.DictReader(told.splitlines())
+    assert (row["user"], row["host"], row["port"], row["security"], row["username"]) == (
+        ALICE,
+        "smtp.dominiopartner.example",
+        "465",
+        "ssl",
+        "alice",
+    )
+    out = tmp_path / "out.csv"
+    assert program.run("export", "addresses", "--to", str(out))["rows"] == 2
+    assert program.run("import", "addresses", str(out))["unchanged"] == 2
+
+
+def test_what_a_spreadsheet_would_run_is_written_harmlessly(program: Program, tmp_path: Path) -> None:
+    program.run("user", "add", "grete@example.com", "--name", "=SUM(A1)", "--no-password")
+    out = tmp_path / "out.csv"
+    program.run("export", "users", "--to", str(out))
+    assert "'=SUM(A1)" in out.read_text()
+    assert program.run("import", "users", str(out))["unchanged"] == count_of(program, "account")
+
+
+def test_an_administrator_imports_only_where_they_may(program: Program, people: str) -> None:
+    program.run("role", "assign", "bob@example.com", "user-admin", "--ou", "/Sales")
+    told = program.says("--as", "bob@example.com", "import", "users", people, "--skip-faulty")
+    assert "users-manage in unit /" in told
+    entries = program.run("audit", "list", "--operation", "user.create")
+    assert [one["events"][0]["parameters"][2]["value"] for one in entries[:2]] == ["denied", "done"]
+    assert {row["address"] for row in program.run("user", "list")} >= {"dora@example.com"}
+    assert "erik@example.com" not in {row["address"] for row in program.run("user", "list")}
+
+
+def test_a_gateway_that_does_not_answer_is_a_fault(program: Program, tmp_path: Path) -> None:
+    program.run("policy", "set", SWITCH, "on")
+    program.run("sendas", "add", ALICE, PARTNER)
+    path = write_csv(
+        tmp_path / "g.csv", "user,address,host,port,username,password", f"{ALICE},{PARTNER},localhost,1,alice,x"
+    )
+    assert "rows have faults" in program.fails(Status.INVALID, "import", "gateways", path)
