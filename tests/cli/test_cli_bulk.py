@@ -139,7 +139,7 @@ def test_an_administrator_imports_only_where_they_may(program: Program, people: 
     told = program.says("--as", "bob@example.com", "import", "users", people, "--skip-faulty")
     assert "users-manage in unit /" in told
     entries = program.run("audit", "list", "--operation", "user.create")
-    assert [one["events"][0]["parameters"][2]["value"] for one in entries[:2]] == ["denied", "done"]
+    assert {one["events"][0]["parameters"][2]["value"] for one in entries[:2]} == {"denied", "done"}
     assert {row["address"] for row in program.run("user", "list")} >= {"dora@example.com"}
     assert "erik@example.com" not in {row["address"] for row in program.run("user", "list")}
 
