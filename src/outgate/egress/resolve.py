@@ -50,7 +50,7 @@ class Resolver:
         self._dns.lifetime = 15.0
         self._dns.cache = dns.resolver.LRUCache(10_000)
         if nameservers:
-            self._dns.nameservers = [_nameserver(text) for text in nameservers]
+            self._dns.nameservers = [nameserver(text) for text in nameservers]
 
     async def guarded(self, name: str, port: int | None = None) -> list[Host] | Unresolved:
         """All addresses of a host that a user named, each of them checked; one that is forbidden refuses the host.
@@ -147,7 +147,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _nameserver(text: str) -> dns.nameserver.Nameserver:
+def nameserver(text: str) -> dns.nameserver.Nameserver:
+    """A DNS server of `delivery.nameservers`, written as `address` or `address:port`."""
     host, separator, port = text.rpartition(":")
     if separator and port.isdigit() and not _is_address(text):
         return dns.nameserver.Do53Nameserver(host.strip("[]"), int(port))

@@ -1,0 +1,213 @@
+"""From the facts to what recipients will see, and to the advice in one sentence. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from outgate.advisor.facts import Dkim, DmarcRecord, Facts, Policy, Sending, Spf, SpfCheck, Unanswered
+from outgate.advisor.texts import TEXTS
+
+# The worst first: of several addresses, mail may leave from any.
+_WORST = (Spf.TEMPERROR, Spf.PERMERROR, Spf.FAIL, Spf.SOFTFAIL, Spf.NEUTRAL, Spf.NONE, Spf.PASS)
+_OPEN = (Spf.TEMPERROR, Spf.UNKNOWN)
+
+
+class Dmarc(StrEnum):
+    """How DMARC will come out. `none`: no policy; `expected`: passes if the gateway signs with DKIM."""
+
+    PASS = "pass"  # noqa: S105 -- a result of DMARC, no password
+    FAIL = "fail"
+    NONE = "none"
+    EXPECTED = "expected-if-it-signs"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What recipients will find and see of mail that leaves by one way. `proven`: SPF or DKIM speaks for From.
+
+    `shown_as` is in the order of Google's page on per-user gateways, `shown_by_outlook` as Outlook writes it.
+    """
+
+    spf: Spf
+    dkim: Dkim
+    dmarc: Dmarc
+    proven: bool
+    shown_as: str
+    shown_by_outlook: str
+    sentence: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Both ways, and the one sentence. `gateway` is None where the address has none that could be used."""
+
+    organisation: Outlook
+    gateway: Outlook | None
+    sentence: str
+
+
+def advise(facts: Facts, language: str = "en") -> Advice:
+    """The conclusions, in one of texts.LANGUAGES."""
+    words = _Words(facts, language)
+    organisation = _outlook(facts, facts.organisation, words)
+    gateway = _outlook(facts, facts.gateway, words) if facts.gateway else None
+    return Advice(organisation, gateway, _sentence(facts, organisation, gateway, words))
+
+
+def combined(checks: Sequence[SpfCheck]) -> Spf:
+    """The result that is sure whichever of the addresses mail leaves from: the worst."""
+    results = {check.result for check in checks}
+    return next((result for result in _WORST if result in results), Spf.UNKNOWN)
+
+
+def dmarc_result(record: DmarcRecord | Unanswered | None, way: Sending) -> Dmarc:
+    """RFC 7489 section 3: passes if SPF or DKIM passes for a domain that is aligned with the one in From."""
+    if isinstance(record, Unanswered):
+        return Dmarc.UNKNOWN
+    return Dmarc.NONE if record is None else _proof(way)
+
+
+def _proof(way: Sending) -> Dmarc:
+    spf = combined(way.checks) if way.spf_aligned else Spf.NONE
+    signature = way.dkim if way.dkim_aligned else Dkim.NOT_SIGNED
+    if spf is Spf.PASS or signature is Dkim.PASS:
+        return Dmarc.PASS
+    if signature is Dkim.EXPECTED:
+        return Dmarc.EXPECTED
+    return Dmarc.UNKNOWN if spf in _OPEN or signature is Dkim.UNKNOWN else Dmarc.FAIL
+
+
+def _outlook(facts: Facts, way: Sending, words: "_Words") -> Outlook:
+    on_behalf_of = way.on_behalf_of
+    dmarc = dmarc_result(facts.dmarc, way)
+    return Outlook(
+        spf=combined(way.checks),
+        dkim=way.dkim,
+        dmarc=dmarc,
+        proven=_proof(way) is Dmarc.PASS,
+        shown_as=words.between(facts.address, on_behalf_of) if on_behalf_of else facts.address,
+        shown_by_outlook=words.between(on_behalf_of, facts.address) if on_behalf_of else facts.address,
+        sentence=words.about(_way_key(dmarc, way), way),
+        note=words.about("estimate", way) if way.estimate and way.checks else "",
+    )
+
+
+def _way_key(dmarc: Dmarc, way: Sending) -> str:
+    if way.refused:
+        return "way_refused"
+    if dmarc is Dmarc.NONE:
+        return {Dmarc.PASS: "way_none_proven", Dmarc.EXPECTED: "way_none_expected"}.get(_proof(way), "way_none")
+    return f"way_{dmarc.name.lower()}"
+
+
+# --- the one sentence ------------------------------------------------------------------------------------------------
+
+
+def _sentence(facts: Facts, organisation: Outlook, gateway: Outlook | None, words: "_Words") -> str:
+    way = facts.gateway
+    if way and gateway and not way.refused:
+        return words.about(_through(facts, gateway, organisation), way)
+    if facts.organisation.refused:
+        return words.about("not_sent_forbidden" if way else "not_sent", way or facts.organisation)
+    if organisation.dmarc is Dmarc.UNKNOWN:
+        return words.about("open", facts.organisation)
+    if facts.own_domain:
+        return words.about(_own(facts, organisation), facts.organisation)
+    if organisation.dmarc is Dmarc.PASS:
+        return words.about("without_but_passes", facts.organisation)
+    return words.about("forbidden", way) if way else words.about("without", facts.organisation)
+
+
+def _through(facts: Facts, gateway: Outlook, organisation: Outlook) -> str:
+    """The address's own server may be used."""
+    if gateway.dmarc is Dmarc.UNKNOWN:
+        return "open"
+    if gateway.dmarc is Dmarc.NONE:
+        return "through_none" if gateway.proven else "through_none_expected"
+    if gateway.dmarc is Dmarc.EXPECTED:
+        return "through_expected"
+    passes_both = organisation.dmarc is Dmarc.PASS and not facts.organisation.refused
+    return "through_passes_both" if passes_both else "through"
+
+
+def _own(facts: Facts, outlook: Outlook) -> str:
+    """An address in the organisation's own domains: it is the organisation that can put things right."""
+    fix = "_but" if _fix(facts.organisation) else ""
+    if outlook.dmarc is Dmarc.NONE:
+        return f"own_none{fix}"
+    return f"own_pass{fix}" if outlook.dmarc is Dmarc.PASS else "own_fail"
+
+
+_FIXES = {Dkim.NOT_SIGNED: "signature", Dkim.KEY_MISSING: "key", Dkim.KEY_DIFFERS: "other_key"}
+
+
+def _fix(way: Sending) -> str | None:
+    """What the organisation should do, the most useful first: DKIM also survives forwarding."""
+    if way.dkim in _FIXES:
+        return f"fix_{_FIXES[way.dkim]}"
+    if combined(way.checks) not in (Spf.PASS, *_OPEN):
+        return "fix_spf"
+    return None if _proof(way) is Dmarc.PASS else "fix_alignment"
+
+
+class _Words:
+    """Fills the format strings of one language with the facts."""
+
+    def __init__(self, facts: Facts, language: str) -> None:
+        self._facts, self._texts = facts, TEXTS[language]
+
+    def between(self, first: str, second: str) -> str:
+        return f"{first} {self._texts['on_behalf_of']} {second}"
+
+    def about(self, key: str, way: Sending) -> str:
+        """The sentence `key` about one way out."""
+        facts, record = self._facts, self._facts.dmarc
+        fix = _fix(way) if key.startswith("own_") else None
+        return self._texts[key].format(
+            address=facts.address,
+            domain=facts.domain,
+            host=way.host,
+            spf=combined(way.checks),
+            name=way.dkim_name,
+            signer=way.dkim_domain,
+            sender_domain=way.mail_from.rpartition("@")[2],
+            addresses=", ".join(check.address for check in way.checks if check.result is not Spf.PASS),
+            publisher=record.published_by if isinstance(record, DmarcRecord) else "",
+            publishes=self._publishes(),
+            fate=self._fate(),
+            open=self._open(way),
+            fix=self.about(fix, way) if fix else "",
+        )
+
+    def _publishes(self) -> str:
+        record = self._facts.dmarc
+        if not isinstance(record, DmarcRecord):
+            return self._texts["publishes_nothing"].format(domain=self._facts.domain)
+        key = "publishes" if record.published_by == self._facts.domain else "publishes_for"
+        return self._texts[key].format(
+            publisher=record.published_by, tag=record.tag, policy=record.policy, domain=self._facts.domain
+        )
+
+    def _fate(self) -> str:
+        """What becomes of mail that nothing proves; `pct` is RFC 7489 section 6.6.4."""
+        record = self._facts.dmarc
+        if self._facts.organisation.refused:
+            return self._texts["fate_not_sent"]
+        if not isinstance(record, DmarcRecord):
+            return self._texts["fate_absent"]
+        fate = self._texts[f"fate_{record.policy}"]
+        if record.percent == 100 or record.policy is Policy.NONE:
+            return fate
+        return fate + self._texts[f"part_{record.policy}"].format(percent=record.percent)
+
+    def _open(self, way: Sending) -> str:
+        """The first question that the DNS left open for this way."""
+        record = self._facts.dmarc
+        unanswered = (record,) if isinstance(record, Unanswered) else way.unanswered
+        if unanswered:
+            reason = unanswered[0].reason
+            text = self._texts.get(f"open_{reason}", self._texts["open_other"])
+            return text.format(name=unanswered[0].name, reason=reason)
+        return next((f"SPF: {check.explanation}" for check in way.checks if check.result is Spf.TEMPERROR), "")

@@ -1,0 +1,168 @@
+"""Gathers the facts about mail with a From address: the way it would take, and what the DNS says of it.
+
+Only DNS questions are asked; no server is connected to. What follows from the facts is in advice.py.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from outgate.advisor import dkim, dmarc, spf
+from outgate.advisor.ask import Names, NoAnswerNow
+from outgate.advisor.dkim import Signing
+from outgate.advisor.domains import aligned
+from outgate.advisor.facts import Dkim, DmarcRecord, Facts, Sending, SpfCheck, Unanswered
+from outgate.authorise import Account, Gateway, Refused, Security, SendAs
+from outgate.config import Config
+from outgate.route import Organisation, Route, route
+
+# Stands for any recipient outside the organisation: which one it is plays no part in what is asked here.
+_RECIPIENT = "anybody@recipient.invalid"
+
+_MAX_ADDRESSES = 8  # of one host: more say nothing new, and each is a whole evaluation of SPF
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whom the advice is for. `address` is in compared form, and may be one that the account does not have yet.
+
+    `signing` has the organisation's DKIM keys by domain. `addresses` are those that the organisation's mail leaves
+    from, where the configuration does not know (address translation). `gateway_host` is a gateway that is thought of.
+    """
+
+    organisation: Organisation
+    account: Account
+    address: str
+    signing: Mapping[str, Signing]
+    addresses: tuple[str, ...] = ()
+    gateway_host: str = ""
+
+    @property
+    def entry(self) -> SendAs:
+        """The From address with the gateway that is asked about."""
+        own = self.address.rpartition("@")[2] in self.organisation.domains
+        entry = self.account.send_as.get(self.address) or SendAs(self.address, own_domain=own)
+        if not self.gateway_host:
+            return entry
+        return replace(entry, gateway=Gateway("thought-of", self.gateway_host, 587, Security.STARTTLS))
+
+
+class Advisor:
+    """Asks the nameservers of the configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self._hostname = config.hostname
+        self._source = config.delivery.source_address
+        self._names = Names(config.delivery.nameservers)
+
+    async def facts(self, question: Question) -> Facts:
+        """All that is known; what the DNS did not answer is said in its place."""
+        entry = question.entry
+        domain = entry.address.rpartition("@")[2]
+        record = await self._policy(domain)
+        known = record if isinstance(record, DmarcRecord) else None
+        organisation = self._by_organisation(question, entry, domain, known)
+        if entry.gateway is None or entry.own_domain:
+            return Facts(entry.address, entry.own_domain, record, await organisation)
+        both = await asyncio.gather(organisation, self._by_gateway(question.account, entry, entry.gateway, domain))
+        return Facts(entry.address, entry.own_domain, record, *both)
+
+    async def _policy(self, domain: str) -> DmarcRecord | Unanswered | None:
+        try:
+            return await dmarc.discover(domain, self._names.texts)
+        except NoAnswerNow as error:
+            return error.unanswered
+
+    async def _by_organisation(
+        self, question: Question, entry: SendAs, domain: str, record: DmarcRecord | None
+    ) -> Sending:
+        way = _organisations_route(question, entry)
+        # As deliver/ signs: with the key of the address that MAIL FROM bears.
+        mail_from = way.reverse_path if isinstance(way, Route) else question.account.primary
+        signer = mail_from.rpartition("@")[2]
+        gateway = question.organisation.domain_gateway
+        host = gateway.host if gateway else self._hostname
+        given = question.addresses or (() if gateway or not self._source else (self._source,))
+        (checks, silent), (found, name, unanswered) = await asyncio.gather(
+            self._spf(host, given, mail_from, host), self._signature(signer, question.signing.get(signer))
+        )
+        return Sending(
+            host=host,
+            mail_from=mail_from,
+            checks=checks,
+            spf_aligned=aligned(signer, domain, strict=bool(record and record.strict_spf)),
+            dkim=found,
+            dkim_domain=signer,
+            dkim_aligned=aligned(signer, domain, strict=bool(record and record.strict_dkim)),
+            dkim_name=name,
+            estimate=not question.addresses and (gateway is not None or _private(checks)),
+            on_behalf_of=way.on_behalf_of if isinstance(way, Route) else None,
+            refused=way.reason if isinstance(way, Refused) else None,
+            unanswered=(*silent, *unanswered),
+        )
+
+    async def _by_gateway(self, account: Account, entry: SendAs, gateway: Gateway, domain: str) -> Sending:
+        """As the address's own server sends: it proves the From domain by MAIL FROM, and by DKIM if it signs."""
+        checks, silent = await self._spf(gateway.host, (), entry.address, gateway.host)
+        return Sending(
+            host=gateway.host,
+            mail_from=entry.address,
+            checks=checks,
+            spf_aligned=True,
+            dkim=Dkim.EXPECTED,
+            dkim_domain=domain,
+            dkim_aligned=True,
+            estimate=True,
+            refused=account.policy.refuses_gateway(gateway.host, gateway.port, gateway.security),
+            unanswered=silent,
+        )
+
+    async def _spf(
+        self, host: str, given: Sequence[str], mail_from: str, helo: str
+    ) -> tuple[tuple[SpfCheck, ...], tuple[Unanswered, ...]]:
+        """SPF of the addresses given, else of those that the host's name has."""
+        try:
+            addresses = given or ((host,) if _is_address(host) else await self._names.addresses(host))
+        except NoAnswerNow as error:
+            return (), (error.unanswered,)
+        if not addresses:
+            return (), (Unanswered(host, "no-address"),)
+        ask = self._names.from_thread()
+        one_by_one = (
+            asyncio.to_thread(spf.evaluate, address, mail_from, helo, ask) for address in addresses[:_MAX_ADDRESSES]
+        )
+        return tuple(await asyncio.gather(*one_by_one)), ()
+
+    async def _signature(self, domain: str, signing: Signing | None) -> tuple[Dkim, str, tuple[Unanswered, ...]]:
+        if signing is None:
+            return Dkim.NOT_SIGNED, "", ()
+        name = f"{signing.selector}._domainkey.{domain}"
+        try:
+            return dkim.published(signing, await self._names.texts(name)), name, ()
+        except NoAnswerNow as error:
+            return Dkim.UNKNOWN, name, (error.unanswered,)
+
+
+def _organisations_route(question: Question, entry: SendAs) -> Route | Refused:
+    """The route by the organisation's servers, with the gateway left out unless policy forbids it anyway."""
+    gateway = entry.gateway
+    policy = question.account.policy
+    if gateway and not policy.refuses_gateway(gateway.host, gateway.port, gateway.security):
+        entry = replace(entry, gateway=None)
+    return route(
+        question.organisation, question.account, entry, _RECIPIENT, reverse_path=entry.address, automatic=False
+    )
+
+
+def _private(checks: Sequence[SpfCheck]) -> bool:
+    """Recipients on the Internet meet another address than a private one."""
+    return any(not ip_address(check.address).is_global for check in checks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

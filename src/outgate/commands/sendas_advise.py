@@ -1,0 +1,193 @@
+"""`outgate sendas advise`: what recipients will make of mail from an address, before any is sent."""
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from outgate.commands.command import Here, command
+from outgate.commands.output import plain, tell
+from outgate.commands.sendas import AccountName, Address, find_account
+
+if TYPE_CHECKING:
+    from outgate.advisor.advice import Advice, Outlook
+    from outgate.advisor.advisor import Question
+    from outgate.advisor.facts import Facts, Sending
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(
+        app,
+        example="outgate sendas advise alice@example.com alice@dominiopartner.example\n"
+        "outgate sendas advise alice@example.com alice@dominiopartner.example --host smtp.dominiopartner.example\n"
+        "outgate sendas advise alice@example.com alice@example.com --address 192.0.2.25",
+    )(advise)
+
+
+def advise(
+    here: Here,
+    account: AccountName,
+    address: Address,
+    host: Annotated[str, typer.Option("--host", help="A gateway that is thought of, in place of the one it has")] = "",
+    from_address: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--address",
+            help="IP address that the organisation's mail leaves from, where that is not known here; may be repeated",
+            metavar="IP",
+            show_default=False,
+        ),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="en or it; else the user's", show_default=False)
+    ] = None,
+) -> None:
+    """Say how SPF, DKIM and DMARC will come out, and what recipients will see, from what the DNS says now.
+
+    By the organisation's servers, and by the address's own gateway. Only the DNS is asked; no server is connected to.
+    The address need not be one of the account's yet.
+    """
+    from outgate.advisor.advice import advise as conclude
+    from outgate.advisor.advisor import Advisor
+
+    question, users_language = _question(here, account, address)
+    addresses = tuple(_ip(text) for text in from_address or ())
+    question = replace(question, addresses=addresses, gateway_host=_host(host))
+    facts = asyncio.run(Advisor(here.place().config).facts(question))
+    advice = conclude(facts, _language(language) or users_language)
+    tell(here, _row(question.account.primary, facts, advice), _text(facts, advice))
+
+
+def _question(here: Here, account: str, address: str) -> "tuple[Question, str]":
+    """The question as the directory has it, and the language of the account's user."""
+    from outgate.advisor.advisor import Question
+    from outgate.advisor.dkim import Signing
+    from outgate.directory import accounts, organisation, users
+    from outgate.mail.addresses import canonical
+    from outgate.store.engine import read
+
+    owner = find_account(here, account)
+    with read(here.place().engine) as connection:
+        signing = {
+            domain.name: Signing(domain.dkim_selector, domain.dkim_record)
+            for domain in organisation.domains(connection)
+            if domain.dkim_selector and domain.dkim_record
+        }
+        language = users.find(connection, owner.primary).language
+        return Question(accounts.load_organisation(connection), owner, canonical(address), signing), language
+
+
+def _ip(text: str) -> str:
+    from ipaddress import ip_address
+
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise typer.BadParameter(f"--address: '{text[:50]}' is no IP address") from None
+
+
+def _host(text: str) -> str:
+    from outgate.mail.addresses import canonical_domain
+
+    return canonical_domain(text) if text else ""
+
+
+def _language(text: str | None) -> str | None:
+    from outgate.advisor.texts import LANGUAGES
+
+    if text is not None and text not in LANGUAGES:
+        raise typer.BadParameter(f"--language: there are texts in {', '.join(LANGUAGES)}")
+    return text
+
+
+# --- output ----------------------------------------------------------------------------------------------------------
+
+
+def _row(account: str, facts: "Facts", advice: "Advice") -> dict[str, Any]:
+    gateway = _way(facts.gateway, advice.gateway) if facts.gateway and advice.gateway else None
+    return {
+        "account": account,
+        "address": facts.address,
+        "own_domain": facts.own_domain,
+        "dmarc_policy": _policy(facts),
+        "organisation": _way(facts.organisation, advice.organisation),
+        "gateway": gateway,
+        "advice": advice.sentence,
+    }
+
+
+def _policy(facts: "Facts") -> dict[str, Any] | None:
+    from outgate.advisor.facts import Unanswered
+
+    record = facts.dmarc
+    if record is None:
+        return None
+    if isinstance(record, Unanswered):
+        return {"unanswered": record.name, "reason": record.reason}
+    return {
+        "published_by": record.published_by,
+        "policy": record.policy.value,
+        "tag": record.tag,
+        "pct": record.percent,
+        "aspf": "s" if record.strict_spf else "r",
+        "adkim": "s" if record.strict_dkim else "r",
+    }
+
+
+def _way(way: "Sending", outlook: "Outlook") -> dict[str, Any]:
+    return {
+        "host": way.host,
+        "mail_from": way.mail_from,
+        "sender": way.on_behalf_of,
+        "allowed": way.refused is None,
+        "refused": way.refused,
+        "spf": outlook.spf.value,
+        "spf_aligned": way.spf_aligned,
+        "spf_addresses": [
+            {"address": one.address, "result": one.result.value, "explanation": one.explanation} for one in way.checks
+        ],
+        "dkim": outlook.dkim.value,
+        "dkim_domain": way.dkim_domain,
+        "dkim_aligned": way.dkim_aligned,
+        "dmarc": outlook.dmarc.value,
+        "shown_as": outlook.shown_as,
+        "shown_by_outlook": outlook.shown_by_outlook,
+        "sentence": outlook.sentence,
+        "estimate": way.estimate,
+        "unanswered": [{"name": one.name, "reason": one.reason} for one in way.unanswered],
+    }
+
+
+def _text(facts: "Facts", advice: "Advice") -> str:
+    lines = [f"{advice.sentence}.", ""]
+    lines += _lines("by the organisation's servers", facts.organisation, advice.organisation)
+    if facts.gateway and advice.gateway:
+        lines += ["", *_lines("by its own gateway", facts.gateway, advice.gateway)]
+    return "\n".join(plain(line) if line else "" for line in lines)
+
+
+def _lines(title: str, way: "Sending", outlook: "Outlook") -> list[str]:
+    addresses = ", ".join(f"{one.address} {one.result}" for one in way.checks)
+    sender_domain = way.mail_from.rpartition("@")[2]
+    causes = [f"  SPF of {one.address}: {one.explanation}" for one in way.checks if one.explanation]
+    causes += [f"  no answer: {one.name} ({one.reason})" for one in way.unanswered]
+    return [
+        f"{title} ({way.host}){': not allowed now' if way.refused else ''}",
+        *([f"  because    {way.refused}"] if way.refused else []),
+        f"  MAIL FROM  {way.mail_from}",
+        f"  SPF        {outlook.spf} for {sender_domain}{_aligned(way.spf_aligned)}",
+        *([f"  from       {addresses}"] if addresses else []),
+        f"  DKIM       {outlook.dkim} for {way.dkim_domain}{_aligned(way.dkim_aligned)}",
+        f"  DMARC      {outlook.dmarc}",
+        f"  shown as   {outlook.shown_as}",
+        *([f"  Outlook    {outlook.shown_by_outlook}"] if outlook.shown_by_outlook != outlook.shown_as else []),
+        f"  {outlook.sentence}",
+        *([f"  {outlook.note}"] if outlook.note else []),
+        *causes,
+    ]
+
+
+def _aligned(aligned: bool) -> str:
+    return "" if aligned else " (not aligned with From)"
