@@ -23,6 +23,7 @@ ALLOWED = {
     "record": {"store"},
     "queue": {"mail", "route", "record", "store"},
     "egress": {"mail", "config", "clock"},
+    "advisor": {"authorise", "route", "mail", "config", "clock", "egress"},
     "accept": {"authorise", "route", "mail", "smtp", "directory", "queue", "record", "store", "config", "clock"},
     "deliver": {
         *("authorise", "route", "mail", "smtp", "directory", "queue", "record", "store", "config", "clock", "egress"),
