@@ -1,0 +1,109 @@
+"""Settings of policy on the whole way: at the next SMTP command, and for mail that waits."""
+
+import asyncio
+import email
+import email.policy
+import smtplib
+from pathlib import Path
+
+import pytest
+
+from corpus.peer import RawPeer
+from outgate import clock
+from outgate.authorise import Security
+from outgate.control import units
+from outgate.control.actor import Actor
+from outgate.control.operation import acting
+from outgate.directory.settings import setting
+from outgate.record import log
+from outgate.record.facts import Fact, Kind
+from outgate.store.engine import read
+from way.conftest import PARTNER
+from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
+from way.submit import client, message, submit
+
+ALICE = "alice@example.com"
+STRANGER = "ceo@elsewhere.example"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return install(tmp_path / "outgate", delivery={"retry": [1]})
+
+
+async def set_policy(site: Site, **values: object) -> None:
+    """What `outgate policy set` does."""
+
+    def work() -> None:
+        place = site.place()
+        with acting(place.engine, place.vault, Actor.console("root"), clock.now()) as act:
+            for name, value in values.items():
+                units.set_policy(act, "/", setting(name), value)
+        place.engine.dispose()
+
+    await asyncio.to_thread(work)
+
+
+def facts(site: Site) -> list[Fact]:
+    place = site.place()
+    with read(place.engine) as connection:
+        found = [fact for _, fact in log.latest(connection, 0, 1000)]
+    place.engine.dispose()
+    return found
+
+
+async def test_with_refuse_a_gateway_that_is_off_is_told_at_once_to_an_open_session(site: Site) -> None:
+    """The policy changes between two messages of one session."""
+    context = site.authority.server_context(LOCALHOST)
+    async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
+        await site.switch(on=True)
+        await site.add_external(ALICE, PARTNER, gateway.port)
+        server = await running(site)
+        try:
+            session = await asyncio.to_thread(client, site)
+            await asyncio.to_thread(session.sendmail, PARTNER, ["carol@recipient.example"], message(PARTNER))
+            await gateway.wait_for(1)
+            await set_policy(site, allowUsersToUseExternalSmtpServers="off", gatewayNotAllowed="refuse")
+            with pytest.raises(smtplib.SMTPDataError, match="Functionality not enabled") as refused:
+                await asyncio.to_thread(session.sendmail, PARTNER, ["carol@recipient.example"], message(PARTNER))
+            assert refused.value.smtp_code == 550
+            await asyncio.to_thread(session.quit)
+        finally:
+            await server.stop()
+
+
+async def test_with_refuse_waiting_mail_comes_back_with_the_reason(site: Site) -> None:
+    def answer(line: str) -> str | None:
+        return "451 4.3.0 Not yet" if line.startswith("MAIL") else None
+
+    context = site.authority.server_context(LOCALHOST)
+    async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}, answer=answer) as gateway:
+        await site.switch(on=True)
+        await site.add_external(ALICE, PARTNER, gateway.port)
+        server = await running(site)
+        try:
+            await submit(site, PARTNER)
+            await eventually(lambda: any(one.kind is Kind.DEFERRED for one in facts(site)), "it waits")
+            await set_policy(site, allowedGatewayHosts="smtp.elsewhere.example", gatewayNotAllowed="refuse")
+            await eventually(lambda: facts(site)[-1].kind is Kind.DELIVERED, "its report is delivered")
+        finally:
+            await server.stop()
+    (bounced,) = [one for one in facts(site) if one.kind is Kind.BOUNCED]
+    assert "allowedGatewayHosts" in bounced.detail["reason"]
+
+
+async def test_an_unknown_from_is_rewritten_and_kept_in_a_header(site: Site) -> None:
+    async with RawPeer() as relay:
+        await site.set_domain_gateway(relay.port, Security.NONE)
+        await set_policy(site, unknownFrom="rewrite")
+        server = await running(site)
+        try:
+            await submit(site, STRANGER)
+            (received,) = await relay.wait_for(1)
+        finally:
+            await server.stop()
+    parsed = email.message_from_bytes(received.content, policy=email.policy.default)
+    assert received.reverse_path == ALICE
+    assert parsed["From"] == "Alice <alice@example.com>"
+    assert parsed["X-Outgate-Original-From"] == STRANGER
+    assert parsed["Sender"] is None
