@@ -21,6 +21,7 @@ ALLOWED = {
     "directory": {"authorise", "route", "mail", "smtp", "store"},
     "sendas": {"authorise", "route", "mail", "directory", "store"},
     "record": {"store"},
+    "leaks": {"store"},
     "queue": {"mail", "route", "record", "store"},
     "egress": {"mail", "config", "clock"},
     "advisor": {"authorise", "route", "mail", "config", "clock", "egress"},

@@ -39,6 +39,7 @@ from outgate.store.keyfile import KeyFileError
 from outgate.store.vault import Vault
 
 KEY_FILE = "secret.key"
+LOCK_FILE = "serve.lock"  # open in every process of the server
 DAY = 86400.0
 
 _log = structlog.get_logger("outgate")
@@ -213,7 +214,7 @@ def _node(settings: Config) -> str:
 @contextmanager
 def _alone(settings: Config) -> Iterator[None]:
     """One server for each data directory: two would take each other's leases for their own."""
-    with (settings.data / "serve.lock").open("w") as lock:
+    with (settings.data / LOCK_FILE).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -3,6 +3,10 @@
 import ssl
 from pathlib import Path
 
+# OpenSSL wipes what it has deciphered from its own buffers once we have it (SSL_CTX_set_options(3); Python has no name
+# for it): else passwords of users lie there until the next session overwrites them.
+CLEANSE_PLAINTEXT = 1 << 1
+
 
 class CertificateError(Exception):
     """The certificate or its key can't be used; the text names the file and what to do."""
@@ -26,6 +30,7 @@ class Certificate:
     def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8314 section 4.1, RFC 8996
+        context.options |= CLEANSE_PLAINTEXT
         try:
             context.load_cert_chain(self._chain, self._private_key)
         except FileNotFoundError:

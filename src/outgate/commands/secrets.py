@@ -1,9 +1,17 @@
 """`outgate secrets`: the keys that stored passwords and DKIM keys are sealed with."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from outgate.commands.command import Here, command
-from outgate.commands.output import record, tell
+from outgate.commands.output import record, table, tell
+
+if TYPE_CHECKING:
+    from outgate.leaks.forms import Secret
+    from outgate.leaks.search import Search, Searched
+    from outgate.wiring import Place
 
 app = typer.Typer(
     no_args_is_help=True, help="The key file: what gateways' passwords and DKIM keys are encrypted with at rest."
@@ -49,3 +57,80 @@ def rotate(here: Here) -> None:
     done = rotation.rotate(place.engine, here.data / KEY_FILE, command=place.config.secret_key_command)
     value = {"current": done.key_id, "resealed": done.resealed}
     tell(here, value, f"the key is {done.key_id} now; {done.resealed} secrets were sealed anew")
+
+
+@command(
+    app,
+    example="outgate secrets audit --log /var/log/outgate.log\n"
+    "outgate secrets audit --secret-file passwords-of-test-users --json",
+)
+def audit(
+    here: Here,
+    log: Annotated[list[Path] | None, typer.Option(help="A log file to look into", exists=True, dir_okay=False)] = None,
+    secret_file: Annotated[
+        list[Path] | None, typer.Option(help="More secrets to look for, one a line", exists=True, dir_okay=False)
+    ] = None,
+    pid: Annotated[list[int] | None, typer.Option(help="A process of the server; else all of them are found")] = None,
+) -> None:
+    """Look for every known secret in the database, its files, logs, and the memory of the running server.
+
+    Known are gateways' passwords, DKIM keys, the keys of the vault, the password for LDAP and what `--secret-file`
+    names; each raw, in base64, hex, UTF-16, URL-encoded, in JSON and in SASL PLAIN. Shows places and counts, never a
+    secret. Ends with 8 when something was found. The memory can be read by root. See docs/secrets.md.
+    """
+    from outgate.commands.status import CheckFailed
+    from outgate.leaks import audit, places
+    from outgate.leaks.search import Search
+    from outgate.wiring import LOCK_FILE
+
+    place = here.place()
+    search = Search(_known(here, place, secret_file or []))
+    pids = pid or places.holders(here.data / LOCK_FILE)
+    try:
+        searched = list(audit.look(place.engine, search, log or [], pids))
+    except places.NotReadable as error:
+        raise CheckFailed(str(error)) from None
+    _show(here, search, searched, [] if pids else ["memory: no server is running"])
+    if found := sum(finding.count for one in searched for finding in one.findings):
+        raise CheckFailed(f"secrets were found in the open, {found} times")
+
+
+def _known(here: Here, place: "Place", files: list[Path]) -> list["Secret"]:
+    from outgate.leaks import known
+    from outgate.store import keysource
+    from outgate.store.engine import read
+    from outgate.wiring import KEY_FILE
+
+    settings = place.config
+    source = keysource.source(here.data / KEY_FILE, command=settings.secret_key_command)
+    with read(place.engine) as connection:
+        secrets = [*known.of_keys(source.read()), *known.of_vault(connection, place.vault)]
+    if settings.ldap.bind_password_file:
+        # The server needs it for every search, so its memory may have it.
+        path = settings.path(settings.ldap.bind_password_file)
+        secrets += known.of_file(path, "ldap.bind_password_file", in_memory=False)
+    for path in files:
+        secrets += known.of_file(path, path.name)
+    return secrets
+
+
+def _show(here: Here, search: "Search", searched: list["Searched"], not_searched: list[str]) -> None:
+    rows = [
+        {
+            "place": one.place,
+            "bytes": one.size,
+            "found": sum(finding.count for finding in one.findings),
+            "findings": [
+                {"secret": f.secret, "form": f.form, "count": f.count, "offsets": f.offsets} for f in one.findings
+            ],
+        }
+        for one in searched
+    ]
+    if here.json:
+        tell(here, {"places": rows, "too_short": search.too_short, "not_searched": not_searched}, "")
+        return
+    table(here, rows, {"place": "place", "bytes": "bytes", "found": "found", "findings": "what and where"}, nothing="")
+    for name in search.too_short:
+        typer.echo(f"not looked for, since it is too short: {name}")
+    for words in not_searched:
+        typer.echo(f"not looked at: {words}")

@@ -6,8 +6,9 @@ characters is the same password.
 
 from typing import Final
 
+from _argon2_cffi_bindings import ffi, lib
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import Type
 
 from outgate.smtp.sasl import SaslError, saslprep
 
@@ -24,11 +25,17 @@ def hash_password(password: str) -> str:
 
 
 def verify(hashed: str, password: str) -> bool:
-    """Whether this is the password. A hash that can't be read matches none."""
+    """Whether this is the password. A hash that can't be read matches none.
+
+    By the library's C function, since PasswordHasher.verify leaves its copy of the password in freed memory.
+    """
     try:
-        return _HASHER.verify(hashed, _prepared(password))
-    except (VerificationError, InvalidHashError, UnicodeEncodeError):
+        encoded, secret = hashed.encode(), bytearray(_prepared(password), "utf-8")
+    except UnicodeEncodeError:
         return False
+    matches = lib.argon2_verify(ffi.new("char[]", encoded), ffi.from_buffer(secret), len(secret), Type.ID.value)
+    secret[:] = bytes(len(secret))
+    return bool(matches == lib.ARGON2_OK)
 
 
 def verify_nobody(password: str) -> bool:
