@@ -19,10 +19,11 @@ from outgate.accept.listener import Listener
 from outgate.accept.log_in import LogInDesk
 from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
+from outgate.accept.tokens import TokenVerifier
 from outgate.authorise import Gateway
 from outgate.config import Config, Delivery
+from outgate.control.security import SecurityEvents
 from outgate.deliver.deliverer import Deliverer
-from outgate.deliver.log_in import SecurityEvent, log_security_event
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.ways import Ways
@@ -34,8 +35,10 @@ from outgate.egress.resolve import Resolver
 from outgate.processes import Processes
 from outgate.queue import Queue
 from outgate.queue.identity import Identities
+from outgate.smtp import TokenIssuer
 from outgate.store.engine import migrate, open_engine
 from outgate.store.keyfile import KeyFileError
+from outgate.store.rates import Rates
 from outgate.store.vault import Vault
 
 KEY_FILE = "secret.key"
@@ -72,24 +75,29 @@ def open_place(data: Path) -> Place:
 class Server:
     """All roles in one process."""
 
-    def __init__(self, place: Place, number: int = 0, *, security_event: SecurityEvent = log_security_event) -> None:
+    def __init__(self, place: Place, number: int = 0) -> None:
         settings = place.config
         self._place = place
+        self._security = SecurityEvents(place.engine, place.vault, clock.now)
         self._directory = Directory(place.engine)
         self._fresh = Fresh(self._directory)
         self._queue = Queue(place.engine, f"{_node(settings)}#{number};", settings.delivery.lease)
         identities = Identities()
+        tokens = token_verifier(settings)
         certificate = Certificate(
             settings.path(settings.submission.certificate), settings.path(settings.submission.private_key)
         )
+        throttle = Throttle(settings.log_in, Rates(place.engine))
+        self._log_in = LogInDesk(self._fresh, throttle, place.engine, tokens, self._security)
         self._listener = Listener(
             Desk(
                 config=settings,
                 queue=self._queue,
                 fresh=self._fresh,
-                log_in=LogInDesk(self._fresh, Throttle(settings.log_in)),
+                log_in=self._log_in,
                 certificate=certificate,
                 scram_secret=place.vault.digest(b"fake salts", "scram"),  # the same in all processes
+                token_issuer=TokenIssuer(tokens.configuration, settings.oidc.scope) if tokens else None,
                 identities=identities,
             )
         )
@@ -100,7 +108,7 @@ class Server:
             resolver(settings),
             self._open_password,
             SigningKeys(place.engine, place.vault, self._directory).key_for,
-            security_event,
+            self._security,
         )
         self._deliverer = Deliverer(
             self._queue, self._fresh, _share(settings), settings.hostname, ways.carrier, identities
@@ -129,9 +137,11 @@ class Server:
     async def stop(self) -> None:
         """Stop accepting, give back what is not delivered."""
         await self._listener.close()
+        await self._log_in.close()
         await self._deliverer.stop()
         await self._queue.close()
         self._fresh.close()
+        await asyncio.to_thread(self._security.close)
         self._place.engine.dispose()
         _log.info("stopped")
 
@@ -142,6 +152,16 @@ class Server:
 def resolver(settings: Config) -> Resolver:
     """Finds hosts, and refuses those that users may not have this server connect to."""
     return Resolver(settings.delivery.nameservers, Guard(settings.egress))
+
+
+def token_verifier(settings: Config) -> TokenVerifier | None:
+    """Judges the tokens of the OpenID provider, if one is set."""
+    if not settings.oidc.issuer:
+        return None
+    from outgate.accept.oidc import OidcVerifier  # HTTP and JOSE take 0.2 s to import
+
+    ca_file = settings.oidc.ca_file
+    return OidcVerifier(settings.oidc, settings.path(ca_file) if ca_file else None)
 
 
 def prober(settings: Config) -> Prober:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select, text
 
 from corpus.peer import RawPeer
 from outgate import wiring
+from outgate.record import audit
 from outgate.store import tables
 from outgate.store.engine import read, write
 from way.conftest import PARTNER
@@ -37,14 +38,19 @@ def engine_of(tmp_path: Path) -> Iterator[tuple[Site, Engine]]:
 
 @asynccontextmanager
 async def server_of(site: Site) -> AsyncIterator[tuple[wiring.Server, list[tuple[str, str, str]]]]:
-    """A running server, and the security events that it told of."""
+    """A running server, and the security events that are in the audit trail when it has stopped: kind, target, peer."""
     told: list[tuple[str, str, str]] = []
-    server = wiring.Server(site.place(), security_event=lambda *event: told.append(event))
+    server = wiring.Server(site.place())
     await server.start()
     try:
         yield server, told
     finally:
         await server.stop()
+        place = site.place()
+        with read(place.engine) as connection:
+            entries = [one.entry for one in audit.search(connection, audit.Filter(text="server"))]
+        place.engine.dispose()
+        told += [(one.operation.removeprefix("security."), one.target, one.peer) for one in reversed(entries)]
 
 
 def edit(engine: Engine, statement: str, **values: object) -> None:
