@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import gc
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -173,6 +174,7 @@ def serve(data: Path) -> None:
     """Run until SIGTERM or SIGINT, in as many processes as the configuration says."""
     settings = config.load(data)
     log_lines.configure(settings.log_format)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have the vault's keys
     with _alone(settings):
         uvloop.run(_take_up(data))
         if settings.processes == 1:

@@ -27,6 +27,9 @@ _SQLITE_PRAGMAS: Final = (
     f"PRAGMA journal_size_limit = {64 * 1024 * 1024}",  # bytes that the log keeps on disk after a burst
     "PRAGMA cache_size = -8192",  # KiB for each connection
     "PRAGMA temp_store = MEMORY",
+    # Deleted rows are overwritten where their page is written anyway. ON would also write freed pages, that is, large
+    # messages a second time: measured, FAST takes 4 % of the store's time and ON 19 % with messages of 4 KB.
+    "PRAGMA secure_delete = FAST",
 )
 
 _POSTGRESQL_OPTIONS: Final = {

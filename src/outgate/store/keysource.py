@@ -29,7 +29,7 @@ class KeySource(Protocol):
         """Whether there are other keys than were read last, as far as that can be seen without reading them."""
 
     def worth_asking(self) -> bool:
-        """Whether reading again may bring a key that is missing."""
+        """Whether reading again, now, may bring a key that is missing. Who is told so reads."""
 
 
 class FileKeys:
@@ -84,11 +84,10 @@ class CommandKeys:
 
     def __init__(self, command: Sequence[str], seconds: float = COMMAND_SECONDS, pause: float = COMMAND_PAUSE) -> None:
         self._command, self._seconds, self._pause = tuple(command), seconds, pause
-        self._ran_at: float | None = None
+        self._asked_at: float | None = None
 
     def read(self) -> Keys:
         """Run it. What it says on standard error is the administrator's to see elsewhere: it may hold a secret."""
-        self._ran_at = time.monotonic()
         try:
             done = subprocess.run(  # noqa: S603 -- the administrator's own command, from the configuration
                 self._command,
@@ -115,7 +114,11 @@ class CommandKeys:
 
     def worth_asking(self) -> bool:
         """At most once a minute: rows with a wrong key id must not make the KMS busy."""
-        return self._ran_at is None or time.monotonic() - self._ran_at >= self._pause
+        now = time.monotonic()
+        if self._asked_at is not None and now - self._asked_at < self._pause:
+            return False
+        self._asked_at = now
+        return True
 
     def _failed(self, words: str) -> KeyFileError:
         """Names the program alone: an argument may be a secret."""
