@@ -12,7 +12,7 @@ import structlog
 from outgate import clock
 from outgate.accept.desk import Desk
 from outgate.accept.incoming import Incoming
-from outgate.accept.log_in import TOO_MANY, WRONG
+from outgate.accept.log_in import TOO_MANY, WRONG, LoggedIn
 from outgate.accept.submission import Content, Envelope, prepare
 from outgate.authorise import Account, authorise_envelope
 from outgate.mail.addresses import AddressError, canonical
@@ -36,6 +36,7 @@ from outgate.smtp import (
     Server,
     StartTls,
     Tls,
+    TokenOffered,
 )
 from outgate.store.engine import StoreUnavailable
 
@@ -44,7 +45,9 @@ INTERNAL_FAULT = Reply(451, "4.3.0", ("Local error; try again later",))
 TIMED_OUT = Reply(421, "4.4.2", ("Timed out; closing the connection",))
 STOPPING = Reply(421, "4.3.2", ("The server is stopping; try again later",))
 TOO_MANY_SESSIONS = Reply(421, "4.7.0", ("Too many connections; try again later",))
+TOKEN_EXPIRED = Reply(421, "4.7.0", ("The access token has expired; connect and log in again",))
 GONE = Reply(421, "4.7.0", ("The account is no longer there",))
+REVOKED = Reply(421, "4.7.0", ("The application password was revoked",))
 HANDSHAKE_TIMEOUT = 30.0  # seconds
 
 _log = structlog.get_logger("accept")
@@ -64,13 +67,14 @@ class Session(asyncio.Protocol):
             limits=Limits(max_recipients=settings.max_recipients, max_line=settings.max_line_bytes),
             scram_secret=desk.scram_secret,
             scram_iterations=desk.config.log_in.scram_iterations,
+            token_issuer=desk.token_issuer,
         )
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._reading = True
         self._stopping = False
         self._peer = ""
-        self._account_id: int | None = None
+        self._who: LoggedIn | None = None
         self._mail: Mail | None = None
         self._recipients: list[tuple[str, RcptParams]] = []
         self._incoming: Incoming | None = None
@@ -155,7 +159,7 @@ class Session(asyncio.Protocol):
                 self._forget_message()
             case StartTls():
                 self._answer_later(self._start_tls())
-            case PasswordOffered() | ScramStarted() | ScramProved():
+            case PasswordOffered() | TokenOffered() | ScramStarted() | ScramProved():
                 self._answer_later(self._log_in(event))
             case ScramFailed(username):
                 self._desk.log_in.failed(username, self._peer)
@@ -172,8 +176,8 @@ class Session(asyncio.Protocol):
         except StoreUnavailable as error:
             _log.error("storage failed", error=str(error))
             self._refuse(STORAGE_FAULT)
-        except AccountGone:
-            self._engine.shut_down(GONE)
+        except LoggedOut as out:
+            self._engine.shut_down(out.reply)
         except Exception:
             _log.exception("session failed", peer=self._peer)
             self._refuse(INTERNAL_FAULT)
@@ -196,13 +200,16 @@ class Session(asyncio.Protocol):
     # --- the questions -------------------------------------------------------------------------------------------
 
     def _on_mail(self, event: Mail) -> None:
+        if self._who and clock.now() >= self._who.valid_until:
+            self._engine.shut_down(TOKEN_EXPIRED)  # a second AUTH is not allowed in a session (RFC 4954 section 4)
+            return
         try:
             address = canonical(event.reverse_path) if event.reverse_path else ""
         except AddressError as error:
             self._engine.reject(Reply(553, "5.1.7", (f"MAIL FROM: {error}",)))
             return
         self._mail, self._recipients = event, []
-        account = self._desk.fresh.cached_account(self._account_id)
+        account = self._cached_account()
         if account and authorise_envelope(account, address) is None:
             self._engine.accept()  # once more with a fresh account when the message has come
         else:
@@ -267,9 +274,10 @@ class Session(asyncio.Protocol):
             return incoming.fault or INTERNAL_FAULT
         if incoming.examined.received_count > self._desk.config.submission.max_received:
             return Reply(554, "5.4.6", ("Too many Received lines: the message is in a loop",))
-        _, account, organisation = await self._desk.fresh.reading(self._account_id)
+        who = await self._still_logged_in()
+        _, account, organisation = await self._desk.fresh.reading(who.account_id)
         if account is None:
-            raise AccountGone
+            raise LoggedOut(GONE)
         content = Content(
             identity=incoming.identity,
             examined=incoming.examined,
@@ -307,15 +315,17 @@ class Session(asyncio.Protocol):
         self._reading = True
         self._engine.tls_established()
 
-    async def _log_in(self, event: PasswordOffered | ScramStarted | ScramProved) -> None:
+    async def _log_in(self, event: PasswordOffered | TokenOffered | ScramStarted | ScramProved) -> None:
         desk = self._desk.log_in
         if isinstance(event, ScramStarted):
-            if desk.allows(event.username, self._peer):
+            if await desk.allows(event.username, self._peer):
                 self._engine.scram(await desk.verifier(event.username))
             else:
                 self._engine.reject(TOO_MANY)
             return
-        if isinstance(event, ScramProved):
+        if isinstance(event, TokenOffered):
+            outcome = await desk.token(event.username, event.token, self._peer)
+        elif isinstance(event, ScramProved):
             outcome = await desk.proved(event.username, self._peer)
         elif event.authzid and event.authzid != event.username:
             outcome = WRONG  # nobody may act for somebody else (RFC 4616 section 2)
@@ -324,14 +334,26 @@ class Session(asyncio.Protocol):
         if isinstance(outcome, Reply):
             self._engine.reject(outcome)
         else:
-            self._account_id = outcome
+            self._who = outcome
             self._engine.accept()
 
     async def _account(self) -> Account:
-        account = await self._desk.fresh.account(self._account_id) if self._account_id is not None else None
+        account = await self._desk.fresh.account((await self._still_logged_in()).account_id)
         if account is None:
-            raise AccountGone
+            raise LoggedOut(GONE)
         return account
+
+    def _cached_account(self) -> Account | None:
+        """The account as last read, unless more must be asked than what it says."""
+        who = self._who
+        if who is None or who.application_password is not None:
+            return None
+        return self._desk.fresh.cached_account(who.account_id)
+
+    async def _still_logged_in(self) -> LoggedIn:
+        if self._who is None or not await self._desk.log_in.stands(self._who):
+            raise LoggedOut(REVOKED)
+        return self._who
 
     # --- ends ----------------------------------------------------------------------------------------------------
 
@@ -353,8 +375,12 @@ class Session(asyncio.Protocol):
             self._timer = self._loop.call_later(max(min(silent_at, over_at) - now, 1.0), self._watch)
 
 
-class AccountGone(Exception):
-    """The account was deleted while its session was open."""
+class LoggedOut(Exception):
+    """What the log-in rests on has gone while the session was open; `reply` closes it."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        super().__init__(str(reply))
 
 
 async def _try_to(discard: Coroutine[None, None, None]) -> None:

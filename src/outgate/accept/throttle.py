@@ -1,12 +1,31 @@
-"""Counts wrong passwords by account and network, so that guessing is slow. In memory, by the limits library."""
+"""Counts failed log-ins by account and network, so that guessing is slow: over restarts, processes and nodes.
 
-from ipaddress import ip_address, ip_network
+The counts are in the database (store.rates). Here a failure is counted at once in memory, and written by a thread;
+and what is locked is remembered for some seconds, so that a flood costs neither writes nor many reads.
+"""
 
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
 
 from outgate.config import LogIn
+from outgate.mail.addresses import AddressError, canonical
+from outgate.store import rates
+from outgate.store.engine import StoreUnavailable
+from outgate.store.rates import Event, Key, Rates
+
+MEMORY: Final = 2.0  # seconds after which an unlocking is noticed, at most
+NO_ADDRESS: Final = "-"  # the account of all user names that are no address: people type passwords there
+_LIMIT: Final = 10_000  # of what is kept in memory
+
+_log = structlog.get_logger("accept")
 
 
 def network_of(peer: str) -> str:
@@ -18,24 +37,147 @@ def network_of(peer: str) -> str:
     return str(ip_network((address, 24 if address.version == 4 else 64), strict=False))
 
 
+def account_of(username: str) -> str:
+    """What failures for a user name are counted under, whether there is such a user or not."""
+    try:
+        return canonical(username)
+    except AddressError:
+        return NO_ADDRESS
+
+
 class Throttle:
-    """Whether a log-in may be tried, and what became of it."""
+    """Whether a log-in may be tried, and what became of it. For one event loop."""
 
-    def __init__(self, settings: LogIn) -> None:
-        self._window = MovingWindowRateLimiter(MemoryStorage())
-        self._by_account: RateLimitItem = parse(settings.failures_per_account)
-        self._by_network: RateLimitItem = parse(settings.failures_per_network)
+    def __init__(self, settings: LogIn, counts: Rates) -> None:
+        self._settings = settings
+        self._counts = counts
+        self._threads = ThreadPoolExecutor(2, "throttle")  # one may wait for the write lock while the other reads
+        self._locked: dict[Key, float] = {}  # until when, in the loop's time
+        self._unwritten: list[Event] = []
+        self._more: Counter[Key] = Counter()  # failures that are not in the database yet
+        self._writing: asyncio.Task[None] | None = None
 
-    def allows(self, username: str, peer: str) -> bool:
-        """False when there were too many wrong passwords for this account from this network, or from this network."""
-        network = network_of(peer)
-        return bool(
-            self._window.test(self._by_account, username.lower(), network)
-            and self._window.test(self._by_network, network)
-        )
+    async def allows(self, username: str, peer: str) -> bool:
+        """False when there were too many failures for this account from this network, from this network for all
+        accounts, or for this account from all networks. Raises store.engine.StoreUnavailable.
+        """
+        loop = asyncio.get_running_loop()
+        events = _events(self._settings, account_of(username), network_of(peer))
+        if any(self._locked.get(key, 0.0) > loop.time() for _, key in events):
+            return False
+        left = await self._seconds_left(events)
+        for key, seconds in left.items():
+            if seconds:
+                self._remember(key, loop.time() + min(seconds, MEMORY))
+        return not any(left.values())
 
     def failed(self, username: str, peer: str) -> None:
-        """Count a wrong password."""
-        network = network_of(peer)
-        self._window.hit(self._by_account, username.lower(), network)
-        self._window.hit(self._by_network, network)
+        """Count a failure."""
+        if len(self._unwritten) < _LIMIT:
+            events = _events(self._settings, account_of(username), network_of(peer))
+            self._unwritten += events
+            self._more.update(key for _, key in events)
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def close(self) -> None:
+        """Write what is counted so far."""
+        if self._writing:
+            await self._writing
+        self._threads.shutdown()
+
+    async def _write(self) -> None:
+        """Until all is written; what the store does not take now is written with the next failure."""
+        while self._unwritten:
+            events, self._unwritten = self._unwritten, []
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._threads, self._counts.hit_all, events)
+            except StoreUnavailable as error:
+                _log.error("failed log-ins could not be counted", error=str(error))
+                self._unwritten = events + self._unwritten
+                break
+            self._more.subtract(key for _, key in events)
+            self._more = +self._more
+        self._writing = None
+
+    async def _seconds_left(self, events: Sequence[Event]) -> dict[Key, float]:
+        """Until each would be counted once more.
+
+        A failure may be in the database and in `_more` for a moment; where that could have decided, ask again.
+        """
+        while True:
+            more = {key: self._more[key] for _, key in events}
+            look = asyncio.get_running_loop().run_in_executor(
+                self._threads, self._counts.all_seconds_left, events, more
+            )
+            left = {key: seconds for (_, key), seconds in zip(events, await look, strict=True)}
+            if not any(left[key] and more[key] for key in left):
+                return left
+            if self._writing:
+                await asyncio.wait([self._writing])
+            if all(self._more[key] == count for key, count in more.items()):
+                return left  # the store takes no writes
+
+    def _remember(self, key: Key, until: float) -> None:
+        if key not in self._locked:
+            if len(self._locked) >= _LIMIT:
+                self._locked.clear()
+            _log.warning("log-in locked", by=key[1], target=" ".join(key[2:]))
+        self._locked[key] = until
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """An account, a network or both, with too many failures. What is empty means all."""
+
+    account: str
+    network: str
+    until: float
+
+
+def locked(connection: Connection, settings: LogIn, now: float) -> tuple[Locked, ...]:
+    """What is locked now, on all nodes."""
+    found = []
+    for key in rates.keys(connection, "log-in"):
+        rate, account, network = _parts(settings, key)
+        if left := rates.seconds_left(connection, rate, key, now):
+            found.append(Locked(account, network, now + left))
+    return tuple(found)
+
+
+def unlock_account(connection: Connection, address: str) -> int:
+    """Forget the failures for an account (in compared form); how many there were. Holds within MEMORY seconds."""
+    of_network = rates.clear(connection, *_key("account", address))
+    return of_network + rates.clear(connection, *_key("anywhere", address))
+
+
+def unlock_network(connection: Connection, network: IPv4Network | IPv6Network) -> int:
+    """Forget the failures from all networks that this one touches; how many there were."""
+    count = 0
+    for key in (*rates.keys(connection, *_key("network")), *rates.keys(connection, *_key("account"))):
+        counted = ip_network(key[-1])
+        if counted.version == network.version and counted.overlaps(network):
+            count += rates.clear(connection, *key)
+    return count
+
+
+def _events(settings: LogIn, account: str, network: str) -> Sequence[Event]:
+    return (
+        (settings.failures_per_account, _key("account", account, network)),
+        (settings.failures_per_network, _key("network", network)),
+        (settings.failures_per_account_anywhere, _key("anywhere", account)),
+    )
+
+
+def _key(by: str, *of: str) -> Key:
+    return ("log-in", by, *of)
+
+
+def _parts(settings: LogIn, key: Key) -> tuple[str, str, str]:
+    """The rate, account and network of a key that `_events` made."""
+    _, by, *of = key
+    if by == "account":
+        return settings.failures_per_account, of[0], of[1]
+    if by == "network":
+        return settings.failures_per_network, "", of[0]
+    return settings.failures_per_account_anywhere, of[0], ""

@@ -12,7 +12,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
 from outgate.authorise import Account, Gateway, Security, SendAs
-from outgate.directory import policy
+from outgate.directory import application_passwords, policy
+from outgate.directory.application_passwords import ApplicationPassword
 from outgate.directory.policy import Policies
 from outgate.route import Organisation
 from outgate.store import tables
@@ -28,6 +29,7 @@ class LogIn:
     password_hash: str | None = field(repr=False)
     scram: str | None = field(repr=False)
     suspended: bool
+    application_passwords: tuple[ApplicationPassword, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ def login(connection: Connection, username: str) -> LogIn | None:
             columns.primary_address == username
         )
     ).first()
-    return LogIn(row.id, row.password_hash, row.scram_sha_256, row.suspended) if row else None
+    if row is None:
+        return None
+    held = application_passwords.listed(connection, row.id)
+    return LogIn(row.id, row.password_hash, row.scram_sha_256, row.suspended, held)
 
 
 def directory_version(connection: Connection) -> int:

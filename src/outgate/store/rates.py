@@ -7,8 +7,9 @@ meaning.
 The functions work in the caller's transaction; Rates has a transaction of its own for each call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -23,6 +24,7 @@ LONGEST: Final = 86400.0  # seconds of the longest window: older events are of n
 _PRUNE_EVERY: Final = 3600.0
 
 Key = tuple[str, ...]
+Event = tuple[str, Key]  # a rate, and what is counted
 
 
 def hit(connection: Connection, rate: str, key: Key, now: float) -> bool:
@@ -89,17 +91,26 @@ class Rates:
         """Count an event, unless there are too many already; whether it was counted."""
         if not self.test(rate, *key):
             return False  # a flood is answered without a write
+        return self.hit_all([(rate, key)]) == 1
+
+    def hit_all(self, events: Sequence[Event]) -> int:
+        """Count many events in one transaction; how many were counted."""
         now = self._now()
         with write(self._engine) as connection:
             if now >= self._pruned_at + _PRUNE_EVERY:
                 self._pruned_at = now
                 prune(connection, now)
-            return hit(connection, rate, key, now)
+            return sum(hit(connection, rate, key, now) for rate, key in sorted(events, key=lambda event: event[1]))
 
     def seconds_left(self, rate: str, *key: str) -> float:
         """Until one more event would be counted: 0.0 if now."""
+        return self.all_seconds_left([(rate, key)])[0]
+
+    def all_seconds_left(self, events: Sequence[Event], more: Mapping[Key, int] = MappingProxyType({})) -> list[float]:
+        """As `seconds_left` for many; `more` is how many events of a key are not counted yet, but will be."""
+        now = self._now()
         with read(self._engine) as connection:
-            return seconds_left(connection, rate, key, self._now())
+            return [seconds_left(connection, rate, key, now, more.get(key, 0)) for rate, key in events]
 
     def clear(self, *prefix: str) -> int:
         """Forget all events of a key and of those that begin with it; how many there were."""
