@@ -1,0 +1,125 @@
+"""Attachments found while a message streams by, compared with what the stdlib's parser finds."""
+
+import email.policy
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outgate.authorise import Policy
+from outgate.compliance import refuses_attachments
+from outgate.mail.attachments import MAX_DEPTH, Attachment, Scanner, TooComplex
+
+
+def scan(raw: bytes, step: int = 65536) -> list[Attachment]:
+    scanner = Scanner()
+    for start in range(0, len(raw), step):
+        scanner.feed(raw[start : start + step])
+    return scanner.attachments()
+
+
+def message(*files: tuple[str, str, bytes]) -> EmailMessage:
+    made = EmailMessage(policy=email.policy.SMTP)
+    made["From"] = "alice@dominiopartner.example"
+    made.set_content("Hello\n")
+    made.add_alternative("<p>Hello</p>", subtype="html")
+    for name, media_type, content in files:
+        maintype, _, subtype = media_type.partition("/")
+        made.add_attachment(content, maintype=maintype, subtype=subtype, filename=name)
+    return made
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000, 10**6])
+def test_names_types_and_sizes_however_the_bytes_come(step: int) -> None:
+    raw = message(("a.pdf", "application/pdf", b"x" * 5000), ("Größe.exe", "text/plain", b"y" * 10)).as_bytes()
+    assert scan(raw, step) == [
+        Attachment("a.pdf", "application/pdf", 5000),
+        Attachment("Größe.exe", "text/plain", 10),
+    ]
+
+
+def test_a_message_without_attachments_has_none() -> None:
+    assert scan(message().as_bytes()) == []
+    assert scan(b"From: a@b.example\r\n\r\nHello\r\n") == []
+    assert scan(b"") == []
+
+
+def test_what_is_in_an_attached_message_counts_too() -> None:
+    inner = message(("virus.exe", "application/octet-stream", b"z" * 300))
+    outer = message()
+    outer.add_attachment(inner)
+    found = scan(outer.as_bytes())
+    assert [one.media_type for one in found] == ["application/octet-stream", "message/rfc822"]
+    assert found[0] == Attachment("virus.exe", "application/octet-stream", 300)
+    assert found[1].size > 300
+
+
+def test_a_name_in_encoded_words_is_read_as_programs_do() -> None:
+    raw = (
+        b"Content-Type: application/octet-stream\r\n"
+        b'Content-Disposition: attachment; filename="=?utf-8?B?aW52b2ljZS5leGU=?="\r\n\r\nMZ\r\n'
+    )
+    assert scan(raw)[0].filename == "invoice.exe"
+
+
+def test_quoted_printable_is_counted_as_decoded() -> None:
+    made = EmailMessage(policy=email.policy.SMTP)
+    made.set_content("é" * 1000 + "\n", cte="quoted-printable")
+    made["Content-Disposition"] = "attachment; filename=a.txt"
+    assert abs(scan(made.as_bytes())[0].size - 2002) <= 4
+
+
+def test_nesting_without_end_is_refused() -> None:
+    raw = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(MAX_DEPTH + 1)
+    )
+    with pytest.raises(TooComplex):
+        scan(raw)
+
+
+def test_parts_without_end_are_refused() -> None:
+    with pytest.raises(TooComplex):
+        scan(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 3000)
+
+
+@given(st.lists(st.binary(max_size=200), max_size=20), st.binary(max_size=30))
+def test_no_bytes_make_it_fail_otherwise(pieces: list[bytes], boundary: bytes) -> None:
+    scanner = Scanner()
+    try:
+        scanner.feed(b"Content-Type: multipart/mixed; boundary=" + boundary + b"\r\n\r\n")
+        for piece in pieces:
+            scanner.feed(piece)
+        scanner.attachments()
+    except TooComplex:
+        pass
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a.pdf", "b.zip", "c"]), st.binary(max_size=500)), max_size=4))
+def test_it_finds_what_the_standard_library_finds(files: list[tuple[str, bytes]]) -> None:
+    made = message(*((name, "application/octet-stream", content) for name, content in files))
+    assert [(one.filename, one.size) for one in scan(made.as_bytes(), 13)] == [
+        (name, len(content)) for name, content in files
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "attachment", "refused"),
+    [
+        (Policy(), Attachment("x.exe", "a/b", 10**9), None),
+        (Policy(attachment_bytes=10), Attachment("x", "a/b", 10), None),
+        (Policy(attachment_bytes=10), Attachment("x", "a/b", 11), "maxAttachmentBytes is 10"),
+        (Policy(refused_attachments=(".exe",)), Attachment("Invoice.pdf.EXE. ", "a/b", 1), ".exe is on the list"),
+        (Policy(refused_attachments=(".exe",)), Attachment("exe", "a/b", 1), None),
+        (
+            Policy(refused_attachments=("application/*",)),
+            Attachment("", "application/zip", 1),
+            "of type application/zip",
+        ),
+        (Policy(refused_attachments=("application/zip",)), Attachment("", "application/zipper", 1), None),
+    ],
+)
+def test_policy_refuses_by_size_and_type(policy: Policy, attachment: Attachment, refused: str | None) -> None:
+    reason = refuses_attachments(policy, [attachment])
+    assert (reason is None) == (refused is None)
+    assert refused is None or refused in str(reason)
