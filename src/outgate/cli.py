@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from outgate.commands import (
+    app_password,
     audit,
     bulk,
     demo,
@@ -17,6 +18,7 @@ from outgate.commands import (
     explain,
     init,
     log,
+    log_in,
     policy,
     queue,
     role,
@@ -101,6 +103,8 @@ for _name, _group in (
     ("sendas", sendas.app),
     ("domain-gateway", domain_gateway.app),
     ("role", role.app),
+    ("app-password", app_password.app),
+    ("log-in", log_in.app),
     ("audit", audit.app),
     ("queue", queue.app),
     ("secrets", secrets.app),

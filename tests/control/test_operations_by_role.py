@@ -4,20 +4,23 @@
 """
 
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from typing import Final
 
 import pytest
 from sqlalchemy import Connection, Engine
 
 from outgate.authorise import Security
-from outgate.control import audit, domains, roles, send_as, units, users
+from outgate.control import audit, domains, log_in, roles, send_as, units, users
 from outgate.control.actor import Actor
 from outgate.control.confirmation import Confirmation
 from outgate.control.operation import OPERATIONS, Act, Denied
-from outgate.directory import organisation
+from outgate.directory import application_passwords, organisation
 from outgate.directory import roles as stored_roles
 from outgate.directory import units as stored_units
 from outgate.directory import users as stored_users
+from outgate.directory.application_passwords import Scope
+from outgate.directory.log_in_limits import Limits
 from outgate.directory.policy import set_value
 from outgate.directory.privileges import BUILT_IN
 from outgate.directory.server import Server
@@ -35,6 +38,7 @@ PARTNER: Final = "{user}@dominiopartner.example"
 PENDING: Final = "{user}@pending.example"
 CONFIRMATION: Final = Confirmation("mail.example.com")
 GATEWAY: Final = Server("smtp.dominiopartner.example", 587, Security.STARTTLS, "u", "p")
+LIMITS: Final = Limits("10/10minutes", "50/10minutes", "100/1hour")
 CREDENTIALS: Final = Credentials("hash", "SCRAM")
 PEM: Final = dkim.generate("ed25519")
 
@@ -49,6 +53,12 @@ CALLS: Final[dict[str, Call]] = {
     "user.password": lambda act, _unit, user, _other: users.set_password(act, user, CREDENTIALS),
     "user.suspend": lambda act, _unit, user, _other: users.suspend(act, user),
     "user.resume": lambda act, _unit, user, _other: users.resume(act, user),
+    "user.unlock": lambda act, _unit, user, _other: log_in.unlock_user(act, user),
+    "app-password.list": lambda act, _unit, user, _other: log_in.list_passwords(act, user),
+    "app-password.create": lambda act, _unit, user, _other: log_in.create_password(act, user, "Car", Scope.SMTP),
+    "app-password.revoke": lambda act, _unit, user, _other: log_in.revoke_password(act, user, "Phone"),
+    "log-in.locked": lambda act, *_: log_in.locked(act, LIMITS),
+    "log-in.unlock": lambda act, *_: log_in.unlock_network(act, ip_network("192.0.2.0/24")),
     "user.move": lambda act, unit, user, _other: users.move(act, user, f"{unit}/Below"),
     "user.remove": lambda act, _unit, user, _other: users.remove(act, user),
     "unit.list": lambda act, unit, _user, _other: units.list_units(act, unit),
@@ -100,6 +110,8 @@ CALLS: Final[dict[str, Call]] = {
 }
 
 ORGANISATION: Final = {
+    "log-in.locked",
+    "log-in.unlock",
     "domain.list",
     "domain.add",
     "domain.remove",
@@ -125,7 +137,8 @@ ORGANISATION: Final = {
     "queue.delete",
 }
 _UNITS_READ: Final = {"unit.list", "policy.list", "domain.list", "domain-gateway.show"}
-_USERS_READ: Final = {"user.list", "user.show"}
+_USERS_READ: Final = {"user.list", "user.show", "app-password.list", "log-in.locked"}
+_USERS_SECURITY: Final = {"user.password", "user.unlock", "app-password.create", "app-password.revoke", "log-in.unlock"}
 _SEND_AS_READ: Final = {"send-as.list", "send-as.list-all"}
 _SEND_AS: Final = {
     *_SEND_AS_READ,
@@ -166,7 +179,7 @@ EXPECTED: Final[dict[str, set[str]]] = {
         *_SEND_AS,
         "user.create",
         "user.edit",
-        "user.password",
+        *_USERS_SECURITY,
         "user.suspend",
         "user.resume",
         "user.move",
@@ -183,7 +196,7 @@ EXPECTED: Final[dict[str, set[str]]] = {
         "audit.list",
         "audit.verify",
     },
-    "help-desk": {*_UNITS_READ, *_USERS_READ, *_SEND_AS_READ, *_LOG, "user.password"},
+    "help-desk": {*_UNITS_READ, *_USERS_READ, *_SEND_AS_READ, *_LOG, *_USERS_SECURITY},
     "nobody": set(),
 }
 
@@ -191,6 +204,9 @@ EXPECTED: Final[dict[str, set[str]]] = {
 OWN: Final = {
     "user.show",
     "user.password",
+    "app-password.list",
+    "app-password.create",
+    "app-password.revoke",
     "send-as.list",
     "send-as.add",
     "send-as.resend",
@@ -231,6 +247,7 @@ def _populate(connection: Connection, vault: Vault) -> None:
             user = stored_users.create(connection, f"{unit[1:].lower()}{number}@example.com", None, 0.0, unit_path=unit)
             for pattern in (PARTNER, PENDING):
                 addresses.add(connection, user.id, _of(pattern, user.address), 0.0)
+            application_passwords.create(connection, user.id, "Phone", Scope.SMTP, 0.0)
             partner = _of(PARTNER, user.address)
             code = verification.start(connection, vault, user.id, partner, 0.0).code
             assert verification.enter(connection, vault, user.id, partner, code, 0.0) is None
@@ -311,7 +328,9 @@ def test_a_suspended_administrator_may_do_nothing(crossing: Connection, vault: V
     assert not any(_allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com") for name in CALLS)
 
 
-@pytest.mark.parametrize("name", ["user.password", "user.suspend", "user.remove", "user.move", "send-as.transfer"])
+@pytest.mark.parametrize(
+    "name", ["user.password", "app-password.create", "user.suspend", "user.remove", "user.move", "send-as.transfer"]
+)
 def test_nobody_acts_on_who_may_do_more(crossing: Connection, vault: Vault, name: str) -> None:
     actor = _administrator(crossing, "user-admin", "/")
     stored_roles.assign(crossing, "in1@example.com", "super-admin", "/Out", 0.0)

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from outgate import clock
-from outgate.accept import throttle
-from outgate.accept.throttle import Throttle
+from outgate.accept.throttle import Throttle, limits_of
 from outgate.config import LogIn
+from outgate.directory import log_in_limits
 from outgate.store.engine import open_engine, read, write
 from outgate.store.rates import Rates
 from outgate.store.tables import rate_event
@@ -91,7 +91,7 @@ async def test_the_right_password_is_refused_once_an_account_is_locked_until_it_
         assert await code(site, BOB) == OK
     async with served(site):  # it holds over a restart
         assert await code(site) == LOCKED
-        assert await asyncio.to_thread(change, site, throttle.unlock_account, ALICE) == 6
+        assert await asyncio.to_thread(change, site, log_in_limits.unlock_account, ALICE) == 6
         async with asyncio.timeout(20):
             while await code(site) != OK:
                 pass
@@ -166,12 +166,12 @@ async def test_what_is_locked_is_listed_and_unlocked_by_network(engine: Engine, 
     await fail(limiter, BOB, *["192.0.2.1"] * 2, "2001:db8::1")
     await limiter.close()
     with write(engine) as connection:
-        found = throttle.locked(connection, LIMITS, clock.now())
+        found = limits_of(LIMITS).locked(connection, clock.now())
         assert {(one.account, one.network) for one in found} == {(ALICE, "192.0.2.0/24"), ("", "192.0.2.0/24")}
         assert all(590 < one.until - clock.now() <= 600 for one in found)
-        assert throttle.unlock_network(connection, ip_network("2001:db8:1::/48")) == 0
-        assert throttle.unlock_network(connection, ip_network("192.0.2.9/32")) == 10
-        assert throttle.locked(connection, LIMITS, clock.now()) == ()
+        assert log_in_limits.unlock_network(connection, ip_network("2001:db8:1::/48")) == 0
+        assert log_in_limits.unlock_network(connection, ip_network("192.0.2.9/32")) == 10
+        assert limits_of(LIMITS).locked(connection, clock.now()) == ()
     again = Throttle(LIMITS, counts)
     assert await again.allows(ALICE, "192.0.2.1")
     await again.close()

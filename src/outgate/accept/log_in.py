@@ -28,7 +28,7 @@ WRONG = Reply(535, "5.7.8", ("Authentication credentials invalid",))
 TOO_MANY = Reply(454, "4.7.0", ("Too many failed log-ins; try again later",))
 UNAVAILABLE = Reply(454, "4.7.0", ("Temporary authentication failure; try again later",))
 
-# Told of what an administrator should know: what happened, to whom, from which address. Called in a thread.
+# Told of what an administrator should know: what happened, to whom, from which address. Must not block.
 SecurityEvent = Callable[[str, str, str], None]
 SUSPENDED = "suspended-application-password"
 
@@ -155,7 +155,7 @@ class LogInDesk:
         """What a log-in with the right password comes to; no entry is a wrong one."""
         if entry is None or entry.suspended:
             if entry and application_password is not None:
-                self._in_thread(self._security_event, SUSPENDED, account_of(username), peer)
+                self._security_event(SUSPENDED, account_of(username), peer)
             self.failed(username, peer)
             return WRONG
         if application_password is not None:

@@ -8,16 +8,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection
 
 from outgate.config import LogIn
+from outgate.directory.log_in_limits import Limits
 from outgate.mail.addresses import AddressError, canonical
-from outgate.store import rates
 from outgate.store.engine import StoreUnavailable
 from outgate.store.rates import Event, Key, Rates
 
@@ -45,11 +43,16 @@ def account_of(username: str) -> str:
         return NO_ADDRESS
 
 
+def limits_of(settings: LogIn) -> Limits:
+    """The limits that are set."""
+    return Limits(settings.failures_per_account, settings.failures_per_network, settings.failures_per_account_anywhere)
+
+
 class Throttle:
     """Whether a log-in may be tried, and what became of it. For one event loop."""
 
     def __init__(self, settings: LogIn, counts: Rates) -> None:
-        self._settings = settings
+        self._limits = limits_of(settings)
         self._counts = counts
         self._threads = ThreadPoolExecutor(2, "throttle")  # one may wait for the write lock while the other reads
         self._locked: dict[Key, float] = {}  # until when, in the loop's time
@@ -62,7 +65,7 @@ class Throttle:
         accounts, or for this account from all networks. Raises store.engine.StoreUnavailable.
         """
         loop = asyncio.get_running_loop()
-        events = _events(self._settings, account_of(username), network_of(peer))
+        events = self._limits.events(account_of(username), network_of(peer))
         if any(self._locked.get(key, 0.0) > loop.time() for _, key in events):
             return False
         left = await self._seconds_left(events)
@@ -74,7 +77,7 @@ class Throttle:
     def failed(self, username: str, peer: str) -> None:
         """Count a failure."""
         if len(self._unwritten) < _LIMIT:
-            events = _events(self._settings, account_of(username), network_of(peer))
+            events = self._limits.events(account_of(username), network_of(peer))
             self._unwritten += events
             self._more.update(key for _, key in events)
         if self._writing is None:
@@ -124,60 +127,3 @@ class Throttle:
                 self._locked.clear()
             _log.warning("log-in locked", by=key[1], target=" ".join(key[2:]))
         self._locked[key] = until
-
-
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """An account, a network or both, with too many failures. What is empty means all."""
-
-    account: str
-    network: str
-    until: float
-
-
-def locked(connection: Connection, settings: LogIn, now: float) -> tuple[Locked, ...]:
-    """What is locked now, on all nodes."""
-    found = []
-    for key in rates.keys(connection, "log-in"):
-        rate, account, network = _parts(settings, key)
-        if left := rates.seconds_left(connection, rate, key, now):
-            found.append(Locked(account, network, now + left))
-    return tuple(found)
-
-
-def unlock_account(connection: Connection, address: str) -> int:
-    """Forget the failures for an account (in compared form); how many there were. Holds within MEMORY seconds."""
-    of_network = rates.clear(connection, *_key("account", address))
-    return of_network + rates.clear(connection, *_key("anywhere", address))
-
-
-def unlock_network(connection: Connection, network: IPv4Network | IPv6Network) -> int:
-    """Forget the failures from all networks that this one touches; how many there were."""
-    count = 0
-    for key in (*rates.keys(connection, *_key("network")), *rates.keys(connection, *_key("account"))):
-        counted = ip_network(key[-1])
-        if counted.version == network.version and counted.overlaps(network):
-            count += rates.clear(connection, *key)
-    return count
-
-
-def _events(settings: LogIn, account: str, network: str) -> Sequence[Event]:
-    return (
-        (settings.failures_per_account, _key("account", account, network)),
-        (settings.failures_per_network, _key("network", network)),
-        (settings.failures_per_account_anywhere, _key("anywhere", account)),
-    )
-
-
-def _key(by: str, *of: str) -> Key:
-    return ("log-in", by, *of)
-
-
-def _parts(settings: LogIn, key: Key) -> tuple[str, str, str]:
-    """The rate, account and network of a key that `_events` made."""
-    _, by, *of = key
-    if by == "account":
-        return settings.failures_per_account, of[0], of[1]
-    if by == "network":
-        return settings.failures_per_network, "", of[0]
-    return settings.failures_per_account_anywhere, of[0], ""

@@ -143,6 +143,17 @@ def resume(here: Here, address: Address) -> None:
     _change(here, address, users.resume, "is no longer suspended")
 
 
+@command(app, example="outgate user unlock alice@example.com")
+def unlock(here: Here, address: Address) -> None:
+    """Forget a user's failed log-ins, so that they may try again. The server knows of it within two seconds."""
+    from outgate.control import log_in
+
+    with here.acting() as act:
+        count = log_in.unlock_user(act, address)
+    done = f"unlocked {address}" if count else f"there were no failed log-ins of {address}"
+    tell(here, {"address": address, "failures": count}, done)
+
+
 @command(app, example="outgate user move alice@example.com /Sales/Italy")
 def move(
     here: Here, address: Address, unit: Annotated[str, typer.Argument(help="The unit's path", metavar="PATH")]

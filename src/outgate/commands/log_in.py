@@ -1,0 +1,44 @@
+"""`outgate log-in`: what is locked after failed log-ins."""
+
+from ipaddress import ip_network
+from typing import Annotated
+
+import typer
+
+from outgate.commands.command import Here, command
+from outgate.commands.output import iso, table, tell
+
+app = typer.Typer(no_args_is_help=True, help="Failed log-ins: what is locked by them, and unlocking a network.")
+
+
+@command(app, example="outgate log-in locked")
+def locked(here: Here) -> None:
+    """List the accounts and networks that are locked after too many failed log-ins, and until when."""
+    from outgate.accept.throttle import limits_of
+    from outgate.control import log_in
+
+    limits = limits_of(here.place().config.log_in)
+    with here.looking() as act:
+        found = log_in.locked(act, limits)
+    rows = [{"account": one.account, "network": one.network, "until": iso(one.until)} for one in found]
+    table(here, rows, {"account": "account", "network": "network", "until": "until"}, nothing="nothing is locked")
+
+
+@command(app, example="outgate log-in unlock 192.0.2.0/24\noutgate log-in unlock 2001:db8::25")
+def unlock(
+    here: Here,
+    network: Annotated[
+        str, typer.Argument(help="A network, or an address in it", metavar="NETWORK", show_default=False)
+    ],
+) -> None:
+    """Forget the failed log-ins from a network, for all accounts. The server knows of it within two seconds."""
+    from outgate.control import log_in
+
+    try:
+        meant = ip_network(network, strict=False)
+    except ValueError:
+        raise typer.BadParameter(f"'{network}' is no network; write 192.0.2.0/24 or 192.0.2.7") from None
+    with here.acting() as act:
+        count = log_in.unlock_network(act, meant)
+    done = f"unlocked {meant}" if count else f"there were no failed log-ins from {meant}"
+    tell(here, {"network": str(meant), "failures": count}, done)

@@ -1,0 +1,76 @@
+"""How many failed log-ins an account and a network may have, and what is locked by them.
+
+Failures are counted in the database (store.rates) under three keys each. Knows no password.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from sqlalchemy import Connection
+
+from outgate.store import rates
+from outgate.store.rates import Event, Key
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """An account, a network or both, with too many failures. What is empty means all."""
+
+    account: str
+    network: str
+    until: float  # when one more try is allowed; seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Rates as the `limits` library reads them, such as "10/10minutes"."""
+
+    per_account: str  # from one network
+    per_network: str
+    per_account_anywhere: str
+
+    def events(self, account: str, network: str) -> tuple[Event, ...]:
+        """What one failure counts as."""
+        return (
+            (self.per_account, _key("account", account, network)),
+            (self.per_network, _key("network", network)),
+            (self.per_account_anywhere, _key("anywhere", account)),
+        )
+
+    def locked(self, connection: Connection, now: float) -> tuple[Locked, ...]:
+        """What is locked now, on all nodes."""
+        found = []
+        for key in rates.keys(connection, *_key()):
+            rate, account, network = self._parts(key)
+            if left := rates.seconds_left(connection, rate, key, now):
+                found.append(Locked(account, network, now + left))
+        return tuple(found)
+
+    def _parts(self, key: Key) -> tuple[str, str, str]:
+        """The rate, account and network of a key that `events` made."""
+        match key[1:]:
+            case "account", account, network:
+                return self.per_account, account, network
+            case "network", network:
+                return self.per_network, "", network
+            case _:
+                return self.per_account_anywhere, key[-1], ""
+
+
+def unlock_account(connection: Connection, address: str) -> int:
+    """Forget the failures for an account (in compared form); how many counts there were."""
+    return rates.clear(connection, *_key("account", address)) + rates.clear(connection, *_key("anywhere", address))
+
+
+def unlock_network(connection: Connection, network: IPv4Network | IPv6Network) -> int:
+    """Forget the failures from all networks that this one touches; how many counts there were."""
+    count = 0
+    for key in (*rates.keys(connection, *_key("network")), *rates.keys(connection, *_key("account"))):
+        counted = ip_network(key[-1])
+        if counted.version == network.version and counted.overlaps(network):
+            count += rates.clear(connection, *key)
+    return count
+
+
+def _key(*of: str) -> Key:
+    return ("log-in", *of)
