@@ -29,9 +29,21 @@ ALLOWED = {
     "deliver": {
         *("authorise", "route", "mail", "smtp", "directory", "queue", "record", "store", "config", "clock", "egress"),
     },
+    "control": {
+        "authorise",
+        "route",
+        "mail",
+        "directory",
+        "sendas",
+        "queue",
+        "record",
+        "store",
+    },
+    "web": {"mail", "directory", "sendas", "control", "store", "config", "clock", "peer"},
+    "peer": set(),
     "demo": {"clock"},
 }
-NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue")
+NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "control")
 
 
 def _files(room: str) -> list[Path]:

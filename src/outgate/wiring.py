@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
@@ -41,6 +42,9 @@ from outgate.store.engine import migrate, open_engine
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
 from outgate.store.vault import Vault
+
+if TYPE_CHECKING:
+    from outgate.web.listener import Listener as PagesListener
 
 KEY_FILE = "secret.key"
 LOCK_FILE = "serve.lock"  # open in every process of the server
@@ -114,6 +118,8 @@ class Server:
         self._deliverer = Deliverer(
             self._queue, self._fresh, _share(settings), settings.hostname, ways.carrier, identities
         )
+        # One process is enough for a page that is seen once for each address.
+        self._pages = pages(place, certificate) if settings.web.public_url and number == 0 else None
 
     async def start(self) -> None:
         """Take up what this process left in a former run, then open the listeners."""
@@ -121,6 +127,8 @@ class Server:
         await self._fresh.organisation()
         self._deliverer.start()
         await self._listener.open()
+        if self._pages:
+            await self._pages.open()
         ports = self._listener.ports
         _log.info("ready", hostname=self._place.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
 
@@ -137,6 +145,8 @@ class Server:
 
     async def stop(self) -> None:
         """Stop accepting, give back what is not delivered."""
+        if self._pages:
+            await self._pages.close()
         await self._listener.close()
         await self._log_in.close()
         await self._deliverer.stop()
@@ -163,6 +173,16 @@ def token_verifier(settings: Config) -> TokenVerifier | None:
 
     ca_file = settings.oidc.ca_file
     return OidcVerifier(settings.oidc, settings.path(ca_file) if ca_file else None)
+
+
+def pages(place: Place, certificate: Certificate) -> "PagesListener":
+    """The page for confirmation links, to be served."""
+    from outgate.web.confirmation import ConfirmationPage  # HTTP takes 0.3 s to import
+    from outgate.web.listener import Listener
+
+    web = place.config.web
+    page = ConfirmationPage(place.engine, place.vault, clock.now)
+    return Listener(page, web, certificate.context if web.tls else None)
 
 
 def prober(settings: Config) -> Prober:

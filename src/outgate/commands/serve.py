@@ -22,32 +22,34 @@ def serve(here: Here) -> None:
     from outgate import wiring
 
     place = here.place()
-    submission = place.config.submission
-    for port in (submission.starttls_port, submission.tls_port):
-        _check_port(submission.address, port)
+    submission, web = place.config.submission, place.config.web
+    for key in ("starttls_port", "tls_port"):
+        _check_port("submission", key, submission.address, getattr(submission, key))
+    if web.public_url:
+        _check_port("web", "port", web.address, web.port)
     place.engine.dispose()
     wiring.serve(place.config.data)
 
 
-def _check_port(address: str, port: int) -> None:
+def _check_port(section: str, key: str, address: str, port: int) -> None:
     """Before anything is started: what is wrong with this port, and what to do."""
     from outgate.wiring import PlaceError
 
     try:
         socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET).close()
     except OSError as error:
-        raise PlaceError(f"can't listen on {address}, port {port}: {_advice(error)}") from None
+        raise PlaceError(f"can't listen on {address}, port {port}: {_advice(error, section, key)}") from None
 
 
-def _advice(error: OSError) -> str:
+def _advice(error: OSError, section: str, key: str) -> str:
     match error.errno:
         case errno.EACCES | errno.EPERM:
             return (
-                "ports below 1024 need root, or systemd's AmbientCapabilities=CAP_NET_BIND_SERVICE; or set other ports"
-                " in outgate.toml (submission.starttls_port, submission.tls_port)"
+                "ports below 1024 need root, or systemd's AmbientCapabilities=CAP_NET_BIND_SERVICE; or set another"
+                f" port in outgate.toml ({section}.{key})"
             )
         case errno.EADDRINUSE:
-            return "another program listens there: stop it, or set other ports in outgate.toml"
+            return f"another program listens there: stop it, or set another port in outgate.toml ({section}.{key})"
         case errno.EADDRNOTAVAIL | socket.EAI_NONAME:
-            return "that is not an address of this machine: set submission.address in outgate.toml"
+            return f"that is not an address of this machine: set {section}.address in outgate.toml"
     return error.strerror or str(error)

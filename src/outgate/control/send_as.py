@@ -1,6 +1,7 @@
 """Operations on From addresses and their gateways: a user's own, and an administrator's on those of others."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
@@ -14,12 +15,13 @@ from outgate.directory.change import compared, lock
 from outgate.directory.errors import NotFound
 from outgate.directory.privileges import Privilege
 from outgate.directory.server import Server
+from outgate.directory.users import User
 from outgate.queue import operations as queue
 from outgate.record import audit
 from outgate.record.audit import REFUSED, Entry
 from outgate.sendas import addresses, gateways, verification
 from outgate.sendas.verification import LinkUsed
-from outgate.store.engine import write
+from outgate.store.engine import read, write
 from outgate.store.vault import Vault
 
 
@@ -180,6 +182,34 @@ def tested(act: Act, user: str, address: str, outcome: str) -> None:
     act.note(address=address, outcome=outcome)
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a confirmation link is for. Of a spent one only the language is told: the rest is nobody's any more."""
+
+    waits: bool
+    language: str | None  # the user's; None: the address is gone
+    address: str = ""
+    account: str = ""
+
+
+def look_at_link(engine: Engine, vault: Vault, token: str, now: float) -> Link:
+    """What would happen if the link were followed; changes nothing. Raises BadLink."""
+    with read(engine) as connection:
+        try:
+            account_id, address = verification.look(connection, vault, token, now)
+        except LinkUsed as spent:
+            user = _user(connection, spent.account_id)
+            return Link(waits=False, language=user.language if user else None)
+        user = _user(connection, account_id)
+        assert user
+        return Link(waits=True, language=user.language, address=address, account=user.address)
+
+
+def _user(connection: Connection, account_id: int | None) -> User | None:
+    account = accounts.load(connection, account_id) if account_id is not None else None
+    return users.find(connection, account.primary) if account else None
+
+
 def confirm_link(engine: Engine, vault: Vault, token: str, peer: str, now: float) -> str:
     """The confirmation link was opened, by whoever reads the address; returns the address. Raises BadLink, LinkUsed.
 
@@ -203,13 +233,13 @@ def confirm_link(engine: Engine, vault: Vault, token: str, peer: str, now: float
 def _link_entry(
     connection: Connection, account_id: int | None, address: str, peer: str, now: float, outcome: str = audit.DONE
 ) -> Entry:
-    owner = accounts.load(connection, account_id) if account_id is not None else None
+    owner = _user(connection, account_id)
     return Entry(
         now,
         "confirmation link",
         peer,
         "send-as.verify",
-        target=owner.primary if owner else "",
+        target=owner.address if owner else "",
         unit=owner.unit if owner else "",
         outcome=outcome,
         detail={"address": address},

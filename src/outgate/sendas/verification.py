@@ -138,6 +138,19 @@ def follow(connection: Connection, vault: Vault, token: str, now: float) -> tupl
     Raises BadLink and LinkUsed.
     """
     lock(connection)
+    row = _of_link(connection, vault, token, now)
+    _verified(connection, row.id, "link", now)
+    return row.account_id, row.address
+
+
+def look(connection: Connection, vault: Vault, token: str, now: float) -> tuple[int, str]:
+    """As `follow`, but changes nothing: whose address the link would confirm. Raises BadLink and LinkUsed."""
+    row = _of_link(connection, vault, token, now)
+    return row.account_id, row.address
+
+
+def _of_link(connection: Connection, vault: Vault, token: str, now: float) -> AnyRow:
+    """The row of the address that a link confirms."""
     send_as_id, expires_at, nonce = _opened(vault, token)
     columns = tables.send_as.c
     row = connection.execute(select(tables.send_as).where(columns.id == send_as_id)).first()
@@ -147,8 +160,7 @@ def follow(connection: Connection, vault: Vault, token: str, now: float) -> tupl
         raise LinkUsed(row.account_id if row else None, row.address if row else "")
     if not hmac.compare_digest(_digest(vault, row, nonce.hex()), sent.link_digest or b""):
         raise LinkUsed(row.account_id, row.address)
-    _verified(connection, row.id, "link", now)
-    return row.account_id, row.address
+    return row
 
 
 def _verified(connection: Connection, send_as_id: int, proof: str, now: float) -> None:

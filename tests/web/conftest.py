@@ -1,0 +1,31 @@
+"""An installation whose server has the page for confirmation links, and a browser of sorts."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from way.place import Site, free_port, install, running
+
+
+@pytest.fixture
+def port() -> int:
+    """Of the page."""
+    return free_port()
+
+
+@pytest.fixture
+def site(tmp_path: Path, port: int) -> Site:
+    """As it is behind a proxy on the same machine."""
+    return install(tmp_path / "outgate", web={"public_url": "https://mail.example.com/", "port": port})
+
+
+@pytest_asyncio.fixture
+async def browser(site: Site, port: int) -> AsyncIterator[httpx.AsyncClient]:
+    """Talks to the running server; proxies of the environment are not asked."""
+    server = await running(site)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        yield client
+    await server.stop()

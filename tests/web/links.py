@@ -1,0 +1,51 @@
+"""Links as they are mailed, and what became of them as the database has it. Used in threads: the server's loop runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from outgate import clock
+from outgate.directory import accounts, users
+from outgate.record import audit
+from outgate.record.audit import Filter
+from outgate.sendas import addresses, verification
+from outgate.store.engine import read, write
+from outgate.wiring import Place
+from way.place import Site
+
+ALICE = "alice@example.com"
+PARTNER = "alice@dominiopartner.example"
+
+
+@contextmanager
+def opened(site: Site) -> Iterator[Place]:
+    """The installation beside its running server."""
+    place = site.place()
+    yield place
+    place.engine.dispose()
+
+
+def new_token(site: Site, *, now: float | None = None, language: str = "en") -> str:
+    """What the link has at its end, of Alice's address at the partner, which is added if it is not there."""
+    now = clock.now() if now is None else now
+    with opened(site) as place, write(place.engine) as connection:
+        users.edit(connection, ALICE, language=language)
+        alice = users.find(connection, ALICE).id
+        if PARTNER not in {one.address for one in addresses.addresses(connection, alice)}:
+            addresses.add(connection, alice, PARTNER, now)
+        return verification.start(connection, place.vault, alice, PARTNER, now).token
+
+
+def is_verified(site: Site) -> bool:
+    """Whether Alice may use the address."""
+    with opened(site) as place, read(place.engine) as connection:
+        account = accounts.find(connection, ALICE)
+    assert account
+    return account.send_as[PARTNER].verified
+
+
+def trail(site: Site) -> list[tuple[str, str, str]]:
+    """The audit trail of links, oldest first: outcome, target, peer. It must be whole."""
+    with opened(site) as place, read(place.engine) as connection:
+        assert not audit.verify(connection, place.vault)
+        found = [one.entry for one in audit.search(connection, Filter(operation="send-as.verify"))][::-1]
+    return [(one.outcome, one.target, one.peer) for one in found]
