@@ -114,6 +114,7 @@ class Server:
             self._open_password,
             SigningKeys(place.engine, place.vault, self._directory).key_for,
             self._security,
+            identities,
         )
         self._deliverer = Deliverer(
             self._queue, self._fresh, _share(settings), settings.hostname, ways.carrier, identities

@@ -22,6 +22,7 @@ from outgate.demo.network import Host
 from outgate.directory.cache import Directory
 from outgate.directory.fresh import Fresh
 from outgate.queue import Queue
+from outgate.queue.identity import Identities
 from outgate.record import log
 from outgate.record.facts import Fact
 from outgate.route import Route, Way
@@ -94,7 +95,8 @@ async def _ways(config: Config) -> AsyncIterator[Ways]:
     """Delivery's carriers, as the server has them; no message is needed to have them connect."""
     engine = open_engine(f"sqlite:///{config.data / 'outgate.db'}")
     queue, fresh = Queue(engine, "test", 60.0), Fresh(Directory(engine))
-    yield Ways(config, queue, fresh, wiring.resolver(config), lambda _: "", lambda _: None, lambda *_: None)
+    resolver = wiring.resolver(config)
+    yield Ways(config, queue, fresh, resolver, lambda _: "", lambda _: None, lambda *_: None, Identities())
     await queue.close()
     fresh.close()
     engine.dispose()

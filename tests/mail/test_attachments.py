@@ -1,5 +1,6 @@
 """Attachments found while a message streams by, compared with what the stdlib's parser finds."""
 
+import contextlib
 import email.policy
 from email.message import EmailMessage
 
@@ -86,13 +87,11 @@ def test_parts_without_end_are_refused() -> None:
 @given(st.lists(st.binary(max_size=200), max_size=20), st.binary(max_size=30))
 def test_no_bytes_make_it_fail_otherwise(pieces: list[bytes], boundary: bytes) -> None:
     scanner = Scanner()
-    try:
+    with contextlib.suppress(TooComplex):
         scanner.feed(b"Content-Type: multipart/mixed; boundary=" + boundary + b"\r\n\r\n")
         for piece in pieces:
             scanner.feed(piece)
         scanner.attachments()
-    except TooComplex:
-        pass
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a.pdf", "b.zip", "c"]), st.binary(max_size=500)), max_size=4))
@@ -114,7 +113,7 @@ def test_it_finds_what_the_standard_library_finds(files: list[tuple[str, bytes]]
         (
             Policy(refused_attachments=("application/*",)),
             Attachment("", "application/zip", 1),
-            "of type application/zip",
+            "type application/zip",
         ),
         (Policy(refused_attachments=("application/zip",)), Attachment("", "application/zipper", 1), None),
     ],

@@ -53,9 +53,10 @@ class Kms:
 
 async def outgate(site: Site, *arguments: str) -> str:
     command = [sys.executable, "-m", "outgate", "--data", str(site.data), *arguments]
-    done = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=os.environ)
-    out, _ = await done.communicate()
-    assert done.returncode == 0
+    pipe = asyncio.subprocess.PIPE
+    done = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=os.environ)
+    out, err = await done.communicate()
+    assert done.returncode == 0, err.decode()
     return out.decode()
 
 

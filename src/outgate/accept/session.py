@@ -10,6 +10,7 @@ from typing import cast
 import structlog
 
 from outgate import clock
+from outgate.accept.compliance import refusal
 from outgate.accept.desk import Desk
 from outgate.accept.incoming import Incoming
 from outgate.accept.log_in import TOO_MANY, WRONG, LoggedIn
@@ -293,6 +294,8 @@ class Session(asyncio.Protocol):
         change = prepare(account, organisation, envelope, content, clock.now())
         if isinstance(change, Reply):
             return change
+        if refused := await refusal(self._desk.queue, account, change):
+            return refused
         await self._desk.queue.put(change)
         return Reply(250, "2.0.0", (f"Ok: queued as {to_text(incoming.identity)}",))
 

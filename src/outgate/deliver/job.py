@@ -34,6 +34,7 @@ class Handover:
     peer: str = ""
     tls: str = ""
     reply: str = ""
+    footer: str = ""
 
 
 class Carrier(Protocol):

@@ -78,6 +78,7 @@ def _attempt(job: Job, handover: Handover, seconds: float, now: float) -> Fact:
         recipients=len(job.recipients),
         reply=handover.reply,
         seconds=seconds,
+        footer=handover.footer,
     )
 
 

@@ -4,12 +4,12 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from outgate.deliver.compliance import Compliance
 from outgate.deliver.connection import Connection, Link, Timeouts, TlsPolicy
 from outgate.deliver.job import Handover, Job, all_alike
 from outgate.deliver.outcome import Outcome, Verdict, last_word, outcomes
-from outgate.deliver.transmission import KeyFor, prepare, transaction
+from outgate.deliver.transmission import transaction
 from outgate.egress.resolve import Host
-from outgate.queue import Queue
 from outgate.store.vault import SealBroken
 
 _NO_SIGNING_KEY = Outcome(
@@ -24,16 +24,15 @@ class SmtpCarrier:
 
     def __init__(
         self,
-        queue: Queue,
         link: Link,
         hosts: Hosts,
         timeouts: Timeouts,
         verifying: ssl.SSLContext,
-        key_for: KeyFor,
+        compliance: Compliance,
         max_age: float,
     ) -> None:
-        self._queue, self._link, self._hosts = queue, link, hosts
-        self._timeouts, self._verifying, self._key_for, self._max_age = timeouts, verifying, key_for, max_age
+        self._link, self._hosts, self._compliance = link, hosts, compliance
+        self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
         self._connection: Connection | None = None
 
     async def connect(self) -> Outcome | None:
@@ -52,9 +51,11 @@ class SmtpCarrier:
         if connection is None:
             raise AssertionError("connect comes first")
         try:
-            transmission = await prepare(self._queue, job, self._link.hello, self._key_for)
+            transmission = await self._compliance.prepare(job, self._link.hello)
         except SealBroken:
             return all_alike(job, _NO_SIGNING_KEY, connection.peer)
+        if isinstance(transmission, Outcome):
+            return all_alike(job, transmission)
         wanted = transaction(job, transmission, connection.capabilities)
         if isinstance(wanted, Outcome):
             return all_alike(job, wanted, connection.peer)
@@ -63,7 +64,7 @@ class SmtpCarrier:
         if isinstance(result, Outcome):
             return all_alike(job, result, connection.peer)
         found = outcomes(result, len(job.recipients))
-        return Handover(found, connection.peer, connection.tls, last_word(result))
+        return Handover(found, connection.peer, connection.tls, last_word(result), transmission.footer)
 
     def close(self) -> None:
         """Hang up."""

@@ -24,12 +24,17 @@ _SIGNED_WAYS = frozenset({Way.DIRECT, Way.DOMAIN_GATEWAY})
 
 @dataclass(frozen=True, slots=True)
 class Transmission:
-    """Header block with its empty line, the rest of the first piece, and the pieces after it."""
+    """Header block with its empty line, the rest of the first piece, and the pieces after it.
+
+    `footer` says whether one was added or why not, where policy asks for one.
+    """
 
     header: bytes
     body: bytes
     more: AsyncIterator[bytes] | None
     size: int
+    eight_bit: bool
+    footer: str = ""
 
     @property
     def whole(self) -> bytes | None:
@@ -52,7 +57,7 @@ async def prepare(queue: Queue, job: Job, hostname: str, key_for: KeyFor) -> Tra
     submitted, body = first[: message.header_size], first[message.header_size :]
     header = _edited(job, submitted, hostname, key_for)
     size = len(header) + message.size - message.header_size
-    return Transmission(header, body, pieces if message.chunks > 1 else None, size)
+    return Transmission(header, body, pieces if message.chunks > 1 else None, size, message.eight_bit)
 
 
 async def submitted_header(queue: Queue, item: Item) -> bytes:
@@ -93,7 +98,7 @@ def _rewrite_from(job: Job) -> Mailbox | None:
 def transaction(job: Job, transmission: Transmission, peer: Capabilities) -> Transaction | Outcome:
     """The transaction for this peer, or why this peer can't take the message as it is: it is never converted."""
     message = job.item.message
-    if message.eight_bit and not peer.eight_bit:
+    if transmission.eight_bit and not peer.eight_bit:
         return Outcome(Verdict.FAILED, "5.6.3 the next server does not take 8-bit content, and mail is never converted")
     if peer.size and transmission.size > peer.size:
         return Outcome(Verdict.FAILED, f"5.3.4 the next server takes at most {peer.size} bytes")
@@ -118,7 +123,7 @@ def transaction(job: Job, transmission: Transmission, peer: Capabilities) -> Tra
         reverse_path,
         addressees,
         size=transmission.size,
-        eight_bit=message.eight_bit,
+        eight_bit=transmission.eight_bit,
         smtputf8=smtputf8,
         envid=message.envid,
         ret=message.ret,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 
 from outgate.authorise import Gateway, Security
 from outgate.config import Config, Delivery
+from outgate.deliver.compliance import Compliance
 from outgate.deliver.connection import Link, Timeouts, TlsPolicy, unreachable
 from outgate.deliver.job import Carrier
 from outgate.deliver.log_in import SEAL_BROKEN, GatewayLogIn, LogIn, OpenPassword, SecurityEvent
@@ -16,8 +17,11 @@ from outgate.directory.fresh import Fresh
 from outgate.egress.resolve import Host, Resolver, Unresolved
 from outgate.mail.dkim import DkimKey
 from outgate.queue import Queue
+from outgate.queue.identity import Identities
 from outgate.route import Route, Way
 from outgate.store.vault import SealBroken
+
+_MOST_EVENTS = 1000
 
 _TLS = {Security.SSL: TlsPolicy.IMPLICIT, Security.STARTTLS: TlsPolicy.STARTTLS, Security.NONE: TlsPolicy.PLAIN}
 
@@ -34,10 +38,12 @@ class Ways:
         open_password: OpenPassword,
         key_for: KeyFor,
         security_event: SecurityEvent,
+        identities: Identities,
     ) -> None:
         self._config, self._queue, self._fresh, self._resolver = config, queue, fresh, resolver
         self._open_password, self._stored_key_for = open_password, key_for
-        self._security_event = security_event
+        self._security_event = _once(security_event)
+        self._compliance = Compliance(queue, fresh, identities, self._key_for)
         self._timeouts = timeouts_of(config.delivery)
         self._verifying = verifying_context(config)
 
@@ -85,12 +91,11 @@ class Ways:
 
     def _smtp(self, link: Link, hosts: Hosts) -> Carrier:
         return SmtpCarrier(
-            self._queue,
             link,
             hosts,
             self._timeouts,
             self._verifying,
-            self._key_for,
+            self._compliance,
             max_age=self._config.delivery.max_age,
         )
 
@@ -127,6 +132,18 @@ def _link(
     unix_path: str | None = None,
 ) -> Link:
     return Link(port, tls, config.hostname, log_in, lmtp, config.delivery.source_address, unix_path)
+
+
+def _once(security_event: SecurityEvent) -> SecurityEvent:
+    """Each event is told once by a process, not at each attempt of each message."""
+    told: set[tuple[str, str, str]] = set()
+
+    def tell(kind: str, target: str, peer: str) -> None:
+        if (kind, target, peer) not in told and len(told) < _MOST_EVENTS:
+            told.add((kind, target, peer))
+            security_event(kind, target, peer)
+
+    return tell
 
 
 def _usable(log_in: GatewayLogIn | None, hosts: Hosts) -> Hosts:

@@ -4,11 +4,12 @@ Each change is a record; `apply` sorts a group of them into one executemany for 
 no event loop; the caller owns the transaction.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, text, tuple_, update
 
 from outgate.mail.headers import Field
 from outgate.queue.entry import Item, Message, Recipient
@@ -48,6 +49,7 @@ class Put:
     leased_by: str | None = None
     leased_until: float = 0.0
     fields: Sequence[Field] | None = None  # for whom it is handed over to in memory
+    journal_of: int | None = None  # the message that this is the journal copy of
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class _Rows:
     finished: list[dict[str, Any]] = field(default_factory=list)
     discarded: list[dict[str, Any]] = field(default_factory=list)
     renewed: list[dict[str, Any]] = field(default_factory=list)
+    journalled: list[dict[str, Any]] = field(default_factory=list)
+    used: Counter[tuple[int, int, str]] = field(default_factory=Counter)  # account, hour, what
 
 
 _ADD_CHUNK, _ADD_MESSAGE, _ADD_RECIPIENT = insert(chunk), insert(message), insert(recipient)
@@ -156,6 +160,15 @@ _RENEW = (
 )
 
 
+_JOURNALLED = update(message).where(message.c.id == bindparam("b_message")).values(journalled=True)
+# Both databases have it, SQLAlchemy only by dialect.
+_USED = text(
+    "INSERT INTO usage (account_id, hour, messages, recipients) VALUES (:account_id, :hour, :messages, :recipients)"
+    " ON CONFLICT (account_id, hour) DO UPDATE SET"
+    " messages = usage.messages + excluded.messages, recipients = usage.recipients + excluded.recipients"
+)
+
+
 def apply(conn: Connection, changes: Sequence[Change]) -> list[Result]:
     """Make all `changes` in the caller's transaction; the result of each in the same order (items for a Claim)."""
     rows = _Rows()
@@ -171,6 +184,8 @@ def apply(conn: Connection, changes: Sequence[Change]) -> list[Result]:
         (_DROP_CONTENT, rows.finished),
         (_DROP_MESSAGE, rows.finished),
         (_RENEW, rows.renewed),
+        (_JOURNALLED, rows.journalled),
+        (_USED, _usage(rows)),
     ):
         if parameters:
             conn.execute(statement, parameters)
@@ -229,6 +244,26 @@ def _collect_put(rows: _Rows, put: Put) -> None:
         for one in put.recipients
     ]
     rows.facts += put.facts
+    if put.journal_of is not None:
+        rows.journalled.append({"b_message": put.journal_of})
+    if entry.account_id is not None:
+        hour = int(entry.received_at // 3600)
+        rows.used[entry.account_id, hour, "messages"] += 1
+        rows.used[entry.account_id, hour, "recipients"] += len(put.recipients)
+
+
+def _usage(rows: _Rows) -> list[dict[str, Any]]:
+    """In the order of accounts, so that two nodes never wait for each other's rows."""
+    return [
+        {
+            "account_id": account_id,
+            "hour": hour,
+            "messages": count,
+            "recipients": rows.used[account_id, hour, "recipients"],
+        }
+        for (account_id, hour, what), count in sorted(rows.used.items())
+        if what == "messages"
+    ]
 
 
 def _collect_finish(rows: _Rows, finish: Finish) -> None:

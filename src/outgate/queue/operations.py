@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
 from outgate.record import facts, log
-from outgate.store.tables import chunk, message, node, recipient
+from outgate.store.tables import chunk, message, node, recipient, usage
 
 DELETED = "deleted from the queue by the administrator"
 
@@ -96,6 +96,26 @@ def count(conn: Connection) -> Iterator[Count]:
         .order_by(number.desc(), columns.queue)
     )
     return (Count(*row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How much an account has sent in one hour (hours since the epoch)."""
+
+    hour: int
+    messages: int
+    recipients: int
+
+
+def sent(conn: Connection, account_id: int, since_hour: int) -> list[Sent]:
+    """What an account has sent since then, hour by hour, the oldest first."""
+    columns = usage.c
+    rows = conn.execute(
+        select(columns.hour, columns.messages, columns.recipients)
+        .where(columns.account_id == account_id, columns.hour >= since_hour)
+        .order_by(columns.hour)
+    )
+    return [Sent(*row) for row in rows]
 
 
 NODE_GONE = 20.0  # seconds after which a node that was not heard of is taken to be gone

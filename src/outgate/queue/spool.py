@@ -11,9 +11,11 @@ from dataclasses import replace
 
 from sqlalchemy import Engine, delete, select
 
+from outgate.queue import operations
 from outgate.queue.changes import AddChunk, Change, Claim, Discard, Finish, InForce, Put, Release, Renew, Result
 from outgate.queue.entry import Item
 from outgate.queue.group_commit import GroupCommit
+from outgate.queue.operations import Sent
 from outgate.store.engine import read, write
 from outgate.store.tables import chunk, message
 
@@ -85,6 +87,14 @@ class Queue:
         for number in range(item.message.chunks):
             yield await loop.run_in_executor(self._readers, self._chunk, item.message.id, number)
 
+    async def stored(self, message_id: int, number: int) -> bytes:
+        """A piece of a message that is still arriving, as `add_chunk` has stored it."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._chunk, message_id, number)
+
+    async def sent(self, account_id: int, since_hour: int) -> list[Sent]:
+        """What an account has sent, hour by hour, the oldest first."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._sent, account_id, since_hour)
+
     async def sweep(self, before: int) -> None:
         """Remove pieces of messages that never arrived whole and whose queue id is below `before`."""
         await asyncio.get_running_loop().run_in_executor(self._readers, self._sweep, before)
@@ -101,6 +111,10 @@ class Queue:
         with read(self._engine) as conn:
             wanted = select(chunk.c.data).where(chunk.c.message_id == message_id, chunk.c.number == number)
             return bytes(conn.execute(wanted).scalar_one())
+
+    def _sent(self, account_id: int, since_hour: int) -> list[Sent]:
+        with read(self._engine) as conn:
+            return operations.sent(conn, account_id, since_hour)
 
     def _sweep(self, before: int) -> None:
         orphaned = chunk.c.message_id.not_in(select(message.c.id))

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     DELIVERED = "delivered"
     DEFERRED = "deferred"
     BOUNCED = "bounced"
+    JOURNALLED = "journalled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,13 @@ def attempt(
     recipients: int,
     reply: str,
     seconds: float,
+    footer: str = "",
 ) -> Fact:
-    """A transaction with a peer (or a mailbox) came to its end; `reply` is the peer's last word, with its queue id."""
-    detail = {
+    """A transaction with a peer (or a mailbox) came to its end; `reply` is the peer's last word, with its queue id.
+
+    `footer` says whether one was added, or why not, where policy asks for one.
+    """
+    detail: dict[str, Any] = {
         "way": way,
         "peer": peer,
         "tls": tls,
@@ -87,6 +92,8 @@ def attempt(
         "reply": reply,
         "seconds": round(seconds, 3),
     }
+    if footer:
+        detail["footer"] = footer
     return Fact(message_id, at, Kind.ATTEMPT, detail)
 
 
@@ -104,3 +111,8 @@ def deferred(message_id: int, at: float, *, recipient: str, reason: str, next_at
 def bounced(message_id: int, at: float, *, recipient: str, reason: str, report: str | None) -> Fact:
     """It will not work; `report` is the queue id of the delivery report, None if nobody is to be told."""
     return Fact(message_id, at, Kind.BOUNCED, {"recipient": recipient, "reason": reason, "report": report})
+
+
+def journalled(message_id: int, at: float, *, copy: str, to: str) -> Fact:
+    """A copy for the archive is queued (`copy` is its queue id); only then is the message handed over."""
+    return Fact(message_id, at, Kind.JOURNALLED, {"copy": copy, "to": to})

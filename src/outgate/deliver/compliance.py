@@ -1,0 +1,101 @@
+"""What policy asks of mail that leaves by a user's gateway, done right before the hand-over: attachments refused, a
+footer added, a copy put into the journal. Nothing leaves that should be in the journal and is not.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from outgate import clock
+from outgate.authorise import Policy
+from outgate.compliance import looks_at_attachments, refuses_attachments
+from outgate.deliver.job import Job
+from outgate.deliver.journal import journal_copy
+from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.transmission import KeyFor, Transmission, prepare
+from outgate.directory.fresh import Fresh
+from outgate.mail.attachments import Scanner, TooComplex
+from outgate.mail.examine import split_message
+from outgate.mail.footer import NoFooter, with_footer
+from outgate.queue import Queue
+from outgate.queue.identity import Identities
+from outgate.route import Way
+from outgate.store.engine import StoreUnavailable
+
+_REMEMBERED: Final = 10_000  # messages of which we know that they are in the journal
+
+_log = structlog.get_logger("deliver")
+
+
+class Compliance:
+    """Makes transmissions, with what policy asks for."""
+
+    def __init__(self, queue: Queue, fresh: Fresh, identities: Identities, key_for: KeyFor) -> None:
+        self._queue, self._fresh, self._identities, self._key_for = queue, fresh, identities, key_for
+        # Two transactions of one message may begin before either has it in the journal: one waits for the other.
+        self._journalled: OrderedDict[int, asyncio.Lock] = OrderedDict()
+
+    async def prepare(self, job: Job, hostname: str) -> Transmission | Outcome:
+        """The message as it leaves, or why it must not leave. Raises store.vault.SealBroken."""
+        transmission = await prepare(self._queue, job, hostname, self._key_for)
+        policy = job.account.policy if job.account and job.route.way is Way.USER_GATEWAY else None
+        if policy is None or not (policy.journal_to or policy.footer or looks_at_attachments(policy)):
+            return transmission
+        if looks_at_attachments(policy):
+            if reason := await _refused(policy, transmission):
+                return Outcome(Verdict.FAILED, f"5.7.1 {reason}")
+            transmission = await prepare(self._queue, job, hostname, self._key_for)
+        transmission = await _with_footer(transmission, policy.footer)
+        if not policy.journal_to or job.item.message.journalled:
+            return transmission
+        try:
+            await self._journal(job, transmission, policy.journal_to)
+        except StoreUnavailable as error:
+            _log.error("journal copy not stored", error=str(error))
+            return Outcome(Verdict.RETRY, "4.3.1 the copy for the journal could not be stored")
+        return await _with_footer(await prepare(self._queue, job, hostname, self._key_for), policy.footer)
+
+    async def _journal(self, job: Job, transmission: Transmission, to: str) -> None:
+        message_id = job.item.message.id
+        known = message_id in self._journalled
+        lock = self._journalled.setdefault(message_id, asyncio.Lock())
+        if len(self._journalled) > _REMEMBERED:
+            self._journalled.popitem(last=False)
+        async with lock:
+            if known:
+                return
+            try:
+                organisation, now = await self._fresh.organisation(), clock.now()
+                await journal_copy(self._queue, job, transmission, to, organisation, self._identities.new(now), now)
+            except BaseException:
+                self._journalled.pop(message_id, None)
+                raise
+
+
+async def _refused(policy: Policy, transmission: Transmission) -> str | None:
+    scanner = Scanner()
+    try:
+        async for piece in transmission.pieces():
+            scanner.feed(piece)
+        return refuses_attachments(policy, scanner.attachments())
+    except TooComplex as error:
+        return str(error)
+
+
+async def _with_footer(transmission: Transmission, text: str) -> Transmission:
+    """The whole message is in memory for this."""
+    if not text:
+        return transmission
+    raw = b"".join([piece async for piece in transmission.pieces()])
+    try:
+        new = await asyncio.to_thread(with_footer, raw, text)
+        told = "added"
+    except NoFooter as error:
+        new, told = raw, f"not added: {error}"
+    header_size = split_message(new) or len(new)
+    header, body = new[:header_size], new[header_size:]
+    eight_bit = transmission.eight_bit or not body.isascii()
+    return replace(transmission, header=header, body=body, more=None, size=len(new), eight_bit=eight_bit, footer=told)
