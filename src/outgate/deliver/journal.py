@@ -110,7 +110,7 @@ def _header(
 
 
 def _start(text: str, boundary: str, transmission: Transmission, eight_bit: bool) -> bytes:
-    """The part that tells, and the header of the part with the message: message/global if that is in UTF-8 (RFC 6532)."""
+    """The part that tells, and the header of the part with the message: message/global if that is UTF-8 (RFC 6532)."""
     encoding = "8bit" if eight_bit else "7bit"
     kind = "message/rfc822" if transmission.header.isascii() else "message/global"
     return (
