@@ -11,11 +11,26 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 MIB = 1024 * 1024
 Seconds = Annotated[float, Field(gt=0)]
+
+
+def _rate(text: str) -> str:
+    from limits import parse  # not needed by most commands
+
+    try:
+        seconds = parse(text).get_expiry()
+    except ValueError:
+        raise ValueError("must be a rate such as 10/10minutes") from None
+    if not 0 < seconds <= 86400:
+        raise ValueError("must be a rate over at most a day")
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -60,9 +75,9 @@ class Submission(Section):
 class LogIn(Section):
     """Throttling of wrong passwords."""
 
-    failures_per_account: str = Field("10/10minutes", description="Wrong passwords for one account from one network")
-    failures_per_network: str = Field("50/10minutes", description="Wrong passwords from one network (/24 or /64)")
-    failures_per_account_anywhere: str = Field(
+    failures_per_account: Rate = Field("10/10minutes", description="Wrong passwords for one account from one network")
+    failures_per_network: Rate = Field("50/10minutes", description="Wrong passwords from one network (/24 or /64)")
+    failures_per_account_anywhere: Rate = Field(
         "100/1hour", description="Wrong passwords for one account from all networks"
     )
     scram_iterations: int = Field(600_000, ge=4096, description="PBKDF2 rounds of the stored SCRAM-SHA-256 verifier")
@@ -112,8 +127,8 @@ class Egress(Section):
         {}, description="Ranges by name that are allowed although they are private, as in partner = '10.9.0.0/16'"
     )
     ports: tuple[Port, ...] = Field((25, 465, 587, 2525), description="Ports of users' gateways; `[]` is any port")
-    probes_per_user: str = Field("20/1hour", description="Tries of gateways by one user")
-    probes_per_host: str = Field("30/1hour", description="Tries of one gateway host by all users")
+    probes_per_user: Rate = Field("20/1hour", description="Tries of gateways by one user")
+    probes_per_host: Rate = Field("30/1hour", description="Tries of one gateway host by all users")
 
     @field_validator("own_networks")
     @classmethod
