@@ -38,6 +38,7 @@ ALLOWED = {
         "store",
         "config",
         "clock",
+        "peer",
     },
     "deliver": {
         "compliance",

@@ -14,13 +14,14 @@ import structlog
 from sqlalchemy import Engine
 
 from outgate import clock
-from outgate.accept.throttle import Throttle, account_of, network_of
+from outgate.accept.throttle import Throttle, account_of
 from outgate.accept.tokens import ProviderUnavailable, TokenRefused, TokenVerifier
 from outgate.directory import application_passwords
 from outgate.directory import password as stored_password
 from outgate.directory.accounts import LogIn
 from outgate.directory.application_passwords import NOTED_EVERY, Scope
 from outgate.directory.fresh import Fresh
+from outgate.peer import network_of
 from outgate.smtp import Reply, ScramVerifier
 from outgate.store.engine import write
 

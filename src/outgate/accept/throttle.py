@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_address, ip_network
 from typing import Final
 
 import structlog
@@ -16,6 +15,7 @@ import structlog
 from outgate.config import LogIn
 from outgate.directory.log_in_limits import Limits
 from outgate.mail.addresses import AddressError, canonical
+from outgate.peer import network_of
 from outgate.store.engine import StoreUnavailable
 from outgate.store.rates import Event, Key, Rates
 
@@ -24,15 +24,6 @@ NO_ADDRESS: Final = "-"  # the account of all user names that are no address: pe
 _LIMIT: Final = 10_000  # of what is kept in memory
 
 _log = structlog.get_logger("accept")
-
-
-def network_of(peer: str) -> str:
-    """The network that one guesser is likely to hold: /24 of IPv4, /64 of IPv6."""
-    address = ip_address(peer.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    if mapped is not None:
-        address = mapped
-    return str(ip_network((address, 24 if address.version == 4 else 64), strict=False))
 
 
 def account_of(username: str) -> str:
