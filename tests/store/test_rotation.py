@@ -13,8 +13,9 @@ from outgate.authorise import Security
 from outgate.directory import organisation, policy
 from outgate.directory.server import Server, open_password
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
+from outgate.record import audit
 from outgate.sendas import addresses, gateways, verification
-from outgate.store import keyfile, rotation, tables
+from outgate.store import keyfile, rotation, sealed, tables
 from outgate.store.engine import read, write
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rotation import rotate
@@ -141,6 +142,15 @@ def test_a_rotation_waits_for_whoever_is_sealing(
         assert not resealing.wait(0.3)
     rotating.join()
     assert opened(example, alice, Vault.load(key_path, {}))["domain"] == "sealed-with-the-old-key"
+
+
+def test_the_head_of_the_audit_trail_is_sealed_anew(example: Engine, key_path: Path) -> None:
+    with write(example) as connection:
+        audit.append(connection, Vault.load(key_path, {}), [audit.Entry(0.0, "alice@example.com", "", "test")])
+    assert rotate(example, key_path, {}).resealed == 4
+    with read(example) as connection:
+        assert audit.verify(connection, Vault.load(key_path, {})) == []
+        assert set(sealed.count_by_key(connection)) == set(keyfile.read(key_path))
 
 
 def test_codes_that_wait_for_confirmation_lapse(example: Engine, alice: int, key_path: Path) -> None:

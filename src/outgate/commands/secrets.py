@@ -50,11 +50,15 @@ def rotate(here: Here) -> None:
     with the last one. A server that is running goes on. Codes that wait to be entered lapse: have them sent again
     (`outgate sendas resend`). Safe to interrupt: run it again. Make a new copy of the key file afterwards.
     """
+    from outgate.control import domains
     from outgate.store import rotation
     from outgate.wiring import KEY_FILE
 
+    _require(here, "secrets.rotate")
     place = here.place()
     done = rotation.rotate(place.engine, here.data / KEY_FILE, command=place.config.secret_key_command)
+    with here.acting() as act:
+        domains.rotated(act, done.key_id, done.resealed)
     value = {"current": done.key_id, "resealed": done.resealed}
     tell(here, value, f"the key is {done.key_id} now; {done.resealed} secrets were sealed anew")
 
@@ -66,10 +70,8 @@ def rotate(here: Here) -> None:
 )
 def audit(
     here: Here,
-    log: Annotated[list[Path] | None, typer.Option(help="A log file to look into", exists=True, dir_okay=False)] = None,
-    secret_file: Annotated[
-        list[Path] | None, typer.Option(help="More secrets to look for, one a line", exists=True, dir_okay=False)
-    ] = None,
+    log: Annotated[list[Path] | None, typer.Option(help="A log file to look into")] = None,
+    secret_file: Annotated[list[Path] | None, typer.Option(help="More secrets to look for, one a line")] = None,
     pid: Annotated[list[int] | None, typer.Option(help="A process of the server; else all of them are found")] = None,
 ) -> None:
     """Look for every known secret in the database, its files, logs, and the memory of the running server.
@@ -79,10 +81,12 @@ def audit(
     secret. Ends with 8 when something was found. The memory can be read by root. See docs/secrets.md.
     """
     from outgate.commands.status import CheckFailed
+    from outgate.control import domains
     from outgate.leaks import audit, places
     from outgate.leaks.search import Search
     from outgate.wiring import LOCK_FILE
 
+    _require(here, "secrets.audit")
     place = here.place()
     search = Search(_known(here, place, secret_file or []))
     pids = pid or places.holders(here.data / LOCK_FILE)
@@ -91,8 +95,20 @@ def audit(
     except places.NotReadable as error:
         raise CheckFailed(str(error)) from None
     _show(here, search, searched, [] if pids else ["memory: no server is running"])
-    if found := sum(finding.count for one in searched for finding in one.findings):
+    found = sum(finding.count for one in searched for finding in one.findings)
+    with here.acting() as act:
+        domains.searched(act, found)
+    if found:
         raise CheckFailed(f"secrets were found in the open, {found} times")
+
+
+def _require(here: Here, operation: str) -> None:
+    """Both are recorded when they are done; whether they may be is to be known before."""
+    from outgate.control import targets
+    from outgate.control.operation import OPERATIONS
+
+    with here.looking() as act:
+        act.require(OPERATIONS[operation], targets.organisation(act.connection))
 
 
 def _known(here: Here, place: "Place", files: list[Path]) -> list["Secret"]:
