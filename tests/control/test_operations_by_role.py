@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from outgate.authorise import Security
-from outgate.control import audit, domains, log_in, roles, send_as, units, users
+from outgate.control import audit, domains, log_in, messages, roles, send_as, units, users
 from outgate.control.actor import Actor
 from outgate.control.confirmation import Confirmation
 from outgate.control.operation import OPERATIONS, Act, Denied
@@ -27,9 +27,12 @@ from outgate.directory.server import Server
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
 from outgate.mail import dkim
+from outgate.queue import Put
 from outgate.queue.operations import Selection
+from outgate.queue.originate import originate
 from outgate.record import audit as trail
 from outgate.record import log
+from outgate.route import Organisation
 from outgate.sendas import addresses, verification
 from outgate.store.engine import write
 from outgate.store.vault import Vault
@@ -106,6 +109,7 @@ CALLS: Final[dict[str, Call]] = {
     ),
     "gateway.set": lambda act, _unit, user, _other: send_as.set_gateway(act, user, _of(PARTNER, user), GATEWAY),
     "gateway.clear": lambda act, _unit, user, _other: send_as.clear_gateway(act, user, _of(PARTNER, user)),
+    "mail.send": lambda act, _unit, user, _other: messages.send(act, user, (), _put(user)),
     "gateway.test": lambda act, _unit, user, _other: send_as.tested(act, user, _of(PARTNER, user), "works"),
 }
 
@@ -216,6 +220,7 @@ OWN: Final = {
     "gateway.set",
     "gateway.clear",
     "gateway.test",
+    "mail.send",
 }
 
 
@@ -226,6 +231,11 @@ def _of(pattern: str, user: str) -> str:
 def _keeper(unit: str) -> str:
     """Who has the role `given` there."""
     return f"{unit[1:].lower()}3@example.com"
+
+
+def _put(user: str) -> Put:
+    raw = f"From: {user}\r\n\r\nHello\r\n".encode()
+    return originate(1, raw, user, ["carol@recipient.example"], Organisation(frozenset({"example.com"})), 0.0)
 
 
 def _verify(act: Act, user: str) -> object:

@@ -183,7 +183,7 @@ def _prepared(here: Here, kind: "Kind", line: Line, no_probe: bool) -> Any:
         if kind.name == "users" and line.row.get("password"):
             return Credentials.derive(line.row["password"], here.place().config.log_in.scram_iterations)
         if kind.name == "gateways" and not no_probe:
-            gateway.try_out(here.place(), server(line.row))
+            gateway.try_out(here, server(line.row))
     except (DirectoryError, CheckFailed) as error:
         return error
     return None

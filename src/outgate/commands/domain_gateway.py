@@ -39,10 +39,9 @@ def set_(
     from outgate.commands.rows import gateway_row
     from outgate.control import domains
 
-    place = here.place()
     wanted = gateway.server(host, port, security, username, password_file, password_stdin)
     if not no_probe:
-        gateway.try_out(place, wanted, organisations=True)
+        gateway.try_out(here, wanted, organisations=True)
     with here.acting() as act:
         saved = domains.set_gateway(act, wanted)
     tell(here, {"gateway": gateway_row(saved)}, f"mail that leaves passes {gateway.described(saved)}")

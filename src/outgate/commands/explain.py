@@ -27,16 +27,15 @@ def explain(
     Nothing is sent. If it would be refused the exit status is 6.
     """
     from outgate.authorise import Refused, authorise
-    from outgate.directory import accounts, users
+    from outgate.control import send_as
+    from outgate.directory import accounts
     from outgate.mail.addresses import canonical
     from outgate.route import route
-    from outgate.store.engine import read
 
     sender, recipient = canonical(sender), canonical(recipient)
-    with read(here.place().engine) as connection:
-        owner = accounts.load(connection, users.find(connection, account).id)
-        organisation = accounts.load_organisation(connection)
-    assert owner
+    with here.looking() as act:
+        owner = send_as.account(act, account)
+        organisation = accounts.load_organisation(act.connection)
     verdict = authorise(owner, sender, [sender])
     asked = {"account": owner.primary, "from": sender, "recipient": recipient}
     if isinstance(verdict, Refused):

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outgate.authorise import Gateway
+    from outgate.commands.command import Here
     from outgate.directory.server import Server
-    from outgate.wiring import Place
 
 _FAREWELL_SECONDS = 0.2
 _PORTS = {"starttls": 587, "ssl": 465, "none": 25}
@@ -41,27 +41,35 @@ def server(
     return Server(host, port or _PORTS.get(security, 587), security, username, password)  # type: ignore[arg-type]  # it checks
 
 
-def try_out(place: "Place", wanted: "Server", *, organisations: bool = False) -> None:
+def try_out(here: "Here", wanted: "Server", *, organisations: bool = False) -> None:
     """Connect and log in as delivery would, to a user's gateway or the organisation's. Raises CheckFailed."""
     from outgate.authorise import Gateway
 
     gateway = Gateway("new", wanted.host, wanted.port, wanted.security, wanted.username)
-    probe(place, gateway, wanted.password, organisations=organisations)
+    probe(here, gateway, wanted.password, organisations=organisations)
 
 
-def probe(place: "Place", gateway: "Gateway", password: str, *, organisations: bool = False) -> None:
-    """As `try_out`. Raises CheckFailed with all that is known: who has this console may see it."""
-    if reason := asyncio.run(_reason_against(place, gateway, password, organisations)):
+def probe(here: "Here", gateway: "Gateway", password: str, *, organisations: bool = False) -> None:
+    """As `try_out`. Raises CheckFailed: with all that is known at the console, with what a user may know for others."""
+    if reason := asyncio.run(_reason_against(here, gateway, password, organisations)):
         raise CheckFailed(f"{gateway.host}:{gateway.port} can't be used as a gateway: {reason}")
 
 
-async def _reason_against(place: "Place", gateway: "Gateway", password: str, organisations: bool) -> str:
+async def _reason_against(here: "Here", gateway: "Gateway", password: str, organisations: bool) -> str:
     from outgate import wiring
+    from outgate.store.rates import Rates
 
+    place = here.place()
     prober = wiring.prober(place.config)
-    probed = await (prober.domain_gateway if organisations else prober.gateway)(gateway, password)
+    if organisations:
+        reason = (await prober.domain_gateway(gateway, password)).detail
+    elif here.acts_as:
+        rates = Rates(place.engine)
+        reason = (await prober.gateway_for(here.acts_as, gateway, password, rates)).public
+    else:
+        reason = (await prober.gateway(gateway, password)).detail
     await asyncio.sleep(_FAREWELL_SECONDS)  # the loop ends here, and QUIT with the end of TLS is still on its way
-    return probed.detail
+    return reason
 
 
 def described(gateway: "Gateway | Server") -> str:

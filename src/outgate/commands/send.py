@@ -83,11 +83,10 @@ def _read(file: Path) -> bytes:
 
 
 def _account(here: Here, address: str) -> Any:
-    from outgate.directory import accounts, users
-    from outgate.store.engine import read
+    from outgate.control import send_as
 
-    with read(here.place().engine) as connection:
-        return accounts.load(connection, users.find(connection, address).id)
+    with here.looking() as act:
+        return send_as.account(act, address)
 
 
 def _compose(
@@ -132,26 +131,25 @@ def _attachment(file: Path) -> Any:
 def _queue(here: Here, account: Any, raw: bytes, to: Sequence[str], identity: int, now: float) -> Any:
     """Decide as for a submission and commit it; the Put. Raises NotAllowed with the reason of a refusal."""
     from outgate.accept.submission import Envelope, prepare
+    from outgate.control import messages
     from outgate.directory.accounts import load_organisation
     from outgate.directory.errors import NotAllowed
     from outgate.mail.addresses import canonical
-    from outgate.queue import changes
     from outgate.smtp import MailParams, RcptParams, Reply
-    from outgate.store.engine import write
 
     pieces, content = _content(raw, identity, here.place().config)
     utf8 = content.examined.has_utf8 or not all(one.isascii() for one in to)
     params = MailParams(smtputf8=utf8)
     recipients = [(one, RcptParams()) for one in dict.fromkeys(to) if canonical(one)]
     envelope = Envelope(account.primary, params, recipients, peer="", protocol="UTF8SMTP" if utf8 else "ESMTP")
-    with write(here.place().engine) as connection:
-        organisation = load_organisation(connection)
+    with here.acting_on_many() as act:
+        organisation = load_organisation(act.connection)
         if here.place().config.local.mailbox == "maildir":
-            _check_mailboxes(connection, organisation.domains, to)
+            _check_mailboxes(act.connection, organisation.domains, to)
         put = prepare(account, organisation, envelope, content, now)
         if isinstance(put, Reply):
             raise NotAllowed(" ".join(put.lines))
-        changes.apply(connection, [*pieces, put])
+        messages.send(act, account.primary, pieces, put)
     return put
 
 

@@ -61,11 +61,10 @@ def add(
     """
     from outgate.control import send_as
 
-    place = here.place()
     wanted = gateway.server(host, port, security, username, password_file, password_stdin) if host else None
     owner = find_account(here, account)
     if wanted and not no_probe and _may_have_gateway(here, owner, address):
-        gateway.try_out(place, wanted)
+        gateway.try_out(here, wanted)
     with here.acting() as act:
         if grant:
             send_as.grant(act, account, address)
@@ -242,6 +241,7 @@ def resend(here: Here, account: AccountName, address: Address) -> None:
 @command(app, example="outgate sendas test alice@example.com alice@dominiopartner.example")
 def test(here: Here, account: AccountName, address: Address) -> None:
     """Try an address's gateway by the way of real delivery: connect, TLS, log in. Hands no message over."""
+    from outgate.control import send_as
     from outgate.directory.errors import NotFound
     from outgate.sendas.gateways import open_password
 
@@ -249,7 +249,10 @@ def test(here: Here, account: AccountName, address: Address) -> None:
     entry = find_entry(find_account(here, account), address)
     if entry.gateway is None:
         raise NotFound(f"{entry.address} has no gateway; set one with: outgate sendas gateway set")
-    gateway.probe(place, entry.gateway, open_password(place.vault, entry.gateway))
+    # Recorded, and refused to who may not, before anything is connected to.
+    with here.acting_on_many() as act:
+        send_as.tested(act, account, entry.address, gateway.described(entry.gateway))
+    gateway.probe(here, entry.gateway, open_password(place.vault, entry.gateway))
     value = _row(here, account, address) | {"works": True}
     tell(here, value, f"{gateway.described(entry.gateway)} works")
 

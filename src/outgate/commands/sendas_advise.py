@@ -13,7 +13,7 @@ from outgate.commands.sendas import AccountName, Address, find_account
 if TYPE_CHECKING:
     from outgate.advisor.advice import Advice, Outlook
     from outgate.advisor.advisor import Question
-    from outgate.advisor.facts import Facts, Sending
+    from outgate.advisor.facts import Facts, Sending, Unanswered
 
 
 def register(app: typer.Typer) -> None:
@@ -156,7 +156,7 @@ def _way(way: "Sending", outlook: "Outlook") -> dict[str, Any]:
         "shown_by_outlook": outlook.shown_by_outlook,
         "sentence": outlook.sentence,
         "estimate": way.estimate,
-        "unanswered": [{"name": one.name, "reason": one.reason} for one in way.unanswered],
+        "unanswered": [{"name": one.name, "reason": one.reason} for one in _unanswered(way)],
     }
 
 
@@ -172,7 +172,7 @@ def _lines(title: str, way: "Sending", outlook: "Outlook") -> list[str]:
     addresses = ", ".join(f"{one.address} {one.result}" for one in way.checks)
     sender_domain = way.mail_from.rpartition("@")[2]
     causes = [f"  SPF of {one.address}: {one.explanation}" for one in way.checks if one.explanation]
-    causes += [f"  no answer: {one.name} ({one.reason})" for one in way.unanswered]
+    causes += [f"  no answer: {one.name} ({one.reason})" for one in _unanswered(way)]
     return [
         f"{title} ({way.host}){': not allowed now' if way.refused else ''}",
         *([f"  because    {way.refused}"] if way.refused else []),
@@ -187,6 +187,10 @@ def _lines(title: str, way: "Sending", outlook: "Outlook") -> list[str]:
         *([f"  {outlook.note}"] if outlook.note else []),
         *causes,
     ]
+
+
+def _unanswered(way: "Sending") -> "list[Unanswered]":
+    return [*way.unanswered, *(one.unanswered for one in way.checks if one.unanswered)]
 
 
 def _aligned(aligned: bool) -> str:

@@ -39,12 +39,11 @@ def set_(
     """
     from outgate.control import send_as
 
-    place = here.place()
     wanted = gateway.server(host, port, security, username, password_file, password_stdin)
     owner, entry = _find(here, account, address)
     # What policy forbids is refused below; nothing is connected to for it.
     if owner.policy.allow_external_smtp and not entry.own_domain and not no_probe:
-        gateway.try_out(place, wanted)
+        gateway.try_out(here, wanted)
     with here.acting() as act:
         send_as.set_gateway(act, account, entry.address, wanted)
     _tell(here, account, address, f"mail sent as {entry.address} goes through {gateway.described(wanted)}")

@@ -177,9 +177,9 @@ def clear_gateway(act: Act, user: str, address: str) -> None:
 
 
 @operation("gateway.test", Privilege.SEND_AS_MANAGE, of=targets.user, own=True)
-def tested(act: Act, user: str, address: str, outcome: str) -> None:
+def tested(act: Act, user: str, address: str, gateway: str) -> None:
     """Try the gateway of an address."""
-    act.note(address=address, outcome=outcome)
+    act.note(address=address, gateway=gateway)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class Privilege(StrEnum):
     QUEUE_READ = "queue-read"
     QUEUE_MANAGE = "queue-manage"
     SECRETS_MANAGE = "secrets-manage"
+    MAIL_SEND = "mail-send"  # as any user
 
 
 @dataclass(frozen=True, slots=True)
