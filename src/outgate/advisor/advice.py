@@ -205,9 +205,10 @@ class _Words:
     def _open(self, way: Sending) -> str:
         """The first question that the DNS left open for this way."""
         record = self._facts.dmarc
-        unanswered = (record,) if isinstance(record, Unanswered) else way.unanswered
-        if unanswered:
-            reason = unanswered[0].reason
-            text = self._texts.get(f"open_{reason}", self._texts["open_other"])
-            return text.format(name=unanswered[0].name, reason=reason)
-        return next((f"SPF: {check.explanation}" for check in way.checks if check.result is Spf.TEMPERROR), "")
+        questions = [record] if isinstance(record, Unanswered) else list(way.unanswered)
+        questions += [check.unanswered for check in way.checks if check.unanswered]
+        if not questions:
+            return ""
+        name, reason = questions[0].name, questions[0].reason
+        text = self._texts.get(f"open_{reason}", self._texts["open_other"])
+        return text.format(name=name, reason=reason)

@@ -64,11 +64,12 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class SpfCheck:
-    """SPF of one address that mail may leave from."""
+    """SPF of one address that mail may leave from. A temperror says to what the DNS gave no answer."""
 
     address: str
     result: Spf
     explanation: str = ""
+    unanswered: Unanswered | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from outgate.advisor.ask import AskFromThread, NoAnswerNow
-from outgate.advisor.facts import Spf, SpfCheck
+from outgate.advisor.facts import Spf, SpfCheck, Unanswered
 
 with warnings.catch_warnings():
     # pyspf 2.0.14 has "\\d" in plain strings, of which Python warns when it first compiles it.
@@ -26,10 +26,9 @@ def evaluate(address: str, mail_from: str, helo: str, ask: AskFromThread) -> Spf
     except (ValueError, ArithmeticError, LookupError):
         # Records are foreign input and pyspf does not read all of them safely; RFC 7208 section 4.6: a permerror.
         return SpfCheck(address, Spf.PERMERROR, "the SPF record can't be read")
-    return SpfCheck(address, Spf(result), _plain(explanation) if Spf(result) in _ERRORS else "")
-
-
-_ERRORS = (Spf.PERMERROR, Spf.TEMPERROR)
+    if result == Spf.TEMPERROR:
+        return SpfCheck(address, Spf.TEMPERROR, unanswered=query.unanswered)
+    return SpfCheck(address, Spf(result), _plain(explanation) if result == Spf.PERMERROR else "")
 
 
 def _plain(text: str) -> str:
@@ -43,6 +42,7 @@ class _Query(spf.query):  # type: ignore[misc]  # pyspf has no types
     def __init__(self, address: str, mail_from: str, helo: str, ask: AskFromThread) -> None:
         self._ask = ask
         self._until = time.monotonic() + _SECONDS
+        self.unanswered: Unanswered | None = None
         self._answers: dict[tuple[str, str], list[Any]] = {}
         super().__init__(i=address, s=mail_from, h=helo)
 
@@ -60,11 +60,12 @@ class _Query(spf.query):  # type: ignore[misc]  # pyspf has no types
 
     def _asked(self, name: str, kind: str) -> list[Any]:
         left = self._until - time.monotonic()
-        if left <= 0:
-            raise spf.TempError(f"the evaluation takes longer than {_SECONDS:.0f} seconds")
         try:
+            if left <= 0:
+                raise NoAnswerNow(Unanswered(name, "timeout"))
             return [_data(record, kind) for record in self._ask(name, kind, min(left, 10.0))]
         except NoAnswerNow as error:
+            self.unanswered = error.unanswered
             raise spf.TempError(str(error)) from None
 
 
