@@ -149,6 +149,13 @@ class Web(Section):
     port: int = Field(8025, ge=0, le=65535, description="Port; behind a proxy that speaks TLS, or with the certificate")
     tls: bool = Field(False, description="Speak TLS with the certificate of `submission`")
 
+    @field_validator("public_url")
+    @classmethod
+    def _whole_url(cls, text: str) -> str:
+        if not re.fullmatch(r"(https?://[^\s/?#@]+(/[^\s?#]*)?)?", text):
+            raise ValueError("must begin with https:// (or http://) and a host name, and have no ? or #")
+        return text
+
 
 class Delivery(Section):
     """How messages leave."""

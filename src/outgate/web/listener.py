@@ -18,6 +18,7 @@ from outgate.web.confirmation import ConfirmationPage
 
 MAX_CONNECTIONS: Final = 200  # they share the process's file descriptors with SMTP
 CONNECTION_SECONDS: Final = 30.0  # a connection's whole life, however slowly its peer writes or reads
+MAX_HEAD: Final = 8192  # bytes of a request's head
 IDLE_SECONDS: Final = 5
 STOPPING: Final = 5  # seconds that answers may take while the server stops
 PROXIES: Final = "127.0.0.0/8, ::1"
@@ -83,6 +84,7 @@ def _uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Config:
         server_header=False,
         proxy_headers=context is None,
         forwarded_allow_ips=PROXIES,
+        h11_max_incomplete_event_size=MAX_HEAD,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=STOPPING,
         ssl_context_factory=(lambda *_: context) if context else None,
