@@ -1,0 +1,43 @@
+"""Questions to the advisor in tests: alice of example.com, with and without a gateway at the partner."""
+
+from pathlib import Path
+
+from outgate.advisor.advisor import Advisor, Question
+from outgate.advisor.dkim import Signing
+from outgate.advisor.facts import Facts
+from outgate.authorise import Account, Policy, SendAs
+from outgate.config import Config, Delivery
+from outgate.route import Organisation
+
+ALICE = "alice@example.com"
+PARTNER = "alice@dominiopartner.example"
+GATEWAY = "smtp.dominiopartner.example"
+OUTGATE = "192.0.2.25"
+ALLOWED = Policy(allow_external_smtp=True)
+
+# The organisation as it should be, but for its DKIM key.
+ORGANISATION = f"""
+mail.example.com. 60 IN A {OUTGATE}
+example.com. 60 IN TXT "v=spf1 ip4:{OUTGATE} -all"
+_dmarc.example.com. 60 IN TXT "v=DMARC1; p=reject"
+"""
+
+
+async def facts(
+    nameserver: str,
+    address: str = PARTNER,
+    *,
+    gateway: str = "",
+    policy: Policy = ALLOWED,
+    signing: dict[str, Signing] | None = None,
+    addresses: tuple[str, ...] = (),
+) -> Facts:
+    """What the advisor finds for alice, asking this nameserver."""
+    config = Config(
+        data=Path("/nonexistent"), hostname="mail.example.com", delivery=Delivery(nameservers=(nameserver,))
+    )
+    primary = SendAs(ALICE, is_primary=True, is_default=True, verified=True, own_domain=True)
+    account = Account(1, ALICE, "Alice", "/", False, policy, {ALICE: primary})
+    organisation = Organisation(frozenset({"example.com"}))
+    question = Question(organisation, account, address, signing or {}, addresses, gateway)
+    return await Advisor(config).facts(question)
