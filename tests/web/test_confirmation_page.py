@@ -4,6 +4,7 @@ import asyncio
 import email
 import email.policy
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -213,6 +214,19 @@ async def test_over_tls_with_the_certificate_of_submission(tmp_path: Path) -> No
         assert answer.headers["strict-transport-security"]
     await server.stop()
     assert await asyncio.to_thread(trail, site) == [("done", ALICE, "127.0.0.1")]
+
+
+async def test_a_link_confirms_on_postgresql_too(tmp_path: Path, port: int, new_postgresql: Callable[..., str]) -> None:
+    url = new_postgresql()
+    web = {"public_url": "https://mail.example.com", "port": port}
+    site = install(tmp_path / "outgate", database_url=url, top={"database_url": url}, web=web)
+    token = await asyncio.to_thread(new_token, site)
+    server = await running(site)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as browser:
+        answers = [await browser.request(method, f"/confirm/{token}") for method in ("GET", "POST", "POST")]
+    await server.stop()
+    assert [one.status_code for one in answers] == [200, 200, 410]
+    assert [outcome for outcome, _, _ in await asyncio.to_thread(trail, site)] == ["done", "refused"]
 
 
 async def test_without_a_public_url_nobody_listens(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ async def token(site: Site) -> str:
     return await asyncio.to_thread(new_token, site)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(flips=st.sets(st.integers(0, LINK_BITS - 1), min_size=1, max_size=8), network=st.integers(0, 65535))
 async def test_a_link_with_bits_flipped_shows_and_does_nothing(
     browser: httpx.AsyncClient, token: str, flips: set[int], network: int
