@@ -26,6 +26,7 @@ ALLOWED = {
     "queue": {"mail", "route", "record", "store"},
     "egress": {"mail", "config", "clock"},
     "advisor": {"authorise", "route", "mail", "config", "clock", "egress"},
+    "discovery": {"authorise", "mail", "config", "clock", "egress"},
     "accept": {
         "compliance",
         "authorise",

@@ -26,6 +26,7 @@ from outgate.commands import (
     send,
     sendas,
     sendas_advise,
+    sendas_discover,
     sendas_gateway,
     serve,
     unit,
@@ -112,6 +113,7 @@ for _name, _group in (
     app.add_typer(_group, name=_name)
 sendas.app.add_typer(sendas_gateway.app, name="gateway")
 sendas_advise.register(sendas.app)
+sendas_discover.register(sendas.app)
 
 
 def main() -> None:

@@ -28,11 +28,14 @@ from outgate.control.security import SecurityEvents
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
-from outgate.deliver.ways import Ways
+from outgate.deliver.ways import Ways, verifying_context
 from outgate.directory.cache import Directory
 from outgate.directory.fresh import Fresh
 from outgate.directory.server import open_password
+from outgate.discovery import presets
+from outgate.discovery.discoverer import Discoverer
 from outgate.egress.guard import Guard
+from outgate.egress.http import Https
 from outgate.egress.resolve import Resolver
 from outgate.processes import Processes
 from outgate.queue import Queue
@@ -189,6 +192,12 @@ def pages(place: Place, certificate: Certificate) -> "PagesListener":
 def prober(settings: Config) -> Prober:
     """Tries gateways before they are saved, by delivery's own code."""
     return Prober(settings, resolver(settings))
+
+
+def discoverer(settings: Config) -> Discoverer:
+    """Finds a gateway's settings from an address."""
+    names = resolver(settings)
+    return Discoverer(names, Https(names, verifying_context(settings)), presets.shipped())
 
 
 def serve(data: Path) -> None:

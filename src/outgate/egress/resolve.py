@@ -15,6 +15,7 @@ import dns.asyncresolver
 import dns.exception
 import dns.nameserver
 import dns.resolver
+from dns.rdata import Rdata
 from dns.rdtypes.ANY.MX import MX
 
 from outgate.egress.guard import Guard, plain
@@ -100,6 +101,15 @@ class Resolver:
         if names == [""]:
             return Unresolved("5.1.10", f"the domain {domain} takes no mail (null MX, RFC 7505)")
         return await self._checked(domain, names)
+
+    async def records(self, name: str, kind: str) -> list[Rdata] | Unresolved:
+        """The records of one type (`SRV`, `MX`) that a name has, aliases followed; [] if there are none."""
+        try:
+            return list(await self._dns.resolve(name, kind))
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return []
+        except dns.exception.DNSException as error:
+            return Unresolved("4.4.3", f"the {kind} records of {name} could not be found: {_words(error)}")
 
     async def _checked(self, domain: str, names: Sequence[str]) -> list[Host] | Unresolved:
         found = await asyncio.gather(*(self.guarded(name) for name in names))

@@ -1,0 +1,50 @@
+"""`outgate sendas discover`: which server an address would send by, and what says so."""
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from outgate.commands.command import Here, command
+from outgate.commands.output import table, tell
+from outgate.commands.sendas import Address
+
+if TYPE_CHECKING:
+    from outgate.discovery.found import Discovered
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, example="outgate sendas discover alice@dominiopartner.example")(discover)
+
+
+def discover(here: Here, address: Address) -> None:
+    """Look for the SMTP server of an address: by presets, DNS, and what its domain publishes for mail programs.
+
+    Nothing is saved and no mail server is connected to. Where it says `confirm`, the server is outside the address's
+    domain and only the DNS says so: ask the provider before a password goes there.
+    """
+    from outgate import wiring
+
+    found = asyncio.run(wiring.discoverer(here.place().config).discover(address))
+    if here.json:
+        tell(here, asdict(found), "")
+    else:
+        _show(here, found)
+
+
+def _show(here: Here, found: "Discovered") -> None:
+    candidates = {
+        "host": "server",
+        "port": "port",
+        "security": "security",
+        "username": "user name",
+        "source": "source",
+        "certainty": "certainty",
+        "confirm": "confirm",
+        "hint": "hint",
+    }
+    places = {"source": "source", "where": "looked at", "outcome": "outcome", "detail": "detail"}
+    table(here, [asdict(one) for one in found.candidates], candidates, nothing="no server was found")
+    table(here, [asdict(one) for one in found.looked_at], places, nothing="nothing was looked at")

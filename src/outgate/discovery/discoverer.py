@@ -1,0 +1,150 @@
+"""Looks for a gateway's settings at all places at once. Asks the DNS and, by egress.http, the domain's web server.
+
+No candidate is connected to: that is the probe's part (deliver/).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.IN.SRV import SRV
+
+from outgate.authorise import Security
+from outgate.discovery import autoconfig, srv
+from outgate.discovery.found import Candidate, Certainty, Discovered, Looked, Outcome, Sought, Source
+from outgate.discovery.presets import Preset, Presets
+from outgate.egress.http import Https, NotFetched
+from outgate.egress.resolve import Resolver, Unresolved
+
+PATIENCE = 10.0  # seconds for all
+
+_GUESSED_PORT = 587
+
+_Look = Callable[[str, Sought], Awaitable[Discovered]]
+
+
+class Discoverer:
+    """Asks with the resolver and the presets given."""
+
+    def __init__(self, resolver: Resolver, https: Https, presets: Presets, patience: float = PATIENCE) -> None:
+        self._resolver, self._https, self._presets = resolver, https, presets
+        self._patience = patience
+
+    async def discover(self, address: str) -> Discovered:
+        """All candidates for an address, the best first; raises AddressError.
+
+        The order is that of Source: preset of the domain, SRV, autoconfig, preset by the exchangers, the exchanger.
+        """
+        sought = Sought.of(address)
+        places = [
+            *((self._by_srv, Source.SRV, f"{service}.{sought.domain}") for service in srv.SERVICES),
+            *((self._by_autoconfig, Source.AUTOCONFIG, url) for url in autoconfig.urls(sought)),
+            (self._by_exchanger, Source.MX, f"{sought.domain} MX"),
+        ]
+        found = await asyncio.gather(*(self._in_time(*place, sought) for place in places))
+        return Discovered.of_all([self._by_domain(sought), *found])
+
+    async def _in_time(self, look: _Look, source: Source, where: str, sought: Sought) -> Discovered:
+        try:
+            async with asyncio.timeout(self._patience):
+                return self._allowed(await look(where, sought))
+        except TimeoutError:
+            return _looked(source, where, Outcome.NO_ANSWER, f"no answer within {self._patience:g} seconds")
+
+    def _allowed(self, found: Discovered) -> Discovered:
+        """Without the candidates that a user could not have as a gateway anyway, which is then said."""
+        reasons = [self._against(candidate) for candidate in found.candidates]
+        if not any(reasons):
+            return found
+        kept = tuple(one for one, reason in zip(found.candidates, reasons, strict=True) if not reason)
+        outcome = Outcome.FOUND if kept else Outcome.UNUSABLE
+        said = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
+        return Discovered(kept, tuple(replace(one, outcome=outcome, detail=said) for one in found.looked_at))
+
+    def _against(self, candidate: Candidate) -> str | None:
+        guard = self._resolver.guard
+        if "." not in candidate.host:
+            return f"{candidate.host} is not a host of the internet"
+        return guard.refuses_port(candidate.port) or guard.refuses_name(candidate.host)
+
+    def _by_domain(self, sought: Sought) -> Discovered:
+        preset = self._presets.by_domain(sought.domain)
+        if preset is None:
+            return _looked(Source.PRESET, sought.domain, Outcome.NOTHING)
+        candidate = _of_preset(preset, sought, Source.PRESET, Certainty.KNOWN)
+        return _found(Source.PRESET, sought.domain, (candidate,), preset.name)
+
+    async def _by_srv(self, name: str, sought: Sought) -> Discovered:
+        answer = await self._resolver.records(name, "SRV")
+        if isinstance(answer, Unresolved):
+            return _looked(Source.SRV, name, Outcome.NO_ANSWER, answer.reason)
+        records = [
+            srv.Record(one.priority, one.weight, one.port, one.target.to_text())
+            for one in answer
+            if isinstance(one, SRV)
+        ]
+        security = srv.SERVICES[name.removesuffix(f".{sought.domain}")]
+        outcome, candidates = srv.read(records, security, sought)
+        return Discovered(candidates, (Looked(Source.SRV, name, outcome),))
+
+    async def _by_autoconfig(self, url: str, sought: Sought) -> Discovered:
+        answer = await self._https.get(url)
+        if isinstance(answer, NotFetched):
+            return _looked(Source.AUTOCONFIG, url, Outcome.NO_ANSWER, answer.reason)
+        if answer.status != 200:
+            return _looked(Source.AUTOCONFIG, url, Outcome.NOTHING, f"status {answer.status}")
+        try:
+            candidates = autoconfig.read(answer.content, sought)
+        except autoconfig.NotUnderstood as error:
+            return _looked(Source.AUTOCONFIG, url, Outcome.UNUSABLE, str(error))
+        if not candidates:
+            return _looked(Source.AUTOCONFIG, url, Outcome.UNUSABLE, "it names no SMTP server with TLS")
+        return _found(Source.AUTOCONFIG, url, candidates)
+
+    async def _by_exchanger(self, where: str, sought: Sought) -> Discovered:
+        answer = await self._resolver.records(sought.domain, "MX")
+        if isinstance(answer, Unresolved):
+            return _looked(Source.MX, where, Outcome.NO_ANSWER, answer.reason)
+        hosts = _hosts([one for one in answer if isinstance(one, MX)])
+        if hosts == ["."]:
+            return _looked(Source.MX, where, Outcome.NOT_OFFERED, "the domain takes no mail (RFC 7505)")
+        if not hosts:
+            return _looked(Source.MX, where, Outcome.NOTHING)
+        preset = next(filter(None, map(self._presets.by_exchanger, hosts)), None)
+        if preset:
+            known = _of_preset(preset, sought, Source.MX_PRESET, Certainty.LIKELY)
+            return _found(Source.MX_PRESET, where, (replace(known, confirm=not sought.has(known.host)),), preset.name)
+        return _found(Source.MX, where, (_guess(hosts[0], sought),))
+
+
+def _of_preset(preset: Preset, sought: Sought, source: Source, certainty: Certainty) -> Candidate:
+    username = sought.username(preset.username)
+    return Candidate(preset.host, preset.port, preset.security, username, source, certainty, preset.hint)
+
+
+def _guess(host: str, sought: Sought) -> Candidate:
+    return Candidate(
+        host,
+        _GUESSED_PORT,
+        Security.STARTTLS,
+        sought.address,
+        Source.MX,
+        Certainty.GUESS,
+        "a guess: the server that takes the domain's mail may not be the one that sends it",
+        confirm=not sought.has(host),
+    )
+
+
+def _hosts(records: Sequence[MX]) -> list[str]:
+    """The exchangers' names, best first; "." is that of a null MX."""
+    ordered = sorted(records, key=lambda record: (record.preference, record.exchange.to_text()))
+    return [record.exchange.to_text().lower().removesuffix(".") or "." for record in ordered]
+
+
+def _found(source: Source, where: str, candidates: tuple[Candidate, ...], detail: str = "") -> Discovered:
+    return Discovered(candidates, (Looked(source, where, Outcome.FOUND, detail),))
+
+
+def _looked(source: Source, where: str, outcome: Outcome, detail: str = "") -> Discovered:
+    return Discovered((), (Looked(source, where, outcome, detail),))

@@ -1,0 +1,47 @@
+"""SRV records of mail submission (RFC 6186, RFC 8314 section 5.1) as candidates. Asks nobody."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from outgate.authorise import Security
+from outgate.discovery.found import Candidate, Certainty, Outcome, Sought, Source
+from outgate.mail.addresses import AddressError, canonical_domain
+
+# Implicit TLS is preferred (RFC 8314 section 3.3); a `_submission` server is used with STARTTLS (RFC 6186 section 3.1).
+SERVICES = {"_submissions._tcp": Security.SSL, "_submission._tcp": Security.STARTTLS}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One SRV record (RFC 2782). `target` is "." for a service that is decidedly not offered."""
+
+    priority: int
+    weight: int
+    port: int
+    target: str
+
+
+def read(records: Sequence[Record], security: Security, sought: Sought) -> tuple[Outcome, tuple[Candidate, ...]]:
+    """Lowest priority first, of one priority the heaviest first: a user is shown all, so nothing is drawn by lot."""
+    if not records:
+        return Outcome.NOTHING, ()
+    if all(record.target == "." for record in records):
+        return Outcome.NOT_OFFERED, ()
+    ordered = sorted(records, key=lambda record: (record.priority, -record.weight, record.target, record.port))
+    hosts = ((_host(record.target), record.port) for record in ordered if record.port)
+    found = tuple(_candidate(host, port, security, sought) for host, port in hosts if host)
+    return (Outcome.FOUND if found else Outcome.UNUSABLE), found
+
+
+def _candidate(host: str, port: int, security: Security, sought: Sought) -> Candidate:
+    # RFC 6186 section 4: the whole address is the user name to try first.
+    return Candidate(
+        host, port, security, sought.address, Source.SRV, Certainty.PUBLISHED, confirm=not sought.has(host)
+    )
+
+
+def _host(target: str) -> str | None:
+    try:
+        return canonical_domain(target.removesuffix("."))
+    except AddressError:
+        return None
