@@ -97,7 +97,7 @@ account = Table(
     Column("scram_sha_256", Text),  # RFC 5803: SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>
     Column("language", Text, nullable=False, default="en", server_default="en"),  # of what is written to the user
     Column("source", Text, nullable=False, default="local", server_default="local"),  # or "ldap": who keeps the entry
-    Column("external_id", Text, unique=True),  # the entry's lasting name there (LDAP: entryUUID)
+    Column("external_id", Text, unique=True, index=True),  # the entry's lasting name there (LDAP: entryUUID)
     Column("external_dn", Text),  # what an LDAP bind is made as
     Column("created_at", Double, nullable=False),
     sqlite_autoincrement=True,

@@ -25,11 +25,11 @@ def _columns() -> None:
     op.add_column("organisation", sa.Column("audit_head", sa.LargeBinary()))
     op.add_column("account", sa.Column("language", sa.Text(), nullable=False, server_default="en"))
     op.add_column("account", sa.Column("source", sa.Text(), nullable=False, server_default="local"))
-    # SQLite adds a constraint only by copying the table; a unique index is the same.
-    with op.batch_alter_table("account", table_kwargs={"sqlite_autoincrement": True}) as account:
-        account.add_column(sa.Column("external_id", sa.Text()))
-        account.add_column(sa.Column("external_dn", sa.Text()))
-        account.create_unique_constraint("uq_account_external_id", ["external_id"])
+    op.add_column("account", sa.Column("external_id", sa.Text()))
+    op.add_column("account", sa.Column("external_dn", sa.Text()))
+    # An index and no constraint: for that SQLite would copy the table, and dropping the old one would delete, by
+    # cascade, every address of every account.
+    op.create_index("ix_account_external_id", "account", ["external_id"], unique=True)
     op.add_column("send_as", sa.Column("proof", sa.Text()))
     op.execute("UPDATE send_as SET proof = 'code' WHERE verified_at IS NOT NULL AND NOT is_primary")
     op.add_column("verification", sa.Column("link_digest", sa.LargeBinary()))
