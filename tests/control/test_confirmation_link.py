@@ -75,6 +75,19 @@ def test_the_link_of_a_deleted_address_does_not_confirm_the_next_one(example: En
     with pytest.raises(LinkUsed):
         send_as.confirm_link(example, vault, token, "", 2.0)
     assert not is_verified(example, alice)
+    assert outcomes(example)[-1][2] in ("", "alice@example.com")
+
+
+def test_a_spent_link_is_not_laid_to_the_account_of_a_later_address(
+    example: Engine, vault: Vault, alice: int, bob: int
+) -> None:
+    token = challenge(example, vault, alice).token
+    with write(example) as connection:
+        addresses.remove(connection, alice, PARTNER)
+    challenge(example, vault, bob, 1.0)
+    with pytest.raises(LinkUsed):
+        send_as.confirm_link(example, vault, token, "", 2.0)
+    assert outcomes(example)[-1][2] == ""
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)

@@ -25,7 +25,7 @@ from outgate.directory.policy import set_value
 from outgate.directory.privileges import BUILT_IN
 from outgate.directory.server import Server
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
-from outgate.directory.users import Credentials
+from outgate.directory.users import Credentials, External
 from outgate.mail import dkim
 from outgate.queue import Put
 from outgate.queue.operations import Selection
@@ -54,6 +54,7 @@ CALLS: Final[dict[str, Call]] = {
     "user.create": lambda act, unit, _user, _other: users.create(act, "new@example.com", None, unit=unit),
     "user.edit": lambda act, _unit, user, _other: users.edit(act, user, name="New", language="it"),
     "user.password": lambda act, _unit, user, _other: users.set_password(act, user, CREDENTIALS),
+    "user.link": lambda act, _unit, user, _other: users.link(act, user, External("1", "cn=x")),
     "user.suspend": lambda act, _unit, user, _other: users.suspend(act, user),
     "user.resume": lambda act, _unit, user, _other: users.resume(act, user),
     "user.unlock": lambda act, _unit, user, _other: log_in.unlock_user(act, user),
@@ -184,6 +185,7 @@ EXPECTED: Final[dict[str, set[str]]] = {
         "user.create",
         "user.edit",
         *_USERS_SECURITY,
+        "user.link",
         "user.suspend",
         "user.resume",
         "user.move",

@@ -154,6 +154,8 @@ def _of_link(connection: Connection, vault: Vault, token: str, now: float) -> An
     send_as_id, expires_at, nonce = _opened(vault, token)
     columns = tables.send_as.c
     row = connection.execute(select(tables.send_as).where(columns.id == send_as_id)).first()
+    if row is not None and row.created_at > expires_at - VALID_SECONDS:
+        row = None  # SQLite gives the number of a deleted row to a new one, which may be somebody else's
     waiting = tables.verification.c
     sent = connection.execute(select(tables.verification).where(waiting.send_as_id == send_as_id)).first()
     if row is None or sent is None or expires_at <= now or row.verified_at is not None:
