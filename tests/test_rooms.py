@@ -55,6 +55,7 @@ ALLOWED = {
         "record",
         "store",
     },
+    "ldap": {"mail", "smtp", "directory", "config"},
     "web": {"mail", "directory", "sendas", "control", "store", "config", "clock", "peer"},
     "peer": set(),
     "demo": {"clock"},

@@ -32,6 +32,7 @@ from outgate.deliver.ways import Ways, verifying_context
 from outgate.directory.cache import Directory
 from outgate.directory.fresh import Fresh
 from outgate.directory.server import open_password
+from outgate.directory.source import PasswordChecker
 from outgate.discovery import presets
 from outgate.discovery.discoverer import Discoverer
 from outgate.egress.guard import Guard
@@ -96,7 +97,9 @@ class Server:
             settings.path(settings.submission.certificate), settings.path(settings.submission.private_key)
         )
         throttle = Throttle(settings.log_in, Rates(place.engine))
-        self._log_in = LogInDesk(self._fresh, throttle, place.engine, tokens, self._security)
+        self._log_in = LogInDesk(
+            self._fresh, throttle, place.engine, tokens, self._security, password_checker(settings)
+        )
         self._listener = Listener(
             Desk(
                 config=settings,
@@ -177,6 +180,16 @@ def token_verifier(settings: Config) -> TokenVerifier | None:
 
     ca_file = settings.oidc.ca_file
     return OidcVerifier(settings.oidc, settings.path(ca_file) if ca_file else None)
+
+
+def password_checker(settings: Config) -> PasswordChecker | None:
+    """Asks the LDAP directory for passwords, if one is set."""
+    if not settings.ldap.url:
+        return None
+    from outgate.ldap.bind import Binder  # LDAP takes 0.2 s to import
+    from outgate.ldap.client import Client
+
+    return Binder(Client(settings))
 
 
 def pages(place: Place, certificate: Certificate) -> "PagesListener":

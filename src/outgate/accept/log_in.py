@@ -21,6 +21,7 @@ from outgate.directory import password as stored_password
 from outgate.directory.accounts import LogIn
 from outgate.directory.application_passwords import NOTED_EVERY, Scope
 from outgate.directory.fresh import Fresh
+from outgate.directory.source import PasswordChecker, SourceUnavailable
 from outgate.peer import network_of
 from outgate.smtp import Reply, ScramVerifier
 from outgate.store.engine import write
@@ -66,11 +67,13 @@ class LogInDesk:
         engine: Engine,
         tokens: TokenVerifier | None = None,
         security_event: SecurityEvent = _log_event,
+        elsewhere: PasswordChecker | None = None,
     ) -> None:
         self._fresh = fresh
         self._throttle = throttle
         self._engine = engine
         self._tokens = tokens
+        self._elsewhere = elsewhere
         self._security_event = security_event
         self._threads = ThreadPoolExecutor(2, "argon2")
         self._key = secrets.token_bytes(32)
@@ -99,7 +102,12 @@ class LogInDesk:
             held = entry.application_passwords if entry else ()
             if application := application_passwords.match(held, password, Scope.SMTP):
                 return self._outcome(entry, username, peer, application.id)
-            return self._outcome(entry if await self._matches(entry, password) else None, username, peer)
+            try:
+                matches = await self._matches(entry, password)
+            except SourceUnavailable as error:
+                _log.error("password not checked", error=str(error))
+                return UNAVAILABLE
+            return self._outcome(entry if matches else None, username, peer)
 
     async def token(self, username: str, token: str, peer: str) -> LoggedIn | Reply:
         """Who this is by an access token. The user name may be empty: the token says who it is.
@@ -149,6 +157,8 @@ class LogInDesk:
         await asyncio.gather(*self._tasks)
         await self._throttle.close()
         self._threads.shutdown()
+        if self._elsewhere:
+            self._elsewhere.close()
 
     def _outcome(
         self, entry: LogIn | None, username: str, peer: str, application_password: int | None = None
@@ -164,6 +174,8 @@ class LogInDesk:
         return LoggedIn(entry.account_id, username, application_password)
 
     async def _matches(self, entry: LogIn | None, password: str) -> bool:
+        if entry and entry.external:
+            return await self._matches_elsewhere(entry, password)
         hashed = entry.password_hash if entry else None
         digest = hmac.digest(self._key, password.encode(), hashlib.sha256)
         if hashed and hmac.compare_digest(self._right.get(hashed, b""), digest):
@@ -178,6 +190,16 @@ class LogInDesk:
             self._right.clear()
         self._right[hashed] = digest
         return True
+
+    async def _matches_elsewhere(self, entry: LogIn, password: str) -> bool:
+        """Asked of whoever keeps the entry, in no less time than a user who does not exist takes."""
+        if self._elsewhere and self._elsewhere.remembers(entry, password):
+            return True
+        nobody = asyncio.get_running_loop().run_in_executor(self._threads, stored_password.verify_nobody, password)
+        try:
+            return self._elsewhere is not None and await self._elsewhere.check(entry, password)
+        finally:
+            await nobody
 
     def _note_use(self, application_password: int) -> None:
         now = asyncio.get_running_loop().time()

@@ -26,7 +26,7 @@ MEANING = {
     Status.ALREADY_EXISTS: "it is there already",
     Status.INVALID: "what was given is not well-formed, or contradicts the state of things",
     Status.NOT_ALLOWED: "policy, or the nature of the thing, forbids it",
-    Status.UNAVAILABLE: "data directory, configuration, key file, certificate, database or port can't be used",
+    Status.UNAVAILABLE: "data directory, configuration, key file, certificate, database, LDAP or port can't be used",
     Status.CHECK_FAILED: "a check failed: a gateway that was tried, or the demonstration",
 }
 
@@ -41,6 +41,7 @@ def status_of(error: Exception) -> Status | None:
     from outgate.accept.tls import CertificateError
     from outgate.config import ConfigError
     from outgate.directory import errors
+    from outgate.directory.source import SourceUnavailable
     from outgate.mail.addresses import AddressError
     from outgate.mail.examine import MessageFault
     from outgate.store.engine import StoreError
@@ -48,7 +49,10 @@ def status_of(error: Exception) -> Status | None:
     from outgate.store.vault import SealBroken
     from outgate.wiring import PlaceError
 
-    unavailable = (PlaceError, ConfigError, StoreError, KeyFileError, SealBroken, CertificateError, OSError)
+    unavailable = (
+        *(PlaceError, ConfigError, StoreError, KeyFileError, SealBroken, CertificateError),
+        *(SourceUnavailable, OSError),
+    )
     for kinds, status in (
         ((CheckFailed,), Status.CHECK_FAILED),
         ((errors.NotFound,), Status.NOT_FOUND),

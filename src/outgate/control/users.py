@@ -8,7 +8,7 @@ from outgate.control import targets
 from outgate.control.operation import OPERATIONS, Act, Target, operation
 from outgate.directory import units, users
 from outgate.directory.privileges import Privilege
-from outgate.directory.users import Credentials, User
+from outgate.directory.users import Credentials, External, User
 from outgate.queue import operations as queue
 from outgate.sendas import gateways
 
@@ -34,10 +34,20 @@ def show(act: Act, address: str) -> User:
 
 
 @operation("user.create", Privilege.USERS_MANAGE, of=_new)
-def create(act: Act, address: str, credentials: Credentials | None, *, name: str = "", unit: str = "/") -> User:
+def create(
+    act: Act,
+    address: str,
+    credentials: Credentials | None,
+    *,
+    name: str = "",
+    unit: str = "/",
+    external: External | None = None,
+) -> User:
     """Add a user."""
-    made = users.create(act.connection, address, credentials, act.now, name=name, unit_path=unit)
+    made = users.create(act.connection, address, credentials, act.now, name=name, unit_path=unit, external=external)
     act.note(name=["", name], password=credentials is not None)
+    if external:
+        act.note(external=["", _named(external)])
     return made
 
 
@@ -55,6 +65,15 @@ def edit(act: Act, address: str, *, name: str | None = None, language: str | Non
 def set_password(act: Act, address: str, credentials: Credentials) -> None:
     """Give a user a new password."""
     users.set_credentials(act.connection, address, credentials)
+
+
+@operation("user.link", Privilege.USERS_MANAGE, of=targets.user)
+def link(act: Act, address: str, external: External) -> User:
+    """Make a user that of an entry of the LDAP directory, whose password is theirs from now on."""
+    before = users.find(act.connection, address).external
+    act.note(external=[_named(before), _named(external)])
+    users.link(act.connection, address, external)
+    return users.find(act.connection, address)
 
 
 @operation("user.suspend", Privilege.USERS_MANAGE, of=targets.user)
@@ -93,3 +112,7 @@ def remove(act: Act, address: str) -> User:
     act.note(gateways_erased=gateways.erase(act.connection, user.id))
     users.remove(act.connection, address)
     return user
+
+
+def _named(external: External | None) -> str:
+    return f"{external.source} {external.id} {external.dn or ''}".rstrip() if external else ""

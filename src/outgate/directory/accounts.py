@@ -15,6 +15,7 @@ from outgate.authorise import Account, Gateway, Security, SendAs
 from outgate.directory import application_passwords, policy
 from outgate.directory.application_passwords import ApplicationPassword
 from outgate.directory.policy import Policies
+from outgate.directory.users import External
 from outgate.route import Organisation
 from outgate.store import tables
 
@@ -30,6 +31,7 @@ class LogIn:
     scram: str | None = field(repr=False)
     suspended: bool
     application_passwords: tuple[ApplicationPassword, ...] = ()
+    external: External | None = None  # whose password it is, if it is kept elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,16 @@ def login(connection: Connection, username: str) -> LogIn | None:
     """What to check a password against; the user name is the primary address."""
     columns = tables.account.c
     row = connection.execute(
-        select(columns.id, columns.password_hash, columns.scram_sha_256, columns.suspended).where(
-            columns.primary_address == username
-        )
+        select(
+            *(columns.id, columns.password_hash, columns.scram_sha_256, columns.suspended),
+            *(columns.source, columns.external_id, columns.external_dn),
+        ).where(columns.primary_address == username)
     ).first()
     if row is None:
         return None
     held = application_passwords.listed(connection, row.id)
-    return LogIn(row.id, row.password_hash, row.scram_sha_256, row.suspended, held)
+    external = External(row.external_id, row.external_dn, row.source) if row.source != "local" else None
+    return LogIn(row.id, row.password_hash, row.scram_sha_256, row.suspended, held, external)
 
 
 def directory_version(connection: Connection) -> int:

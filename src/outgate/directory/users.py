@@ -1,13 +1,13 @@
 """Users: the accounts of the organisation, each with its primary address and what its password is checked against."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from outgate.directory import units
 from outgate.directory.change import compared, touch
-from outgate.directory.errors import AlreadyExists, Invalid, NotFound
+from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.directory.password import hash_password
 from outgate.mail.addresses import AddressError, format_mailbox
 from outgate.smtp.sasl import SaslError, ScramVerifier, saslprep
@@ -39,8 +39,20 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class External:
+    """Whose entry an account is elsewhere: `source` keeps it (LDAP), `id` never changes, `dn` is its name there now.
+
+    Without a DN the entry is gone or disabled: the source has suspended the account, and may resume it.
+    """
+
+    id: str
+    dn: str | None
+    source: str = "ldap"
+
+
+@dataclass(frozen=True, slots=True)
 class User:
-    """An account as a list of users shows it."""
+    """An account as a list of users shows it. `external` is None if it is kept here."""
 
     id: int
     address: str
@@ -49,6 +61,7 @@ class User:
     suspended: bool
     created_at: float
     language: str
+    external: External | None = None
 
 
 _USERS = select(
@@ -59,6 +72,9 @@ _USERS = select(
     tables.account.c.suspended,
     tables.account.c.created_at,
     tables.account.c.language,
+    tables.account.c.source,
+    tables.account.c.external_id,
+    tables.account.c.external_dn,
 ).join_from(tables.account, tables.unit)
 
 
@@ -67,7 +83,7 @@ def users(connection: Connection, unit_path: str | None = None) -> tuple[User, .
     query = _USERS.order_by(tables.account.c.primary_address)
     if unit_path is not None:
         query = query.where(tables.account.c.unit_id == units.find(connection, unit_path).id)
-    return tuple(User(*row) for row in connection.execute(query))
+    return tuple(_user(row) for row in connection.execute(query))
 
 
 def find(connection: Connection, address: str) -> User:
@@ -76,7 +92,7 @@ def find(connection: Connection, address: str) -> User:
     row = connection.execute(_USERS.where(tables.account.c.primary_address == address)).first()
     if row is None:
         raise NotFound(f"there is no user {address}")
-    return User(*row)
+    return _user(row)
 
 
 def create(
@@ -87,6 +103,7 @@ def create(
     *,
     name: str = "",
     unit_path: str = "/",
+    external: External | None = None,
 ) -> User:
     """Add a user; their primary address is in one of the organisation's domains. Without credentials nobody logs in."""
     touch(connection)
@@ -104,6 +121,7 @@ def create(
             unit_id=units.find(connection, unit_path).id,
             created_at=now,
             **_columns(credentials),
+            **_external(external),
         )
         .returning(columns.id)
     )
@@ -122,8 +140,15 @@ def create(
 
 
 def set_credentials(connection: Connection, address: str, credentials: Credentials) -> None:
-    """A new password."""
+    """A new password. Raises NotAllowed for a user whose password is kept elsewhere."""
+    if find(connection, address).external:
+        raise NotAllowed(f"the password of {address} is kept in the LDAP directory; change it there")
     _update(connection, address, **_columns(credentials))
+
+
+def link(connection: Connection, address: str, external: External) -> None:
+    """The user is this entry of another directory from now on, and a password kept here is forgotten."""
+    _update(connection, address, password_hash=None, scram_sha_256=None, **_external(external))
 
 
 def edit(connection: Connection, address: str, *, name: str | None = None, language: str | None = None) -> None:
@@ -168,6 +193,17 @@ def check_name(name: str, address: str) -> None:
         format_mailbox(name, address)
     except AddressError as error:
         raise Invalid(str(error)) from None
+
+
+def _user(row: Row[*tuple[Any, ...]]) -> User:
+    user, (source, id_, dn) = User(*row[:-3]), row[-3:]
+    return user if source == "local" else replace(user, external=External(id_, dn, source))
+
+
+def _external(external: External | None) -> dict[str, str | None]:
+    if external is None:
+        return {}
+    return {"source": external.source, "external_id": external.id, "external_dn": external.dn}
 
 
 def _columns(credentials: Credentials | None) -> dict[str, str]:
