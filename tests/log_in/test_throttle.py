@@ -2,7 +2,8 @@
 
 import asyncio
 import smtplib
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from outgate.accept.throttle import Throttle, limits_of
 from outgate.config import LogIn
 from outgate.directory import log_in_limits
 from outgate.store.engine import open_engine, read, write
-from outgate.store.rates import Rates
+from outgate.store.rates import Event, Key, Rates
 from outgate.store.tables import rate_event
 from way.place import PASSWORD, Site, free_port, install, running
 
@@ -196,6 +197,34 @@ async def test_a_flood_beyond_the_limit_writes_nothing_and_hardly_reads(engine: 
     await flooded.close()
     with read(engine) as connection:
         assert connection.scalar(select(func.count()).select_from(rate_event)) == 9
+
+
+async def test_a_failure_is_not_counted_twice_while_it_is_written(counts: Rates) -> None:
+    limiter = Throttle(LIMITS, counts)
+    committed, looked, go_on = threading.Event(), threading.Event(), threading.Event()
+    hit_all, look = counts.hit_all, counts.all_seconds_left
+
+    def slowly(events: Sequence[Event]) -> int:
+        counted = hit_all(events)
+        committed.set()
+        assert go_on.wait(20)
+        return counted
+
+    def watched(events: Sequence[Event], more: Mapping[Key, int]) -> list[float]:
+        left = look(events, more)
+        looked.set()
+        return left
+
+    counts.hit_all = slowly  # type: ignore[method-assign]  # as on a slow disk
+    counts.all_seconds_left = watched  # type: ignore[method-assign,assignment]  # to know when it has looked
+    limiter.failed(ALICE, "192.0.2.1")
+    limiter.failed(ALICE, "192.0.2.1")
+    assert await asyncio.to_thread(committed.wait, 20)
+    asked = asyncio.create_task(limiter.allows(ALICE, "192.0.2.1"))
+    assert await asyncio.to_thread(looked.wait, 20)
+    go_on.set()
+    assert await asked
+    await limiter.close()
 
 
 async def test_user_names_that_are_no_address_are_not_kept(engine: Engine, counts: Rates) -> None:

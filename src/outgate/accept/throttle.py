@@ -71,13 +71,14 @@ class Throttle:
             events = self._limits.events(account_of(username), network_of(peer))
             self._unwritten += events
             self._more.update(key for _, key in events)
-        if self._writing is None:
+        if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def close(self) -> None:
         """Write what is counted so far."""
         if self._writing:
             await self._writing
+        await self._write()  # what the store did not take before
         self._threads.shutdown()
 
     async def _write(self) -> None:
@@ -92,7 +93,6 @@ class Throttle:
                 break
             self._more.subtract(key for _, key in events)
             self._more = +self._more
-        self._writing = None
 
     async def _seconds_left(self, events: Sequence[Event]) -> dict[Key, float]:
         """Until each would be counted once more.
@@ -107,7 +107,7 @@ class Throttle:
             left = {key: seconds for (_, key), seconds in zip(events, await look, strict=True)}
             if not any(left[key] and more[key] for key in left):
                 return left
-            if self._writing:
+            if self._writing and not self._writing.done():
                 await asyncio.wait([self._writing])
             if all(self._more[key] == count for key, count in more.items()):
                 return left  # the store takes no writes
