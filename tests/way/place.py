@@ -11,6 +11,7 @@ from pathlib import Path
 
 from outgate import clock, wiring
 from outgate.authorise import Security
+from outgate.commands import in_force
 from outgate.demo.certificates import Authority
 from outgate.demo.network import Host
 from outgate.directory import organisation, policy, users
@@ -81,7 +82,7 @@ class Site:
         return ssl.create_default_context(cafile=str(self.authority.ca_file))
 
     async def switch(self, on: bool) -> None:
-        """allowUsersToUseExternalSmtpServers for everybody."""
+        """allowUsersToUseExternalSmtpServers for everybody; in force when this returns."""
         await asyncio.to_thread(self._switch, on)
 
     async def add_external(
@@ -108,6 +109,7 @@ class Site:
         place = self.place()
         with write(place.engine) as conn:
             policy.set_value(conn, "/", ALLOW_EXTERNAL_SMTP, on, clock.now())
+        in_force.wait(place.engine)
         place.engine.dispose()
 
     def _add_external(self, account: str, address: str, server: GatewayServer | None, verified: bool) -> None:
