@@ -1,5 +1,6 @@
 """What policy says of content that leaves by a user's gateway. Pure: knows no message, only what was found in it."""
 
+import unicodedata
 from collections.abc import Sequence
 
 from outgate.authorise import Policy
@@ -33,10 +34,17 @@ def _refuses(policy: Policy, attachment: Attachment) -> str | None:
 def _is(attachment: Attachment, kind: str) -> bool:
     """`.exe` means the last ending of the name, as a system would see it; `application/*` a whole family of types."""
     if kind.startswith("."):
-        return attachment.filename.strip().rstrip(". ").lower().endswith(kind)
+        return any(_seen(name).endswith(kind) for name in (attachment.filename, attachment.other_name))
     if kind.endswith("/*"):
         return attachment.media_type.startswith(kind[:-1])
     return attachment.media_type == kind
+
+
+def _seen(filename: str) -> str:
+    """A name as it looks and works: wide letters as plain ones, without invisible characters, nor dots at its end."""
+    plain = unicodedata.normalize("NFKC", filename)
+    visible = "".join(char for char in plain if unicodedata.category(char) not in ("Cc", "Cf"))
+    return visible.strip().rstrip(". ").lower()
 
 
 def _shown(filename: str) -> str:

@@ -84,6 +84,62 @@ def test_parts_without_end_are_refused() -> None:
         scan(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 3000)
 
 
+def part(*fields: str, body: str = "MZ") -> bytes:
+    return ("".join(f"{field}\r\n" for field in fields) + f"\r\n{body}\r\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (part("Content-Type: a/b" + ";" * 200), "parameters"),
+        (part("Content-Type: a/b; name=" + "x" * 5000), "too long"),
+        (b"a:b\r\n" * 300_000, "too long"),
+        (part("Content-Disposition: attachment; filename*=idna''%FF.exe"), "can't be read"),
+        (part("Content-Type: a/b; name=a.pdf", "Content-Type: a/b; name=a.exe"), "more than one Content-Type"),
+        (part("Content-Type: message/rfc822", "Content-Transfer-Encoding: base64"), "is encoded"),
+    ],
+)
+def test_what_takes_long_or_can_be_read_in_two_ways_is_refused(raw: bytes, why: str) -> None:
+    with pytest.raises(TooComplex, match=why):
+        scan(raw)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["Content-Type: a/b; name=tool.exe"],
+        ["Content-Type: a/b; name=fine.pdf", "Content-Disposition: attachment; filename=tool.exe"],
+        ["Content-Type: a/b; name=tool.exe", "Content-Disposition: attachment; filename=fine.pdf"],
+        ["Content-Type: a/b;\r\n name*0=tool;\r\n name*1=.exe"],
+        ["Content-Disposition: inline; filename*=utf-8''t%6fol%2Ee%78e"],
+        ["Content-Type: text/plain; name=TOOL.EXE."],
+        ['Content-Disposition: attachment; filename="tool.e=?utf-8?q?x?=e"'],
+        ['Content-Disposition: attachment; filename="tool\uff0e\uff45\uff58\uff45"'],
+        ["Content-Disposition: attachment; filename*=utf-8''tool.exe%E2%80%8B"],
+    ],
+)
+def test_an_ending_is_seen_in_whatever_form(fields: list[str]) -> None:
+    denied = Policy(refused_attachments=(".exe",), sources={"refused_attachments": "/Sales"})
+    reason = refuses_attachments(denied, scan(part(*fields)))
+    assert reason is not None
+    assert reason.endswith("'.exe' is on the list deniedAttachmentTypes (from unit /Sales)".replace("'", ""))
+
+
+def test_a_message_in_a_digest_needs_no_type() -> None:
+    inner = part("Subject: Tool", "Content-Type: application/zip; name=x.zip").decode()
+    raw = part("Content-Type: multipart/digest; boundary=b", body=f"--b\r\n\r\n{inner}--b--")
+    assert [one.media_type for one in scan(raw)] == ["application/zip", "message/rfc822"]
+
+
+def test_sizes_are_those_of_the_decoded_parts() -> None:
+    made = EmailMessage(policy=email.policy.SMTP)
+    made.set_content("Hello\n")
+    for cte in ("base64", "quoted-printable", "7bit"):
+        made.add_attachment("x" * 60 + "=\r\n" + "y" * 500 + "\r\n", cte=cte, filename=cte)
+    kept = email.message_from_bytes(made.as_bytes(), policy=email.policy.default).iter_attachments()
+    assert [one.size for one in scan(made.as_bytes())] == [len(bytes(one.get_payload(decode=True))) for one in kept]
+
+
 @given(st.lists(st.binary(max_size=200), max_size=20), st.binary(max_size=30))
 def test_no_bytes_make_it_fail_otherwise(pieces: list[bytes], boundary: bytes) -> None:
     scanner = Scanner()

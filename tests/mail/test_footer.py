@@ -3,12 +3,17 @@
 import contextlib
 import email
 import email.policy
+import re
+import zlib
+from collections.abc import Iterator
 from email.message import EmailMessage
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corpus.messages import specimens
+from corpus.specimen import Specimen
 from outgate.mail.footer import NoFooter, with_footer
 
 FOOTER = "Example S.p.A. è a Roma\nP. IVA 01234567890 <legale>"
@@ -74,17 +79,118 @@ def test_attachments_stay_byte_for_byte() -> None:
         (b"DKIM-Signature: v=1; a=rsa-sha256", "DKIM"),
         (b"Content-Type: application/pdf", "no text of its own"),
         (b"Content-Type: text/plain; charset=no-such", "character set"),
+        (b"Content-Type: text/plain; charset=idna", "character set"),
+        (b"Content-Type: text/plain; charset=unicode_escape", "character set"),
+        (b"Content-Type: text/plain\r\nContent-Type: text/html", "twice"),
+        (b"Content-Type: text/plain" + b";" * 101, "too long"),
         (b"Content-Transfer-Encoding: uuencode", "encoding"),
+        (b"Content-Transfer-Encoding: base64\r\nContent-Type: text/plain", "encoding"),
     ],
 )
 def test_what_can_not_have_one_says_why(field: bytes, why: str) -> None:
     with pytest.raises(NoFooter, match=why):
-        with_footer(b"From: a@b.example\r\n" + field + b"\r\n\r\n--b\r\n\r\nHi\r\n--b--\r\n", FOOTER)
+        with_footer(b"From: a@b.example\r\n" + field + b"\r\n\r\n--b\r\n\r\nHi\r\n--b--\r\nx=", FOOTER)
 
 
-def test_pgp_in_the_text_is_left_alone() -> None:
+@pytest.mark.parametrize("cte", ["base64", "quoted-printable", "7bit"])
+def test_pgp_in_the_text_is_left_alone(cte: str) -> None:
     with pytest.raises(NoFooter):
-        with_footer(made("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n"), FOOTER)
+        with_footer(made("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n", charset="us-ascii", cte=cte), FOOTER)
+
+
+def test_nothing_becomes_8_bit_that_was_not() -> None:
+    raw = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nHello\r\n"
+    new = with_footer(b"MIME-Version: 1.0\r\n" + raw, FOOTER)
+    assert new.isascii()
+    assert texts(new)["text/plain"].rstrip().endswith("<legale>")
+
+
+def test_a_message_that_ends_with_its_header_gets_an_empty_line_first() -> None:
+    raw = with_footer(b"From: a@b.example\r\nSubject: x\r\n", "Example")
+    assert raw == b"From: a@b.example\r\nSubject: x\r\n\r\nExample\r\n"
+
+
+def test_html_keeps_its_character_set_whatever_the_footer() -> None:
+    raw = (
+        b"MIME-Version: 1.0\r\nContent-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        b"<!-- </body> --><p>Gr\xfc\xdfe</p></body></html>\r\n"
+    )
+    new = with_footer(raw, "Осло")
+    assert new == raw.replace(b"</p></body>", b"</p><hr><p>&#1054;&#1089;&#1083;&#1086;</p></body>")
+
+
+def test_text_in_utf_16_becomes_utf_8() -> None:
+    new = with_footer(made("Größe\n", charset="utf-8", cte="base64").replace(b"utf-8", b"gb18030"), "x")
+    assert read(new).get_content_charset() == "gb18030"
+    raw = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-16\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    with pytest.raises(NoFooter, match="character set"):
+        with_footer(raw + b"SABpAA==\r\n", FOOTER)
+
+
+@pytest.mark.parametrize("specimen", specimens("alice@dominiopartner.example"), ids=lambda one: one.name)
+def test_of_real_messages_only_the_text_changes(specimen: Specimen) -> None:
+    try:
+        new = with_footer(specimen.raw, FOOTER)
+    except NoFooter:
+        return
+    before, after = (list(leaves(one)) for one in (specimen.raw, new))
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert 1 <= len(changed) <= 2
+    for kind, content in changed:
+        assert kind in ("text/plain", "text/html")
+        assert "P. IVA 01234567890" in content
+
+
+def leaves(raw: bytes) -> Iterator[tuple[str, str]]:
+    for part in email.message_from_bytes(raw, policy=email.policy.default).walk():
+        if not part.is_multipart():
+            yield part.get_content_type(), bytes(part.get_payload(decode=True) or b"").decode("utf-8", "replace")
+
+
+_LEAVES = st.sampled_from(
+    [
+        b"\r\nno header at all",
+        b"Content-Type: text/plain\r\n\r\nHello",
+        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nSGVsbG8K\r\n",
+        b"content-type: TEXT/HTML;\r\n charset=koi8-r\r\nX-Other: kept\r\n\r\n<p>Hello",
+        b"Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\nattached",
+        b"Content-Type: text/html; name=a.html\r\n\r\n<p>attached",
+        b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERg==",
+        b"Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nnot mine",
+        b"Content-Type: text/plain\r\n\r\n",
+    ]
+)
+
+
+def _multipart(parts: list[bytes]) -> bytes:
+    boundary = b"b%d" % zlib.crc32(b"".join(parts))  # its own at each level
+    body = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts)
+    return (
+        b"Content-Type: multipart/mixed; boundary=" + boundary + b"\r\n\r\npreamble\r\n" + body + b"--" + boundary
+    ) + b"--\r\nepilogue"
+
+
+_PARTS = st.recursive(
+    _LEAVES,
+    lambda inner: st.builds(_multipart, st.lists(inner, min_size=1, max_size=3)),
+    max_leaves=8,
+)
+
+
+@given(_PARTS)
+def test_all_bytes_outside_of_the_texts_are_the_same(part: bytes) -> None:
+    raw = b"From: a@b.example\r\nMIME-Version: 1.0\r\n" + part + b"\r\n"
+    try:
+        new = with_footer(raw, FOOTER)
+    except NoFooter:
+        assert not re.search(rb"ello|SGVsbG8K|no header", raw)
+        return
+    cut = re.compile(rb"(?m)^--b\d+(?:--)?\r\n")
+    assert cut.findall(raw) == cut.findall(new)
+    changed = [one for one, other in zip(cut.split(raw), cut.split(new), strict=True) if one != other]
+    assert 1 <= len(changed) <= 2
+    for one in changed:
+        assert not re.search(rb"attach|application|rfc822|preamble", one)
 
 
 def test_without_a_charset_one_is_named_when_the_footer_needs_it() -> None:

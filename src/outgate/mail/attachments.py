@@ -1,13 +1,13 @@
 """Finds a message's attachments while it streams by: names, types and sizes, never the content. Pure.
 
 Boundaries are followed line by line (RFC 2046 section 5.1), so that memory does not grow with the message. What is
-nested deeper than any mail program does, or has more parts, is refused as a whole.
+nested deeper than any mail program does, has more parts, or can be read in more than one way, is refused as a whole.
 """
 
 import re
 from dataclasses import dataclass, field
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
 from typing import Final
 
@@ -15,39 +15,49 @@ from outgate.mail.addresses import decode_words
 
 MAX_DEPTH: Final = 30
 MAX_PARTS: Final = 2000
-_MAX_HEADER: Final = 256 * 1024  # bytes of one part's header
+MAX_FIELDS: Final = 4 * 1024  # bytes of one part's Content- fields: the parser takes quadratic time for some of them
+MAX_PARAMETERS: Final = 100  # in one part's Content- fields
+MAX_HEADERS: Final = 1024 * 1024  # bytes of all headers together
 _MAX_LINE: Final = 128 * 1024  # bytes that are held back while a line's end has not come
 
 _TEXTS: Final = ("text/plain", "text/html", "text/enriched")
 _MESSAGES: Final = ("message/rfc822", "message/global")
+# RFC 2045 section 6.4: nothing else for a multipart or a message. RFC 6532 section 3.7 lets message/global have more.
+_IDENTITY: Final = ("", "7bit", "8bit", "binary")
 
 _ESCAPE = re.compile(rb"=[0-9A-Fa-f]{2}")
-_PARSER: Final = BytesHeaderParser()
+_NOWHERE = re.compile(rb"(?!)")
+_PARSER: Final = HeaderParser()
 
 
 class TooComplex(ValueError):
-    """The message is nested deeper, or has more parts, than is looked into."""
+    """The message can't be looked into so that everybody would find the same in it; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A part that is not the message's own text: `size` is in bytes as decoded; type and name are as declared."""
+    """A part that is not the message's own text: `size` is in bytes as decoded; type and name are as declared.
+
+    `other_name` is the second name that a part can have: programs differ on which of them they show.
+    """
 
     filename: str
     media_type: str
     size: int
+    other_name: str = ""
 
 
 @dataclass(slots=True)
 class _Part:
     """A part that is open: its boundary if it is a multipart, else what is known of it."""
 
+    media_type: str = "text/plain"  # as long as no field says otherwise
     boundary: bytes = b""
-    header: list[bytes] = field(default_factory=list)
+    header: list[bytes] = field(default_factory=list)  # lines of its Content- fields
+    fields_size: int = 0
     in_header: bool = True
-    header_size: int = 0
-    media_type: str = ""
-    filename: str = ""
+    in_content_field: bool = False
+    names: tuple[str, str] = ("", "")
     encoding: str = ""
     counts: bool = False
     size: int = 0
@@ -58,106 +68,167 @@ class Scanner:
 
     def __init__(self) -> None:
         self._open = [_Part()]
+        self._delimiter = _NOWHERE
         self._found: list[Attachment] = []
         self._held = b""
         self._parts = 1
+        self._headers = 0
 
     def feed(self, data: bytes) -> None:
         """Take the next piece."""
-        lines = (self._held + data).splitlines(keepends=True)
-        self._held = b""
-        if lines and not lines[-1].endswith(b"\n") and len(lines[-1]) < _MAX_LINE:
-            self._held = lines.pop()
-        for line in lines:
-            self._line(line)
+        data = self._held + data
+        whole = data.rfind(b"\n") + 1
+        if len(data) - whole >= _MAX_LINE:
+            whole = len(data)
+        self._held = data[whole:]
+        self._walk(data[:whole])
 
     def attachments(self) -> list[Attachment]:
         """All that were found; nothing can be fed after this."""
-        if self._held:
-            self._line(self._held)
-            self._held = b""
+        self._walk(self._held)
         while self._open:
             self._close()
         return self._found
 
-    def _line(self, line: bytes) -> None:
-        if line.startswith(b"--") and self._is_delimiter(line.rstrip()):
-            return
-        part = self._open[-1]
+    def _walk(self, lines: bytes) -> None:
+        """A header goes line by line, a body in one up to the next delimiter."""
+        position = 0
+        while position < len(lines):
+            in_header = self._open[-1].in_header
+            if in_header:
+                end = lines.find(b"\n", position) + 1 or len(lines)
+                match = self._delimiter.match(lines, position)
+            else:
+                match = self._delimiter.search(lines, position)
+                end = match.start() if match else len(lines)
+            if match and match.start() == position:
+                end = lines.find(b"\n", position) + 1 or len(lines)
+                self._delimited(match.group().rstrip())
+            elif in_header:
+                self._header_line(self._open[-1], lines[position:end])
+            else:
+                self._body(lines[position:end])
+            self._inside_of_messages(end - position)
+            position = end
+
+    def _inside_of_messages(self, count: int) -> None:
+        """What is in an attached message is its size."""
         for outer in self._open[:-1]:
-            if outer.counts:  # a message that is attached: what is in it is its size
-                outer.size += len(line)
-        if part.in_header:
-            self._header_line(part, line)
-        elif part.counts:
-            part.size += _decoded_size(line, part.encoding)
+            if outer.counts:
+                outer.size += count
 
-    def _is_delimiter(self, line: bytes) -> bool:
-        for depth in range(len(self._open) - 1, -1, -1):
-            boundary = self._open[depth].boundary
-            if boundary and line in (b"--" + boundary, b"--" + boundary + b"--"):
-                while len(self._open) > depth + 1:
-                    self._close()
-                if line.endswith(b"--") and line != b"--" + boundary:
-                    self._open[depth].boundary = b""
-                    self._open[depth].in_header = False
-                else:
-                    self._start()
-                return True
-        return False
+    def _body(self, lines: bytes) -> None:
+        part = self._open[-1]
+        if part.counts:
+            part.size += _decoded_size(lines, part.encoding)
 
-    def _start(self) -> None:
+    def _delimited(self, line: bytes) -> None:
+        """The innermost multipart that has this boundary goes on, or ends."""
+        depth = max(n for n, one in enumerate(self._open) if one.boundary and line in _delimiters(one.boundary))
+        part = self._open[depth]
+        while self._open[-1] is not part:
+            self._close(delimited=True)
+        if line == b"--" + part.boundary:
+            # RFC 2046 section 5.1.5: in a digest a part that does not say what it is is a message.
+            self._start("message/rfc822" if part.media_type == "multipart/digest" else "text/plain")
+        else:
+            part.boundary = b""
+        self._look_for_delimiters()
+
+    def _look_for_delimiters(self) -> None:
+        boundaries = [re.escape(one.boundary) for one in self._open if one.boundary]
+        self._delimiter = (
+            re.compile(rb"(?m)^--(?:" + b"|".join(boundaries) + rb")(?:--)?[ \t\r]*$") if boundaries else _NOWHERE
+        )
+
+    def _start(self, media_type: str) -> None:
         self._parts += 1
         if len(self._open) >= MAX_DEPTH or self._parts > MAX_PARTS:
             raise TooComplex("the message is nested too deeply, or has too many parts, to be looked into")
-        self._open.append(_Part())
+        self._open.append(_Part(media_type))
 
     def _header_line(self, part: _Part, line: bytes) -> None:
-        if line.strip(b"\r\n"):
-            part.header_size += len(line)
-            if part.header_size > _MAX_HEADER:
-                raise TooComplex("a part of the message has a header that is too long to be looked into")
-            part.header.append(line)
+        self._headers += len(line)
+        if not line.strip(b"\r\n"):
+            self._end_header(part)
             return
+        if line[:1] not in b" \t":
+            part.in_content_field = line[:8].lower() == b"content-"
+        if part.in_content_field:
+            part.header.append(line)
+            part.fields_size += len(line)
+        if part.fields_size > MAX_FIELDS or self._headers > MAX_HEADERS:
+            raise TooComplex("the message has headers that are too long to be looked into")
+
+    def _end_header(self, part: _Part) -> None:
         _read_header(part)
         if part.media_type in _MESSAGES:
-            self._start()  # its body begins with a header of its own
+            self._start("text/plain")  # its body begins with a header of its own
+        elif part.boundary:
+            self._look_for_delimiters()
 
-    def _close(self) -> None:
+    def _close(self, *, delimited: bool = False) -> None:
         part = self._open.pop()
-        if part.in_header and part.header:
+        if part.in_header:
             _read_header(part)
+        if delimited and part.encoding != "base64":
+            part.size = max(0, part.size - 2)  # the CRLF before a delimiter belongs to it (RFC 2046 section 5.1.1)
         if part.counts:
-            self._found.append(Attachment(part.filename, part.media_type, part.size))
+            name, other = part.names
+            self._found.append(Attachment(name or other, part.media_type, part.size, other if name else ""))
 
 
 def _read_header(part: _Part) -> None:
-    header = _PARSER.parsebytes(b"".join(part.header))
-    part.in_header, part.header = False, []
-    part.media_type = header.get_content_type()
+    part.in_header = False
+    raw = b"".join(part.header)
+    if raw.count(b";") > MAX_PARAMETERS:
+        raise TooComplex("a part of the message has too many parameters to be looked into")
+    try:
+        _read_fields(part, raw)
+    except TooComplex:
+        raise
+    except (ValueError, LookupError, TypeError):  # what the parser makes of hostile parameters
+        raise TooComplex("a part of the message has Content- fields that can't be read") from None
+    part.header = []
+
+
+def _read_fields(part: _Part, raw: bytes) -> None:
+    try:
+        text, charset = raw.decode(), "utf-8"  # RFC 6532
+    except UnicodeDecodeError:
+        text, charset = raw.decode("latin-1"), "latin-1"  # as older programs write it
+    header = _PARSER.parsestr(text)
+    for name in ("Content-Type", "Content-Transfer-Encoding", "Content-Disposition"):
+        if len(header.get_all(name, [])) > 1:
+            raise TooComplex(f"a part of the message has more than one {name} field")
+    if "Content-Type" in header:
+        part.media_type = header.get_content_type()
     part.encoding = str(header.get("Content-Transfer-Encoding", "")).strip().lower()
-    if part.media_type.startswith("multipart/"):
-        part.boundary = (header.get_boundary() or "").encode("utf-8", "surrogateescape")
+    composite = part.media_type.startswith("multipart/")
+    if (composite or part.media_type in _MESSAGES) and part.encoding not in _IDENTITY:
+        raise TooComplex(f"a part of the type {part.media_type} is encoded (RFC 2045 section 6.4)")
+    if composite:
+        part.boundary = (header.get_boundary() or "").encode(charset)
         return
-    part.filename = _filename(header)
-    disposition = str(header.get("Content-Disposition", "")).strip().lower()
-    part.counts = bool(part.filename) or disposition.startswith("attachment") or part.media_type not in _TEXTS
+    part.names = _name(header, "filename", "content-disposition"), _name(header, "name", "content-type")
+    attached = str(header.get("Content-Disposition", "")).strip().lower().startswith("attachment")
+    part.counts = any(part.names) or attached or part.media_type not in _TEXTS
 
 
-def _filename(header: Message) -> str:
-    """The name by Content-Disposition or Content-Type, decoded from RFC 2231 and, as programs write it, RFC 2047."""
-    for name, parameter in (("filename", "content-disposition"), ("name", "content-type")):
-        found = header.get_param(name, header=parameter)
-        if found is not None:
-            return decode_words(collapse_rfc2231_value(found).strip())
-    return ""
+def _name(header: Message, parameter: str, field_name: str) -> str:
+    """A file's name, decoded from RFC 2231 and, as programs write it, RFC 2047."""
+    found = header.get_param(parameter, header=field_name)
+    return "" if found is None else decode_words(collapse_rfc2231_value(found).strip())
 
 
-def _decoded_size(line: bytes, encoding: str) -> int:
+def _delimiters(boundary: bytes) -> tuple[bytes, bytes]:
+    return b"--" + boundary, b"--" + boundary + b"--"
+
+
+def _decoded_size(lines: bytes, encoding: str) -> int:
     if encoding == "base64":
-        return len(line.strip().rstrip(b"=")) * 3 // 4
+        return len(lines.translate(None, b"\r\n \t=")) * 3 // 4
     if encoding == "quoted-printable":
-        line = line.rstrip(b"\r\n")
-        end = -1 if line.endswith(b"=") else 2  # a soft line break, or a real one
-        return len(line) + end - 2 * len(_ESCAPE.findall(line))
-    return len(line)
+        soft = lines.count(b"=\r\n")
+        return len(lines) - 3 * soft - 2 * len(_ESCAPE.findall(lines))
+    return len(lines)

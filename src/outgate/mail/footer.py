@@ -5,19 +5,31 @@ encrypted is left alone: a footer would break it.
 """
 
 import base64
+import codecs
 import html
 import quopri
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
 from typing import Final
 
+MAX_DEPTH: Final = 10
+MAX_PARTS: Final = 500
+MAX_FIELDS: Final = 4 * 1024  # bytes of one part's Content- fields, and parameters in them: as in mail.attachments
+MAX_PARAMETERS: Final = 100
+
 _PARSER: Final = BytesHeaderParser()
-_MAX_DEPTH: Final = 10
+_TEXTS: Final = ("text/plain", "text/html")
 _SEALED: Final = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
-_PGP: Final = re.compile(rb"^-----BEGIN PGP (SIGNED )?MESSAGE-----", re.MULTILINE)
-_END_OF_BODY: Final = re.compile(r"</body\s*>|</html\s*>", re.IGNORECASE)
+_PGP: Final = re.compile(r"^-----BEGIN PGP (?:SIGNED )?MESSAGE-----", re.MULTILINE)
+_END_OF_BODY: Final = (re.compile(r"</body\s*>", re.IGNORECASE), re.compile(r"</html\s*>", re.IGNORECASE))
+# Others of Python's codecs are no character sets of mail, and some of them take quadratic time.
+_CHARSET: Final = re.compile(
+    r"utf-[78]|ascii|iso8859-\d+|cp\d+|koi8-[rtu]|gb2312|gbk|gb18030|hz|big5(hkscs)?|shift_jis\w*|euc_\w+|iso2022_\w+"
+    r"|mac-\w+|tis-620|johab|kz1048|ptcp154"
+)
 
 
 class NoFooter(Exception):
@@ -26,7 +38,7 @@ class NoFooter(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text part: where its header begins, where its body begins and ends, in bytes."""
+    """A text part: its fields, where its header begins, where its body begins and ends, in bytes."""
 
     header: Message
     start: int
@@ -36,39 +48,68 @@ class _Text:
 
 def with_footer(raw: bytes, text: str) -> bytes:
     """The message with `text` (lines by LF) below its own. Raises NoFooter."""
-    header = _PARSER.parsebytes(raw[: _body_of(raw, 0, len(raw))])
-    if header.get_content_type() in _SEALED or _PGP.search(raw):
-        raise NoFooter("the message is signed or encrypted")
-    if "DKIM-Signature" in header:
+    if re.search(rb"(?im)^dkim-signature[ \t]*:", raw[: _body_of(raw, 0, len(raw))]):
         raise NoFooter("the message has a DKIM signature of its own")
-    texts: dict[str, _Text] = {}
-    _find(raw, 0, len(raw), texts, 0)
-    if not texts:
+    texts = _Texts(raw)
+    texts.find(0, len(raw), 0)
+    if not texts.found:
         raise NoFooter("the message has no text of its own")
-    for found in sorted(texts.values(), key=lambda one: one.start, reverse=True):
-        raw = raw[: found.start] + _rewritten(raw, found, text) + raw[found.end :]
+    for part in sorted(texts.found.values(), key=lambda one: one.start, reverse=True):
+        raw = raw[: part.start] + _rewritten(raw, part, text) + raw[part.end :]
     return raw
+
+
+class _Texts:
+    """Looks for the parts that get a footer. Each byte is looked at at most once for each level of nesting."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.found: dict[str, _Text] = {}
+        self._raw = raw
+        self._parts = 0
+
+    def find(self, start: int, end: int, depth: int) -> None:
+        """Look at the part that lies there."""
+        self._parts += 1
+        if depth > MAX_DEPTH or self._parts > MAX_PARTS:
+            raise NoFooter("the message is nested too deeply, or has too many parts")
+        body = _body_of(self._raw, start, end)
+        header = _fields(self._raw[start:body])
+        kind = header.get_content_type()
+        if kind in _SEALED:
+            raise NoFooter("the message is signed or encrypted")
+        if kind.startswith("multipart/"):
+            # In a digest all is messages (RFC 2046 section 5.1.5), and they are somebody else's.
+            if kind != "multipart/digest":
+                for first, last in _parts(self._raw, body, end, header.get_boundary() or ""):
+                    self.find(first, last, depth + 1)
+        elif kind in _TEXTS and kind not in self.found and not _is_attachment(header):
+            self.found[kind] = _Text(header, start, body, end)
+
+
+_CONTENT_FIELD: Final = re.compile(rb"(?im)^content-[!-9;-~]*[ \t]*:.*(?:\n[ \t].*)*\n?")
+
+
+def _fields(header: bytes) -> Message:
+    """The Content- fields, read. Raises NoFooter if they can be read in two ways, or take long."""
+    raw = b"".join(_CONTENT_FIELD.findall(header))
+    if len(raw) > MAX_FIELDS or raw.count(b";") > MAX_PARAMETERS:
+        raise NoFooter("a part of the message has Content- fields that are too long")
+    found = _PARSER.parsebytes(raw)
+    try:
+        found.get_boundary(), found.get_filename(), found.get_content_charset()
+    except (ValueError, LookupError, TypeError):  # what the parser makes of hostile parameters
+        raise NoFooter("a part of the message has Content- fields that can't be read") from None
+    if any(len(found.get_all(name, [])) > 1 for name in ("Content-Type", "Content-Transfer-Encoding")):
+        raise NoFooter("a part of the message says twice of what type it is")
+    return found
 
 
 def _body_of(raw: bytes, start: int, end: int) -> int:
     """Where the body begins: behind the first empty line."""
-    if raw.startswith(b"\r\n", start):
+    if raw.startswith(b"\r\n", start, end):
         return start + 2
     found = raw.find(b"\r\n\r\n", start, end)
     return end if found < 0 else found + 4
-
-
-def _find(raw: bytes, start: int, end: int, texts: dict[str, _Text], depth: int) -> None:
-    body = _body_of(raw, start, end)
-    header = _PARSER.parsebytes(raw[start:body])
-    kind = header.get_content_type()
-    if kind in _SEALED or depth > _MAX_DEPTH:
-        raise NoFooter("the message is signed or encrypted, or nested too deeply")
-    if kind.startswith("multipart/"):
-        for first, last in _parts(raw, body, end, header.get_boundary() or ""):
-            _find(raw, first, last, texts, depth + 1)
-    elif kind in ("text/plain", "text/html") and kind not in texts and not _is_attachment(header):
-        texts[kind] = _Text(header, start, body, end)
 
 
 def _is_attachment(header: Message) -> bool:
@@ -76,56 +117,64 @@ def _is_attachment(header: Message) -> bool:
     return disposition.startswith("attachment") or header.get_filename() is not None
 
 
-def _parts(raw: bytes, start: int, end: int, boundary: str) -> list[tuple[int, int]]:
+def _parts(raw: bytes, start: int, end: int, boundary: str) -> Iterator[tuple[int, int]]:
     """Where each part begins and ends. The CRLF before a delimiter belongs to it (RFC 2046 section 5.1.1)."""
     if not boundary:
-        return []
+        return
     mark = re.escape(b"--" + boundary.encode("utf-8", "surrogateescape"))
-    found = [
-        (one.start(), one.end(), bool(one.group(1)))
-        for one in re.finditer(rb"(?:(?<=\r\n)|\A)" + mark + rb"(--)?[ \t]*(?:\r\n|\Z)", raw[:end])
-        if one.start() >= start
-    ]
-    parts = []
-    for (_, begins, last), (ends, _, _) in zip(found, [*found[1:], (end + 2, 0, True)], strict=True):
-        if last:
-            break
-        parts.append((begins, max(begins, ends - 2)))
-    return parts
+    begins = None
+    for one in re.compile(rb"(?m)^" + mark + rb"(--)?[ \t]*(?:\r\n|\Z)").finditer(raw, start, end):
+        if begins is not None:
+            yield begins, max(begins, one.start() - 2)
+        begins = one.end()
+        if one[1]:
+            return
+    if begins is not None:
+        yield begins, end  # nobody closed it
 
 
-def _rewritten(raw: bytes, part: _Text, text: str) -> bytes:
-    """Header and body of the part anew; of its header only the type's charset and the encoding change, if they must."""
+def _rewritten(raw: bytes, part: _Text, footer: str) -> bytes:
+    """Header and body of the part anew; of its header only charset and transfer encoding change, if they must."""
     header, body = raw[part.start : part.body], raw[part.body : part.end]
     encoding = str(part.header.get("Content-Transfer-Encoding", "7bit")).strip().lower()
     charset = str(part.header.get_content_charset("us-ascii"))
-    decoded = _decoded(body, encoding, charset)
     is_html = part.header.get_content_type() == "text/html"
-    added = _html(decoded, text) if is_html else _plain(decoded, text)
-    try:
-        data, kept = added.encode(charset), True
-    except (UnicodeEncodeError, LookupError):
-        data, kept = added.encode(), False
-    data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    if not kept:
-        header = _with_charset(header)
-    fits = encoding in ("quoted-printable", "base64") or (encoding in ("7bit", "8bit") and _fits(data, encoding))
-    if not fits:
-        header, encoding = _with_encoding(header), "quoted-printable"
+    text = _decoded(body, encoding, charset)
+    if _PGP.search(text):
+        raise NoFooter("the message is signed or encrypted")
+    text = _html(text, footer) if is_html else _plain(text, footer)
+    changes = {}
+    data = _in_charset(text, charset, is_html=is_html)
+    if data is None:
+        data = text.encode()
+        changes[b"Content-Type"] = _utf8_type(header)
+    # What came in 7 bits stays in 7 bits: the next server may take no others.
+    plain = (encoding == "7bit" and data.isascii()) or (encoding == "8bit" and data.isascii() >= body.isascii())
+    if encoding not in ("quoted-printable", "base64") and not (plain and _short_lines(data)):
+        encoding = "quoted-printable"
+        changes[b"Content-Transfer-Encoding"] = b"quoted-printable"
+    if changes and part.start == 0 and not re.search(rb"(?im)^mime-version[ \t]*:", header):
+        changes[b"MIME-Version"] = b"1.0"
+    header = _with_fields(header, changes)
+    if b"Content-Type" in changes and _fields(header).get_content_charset() != "utf-8":
+        raise NoFooter("the character set of the text can't be changed")
     return header + _encoded(data, encoding)
 
 
 def _decoded(body: bytes, encoding: str, charset: str) -> str:
-    if encoding == "base64":
-        body = base64.b64decode(body)
-    elif encoding == "quoted-printable":
-        body = quopri.decodestring(body)
-    elif encoding not in ("7bit", "8bit"):
-        raise NoFooter(f"the encoding '{encoding[:20]}' of the text is not known")
+    """The text with its lines by LF."""
     try:
-        return body.decode(charset)
-    except (UnicodeDecodeError, LookupError):
-        raise NoFooter("the text is not in the character set that it says") from None
+        if encoding == "base64":
+            body = base64.b64decode(body)
+        elif encoding == "quoted-printable":
+            body = quopri.decodestring(body)
+        elif encoding not in ("7bit", "8bit"):
+            raise NoFooter(f"the encoding '{encoding[:20]}' of the text is not known")
+        if not _CHARSET.fullmatch(codecs.lookup(charset).name):
+            raise LookupError
+        return body.decode(charset).replace("\r\n", "\n").replace("\r", "\n")
+    except (ValueError, LookupError):
+        raise NoFooter("the text is not in the encoding and character set that it says") from None
 
 
 def _plain(text: str, footer: str) -> str:
@@ -133,13 +182,25 @@ def _plain(text: str, footer: str) -> str:
 
 
 def _html(text: str, footer: str) -> str:
+    """Before the last end of the body: one that comes earlier may stand in a comment."""
     block = f"<hr><p>{html.escape(footer).replace(chr(10), '<br>')}</p>"
-    end = _END_OF_BODY.search(text)
-    return text[: end.start()] + block + text[end.start() :] if end else text + block
+    for pattern in _END_OF_BODY:
+        *_, last = None, *pattern.finditer(text)
+        if last:
+            return text[: last.start()] + block + text[last.start() :]
+    return text + block + "\n"
 
 
-def _fits(data: bytes, encoding: str) -> bool:
-    return (encoding == "8bit" or data.isascii()) and all(len(line) <= 998 for line in data.split(b"\r\n"))
+def _in_charset(text: str, charset: str, *, is_html: bool) -> bytes | None:
+    """The text with its lines by CRLF; None if the character set has no room for it. HTML has a name for everything."""
+    try:
+        return text.replace("\n", "\r\n").encode(charset, "xmlcharrefreplace" if is_html else "strict")
+    except ValueError:
+        return None
+
+
+def _short_lines(data: bytes) -> bool:
+    return all(len(line) <= 998 for line in data.split(b"\r\n"))
 
 
 def _encoded(data: bytes, encoding: str) -> bytes:
@@ -150,24 +211,29 @@ def _encoded(data: bytes, encoding: str) -> bytes:
     return data
 
 
-_TYPE_FIELD: Final = re.compile(rb"(?im)^content-type:.*(?:\r\n[ \t].*)*\r\n")
-_ENCODING_FIELD: Final = re.compile(rb"(?im)^content-transfer-encoding:.*(?:\r\n[ \t].*)*\r\n")
-_CHARSET: Final = re.compile(rb'(?i)(charset\s*=\s*)("[^"]*"|[^;\s]+)')
+_PARAMETER: Final = re.compile(rb'(?i)(;\s*charset)\*?\s*=\s*(?:"[^"]*"|[^;\s]+)')
 
 
-def _with_charset(header: bytes) -> bytes:
-    """The same field with UTF-8 as its charset; one is added where there was none."""
-    field = _TYPE_FIELD.search(header)
+def _utf8_type(header: bytes) -> bytes:
+    """The type with UTF-8 as its character set, and all else that it says as it was."""
+    field = _field(b"Content-Type").search(header)
     if field is None:
-        return b"Content-Type: text/plain; charset=utf-8\r\n" + header
-    raw = field.group()
-    new = _CHARSET.sub(rb"\1utf-8", raw) if _CHARSET.search(raw) else raw.rstrip(b"\r\n;") + b"; charset=utf-8\r\n"
-    return header[: field.start()] + new + header[field.end() :]
+        return b"text/plain; charset=utf-8"
+    kept = field[1].strip()
+    if _PARAMETER.search(kept):
+        return _PARAMETER.sub(rb"\1=utf-8", kept)
+    return kept.rstrip(b"; \t\r\n") + b"; charset=utf-8"
 
 
-def _with_encoding(header: bytes) -> bytes:
-    line = b"Content-Transfer-Encoding: quoted-printable\r\n"
-    field = _ENCODING_FIELD.search(header)
-    if field is None:
-        return line + header
-    return header[: field.start()] + line + header[field.end() :]
+def _field(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?im)^" + name + rb"[ \t]*:(.*(?:\n[ \t].*)*)\n")
+
+
+def _with_fields(header: bytes, changes: dict[bytes, bytes]) -> bytes:
+    """The header with these fields in the place of their like, else at its end; always with its empty line."""
+    block = header.rstrip(b"\r\n") + b"\r\n" if header.strip(b"\r\n") else b""
+    for name, value in changes.items():
+        line = name + b": " + value + b"\r\n"
+        field = _field(name).search(block)
+        block = block[: field.start()] + line + block[field.end() :] if field else block + line
+    return block + b"\r\n"
