@@ -12,8 +12,8 @@ from outgate import clock, wiring
 from outgate.authorise import Security
 from outgate.directory import organisation, policy, users
 from outgate.directory.server import Server
-from outgate.directory.users import Credentials
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
+from outgate.directory.users import Credentials
 from outgate.sendas import addresses, gateways, verification
 from outgate.store import keyfile
 from outgate.store.engine import migrate, open_engine, write

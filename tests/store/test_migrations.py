@@ -19,7 +19,8 @@ ROWS = (
     " VALUES ('alice@example.com', 'Alice', 1, false, 0)",
     *(
         "INSERT INTO send_as (account_id, address, display_name, reply_to, signature, is_primary, is_default,"
-        f" treat_as_alias, verified_at, created_at) VALUES (1, '{address}', '', '', '', {primary}, {primary}, true, 5, 0)"
+        " treat_as_alias, verified_at, created_at)"
+        f" VALUES (1, '{address}', '', '', '', {primary}, {primary}, true, 5, 0)"
         for address, primary in (("alice@example.com", "true"), ("alice@dominiopartner.example", "false"))
     ),
     "INSERT INTO gateway (send_as_id, host, port, security, username, credential_version, changed_at)"
