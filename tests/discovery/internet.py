@@ -114,7 +114,7 @@ class Internet:
 
     def site(self, name: str, address: str = PUBLIC) -> None:
         """A name with an address, and a certificate for it on both servers."""
-        self.zones.publish(f"{name}. 60 IN A {address}\n")
+        self.zones.publish(f"{name}. 0 IN A {address}\n")
         self.web.host(name)
         self.inside.host(name)
 

@@ -1,5 +1,6 @@
 """egress.http: what it fetches, and what it never connects to."""
 
+import os
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler
@@ -103,12 +104,12 @@ async def test_what_was_checked_is_connected_to_whatever_the_name_has_later(inte
     resolve = internet.zones.resolve
 
     def rebinding(request: object, handler: object) -> object:
-        reply = resolve(request, handler)  # type: ignore[arg-type]  # dnslib has no types
+        reply = resolve(request, handler)
         for record in reply.rr:
             record.rdata = type(record.rdata)(next(answers))
         return reply
 
-    internet.zones.resolve = rebinding  # type: ignore[method-assign, assignment]  # what the name server calls
+    internet.zones.resolve = rebinding  # type: ignore[method-assign]  # what the name server calls
     internet.web.answers[URL] = document(b"<x/>")
     assert isinstance(await internet.https.get(URL), Fetched)
     assert not internet.inside.greeted
@@ -178,8 +179,12 @@ async def test_a_silent_server_costs_no_more_than_the_limit(
 ) -> None:
     monkeypatch.setattr(http, "PATIENCE", 0.5)
     released = threading.Event()
+
+    def silent(_: BaseHTTPRequestHandler) -> None:
+        released.wait(20)
+
     if silent_from == "answer":
-        internet.web.answers[URL] = lambda _: released.wait(20) and None
+        internet.web.answers[URL] = silent
         answer = await internet.https.get(URL)
     else:
         with socket.create_server((PUBLIC, 0)) as listening:
@@ -200,6 +205,17 @@ async def test_a_server_that_speaks_otherwise_is_no_error(internet: Internet, sa
     found = await internet.https.get(URL)
     assert isinstance(found, NotFetched)
     assert found.reason
+
+
+async def test_a_fault_of_tls_after_the_handshake_is_no_error(internet: Internet) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        with socket.socket(fileno=os.dup(handler.connection.fileno())) as beneath:
+            beneath.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)  # a TLS record that nothing can decrypt
+
+    internet.web.answers[URL] = answer
+    found = await internet.https.get(URL)
+    assert isinstance(found, NotFetched)
+    assert not found.forbidden
 
 
 async def test_the_next_address_is_tried_where_the_first_takes_no_connection(internet: Internet) -> None:

@@ -10,6 +10,8 @@ from outgate.mail.addresses import AddressError, canonical_domain
 # Implicit TLS is preferred (RFC 8314 section 3.3); a `_submission` server is used with STARTTLS (RFC 6186 section 3.1).
 SERVICES = {"_submissions._tcp": Security.SSL, "_submission._tcp": Security.STARTTLS}
 
+MAX_SERVERS = 10  # of one service: an answer by TCP has room for thousands
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -29,7 +31,7 @@ def read(records: Sequence[Record], security: Security, sought: Sought) -> tuple
         return Outcome.NOT_OFFERED, ()
     ordered = sorted(records, key=lambda record: (record.priority, -record.weight, record.target, record.port))
     hosts = ((_host(record.target), record.port) for record in ordered if record.port)
-    found = tuple(_candidate(host, port, security, sought) for host, port in hosts if host)
+    found = tuple(_candidate(host, port, security, sought) for host, port in hosts if host)[:MAX_SERVERS]
     return (Outcome.FOUND if found else Outcome.UNUSABLE), found
 
 

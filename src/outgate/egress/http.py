@@ -94,7 +94,8 @@ class Https:
             return NotFetched(url, hosts.reason, hosts.forbidden)
         try:
             return await self._exchange(url, place, hosts)
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+            # OSError: a TLS fault after the handshake (ssl.SSLError) comes through httpcore as it is.
             return NotFetched(url, str(error) or type(error).__name__)
 
     async def _exchange(self, url: str, place: _Place, hosts: Sequence[Host]) -> Fetched | NotFetched | str:
