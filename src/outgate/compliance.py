@@ -1,15 +1,27 @@
-"""What policy says of content that leaves by a user's gateway. Pure: knows no message, only what was found in it."""
+"""What policy says of content that leaves by a user's gateway: knows no message, only what was found in it."""
 
+import asyncio
 import unicodedata
 from collections.abc import Sequence
+from typing import Final
 
 from outgate.authorise import Policy
-from outgate.mail.attachments import Attachment
+from outgate.mail.attachments import Attachment, Scanner
+
+_AT_ONCE: Final = 16 * 1024  # bytes that are looked through in less time than a thread takes to begin
 
 
 def looks_at_attachments(policy: Policy) -> bool:
     """Whether a message must be looked into at all."""
     return bool(policy.attachment_bytes or policy.refused_attachments)
+
+
+async def scan(scanner: Scanner, piece: bytes) -> None:
+    """Look through a piece of a message; a large one in a thread, so that nobody else waits."""
+    if len(piece) <= _AT_ONCE:
+        scanner.feed(piece)
+    else:
+        await asyncio.to_thread(scanner.feed, piece)
 
 
 def refuses_attachments(policy: Policy, attachments: Sequence[Attachment]) -> str | None:

@@ -6,12 +6,13 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import replace
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 
 from outgate import clock
 from outgate.authorise import Policy
-from outgate.compliance import looks_at_attachments, refuses_attachments
+from outgate.compliance import looks_at_attachments, refuses_attachments, scan
 from outgate.deliver.job import Job
 from outgate.deliver.journal import journal_copy
 from outgate.deliver.outcome import Outcome, Verdict
@@ -36,19 +37,21 @@ class Compliance:
     def __init__(self, queue: Queue, fresh: Fresh, identities: Identities, key_for: KeyFor) -> None:
         self._queue, self._fresh, self._identities, self._key_for = queue, fresh, identities, key_for
         # Two transactions of one message may begin before either has it in the journal: one waits for the other.
-        self._journalled: OrderedDict[int, asyncio.Lock] = OrderedDict()
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._journalled: OrderedDict[int, None] = OrderedDict()
 
     async def prepare(self, job: Job, hostname: str) -> Transmission | Outcome:
         """The message as it leaves, or why it must not leave. Raises store.vault.SealBroken."""
-        transmission = await prepare(self._queue, job, hostname, self._key_for)
+        transmission = await self._transmission(job, hostname)
         policy = job.account.policy if job.account and job.route.way is Way.USER_GATEWAY else None
         if policy is None or not (policy.journal_to or policy.footer or looks_at_attachments(policy)):
             return transmission
         if looks_at_attachments(policy):
             if reason := await _refused(policy, transmission):
                 return Outcome(Verdict.FAILED, f"5.7.1 {reason}")
-            transmission = await prepare(self._queue, job, hostname, self._key_for)
-        transmission = await _with_footer(transmission, policy.footer)
+            transmission = await self._from_the_start(transmission, job, hostname)
+        if policy.footer:
+            transmission = await _with_footer(transmission, policy.footer)
         if not policy.journal_to or job.item.message.journalled:
             return transmission
         try:
@@ -56,30 +59,33 @@ class Compliance:
         except StoreUnavailable as error:
             _log.error("journal copy not stored", error=str(error))
             return Outcome(Verdict.RETRY, "4.3.1 the copy for the journal could not be stored")
-        return await _with_footer(await prepare(self._queue, job, hostname, self._key_for), policy.footer)
+        return await self._from_the_start(transmission, job, hostname)
+
+    async def _transmission(self, job: Job, hostname: str) -> Transmission:
+        return await prepare(self._queue, job, hostname, self._key_for)
+
+    async def _from_the_start(self, transmission: Transmission, job: Job, hostname: str) -> Transmission:
+        """The same, with all its pieces still to come; what is in memory as a whole can be read again and again."""
+        return transmission if transmission.more is None else await self._transmission(job, hostname)
 
     async def _journal(self, job: Job, transmission: Transmission, to: str) -> None:
         message_id = job.item.message.id
-        known = message_id in self._journalled
-        lock = self._journalled.setdefault(message_id, asyncio.Lock())
-        if len(self._journalled) > _REMEMBERED:
-            self._journalled.popitem(last=False)
+        lock = self._locks.setdefault(message_id, asyncio.Lock())
         async with lock:
-            if known:
+            if message_id in self._journalled:
                 return
-            try:
-                organisation, now = await self._fresh.organisation(), clock.now()
-                await journal_copy(self._queue, job, transmission, to, organisation, self._identities.new(now), now)
-            except BaseException:
-                self._journalled.pop(message_id, None)
-                raise
+            organisation, now = await self._fresh.organisation(), clock.now()
+            await journal_copy(self._queue, job, transmission, to, organisation, self._identities.new(now), now)
+            self._journalled[message_id] = None
+            if len(self._journalled) > _REMEMBERED:
+                self._journalled.popitem(last=False)
 
 
 async def _refused(policy: Policy, transmission: Transmission) -> str | None:
     scanner = Scanner()
     try:
         async for piece in transmission.pieces():
-            scanner.feed(piece)
+            await scan(scanner, piece)
         return refuses_attachments(policy, scanner.attachments())
     except TooComplex as error:
         return str(error)
@@ -87,8 +93,6 @@ async def _refused(policy: Policy, transmission: Transmission) -> str | None:
 
 async def _with_footer(transmission: Transmission, text: str) -> Transmission:
     """The whole message is in memory for this."""
-    if not text:
-        return transmission
     raw = b"".join([piece async for piece in transmission.pieces()])
     try:
         new = await asyncio.to_thread(with_footer, raw, text)

@@ -12,6 +12,7 @@ from outgate.deliver.job import Job
 from outgate.deliver.transmission import Transmission
 from outgate.mail.addresses import canonical
 from outgate.mail.dkim import BodyDigest
+from outgate.mail.headers import split_fields, value
 from outgate.queue import Message, Put, Queue, Recipient
 from outgate.queue.identity import to_text
 from outgate.queue.originate import OWN_MAIL
@@ -33,7 +34,7 @@ async def journal_copy(
     """Queue the copy; when this returns it is on disk. Raises StoreUnavailable: then there is none."""
     domain = job.account.primary.rpartition("@")[2] if job.account else ""
     sender, boundary = f"postmaster@{domain}", f"outgate-{secrets.token_hex(16)}"
-    text = _told(job, now)
+    text = _told(job, _message_id(transmission.header), now)
     eight_bit = transmission.eight_bit or not transmission.header.isascii() or not text.isascii()
     header = _header(sender, to, boundary, eight_bit, job, identity, domain, now)
     start = _start(text, boundary, transmission, eight_bit)
@@ -124,7 +125,13 @@ def _end(boundary: str) -> bytes:
     return f"\r\n--{boundary}--\r\n".encode()
 
 
-def _told(job: Job, now: float) -> str:
+def _message_id(header: bytes) -> str:
+    fields = split_fields(header.removesuffix(b"\r\n") if header.endswith(b"\r\n\r\n") else header)
+    found = next((field for field in fields if field.name == b"message-id"), None)
+    return " ".join(value(found).decode("utf-8", "replace").split())[:900] if found else ""
+
+
+def _told(job: Job, message_id: str, now: float) -> str:
     gateway = job.route.gateway
     pairs: Sequence[tuple[str, str]] = [
         ("Account", job.account.primary if job.account else ""),
@@ -132,6 +139,7 @@ def _told(job: Job, now: float) -> str:
         *(("Recipient", one.address) for one in job.item.recipients),
         ("Gateway", f"{gateway.host}:{gateway.port}" if gateway else ""),
         ("Queue id", to_text(job.item.message.id)),
+        ("Message-ID", message_id),
         ("Accepted", _date(job.item.message.received_at)),
         ("Copied", _date(now)),
     ]

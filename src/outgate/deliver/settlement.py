@@ -97,8 +97,15 @@ def _bounced(message_id: int, failed: Sequence[Failed], now: float, report: Put 
 
 
 def report_to(job: Job) -> str | None:
-    """Who is told of a failure: the account's primary address, and nobody for mail with a null sender."""
-    return job.account.primary if job.account and job.item.message.reverse_path else None
+    """Who is told of a failure: the account's primary address, the postmaster for mail of the organisation itself (a
+    journal copy), and nobody for mail with a null sender.
+    """
+    message = job.item.message
+    if not message.reverse_path:
+        return None
+    if message.account_id is None:
+        return message.reverse_path
+    return job.account.primary if job.account else None
 
 
 def wants_report(recipient: Recipient) -> bool:
