@@ -16,6 +16,7 @@ import uvloop
 from sqlalchemy import Engine
 
 from outgate import clock, config, log_lines
+from outgate.accept.daily_limits import DailyLimits
 from outgate.accept.desk import Desk
 from outgate.accept.listener import Listener
 from outgate.accept.log_in import LogInDesk
@@ -105,6 +106,7 @@ class Server:
                 config=settings,
                 queue=self._queue,
                 fresh=self._fresh,
+                daily_limits=DailyLimits(self._queue, clock.now),
                 log_in=self._log_in,
                 certificate=certificate,
                 scram_secret=place.vault.digest(b"fake salts", "scram"),  # the same in all processes

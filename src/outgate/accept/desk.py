@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
+from outgate.accept.daily_limits import DailyLimits
 from outgate.accept.log_in import LogInDesk
 from outgate.accept.tls import Certificate
 from outgate.config import Config
@@ -20,6 +21,7 @@ class Desk:
     config: Config
     queue: Queue
     fresh: Fresh
+    daily_limits: DailyLimits
     log_in: LogInDesk
     certificate: Certificate
     scram_secret: bytes

@@ -294,9 +294,10 @@ class Session(asyncio.Protocol):
         change = prepare(account, organisation, envelope, content, clock.now())
         if isinstance(change, Reply):
             return change
-        if refused := await refusal(self._desk.queue, account, change):
+        if refused := await refusal(self._desk.queue, account.policy, change):
             return refused
-        await self._desk.queue.put(change)
+        if over := await self._desk.daily_limits.put(account, change):
+            return over
         return Reply(250, "2.0.0", (f"Ok: queued as {to_text(incoming.identity)}",))
 
     async def _start_tls(self) -> None:

@@ -15,7 +15,7 @@ from outgate.mail.headers import Field
 from outgate.queue.entry import Item, Message, Recipient
 from outgate.record import log
 from outgate.record.facts import Fact
-from outgate.store.tables import chunk, message, node, recipient
+from outgate.store.tables import chunk, message, node, recipient, usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,14 @@ class InForce:
     at: float
 
 
-Change = AddChunk | Discard | Put | Finish | Claim | Renew | Release | InForce
+@dataclass(frozen=True, slots=True)
+class ForgetUsage:
+    """What was sent before this hour counts for no limit any more."""
+
+    before_hour: int
+
+
+Change = AddChunk | Discard | Put | Finish | Claim | Renew | Release | InForce | ForgetUsage
 Result = list[Item] | None
 
 
@@ -164,7 +171,7 @@ _JOURNALLED = update(message).where(message.c.id == bindparam("b_message")).valu
 # Both databases have it, SQLAlchemy only by dialect.
 _USED = text(
     "INSERT INTO usage (account_id, hour, messages, recipients) VALUES (:account_id, :hour, :messages, :recipients)"
-    " ON CONFLICT (account_id, hour) DO UPDATE SET"
+    " ON CONFLICT (hour, account_id) DO UPDATE SET"
     " messages = usage.messages + excluded.messages, recipients = usage.recipients + excluded.recipients"
 )
 
@@ -200,6 +207,8 @@ def _answer(conn: Connection, change: Change) -> Result:
         conn.execute(delete(node).where(node.c.name == change.node))
         if change.version is not None:
             conn.execute(insert(node).values(name=change.node, version=change.version, seen_at=change.at))
+    if isinstance(change, ForgetUsage):
+        conn.execute(delete(usage).where(usage.c.hour < change.before_hour))
     if isinstance(change, Release):
         conn.execute(
             update(recipient)

@@ -98,6 +98,9 @@ def count(conn: Connection) -> Iterator[Count]:
     return (Count(*row) for row in rows)
 
 
+DAY_HOURS = 24
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """How much an account has sent in one hour (hours since the epoch)."""
@@ -107,12 +110,12 @@ class Sent:
     recipients: int
 
 
-def sent(conn: Connection, account_id: int, since_hour: int) -> list[Sent]:
-    """What an account has sent since then, hour by hour, the oldest first."""
+def sent(conn: Connection, account_id: int, hour: int) -> list[Sent]:
+    """What an account has sent in this hour and in the 23 before it, the oldest first."""
     columns = usage.c
     rows = conn.execute(
         select(columns.hour, columns.messages, columns.recipients)
-        .where(columns.account_id == account_id, columns.hour >= since_hour)
+        .where(columns.account_id == account_id, columns.hour.in_(range(hour - DAY_HOURS + 1, hour + 1)))
         .order_by(columns.hour)
     )
     return [Sent(*row) for row in rows]

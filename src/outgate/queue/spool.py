@@ -12,14 +12,27 @@ from dataclasses import replace
 from sqlalchemy import Engine, delete, select
 
 from outgate.queue import operations
-from outgate.queue.changes import AddChunk, Change, Claim, Discard, Finish, InForce, Put, Release, Renew, Result
+from outgate.queue.changes import (
+    AddChunk,
+    Change,
+    Claim,
+    Discard,
+    Finish,
+    ForgetUsage,
+    InForce,
+    Put,
+    Release,
+    Renew,
+    Result,
+)
 from outgate.queue.entry import Item
 from outgate.queue.group_commit import GroupCommit
-from outgate.queue.operations import Sent
+from outgate.queue.operations import DAY_HOURS, Sent
 from outgate.store.engine import read, write
 from outgate.store.tables import chunk, message
 
 CHUNK_BYTES = 256 * 1024
+HOUR = 3600.0
 
 Taker = Callable[[Item], None]
 
@@ -34,6 +47,7 @@ class Queue:
         self._commits = GroupCommit(engine)
         self._readers = ThreadPoolExecutor(4, "queue-read")
         self._taker: Taker | None = None
+        self._tidy_at = 0.0
         self._room: Callable[[], bool] = lambda: False
 
     def hand_over_to(self, taker: Taker, room: Callable[[], bool]) -> None:
@@ -59,7 +73,10 @@ class Queue:
             self._taker(Item(put.message, tuple(put.recipients), content, put.fields))
 
     async def claim(self, now: float, limit: int) -> list[Item]:
-        """Lease what is due."""
+        """Lease what is due; and once an hour forget what counts for no limit any more."""
+        if now >= self._tidy_at:
+            self._tidy_at = now + HOUR
+            await self._make(ForgetUsage(int(now // HOUR) - DAY_HOURS))
         return await self._make(Claim(self.owner, now, now + self.lease, limit)) or []
 
     async def finish(self, finish: Finish) -> None:
@@ -91,9 +108,9 @@ class Queue:
         """A piece of a message that is still arriving, as `add_chunk` has stored it."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._chunk, message_id, number)
 
-    async def sent(self, account_id: int, since_hour: int) -> list[Sent]:
-        """What an account has sent, hour by hour, the oldest first."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._sent, account_id, since_hour)
+    async def sent(self, account_id: int, hour: int) -> list[Sent]:
+        """What an account has sent in this hour (since the epoch) and in the 23 before it, the oldest first."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._sent, account_id, hour)
 
     async def sweep(self, before: int) -> None:
         """Remove pieces of messages that never arrived whole and whose queue id is below `before`."""
@@ -112,9 +129,9 @@ class Queue:
             wanted = select(chunk.c.data).where(chunk.c.message_id == message_id, chunk.c.number == number)
             return bytes(conn.execute(wanted).scalar_one())
 
-    def _sent(self, account_id: int, since_hour: int) -> list[Sent]:
+    def _sent(self, account_id: int, hour: int) -> list[Sent]:
         with read(self._engine) as conn:
-            return operations.sent(conn, account_id, since_hour)
+            return operations.sent(conn, account_id, hour)
 
     def _sweep(self, before: int) -> None:
         orphaned = chunk.c.message_id.not_in(select(message.c.id))

@@ -148,12 +148,13 @@ rate_event = Table(
     Index("ix_rate_event_key", "key", "at"),
 )
 
-# How much an account has sent, by hour (hours since the epoch): for limits a day.
+# How much an account has sent, by hour (hours since the epoch): for limits a day. The hour comes first in the key, so
+# that old rows are found together.
 usage = Table(
     "usage",
     metadata,
-    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("messages", Integer, nullable=False),
     Column("recipients", Integer, nullable=False),
 )

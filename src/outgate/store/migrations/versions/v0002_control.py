@@ -94,11 +94,11 @@ def _limits() -> None:
     op.create_index("ix_rate_event_key", "rate_event", ["key", "at"])
     op.create_table(
         "usage",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("messages", sa.Integer(), nullable=False),
         sa.Column("recipients", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("account_id", "hour", name="pk_usage"),
+        sa.PrimaryKeyConstraint("hour", "account_id", name="pk_usage"),
     )
 
 

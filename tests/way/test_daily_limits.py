@@ -1,0 +1,191 @@
+"""How much an account may send in a day: over restarts, over sessions, over processes, on both databases."""
+
+import asyncio
+import smtplib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import Engine
+
+from corpus.peer import RawPeer
+from outgate.accept.daily_limits import REMEMBERED, DailyLimits
+from outgate.authorise import Account, Policy, Security
+from outgate.queue import Put, Queue
+from outgate.queue.identity import Identities
+from outgate.queue.operations import Sent
+from outgate.queue.originate import originate
+from outgate.route import Organisation
+from outgate.smtp import Reply
+from way.place import Site, eventually, install, listens, running, serve
+from way.submit import client, message, submit
+from way.test_policy_in_force import set_policy
+
+ALICE, BOB = "alice@example.com", "bob@example.com"
+NOON = 500_000 * 3600.0
+HOUR = 3600.0
+
+
+class Office:
+    """The queue with its limits as one process has them, at a time that a test sets."""
+
+    def __init__(self, engine: Engine, owner: str) -> None:
+        self.now = NOON
+        self.queue = Queue(engine, owner, 60.0)
+        self.limits = DailyLimits(self.queue, lambda: self.now)
+        self._identities = Identities()
+
+    async def send(self, policy: Policy, recipients: int = 1, account: int = 7) -> Reply | None:
+        return await self.limits.put(_account(policy, account), self.letter(recipients, account))
+
+    def letter(self, recipients: int, account: int) -> Put:
+        to = [f"r{n}@recipient.example" for n in range(recipients)]
+        organisation = Organisation(frozenset({"example.com"}))
+        put = originate(self._identities.new(self.now), b"\r\nHello\r\n", ALICE, to, organisation, self.now)
+        return replace(put, message=replace(put.message, account_id=account))
+
+
+def _account(policy: Policy, number: int) -> Account:
+    return Account(number, ALICE, "Alice", "/", False, policy, {})
+
+
+@pytest_asyncio.fixture
+async def office(engine: Engine) -> AsyncIterator[Office]:
+    made = Office(engine, "a#0;")
+    yield made
+    await made.queue.close()
+
+
+async def test_all_that_an_account_sends_is_counted_by_the_hour(office: Office) -> None:
+    """Whether it has a limit or not: one that is set later knows what was sent before."""
+    for recipients in (1, 3):
+        assert await office.send(Policy(), recipients) is None
+    office.now += HOUR
+    await asyncio.gather(*(office.send(Policy(), 2) for _ in range(5)))
+    await office.send(Policy(), 2, account=8)
+    hour = int(NOON // HOUR)
+    assert await office.queue.sent(7, hour + 1) == [Sent(hour, 2, 4), Sent(hour + 1, 5, 10)]
+
+
+async def test_a_limit_holds_for_many_sessions_at_once(office: Office) -> None:
+    answers = await asyncio.gather(*(office.send(Policy(messages_per_day=25)) for _ in range(100)))
+    assert answers.count(None) == 25
+    assert {reply.code for reply in answers if reply} == {450}
+
+
+async def test_recipients_are_counted_one_by_one(office: Office) -> None:
+    policy = Policy(recipients_per_day=10)
+    assert await office.send(policy, 7) is None
+    over = await office.send(policy, 4)
+    assert over is not None
+    assert (over.code, over.enhanced) == (452, "4.5.3")
+    assert await office.send(policy, 3) is None
+    too_many = await office.send(policy, 11, account=9)
+    assert too_many is not None
+    assert too_many.lines == ("The limit of 10 recipients a day is reached; send it to fewer at a time",)
+
+
+async def test_the_answer_says_when_there_is_room_again_and_then_there_is(office: Office) -> None:
+    policy = Policy(messages_per_day=3)
+    await office.send(policy)
+    office.now += 5 * HOUR
+    await office.send(policy)
+    await office.send(policy)
+    over = await office.send(policy)
+    assert over is not None
+    assert over.enhanced == "4.7.1"
+    assert over.lines == ("The limit of 3 messages a day is reached; try again after 2027-01-16 08:00 UTC",)
+    office.now = NOON + 24 * HOUR - 1
+    assert await office.send(policy) is not None
+    office.now = NOON + 24 * HOUR
+    assert await office.send(policy) is None
+    assert await office.send(policy) is not None
+
+
+async def test_a_count_is_remembered_for_a_hundredth_of_the_limit_and_two_seconds(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    sent = office.queue.sent
+
+    async def counting(account_id: int, hour: int) -> list[Sent]:
+        nonlocal asked
+        asked += 1
+        return await sent(account_id, hour)
+
+    monkeypatch.setattr(office.queue, "sent", counting)
+    for _ in range(50):
+        await office.send(Policy())
+    assert asked == 0
+    for _ in range(100):
+        await office.send(Policy(messages_per_day=5000))
+    assert asked == 2
+    office.now += REMEMBERED + 0.1
+    await office.send(Policy(messages_per_day=5000))
+    assert asked == 3
+
+
+@pytest.mark.parametrize("limit", [1, 20, 400])
+async def test_two_processes_pass_a_limit_by_a_hundredth_at_most(office: Office, engine: Engine, limit: int) -> None:
+    other = Office(engine, "a#1;")
+    policy = Policy(messages_per_day=limit)
+    try:
+        answers = [await one.send(policy) for _ in range(limit) for one in (office, other)]
+    finally:
+        await other.queue.close()
+    assert limit <= answers.count(None) <= limit + limit // 100
+
+
+async def test_what_counts_no_more_is_forgotten(office: Office) -> None:
+    hour = int(NOON // HOUR)
+    await office.send(Policy())
+    await office.queue.claim(NOON + 24 * HOUR, 0)
+    assert len(await office.queue.sent(7, hour)) == 1
+    await office.queue.claim(NOON + 25 * HOUR, 0)
+    assert await office.queue.sent(7, hour) == []
+
+
+async def test_a_limit_of_messages_holds_over_a_kill_and_for_each_account_alone(tmp_path: Path) -> None:
+    site = install(tmp_path / "outgate")
+    async with RawPeer() as relay:
+        await site.set_domain_gateway(relay.port, Security.NONE)
+        await set_policy(site, messagesPerDay=3)
+        process = await serve(site)
+        await eventually(lambda: listens(site), "it serves")
+        for _ in range(2):
+            await submit(site, ALICE, content=message(ALICE))
+        process.kill()
+        await process.wait()
+        server = await running(site)
+        try:
+            await submit(site, ALICE, content=message(ALICE))
+            with pytest.raises(smtplib.SMTPDataError, match=r"3 messages a day is reached; try again after 20") as over:
+                await submit(site, ALICE, content=message(ALICE))
+            assert over.value.smtp_code == 450
+            await submit(site, BOB, content=message(BOB), account=BOB)
+            await set_policy(site, messagesPerDay=0)
+            await submit(site, ALICE, content=message(ALICE))
+            await relay.wait_for(5)
+        finally:
+            await server.stop()
+
+
+async def test_a_refused_message_leaves_its_session_open(site: Site) -> None:
+    async with RawPeer() as relay:
+        await site.set_domain_gateway(relay.port, Security.NONE)
+        await set_policy(site, recipientsPerDay=5)
+        server = await running(site)
+        try:
+            session = await asyncio.to_thread(client, site)
+            four = [f"r{n}@recipient.example" for n in range(4)]
+            await asyncio.to_thread(session.sendmail, ALICE, four, message(ALICE))
+            with pytest.raises(smtplib.SMTPDataError, match="5 recipients a day") as over:
+                await asyncio.to_thread(session.sendmail, ALICE, four[:2], message(ALICE))
+            assert over.value.smtp_code == 452
+            await asyncio.to_thread(session.sendmail, ALICE, four[:1], message(ALICE))
+            await asyncio.to_thread(session.quit)
+            await relay.wait_for(2)
+        finally:
+            await server.stop()
