@@ -31,11 +31,9 @@ objectclass ( 1.3.6.1.4.1.32473.1 NAME 'adUser' SUP top AUXILIARY MAY ( objectGU
 modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {folder}/slapd.pid
-TLSCACertificateFile {ca}
-TLSCertificateFile {chain}
-TLSCertificateKeyFile {key}
+{tls}
 allow bind_anon_cred
-sizelimit size.soft=500 size.hard=500 size.prtotal=unlimited
+sizelimit size.soft=500 size.hard=500 size.prtotal=1500
 database mdb
 suffix "{base}"
 rootdn "{admin}"
@@ -48,22 +46,34 @@ access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact="{reader}" read by anonymous auth by * none
 """
 
+_ADDRESSES: Final = ("127.0.0.1", "127.0.0.2")
+
 Value = str | bytes
 Person = Mapping[str, Value | tuple[Value, ...]]
 
 
-class Slapd:
-    """`ldaps`, `ldap` and `ldapi` are the URLs where it listens. `secret_file` has the password of READER."""
+_TLS: Final = """\
+TLSCACertificateFile {ca}
+TLSCertificateFile {chain}
+TLSCertificateKeyFile {key}
+"""
 
-    def __init__(self, folder: Path, authority: Authority) -> None:
+
+class Slapd:
+    """`ldaps`, `ldap` and `ldapi` are the URLs where it listens. `secret_file` has the password of READER.
+
+    It listens at 127.0.0.2 as well, which is not in its certificate.
+    """
+
+    def __init__(self, folder: Path, authority: Authority, *, tls: bool = True) -> None:
         self._folder = folder
         (folder / "db").mkdir(parents=True)
         chain, key = authority.issue(LOCALHOST)
         chain, key = chain.rename(folder / "cert.pem"), key.rename(folder / "key.pem")
         self.ca_file = authority.ca_file
         names = {"base": BASE, "admin": ADMIN, "reader": READER, "secret": SECRET}
-        conf = _CONF.format(folder=folder, ca=self.ca_file, chain=chain, key=key, **names)
-        (folder / "slapd.conf").write_text(conf)
+        encrypted = _TLS.format(ca=self.ca_file, chain=chain, key=key) if tls else ""
+        (folder / "slapd.conf").write_text(_CONF.format(folder=folder, tls=encrypted, **names))
         self.secret_file = folder / "reader.password"
         self.secret_file.touch(mode=0o600)
         self.secret_file.write_text(f"{SECRET}\n")
@@ -75,7 +85,8 @@ class Slapd:
 
     def start(self) -> None:
         """Returns when it answers."""
-        urls = f"{self.ldaps} {self.ldap} {self.ldapi}".replace("localhost", "127.0.0.1")
+        ports = [url.replace("localhost", address) for url in (self.ldaps, self.ldap) for address in _ADDRESSES]
+        urls = " ".join([*ports, self.ldapi])
         conf = str(self._folder / "slapd.conf")
         command = ["setpriv", "--pdeathsig", "KILL", "slapd", "-d", "none", "-f", conf, "-h", urls]
         with (self._folder / "log").open("ab") as log:
@@ -106,9 +117,10 @@ class Slapd:
             *(person(f"user{number}") for number in range(count)),
         )
 
-    def modify(self, dn: str, attribute: str, value: Value) -> None:
+    def modify(self, dn: str, attribute: str, value: Value | tuple[Value, ...]) -> None:
         """Replace an attribute."""
-        self._run("ldapmodify", f"dn: {dn}\nchangetype: modify\nreplace: {attribute}\n{_line(attribute, value)}\n\n")
+        values = "\n".join(_lines([(attribute, value)]))
+        self._run("ldapmodify", f"dn: {dn}\nchangetype: modify\nreplace: {attribute}\n{values}\n\n")
 
     def rename(self, dn: str, rdn: str) -> None:
         """Give an entry another name in its place."""
@@ -117,6 +129,11 @@ class Slapd:
     def delete(self, *dns: str) -> None:
         """For good."""
         self._run("ldapmodify", "".join(f"dn: {dn}\nchangetype: delete\n\n" for dn in dns))
+
+    def who_am_i(self, dn: str, password: str) -> str:
+        """What ldapwhoami says after a bind (RFC 4532); fails if the bind did."""
+        command = ["ldapwhoami", "-x", "-H", self.ldapi, "-D", dn, "-w", password]
+        return subprocess.run(command, capture_output=True, check=True, timeout=60, text=True).stdout.strip()
 
     def _run(self, tool: str, ldif: str) -> None:
         command = [tool, "-x", "-H", self.ldapi, "-D", ADMIN, "-w", SECRET]

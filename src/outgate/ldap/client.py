@@ -86,13 +86,13 @@ class Client:
     def connected(self) -> Iterator[Connection]:
         """A connection bound as `bind_dn`, closed at the end. Raises LdapUnavailable, also for what is done with it."""
         try:
-            connection = self._open()
+            connection = self._made()
             try:
+                self._open(connection)
                 self._bind(connection)
                 yield connection
             finally:
-                with suppress(LDAPException, OSError):
-                    connection.unbind()
+                _close(connection)
         except (LDAPException, OSError) as error:
             raise LdapUnavailable(f"{self.settings.url}: {_told(error)}") from None
 
@@ -110,7 +110,7 @@ class Client:
             return False
         raise LdapUnavailable(f"{self.settings.url}: a log-in was answered with {result_of(connection)}")
 
-    def _open(self) -> Connection:
+    def _made(self) -> Connection:
         location, timeout = self._location, self.settings.timeout
         target = f"ldapi://{location.host}" if location.scheme == "ldapi" else location.host
         server = Server(
@@ -122,17 +122,18 @@ class Client:
             connect_timeout=timeout,
         )
         # Referrals are not followed: the password would be sent to whatever host the answer names.
-        connection = Connection(
+        return Connection(
             server,
             auto_referrals=False,
             auto_range=False,
             check_names=False,
             receive_timeout=max(1, round(timeout)),  # whole seconds, as ldap3 packs it
         )
+
+    def _open(self, connection: Connection) -> None:
         connection.open(read_server_info=False)
-        if location.scheme == "ldap" and not connection.start_tls(read_server_info=False):
+        if self._location.scheme == "ldap" and not connection.start_tls(read_server_info=False):
             raise LdapUnavailable(f"{self.settings.url}: STARTTLS was refused, and nothing is sent without it")
-        return connection
 
     def _bind(self, connection: Connection) -> None:
         dn = self.settings.bind_dn
@@ -174,6 +175,14 @@ def result_of(connection: Connection) -> str:
     result = connection.result or {}
     told = "".join(char if char.isprintable() else " " for char in str(result.get("message", ""))[:200]).strip()
     return f"{result.get('description', 'no result')} ({result.get('result', '?')}){': ' if told else ''}{told}"
+
+
+def _close(connection: Connection) -> None:
+    """Also what could not be opened, whose socket ldap3 leaves behind."""
+    with suppress(LDAPException, OSError):
+        connection.unbind()
+    if connection.socket:
+        connection.socket.close()
 
 
 def _told(error: Exception) -> str:
