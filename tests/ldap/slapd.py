@@ -17,7 +17,7 @@ ADMIN: Final = f"cn=admin,{BASE}"
 READER: Final = f"cn=reader,{BASE}"
 SECRET: Final = "directory secret 17"
 
-# `allow bind_anon_cred` is what Active Directory does: a bind with a name and no password succeeds. The
+# `allow bind_anon_dn` is what Active Directory does: a bind with a name and no password succeeds. The
 # attributes are Active Directory's, too.
 _CONF: Final = """\
 include /etc/ldap/schema/core.schema
@@ -32,7 +32,7 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {folder}/slapd.pid
 {tls}
-allow bind_anon_cred
+allow bind_anon_dn
 sizelimit size.soft=500 size.hard=500 size.prtotal=1500
 database mdb
 suffix "{base}"
