@@ -1,19 +1,25 @@
 """Compliance on the whole way: journal, footer, attachments and recipients of mail by users' gateways."""
 
+import asyncio
 import email
 import email.policy
+import re
 import smtplib
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from corpus.inbox import Received
-from corpus.peer import RawPeer
-from outgate.record.facts import Kind
+from corpus.peer import HANG, RawPeer
+from outgate.queue import Put
+from outgate.record.facts import Fact, Kind
+from outgate.store import tables
+from outgate.store.engine import StoreUnavailable, read
 from way.conftest import PARTNER
-from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
-from way.submit import message, submit
+from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, listens, running, serve
+from way.submit import client, message, submit
 from way.test_policy_in_force import facts, set_policy
 
 ALICE = "alice@example.com"
@@ -26,7 +32,7 @@ def site(tmp_path: Path) -> Site:
     return install(tmp_path / "outgate", delivery={"retry": [1]})
 
 
-def read(content: bytes) -> EmailMessage:
+def parsed_message(content: bytes) -> EmailMessage:
     parsed = email.message_from_bytes(content, policy=email.policy.default)
     assert isinstance(parsed, EmailMessage)
     return parsed
@@ -64,9 +70,18 @@ class Peers:
         await self.relay.__aexit__(None, None, None)
 
 
+def waiting(site: Site) -> int:
+    """How many recipients have no outcome yet."""
+    place = site.place()
+    with read(place.engine) as connection:
+        found = connection.scalar(select(func.count()).select_from(tables.recipient)) or 0
+    place.engine.dispose()
+    return found
+
+
 def journalled(received: Received) -> tuple[EmailMessage, bytes]:
     """The journal message, and the bytes of the message in it."""
-    outer = read(received.content)
+    outer = parsed_message(received.content)
     boundary = outer.get_boundary()
     assert boundary
     part = received.content.split(f"\r\n--{boundary}".encode())[2]
@@ -123,6 +138,131 @@ async def test_a_message_that_is_tried_again_is_in_the_journal_once(site: Site) 
     assert len(peers.relay.messages) == 1
 
 
+async def test_a_kill_between_journal_and_hand_over_leaves_one_copy(site: Site) -> None:
+    """The gateway is silent at MAIL: then the copy is on disk, and the message is not handed over."""
+    killed = False
+
+    def hang_at_mail(line: str) -> str | None:
+        return HANG if line.startswith("MAIL") and not killed else None
+
+    async with Peers(site, hang_at_mail) as peers:
+        await set_policy(site, gatewayJournalAddress=ARCHIVE)
+        process = await serve(site)
+        await eventually(lambda: listens(site), "it serves")
+        await submit(site, PARTNER)
+        await eventually(lambda: any(line.startswith("MAIL") for line in peers.gateway.commands), "MAIL was said")
+        process.kill()
+        await process.wait()
+        killed = True
+        assert peers.gateway.messages == []
+        server = await running(site)
+        try:
+            (left,) = await peers.gateway.wait_for(1)
+            await eventually(lambda: waiting(site) == 0, "nothing waits any more")
+        finally:
+            await server.stop()
+    kinds = [one.kind for one in facts(site)]
+    assert kinds.count(Kind.JOURNALLED) == 1
+    copies = {journalled(one)[1] for one in peers.relay.messages}
+    assert copies == {left.content}
+
+
+@pytest.mark.parametrize("recipients", [3, 230])
+async def test_a_message_in_several_transactions_has_one_copy_that_names_all(site: Site, recipients: int) -> None:
+    async with Peers(site) as peers:
+        await set_policy(site, gatewayJournalAddress=ARCHIVE)
+        server = await running(site)
+        try:
+            names = [f"r{n}@recipient.example" for n in range(recipients)]
+            await submit(site, PARTNER, names)
+            await peers.gateway.wait_for(-(-recipients // 100))
+            await eventually(lambda: waiting(site) == 0, "nothing waits any more")
+        finally:
+            await server.stop()
+    (copy,) = peers.relay.messages
+    text = journalled(copy)[0].get_body(("plain",))
+    assert text is not None
+    assert [line[11:] for line in text.get_content().splitlines() if line.startswith("Recipient: ")] == names
+
+
+async def test_nothing_leaves_while_its_copy_can_not_be_stored(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two transactions at once: neither takes the other's failure for a copy."""
+    full = True
+    async with Peers(site) as peers:
+        await set_policy(site, gatewayJournalAddress=ARCHIVE)
+        server = await running(site)
+        queue = server._queue
+        put = queue.put
+
+        async def on_a_full_disk(change: Put) -> None:
+            await asyncio.sleep(0)
+            if full and change.journal_of is not None:
+                raise StoreUnavailable("the disk is full")
+            await put(change)
+
+        monkeypatch.setattr(queue, "put", on_a_full_disk)
+        try:
+            await submit(site, PARTNER, [f"r{n}@recipient.example" for n in range(150)])
+            await eventually(lambda: len(_deferred(site)) == 150, "all wait")
+            assert {one.detail["reason"] for one in _deferred(site)} == {
+                "4.3.1 the copy for the journal could not be stored"
+            }
+            assert peers.gateway.messages == peers.relay.messages == []
+            full = False
+            await peers.gateway.wait_for(2)
+            await peers.relay.wait_for(1)
+        finally:
+            await server.stop()
+    assert [one.kind for one in facts(site)].count(Kind.JOURNALLED) == 1
+
+
+def _deferred(site: Site) -> list[Fact]:
+    return [one for one in facts(site) if one.kind is Kind.DEFERRED]
+
+
+async def test_a_copy_of_international_mail_leaves_as_such(site: Site) -> None:
+    async with Peers(site) as peers:
+        await set_policy(site, gatewayJournalAddress=ARCHIVE, gatewayFooter="Società")
+        server = await running(site)
+        try:
+            raw = message(PARTNER, "Größe", "Straße", MIME_Version="1.0", Content_Type="text/plain; charset=utf-8")
+            raw = raw.replace(b"MIME-Version", b"Content-Transfer-Encoding: 8bit\r\nMIME-Version")
+
+            def send() -> None:
+                with client(site) as session:
+                    session.sendmail(PARTNER, [CAROL], raw, mail_options=["BODY=8BITMIME", "SMTPUTF8"])
+
+            await asyncio.to_thread(send)
+            (left,) = await peers.gateway.wait_for(1)
+            (copy,) = await peers.relay.wait_for(1)
+        finally:
+            await server.stop()
+    assert journalled(copy)[1] == left.content
+    assert "Straße\r\n\r\n-- \r\nSocietà\r\n".encode() in left.content
+    assert left.mail_params["SIZE"] == str(len(left.content))
+    assert copy.mail_params["SIZE"] == str(len(copy.content))
+    assert copy.mail_params["BODY"] == "8BITMIME"
+    assert "SMTPUTF8" in left.mail_params
+    assert "SMTPUTF8" not in copy.mail_params
+    attached = [part for part in journalled(copy)[0].walk() if part.get_content_type() == "message/global"]
+    assert len(attached) == 1
+
+
+async def test_a_copy_that_the_archive_refuses_is_told_to_the_postmaster(site: Site) -> None:
+    async with Peers(site) as peers:
+        await set_policy(site, gatewayJournalAddress="nobody@example.com")
+        server = await running(site)
+        try:
+            await submit(site, PARTNER)
+            await peers.gateway.wait_for(1)
+            await eventually(lambda: waiting(site) == 0, "nothing waits any more")
+        finally:
+            await server.stop()
+    (bounced, *_) = [one for one in facts(site) if one.kind is Kind.BOUNCED]
+    assert bounced.detail["recipient"] == "nobody@example.com"
+    assert bounced.detail["report"] is not None
+
+
 async def test_a_local_archive_gets_its_copy_in_its_mailbox(site: Site) -> None:
     async with Peers(site) as peers:
         await set_policy(site, gatewayJournalAddress="bob@example.com")
@@ -156,6 +296,9 @@ async def test_an_attachment_that_is_denied_is_refused_at_submission(
             with pytest.raises(smtplib.SMTPDataError, match=why) as refused:
                 await submit(site, PARTNER, content=with_attachment(name, content))
             assert refused.value.smtp_code == 550
+            (told,) = [one for one in facts(site) if one.kind is Kind.REFUSED]
+            assert re.search(why, told.detail["refused"])
+            assert (told.detail["account"], told.detail["recipients"]) == (ALICE, [CAROL])
             await submit(site, PARTNER, content=with_attachment("fine.pdf", b"%PDF", "application/pdf"))
             await peers.gateway.wait_for(1)
             # What the organisation's own servers send is not meant.

@@ -10,9 +10,14 @@ from outgate.queue import Put, Queue
 from outgate.smtp import Reply
 
 
+def must_be_looked_into(policy: Policy, put: Put) -> bool:
+    """Whether policy says something of attachments, and a user's gateway is among the ways."""
+    return looks_at_attachments(policy) and any(one.queue.startswith("gateway:") for one in put.recipients)
+
+
 async def refusal(queue: Queue, policy: Policy, put: Put) -> Reply | None:
     """Why this message is not taken; None if it is. Raises StoreUnavailable."""
-    if not looks_at_attachments(policy) or not any(one.queue.startswith("gateway:") for one in put.recipients):
+    if not must_be_looked_into(policy, put):
         return None
     scanner = Scanner()
     try:

@@ -14,9 +14,10 @@ from outgate.accept.compliance import refusal
 from outgate.accept.desk import Desk
 from outgate.accept.incoming import Incoming
 from outgate.accept.log_in import TOO_MANY, WRONG, LoggedIn
-from outgate.accept.submission import Content, Envelope, prepare
+from outgate.accept.submission import Content, Envelope, not_taken, prepare
 from outgate.authorise import Account, authorise_envelope
 from outgate.mail.addresses import AddressError, canonical
+from outgate.queue import Put
 from outgate.queue.identity import to_text
 from outgate.smtp import (
     Closed,
@@ -292,13 +293,16 @@ class Session(asyncio.Protocol):
         protocol = "UTF8SMTPSA" if self._mail.params.smtputf8 else "ESMTPSA"  # RFC 3848, RFC 6531 section 4.3
         envelope = Envelope(self._mail.reverse_path, self._mail.params, self._recipients, self._peer, protocol)
         change = prepare(account, organisation, envelope, content, clock.now())
-        if isinstance(change, Reply):
-            return change
-        if refused := await refusal(self._desk.queue, account.policy, change):
+        refused = change if isinstance(change, Reply) else await self._put(account, change)
+        if refused:
+            await self._desk.queue.record([not_taken(account, envelope, content, refused, clock.now())])
             return refused
-        if over := await self._desk.daily_limits.put(account, change):
-            return over
         return Reply(250, "2.0.0", (f"Ok: queued as {to_text(incoming.identity)}",))
+
+    async def _put(self, account: Account, put: Put) -> Reply | None:
+        """Into the queue, if attachments and limits allow it."""
+        refused = await refusal(self._desk.queue, account.policy, put)
+        return refused or await self._desk.daily_limits.put(account, put)
 
     async def _start_tls(self) -> None:
         if self._transport is None:

@@ -93,6 +93,12 @@ def prepare(
     return Put(message, recipients, content.last_chunk, recorded, due_at=received_at, fields=examined.fields)
 
 
+def not_taken(account: Account, envelope: Envelope, content: Content, reply: Reply, at: float) -> Fact:
+    """What the record says of a message that is refused by this reply."""
+    words = " ".join([str(reply.code), reply.enhanced or "", *reply.lines])
+    return facts.refused(_accepted(account, envelope, content, at), words)
+
+
 def _accepted(account: Account, envelope: Envelope, content: Content, received_at: float) -> Fact:
     return facts.accepted(
         content.identity,

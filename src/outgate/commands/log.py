@@ -48,7 +48,7 @@ def log(
         bool, typer.Option("--follow", "-f", help="Print what happens from now on, until Ctrl-C")
     ] = False,
 ) -> None:
-    """Show the messages that were accepted, the newest first; or the whole story of one; or what happens now.
+    """Show the messages that came, the newest first; or the whole story of one; or what happens now.
 
     A story has each decision with its reasons, each attempt with the peer's reply, and each outcome.
     """
@@ -71,7 +71,8 @@ def _messages(here: Here, wanted: "Filter", message_id: str | None) -> None:
     with here.looking() as act:
         found = [_row(fact) for fact in audit.messages(act, wanted)]
     rows = [row for row in found if message_id is None or _bare(row["message_id"]) == _bare(message_id)]
-    columns = {"id": "id", "at": "accepted", "account": "account", "from": "from", "recipients": "recipients"}
+    columns = {"id": "id", "at": "at", "account": "account", "from": "from", "recipients": "recipients"}
+    columns["refused"] = "refused"
     table(here, rows, columns, nothing="no message matches")
 
 
@@ -117,10 +118,10 @@ def _follow(here: Here) -> None:
 
 
 def _row(fact: "Fact") -> dict[str, Any]:
-    """The `accepted` fact of a message."""
+    """The `accepted` or `refused` fact of a message."""
     from outgate.queue.identity import to_text
 
-    return {"id": to_text(fact.message_id), "at": iso(fact.at)} | fact.detail
+    return {"id": to_text(fact.message_id), "at": iso(fact.at), "refused": ""} | fact.detail
 
 
 def _fact_row(fact: "Fact") -> dict[str, Any]:

@@ -130,6 +130,7 @@ def _attachment(file: Path) -> Any:
 
 def _queue(here: Here, account: Any, raw: bytes, to: Sequence[str], identity: int, now: float) -> Any:
     """Decide as for a submission and commit it; the Put. Raises NotAllowed with the reason of a refusal."""
+    from outgate.accept.compliance import must_be_looked_into
     from outgate.accept.submission import Envelope, prepare
     from outgate.control import messages
     from outgate.directory.accounts import load_organisation
@@ -149,8 +150,22 @@ def _queue(here: Here, account: Any, raw: bytes, to: Sequence[str], identity: in
         put = prepare(account, organisation, envelope, content, now)
         if isinstance(put, Reply):
             raise NotAllowed(" ".join(put.lines))
+        if must_be_looked_into(account.policy, put) and (reason := _attachments_refused(account.policy, raw)):
+            raise NotAllowed(reason)
         messages.send(act, account.primary, pieces, put)
     return put
+
+
+def _attachments_refused(policy: Any, raw: bytes) -> str | None:
+    from outgate.compliance import refuses_attachments
+    from outgate.mail.attachments import Scanner, TooComplex
+
+    scanner = Scanner()
+    try:
+        scanner.feed(raw)
+        return refuses_attachments(policy, scanner.attachments())
+    except TooComplex as error:
+        return str(error)
 
 
 def _check_mailboxes(connection: "Connection", domains: frozenset[str], to: Sequence[str]) -> None:

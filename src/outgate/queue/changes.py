@@ -4,7 +4,6 @@ Each change is a record; `apply` sorts a group of them into one executemany for 
 no event loop; the caller owns the transaction.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +49,13 @@ class Put:
     leased_until: float = 0.0
     fields: Sequence[Field] | None = None  # for whom it is handed over to in memory
     journal_of: int | None = None  # the message that this is the journal copy of
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Facts alone: of a message that was not taken."""
+
+    facts: Sequence[Fact]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ class ForgetUsage:
     before_hour: int
 
 
-Change = AddChunk | Discard | Put | Finish | Claim | Renew | Release | InForce | ForgetUsage
+Change = AddChunk | Discard | Put | Finish | Claim | Renew | Release | InForce | ForgetUsage | Record
 Result = list[Item] | None
 
 
@@ -133,7 +139,7 @@ class _Rows:
     discarded: list[dict[str, Any]] = field(default_factory=list)
     renewed: list[dict[str, Any]] = field(default_factory=list)
     journalled: list[dict[str, Any]] = field(default_factory=list)
-    used: Counter[tuple[int, int, str]] = field(default_factory=Counter)  # account, hour, what
+    used: dict[tuple[int, int], list[int]] = field(default_factory=dict)  # (hour, account) -> messages, recipients
 
 
 _ADD_CHUNK, _ADD_MESSAGE, _ADD_RECIPIENT = insert(chunk), insert(message), insert(recipient)
@@ -226,6 +232,8 @@ def _collect(rows: _Rows, change: Change) -> None:
             _collect_put(rows, change)
         case Finish():
             _collect_finish(rows, change)
+        case Record(recorded):
+            rows.facts += recorded
         case Discard(message_id):
             rows.discarded.append({"b_message": message_id})
         case Renew(message_ids, leased_by, until):
@@ -257,21 +265,16 @@ def _collect_put(rows: _Rows, put: Put) -> None:
         rows.journalled.append({"b_message": put.journal_of})
     if entry.account_id is not None:
         hour = int(entry.received_at // 3600)
-        rows.used[entry.account_id, hour, "messages"] += 1
-        rows.used[entry.account_id, hour, "recipients"] += len(put.recipients)
+        counted = rows.used.setdefault((hour, entry.account_id), [0, 0])
+        counted[0] += 1
+        counted[1] += len(put.recipients)
 
 
 def _usage(rows: _Rows) -> list[dict[str, Any]]:
     """In the order of accounts, so that two nodes never wait for each other's rows."""
     return [
-        {
-            "account_id": account_id,
-            "hour": hour,
-            "messages": count,
-            "recipients": rows.used[account_id, hour, "recipients"],
-        }
-        for (account_id, hour, what), count in sorted(rows.used.items())
-        if what == "messages"
+        {"account_id": account_id, "hour": hour, "messages": messages, "recipients": recipients}
+        for (hour, account_id), (messages, recipients) in sorted(rows.used.items())
     ]
 
 

@@ -5,7 +5,7 @@ insurance. Whatever is not handed over is found by `claim`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -21,6 +21,7 @@ from outgate.queue.changes import (
     ForgetUsage,
     InForce,
     Put,
+    Record,
     Release,
     Renew,
     Result,
@@ -28,6 +29,7 @@ from outgate.queue.changes import (
 from outgate.queue.entry import Item
 from outgate.queue.group_commit import GroupCommit
 from outgate.queue.operations import DAY_HOURS, Sent
+from outgate.record.facts import Fact
 from outgate.store.engine import read, write
 from outgate.store.tables import chunk, message
 
@@ -71,6 +73,10 @@ class Queue:
         if handed_over and self._taker:
             content = put.last_chunk if put.message.chunks == 1 else None
             self._taker(Item(put.message, tuple(put.recipients), content, put.fields))
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        """Keep facts of a message that is not in the queue."""
+        await self._commits.make(Record(facts))
 
     async def claim(self, now: float, limit: int) -> list[Item]:
         """Lease what is due; and once an hour forget what counts for no limit any more."""

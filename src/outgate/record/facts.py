@@ -4,7 +4,7 @@ Knows no table and no clock. Details are small JSON objects; never a credential,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,7 @@ class Kind(StrEnum):
     DEFERRED = "deferred"
     BOUNCED = "bounced"
     JOURNALLED = "journalled"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,11 @@ def accepted(  # the one fact that describes the message itself
         "message_id": rfc822_message_id,
     }
     return Fact(message_id, at, Kind.ACCEPTED, detail)
+
+
+def refused(submitted: Fact, reply: str) -> Fact:
+    """The message came whole and was not taken; `submitted` is what `accepted` would have said of it."""
+    return replace(submitted, kind=Kind.REFUSED, detail={**submitted.detail, "refused": reply})
 
 
 def routed(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, and_, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select
 
 from outgate.record.facts import Fact, Kind
 from outgate.store.tables import fact
@@ -44,8 +44,8 @@ def history(conn: Connection, message_id: int) -> list[Fact]:
 
 
 def search(conn: Connection, wanted: Filter) -> Iterator[Fact]:
-    """The `accepted` facts of the newest messages that match, newest first."""
-    conditions = [fact.c.kind == Kind.ACCEPTED.value]
+    """The `accepted` or `refused` facts of the newest messages that match, newest first."""
+    conditions: list[ColumnElement[bool]] = [fact.c.kind.in_([Kind.ACCEPTED.value, Kind.REFUSED.value])]
     if wanted.since is not None:
         conditions.append(fact.c.at >= wanted.since)
     if wanted.until is not None:
