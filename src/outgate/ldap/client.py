@@ -1,14 +1,16 @@
 """Connections to the LDAP directory: encrypted, verified, with time-outs. Knows no entry and no account.
 
-Only this file and `entries` know the library ldap3, whose defaults are not all safe: see docs/decisions.
+Knows the library ldap3, whose defaults are not all safe: see docs/decisions/0013-ldap3.md.
 """
 
+import socket
 import ssl
 import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -66,6 +68,7 @@ class _Verified(Tls):
 
     def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
         """As ldap3 calls it. The handshake is always made here, in the time-out of the socket."""
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small requests, each waited for
         connection.socket = self._context.wrap_socket(connection.socket, server_hostname=connection.server.host)
 
 
@@ -100,7 +103,7 @@ class Client:
         """Whether the password is that of the entry `dn`, by a simple bind on this connection, which is then its.
 
         RFC 4513 section 5.1.2: a bind with a name and an empty password succeeds and proves nothing, so none is made.
-        Takes bytes, prepared by SASLprep: what ldap3 prepares itself may be empty only afterwards.
+        Takes bytes, prepared by SASLprep: ldap3 sends them as they are, and prepares text in a way of its own.
         """
         if not dn or not password:
             return False
@@ -117,7 +120,7 @@ class Client:
             target,
             port=location.port,
             use_ssl=location.scheme == "ldaps",
-            tls=None if location.scheme == "ldapi" else _Verified(self._context()),
+            tls=None if location.scheme == "ldapi" else _Verified(self._context),
             get_info=NONE,
             connect_timeout=timeout,
         )
@@ -144,7 +147,9 @@ class Client:
         if not bound:
             raise LdapUnavailable(f"{self.settings.url}: bind as {dn or 'anonymous'}: {result_of(connection)}")
 
+    @cached_property
     def _context(self) -> ssl.SSLContext:
+        """Made once: reading the system's authorities takes longer than all the rest of a log-in."""
         context = ssl.create_default_context()
         if self._ca_file:
             try:

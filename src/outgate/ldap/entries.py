@@ -25,6 +25,9 @@ _LOCKED: Final = "pwdAccountLockedTime"  # OpenLDAP's ppolicy: locked for good s
 _LOCK: Final = "nsAccountLock"  # 389 Directory Server, FreeIPA
 _LOCKED_FOR_GOOD: Final = b"000001010000Z"
 
+# Results that say that a base is not there: referral to a server that would have it, noSuchObject, invalidDNSyntax.
+_MISSING: Final = frozenset({10, 32, 34})
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -113,7 +116,7 @@ def _ask(
         **page,
     )
     result = connection.result["result"]
-    if result == 0 or (missing and result in (32, 34)):  # noSuchObject, invalidDNSyntax
+    if result == 0 or (missing and result in _MISSING):
         return
     raise LdapUnavailable(f"{settings.url}: the search below {_shown(base)} failed: {result_of(connection)}")
 
