@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -10,10 +11,17 @@ from outgate.demo.certificates import Authority
 
 
 @pytest.fixture
-def slapd(tmp_path: Path) -> Iterator[Slapd]:
+def slapd_folder() -> Iterator[Path]:
+    """A short path, since it holds a socket."""
+    with TemporaryDirectory(prefix="outgate-slapd-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def slapd(slapd_folder: Path, tmp_path: Path) -> Iterator[Slapd]:
     """Running, with user0 to user29."""
     (tmp_path / "ca").mkdir()
-    server = Slapd(tmp_path / "slapd", Authority(tmp_path / "ca"))
+    server = Slapd(slapd_folder / "slapd", Authority(tmp_path / "ca"))
     server.start()
     try:
         server.seed(30)

@@ -84,7 +84,8 @@ def test_a_user_who_is_kept_here_is_taken_over_only_when_asked(program: Program,
         "there is an account alice@example.com that is kept here; --adopt makes it this entry's"
     ]
     assert counts(program.run("ldap", "sync", "--adopt")) == {"adopt": 1, "rename": 1}
-    assert not program.run("user", "show", "alice@example.com")["has_password"]
+    shown = program.run("user", "show", "alice@example.com")
+    assert (shown["has_password"], shown["ldap_dn"]) == (False, dn_of("alice"))
 
 
 def test_the_password_of_a_user_of_the_directory_is_not_set_here(program: Program) -> None:

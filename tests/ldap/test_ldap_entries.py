@@ -169,9 +169,9 @@ def test_a_certificate_of_another_authority_is_refused(
         found_by(client(url=getattr(slapd, scheme), ca_file=str(Authority(tmp_path / "other").ca_file)))
 
 
-def test_nothing_is_sent_to_a_server_without_starttls(client: NewClient, tmp_path: Path) -> None:
+def test_nothing_is_sent_to_a_server_without_starttls(client: NewClient, slapd_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "plain-ca").mkdir()
-    plain = Slapd(tmp_path / "plain", Authority(tmp_path / "plain-ca"), tls=False)
+    plain = Slapd(slapd_folder / "plain", Authority(tmp_path / "plain-ca"), tls=False)
     plain.start()
     try:
         plain.seed(1)

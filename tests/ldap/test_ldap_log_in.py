@@ -148,6 +148,21 @@ async def test_scram_does_not_tell_users_of_the_directory_from_nobody(site: Site
     assert (len(one["s"]), one["i"]) == (len(nobody["s"]), nobody["i"])
 
 
+async def test_without_the_directory_in_the_settings_its_users_do_not_log_in(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    made = await asyncio.to_thread(install, tmp_path / "data", ldap=settings, dkim_key=False)
+    await sync(made)
+    configuration = made.data / "outgate.toml"
+    configuration.write_text(configuration.read_text().replace(f'url = "{settings["url"]}"', 'url = ""'))
+    server = await running(made)
+    try:
+        assert await log_in(made, "user1") == 535
+        assert await log_in(made, "alice", PASSWORD) == 235
+    finally:
+        await server.stop()
+
+
 # --- the checker by itself -------------------------------------------------------------------------------------------
 
 

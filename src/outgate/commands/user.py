@@ -78,6 +78,8 @@ def show(here: Here, address: Address) -> None:
     assert account
     value = _row(user) | {
         "has_password": bool(log_in and log_in.password_hash),
+        "ldap_id": user.external.id if user.external else None,
+        "ldap_dn": user.external.dn if user.external else None,
         "policy": policy_rows(policies, account.unit),
         "send_as": [send_as_row(account.primary, entry) for entry in account.send_as.values()],
     }
