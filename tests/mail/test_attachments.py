@@ -1,13 +1,16 @@
 """Attachments found while a message streams by, compared with what the stdlib's parser finds."""
 
 import contextlib
+import email
 import email.policy
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpus.messages import specimens
+from corpus.specimen import Specimen
 from outgate.authorise import Policy
 from outgate.compliance import refuses_attachments
 from outgate.mail.attachments import MAX_DEPTH, Attachment, Scanner, TooComplex
@@ -84,6 +87,20 @@ def test_parts_without_end_are_refused() -> None:
         scan(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 3000)
 
 
+@pytest.mark.parametrize("specimen", specimens("alice@dominiopartner.example"), ids=lambda one: one.name)
+def test_of_real_messages_it_finds_what_the_standard_library_finds(specimen: Specimen) -> None:
+    found = scan(specimen.raw)
+    assert found == scan(specimen.raw, 4099)
+    parsed = email.message_from_bytes(specimen.raw, policy=email.policy.default)
+    files = [one for one in parsed.walk() if not one.is_multipart() and one.get_content_maintype() != "text"]
+    assert [one.media_type for one in found if not one.media_type.startswith(("text/", "message/"))] == [
+        one.get_content_type() for one in files if one.get_content_maintype() != "message"
+    ]
+    assert {one.filename for one in found if one.filename} == {
+        name for one in parsed.walk() if (name := one.get_filename())
+    }
+
+
 def part(*fields: str, body: str = "MZ") -> bytes:
     return ("".join(f"{field}\r\n" for field in fields) + f"\r\n{body}\r\n").encode()
 
@@ -140,6 +157,7 @@ def test_sizes_are_those_of_the_decoded_parts() -> None:
     assert [one.size for one in scan(made.as_bytes())] == [len(bytes(one.get_payload(decode=True))) for one in kept]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.binary(max_size=200), max_size=20), st.binary(max_size=30))
 def test_no_bytes_make_it_fail_otherwise(pieces: list[bytes], boundary: bytes) -> None:
     scanner = Scanner()
@@ -150,6 +168,7 @@ def test_no_bytes_make_it_fail_otherwise(pieces: list[bytes], boundary: bytes) -
         scanner.attachments()
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.tuples(st.sampled_from(["a.pdf", "b.zip", "c"]), st.binary(max_size=500)), max_size=4))
 def test_it_finds_what_the_standard_library_finds(files: list[tuple[str, bytes]]) -> None:
     made = message(*((name, "application/octet-stream", content) for name, content in files))

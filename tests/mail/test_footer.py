@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.messages import specimens
@@ -177,6 +177,7 @@ _PARTS = st.recursive(
 )
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(_PARTS)
 def test_all_bytes_outside_of_the_texts_are_the_same(part: bytes) -> None:
     raw = b"From: a@b.example\r\nMIME-Version: 1.0\r\n" + part + b"\r\n"
@@ -199,6 +200,7 @@ def test_without_a_charset_one_is_named_when_the_footer_needs_it() -> None:
     assert raw.isascii()
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=300), st.sampled_from(["8bit", "base64"]))
 def test_whatever_the_text_it_is_still_there(text: str, cte: str) -> None:
     if "-----BEGIN PGP" in text or any(len(line.encode()) > 900 for line in text.splitlines()):
@@ -209,6 +211,7 @@ def test_whatever_the_text_it_is_still_there(text: str, cte: str) -> None:
     assert found.startswith(text.rstrip())
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=400))
 def test_no_bytes_make_it_fail_otherwise(data: bytes) -> None:
     for head in (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", b""):
