@@ -110,6 +110,23 @@ def test_a_message_that_ends_with_its_header_gets_an_empty_line_first() -> None:
     assert raw == b"From: a@b.example\r\nSubject: x\r\n\r\nExample\r\n"
 
 
+def test_of_a_beginning_only_texts_that_end_in_it_are_touched() -> None:
+    message = read(made("Hi\n", html="<p>Hi</p>"))
+    message.add_attachment(b"x" * 100_000, maintype="application", subtype="pdf", filename="a.pdf")
+    raw = message.as_bytes(policy=email.policy.SMTP)
+    for size in (raw.index(b"<p>Hi</p>"), raw.index(b"a.pdf") + 5000):
+        new = with_footer(raw[:size], FOOTER, whole=False) + raw[size:]
+        assert texts(new)["text/plain"].rstrip().endswith("<legale>")
+        assert ("&lt;legale&gt;" in texts(new)["text/html"]) == (b"a.pdf" in raw[:size])
+        assert new[-100_000:] == raw[-100_000:]
+    # A delimiter that is cut off may be another one: here --b of --b1.
+    raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nHi\r\n--b1\r\nmore"
+    with pytest.raises(NoFooter, match="too long"):
+        with_footer(raw[: raw.index(b"1\r\nmore")], FOOTER, whole=False)
+    with pytest.raises(NoFooter, match="too long"):
+        with_footer(made("Hi\n" * 1000)[:500], FOOTER, whole=False)
+
+
 def test_html_keeps_its_character_set_whatever_the_footer() -> None:
     raw = (
         b"MIME-Version: 1.0\r\nContent-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"

@@ -117,6 +117,25 @@ async def test_what_leaves_by_a_gateway_is_in_the_journal_byte_for_byte(site: Si
     assert kinds.index(Kind.JOURNALLED) < kinds.index(Kind.ATTEMPT)
 
 
+async def test_a_large_message_gets_its_footer_and_is_in_the_journal(site: Site) -> None:
+    async with Peers(site) as peers:
+        await set_policy(site, gatewayJournalAddress=ARCHIVE, gatewayFooter="Example", maxAttachmentBytes=4_000_000)
+        server = await running(site)
+        try:
+            sent = with_attachment("large.bin", bytes(range(256)) * 12_000)
+            await submit(site, PARTNER, content=sent)
+            (left,) = await peers.gateway.wait_for(1)
+            (copy,) = await peers.relay.wait_for(1)
+        finally:
+            await server.stop()
+    assert journalled(copy)[1] == left.content
+    assert left.mail_params["SIZE"] == str(len(left.content))
+    text = parsed_message(left.content).get_body(("plain",))
+    assert text is not None
+    assert text.get_content().replace("\r\n", "\n") == "See the file.\n\n-- \nExample\n"
+    assert left.content[-4_000_000:] == sent[-4_000_000:]
+
+
 async def test_a_message_that_is_tried_again_is_in_the_journal_once(site: Site) -> None:
     tries = 0
 

@@ -28,6 +28,8 @@ from outgate.store.engine import StoreUnavailable
 
 _REMEMBERED: Final = 10_000  # messages of which we know that they are in the journal
 
+_BEGINNING: Final = 1024 * 1024  # bytes of a message in which its text is looked for to add a footer
+
 _log = structlog.get_logger("deliver")
 
 
@@ -50,8 +52,7 @@ class Compliance:
             if reason := await _refused(policy, transmission):
                 return Outcome(Verdict.FAILED, f"5.7.1 {reason}")
             transmission = await self._from_the_start(transmission, job, hostname)
-        if policy.footer:
-            transmission = await _with_footer(transmission, policy.footer)
+        transmission = await _with_footer(transmission, policy.footer)
         if not policy.journal_to or job.item.message.journalled:
             return transmission
         try:
@@ -59,14 +60,18 @@ class Compliance:
         except StoreUnavailable as error:
             _log.error("journal copy not stored", error=str(error))
             return Outcome(Verdict.RETRY, "4.3.1 the copy for the journal could not be stored")
-        return await self._from_the_start(transmission, job, hostname)
+        return await self._from_the_start(transmission, job, hostname, policy.footer)
 
     async def _transmission(self, job: Job, hostname: str) -> Transmission:
         return await prepare(self._queue, job, hostname, self._key_for)
 
-    async def _from_the_start(self, transmission: Transmission, job: Job, hostname: str) -> Transmission:
+    async def _from_the_start(
+        self, transmission: Transmission, job: Job, hostname: str, footer: str = ""
+    ) -> Transmission:
         """The same, with all its pieces still to come; what is in memory as a whole can be read again and again."""
-        return transmission if transmission.more is None else await self._transmission(job, hostname)
+        if transmission.more is None:
+            return transmission
+        return await _with_footer(await self._transmission(job, hostname), footer)
 
     async def _journal(self, job: Job, transmission: Transmission, to: str) -> None:
         message_id = job.item.message.id
@@ -92,14 +97,29 @@ async def _refused(policy: Policy, transmission: Transmission) -> str | None:
 
 
 async def _with_footer(transmission: Transmission, text: str) -> Transmission:
-    """The whole message is in memory for this."""
-    raw = b"".join([piece async for piece in transmission.pieces()])
+    """The beginning of the message is in memory for this; the text that gets the footer is in it."""
+    if not text:
+        return transmission
+    beginning, pieces = bytearray(), transmission.pieces()
+    async for piece in pieces:
+        beginning += piece
+        if len(beginning) >= _BEGINNING:
+            break
+    whole = len(beginning) == transmission.size
+    raw = bytes(beginning)
     try:
-        new = await asyncio.to_thread(with_footer, raw, text)
+        new = await asyncio.to_thread(with_footer, raw, text, whole=whole)
         told = "added"
     except NoFooter as error:
         new, told = raw, f"not added: {error}"
     header_size = split_message(new) or len(new)
-    header, body = new[:header_size], new[header_size:]
-    eight_bit = transmission.eight_bit or not body.isascii()
-    return replace(transmission, header=header, body=body, more=None, size=len(new), eight_bit=eight_bit, footer=told)
+    body = new[header_size:]
+    return replace(
+        transmission,
+        header=new[:header_size],
+        body=body,
+        more=None if whole else pieces,
+        size=transmission.size + len(new) - len(raw),
+        eight_bit=transmission.eight_bit or not body.isascii(),
+        footer=told,
+    )

@@ -46,14 +46,17 @@ class _Text:
     end: int
 
 
-def with_footer(raw: bytes, text: str) -> bytes:
-    """The message with `text` (lines by LF) below its own. Raises NoFooter."""
+def with_footer(raw: bytes, text: str, *, whole: bool = True) -> bytes:
+    """The message with `text` (lines by LF) below its own. Raises NoFooter.
+
+    If `raw` is not the whole message but its beginning, only texts that end in it are touched.
+    """
     if re.search(rb"(?im)^dkim-signature[ \t]*:", raw[: _body_of(raw, 0, len(raw))]):
         raise NoFooter("the message has a DKIM signature of its own")
-    texts = _Texts(raw)
+    texts = _Texts(raw, whole)
     texts.find(0, len(raw), 0)
     if not texts.found:
-        raise NoFooter("the message has no text of its own")
+        raise NoFooter("the text is too long" if texts.unfinished else "the message has no text of its own")
     for part in sorted(texts.found.values(), key=lambda one: one.start, reverse=True):
         raw = raw[: part.start] + _rewritten(raw, part, text) + raw[part.end :]
     return raw
@@ -62,9 +65,10 @@ def with_footer(raw: bytes, text: str) -> bytes:
 class _Texts:
     """Looks for the parts that get a footer. Each byte is looked at at most once for each level of nesting."""
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, whole: bool) -> None:
         self.found: dict[str, _Text] = {}
-        self._raw = raw
+        self.unfinished = False
+        self._raw, self._whole = raw, whole
         self._parts = 0
 
     def find(self, start: int, end: int, depth: int) -> None:
@@ -80,10 +84,13 @@ class _Texts:
         if kind.startswith("multipart/"):
             # In a digest all is messages (RFC 2046 section 5.1.5), and they are somebody else's.
             if kind != "multipart/digest":
-                for first, last in _parts(self._raw, body, end, header.get_boundary() or ""):
+                for first, last in _parts(self._raw, body, end, header.get_boundary() or "", self._whole):
                     self.find(first, last, depth + 1)
         elif kind in _TEXTS and kind not in self.found and not _is_attachment(header):
-            self.found[kind] = _Text(header, start, body, end)
+            if self._whole or end < len(self._raw):
+                self.found[kind] = _Text(header, start, body, end)
+            else:
+                self.unfinished = True
 
 
 _CONTENT_FIELD: Final = re.compile(rb"(?im)^content-[!-9;-~]*[ \t]*:.*(?:\n[ \t].*)*\n?")
@@ -117,13 +124,17 @@ def _is_attachment(header: Message) -> bool:
     return disposition.startswith("attachment") or header.get_filename() is not None
 
 
-def _parts(raw: bytes, start: int, end: int, boundary: str) -> Iterator[tuple[int, int]]:
-    """Where each part begins and ends. The CRLF before a delimiter belongs to it (RFC 2046 section 5.1.1)."""
+def _parts(raw: bytes, start: int, end: int, boundary: str, whole: bool) -> Iterator[tuple[int, int]]:
+    """Where each part begins and ends. The CRLF before a delimiter belongs to it (RFC 2046 section 5.1.1).
+
+    Where more is to come a delimiter must be there with its CRLF: else it might be another one's beginning.
+    """
     if not boundary:
         return
     mark = re.escape(b"--" + boundary.encode("utf-8", "surrogateescape"))
+    close = rb"(?:\r\n|\Z)" if whole else rb"\r\n"
     begins = None
-    for one in re.compile(rb"(?m)^" + mark + rb"(--)?[ \t]*(?:\r\n|\Z)").finditer(raw, start, end):
+    for one in re.compile(rb"(?m)^" + mark + rb"(--)?[ \t]*" + close).finditer(raw, start, end):
         if begins is not None:
             yield begins, max(begins, one.start() - 2)
         begins = one.end()
