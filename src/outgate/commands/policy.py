@@ -27,14 +27,15 @@ def list_(
     own: Annotated[bool, typer.Option("--own", help="Only values that units have of their own")] = False,
 ) -> None:
     """List every setting for every organisational unit, with the value in force and the unit that it comes from."""
-    from outgate.commands.rows import policy_row
+    from outgate.commands.rows import policy_rows
     from outgate.control import units
     from outgate.directory.settings import SETTINGS, in_words
 
     with here.looking() as act:
         paths, policies = units.policies(act, unit)
     paths = paths if unit is None else paths[:1]
-    rows = [policy_row(policies, path, setting) for setting in SETTINGS.values() for path in paths]
+    found = {path: policy_rows(policies, path) for path in paths}
+    rows = [found[path][name] for name in SETTINGS for path in paths]
     if own:
         rows = [row for row in rows if row["inherited_from"] is None]
     shown = rows if here.json else [row | {"value": in_words(row["value"])} for row in rows]

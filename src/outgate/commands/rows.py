@@ -3,8 +3,8 @@
 from typing import Any
 
 from outgate.authorise import Gateway, SendAs
-from outgate.directory.policy import Policies
-from outgate.directory.settings import SETTINGS, Setting
+from outgate.directory.policy import Effective, Policies
+from outgate.directory.settings import Setting
 
 
 def gateway_row(gateway: Gateway | None) -> dict[str, Any] | None:
@@ -37,10 +37,13 @@ def send_as_row(account: str, entry: SendAs) -> dict[str, Any]:
 
 def policy_row(policies: Policies, unit: str, setting: Setting) -> dict[str, Any]:
     """A setting's value in force for a unit. `inherited_from` is None where the unit has a value of its own."""
-    effective = policies.effective(unit, setting)
+    return _policy_row(unit, setting.name, policies.effective(unit, setting))
+
+
+def _policy_row(unit: str, name: str, effective: Effective) -> dict[str, Any]:
     source = "the default" if effective.source is None else effective.source
     return {
-        "setting": setting.name,
+        "setting": name,
         "ou": unit,
         "value": effective.value,
         "inherited_from": None if source == unit else source,
@@ -49,4 +52,4 @@ def policy_row(policies: Policies, unit: str, setting: Setting) -> dict[str, Any
 
 def policy_rows(policies: Policies, unit: str) -> dict[str, dict[str, Any]]:
     """All settings in force for a unit, by name."""
-    return {name: policy_row(policies, unit, setting) for name, setting in SETTINGS.items()}
+    return {name: _policy_row(unit, name, effective) for name, effective in policies.all_effective(unit).items()}

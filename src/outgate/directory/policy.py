@@ -38,6 +38,14 @@ class Policies:
                 return Effective(self.own[path][setting.name], path)
         return Effective(setting.default, None)
 
+    def all_effective(self, unit_path: str) -> dict[str, Effective]:
+        """The values of all settings in force for a unit, by name."""
+        found = {name: Effective(setting.default, None) for name, setting in SETTINGS.items()}
+        for path in reversed(up_to_root(unit_path)):
+            for name, value in self.own.get(path, {}).items():
+                found[name] = Effective(value, path)
+        return found
+
     def policy(self, unit_path: str) -> Policy:
         """All values in force for a unit."""
         key = tuple(path for path in up_to_root(unit_path) if path in self.own)
@@ -47,9 +55,9 @@ class Policies:
         return made
 
     def _make(self, unit_path: str) -> Policy:
-        found = {one.field: (one, self.effective(unit_path, one)) for one in SETTINGS.values()}
-        values = {field: one.made(effective.value) for field, (one, effective) in found.items()}
-        sources = {field: effective.source for field, (_, effective) in found.items() if effective.source}
+        found = self.all_effective(unit_path)
+        values = {one.field: one.made(found[name].value) for name, one in SETTINGS.items()}
+        sources = {SETTINGS[name].field: one.source for name, one in found.items() if one.source}
         return Policy(**values, sources=sources)
 
 
