@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import Engine, func, select, text
+from sqlalchemy.exc import IntegrityError
 
 from outgate.queue import Defer, Finish, Item, Message, Put, Queue, Recipient
 from outgate.queue.changes import AddChunk
@@ -219,3 +221,13 @@ def _write_without_patience(engine: Engine) -> None:
         conn.execution_options(outgate_writes=True)
         with conn.begin():
             conn.execute(tables.chunk.insert(), {"message_id": 1, "number": 0, "data": AddChunk(1, 0, b"x").data})
+
+
+async def test_a_journal_copy_and_the_note_of_it_are_one_transaction(waiting: Queue) -> None:
+    for identity in (1, 2):
+        await waiting.put(put(identity))
+    await waiting.put(replace(put(3), journal_of=1))
+    with pytest.raises(IntegrityError):
+        await waiting.put(replace(put(3), journal_of=2))  # it can't be stored: there is one of this id
+    items = await waiting.claim(NOW, 10)
+    assert {one.message.id: one.message.journalled for one in items} == {1: True, 2: False, 3: False}
