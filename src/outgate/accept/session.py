@@ -74,6 +74,8 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._reading = True
+        self._handshaking = False
+        self._early = b""
         self._stopping = False
         self._peer = ""
         self._who: LoggedIn | None = None
@@ -97,6 +99,11 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came; they wait in the engine while a question is open."""
         self._last_heard = self._loop.time()
+        if self._handshaking:
+            # A client may send its first command along with the end of its handshake: it came by TLS, and is given to
+            # the engine when that knows of TLS. What came in the clear is with the engine already.
+            self._early += data
+            return
         self._engine.receive_data(data)
         if self._task is None:
             self._advance()
@@ -308,6 +315,7 @@ class Session(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport.write(self._engine.data_to_send())
+        self._handshaking = True
         try:
             transport = await self._loop.start_tls(
                 self._transport,
@@ -319,9 +327,13 @@ class Session(asyncio.Protocol):
         except (OSError, ConnectionError, TimeoutError) as error:
             _log.info("TLS handshake failed", peer=self._peer, error=str(error))
             return
+        finally:
+            self._handshaking = False
         self._transport = transport
         self._reading = True
         self._engine.tls_established()
+        self._engine.receive_data(self._early)
+        self._early = b""
 
     async def _log_in(self, event: PasswordOffered | TokenOffered | ScramStarted | ScramProved) -> None:
         desk = self._desk.log_in
