@@ -54,11 +54,11 @@ class Measurement:
 class Sink:
     """The sink as a process."""
 
-    def __init__(self, place: Scratch, *, tls: bool) -> None:
+    def __init__(self, installation: Scratch, *, tls: bool) -> None:
         command = [sys.executable, "-m", "bench.sink", "127.0.0.1", "0"]
         if tls:
-            command += ["--tls", str(place.certificate), str(place.key)]
-        self._process = place.start(command)
+            command += ["--tls", str(installation.certificate), str(installation.key)]
+        self._process = installation.start(command)
         self.port: int = self._read()["port"]
 
     def expect(self, first: int, count: int) -> None:
@@ -88,13 +88,13 @@ class Sink:
         return answer
 
 
-def measure(place: Scratch, sink: Sink, work: Work, product: Product, number: int, messages: int) -> Measurement:
+def measure(installation: Scratch, sink: Sink, work: Work, product: Product, number: int, messages: int) -> Measurement:
     """Start it, warm it up, let it work, stop it."""
     product.start()
     try:
-        _drive(place, sink, work, product, first=0, messages=min(500, messages))
+        _drive(installation, sink, work, product, first=0, messages=min(500, messages))
         before = product.cpu_seconds()
-        result, report = _drive(place, sink, work, product, first=100_000, messages=messages)
+        result, report = _drive(installation, sink, work, product, first=100_000, messages=messages)
         cpu = product.cpu_seconds() - before
     finally:
         product.stop()
@@ -120,11 +120,11 @@ def _faults(report: dict[str, Any]) -> str:
 
 
 def _drive(
-    place: Scratch, sink: Sink, work: Work, product: Product, *, first: int, messages: int
+    installation: Scratch, sink: Sink, work: Work, product: Product, *, first: int, messages: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     sink.expect(first, messages)
-    generator = place.start([sys.executable, "-m", "bench.generator"])
-    plan = _plan(place, work, product, first, messages)
+    generator = installation.start([sys.executable, "-m", "bench.generator"])
+    plan = _plan(installation, work, product, first, messages)
     if generator.stdin is None or generator.stdout is None:
         raise AssertionError("the generator has pipes")
     generator.stdin.write(json.dumps(plan) + "\n")
@@ -140,13 +140,13 @@ def _drive(
     return result, sink.report()
 
 
-def _plan(place: Scratch, work: Work, product: Product, first: int, messages: int) -> dict[str, object]:
+def _plan(installation: Scratch, work: Work, product: Product, first: int, messages: int) -> dict[str, object]:
     alone = isinstance(product, SinkAlone)
     return {
         "host": "localhost",
         "port": product.port,
         "security": "starttls" if alone else "ssl",
-        "ca": str(place.ca),
+        "ca": str(installation.ca),
         "sessions": [_at_the_sink(one) if alone else _submitting(one, work) for one in population.accounts()],
         "first": first,
         "count": messages,
@@ -187,24 +187,24 @@ class SinkAlone:
 def run(options: argparse.Namespace, progress: Callable[[str], None]) -> list[Measurement]:
     """All rounds of all works, the products in turn."""
     found: list[Measurement] = []
-    with scratch() as place:
+    with scratch() as installation:
         for work_name in options.work:
-            sink = Sink(place, tls=work_name == "gateway")
+            sink = Sink(installation, tls=work_name == "gateway")
             work = Work(work_name, sink.port)
             for number in range(options.rounds):
-                for product in _products(place, work, len(found), options):
+                for product in _products(installation, work, len(found), options):
                     progress(f"{work_name}, round {number + 1} of {options.rounds}: {product.name}")
-                    found.append(measure(place, sink, work, product, number, options.messages))
+                    found.append(measure(installation, sink, work, product, number, options.messages))
     return found
 
 
-def _products(place: Scratch, work: Work, number: int, options: argparse.Namespace) -> Sequence[Product]:
+def _products(installation: Scratch, work: Work, number: int, options: argparse.Namespace) -> Sequence[Product]:
     made: list[Product] = [SinkAlone(work.sink_port)] if work.name == "gateway" else []
     if "postfix" in options.product:
-        made.append(Postfix(place, work, number, tuned=False))
-        made.append(Postfix(place, work, number + 1, tuned=True))
+        made.append(Postfix(installation, work, number, tuned=False))
+        made.append(Postfix(installation, work, number + 1, tuned=True))
     if "outgate" in options.product:
-        made.append(Outgate(place, work, number + 2))
+        made.append(Outgate(installation, work, number + 2))
     return made
 
 

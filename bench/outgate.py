@@ -9,12 +9,12 @@ from bench import population
 from bench.product import Work, cpu_of
 from bench.scratch import Scratch, free_port, listens, until
 from outgate import clock, wiring
-from outgate.authorise import Security
-from outgate.directory import organisation, policy, users
-from outgate.directory.server import Server
+from outgate.directory import organisation, policies, users
+from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
-from outgate.sendas import addresses, gateways, verification
+from outgate.model import Security
+from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store import keyfile
 from outgate.store.engine import migrate, open_engine, write
 
@@ -84,25 +84,29 @@ class Outgate:
 
 
 def _fill(data: Path, work: Work) -> None:
-    place = wiring.open_place(data)
+    installation = wiring.open_installation(data)
     now = clock.now()
     codes = []
     derived = [(account, Credentials.derive(account.password, 4096)) for account in population.accounts()]
-    with write(place.engine) as conn:
+    with write(installation.engine) as conn:
         organisation.create(conn, population.ORGANISATION, now)
-        policy.set_value(conn, "/", ALLOW_EXTERNAL_SMTP, True, now)
+        policies.set_value(conn, "/", ALLOW_EXTERNAL_SMTP, True, now)
         if work.name == "relay":
-            organisation.set_domain_gateway(conn, place.vault, Server("127.0.0.1", work.sink_port, Security.NONE))
+            organisation.set_domain_gateway(
+                conn, installation.vault, GatewaySettings("127.0.0.1", work.sink_port, Security.NONE)
+            )
         for account, credentials in derived:
             user = users.create(conn, account.primary, credentials, now)
             if work.name != "gateway":
                 continue
             for sender in account.senders:
-                addresses.add(conn, user.id, sender.address, now)
-                server = Server("localhost", work.sink_port, Security.STARTTLS, sender.address, sender.password)
-                gateways.set_gateway(conn, place.vault, user.id, sender.address, server, now)
-                code = verification.start(conn, place.vault, user.id, sender.address, now).code
+                send_as_addresses.add(conn, user.id, sender.address, now)
+                server = GatewaySettings(
+                    "localhost", work.sink_port, Security.STARTTLS, sender.address, sender.password
+                )
+                gateways.set_gateway(conn, installation.vault, user.id, sender.address, server, now)
+                code = verification.start(conn, installation.vault, user.id, sender.address, now).code
                 codes.append((user.id, sender.address, code))
     for account_id, address, code in codes:
-        verification.confirm(place.engine, place.vault, account_id, address, code, now)
-    place.engine.dispose()
+        verification.confirm(installation.engine, installation.vault, account_id, address, code, now)
+    installation.engine.dispose()

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from outgate.demo.certificates import Authority
-from outgate.demo.network import Host
+from outgate.demo.network import VirtualHost
 
-HOST = Host("localhost", "127.0.0.1")
+HOST = VirtualHost("localhost", "127.0.0.1")
 
 
 class Scratch:

@@ -18,7 +18,7 @@ from lab.plan import (
     RECIPIENT_HOST,
     RELAY_HOST,
 )
-from outgate.demo.network import Host
+from outgate.demo.network import VirtualHost
 
 ZONES = (".", "100.51.198.in-addr.arpa.", f"{ORGANISATION}.", f"{PARTNER}.", f"{RECIPIENT}.", f"{CUSTOMER}.")
 
@@ -95,7 +95,7 @@ def _addresses() -> str:
     return "".join(map(_address, HOSTS))
 
 
-def _address(host: Host) -> str:
+def _address(host: VirtualHost) -> str:
     """A and PTR of a host, and SPF for its name in EHLO (RFC 7208 section 2.3)."""
     reverse = ".".join(reversed(host.address.split(".")))
     return f"""

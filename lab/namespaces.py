@@ -20,7 +20,7 @@ from types import TracebackType
 
 from lab.plan import NAMESERVER, PREFIX_LENGTH
 from lab.polling import LabError, wait_for
-from outgate.demo.network import Host
+from outgate.demo.network import VirtualHost
 
 _PREFIX = "outgate-lab-"
 _PARENT = Path("/tmp")  # reachable for the users that the servers run as, and short: paths of sockets are limited
@@ -59,7 +59,7 @@ class _Server:
 class Namespace:
     """One party's machine: an address, a resolver, and the processes that run there. `folder` is its own."""
 
-    def __init__(self, name: str, host: Host, folder: Path) -> None:
+    def __init__(self, name: str, host: VirtualHost, folder: Path) -> None:
         self.host = host
         self.folder = folder
         self._name = name
@@ -156,7 +156,7 @@ class Network:
     ) -> None:
         self.close()
 
-    def add(self, party: str, host: Host) -> Namespace:
+    def add(self, party: str, host: VirtualHost) -> Namespace:
         """A namespace for a party, on the bridge; `party` is at most 15 characters long."""
         name = f"{self.folder.name}-{party}"
         folder = self.folder / party

@@ -4,19 +4,19 @@ The addresses are documentation addresses (TEST-NET-2, RFC 5737), used inside th
 ones, so that no checker treats the parties as its own network.
 """
 
-from outgate.demo.network import Host
+from outgate.demo.network import VirtualHost
 
 ORGANISATION = "example.com"
 PARTNER = "dominiopartner.example"
 RECIPIENT = "recipient.example"
 CUSTOMER = "customer.example"  # the second domain of the recipients' server
 
-NAMESERVER = Host("ns.example", "198.51.100.53")
-PARTNER_HOST = Host(f"smtp.{PARTNER}", "198.51.100.10")
-RECIPIENT_HOST = Host(f"mx.{RECIPIENT}", "198.51.100.20")
-RELAY_HOST = Host(f"relay.{ORGANISATION}", "198.51.100.30")
-OUTGATE_HOST = Host(f"mail.{ORGANISATION}", "198.51.100.40")
-CLIENT_HOST = Host(f"desk.{ORGANISATION}", "198.51.100.50")
+NAMESERVER = VirtualHost("ns.example", "198.51.100.53")
+PARTNER_HOST = VirtualHost(f"smtp.{PARTNER}", "198.51.100.10")
+RECIPIENT_HOST = VirtualHost(f"mx.{RECIPIENT}", "198.51.100.20")
+RELAY_HOST = VirtualHost(f"relay.{ORGANISATION}", "198.51.100.30")
+OUTGATE_HOST = VirtualHost(f"mail.{ORGANISATION}", "198.51.100.40")
+CLIENT_HOST = VirtualHost(f"desk.{ORGANISATION}", "198.51.100.50")
 HOSTS = (NAMESERVER, PARTNER_HOST, RECIPIENT_HOST, RELAY_HOST, OUTGATE_HOST, CLIENT_HOST)
 PREFIX_LENGTH = 24
 NETWORK = f"198.51.100.0/{PREFIX_LENGTH}"

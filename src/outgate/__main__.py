@@ -1,5 +1,5 @@
 """`python -m outgate`: the same as `outgate`."""
 
-from outgate.cli import main
+from outgate.cli.program import main
 
 main()

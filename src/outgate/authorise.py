@@ -1,137 +1,9 @@
-"""May this account send as this From? Pure: it is handed the account as it stands and knows no table and no socket.
+"""May this account send as this From? Pure: it is handed the account as it stands and knows no table and no socket."""
 
-The shapes that the answer needs (Account, SendAs, Gateway, Policy) are defined here, since this is the first step of
-the way of a message that needs them; directory/ and sendas/ make them from their rows.
-"""
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-
-
-class Security(StrEnum):
-    """How a gateway's connection is secured; the words are those of Gmail's smtpMsa.securityMode."""
-
-    NONE = "none"
-    SSL = "ssl"
-    STARTTLS = "starttls"
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """One SMTP server with its credential, read as one record: host and password are never looked up apart.
-
-    `sealed` is the password as the vault keeps it; only deliver/ has it opened, for the one connection.
-    `identity` is the row that the seal is bound to.
-    """
-
-    identity: str
-    host: str
-    port: int
-    security: Security
-    username: str = ""
-    sealed: bytes | None = field(default=None, repr=False)
-    credential_version: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class SendAs:
-    """One From address of an account. `address` is in its compared form (see mail.addresses.canonical)."""
-
-    address: str
-    display_name: str = ""
-    reply_to: str = ""
-    is_primary: bool = False
-    is_default: bool = False
-    treat_as_alias: bool = True
-    verified: bool = False
-    own_domain: bool = False
-    gateway: Gateway | None = None
-
-
-class WithoutGateway(StrEnum):
-    """What becomes of mail whose gateway may not be used: the organisation's servers deliver, or it is refused."""
-
-    ORGANISATION = "organisation"
-    REFUSE = "refuse"
-
-
-class UnknownFrom(StrEnum):
-    """What becomes of a From that is not the account's: refused, or replaced by the default and kept in a header."""
-
-    REFUSE = "refuse"
-    REWRITE = "rewrite"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The settings in force for a unit, one field for each (directory.policy has their names and meanings).
-
-    `sources` is the unit that each field's value comes from; a default has none. Empty lists forbid and demand
-    nothing; a limit of 0 is no limit.
-    """
-
-    allow_external_smtp: bool = False
-    without_gateway: WithoutGateway = WithoutGateway.ORGANISATION
-    external_from: bool = True
-    gateway_hosts: tuple[str, ...] = ()
-    gateway_ports: tuple[int, ...] = ()
-    gateway_security: tuple[Security, ...] = ()
-    require_tls: bool = False
-    messages_per_day: int = 0
-    recipients_per_day: int = 0
-    unknown_from: UnknownFrom = UnknownFrom.REFUSE
-    journal_to: str = ""
-    footer: str = ""
-    recipient_domains: tuple[str, ...] = ()
-    refused_recipient_domains: tuple[str, ...] = ()
-    attachment_bytes: int = 0
-    refused_attachments: tuple[str, ...] = ()
-    sources: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
-
-    def source(self, name: str) -> str:
-        """Where a field's value comes from, for people."""
-        return f"from unit {self.sources[name]}" if name in self.sources else "the default"
-
-    def refuses_gateway(self, host: str, port: int, security: Security) -> str | None:
-        """Why a user's gateway may not be used, with the setting that says so; None if it may."""
-        if not self.allow_external_smtp:
-            return f"allowUsersToUseExternalSmtpServers is off ({self.source('allow_external_smtp')})"
-        if self.gateway_hosts and not any(matches_domain(host, pattern) for pattern in self.gateway_hosts):
-            return f"{host} is not on the list allowedGatewayHosts ({self.source('gateway_hosts')})"
-        if self.gateway_ports and port not in self.gateway_ports:
-            return f"port {port} is not on the list allowedGatewayPorts ({self.source('gateway_ports')})"
-        if self.gateway_security and security not in self.gateway_security:
-            return f"'{security}' is not on the list allowedGatewaySecurity ({self.source('gateway_security')})"
-        if self.require_tls and security is Security.NONE:
-            return f"requireGatewayTls is on ({self.source('require_tls')})"
-        return None
-
-    def refuses_recipient(self, domain: str) -> str | None:
-        """Why mail by a user's gateway may not go to this domain (A-labels); None if it may."""
-        if any(matches_domain(domain, pattern) for pattern in self.refused_recipient_domains):
-            return f"{domain} is on the list deniedRecipientDomains ({self.source('refused_recipient_domains')})"
-        if self.recipient_domains and not any(matches_domain(domain, pattern) for pattern in self.recipient_domains):
-            return f"{domain} is not on the list allowedRecipientDomains ({self.source('recipient_domains')})"
-        return None
-
-
-def matches_domain(name: str, pattern: str) -> bool:
-    """Whether a name in compared form is meant by a pattern: itself, or `*.example.com` for all names below it."""
-    return name.endswith(pattern[1:]) and len(name) > len(pattern) - 1 if pattern.startswith("*.") else name == pattern
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account with all its From addresses, as one consistent reading of the directory."""
-
-    id: int
-    primary: str
-    name: str
-    unit: str
-    suspended: bool
-    policy: Policy
-    send_as: Mapping[str, SendAs]
+from outgate.model import Account, Refused, SendAs, UnknownFrom
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +12,6 @@ class Authorised:
 
     chosen: SendAs
     rewrite: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why not, in words for the account's own user (they go into a 550 5.7.1)."""
-
-    reason: str
 
 
 def authorise(

@@ -52,7 +52,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Submission(Section):
+class SubmissionSettings(Section):
     """The listeners that users' mail programs submit to (RFC 6409, RFC 8314)."""
 
     address: str = Field("0.0.0.0", description="Address to listen on; `::` for IPv6 as well")  # noqa: S104 -- a mail server listens on all addresses by default
@@ -72,7 +72,7 @@ class Submission(Section):
     max_received: int = Field(50, ge=5, description="Received lines after which a message is taken to be in a loop")
 
 
-class LogIn(Section):
+class LogInSettings(Section):
     """Throttling of wrong passwords."""
 
     failures_per_account: Rate = Field("10/10minutes", description="Wrong passwords for one account from one network")
@@ -83,7 +83,7 @@ class LogIn(Section):
     scram_iterations: int = Field(600_000, ge=4096, description="PBKDF2 rounds of the stored SCRAM-SHA-256 verifier")
 
 
-class Oidc(Section):
+class OidcSettings(Section):
     """Log-in with tokens of an OpenID provider (OAUTHBEARER, XOAUTH2). Off while `issuer` is empty."""
 
     issuer: str = Field("", description="The provider's issuer URL; its keys are found by discovery")
@@ -101,7 +101,7 @@ class Oidc(Section):
         return self
 
 
-class Ldap(Section):
+class LdapSettings(Section):
     """Users and their passwords from an LDAP directory. Off while `url` is empty."""
 
     url: str = Field("", description="`ldaps://host[:port]`, `ldap://host[:port]` (with STARTTLS) or `ldapi://path`")
@@ -117,7 +117,7 @@ class Ldap(Section):
     timeout: Seconds = Field(10.0, description="Seconds to wait for an answer")
 
 
-class Egress(Section):
+class EgressSettings(Section):
     """Which hosts users may make this server connect to: gateways, their discovery, and mail exchangers."""
 
     own_networks: tuple[str, ...] = Field(
@@ -141,7 +141,7 @@ class Egress(Section):
         return {name: _network(text) for name, text in texts.items()}
 
 
-class Web(Section):
+class WebSettings(Section):
     """The page that a confirmation link leads to. Off while `public_url` is empty; mail then has the code alone."""
 
     public_url: str = Field("", description="Where users find it, as in https://mail.example.com")
@@ -157,7 +157,7 @@ class Web(Section):
         return text
 
 
-class Delivery(Section):
+class DeliverySettings(Section):
     """How messages leave."""
 
     connections_per_queue: int = Field(5, ge=1, description="Connections open at once to one gateway or destination")
@@ -180,7 +180,7 @@ class Delivery(Section):
     ca_file: str | None = Field(None, description="PEM of further certificate authorities to trust for gateways")
 
 
-class Local(Section):
+class LocalSettings(Section):
     """Where mail for the organisation's own domains goes."""
 
     mailbox: str = Field(
@@ -220,14 +220,14 @@ class Config(BaseSettings):
         (), description="Command that prints the vault's keys (a KMS); else OUTGATE_SECRET_KEY, else secret.key"
     )
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for programs")
-    submission: Submission = Submission()
-    log_in: LogIn = LogIn()
-    delivery: Delivery = Delivery()
-    local: Local = Local()
-    oidc: Oidc = Oidc()
-    ldap: Ldap = Ldap()
-    egress: Egress = Egress()
-    web: Web = Web()
+    submission: SubmissionSettings = SubmissionSettings()
+    log_in: LogInSettings = LogInSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    local: LocalSettings = LocalSettings()
+    oidc: OidcSettings = OidcSettings()
+    ldap: LdapSettings = LdapSettings()
+    egress: EgressSettings = EgressSettings()
+    web: WebSettings = WebSettings()
 
     @model_validator(mode="after")
     def _share_known_ports(self) -> Self:

@@ -6,24 +6,16 @@ First match wins: the address's own gateway, local mailboxes, the domain's outbo
 from dataclasses import dataclass
 from enum import StrEnum
 
-from outgate.authorise import Account, Gateway, Refused, SendAs, WithoutGateway
+from outgate.model import Account, Gateway, Organisation, Refused, SendAs, WithoutGateway
 
 
-class Way(StrEnum):
+class RouteKind(StrEnum):
     """The four ways out, in the order in which they are tried."""
 
     USER_GATEWAY = "user-gateway"
     LOCAL = "local"
     DOMAIN_GATEWAY = "domain-gateway"
     DIRECT = "direct"
-
-
-@dataclass(frozen=True, slots=True)
-class Organisation:
-    """What routing needs of the organisation: its domains (A-labels) and its outbound gateway, if it has one."""
-
-    domains: frozenset[str]
-    domain_gateway: Gateway | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +26,7 @@ class Route:
     `mx:<domain>`. `on_behalf_of` is the primary address when Sender must carry it.
     """
 
-    way: Way
+    kind: RouteKind
     queue: str
     reverse_path: str
     reasons: tuple[str, ...]
@@ -64,7 +56,9 @@ def route(
     if account and chosen and (gateway := _user_gateway(account, chosen, automatic, reasons)):
         if refused := account.policy.refuses_recipient(domain):
             return Refused(f"mail from {chosen.address} may not go to {recipient}: {refused}")
-        return Route(Way.USER_GATEWAY, f"gateway:{gateway.identity}", chosen.address, tuple(reasons), gateway=gateway)
+        return Route(
+            RouteKind.USER_GATEWAY, f"gateway:{gateway.identity}", chosen.address, tuple(reasons), gateway=gateway
+        )
     if account and chosen and (refusal := _refused_without_gateway(account, chosen, automatic)):
         return refusal
     on_behalf_of = account.primary if account and chosen and not chosen.own_domain else None
@@ -86,11 +80,11 @@ def _organisations_way(
     domain = recipient.rpartition("@")[2]
     if domain in organisation.domains:
         reasons.append(f"{domain} is one of the organisation's own domains")
-        return Route(Way.LOCAL, "local", reverse_path, tuple(reasons), on_behalf_of=on_behalf_of)
+        return Route(RouteKind.LOCAL, "local", reverse_path, tuple(reasons), on_behalf_of=on_behalf_of)
     if gateway := organisation.domain_gateway:
         reasons.append(f"the organisation's mail passes its outbound gateway {gateway.host}:{gateway.port}")
         return Route(
-            Way.DOMAIN_GATEWAY,
+            RouteKind.DOMAIN_GATEWAY,
             "domain-gateway",
             reverse_path,
             tuple(reasons),
@@ -98,7 +92,7 @@ def _organisations_way(
             on_behalf_of=on_behalf_of,
         )
     reasons.append(f"no outbound gateway is set: to the mail exchangers of {domain}")
-    return Route(Way.DIRECT, f"mx:{domain}", reverse_path, tuple(reasons), on_behalf_of=on_behalf_of)
+    return Route(RouteKind.DIRECT, f"mx:{domain}", reverse_path, tuple(reasons), on_behalf_of=on_behalf_of)
 
 
 def _user_gateway(account: Account, chosen: SendAs, automatic: bool, reasons: list[str]) -> Gateway | None:

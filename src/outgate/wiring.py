@@ -16,32 +16,32 @@ import uvloop
 from sqlalchemy import Engine
 
 from outgate import clock, config, log_lines
+from outgate.accept.authenticator import Authenticator
 from outgate.accept.daily_limits import DailyLimits
-from outgate.accept.desk import Desk
-from outgate.accept.listener import Listener
-from outgate.accept.log_in import LogInDesk
+from outgate.accept.session_services import SessionServices
+from outgate.accept.submission_listener import SubmissionListener
 from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
-from outgate.authorise import Gateway
-from outgate.config import Config, Delivery
-from outgate.control.security import SecurityEvents
+from outgate.config import Config, DeliverySettings
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
-from outgate.deliver.ways import Ways, verifying_context
-from outgate.directory.cache import Directory
-from outgate.directory.fresh import Fresh
-from outgate.directory.server import open_password
+from outgate.deliver.transports import TransportFactory, verifying_context
+from outgate.directory.cache import DirectoryCache
+from outgate.directory.gateway_settings import open_password
+from outgate.directory.reader import DirectoryReader
 from outgate.directory.source import PasswordChecker
 from outgate.discovery import presets
 from outgate.discovery.discoverer import Discoverer
 from outgate.egress.guard import Guard
-from outgate.egress.http import Https
-from outgate.egress.resolve import Resolver
+from outgate.egress.https_client import HttpsClient
+from outgate.egress.resolver import Resolver
+from outgate.model import Gateway
+from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
 from outgate.queue import Queue
-from outgate.queue.identity import Identities
+from outgate.queue.queue_id import QueueIds
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import migrate, open_engine
 from outgate.store.keyfile import KeyFileError
@@ -49,7 +49,7 @@ from outgate.store.rates import Rates
 from outgate.store.vault import Vault
 
 if TYPE_CHECKING:
-    from outgate.web.listener import Listener as PagesListener
+    from outgate.web.http_listener import HttpListener as PagesListener
 
 KEY_FILE = "secret.key"
 LOCK_FILE = "serve.lock"  # open in every process of the server
@@ -58,12 +58,12 @@ DAY = 86400.0
 _log = structlog.get_logger("outgate")
 
 
-class PlaceError(Exception):
+class InstallationError(Exception):
     """The data directory can't be used; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Installation:
     """An opened data directory."""
 
     config: Config
@@ -71,75 +71,77 @@ class Place:
     vault: Vault
 
 
-def open_place(data: Path) -> Place:
+def open_installation(data: Path) -> Installation:
     """Open a data directory that `outgate init` made, and bring its database up to date."""
     if not (data / "outgate.toml").exists():
-        raise PlaceError(f"{data} is not an Outgate data directory; make one with: outgate --data {data} init DOMAIN")
+        raise InstallationError(
+            f"{data} is not an Outgate data directory; make one with: outgate --data {data} init DOMAIN"
+        )
     settings = config.load(data)
     vault = Vault.load(data / KEY_FILE, command=settings.secret_key_command)
     engine = open_engine(settings.database)
     migrate(engine)
-    return Place(settings, engine, vault)
+    return Installation(settings, engine, vault)
 
 
-class Server:
+class ServerProcess:
     """All roles in one process."""
 
-    def __init__(self, place: Place, number: int = 0) -> None:
-        settings = place.config
-        self._place = place
-        self._security = SecurityEvents(place.engine, place.vault, clock.now)
-        self._directory = Directory(place.engine)
-        self._fresh = Fresh(self._directory)
-        self._queue = Queue(place.engine, f"{_node(settings)}#{number};", settings.delivery.lease)
-        identities = Identities()
+    def __init__(self, installation: Installation, number: int = 0) -> None:
+        settings = installation.config
+        self._installation = installation
+        self._security = SecurityEvents(installation.engine, installation.vault, clock.now)
+        directory_cache = DirectoryCache(installation.engine)
+        self._directory = DirectoryReader(directory_cache)
+        self._queue = Queue(installation.engine, f"{_node(settings)}#{number};", settings.delivery.lease)
+        queue_ids = QueueIds()
         tokens = token_verifier(settings)
         certificate = Certificate(
             settings.path(settings.submission.certificate), settings.path(settings.submission.private_key)
         )
-        throttle = Throttle(settings.log_in, Rates(place.engine))
-        self._log_in = LogInDesk(
-            self._fresh, throttle, place.engine, tokens, self._security, password_checker(settings)
+        throttle = Throttle(settings.log_in, Rates(installation.engine))
+        self._log_in = Authenticator(
+            self._directory, throttle, installation.engine, tokens, self._security, password_checker(settings)
         )
-        self._listener = Listener(
-            Desk(
+        self._listener = SubmissionListener(
+            SessionServices(
                 config=settings,
                 queue=self._queue,
-                fresh=self._fresh,
+                directory=self._directory,
                 daily_limits=DailyLimits(self._queue, clock.now),
                 log_in=self._log_in,
                 certificate=certificate,
-                scram_secret=place.vault.digest(b"fake salts", "scram"),  # the same in all processes
+                scram_secret=installation.vault.digest(b"fake salts", "scram"),  # the same in all processes
                 token_issuer=TokenIssuer(tokens.configuration, settings.oidc.scope) if tokens else None,
-                identities=identities,
+                queue_ids=queue_ids,
             )
         )
-        ways = Ways(
+        transports = TransportFactory(
             settings,
             self._queue,
-            self._fresh,
+            self._directory,
             resolver(settings),
             self._open_password,
-            SigningKeys(place.engine, place.vault, self._directory).key_for,
+            SigningKeys(installation.engine, installation.vault, directory_cache).key_for,
             self._security,
-            identities,
+            queue_ids,
         )
         self._deliverer = Deliverer(
-            self._queue, self._fresh, _share(settings), settings.hostname, ways.carrier, identities
+            self._queue, self._directory, _share(settings), settings.hostname, transports.transport, queue_ids
         )
         # One process is enough for a page that is seen once for each address.
-        self._pages = pages(place, certificate) if settings.web.public_url and number == 0 else None
+        self._pages = pages(installation, certificate) if settings.web.public_url and number == 0 else None
 
     async def start(self) -> None:
         """Take up what this process left in a former run, then open the listeners."""
         await self._queue.release()
-        await self._fresh.organisation()
+        await self._directory.organisation()
         self._deliverer.start()
         await self._listener.open()
         if self._pages:
             await self._pages.open()
         ports = self._listener.ports
-        _log.info("ready", hostname=self._place.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
+        _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
 
     def reload(self) -> None:
         """SIGHUP: read the certificate again, and the vault's keys, which may take a command's time."""
@@ -148,7 +150,7 @@ class Server:
 
     def _reload_keys(self) -> None:
         try:
-            self._place.vault.reload()
+            self._installation.vault.reload()
         except KeyFileError as error:
             _log.error("the keys could not be read again; those there are serve on", error=str(error))
 
@@ -160,13 +162,13 @@ class Server:
         await self._log_in.close()
         await self._deliverer.stop()
         await self._queue.close()
-        self._fresh.close()
+        self._directory.close()
         await asyncio.to_thread(self._security.close)
-        self._place.engine.dispose()
+        self._installation.engine.dispose()
         _log.info("stopped")
 
     def _open_password(self, gateway: Gateway) -> str:
-        return open_password(self._place.vault, gateway)
+        return open_password(self._installation.vault, gateway)
 
 
 def resolver(settings: Config) -> Resolver:
@@ -189,19 +191,19 @@ def password_checker(settings: Config) -> PasswordChecker | None:
     if not settings.ldap.url:
         return None
     from outgate.ldap.bind import Binder  # LDAP takes 0.2 s to import
-    from outgate.ldap.client import Client
+    from outgate.ldap.ldap_client import LdapClient
 
-    return Binder(Client(settings))
+    return Binder(LdapClient(settings))
 
 
-def pages(place: Place, certificate: Certificate) -> "PagesListener":
+def pages(installation: Installation, certificate: Certificate) -> "PagesListener":
     """The page for confirmation links, to be served."""
-    from outgate.web.confirmation import ConfirmationPage  # HTTP takes 0.3 s to import
-    from outgate.web.listener import Listener
+    from outgate.web.confirmation_page import ConfirmationPage  # HTTP takes 0.3 s to import
+    from outgate.web.http_listener import HttpListener
 
-    web = place.config.web
-    page = ConfirmationPage(place.engine, place.vault, clock.now)
-    return Listener(page, web, certificate.context if web.tls else None)
+    web = installation.config.web
+    page = ConfirmationPage(installation.engine, installation.vault, clock.now)
+    return HttpListener(page, web, certificate.context if web.tls else None)
 
 
 def prober(settings: Config) -> Prober:
@@ -212,7 +214,7 @@ def prober(settings: Config) -> Prober:
 def discoverer(settings: Config) -> Discoverer:
     """Finds a gateway's settings from an address."""
     names = resolver(settings)
-    return Discoverer(names, Https(names, verifying_context(settings)), presets.shipped())
+    return Discoverer(names, HttpsClient(names, verifying_context(settings)), presets.shipped())
 
 
 def serve(data: Path) -> None:
@@ -230,20 +232,20 @@ def serve(data: Path) -> None:
 
 async def _take_up(data: Path) -> None:
     """What a former run left: leases of all its processes, pieces of messages that never came whole."""
-    place = open_place(data)
-    queue = Queue(place.engine, f"{_node(place.config)}#", place.config.delivery.lease)
+    installation = open_installation(data)
+    queue = Queue(installation.engine, f"{_node(installation.config)}#", installation.config.delivery.lease)
     await queue.release()
     # On SQLite nobody can be receiving a message now; on PostgreSQL another node may be.
-    age = 0.0 if place.engine.dialect.name == "sqlite" else DAY
-    await queue.sweep(Identities().new(clock.now() - age))
+    age = 0.0 if installation.engine.dialect.name == "sqlite" else DAY
+    await queue.sweep(QueueIds().new(clock.now() - age))
     await queue.close()
-    place.engine.dispose()
+    installation.engine.dispose()
 
 
 async def _serve(data: Path, number: int) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    server = Server(open_place(data), number)
+    server = ServerProcess(open_installation(data), number)
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, server.reload)
@@ -255,7 +257,7 @@ async def _serve(data: Path, number: int) -> None:
         await server.stop()
 
 
-def _share(settings: Config) -> Delivery:
+def _share(settings: Config) -> DeliverySettings:
     """This process's share of what holds for the whole server."""
     limits = settings.delivery
     return limits.model_copy(
@@ -285,5 +287,5 @@ def _alone(settings: Config) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise PlaceError(f"another server is running on {settings.data}; stop it first") from None
+            raise InstallationError(f"another server is running on {settings.data}; stop it first") from None
         yield

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from outgate.advisor.advisor import Advisor, Question
-from outgate.advisor.dkim import Signing
-from outgate.advisor.facts import Facts
-from outgate.authorise import Account, Policy, SendAs
-from outgate.config import Config, Delivery
-from outgate.route import Organisation
+from outgate.advisor.dkim_check import Signing
+from outgate.advisor.findings import Findings
+from outgate.config import Config, DeliverySettings
+from outgate.model import Account, Organisation, Policy, SendAs
 
 ALICE = "alice@example.com"
 PARTNER = "alice@dominiopartner.example"
@@ -23,7 +22,7 @@ _dmarc.example.com. 60 IN TXT "v=DMARC1; p=reject"
 """
 
 
-async def facts(
+async def findings(
     nameserver: str,
     address: str = PARTNER,
     *,
@@ -31,13 +30,13 @@ async def facts(
     policy: Policy = ALLOWED,
     signing: dict[str, Signing] | None = None,
     addresses: tuple[str, ...] = (),
-) -> Facts:
+) -> Findings:
     """What the advisor finds for alice, asking this nameserver."""
     config = Config(
-        data=Path("/nonexistent"), hostname="mail.example.com", delivery=Delivery(nameservers=(nameserver,))
+        data=Path("/nonexistent"), hostname="mail.example.com", delivery=DeliverySettings(nameservers=(nameserver,))
     )
     primary = SendAs(ALICE, is_primary=True, is_default=True, verified=True, own_domain=True)
     account = Account(1, ALICE, "Alice", "/", False, policy, {ALICE: primary})
     organisation = Organisation(frozenset({"example.com"}))
     question = Question(organisation, account, address, signing or {}, addresses, gateway)
-    return await Advisor(config).facts(question)
+    return await Advisor(config).findings(question)

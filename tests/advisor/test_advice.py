@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from outgate.advisor.advice import Dmarc, advise
-from outgate.advisor.facts import Dkim, DmarcRecord, Facts, Policy, Sending, Spf, SpfCheck, Unanswered
-from outgate.advisor.texts import LANGUAGES, TEXTS
+from outgate.advisor.findings import Dkim, DmarcPolicy, DmarcRecord, Findings, Sending, Spf, SpfCheck, Unanswered
+from outgate.advisor.wording import LANGUAGES, TEXTS
 
 ADDRESS = "alice@dominiopartner.it"
 PRIMARY = "alice@example.com"
@@ -43,91 +43,91 @@ OPEN = Unanswered("_dmarc.dominiopartner.it", "SERVFAIL")
 
 
 def _record(policy: str, percent: int = 100) -> DmarcRecord:
-    return DmarcRecord("dominiopartner.it", Policy(policy), percent=percent)
+    return DmarcRecord("dominiopartner.it", DmarcPolicy(policy), percent=percent)
 
 
 SENTENCES = [
     (
-        Facts(ADDRESS, False, _record("reject"), ORGANISATION),
+        Findings(ADDRESS, False, _record("reject"), ORGANISATION),
         "dominiopartner.it publishes p=reject: without its own server this mail will be refused",
         "dominiopartner.it pubblica p=reject: senza il suo server questa posta sarà rifiutata",
     ),
     (
-        Facts(ADDRESS, False, _record("quarantine", 20), ORGANISATION),
+        Findings(ADDRESS, False, _record("quarantine", 20), ORGANISATION),
         "dominiopartner.it publishes p=quarantine: without its own server this mail will go into junk (20 % of it)",
         "dominiopartner.it pubblica p=quarantine: senza il suo server questa posta finirà nella posta indesiderata"
         " (il 20 %)",
     ),
     (
-        Facts(ADDRESS, False, _record("none"), ORGANISATION),
+        Findings(ADDRESS, False, _record("none"), ORGANISATION),
         "dominiopartner.it publishes p=none: without its own server this mail will be delivered although it fails"
         " DMARC",
         "dominiopartner.it pubblica p=none: senza il suo server questa posta sarà consegnata anche se non supera DMARC",
     ),
     (
-        Facts(ADDRESS, False, None, ORGANISATION),
+        Findings(ADDRESS, False, None, ORGANISATION),
         "dominiopartner.it publishes no DMARC policy: without its own server this mail will be delivered, but nothing"
         " proves where it comes from",
         "dominiopartner.it non pubblica alcuna policy DMARC: senza il suo server questa posta sarà consegnata, ma"
         " nulla ne prova la provenienza",
     ),
     (
-        Facts(ADDRESS, False, OPEN, ORGANISATION),
+        Findings(ADDRESS, False, OPEN, ORGANISATION),
         "What becomes of mail from alice@dominiopartner.it can't be said now: the DNS gave no answer for"
         " _dmarc.dominiopartner.it (SERVFAIL); ask again later",
         "Ora non si può dire che cosa sarà della posta da alice@dominiopartner.it: il DNS non ha risposto per"
         " _dmarc.dominiopartner.it (SERVFAIL); riprovare più tardi",
     ),
     (
-        Facts(ADDRESS, False, _record("reject"), ORGANISATION, BY_GATEWAY),
+        Findings(ADDRESS, False, _record("reject"), ORGANISATION, BY_GATEWAY),
         "dominiopartner.it publishes p=reject: through its own server smtp.dominiopartner.it this mail passes DMARC,"
         " without it this mail will be refused",
         "dominiopartner.it pubblica p=reject: dal suo server smtp.dominiopartner.it questa posta supera DMARC, senza"
         " di esso sarà rifiutata",
     ),
     (
-        Facts(ADDRESS, False, _record("reject"), ORGANISATION, NO_SPF),
+        Findings(ADDRESS, False, _record("reject"), ORGANISATION, NO_SPF),
         "dominiopartner.it publishes p=reject: through its own server smtp.dominiopartner.it this mail passes DMARC if"
         " that server signs for dominiopartner.it (DKIM), as SPF gives fail; otherwise this mail will be refused",
         "dominiopartner.it pubblica p=reject: dal suo server smtp.dominiopartner.it questa posta supera DMARC se quel"
         " server firma per dominiopartner.it (DKIM), perché SPF dà fail; altrimenti sarà rifiutata",
     ),
     (
-        Facts(ADDRESS, False, _record("reject"), ORGANISATION, FORBIDDEN),
+        Findings(ADDRESS, False, _record("reject"), ORGANISATION, FORBIDDEN),
         "dominiopartner.it publishes p=reject: as policy forbids its own server smtp.dominiopartner.it, this mail will"
         " be refused",
         "dominiopartner.it pubblica p=reject: poiché la policy vieta il suo server smtp.dominiopartner.it, questa"
         " posta sarà rifiutata",
     ),
     (
-        Facts(ADDRESS, False, _record("none"), REFUSED),
+        Findings(ADDRESS, False, _record("none"), REFUSED),
         "Policy forbids mail from alice@dominiopartner.it without its own server: it is not sent",
         "La policy vieta la posta da alice@dominiopartner.it senza il suo server: non viene inviata",
     ),
     (
-        Facts(PRIMARY, True, DmarcRecord("example.com", Policy.REJECT), OWN),
+        Findings(PRIMARY, True, DmarcRecord("example.com", DmarcPolicy.REJECT), OWN),
         "example.com publishes p=reject and this mail passes: there is nothing to do",
         "example.com pubblica p=reject e questa posta supera la verifica: non c'è nulla da fare",
     ),
     (
-        Facts(PRIMARY, True, DmarcRecord("example.com", Policy.REJECT), replace(OWN, dkim=Dkim.KEY_MISSING)),
+        Findings(PRIMARY, True, DmarcRecord("example.com", DmarcPolicy.REJECT), replace(OWN, dkim=Dkim.KEY_MISSING)),
         "example.com publishes p=reject and this mail passes, but publish the DKIM key s1._domainkey.example.com"
         " (outgate domain show example.com)",
         "example.com pubblica p=reject e questa posta supera la verifica, ma occorre pubblicare la chiave DKIM"
         " s1._domainkey.example.com (outgate domain show example.com)",
     ),
     (
-        Facts(PRIMARY, True, None, OWN),
+        Findings(PRIMARY, True, None, OWN),
         "example.com publishes no DMARC policy: publish one (outgate domain show example.com)",
         "example.com non pubblica alcuna policy DMARC: pubblicarne una (outgate domain show example.com)",
     ),
 ]
 
 
-@pytest.mark.parametrize(("facts", "english", "italian"), SENTENCES, ids=[one[1][:60] for one in SENTENCES])
-def test_the_advice_in_one_sentence(facts: Facts, english: str, italian: str) -> None:
-    assert advise(facts).sentence == english
-    assert advise(facts, "it").sentence == italian
+@pytest.mark.parametrize(("findings", "english", "italian"), SENTENCES, ids=[one[1][:60] for one in SENTENCES])
+def test_the_advice_in_one_sentence(findings: Findings, english: str, italian: str) -> None:
+    assert advise(findings).sentence == english
+    assert advise(findings, "it").sentence == italian
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_advice_in_one_sentence(facts: Facts, english: str, italian: str) ->
     ],
 )
 def test_only_by_the_organisation_is_it_shown_on_behalf_of(language: str, google: str, outlook: str) -> None:
-    advice = advise(Facts(ADDRESS, False, _record("none"), ORGANISATION, BY_GATEWAY), language)
+    advice = advise(Findings(ADDRESS, False, _record("none"), ORGANISATION, BY_GATEWAY), language)
     assert (advice.organisation.shown_as, advice.organisation.shown_by_outlook) == (google, outlook)
     assert advice.gateway
     assert (advice.gateway.shown_as, advice.gateway.shown_by_outlook) == (ADDRESS, ADDRESS)
@@ -157,7 +157,7 @@ def test_only_by_the_organisation_is_it_shown_on_behalf_of(language: str, google
 def test_spf_is_as_good_as_the_worst_of_the_addresses(results: tuple[Spf, ...], combined: Spf) -> None:
     checks = tuple(SpfCheck(f"192.0.2.{number}", result) for number, result in enumerate(results))
     way = replace(OWN, checks=checks, dkim=Dkim.KEY_MISSING)
-    outlook = advise(Facts(PRIMARY, True, _record("reject"), way)).organisation
+    outlook = advise(Findings(PRIMARY, True, _record("reject"), way)).organisation
     assert (outlook.spf, outlook.dmarc is Dmarc.PASS) == (combined, combined is Spf.PASS)
 
 
@@ -174,8 +174,8 @@ def test_both_languages_have_the_same_sentences_with_the_same_blanks() -> None:
 # --- all combinations ------------------------------------------------------------------------------------------------
 
 RECORDS: tuple[DmarcRecord | Unanswered | None, ...] = (
-    *(_record(policy, percent) for policy in Policy for percent in (100, 30)),
-    DmarcRecord("partner.it", Policy.REJECT, tag="sp"),
+    *(_record(policy, percent) for policy in DmarcPolicy for percent in (100, 30)),
+    DmarcRecord("partner.it", DmarcPolicy.REJECT, tag="sp"),
     None,
     OPEN,
 )
@@ -205,16 +205,16 @@ def _ways() -> list[Sending]:
     ]
 
 
-def _combinations(record: DmarcRecord | Unanswered | None) -> list[Facts]:
-    foreign = [Facts(ADDRESS, False, record, way, gateway) for way, gateway in product(_ways(), _GATEWAYS)]
-    own = [Facts("alice@dominiopartner.it", True, record, way) for way in _ways() if not way.refused]
+def _combinations(record: DmarcRecord | Unanswered | None) -> list[Findings]:
+    foreign = [Findings(ADDRESS, False, record, way, gateway) for way, gateway in product(_ways(), _GATEWAYS)]
+    own = [Findings("alice@dominiopartner.it", True, record, way) for way in _ways() if not way.refused]
     return foreign + own
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=str)
 def test_dmarc_passes_just_when_an_aligned_check_passes(record: DmarcRecord | Unanswered | None) -> None:
-    for facts in _combinations(record):
-        way, outlook = facts.organisation, advise(facts).organisation
+    for findings in _combinations(record):
+        way, outlook = findings.organisation, advise(findings).organisation
         spf = way.checks[0].result if way.checks else None
         passes = (way.spf_aligned and spf is Spf.PASS) or (way.dkim_aligned and way.dkim is Dkim.PASS)
         may_pass = (way.spf_aligned and spf in (Spf.TEMPERROR, None)) or (way.dkim_aligned and way.dkim is Dkim.UNKNOWN)
@@ -229,15 +229,15 @@ def test_dmarc_passes_just_when_an_aligned_check_passes(record: DmarcRecord | Un
 
 @pytest.mark.parametrize("record", RECORDS, ids=str)
 def test_the_sentence_never_promises_what_is_not_known(record: DmarcRecord | Unanswered | None) -> None:
-    for facts in _combinations(record):
-        advice = advise(facts)
-        usable = facts.gateway is not None and not facts.gateway.refused
+    for findings in _combinations(record):
+        advice = advise(findings)
+        usable = findings.gateway is not None and not findings.gateway.refused
         fails = advice.organisation.dmarc is Dmarc.FAIL
-        rejects = isinstance(record, DmarcRecord) and record.policy is Policy.REJECT
-        sent = not facts.organisation.refused
+        rejects = isinstance(record, DmarcRecord) and record.policy is DmarcPolicy.REJECT
+        sent = not findings.organisation.refused
         assert ("will be refused" in advice.sentence) == (
             rejects and sent and (fails or usable) and "passes DMARC through" not in advice.sentence
-        ), (facts, advice.sentence)
+        ), (findings, advice.sentence)
         if isinstance(record, Unanswered) and (usable or sent):
             assert "can't be said" in advice.sentence
             assert "SERVFAIL" in advice.sentence
@@ -248,8 +248,8 @@ def test_the_sentence_never_promises_what_is_not_known(record: DmarcRecord | Una
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("record", RECORDS, ids=str)
 def test_every_sentence_is_one_and_complete(record: DmarcRecord | Unanswered | None, language: str) -> None:
-    for facts in _combinations(record):
-        advice = advise(facts, language)
+    for findings in _combinations(record):
+        advice = advise(findings, language)
         assert re.fullmatch(r"[^{}\n]+[^\s.:;,{}]", advice.sentence), advice.sentence
         assert ": ," not in advice.sentence
         assert ": ;" not in advice.sentence

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advisor.asking import ALICE, GATEWAY, ORGANISATION, PARTNER, facts
+from advisor.asking import ALICE, GATEWAY, ORGANISATION, PARTNER, findings
 from advisor.zone import serving
-from outgate.advisor import dmarc, spf
+from outgate.advisor import dmarc_check, spf_check
 from outgate.advisor.advice import Dmarc, advise
 from outgate.advisor.ask import Names, NoAnswerNow
-from outgate.advisor.dkim import Signing, published
+from outgate.advisor.dkim_check import Signing, published
 from outgate.advisor.domains import aligned, organisational_domain
-from outgate.advisor.facts import Dkim, DmarcRecord, Policy, Spf, Unanswered
-from outgate.authorise import Policy as UnitPolicy
+from outgate.advisor.findings import Dkim, DmarcPolicy, DmarcRecord, Spf, Unanswered
+from outgate.model import Policy as UnitPolicy
 
 DOMAIN = "dominiopartner.example"
 
@@ -29,13 +29,13 @@ def _dmarc(name: str, text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("v=DMARC1; p=none", DmarcRecord(DOMAIN, Policy.NONE)),
-        ("v=DMARC1;p=quarantine;pct=20", DmarcRecord(DOMAIN, Policy.QUARANTINE, percent=20)),
-        ("v = DMARC1 ; p = REJECT ; aspf = s", DmarcRecord(DOMAIN, Policy.REJECT, strict_spf=True)),
-        ("v=DMARC1; p=reject; adkim=s; sp=none; pct=101", DmarcRecord(DOMAIN, Policy.REJECT, strict_dkim=True)),
-        ("v=DMARC1; p=foo; rua=mailto:d@x.example", DmarcRecord(DOMAIN, Policy.NONE)),
-        ("v=DMARC1; p=reject; sp=foo; rua=mailto:d@x.example", DmarcRecord(DOMAIN, Policy.NONE)),
-        ("v=DMARC1; rua=mailto:d@x.example", DmarcRecord(DOMAIN, Policy.NONE)),
+        ("v=DMARC1; p=none", DmarcRecord(DOMAIN, DmarcPolicy.NONE)),
+        ("v=DMARC1;p=quarantine;pct=20", DmarcRecord(DOMAIN, DmarcPolicy.QUARANTINE, percent=20)),
+        ("v = DMARC1 ; p = REJECT ; aspf = s", DmarcRecord(DOMAIN, DmarcPolicy.REJECT, strict_spf=True)),
+        ("v=DMARC1; p=reject; adkim=s; sp=none; pct=101", DmarcRecord(DOMAIN, DmarcPolicy.REJECT, strict_dkim=True)),
+        ("v=DMARC1; p=foo; rua=mailto:d@x.example", DmarcRecord(DOMAIN, DmarcPolicy.NONE)),
+        ("v=DMARC1; p=reject; sp=foo; rua=mailto:d@x.example", DmarcRecord(DOMAIN, DmarcPolicy.NONE)),
+        ("v=DMARC1; rua=mailto:d@x.example", DmarcRecord(DOMAIN, DmarcPolicy.NONE)),
         ("v=DMARC1; p=foo", None),
         ("v=DMARC1", None),
         ("v=dmarc1; p=reject", None),
@@ -45,20 +45,22 @@ def _dmarc(name: str, text: str) -> str:
 )
 async def test_the_policy_is_read_as_rfc_7489_says(text: str, found: DmarcRecord | None) -> None:
     with serving(_dmarc(DOMAIN, text)) as zone:
-        assert (await facts(zone.nameserver)).dmarc == found
+        assert (await findings(zone.nameserver)).dmarc == found
 
 
 @pytest.mark.parametrize(
     ("text", "policy", "tag"),
     [
-        ("v=DMARC1; p=none; sp=reject", Policy.REJECT, "sp"),
-        ("v=DMARC1; p=reject; sp=none", Policy.NONE, "sp"),
-        ("v=DMARC1; p=quarantine", Policy.QUARANTINE, "p"),
+        ("v=DMARC1; p=none; sp=reject", DmarcPolicy.REJECT, "sp"),
+        ("v=DMARC1; p=reject; sp=none", DmarcPolicy.NONE, "sp"),
+        ("v=DMARC1; p=quarantine", DmarcPolicy.QUARANTINE, "p"),
     ],
 )
-async def test_a_subdomain_without_a_record_is_under_its_organisations(text: str, policy: Policy, tag: str) -> None:
+async def test_a_subdomain_without_a_record_is_under_its_organisations(
+    text: str, policy: DmarcPolicy, tag: str
+) -> None:
     with serving(_dmarc("partner.co.uk", text)) as zone:
-        found = await facts(zone.nameserver, "alice@deep.news.partner.co.uk")
+        found = await findings(zone.nameserver, "alice@deep.news.partner.co.uk")
     assert found.dmarc == DmarcRecord("partner.co.uk", policy, tag=tag)
     assert "partner.co.uk publishes" in advise(found).sentence
     assert "for deep.news.partner.co.uk" in advise(found).sentence
@@ -67,8 +69,8 @@ async def test_a_subdomain_without_a_record_is_under_its_organisations(text: str
 async def test_a_subdomains_own_record_comes_first_and_its_sp_is_not_for_itself() -> None:
     own = r'_dmarc.news.partner.co.uk. 60 IN TXT "v=DMARC1; p=none; sp=reject"'
     with serving(_dmarc("partner.co.uk", r"v=DMARC1; p=reject") + own) as zone:
-        found = await facts(zone.nameserver, "alice@news.partner.co.uk")
-    assert found.dmarc == DmarcRecord("news.partner.co.uk", Policy.NONE)
+        found = await findings(zone.nameserver, "alice@news.partner.co.uk")
+    assert found.dmarc == DmarcRecord("news.partner.co.uk", DmarcPolicy.NONE)
 
 
 async def test_two_records_are_none_and_a_public_suffix_is_not_asked() -> None:
@@ -78,20 +80,20 @@ async def test_two_records_are_none_and_a_public_suffix_is_not_asked() -> None:
         r'_dmarc.partner.co.uk. 60 IN TXT "v=DMARC1; p=reject"'
     )
     with serving(two) as zone:
-        assert (await facts(zone.nameserver, "alice@news.partner.co.uk")).dmarc is None
-        assert (await facts(zone.nameserver, "alice@absent.co.uk")).dmarc is None
+        assert (await findings(zone.nameserver, "alice@news.partner.co.uk")).dmarc is None
+        assert (await findings(zone.nameserver, "alice@absent.co.uk")).dmarc is None
     assert "_dmarc.co.uk" not in {name for name, _ in zone.asked}
 
 
 async def test_other_texts_beside_the_record_do_not_matter() -> None:
     with serving(_dmarc(DOMAIN, r"v=DMARC1; p=reject") + f'_dmarc.{DOMAIN}. 60 IN TXT "site=1"') as zone:
-        assert (await facts(zone.nameserver)).dmarc == DmarcRecord(DOMAIN, Policy.REJECT)
+        assert (await findings(zone.nameserver)).dmarc == DmarcRecord(DOMAIN, DmarcPolicy.REJECT)
 
 
 async def test_servfail_and_silence_are_said_and_never_taken_for_an_absent_policy() -> None:
     name = f"_dmarc.{DOMAIN}"
     with serving(ORGANISATION, servfail=frozenset({name})) as zone:
-        found = await facts(zone.nameserver)
+        found = await findings(zone.nameserver)
     assert found.dmarc == Unanswered(name, "SERVFAIL")
     advice = advise(found)
     assert advice.organisation.dmarc is Dmarc.UNKNOWN
@@ -106,7 +108,7 @@ async def test_a_silent_nameserver_is_a_timeout() -> None:
 
 @given(st.text(alphabet="vpsrct=DMARC1;:, nonejctquaiadkm0123é", max_size=80))
 def test_any_text_is_read_without_an_error(text: str) -> None:
-    record = dmarc.read_record(f"v=DMARC1;{text}", "a.example", "b.a.example")
+    record = dmarc_check.read_record(f"v=DMARC1;{text}", "a.example", "b.a.example")
     assert record is None or 0 <= record.percent <= 100
 
 
@@ -175,7 +177,7 @@ ALLOWS = "v=spf1 ip4:198.51.100.0/24 -all"
 )
 async def test_spf_of_the_gateway_is_evaluated_with_its_limits(lines: list[str], result: Spf) -> None:
     with serving(_gateway_zone(*lines)) as zone:
-        found = await facts(zone.nameserver, gateway=GATEWAY)
+        found = await findings(zone.nameserver, gateway=GATEWAY)
     assert found.gateway
     assert [(one.address, one.result) for one in found.gateway.checks] == [("198.51.100.7", result)]
     assert found.gateway.estimate
@@ -188,7 +190,7 @@ async def test_spf_of_the_gateway_is_evaluated_with_its_limits(lines: list[str],
 async def test_servfail_in_an_include_is_a_temperror_that_names_it() -> None:
     lines = _gateway_zone(_spf(DOMAIN, "v=spf1 include:broken.example -all"))
     with serving(lines, servfail=frozenset({"broken.example"})) as zone:
-        found = await facts(zone.nameserver, gateway=GATEWAY)
+        found = await findings(zone.nameserver, gateway=GATEWAY)
     assert found.gateway
     [check] = found.gateway.checks
     assert (check.result, check.unanswered) == (Spf.TEMPERROR, Unanswered("broken.example", "SERVFAIL"))
@@ -197,7 +199,7 @@ async def test_servfail_in_an_include_is_a_temperror_that_names_it() -> None:
 async def test_each_address_of_the_gateway_is_checked() -> None:
     lines = _gateway_zone(f"{GATEWAY}. 60 IN AAAA 2001:db8::7", _spf(DOMAIN, ALLOWS))
     with serving(lines) as zone:
-        found = await facts(zone.nameserver, gateway=GATEWAY)
+        found = await findings(zone.nameserver, gateway=GATEWAY)
     assert found.gateway
     assert {one.address: one.result for one in found.gateway.checks} == {
         "198.51.100.7": Spf.PASS,
@@ -207,14 +209,14 @@ async def test_each_address_of_the_gateway_is_checked() -> None:
 
 async def test_a_gateway_that_has_no_address_is_said() -> None:
     with serving(ORGANISATION) as zone:
-        found = await facts(zone.nameserver, gateway=GATEWAY)
+        found = await findings(zone.nameserver, gateway=GATEWAY)
     assert found.gateway
     assert (found.gateway.checks, found.gateway.unanswered) == ((), (Unanswered(GATEWAY, "no-address"),))
 
 
 async def test_mail_on_behalf_of_bears_the_primary_address_and_is_not_aligned() -> None:
     with serving(_dmarc(DOMAIN, r"v=DMARC1; p=reject")) as zone:
-        found = await facts(zone.nameserver)
+        found = await findings(zone.nameserver)
     way = found.organisation
     assert (way.mail_from, way.on_behalf_of, way.checks[0].result) == (ALICE, ALICE, Spf.PASS)
     assert (way.spf_aligned, way.dkim_aligned) == (False, False)
@@ -223,15 +225,15 @@ async def test_mail_on_behalf_of_bears_the_primary_address_and_is_not_aligned() 
 
 async def test_addresses_that_are_given_take_the_place_of_the_host_names() -> None:
     with serving(ORGANISATION) as zone:
-        found = await facts(zone.nameserver, ALICE, addresses=("203.0.113.9",))
+        found = await findings(zone.nameserver, ALICE, addresses=("203.0.113.9",))
     assert [(one.address, one.result) for one in found.organisation.checks] == [("203.0.113.9", Spf.FAIL)]
     assert "mail.example.com" not in {name for name, _ in zone.asked}
 
 
 async def test_policy_that_forbids_the_gateway_is_told_with_its_reason() -> None:
     with serving(_gateway_zone(_spf(DOMAIN, ALLOWS))) as zone:
-        found = await facts(zone.nameserver, gateway=GATEWAY, policy=UnitPolicy())
-        neither = await facts(zone.nameserver, gateway=GATEWAY, policy=UnitPolicy(external_from=False))
+        found = await findings(zone.nameserver, gateway=GATEWAY, policy=UnitPolicy())
+        neither = await findings(zone.nameserver, gateway=GATEWAY, policy=UnitPolicy(external_from=False))
     assert found.gateway
     assert "allowUsersToUseExternalSmtpServers is off" in (found.gateway.refused or "")
     assert found.organisation.refused is None
@@ -240,7 +242,7 @@ async def test_policy_that_forbids_the_gateway_is_told_with_its_reason() -> None
 
 async def test_an_international_local_part_does_no_harm() -> None:
     with serving(_gateway_zone(_spf(DOMAIN, "v=spf1 exists:%{l}.x.example ip4:198.51.100.7 -all"))) as zone:
-        found = await facts(zone.nameserver, f"è.rossi@{DOMAIN}", gateway=GATEWAY)
+        found = await findings(zone.nameserver, f"è.rossi@{DOMAIN}", gateway=GATEWAY)
     assert found.gateway
     assert found.gateway.checks[0].result in (Spf.PASS, Spf.PERMERROR)
 
@@ -258,7 +260,7 @@ def test_any_spf_record_gives_a_result(terms: str, address: str) -> None:
     def ask(name: str, kind: str, seconds: float) -> list[object]:
         return [Text()] if kind == "TXT" else []
 
-    assert spf.evaluate(address, PARTNER, GATEWAY, ask).result in set(Spf)
+    assert spf_check.evaluate(address, PARTNER, GATEWAY, ask).result in set(Spf)
 
 
 # --- DKIM ------------------------------------------------------------------------------------------------------------
@@ -284,14 +286,14 @@ def test_the_published_key_is_compared_with_the_one_that_signs(texts: list[str],
 async def test_the_organisations_key_is_looked_up_and_no_selector_is_guessed() -> None:
     key = r's1._domainkey.example.com. 60 IN TXT "v=DKIM1; k=rsa; " "p=AbC/d+e="'
     with serving(_gateway_zone(key)) as zone:
-        found = await facts(zone.nameserver, gateway=GATEWAY, signing=SIGNING)
+        found = await findings(zone.nameserver, gateway=GATEWAY, signing=SIGNING)
     assert (found.organisation.dkim, found.organisation.dkim_domain) == (Dkim.PASS, "example.com")
     assert {name for name, _ in zone.asked if "_domainkey" in name} == {"s1._domainkey.example.com"}
 
 
 async def test_a_key_that_could_not_be_looked_up_is_unknown() -> None:
     with serving(ORGANISATION, servfail=frozenset({"s1._domainkey.example.com"})) as zone:
-        found = await facts(zone.nameserver, ALICE, signing=SIGNING)
+        found = await findings(zone.nameserver, ALICE, signing=SIGNING)
     assert found.organisation.dkim is Dkim.UNKNOWN
     assert found.organisation.unanswered == (Unanswered("s1._domainkey.example.com", "SERVFAIL"),)
 
@@ -302,7 +304,7 @@ async def test_many_questions_at_once_get_their_own_answers() -> None:
     )
     with serving(lines) as zone:
         found = await asyncio.gather(
-            *(facts(zone.nameserver, f"alice@d{number}.example", gateway=GATEWAY) for number in range(20))
+            *(findings(zone.nameserver, f"alice@d{number}.example", gateway=GATEWAY) for number in range(20))
         )
     results = [one.gateway.checks[0].result for one in found if one.gateway]
     assert results == [Spf.FAIL, Spf.PASS] * 10

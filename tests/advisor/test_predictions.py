@@ -8,11 +8,11 @@ from email.message import EmailMessage
 import dkim
 import pytest
 
-from advisor.asking import ALICE, GATEWAY, ORGANISATION, OUTGATE, facts
+from advisor.asking import ALICE, GATEWAY, ORGANISATION, OUTGATE, findings
 from advisor.zone import asked_by_checkers, serving
 from outgate.advisor.advice import Advice, Dmarc, advise
-from outgate.advisor.dkim import Signing
-from outgate.advisor.facts import Dkim, DmarcRecord, Facts, Sending
+from outgate.advisor.dkim_check import Signing
+from outgate.advisor.findings import Dkim, DmarcRecord, Findings, Sending
 from outgate.demo.checks import Checks, check
 from outgate.mail import dkim as keys
 
@@ -56,10 +56,10 @@ def _zone(domain: str, policy: str | None, spf: str | None, *, organisations_key
     return "\n".join(lines) + "\n"
 
 
-def _arrives(facts: Facts, way: Sending, *, signed_for: str | None) -> Checks:
+def _arrives(findings: Findings, way: Sending, *, signed_for: str | None) -> Checks:
     """A message by this way, as a recipient checks it."""
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = facts.address, "carol@recipient.example", "The figures"
+    message["From"], message["To"], message["Subject"] = findings.address, "carol@recipient.example", "The figures"
     if way.on_behalf_of:
         message["Sender"] = way.on_behalf_of
     message.set_content("Ecco le cifre.\n")
@@ -69,18 +69,18 @@ def _arrives(facts: Facts, way: Sending, *, signed_for: str | None) -> Checks:
     return check(content, way.checks[0].address, way.host, way.mail_from)
 
 
-def _agree(facts: Facts, advice: Advice, found: Checks) -> None:
+def _agree(findings: Findings, advice: Advice, found: Checks) -> None:
     assert found.spf == advice.organisation.spf.value
     assert found.dmarc == advice.organisation.dmarc.value
-    if isinstance(facts.dmarc, DmarcRecord):
-        assert found.policy == facts.dmarc.policy.value
+    if isinstance(findings.dmarc, DmarcRecord):
+        assert found.policy == findings.dmarc.policy.value
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=str)
 @pytest.mark.parametrize("published", [True, False])
 async def test_by_the_organisation_on_behalf_of(policy: str | None, published: bool) -> None:
     with serving(_zone(DOMAIN, policy, SPF[0], organisations_key=published)) as zone, asked_by_checkers(zone):
-        found = await facts(zone.nameserver, signing=SIGNING)
+        found = await findings(zone.nameserver, signing=SIGNING)
         checks = _arrives(found, found.organisation, signed_for="example.com")
     advice = advise(found)
     _agree(found, advice, checks)
@@ -92,7 +92,7 @@ async def test_by_the_organisation_on_behalf_of(policy: str | None, published: b
 @pytest.mark.parametrize("source", [OUTGATE, "203.0.113.9"])
 async def test_an_own_address_by_the_organisation(published: bool, source: str) -> None:
     with serving(_zone("example.com", None, None, organisations_key=published)) as zone, asked_by_checkers(zone):
-        found = await facts(zone.nameserver, ALICE, signing=SIGNING, addresses=(source,))
+        found = await findings(zone.nameserver, ALICE, signing=SIGNING, addresses=(source,))
         checks = _arrives(found, found.organisation, signed_for="example.com")
     _agree(found, advise(found), checks)
     assert checks.dmarc == ("pass" if published or source == OUTGATE else "fail")
@@ -104,7 +104,7 @@ async def test_an_own_address_by_the_organisation(published: bool, source: str) 
 async def test_a_sister_domain_is_aligned_unless_its_record_is_strict(record: str, strict: bool) -> None:
     """news.example.com is not one of the organisation's domains here, but belongs to example.com by its name."""
     with serving(_zone("news.example.com", record, None)) as zone, asked_by_checkers(zone):
-        found = await facts(zone.nameserver, "alice@news.example.com", signing=SIGNING)
+        found = await findings(zone.nameserver, "alice@news.example.com", signing=SIGNING)
         checks = _arrives(found, found.organisation, signed_for="example.com")
     _agree(found, advise(found), checks)
     assert checks.dmarc == ("fail" if strict else "pass")
@@ -114,7 +114,7 @@ async def test_a_sister_domain_is_aligned_unless_its_record_is_strict(record: st
 @pytest.mark.parametrize("spf", SPF, ids=str)
 async def test_by_the_gateway_with_and_without_its_signature(policy: str | None, spf: str | None) -> None:
     with serving(_zone(DOMAIN, policy, spf)) as zone, asked_by_checkers(zone):
-        found = await facts(zone.nameserver, gateway=GATEWAY)
+        found = await findings(zone.nameserver, gateway=GATEWAY)
         assert found.gateway
         signed = _arrives(found, found.gateway, signed_for=DOMAIN)
         unsigned = _arrives(found, found.gateway, signed_for=None)
@@ -140,7 +140,7 @@ async def test_by_the_gateway_with_and_without_its_signature(policy: str | None,
 async def test_the_policy_of_a_subdomain(record: str, author: str) -> None:
     """authheaders 0.16.3 takes `sp` for the publishing domain itself as well, so that case is not compared here."""
     with serving(_zone("partner.co.uk", record, None)) as zone, asked_by_checkers(zone):
-        found = await facts(zone.nameserver, author, signing=SIGNING)
+        found = await findings(zone.nameserver, author, signing=SIGNING)
         checks = _arrives(found, found.organisation, signed_for="example.com")
     assert isinstance(found.dmarc, DmarcRecord)
     _agree(found, advise(found), checks)

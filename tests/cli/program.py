@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 from typer.testing import CliRunner
 
-from outgate.cli import app
-from outgate.commands.status import Status
+from outgate.cli.program import app
+from outgate.cli.status import Status
 from outgate.store.engine import open_engine, read, write
 from outgate.store.tables import chunk, message
 

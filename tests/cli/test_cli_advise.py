@@ -7,7 +7,7 @@ import pytest
 from advisor.asking import GATEWAY, ORGANISATION
 from advisor.zone import Zone, serving
 from cli.program import ALICE, PARTNER, SWITCH, Program
-from outgate.commands.status import Status
+from outgate.cli.status import Status
 
 REFUSED = "dominiopartner.example publishes p=reject: without its own server this mail will be refused"
 ZONE = f"""{ORGANISATION}

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from cli.program import ALICE, PARTNER, SWITCH, Program
-from outgate.commands.status import Status
+from outgate.cli.status import Status
 from outgate.store import tables
 
 

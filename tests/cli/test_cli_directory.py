@@ -12,13 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.program import ALICE, PASSWORD, SWITCH, Program
-from outgate.cli import app
-from outgate.commands.status import Status
-from outgate.directory import accounts, password
+from outgate.cli.program import app
+from outgate.cli.status import Status
+from outgate.directory import accounts, password_hash
 from outgate.mail import dkim
 
 
-def _log_in(program: Program, address: str) -> accounts.LogIn:
+def _log_in(program: Program, address: str) -> accounts.LogInEntry:
     with program.reading() as connection:
         found = accounts.login(connection, address)
     assert found
@@ -66,16 +66,16 @@ def test_an_error_is_one_line_for_people_and_says_the_same_to_programs(program: 
 def test_a_user_is_added_with_a_password_from_standard_input(program: Program) -> None:
     row = program.run("user", "add", "Carla@Example.com", "--name", "Carla", "--password-stdin", stdin="p 1 é\n")
     assert (row["address"], row["name"], row["ou"]) == ("carla@example.com", "Carla", "/")
-    assert password.verify(_log_in(program, "carla@example.com").password_hash or "", "p 1 é")
+    assert password_hash.verify(_log_in(program, "carla@example.com").password_hash or "", "p 1 é")
 
 
 def test_a_password_file_may_end_with_a_line_end(program: Program) -> None:
     file = program.data.parent / "password"
     file.write_text("new one\r\n")
     program.run("user", "password", ALICE, "--password-file", str(file))
-    assert password.verify(_log_in(program, ALICE).password_hash or "", "new one")
+    assert password_hash.verify(_log_in(program, ALICE).password_hash or "", "new one")
     program.run("user", "password", ALICE, "--password-file", "-", stdin="newer")
-    assert password.verify(_log_in(program, ALICE).password_hash or "", "newer")
+    assert password_hash.verify(_log_in(program, ALICE).password_hash or "", "newer")
 
 
 @pytest.mark.parametrize("stdin", ["", "\n", "two\nlines\n"])
@@ -106,7 +106,7 @@ def test_on_a_terminal_a_password_is_asked_for_twice_and_not_shown(program: Prog
             process.kill()
             os.close(ours)
     assert b"swordfish" not in shown
-    assert password.verify(_log_in(program, ALICE).password_hash or "", "swordfish")
+    assert password_hash.verify(_log_in(program, ALICE).password_hash or "", "swordfish")
 
 
 def _asked(terminal: int, question: bytes) -> bytes:

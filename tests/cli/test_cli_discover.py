@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.program import PARTNER, Program
-from outgate.commands.status import Status
+from outgate.cli.status import Status
 from outgate.demo import nameserver
 from way.place import LOCALHOST, free_port
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from outgate.cli import app
-from outgate.commands.reference import PAGES, commands
-from outgate.commands.status import Status
+from outgate.cli.program import app
+from outgate.cli.reference import PAGES, commands
+from outgate.cli.status import Status
 
 COMMANDS = dict(commands())
 DOCS = Path(__file__).parents[2] / "docs"
@@ -60,7 +60,7 @@ def test_no_parameter_takes_a_password() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_reference_is_up_to_date(page: str) -> None:
-    """If not: python -m outgate.commands.reference"""
+    """If not: python -m outgate.cli.reference"""
     assert (DOCS / page).read_text() == PAGES[page]()
 
 

@@ -9,7 +9,7 @@ from cryptography import x509
 
 from cli.program import ALICE, PASSWORD, Program
 from outgate import config
-from outgate.commands.status import Status
+from outgate.cli.status import Status
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def test_all_defaults_in_the_comments_are_valid_settings(empty: Program) -> None
     lines = [line for line in file.read_text().splitlines() if not line.endswith("=")]
     file.write_text("\n".join(line.removeprefix("#") if not line.startswith("# ") else line for line in lines))
     loaded = config.load(empty.data)
-    assert loaded.submission == config.Submission()
-    assert loaded.delivery == config.Delivery()
+    assert loaded.submission == config.SubmissionSettings()
+    assert loaded.delivery == config.DeliverySettings()
 
 
 def test_it_refuses_to_run_twice(program: Program) -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from cli.program import ALICE, Program
 from outgate.accept.throttle import limits_of
-from outgate.commands.status import Status
-from outgate.config import LogIn
+from outgate.cli.status import Status
+from outgate.config import LogInSettings
 from outgate.store.engine import open_engine
 from outgate.store.rates import Rates
 
-LIMITS = limits_of(LogIn())
+LIMITS = limits_of(LogInSettings())
 
 
 def fail(program: Program, account: str, network: str, times: int) -> None:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from cli.program import ALICE, CAROL, PARTNER, Program
-from outgate.commands.status import Status
+from outgate.cli.status import Status
 
 # --- explain ---------------------------------------------------------------------------------------------------------
 
@@ -169,10 +169,10 @@ def test_the_log_finds_messages(program: Program) -> None:
 
 def test_the_log_of_one_message_is_its_story_with_reasons(program: Program) -> None:
     identity = program.run("send", ALICE, "--to", CAROL, "--text", "x")["id"]
-    facts = program.run("log", identity)["facts"]
-    assert [fact["kind"] for fact in facts] == ["accepted", "routed"]
+    events = program.run("log", identity)["facts"]
+    assert [fact["kind"] for fact in events] == ["accepted", "routed"]
     text = program.says("log", identity.upper())
-    assert all(reason in text for reason in facts[1]["reasons"])
+    assert all(reason in text for reason in events[1]["reasons"])
     program.fails(Status.NOT_FOUND, "log", "0c8sm2v1r0003")
     program.fails(Status.INVALID, "log", "what")
 

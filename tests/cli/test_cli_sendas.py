@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from cli.program import ALICE, CAROL, PARTNER, SWITCH, Program, code_in
 from corpus.aiosmtpd_peer import AiosmtpdPeer
 from corpus.certificate import server_context
-from outgate.commands.status import Status
+from outgate.cli.status import Status
 from outgate.store.tables import domain_gateway, gateway, recipient
 
 SECRET = "partner secret 42"

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine, update
 
-from outgate.queue import changes, operations
-from outgate.queue.operations import Selection, Waiting
+from outgate.model import Organisation
+from outgate.queue import admin, changes
+from outgate.queue.admin import Selection, Waiting
 from outgate.queue.originate import originate
-from outgate.record import log
-from outgate.route import Organisation
+from outgate.record import message_log
 from outgate.store.engine import read, write
 from outgate.store.tables import recipient
 
@@ -30,7 +30,7 @@ def _lease(engine: Engine, address: str) -> None:
 
 def _waiting(engine: Engine, wanted: Selection = EVERYTHING, limit: int = 100) -> Sequence[Waiting]:
     with read(engine) as connection:
-        return list(operations.waiting(connection, wanted, NOW, limit))
+        return list(admin.waiting(connection, wanted, NOW, limit))
 
 
 def test_waiting_is_in_order_and_limited(engine: Engine) -> None:
@@ -60,11 +60,11 @@ def test_count_groups_by_queue(engine: Engine) -> None:
     _put(engine, 1, "a@recipient.example", "b@recipient.example", "bob@example.com")
     _put(engine, 2, "a@recipient.example")
     with write(engine) as connection:
-        operations.hold(connection, Selection(message_id=2))
-        counts = list(operations.count(connection))
+        admin.hold(connection, Selection(message_id=2))
+        counts = list(admin.count(connection))
     assert counts == [
-        operations.Count("mx:recipient.example", 2, 3, 1, NOW + 1),
-        operations.Count("local", 1, 1, 0, NOW + 1),
+        admin.Count("mx:recipient.example", 2, 3, 1, NOW + 1),
+        admin.Count("local", 1, 1, 0, NOW + 1),
     ]
 
 
@@ -73,18 +73,18 @@ def test_hasten_makes_due_what_neither_is_held_nor_in_transfer(engine: Engine) -
     _lease(engine, "leased@recipient.example")
     with write(engine) as connection:
         connection.execute(update(recipient).values(due_at=NOW + 500))
-        operations.hold(connection, Selection(address="held@"))
-        assert operations.hasten(connection, NOW) == 1
+        admin.hold(connection, Selection(address="held@"))
+        assert admin.reconsider(connection, NOW) == 1
     assert [one.due_at - NOW for one in _waiting(engine)] == [500, 500, 0]
 
 
 def test_release_makes_due_what_was_held(engine: Engine) -> None:
     _put(engine, 1, "a@recipient.example")
     with write(engine) as connection:
-        assert operations.hold(connection, EVERYTHING) == 1
-        assert operations.hold(connection, EVERYTHING) == 0
+        assert admin.hold(connection, EVERYTHING) == 1
+        assert admin.hold(connection, EVERYTHING) == 0
         assert changes.apply(connection, [changes.Claim("w", NOW + 99, NOW + 999, 10)]) == [[]]
-        assert operations.release(connection, EVERYTHING, NOW) == 1
+        assert admin.release(connection, EVERYTHING, NOW) == 1
         [items] = changes.apply(connection, [changes.Claim("w", NOW + 99, NOW + 999, 10)])
     assert items
     assert [one.message.id for one in items] == [1]
@@ -95,8 +95,8 @@ def test_remove_leaves_what_is_in_transfer_and_records_the_rest(engine: Engine) 
     _put(engine, 2, "a@recipient.example")
     _lease(engine, "b@recipient.example")
     with write(engine) as connection:
-        assert operations.remove(connection, EVERYTHING, NOW) == 2
+        assert admin.remove(connection, EVERYTHING, NOW) == 2
     assert [(one.message_id, one.recipient) for one in _waiting(engine)] == [(1, "b@recipient.example")]
     with read(engine) as connection:
-        last = log.history(connection, 2)[-1]
-    assert (last.kind, last.detail["reason"]) == ("bounced", operations.DELETED)
+        last = message_log.history(connection, 2)[-1]
+    assert (last.kind, last.detail["reason"]) == ("bounced", admin.DELETED)

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from outgate.demo import table
 from outgate.demo.checks import Checks
+from outgate.demo.example_organisation import DemoError
 from outgate.demo.network import Network
-from outgate.demo.organisation import DemoError
 from outgate.demo.recipient import Arrival
 from outgate.demo.run import _stopped_by_signals, code_in
 from outgate.demo.story import Row, cases

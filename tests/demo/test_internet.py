@@ -11,7 +11,7 @@ import dns.resolver
 import pytest
 
 from outgate.demo.internet import Internet, running
-from outgate.demo.network import Host, is_free, reserve
+from outgate.demo.network import VirtualHost, is_free, reserve
 from outgate.demo.recipient import Arrival
 
 # pyspf asks dnspython by a function that dnspython has deprecated; nothing of ours calls it.
@@ -46,7 +46,9 @@ def _submit(internet: Internet, content: bytes, reverse_path: str, password: str
         client.sendmail(reverse_path, ["carol@recipient.example"], content)
 
 
-def _deliver(internet: Internet, source: Host, to: Host, content: bytes, reverse_path: str, rcpt: str) -> None:
+def _deliver(
+    internet: Internet, source: VirtualHost, to: VirtualHost, content: bytes, reverse_path: str, rcpt: str
+) -> None:
     """As a server at this address."""
     with smtplib.SMTP(
         to.address, internet.network.smtp_port, source.name, timeout=10, source_address=(source.address, 0)
@@ -72,7 +74,7 @@ async def test_mail_by_the_partners_own_server_passes_every_check(internet: Inte
 
 
 async def test_the_partners_domain_from_a_strangers_address_fails_spf_and_dmarc(internet: Internet) -> None:
-    stranger = Host("stranger.example", f"{internet.network.prefix}.99")
+    stranger = VirtualHost("stranger.example", f"{internet.network.prefix}.99")
     partner = internet.partner.user
     content = _message(partner)
     to = internet.network.recipient
@@ -109,7 +111,7 @@ async def test_the_relay_delivers_for_outgate_and_for_nobody_else(internet: Inte
     arrival = await _arrival(internet)
     assert (arrival.delivered_by, arrival.checks.spf) == ("relay.example.com", "pass")
     assert len(internet.relay.log) == 1
-    stranger = Host("stranger.example", f"{network.prefix}.99")
+    stranger = VirtualHost("stranger.example", f"{network.prefix}.99")
     with pytest.raises(smtplib.SMTPSenderRefused):
         await asyncio.to_thread(_deliver, internet, stranger, network.relay, content, "alice@example.com", carol)
 

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from outgate.authorise import Authorised, authorise
-from outgate.commands.rows import policy_rows
-from outgate.directory import organisation, policy, units
-from outgate.directory.cache import COPIES, Directory
+from outgate.directory import organisation, policies, units
+from outgate.directory.cache import COPIES, DirectoryCache
 from outgate.directory.settings import SETTINGS
+from outgate.operations.resources import policy_rows
 from outgate.route import Route, route
 from outgate.store import tables
 from outgate.store.engine import open_engine, read, write
@@ -109,7 +109,7 @@ def _addresses(n: int) -> list[dict[str, object]]:
 
 def test_authorise_and_route_take_less_than_a_millisecond(large: Engine) -> None:
     """Each account is asked for the first time, so that none is in memory: the worst case."""
-    directory = Directory(large)
+    directory = DirectoryCache(large)
     directory.organisation()
     chosen = random.Random(2).sample(range(1, USERS + 1), ASKED)
     ways, times = [], []
@@ -125,7 +125,7 @@ def test_authorise_and_route_take_less_than_a_millisecond(large: Engine) -> None
     times.sort()
     p50, p99 = (times[int(part * len(times))] * 1000 for part in (0.5, 0.99))
     print(f"authorise + route, account not in memory: {p50:.3f} ms (median), {p99:.3f} ms (99th percentile)")
-    assert {way.way.value for way in ways if isinstance(way, Route)} == {"user-gateway", "direct"}
+    assert {way.kind.value for way in ways if isinstance(way, Route)} == {"user-gateway", "direct"}
     assert p50 < 1.0
     assert p99 < 1.0
 
@@ -133,8 +133,8 @@ def test_authorise_and_route_take_less_than_a_millisecond(large: Engine) -> None
 def test_the_policy_of_all_units_is_listed_in_less_than_200_milliseconds(large: Engine) -> None:
     start = time.thread_time()
     with read(large) as connection:
-        paths, policies = units.paths(connection), policy.load(connection)
-    rows = [row for path in paths for row in policy_rows(policies, path).values()]
+        paths, in_force = units.paths(connection), policies.load(connection)
+    rows = [row for path in paths for row in policy_rows(in_force, path).values()]
     taken = time.thread_time() - start
     print(f"policy of {len(paths)} units, {len(rows)} values: {taken * 1000:.0f} ms")
     assert len(rows) == UNITS * len(SETTINGS)
@@ -143,7 +143,7 @@ def test_the_policy_of_all_units_is_listed_in_less_than_200_milliseconds(large: 
 
 def test_the_copies_in_memory_take_less_than_64_mebibytes(large: Engine) -> None:
     """10,000 accounts are kept, whatever the size of the directory, and the policy of all units."""
-    directory = Directory(large)
+    directory = DirectoryCache(large)
     tracemalloc.start()
     for number in range(1, COPIES + 1001):
         assert directory.account(number)

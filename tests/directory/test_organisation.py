@@ -3,16 +3,16 @@
 import pytest
 from sqlalchemy import Engine, select, update
 
-from outgate.authorise import Security
 from outgate.directory import accounts, organisation
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
-from outgate.directory.server import Server, open_password
-from outgate.sendas import addresses
+from outgate.directory.gateway_settings import GatewaySettings, open_password
+from outgate.model import Security
+from outgate.sendas import send_as_addresses
 from outgate.store import tables
 from outgate.store.engine import read, write
 from outgate.store.vault import SealBroken, Vault
 
-RELAY = Server("relay.example", 587, Security.STARTTLS, "example", "secret")
+RELAY = GatewaySettings("relay.example", 587, Security.STARTTLS, "example", "secret")
 
 
 def test_a_database_holds_one_organisation(example: Engine) -> None:
@@ -49,11 +49,11 @@ def test_what_is_no_domain_is_refused(example: Engine, name: str) -> None:
 def test_a_domain_in_use_is_not_removed(example: Engine, alice: int) -> None:
     with write(example) as connection:
         organisation.add_domain(connection, "example.org", 0.0)
-        addresses.add(connection, alice, "alice@example.org", 0.0, granted_by_administrator=True)
+        send_as_addresses.add(connection, alice, "alice@example.org", 0.0, granted_by_administrator=True)
     with pytest.raises(NotAllowed, match=r"alice@example\.org"), write(example) as connection:
         organisation.remove_domain(connection, "example.org")
     with write(example) as connection:
-        addresses.remove(connection, alice, "alice@example.org")
+        send_as_addresses.remove(connection, alice, "alice@example.org")
         organisation.remove_domain(connection, "example.org")
         assert [domain.name for domain in organisation.domains(connection)] == ["example.com"]
 
@@ -92,7 +92,7 @@ def test_the_outbound_gateway_is_set_replaced_and_cleared(example: Engine, vault
         assert organisation.domain_gateway(connection) is None
         first = organisation.set_domain_gateway(connection, vault, RELAY)
         assert open_password(vault, first) == "secret"
-        second = organisation.set_domain_gateway(connection, vault, Server("r2.example", 25, Security.NONE))
+        second = organisation.set_domain_gateway(connection, vault, GatewaySettings("r2.example", 25, Security.NONE))
         assert second.credential_version > first.credential_version
         assert (second.host, second.sealed) == ("r2.example", None)
         organisation.clear_domain_gateway(connection)
@@ -132,7 +132,7 @@ def test_an_edited_row_does_not_take_the_password_elsewhere(example: Engine, vau
 )
 def test_a_server_is_checked(host: str, port: int, security: str, username: str, password: str, fault: str) -> None:
     with pytest.raises(Invalid, match=fault) as caught:
-        Server(host, port, security, username, password)  # type: ignore[arg-type] # as it is entered
+        GatewaySettings(host, port, security, username, password)  # type: ignore[arg-type] # as it is entered
     assert "secret" not in str(caught.value)
 
 
@@ -146,7 +146,7 @@ def test_a_server_is_checked(host: str, port: int, security: str, username: str,
     ],
 )
 def test_a_host_is_kept_as_it_is_looked_up(host: str, kept: str) -> None:
-    assert Server(host, 25, Security.NONE).host == kept
+    assert GatewaySettings(host, 25, Security.NONE).host == kept
 
 
 def test_a_password_is_not_shown() -> None:

@@ -4,22 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from outgate.authorise import (
+from outgate.authorise import Authorised, authorise
+from outgate.directory.errors import Invalid
+from outgate.directory.settings import SETTINGS, setting
+from outgate.model import (
     Account,
-    Authorised,
     Gateway,
+    Organisation,
     Policy,
     Refused,
     Security,
     SendAs,
     UnknownFrom,
     WithoutGateway,
-    authorise,
     matches_domain,
 )
-from outgate.directory.errors import Invalid
-from outgate.directory.settings import SETTINGS, setting
-from outgate.route import Organisation, Route, Way, route
+from outgate.route import Route, RouteKind, route
 
 PRIMARY, PARTNER, PLAIN = "alice@example.com", "alice@dominiopartner.example", "alice@plain.example"
 GATEWAY = Gateway("1", "smtp.dominiopartner.example", 587, Security.STARTTLS, "alice", b"sealed")
@@ -68,7 +68,7 @@ def test_a_gateway_that_is_not_allowed_is_not_used(policy: Policy, why: str) -> 
     """The organisation's servers deliver on behalf of the user, or with `refuse` nobody does."""
     found = way(policy)
     assert isinstance(found, Route)
-    assert (found.way, found.on_behalf_of, found.reverse_path) == (Way.DIRECT, PRIMARY, PRIMARY)
+    assert (found.kind, found.on_behalf_of, found.reverse_path) == (RouteKind.DIRECT, PRIMARY, PRIMARY)
     assert any(why in reason for reason in found.reasons)
     refused = way(replace(policy, without_gateway=WithoutGateway.REFUSE))
     assert isinstance(refused, Refused)
@@ -91,7 +91,7 @@ def test_a_gateway_that_is_not_allowed_is_not_used(policy: Policy, why: str) -> 
 def test_a_gateway_that_is_allowed_is_used(policy: Policy) -> None:
     found = way(policy)
     assert isinstance(found, Route)
-    assert (found.way, found.gateway, found.on_behalf_of) == (Way.USER_GATEWAY, GATEWAY, None)
+    assert (found.kind, found.gateway, found.on_behalf_of) == (RouteKind.USER_GATEWAY, GATEWAY, None)
 
 
 def test_tls_can_be_demanded() -> None:
@@ -100,7 +100,7 @@ def test_tls_can_be_demanded() -> None:
     demanded = way(replace(ON, require_tls=True), gateway=plain)
     assert isinstance(without, Route)
     assert isinstance(demanded, Route)
-    assert (without.way, demanded.way) == (Way.USER_GATEWAY, Way.DIRECT)
+    assert (without.kind, demanded.kind) == (RouteKind.USER_GATEWAY, RouteKind.DIRECT)
 
 
 def test_an_external_address_without_gateway_can_be_forbidden() -> None:

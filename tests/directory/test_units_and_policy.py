@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import Engine
 
-from outgate.directory import accounts, policy, units, users
+from outgate.directory import accounts, policies, units, users
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
-from outgate.directory.policy import Effective
+from outgate.directory.policies import Effective
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP, setting
 from outgate.store.engine import read, write
 
@@ -41,24 +41,24 @@ def test_the_nearest_value_up_to_the_root_is_in_force(
 ) -> None:
     with write(tree) as connection:
         for path, entered in own.items():
-            policy.set_value(connection, path, ALLOW_EXTERNAL_SMTP, entered, 0.0)
-        assert policy.load(connection).effective(unit, ALLOW_EXTERNAL_SMTP) == Effective(value, source)
+            policies.set_value(connection, path, ALLOW_EXTERNAL_SMTP, entered, 0.0)
+        assert policies.load(connection).effective(unit, ALLOW_EXTERNAL_SMTP) == Effective(value, source)
 
 
 def test_a_cleared_value_inherits_again(tree: Engine) -> None:
     with write(tree) as connection:
-        policy.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
-        policy.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, False, 0.0)
-        policy.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        policies.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        policies.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, False, 0.0)
+        policies.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, True, 0.0)
         name = ALLOW_EXTERNAL_SMTP.name
-        assert policy.load(connection).own == {"/": {name: True}, "/Sales": {name: True}}
-        policy.clear(connection, "/Sales", ALLOW_EXTERNAL_SMTP)
-        assert policy.load(connection).effective("/Sales/Italy", ALLOW_EXTERNAL_SMTP) == Effective(True, "/")
+        assert policies.load(connection).own == {"/": {name: True}, "/Sales": {name: True}}
+        policies.clear(connection, "/Sales", ALLOW_EXTERNAL_SMTP)
+        assert policies.load(connection).effective("/Sales/Italy", ALLOW_EXTERNAL_SMTP) == Effective(True, "/")
 
 
 def test_a_user_who_moves_has_the_policy_of_the_new_unit(tree: Engine, alice: int) -> None:
     with write(tree) as connection:
-        policy.set_value(connection, "/Sales/Italy", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        policies.set_value(connection, "/Sales/Italy", ALLOW_EXTERNAL_SMTP, True, 0.0)
         users.move(connection, "alice@example.com", "/Sales/Italy/Rome")
         account = accounts.load(connection, alice)
     assert account
@@ -75,7 +75,7 @@ def test_settings_are_found_in_any_case() -> None:
 
 def test_a_value_for_a_unit_that_is_not_there_is_refused(example: Engine) -> None:
     with pytest.raises(NotFound, match="/Nowhere"), write(example) as connection:
-        policy.set_value(connection, "/Nowhere", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        policies.set_value(connection, "/Nowhere", ALLOW_EXTERNAL_SMTP, True, 0.0)
 
 
 def test_units_are_listed_each_after_its_parent(tree: Engine) -> None:
@@ -109,6 +109,6 @@ def test_a_unit_in_use_is_not_removed(tree: Engine, path: str, reason: str) -> N
 
 def test_an_empty_unit_is_removed_with_its_policy(tree: Engine) -> None:
     with write(tree) as connection:
-        policy.set_value(connection, "/SalesForce", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        policies.set_value(connection, "/SalesForce", ALLOW_EXTERNAL_SMTP, True, 0.0)
         units.remove(connection, "/SalesForce")
-        assert policy.load(connection).own == {}
+        assert policies.load(connection).own == {}

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, func, select
 
-from outgate.authorise import Security
-from outgate.directory import accounts, organisation, password, policy, users
+from outgate.directory import accounts, organisation, password_hash, policies, users
 from outgate.directory.errors import AlreadyExists, DirectoryError, Invalid, NotFound
-from outgate.directory.server import Server
+from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
-from outgate.sendas import addresses, gateways
+from outgate.model import Security
+from outgate.sendas import gateways, send_as_addresses
 from outgate.store import tables
 from outgate.store.engine import read, write
 from outgate.store.vault import Vault
@@ -76,9 +76,9 @@ def test_a_removed_user_leaves_nothing_and_the_id_is_never_used_again(
     example: Engine, alice: int, bob: int, vault: Vault
 ) -> None:
     with write(example) as connection:
-        policy.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
-        addresses.add(connection, bob, "bob@dominiopartner.example", 0.0)
-        server = Server("mail.example", 465, Security.SSL)
+        policies.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        send_as_addresses.add(connection, bob, "bob@dominiopartner.example", 0.0)
+        server = GatewaySettings("mail.example", 465, Security.SSL)
         gateways.set_gateway(connection, vault, bob, "bob@dominiopartner.example", server, 0.0)
         users.remove(connection, "bob@example.com")
         assert connection.scalar(select(func.count()).select_from(tables.gateway)) == 0
@@ -115,8 +115,8 @@ def test_a_password_is_kept_as_argon2id_and_scram(example: Engine) -> None:
     assert found.password_hash
     assert found.scram
     assert found.password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    assert password.verify(found.password_hash, "correct horse")
-    assert not password.verify(found.password_hash, "wrong horse")
+    assert password_hash.verify(found.password_hash, "correct horse")
+    assert not password_hash.verify(found.password_hash, "wrong horse")
     assert found.password_hash not in repr(found)
     assert found.scram not in repr(found)
 
@@ -133,9 +133,9 @@ def test_the_scram_verifier_proves_the_password() -> None:
 
 
 def test_the_same_characters_typed_in_another_way_are_the_same_password() -> None:
-    hashed = password.hash_password("caf\u00e9")
-    assert password.verify(hashed, "cafe\u0301")
-    assert not password.verify(hashed, "cafe")
+    hashed = password_hash.hash_password("caf\u00e9")
+    assert password_hash.verify(hashed, "cafe\u0301")
+    assert not password_hash.verify(hashed, "cafe")
 
 
 @pytest.mark.parametrize("text", ["", "\u00ad", "x" * 1025, "\0", "pass\nword", "\ud800"])
@@ -146,12 +146,12 @@ def test_a_password_has_bounds(text: str) -> None:
 
 @pytest.mark.parametrize("broken", ["", "plain", "\0", "$argon2id$", "$argon2id$v=19$m=19456,t=2,p=1$AAAA$AAAA"])
 def test_a_hash_that_can_not_be_read_matches_no_password(broken: str) -> None:
-    assert not password.verify(broken, "")
-    assert not password.verify(broken, broken)
+    assert not password_hash.verify(broken, "")
+    assert not password_hash.verify(broken, broken)
 
 
 def test_an_unknown_user_costs_as_much_as_a_wrong_password() -> None:
-    hashed = password.hash_password("secret")
+    hashed = password_hash.hash_password("secret")
 
     def cost(check: object, *arguments: str) -> float:
         assert callable(check)
@@ -162,7 +162,7 @@ def test_an_unknown_user_costs_as_much_as_a_wrong_password() -> None:
             times.append(time.process_time() - start)
         return min(times)
 
-    known, unknown = cost(password.verify, hashed, "wrong"), cost(password.verify_nobody, "wrong")
+    known, unknown = cost(password_hash.verify, hashed, "wrong"), cost(password_hash.verify_nobody, "wrong")
     assert 0.5 < known / unknown < 2
 
 
@@ -175,7 +175,7 @@ def test_nobody_has_a_log_in_that_is_not_there(example: Engine) -> None:
 
 def test_an_account_is_found_by_its_primary_address_only(example: Engine, alice: int) -> None:
     with write(example) as connection:
-        addresses.add(connection, alice, "sales@example.com", 0.0, granted_by_administrator=True)
+        send_as_addresses.add(connection, alice, "sales@example.com", 0.0, granted_by_administrator=True)
         assert accounts.find(connection, "sales@example.com") is None
         found = accounts.find(connection, ALICE)
     assert found
@@ -197,11 +197,11 @@ def test_mail_to_an_own_address_belongs_to_one_mailbox(
     example: Engine, alice: int, bob: int, address: str, mailbox: str | None
 ) -> None:
     with write(example) as connection:
-        addresses.add(connection, alice, "bob@example.com", -1.0, granted_by_administrator=True)
-        addresses.add(connection, bob, "sales@example.com", 2.0, granted_by_administrator=True)
-        addresses.add(connection, alice, "sales@example.com", 1.0, granted_by_administrator=True)
-        addresses.add(connection, alice, "pending@example.com", 0.0)
-        addresses.add(connection, alice, "alice@dominiopartner.example", 0.0)
+        send_as_addresses.add(connection, alice, "bob@example.com", -1.0, granted_by_administrator=True)
+        send_as_addresses.add(connection, bob, "sales@example.com", 2.0, granted_by_administrator=True)
+        send_as_addresses.add(connection, alice, "sales@example.com", 1.0, granted_by_administrator=True)
+        send_as_addresses.add(connection, alice, "pending@example.com", 0.0)
+        send_as_addresses.add(connection, alice, "alice@dominiopartner.example", 0.0)
         connection.execute(
             tables.send_as.update().where(tables.send_as.c.address.endswith("partner.example")).values(verified_at=0.0)
         )
@@ -210,10 +210,10 @@ def test_mail_to_an_own_address_belongs_to_one_mailbox(
 
 def test_an_address_belongs_to_an_own_domain_as_soon_as_that_is_added(example: Engine, alice: int) -> None:
     with write(example) as connection:
-        addresses.add(connection, alice, "alice@example.org", 0.0)
-        assert not addresses.addresses(connection, alice)[1].own_domain
+        send_as_addresses.add(connection, alice, "alice@example.org", 0.0)
+        assert not send_as_addresses.addresses(connection, alice)[1].own_domain
         organisation.add_domain(connection, "example.org", 0.0)
-        assert addresses.addresses(connection, alice)[1].own_domain
+        assert send_as_addresses.addresses(connection, alice)[1].own_domain
 
 
 def test_every_error_of_the_directory_is_one() -> None:

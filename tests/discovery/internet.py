@@ -10,15 +10,15 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from outgate.config import Egress
+from outgate.config import EgressSettings
 from outgate.demo import nameserver
 from outgate.demo.certificates import Authority
-from outgate.demo.network import Host
+from outgate.demo.network import VirtualHost
 from outgate.discovery.discoverer import Discoverer
 from outgate.discovery.presets import shipped
 from outgate.egress.guard import Guard
-from outgate.egress.http import Https
-from outgate.egress.resolve import Resolver
+from outgate.egress.https_client import HttpsClient
+from outgate.egress.resolver import Resolver
 from way.place import LOCALHOST, free_port
 
 PUBLIC = "127.0.0.2"
@@ -40,14 +40,14 @@ class WebServer(ThreadingHTTPServer):
         self._authority = authority
         self._contexts: dict[str, ssl.SSLContext] = {}
         super().__init__((address, port), _Handler)
-        context = authority.server_context(Host(f"nobody-{address}.example", address))
+        context = authority.server_context(VirtualHost(f"nobody-{address}.example", address))
         context.sni_callback = self._greet
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def host(self, *names: str) -> None:
         """Have certificates for these names."""
         for name in names:
-            self._contexts[name] = self._authority.server_context(Host(name, PUBLIC))
+            self._contexts[name] = self._authority.server_context(VirtualHost(name, PUBLIC))
 
     def _greet(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         self.greeted.append(name or "")
@@ -103,10 +103,10 @@ class Internet:
         self.nameserver = f"{LOCALHOST.address}:{dns_port}"
         self.web = WebServer(PUBLIC, web_port, authority)
         self.inside = WebServer(INSIDE, web_port, authority)
-        self.guard = Guard(Egress(allowed_networks={"internet": f"{PUBLIC}/31"}))
+        self.guard = Guard(EgressSettings(allowed_networks={"internet": f"{PUBLIC}/31"}))
         self.resolver = Resolver([self.nameserver], self.guard)
         self.context = authority.client_context()
-        self.https = Https(self.resolver, self.context, web_port)
+        self.https = HttpsClient(self.resolver, self.context, web_port)
 
     def discoverer(self, patience: float = 10.0) -> Discoverer:
         """With the presets that are shipped."""

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outgate.authorise import Security
 from outgate.discovery import autoconfig
 from outgate.discovery.autoconfig import NotUnderstood
-from outgate.discovery.found import Candidate, Certainty, Sought, Source
+from outgate.discovery.candidates import Candidate, Certainty, Sought, Source
+from outgate.model import Security
 
 ALICE = Sought.of("Alice@DominioPartner.example")
 ADDRESS = "alice@dominiopartner.example"

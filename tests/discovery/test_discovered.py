@@ -6,13 +6,13 @@ import time
 import pytest
 
 from discovery.internet import INSIDE, Internet, document, status
-from outgate.authorise import Security
+from outgate.discovery.candidates import Candidate, Certainty, DiscoveryOutcome, Source
 from outgate.discovery.discoverer import Discoverer
-from outgate.discovery.found import Candidate, Certainty, Outcome, Source
 from outgate.discovery.presets import Preset, Presets, shipped
-from outgate.egress.http import Https
-from outgate.egress.resolve import Resolver
+from outgate.egress.https_client import HttpsClient
+from outgate.egress.resolver import Resolver
 from outgate.mail.addresses import AddressError
+from outgate.model import Security
 
 DOMAIN = "dominiopartner.example"
 ALICE = f"alice@{DOMAIN}"
@@ -28,7 +28,7 @@ def _document(host: str, port: int = 465, socket_type: str = "SSL") -> bytes:
     ).encode()
 
 
-async def _outcomes(internet: Internet, address: str = ALICE) -> dict[str, Outcome]:
+async def _outcomes(internet: Internet, address: str = ALICE) -> dict[str, DiscoveryOutcome]:
     found = await internet.discoverer().discover(address)
     return {looked.where.partition("?")[0]: looked.outcome for looked in found.looked_at}
 
@@ -68,7 +68,7 @@ async def test_all_sources_are_ranked_and_named(internet: Internet) -> None:
         (Source.AUTOCONFIG, WELL_KNOWN),
         (Source.MX, f"{DOMAIN} MX"),
     ]
-    assert {looked.outcome for looked in found.looked_at} == {Outcome.FOUND}
+    assert {looked.outcome for looked in found.looked_at} == {DiscoveryOutcome.FOUND}
     assert sorted(internet.web.asked) == [
         f"{AUTOCONFIG}?emailaddress=alice%40{DOMAIN}",
         f"{WELL_KNOWN}?emailaddress=alice%40{DOMAIN}",
@@ -79,12 +79,12 @@ async def test_a_domain_that_says_nothing_has_no_candidate(internet: Internet) -
     found = await internet.discoverer().discover(ALICE)
     assert found.candidates == ()
     assert await _outcomes(internet) == {
-        DOMAIN: Outcome.NOTHING,
-        f"_submissions._tcp.{DOMAIN}": Outcome.NOTHING,
-        f"_submission._tcp.{DOMAIN}": Outcome.NOTHING,
-        AUTOCONFIG: Outcome.NO_ANSWER,
-        WELL_KNOWN: Outcome.NO_ANSWER,
-        f"{DOMAIN} MX": Outcome.NOTHING,
+        DOMAIN: DiscoveryOutcome.NOTHING,
+        f"_submissions._tcp.{DOMAIN}": DiscoveryOutcome.NOTHING,
+        f"_submission._tcp.{DOMAIN}": DiscoveryOutcome.NOTHING,
+        AUTOCONFIG: DiscoveryOutcome.NO_ANSWER,
+        WELL_KNOWN: DiscoveryOutcome.NO_ANSWER,
+        f"{DOMAIN} MX": DiscoveryOutcome.NOTHING,
     }
 
 
@@ -113,7 +113,7 @@ async def test_what_two_sources_say_is_there_once_by_the_better_one(internet: In
     internet.zones.publish("gmail.com. 60 IN MX 5 gmail-smtp-in.l.google.com.\n")
     found = await internet.discoverer().discover("alice@gmail.com")
     assert [(one.host, one.source) for one in found.candidates] == [("smtp.gmail.com", Source.PRESET)]
-    assert [one.source for one in found.looked_at if one.outcome is Outcome.FOUND] == [
+    assert [one.source for one in found.looked_at if one.outcome is DiscoveryOutcome.FOUND] == [
         Source.PRESET,
         Source.SRV,
         Source.MX_PRESET,
@@ -127,9 +127,9 @@ async def test_what_the_domain_does_not_offer_is_said(internet: Internet) -> Non
         f"{DOMAIN}. 60 IN MX 0 .\n"
     )
     outcomes = await _outcomes(internet)
-    assert outcomes[f"_submissions._tcp.{DOMAIN}"] is Outcome.NOT_OFFERED
-    assert outcomes[f"_submission._tcp.{DOMAIN}"] is Outcome.FOUND
-    assert outcomes[f"{DOMAIN} MX"] is Outcome.NOT_OFFERED
+    assert outcomes[f"_submissions._tcp.{DOMAIN}"] is DiscoveryOutcome.NOT_OFFERED
+    assert outcomes[f"_submission._tcp.{DOMAIN}"] is DiscoveryOutcome.FOUND
+    assert outcomes[f"{DOMAIN} MX"] is DiscoveryOutcome.NOT_OFFERED
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ async def test_a_server_that_could_not_be_a_gateway_is_left_out(internet: Intern
     internet.zones.publish(f"_submissions._tcp.{DOMAIN}. 60 IN SRV {record}\n")
     found = await internet.discoverer().discover(ALICE)
     assert found.candidates == ()
-    assert found.looked_at[1].outcome is Outcome.UNUSABLE
+    assert found.looked_at[1].outcome is DiscoveryOutcome.UNUSABLE
     assert said in found.looked_at[1].detail
 
 
@@ -154,21 +154,25 @@ async def test_of_several_servers_only_the_forbidden_one_is_left_out(internet: I
     internet.zones.publish(f"{name} 60 IN SRV 0 0 22 a.{DOMAIN}.\n{name} 60 IN SRV 1 0 465 b.{DOMAIN}.\n")
     found = await internet.discoverer().discover(ALICE)
     assert [one.host for one in found.candidates] == [f"b.{DOMAIN}"]
-    assert found.looked_at[1].outcome is Outcome.FOUND
+    assert found.looked_at[1].outcome is DiscoveryOutcome.FOUND
     assert "port 22" in found.looked_at[1].detail
 
 
 @pytest.mark.parametrize(
     ("content", "outcome", "detail"),
     [
-        (_document("smtp.provider.example", 25, "plain"), Outcome.UNUSABLE, "it names no SMTP server with TLS"),
-        (b"<!DOCTYPE html><p>Welcome", Outcome.UNUSABLE, "it declares a document type or entities"),
-        (b"<html/>", Outcome.UNUSABLE, "it is no clientConfig document"),
-        (b"x" * 70_000, Outcome.NO_ANSWER, "the answer is longer than 65536 bytes"),
+        (
+            _document("smtp.provider.example", 25, "plain"),
+            DiscoveryOutcome.UNUSABLE,
+            "it names no SMTP server with TLS",
+        ),
+        (b"<!DOCTYPE html><p>Welcome", DiscoveryOutcome.UNUSABLE, "it declares a document type or entities"),
+        (b"<html/>", DiscoveryOutcome.UNUSABLE, "it is no clientConfig document"),
+        (b"x" * 70_000, DiscoveryOutcome.NO_ANSWER, "the answer is longer than 65536 bytes"),
     ],
 )
 async def test_a_useless_document_is_said_to_be(
-    internet: Internet, content: bytes, outcome: Outcome, detail: str
+    internet: Internet, content: bytes, outcome: DiscoveryOutcome, detail: str
 ) -> None:
     internet.site(DOMAIN)
     internet.web.answers[WELL_KNOWN] = document(content)
@@ -179,7 +183,7 @@ async def test_a_useless_document_is_said_to_be(
 async def test_a_missing_document_is_nothing(internet: Internet) -> None:
     internet.site(DOMAIN)
     looked = (await internet.discoverer().discover(ALICE)).looked_at[4]
-    assert (looked.outcome, looked.detail) == (Outcome.NOTHING, "status 404")
+    assert (looked.outcome, looked.detail) == (DiscoveryOutcome.NOTHING, "status 404")
 
 
 async def test_of_what_was_not_reached_the_outcome_does_not_tell_why(internet: Internet) -> None:
@@ -192,7 +196,7 @@ async def test_of_what_was_not_reached_the_outcome_does_not_tell_why(internet: I
     for name in ("inside", "redirected", "wrong-name", "closed", "unknown"):
         domain = f"{name}.example"
         outcomes = await _outcomes(internet, f"alice@{domain}")
-        assert outcomes[f"https://{domain}/{path}"] is Outcome.NO_ANSWER, domain
+        assert outcomes[f"https://{domain}/{path}"] is DiscoveryOutcome.NO_ANSWER, domain
     assert not internet.inside.greeted
 
 
@@ -200,12 +204,12 @@ async def test_all_together_takes_no_longer_than_the_limit(internet: Internet) -
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         resolver = Resolver([f"127.0.0.1:{silent.getsockname()[1]}"], internet.guard)
-        discoverer = Discoverer(resolver, Https(resolver, internet.context), shipped(), patience=0.5)
+        discoverer = Discoverer(resolver, HttpsClient(resolver, internet.context), shipped(), patience=0.5)
         started = time.monotonic()
         found = await discoverer.discover("alice@gmail.com")
     assert time.monotonic() - started < 3
     assert [one.host for one in found.candidates] == ["smtp.gmail.com"]
-    assert {one.outcome for one in found.looked_at[1:]} == {Outcome.NO_ANSWER}
+    assert {one.outcome for one in found.looked_at[1:]} == {DiscoveryOutcome.NO_ANSWER}
     assert {one.detail for one in found.looked_at[1:]} == {"no answer within 0.5 seconds"}
 
 

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from discovery.internet import INSIDE, PUBLIC, PUBLIC_BUT_CLOSED, Internet, document, status
-from outgate.egress import http
-from outgate.egress.http import Fetched, NotFetched
+from outgate.egress import https_client
+from outgate.egress.https_client import Fetched, NotFetched
 
 SITE = "site.example"
 URL = f"https://{SITE}/config.xml"
@@ -130,7 +130,7 @@ def _endless(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"<x>" * 10_000)
 
 
-@pytest.mark.parametrize("answer", [_endless, document(b"x" * (http.MAX_BYTES + 1))])
+@pytest.mark.parametrize("answer", [_endless, document(b"x" * (https_client.MAX_BYTES + 1))])
 async def test_a_long_answer_is_broken_off(internet: Internet, answer: object) -> None:
     internet.web.answers[URL] = answer  # type: ignore[assignment]  # one of Answer's
     found = await internet.https.get(URL)
@@ -139,8 +139,8 @@ async def test_a_long_answer_is_broken_off(internet: Internet, answer: object) -
 
 
 async def test_an_answer_of_the_largest_size_is_taken(internet: Internet) -> None:
-    internet.web.answers[URL] = document(b"x" * http.MAX_BYTES)
-    assert await internet.https.get(URL) == Fetched(URL, 200, b"x" * http.MAX_BYTES)
+    internet.web.answers[URL] = document(b"x" * https_client.MAX_BYTES)
+    assert await internet.https.get(URL) == Fetched(URL, 200, b"x" * https_client.MAX_BYTES)
 
 
 async def test_a_compressed_answer_is_not_asked_for_nor_unpacked(internet: Internet) -> None:
@@ -177,7 +177,7 @@ async def test_no_cookie_is_sent_back_and_no_proxy_is_used(internet: Internet, m
 async def test_a_silent_server_costs_no_more_than_the_limit(
     internet: Internet, monkeypatch: pytest.MonkeyPatch, silent_from: str
 ) -> None:
-    monkeypatch.setattr(http, "PATIENCE", 0.5)
+    monkeypatch.setattr(https_client, "PATIENCE", 0.5)
     released = threading.Event()
 
     def silent(_: BaseHTTPRequestHandler) -> None:
@@ -188,7 +188,7 @@ async def test_a_silent_server_costs_no_more_than_the_limit(
         answer = await internet.https.get(URL)
     else:
         with socket.create_server((PUBLIC, 0)) as listening:
-            https = http.Https(internet.resolver, internet.context, listening.getsockname()[1])
+            https = https_client.HttpsClient(internet.resolver, internet.context, listening.getsockname()[1])
             answer = await https.get(URL)
     released.set()
     assert isinstance(answer, NotFetched)

@@ -7,11 +7,11 @@ from importlib import resources
 import pytest
 from pydantic import ValidationError
 
-from outgate.authorise import Security
-from outgate.config import Egress
-from outgate.discovery.found import UserName
+from outgate.config import EgressSettings
+from outgate.discovery.candidates import UserName
 from outgate.discovery.presets import Preset, Presets, shipped
 from outgate.mail.addresses import canonical_domain
+from outgate.model import Security
 
 TEXT = resources.files("outgate.discovery").joinpath("presets.toml").read_text(encoding="utf-8")
 ENTRIES = tomllib.loads(TEXT)["provider"]
@@ -67,7 +67,7 @@ EXCHANGERS = {
 def test_each_preset_is_valid_and_can_be_used(entry: dict[str, object]) -> None:
     preset = Preset.model_validate(entry)
     assert (preset.port, preset.security) in {(465, Security.SSL), (587, Security.STARTTLS)}
-    assert preset.port in Egress().ports
+    assert preset.port in EgressSettings().ports
     names = (preset.host, *preset.domains, *preset.mx)
     assert [canonical_domain(name) for name in names] == list(names)
     assert not preset.host.replace(".", "").isdigit()

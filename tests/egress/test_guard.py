@@ -8,10 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from egress.hostile import V4_INSIDE, V6_INSIDE
-from outgate.config import ConfigError, Egress, load
+from outgate.config import ConfigError, EgressSettings, load
 from outgate.egress.guard import Guard
 
-GUARD = Guard(Egress())
+GUARD = Guard(EgressSettings())
 
 # By hand from the IANA special-purpose registry, as a check on the guard's own table.
 FORBIDDEN = [
@@ -58,7 +58,7 @@ def test_a_private_name_is_refused_though_its_address_is_public(name: str) -> No
 
 
 def test_a_named_network_is_allowed_and_nothing_beside_it() -> None:
-    guard = Guard(Egress(allowed_networks={"partner": "10.9.0.0/16", "nearby": "fd00:9::/32"}))
+    guard = Guard(EgressSettings(allowed_networks={"partner": "10.9.0.0/16", "nearby": "fd00:9::/32"}))
     assert guard.refuses("smtp.partner.internal", ["10.9.1.1", "fd00:9::1"]) is None
     assert guard.refuses_address("::ffff:10.9.1.1") is None
     assert guard.refuses_address("10.10.0.1")
@@ -66,7 +66,7 @@ def test_a_named_network_is_allowed_and_nothing_beside_it() -> None:
 
 
 def test_own_networks_are_refused_where_they_are_public_and_even_where_they_are_allowed() -> None:
-    guard = Guard(Egress(own_networks=("8.8.8.0/24", "10.0.0.0/8"), allowed_networks={"all": "10.0.0.0/8"}))
+    guard = Guard(EgressSettings(own_networks=("8.8.8.0/24", "10.0.0.0/8"), allowed_networks={"all": "10.0.0.0/8"}))
     for address in ("8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "10.0.0.1"):
         assert "own networks" in (guard.refuses_address(address) or "")
     assert guard.refuses_address("8.8.9.8") is None
@@ -75,7 +75,7 @@ def test_own_networks_are_refused_where_they_are_public_and_even_where_they_are_
 def test_ports_are_those_of_the_list_and_an_empty_list_is_all() -> None:
     assert GUARD.refuses_port(587) is None
     assert GUARD.refuses_port(22)
-    assert Guard(Egress(ports=())).refuses_port(22) is None
+    assert Guard(EgressSettings(ports=())).refuses_port(22) is None
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,20 @@ from sqlalchemy import Engine
 from corpus.peer import RawPeer
 from egress.hostile import PUBLIC, Listener, Zones, literal_hosts, named_hosts, serving
 from outgate import wiring
-from outgate.authorise import Gateway, Security
 from outgate.config import Config
-from outgate.deliver.job import Carrier
+from outgate.deliver.delivery import Transport
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.probe import TOO_OFTEN, Probed
-from outgate.deliver.ways import Ways
-from outgate.demo.network import Host
-from outgate.directory.cache import Directory
-from outgate.directory.fresh import Fresh
+from outgate.deliver.transports import TransportFactory
+from outgate.demo.network import VirtualHost
+from outgate.directory.cache import DirectoryCache
+from outgate.directory.reader import DirectoryReader
+from outgate.model import Gateway, Security
 from outgate.queue import Queue
-from outgate.queue.identity import Identities
-from outgate.record import log
-from outgate.record.facts import Fact
-from outgate.route import Route, Way
+from outgate.queue.queue_id import QueueIds
+from outgate.record import message_log
+from outgate.record.events import MessageEvent
+from outgate.route import Route, RouteKind
 from outgate.store.engine import open_engine, read
 from outgate.store.rates import Rates
 from way.place import GATEWAY_PASSWORD, Site, eventually, free_port, install, running
@@ -91,12 +91,12 @@ async def _probe_all(config: Config, hosts: list[str], port: int) -> dict[str, P
 
 
 @asynccontextmanager
-async def _ways(config: Config) -> AsyncIterator[Ways]:
+async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     """Delivery's carriers, as the server has them; no message is needed to have them connect."""
     engine = open_engine(f"sqlite:///{config.data / 'outgate.db'}")
-    queue, fresh = Queue(engine, "test", 60.0), Fresh(Directory(engine))
+    queue, fresh = Queue(engine, "test", 60.0), DirectoryReader(DirectoryCache(engine))
     resolver = wiring.resolver(config)
-    yield Ways(config, queue, fresh, resolver, lambda _: "", lambda _: None, lambda *_: None, Identities())
+    yield TransportFactory(config, queue, fresh, resolver, lambda _: "", lambda _: None, lambda *_: None, QueueIds())
     await queue.close()
     fresh.close()
     engine.dispose()
@@ -104,10 +104,10 @@ async def _ways(config: Config) -> AsyncIterator[Ways]:
 
 async def _connect_all(config: Config, routes: list[Route]) -> list[Outcome | None]:
     async with _ways(config) as ways:
-        return list(await asyncio.gather(*(_connect(ways.carrier(route)) for route in routes)))
+        return list(await asyncio.gather(*(_connect(ways.transport(route)) for route in routes)))
 
 
-async def _connect(carrier: Carrier) -> Outcome | None:
+async def _connect(carrier: Transport) -> Outcome | None:
     try:
         return await carrier.connect()
     finally:
@@ -115,11 +115,11 @@ async def _connect(carrier: Carrier) -> Outcome | None:
 
 
 def _to(host: str, port: int) -> Route:
-    return Route(Way.USER_GATEWAY, "gateway:1", PARTNER, (), gateway=_gateway(host, port))
+    return Route(RouteKind.USER_GATEWAY, "gateway:1", PARTNER, (), gateway=_gateway(host, port))
 
 
 def _direct(domain: str) -> Route:
-    return Route(Way.DIRECT, f"mx:{domain}", "alice@example.com", ())
+    return Route(RouteKind.DIRECT, f"mx:{domain}", "alice@example.com", ())
 
 
 # --- none reached ----------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ async def test_a_name_that_is_bound_anew_is_refused_at_the_next_connection(
     assert (first.connected, second.connected) == (True, False)
     assert "127.0.0.1 is loopback" in second.detail
     async with _ways(config) as ways:
-        carrier = ways.carrier(_direct(domain))
+        carrier = ways.transport(_direct(domain))
         outcomes = [await carrier.connect() for _ in range(2)]
     assert [outcome.verdict for outcome in outcomes if outcome] == [Verdict.RETRY, Verdict.FAILED]
     await eventually(lambda: listener.reached[PUBLIC] == 2, "the first of each")
@@ -251,7 +251,7 @@ async def test_mail_for_a_gateway_that_is_bound_anew_waits_and_the_record_says_w
     zones: Zones, nameserver: str, tmp_path: Path
 ) -> None:
     """The whole way: the peer at the first address has a certificate for the name, and takes the first message."""
-    gateway = Host("smtp.dominiopartner.example", PUBLIC)
+    gateway = VirtualHost("smtp.dominiopartner.example", PUBLIC)
     zones.add(gateway.name, [PUBLIC], ["127.0.0.1"])
     zones.add("inside.example", ["@mx.inside.example"])
     zones.add("mx.inside.example", ["127.0.0.1"])
@@ -295,7 +295,7 @@ async def test_mail_for_a_gateway_that_is_bound_anew_waits_and_the_record_says_w
 def _reasons(site: Site, kind: str) -> list[str]:
     place = site.place()
     with read(place.engine) as connection:
-        facts: list[Fact] = [fact for _, fact in log.latest(connection, 0, 1000)]
+        facts: list[MessageEvent] = [fact for _, fact in message_log.latest(connection, 0, 1000)]
     place.engine.dispose()
     return [fact.detail["reason"] for fact in facts if fact.kind.value == kind]
 

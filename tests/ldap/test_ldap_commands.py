@@ -7,7 +7,7 @@ import pytest
 
 from cli.program import PASSWORD, Program
 from ldap.slapd import Slapd, dn_of, person
-from outgate.commands.status import Status
+from outgate.cli.status import Status
 from outgate.directory import users
 from way.place import install
 

@@ -10,41 +10,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ldap.slapd import BASE, PEOPLE, Slapd, person
-from outgate.config import Config, ConfigError, Ldap
+from outgate.config import Config, ConfigError, LdapSettings
 from outgate.demo.certificates import Authority
-from outgate.ldap.client import Client, LdapUnavailable
-from outgate.ldap.entries import Entry, Fault, locate, parse, search
+from outgate.ldap.entries import Fault, LdapEntry, locate, parse, search
+from outgate.ldap.ldap_client import LdapClient, LdapUnavailable
 
-OPEN_LDAP = Ldap(url="ldaps://x", base=PEOPLE)
-ACTIVE_DIRECTORY = Ldap(url="ldaps://x", base=PEOPLE, id_attribute="objectGUID", unit_attribute="department")
+OPEN_LDAP = LdapSettings(url="ldaps://x", base=PEOPLE)
+ACTIVE_DIRECTORY = LdapSettings(url="ldaps://x", base=PEOPLE, id_attribute="objectGUID", unit_attribute="department")
 GOOD = {"entryUUID": [b"1"], "mail": [b"Alice@Example.COM"], "cn": [b"Alice"]}
-NewClient = Callable[..., Client]
+NewClient = Callable[..., LdapClient]
 
 
 @pytest.fixture
 def client(tmp_path: Path, settings: dict[str, object]) -> NewClient:
     """A client by the fixture's settings, with these changes."""
-    return lambda **changes: Client(Config(data=tmp_path, ldap=Ldap.model_validate(settings | changes)))
+    return lambda **changes: LdapClient(Config(data=tmp_path, ldap=LdapSettings.model_validate(settings | changes)))
 
 
-def found_by(client: Client) -> tuple[list[Entry], list[Fault]]:
+def found_by(client: LdapClient) -> tuple[list[LdapEntry], list[Fault]]:
     with client.connected() as connection:
         found = list(search(connection, client.settings))
-    return [one for one in found if isinstance(one, Entry)], [one for one in found if isinstance(one, Fault)]
+    return [one for one in found if isinstance(one, LdapEntry)], [one for one in found if isinstance(one, Fault)]
 
 
 # --- one entry -------------------------------------------------------------------------------------------------------
 
 
 def test_an_entry_is_a_user_with_a_compared_address() -> None:
-    assert parse(b"uid=alice", GOOD, OPEN_LDAP) == Entry("1", "uid=alice", "alice@example.com", "Alice")
+    assert parse(b"uid=alice", GOOD, OPEN_LDAP) == LdapEntry("1", "uid=alice", "alice@example.com", "Alice")
 
 
 def test_active_directorys_ids_flags_and_departments() -> None:
     guid = UUID("00112233-4455-6677-8899-aabbccddeeff")
     values = {"objectguid": [guid.bytes_le], "MAIL": GOOD["mail"], "department": ["/Citta\u0300".encode()]}
     found = parse(b"CN=Alice", values | {"userAccountControl": [b"514"]}, ACTIVE_DIRECTORY)
-    assert found == Entry(str(guid), "CN=Alice", "alice@example.com", "", "/Citt\xe0", disabled=True)
+    assert found == LdapEntry(str(guid), "CN=Alice", "alice@example.com", "", "/Citt\xe0", disabled=True)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_active_directorys_ids_flags_and_departments() -> None:
 )
 def test_who_is_disabled(attribute: str, values: list[bytes], disabled: bool) -> None:
     found = parse(b"uid=alice", {**GOOD, attribute: values}, OPEN_LDAP)
-    assert isinstance(found, Entry)
+    assert isinstance(found, LdapEntry)
     assert found.disabled is disabled
 
 
@@ -90,10 +90,10 @@ def test_a_fault_names_the_attribute_and_quotes_nothing_long(attribute: str, val
     st.sampled_from([OPEN_LDAP, ACTIVE_DIRECTORY]),
 )
 def test_nothing_that_a_directory_holds_is_an_error_of_ours(
-    dn: bytes, values: Mapping[str, list[bytes]], settings: Ldap
+    dn: bytes, values: Mapping[str, list[bytes]], settings: LdapSettings
 ) -> None:
     found = parse(dn, values, settings)
-    assert found.dn.isprintable() or isinstance(found, Entry)
+    assert found.dn.isprintable() or isinstance(found, LdapEntry)
 
 
 # --- a real directory ------------------------------------------------------------------------------------------------

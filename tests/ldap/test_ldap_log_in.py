@@ -11,12 +11,12 @@ from structlog.testing import capture_logs
 
 from cli.program import PASSWORD, Program
 from ldap.slapd import PEOPLE, Slapd, dn_of, password_of, person
-from outgate.config import Config, Ldap
-from outgate.directory.accounts import LogIn
+from outgate.config import Config, LdapSettings
+from outgate.directory.accounts import LogInEntry
 from outgate.directory.users import External
 from outgate.ldap.bind import REMEMBERED, Binder
-from outgate.ldap.client import Client, LdapUnavailable
-from outgate.ldap.entries import Entry, search
+from outgate.ldap.entries import LdapEntry, search
+from outgate.ldap.ldap_client import LdapClient, LdapUnavailable
 from way.place import Site, install, running
 
 LIMIT = 3
@@ -167,20 +167,20 @@ async def test_without_the_directory_in_the_settings_its_users_do_not_log_in(
 
 
 @pytest.fixture
-def client(tmp_path: Path, settings: dict[str, object]) -> Client:
-    return Client(Config(data=tmp_path, ldap=Ldap.model_validate(settings)))
+def client(tmp_path: Path, settings: dict[str, object]) -> LdapClient:
+    return LdapClient(Config(data=tmp_path, ldap=LdapSettings.model_validate(settings)))
 
 
-def an_entry(client: Client, name: str) -> LogIn:
+def an_entry(client: LdapClient, name: str) -> LogInEntry:
     """What the directory of accounts says of a user."""
     with client.connected() as connection:
-        found = [one for one in search(connection, client.settings) if isinstance(one, Entry)]
+        found = [one for one in search(connection, client.settings) if isinstance(one, LdapEntry)]
     entry = next(one for one in found if one.address == f"{name}@example.com")
-    return LogIn(7, None, None, False, (), External(entry.id, entry.dn))
+    return LogInEntry(7, None, None, False, (), External(entry.id, entry.dn))
 
 
 async def test_a_password_is_remembered_for_a_minute_and_no_longer(
-    client: Client, slapd: Slapd, monkeypatch: pytest.MonkeyPatch
+    client: LdapClient, slapd: Slapd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     binder = Binder(client)
     loop = asyncio.get_running_loop()
@@ -199,21 +199,21 @@ async def test_a_password_is_remembered_for_a_minute_and_no_longer(
     binder.close()
 
 
-async def test_what_is_remembered_goes_with_the_entry(client: Client) -> None:
+async def test_what_is_remembered_goes_with_the_entry(client: LdapClient) -> None:
     binder = Binder(client)
     user, right = an_entry(client, "user1"), password_of("user1")
     assert await binder.check(user, right)
     for external in (External("another", dn_of("user1")), External("another", None), None):
-        assert not binder.remembers(LogIn(7, None, None, False, (), external), right)
+        assert not binder.remembers(LogInEntry(7, None, None, False, (), external), right)
     binder.close()
 
 
 @pytest.mark.parametrize("stranger", ["*", "*)(uid=*", "\\2a", "\0", "(", "user1"])
-async def test_an_id_is_compared_and_nothing_else(client: Client, stranger: str) -> None:
+async def test_an_id_is_compared_and_nothing_else(client: LdapClient, stranger: str) -> None:
     """Ids are ours, but whoever writes the directory writes them."""
     binder = Binder(client)
     for dn in (dn_of("user1"), dn_of("*"), "no DN at all", f"uid=user1)(,{PEOPLE}"):
-        user = LogIn(7, None, None, False, (), External(stranger, dn))
+        user = LogInEntry(7, None, None, False, (), External(stranger, dn))
         assert not await binder.check(user, password_of("user1"))
     binder.close()
 
@@ -226,11 +226,11 @@ async def test_a_directory_that_hangs_is_given_up_in_time(tmp_path: Path, settin
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     hanging = settings | {"url": f"ldaps://127.0.0.1:{port}", "timeout": 1}
-    binder = Binder(Client(Config(data=tmp_path, ldap=Ldap.model_validate(hanging))))
+    binder = Binder(LdapClient(Config(data=tmp_path, ldap=LdapSettings.model_validate(hanging))))
     loop = asyncio.get_running_loop()
     began = loop.time()
     with pytest.raises(LdapUnavailable):
-        await binder.check(LogIn(7, None, None, False, (), External("1", dn_of("user1"))), "secret")
+        await binder.check(LogInEntry(7, None, None, False, (), External("1", dn_of("user1"))), "secret")
     assert loop.time() - began < 4
     binder.close()
     server.close()

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outgate.directory.users import External, User
-from outgate.ldap.entries import Entry, Fault
-from outgate.ldap.sync import Kind, Step, plan
+from outgate.ldap.entries import Fault, LdapEntry
+from outgate.ldap.sync import Step, StepKind, plan
 
 
-def entry(id_: str, who: str = "alice", **changes: object) -> Entry:
-    return replace(Entry(id_, f"uid={who}", f"{who}@example.com", who.title()), **changes)  # type: ignore[arg-type]  # as given
+def entry(id_: str, who: str = "alice", **changes: object) -> LdapEntry:
+    return replace(LdapEntry(id_, f"uid={who}", f"{who}@example.com", who.title()), **changes)  # type: ignore[arg-type]  # as given
 
 
 def user(who: str = "alice", external: External | None = None, **changes: object) -> User:
@@ -21,7 +21,7 @@ def user(who: str = "alice", external: External | None = None, **changes: object
     return replace(made, **changes)  # type: ignore[arg-type]  # as given
 
 
-def kinds(users: Sequence[User], found: Sequence[Entry | Fault], *, adopt: bool = False) -> list[str]:
+def kinds(users: Sequence[User], found: Sequence[LdapEntry | Fault], *, adopt: bool = False) -> list[str]:
     return [step.kind.value for step in plan(users, found, adopt=adopt).steps]
 
 
@@ -44,9 +44,9 @@ def test_names_units_and_dns_follow() -> None:
 
 
 @pytest.mark.parametrize("found", [[], [entry("1", disabled=True)]])
-def test_who_is_gone_or_disabled_is_suspended_once(found: list[Entry]) -> None:
+def test_who_is_gone_or_disabled_is_suspended_once(found: list[LdapEntry]) -> None:
     (step,) = plan([user(external=LINKED)], found).steps
-    assert (step.kind, step.external.dn) == (Kind.SUSPEND, None)
+    assert (step.kind, step.external.dn) == (StepKind.SUSPEND, None)
     assert kinds([user(external=External("1", None), suspended=True)], found) == []
 
 
@@ -93,7 +93,7 @@ def test_many_suspensions_are_for_a_person_to_decide(gone: int, of: int, many: b
 
 NAMES = st.sampled_from(["alice", "bob", "carol"])
 ENTRIES = st.builds(
-    Entry,
+    LdapEntry,
     id=st.sampled_from("1234"),
     dn=st.sampled_from(["uid=a", "uid=b", "uid=c"]),
     address=NAMES.map("{}@example.com".format),
@@ -107,7 +107,9 @@ FOUND = st.lists(
 
 
 @given(st.lists(NAMES, unique=True), st.lists(FOUND, min_size=1, max_size=4), st.booleans())
-def test_a_second_sync_finds_nothing_to_do(local: list[str], states: list[list[Entry | Fault]], adopt: bool) -> None:
+def test_a_second_sync_finds_nothing_to_do(
+    local: list[str], states: list[list[LdapEntry | Fault]], adopt: bool
+) -> None:
     users = {f"{name}@example.com": user(name) for name in local}
     for found in states:
         for step in plan(list(users.values()), found, adopt=adopt).steps:
@@ -119,16 +121,16 @@ def test_a_second_sync_finds_nothing_to_do(local: list[str], states: list[list[E
 
 def _done(before: User | None, step: Step) -> User:
     if before is None:
-        assert step.kind is Kind.CREATE
+        assert step.kind is StepKind.CREATE
         return User(1, step.address, step.name, step.unit or "/", False, 0.0, "en", step.external)
-    assert step.kind is not Kind.CREATE
+    assert step.kind is not StepKind.CREATE
     match step.kind:
-        case Kind.RENAME:
+        case StepKind.RENAME:
             return replace(before, name=step.name)
-        case Kind.MOVE:
+        case StepKind.MOVE:
             return replace(before, unit=step.unit or "/")
-        case Kind.RESUME:
+        case StepKind.RESUME:
             return replace(before, suspended=False)
-        case Kind.SUSPEND:
+        case StepKind.SUSPEND:
             return replace(before, suspended=True, external=step.external)
     return replace(before, external=step.external)

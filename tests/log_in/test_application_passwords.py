@@ -15,7 +15,7 @@ from outgate import clock
 from outgate.directory import application_passwords, users
 from outgate.directory.application_passwords import AT_MOST, Scope, create, listed, match, note_use, revoke
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
-from outgate.record import audit
+from outgate.record import audit_trail
 from outgate.store import tables
 from outgate.store.engine import read, write
 from way.place import PASSWORD, Site, install, running
@@ -194,7 +194,11 @@ async def test_the_one_of_a_suspended_user_is_refused_and_that_is_recorded(tmp_p
         assert await code(site, secret) == WRONG
     place = site.place()
     with read(place.engine) as connection:
-        found = [*audit.search(connection, audit.Filter(operation="security.suspended-application-password"))]
+        found = [
+            *audit_trail.search(
+                connection, audit_trail.AuditFilter(operation="security.suspended-application-password")
+            )
+        ]
     place.engine.dispose()
     # smtplib tries once by PLAIN and once by LOGIN.
     assert [(one.entry.target, one.entry.peer, one.entry.outcome) for one in found] == [

@@ -17,7 +17,7 @@ from outgate import config
 from outgate.accept import oidc_keys
 from outgate.accept.oidc import OidcVerifier
 from outgate.accept.tokens import ProviderUnavailable, TokenRefused, Verified
-from outgate.config import Oidc
+from outgate.config import OidcSettings
 from outgate.demo.certificates import Authority
 from way.place import LOCALHOST
 
@@ -37,8 +37,8 @@ def provider(authority: Authority) -> Iterator[Provider]:
     provider.stop()
 
 
-def demands(provider: Provider, **other: str) -> Oidc:
-    return Oidc.model_validate({"issuer": provider.issuer, "audience": AUDIENCE, **other})
+def demands(provider: Provider, **other: str) -> OidcSettings:
+    return OidcSettings.model_validate({"issuer": provider.issuer, "audience": AUDIENCE, **other})
 
 
 @pytest.fixture
@@ -415,4 +415,4 @@ def test_settings_that_would_let_others_in_are_refused(tmp_path: Path, text: str
 
 def test_a_missing_file_of_authorities_is_named(tmp_path: Path) -> None:
     with pytest.raises(config.ConfigError, match=r"oidc.ca_file: .*none.pem"):
-        OidcVerifier(Oidc(issuer="https://id.example.com", audience="x"), tmp_path / "none.pem")
+        OidcVerifier(OidcSettings(issuer="https://id.example.com", audience="x"), tmp_path / "none.pem")

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, func, select
 
 from outgate import clock
 from outgate.accept.throttle import Throttle, limits_of
-from outgate.config import LogIn
+from outgate.config import LogInSettings
 from outgate.directory import log_in_limits
 from outgate.store.engine import open_engine, read, write
 from outgate.store.rates import Event, Key, Rates
@@ -26,7 +26,7 @@ ALICE, BOB, NOBODY = "alice@example.com", "bob@example.com", "nobody@example.com
 THREE = {"failures_per_account": "3/10minutes"}
 OK, WRONG, LOCKED = 235, 535, 454
 
-LIMITS = LogIn(
+LIMITS = LogInSettings(
     failures_per_account="3/10minutes", failures_per_network="5/10minutes", failures_per_account_anywhere="7/1hour"
 )
 

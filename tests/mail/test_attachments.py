@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from corpus.messages import specimens
 from corpus.specimen import Specimen
-from outgate.authorise import Policy
-from outgate.compliance import refuses_attachments
+from outgate.compliance.attachment_policy import refuses_attachments
 from outgate.mail.attachments import MAX_DEPTH, Attachment, Scanner, TooComplex
+from outgate.model import Policy
 
 
 def scan(raw: bytes, step: int = 65536) -> list[Attachment]:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outgate.mail.addresses import AddressError, Mailbox
-from outgate.mail.compose import Attachment, compose
-from outgate.mail.confirmation import confirmation
-from outgate.mail.examine import examine, split_message
+from outgate.mail.compose import AttachedFile, compose
+from outgate.mail.confirmation_message import confirmation
+from outgate.mail.header_check import examine, split_message
 
 ALICE = Mailbox("Alice Owner", "alice@partner.example")
 BOB = Mailbox("", "bob@example.com")
@@ -61,7 +61,7 @@ def test_a_message_with_everything() -> None:
         text="Zeile mit ü\nund eine " + "lange " * 300 + "\n",
         date=0.0,
         message_id="2@x",
-        attachments=[Attachment("bücher.bin", "application/octet-stream", content)],
+        attachments=[AttachedFile("bücher.bin", "application/octet-stream", content)],
     )
     parsed = read(message)
     assert message.isascii()

@@ -5,7 +5,7 @@ import email.policy
 from email.message import EmailMessage
 from typing import Any
 
-from outgate.mail.examine import examine, split_message
+from outgate.mail.header_check import examine, split_message
 from outgate.mail.report import FailedRecipient, bounce
 
 HEADER = b"From: alice@partner.example\r\nSubject: the offer\r\nMessage-ID: <1@partner.example>\r\n"

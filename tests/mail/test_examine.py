@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outgate.mail.examine import MessageFault, examine, split_message
+from outgate.mail.header_check import MessageFault, examine, split_message
 
 FROM = b"From: Alice <Alice@Partner.Example>\r\n"
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outgate.mail.address_leak import needle
+from outgate.mail.header_rewrite import Trace, outgoing
 from outgate.mail.headers import split_fields
-from outgate.mail.hidden import needle
-from outgate.mail.outgoing import Trace, outgoing
 
 TRACE = Trace("mail.example.com", "01HXYZ", "ESMTPSA", 1_700_000_000.9)
 RECEIVED = b"Received: by mail.example.com with ESMTPSA id 01HXYZ;\r\n\tTue, 14 Nov 2023 22:13:20 +0000\r\n"

@@ -4,19 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outgate.queue.identity import Identities, from_text, to_text
+from outgate.queue.queue_id import QueueIds, from_text, to_text
 
 
 @given(st.lists(st.floats(min_value=0, max_value=4e9), min_size=1, max_size=50))
 def test_ids_grow_even_if_the_clock_is_set_back(times: list[float]) -> None:
-    identities = Identities()
-    made = [identities.new(time) for time in times]
+    queue_ids = QueueIds()
+    made = [queue_ids.new(time) for time in times]
     assert made == sorted(set(made))
 
 
 def test_ten_thousand_ids_of_one_moment_are_different() -> None:
-    identities = Identities()
-    assert len({identities.new(1.0) for _ in range(10_000)}) == 10_000
+    queue_ids = QueueIds()
+    assert len({queue_ids.new(1.0) for _ in range(10_000)}) == 10_000
 
 
 @given(st.integers(min_value=0, max_value=2**63 - 1))

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from outgate.queue import Defer, Finish, Item, Message, Put, Queue, Recipient
 from outgate.queue.changes import AddChunk
 from outgate.queue.group_commit import GroupCommit
-from outgate.record import facts, log
+from outgate.record import events, message_log
 from outgate.store import tables
 from outgate.store.engine import StoreUnavailable, read, write
 
@@ -45,7 +45,7 @@ def put(identity: int, *addresses: str, chunks: int = 1, last: bytes = b"last", 
 
 
 def finish(item: Item, done: Sequence[int], deferred: Sequence[Defer] = (), by: str = "node") -> Finish:
-    fact = facts.delivered(item.message.id, NOW, recipient="bob@x.example", by="peer", reply="250 ok")
+    fact = events.delivered(item.message.id, NOW, recipient="bob@x.example", by="peer", reply="250 ok")
     return Finish(item.message.id, done, deferred, [fact], by)
 
 
@@ -115,7 +115,7 @@ async def test_a_message_is_gone_when_its_last_recipient_is_done(waiting: Queue,
     await waiting.finish(finish(item, [1]))
     assert (count(engine, "message"), count(engine, "recipient"), count(engine, "chunk")) == (0, 0, 0)
     with read(engine) as conn:
-        assert [fact.kind for fact in log.history(conn, 1)] == ["delivered", "delivered"]
+        assert [fact.kind for fact in message_log.history(conn, 1)] == ["delivered", "delivered"]
 
 
 async def test_a_deferred_recipient_comes_back_when_it_is_due_with_its_count(waiting: Queue) -> None:

@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, func, insert, select
 
-from outgate.authorise import Authorised, Refused, authorise
+from outgate.authorise import Authorised, authorise
 from outgate.directory import accounts
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
-from outgate.sendas import addresses
+from outgate.model import Refused
+from outgate.sendas import send_as_addresses
 from outgate.store import tables
 from outgate.store.engine import read, write
 
@@ -18,7 +19,9 @@ EXTERNAL = "alice@dominiopartner.example"
 
 def test_a_new_address_waits_for_its_confirmation(example: Engine, alice: int) -> None:
     with write(example) as connection:
-        entry = addresses.add(connection, alice, EXTERNAL, 5.0, display_name="Alice P.", reply_to="Desk@Example.COM")
+        entry = send_as_addresses.add(
+            connection, alice, EXTERNAL, 5.0, display_name="Alice P.", reply_to="Desk@Example.COM"
+        )
         account = accounts.load(connection, alice)
     assert account
     assert (entry.display_name, entry.reply_to) == ("Alice P.", "desk@example.com")
@@ -28,8 +31,8 @@ def test_a_new_address_waits_for_its_confirmation(example: Engine, alice: int) -
 
 def test_an_address_in_an_own_domain_is_accepted_if_granted(example: Engine, alice: int) -> None:
     with write(example) as connection:
-        assert not addresses.add(connection, alice, "sales@example.com", 5.0).verified
-        granted = addresses.add(connection, alice, "info@example.com", 5.0, granted_by_administrator=True)
+        assert not send_as_addresses.add(connection, alice, "sales@example.com", 5.0).verified
+        granted = send_as_addresses.add(connection, alice, "info@example.com", 5.0, granted_by_administrator=True)
         account = accounts.load(connection, alice)
     assert granted.verified
     assert granted.own_domain
@@ -39,16 +42,16 @@ def test_an_address_in_an_own_domain_is_accepted_if_granted(example: Engine, ali
 
 def test_an_external_address_can_not_be_granted(example: Engine, alice: int) -> None:
     with pytest.raises(NotAllowed, match="only its owner"), write(example) as connection:
-        addresses.add(connection, alice, EXTERNAL, 5.0, granted_by_administrator=True)
+        send_as_addresses.add(connection, alice, EXTERNAL, 5.0, granted_by_administrator=True)
 
 
 def test_an_address_is_added_once_however_it_is_written(example: Engine, alice: int, bob: int) -> None:
     with write(example) as connection:
-        addresses.add(connection, alice, EXTERNAL, 5.0)
-        addresses.add(connection, bob, EXTERNAL, 5.0)  # another account may prove it as well
+        send_as_addresses.add(connection, alice, EXTERNAL, 5.0)
+        send_as_addresses.add(connection, bob, EXTERNAL, 5.0)  # another account may prove it as well
         for again in (EXTERNAL, "ALICE@DominioPartner.example", PRIMARY):
             with pytest.raises(AlreadyExists):
-                addresses.add(connection, alice, again, 5.0)
+                send_as_addresses.add(connection, alice, again, 5.0)
 
 
 @pytest.mark.parametrize(
@@ -65,16 +68,16 @@ def test_what_can_not_be_written_in_a_header_is_refused(
     example: Engine, alice: int, address: str, name: str, reply_to: str
 ) -> None:
     with pytest.raises(Invalid), write(example) as connection:
-        addresses.add(connection, alice, address, 5.0, display_name=name, reply_to=reply_to)
+        send_as_addresses.add(connection, alice, address, 5.0, display_name=name, reply_to=reply_to)
 
 
 def test_an_account_has_99_addresses_at_most(example: Engine, alice: int) -> None:
     with write(example) as connection:
         filler = [{"account_id": alice, "address": f"a{n}@p.example", "created_at": 0.0} for n in range(97)]
         connection.execute(insert(tables.send_as), filler)
-        addresses.add(connection, alice, "the99th@p.example", 5.0)
+        send_as_addresses.add(connection, alice, "the99th@p.example", 5.0)
         with pytest.raises(NotAllowed, match="99"):
-            addresses.add(connection, alice, "the100th@p.example", 5.0)
+            send_as_addresses.add(connection, alice, "the100th@p.example", 5.0)
 
 
 def test_two_at_the_same_time_do_not_pass_the_limit_or_add_twice(example: Engine, alice: int) -> None:
@@ -85,7 +88,7 @@ def test_two_at_the_same_time_do_not_pass_the_limit_or_add_twice(example: Engine
     def add(number: int) -> str:
         try:
             with write(example) as connection:
-                addresses.add(connection, alice, f"b{number // 2}@p.example", 5.0)
+                send_as_addresses.add(connection, alice, f"b{number // 2}@p.example", 5.0)
         except (AlreadyExists, NotAllowed) as error:
             return type(error).__name__
         return "added"
@@ -99,53 +102,53 @@ def test_two_at_the_same_time_do_not_pass_the_limit_or_add_twice(example: Engine
 
 def test_there_is_one_default_and_it_is_confirmed(example: Engine, alice: int) -> None:
     with write(example) as connection:
-        addresses.add(connection, alice, "info@example.com", 5.0, granted_by_administrator=True)
-        addresses.add(connection, alice, EXTERNAL, 5.0)
-        addresses.edit(connection, alice, "info@example.com", make_default=True)
-        assert [entry.address for entry in addresses.addresses(connection, alice) if entry.is_default] == [
+        send_as_addresses.add(connection, alice, "info@example.com", 5.0, granted_by_administrator=True)
+        send_as_addresses.add(connection, alice, EXTERNAL, 5.0)
+        send_as_addresses.edit(connection, alice, "info@example.com", make_default=True)
+        assert [entry.address for entry in send_as_addresses.addresses(connection, alice) if entry.is_default] == [
             "info@example.com"
         ]
         with pytest.raises(NotAllowed, match="not confirmed"):
-            addresses.edit(connection, alice, EXTERNAL, make_default=True)
+            send_as_addresses.edit(connection, alice, EXTERNAL, make_default=True)
 
 
 def test_when_the_default_is_deleted_the_primary_becomes_it(example: Engine, alice: int) -> None:
     with write(example) as connection:
-        addresses.add(connection, alice, "info@example.com", 5.0, granted_by_administrator=True)
-        addresses.edit(connection, alice, "info@example.com", make_default=True)
-        addresses.remove(connection, alice, "info@example.com")
-        (primary,) = addresses.addresses(connection, alice)
+        send_as_addresses.add(connection, alice, "info@example.com", 5.0, granted_by_administrator=True)
+        send_as_addresses.edit(connection, alice, "info@example.com", make_default=True)
+        send_as_addresses.remove(connection, alice, "info@example.com")
+        (primary,) = send_as_addresses.addresses(connection, alice)
     assert primary.is_default
 
 
 def test_an_edit_changes_what_is_given_only(example: Engine, alice: int) -> None:
     with write(example) as connection:
-        addresses.add(connection, alice, EXTERNAL, 5.0, display_name="A", reply_to="desk@example.com")
-        changed = addresses.edit(connection, alice, EXTERNAL, treat_as_alias=False)
+        send_as_addresses.add(connection, alice, EXTERNAL, 5.0, display_name="A", reply_to="desk@example.com")
+        changed = send_as_addresses.edit(connection, alice, EXTERNAL, treat_as_alias=False)
         assert (changed.display_name, changed.reply_to, changed.treat_as_alias) == ("A", "desk@example.com", False)
-        changed = addresses.edit(connection, alice, EXTERNAL, display_name="B", reply_to="")
+        changed = send_as_addresses.edit(connection, alice, EXTERNAL, display_name="B", reply_to="")
         assert (changed.display_name, changed.reply_to, changed.treat_as_alias) == ("B", "", False)
         with pytest.raises(Invalid):
-            addresses.edit(connection, alice, PRIMARY, treat_as_alias=False)
+            send_as_addresses.edit(connection, alice, PRIMARY, treat_as_alias=False)
 
 
 def test_the_primary_address_is_not_deleted(example: Engine, alice: int) -> None:
     with pytest.raises(NotAllowed, match=r"^Cannot delete primary send-as$"), write(example) as connection:
-        addresses.remove(connection, alice, PRIMARY)
+        send_as_addresses.remove(connection, alice, PRIMARY)
 
 
 def test_an_address_of_a_colleague_is_not_there_for_others(example: Engine, alice: int, bob: int) -> None:
     with write(example) as connection:
-        addresses.add(connection, alice, EXTERNAL, 5.0)
+        send_as_addresses.add(connection, alice, EXTERNAL, 5.0)
         with pytest.raises(NotFound):
-            addresses.edit(connection, bob, EXTERNAL, display_name="Bob")
+            send_as_addresses.edit(connection, bob, EXTERNAL, display_name="Bob")
         with pytest.raises(NotFound):
-            addresses.remove(connection, bob, EXTERNAL)
+            send_as_addresses.remove(connection, bob, EXTERNAL)
         with pytest.raises(NotFound):
-            addresses.remove(connection, bob, PRIMARY)
-        assert len(addresses.addresses(connection, alice)) == 2
+            send_as_addresses.remove(connection, bob, PRIMARY)
+        assert len(send_as_addresses.addresses(connection, alice)) == 2
 
 
 def test_an_account_that_is_not_there_has_no_addresses(example: Engine) -> None:
     with pytest.raises(NotFound), write(example) as connection:
-        addresses.add(connection, 999, EXTERNAL, 5.0)
+        send_as_addresses.add(connection, 999, EXTERNAL, 5.0)

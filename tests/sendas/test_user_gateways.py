@@ -3,27 +3,27 @@
 import pytest
 from sqlalchemy import Engine, select, update
 
-from outgate.authorise import Gateway, Security
-from outgate.directory import accounts, policy
+from outgate.directory import accounts, policies
 from outgate.directory.errors import Invalid, NotAllowed, NotFound
+from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
-from outgate.sendas import addresses, gateways
-from outgate.sendas.gateways import Server, open_password
+from outgate.model import Gateway, Security
+from outgate.sendas import gateways, send_as_addresses
 from outgate.store import tables
 from outgate.store.engine import read, write
 from outgate.store.vault import SealBroken, Vault
 
 EXTERNAL = "alice@dominiopartner.example"
-PARTNER = Server("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", "alices-secret")
+PARTNER = GatewaySettings("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", "alices-secret")
 
 
 @pytest.fixture
 def allowed(example: Engine, alice: int, bob: int) -> Engine:
     """The policy is on; alice and bob have an external address each."""
     with write(example) as connection:
-        policy.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
-        addresses.add(connection, alice, EXTERNAL, 0.0)
-        addresses.add(connection, bob, "bob@dominiopartner.example", 0.0)
+        policies.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        send_as_addresses.add(connection, alice, EXTERNAL, 0.0)
+        send_as_addresses.add(connection, bob, "bob@dominiopartner.example", 0.0)
     return example
 
 
@@ -34,7 +34,7 @@ def gateway_of(engine: Engine, account_id: int, address: str = EXTERNAL) -> Gate
     return account.send_as[address].gateway
 
 
-def put(engine: Engine, vault: Vault, account_id: int, server: Server, address: str = EXTERNAL) -> Gateway:
+def put(engine: Engine, vault: Vault, account_id: int, server: GatewaySettings, address: str = EXTERNAL) -> Gateway:
     with write(engine) as connection:
         return gateways.set_gateway(connection, vault, account_id, address, server, 7.0)
 
@@ -57,7 +57,7 @@ def test_the_gateway_is_read_as_it_was_set(allowed: Engine, vault: Vault, alice:
 
 def test_without_the_policy_no_gateway_can_be_entered(allowed: Engine, vault: Vault, alice: int) -> None:
     with write(allowed) as connection:
-        policy.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, False, 0.0)
+        policies.set_value(connection, "/Sales", ALLOW_EXTERNAL_SMTP, False, 0.0)
     with pytest.raises(NotAllowed) as caught:
         put(allowed, vault, alice, PARTNER)
     assert str(caught.value) == (
@@ -71,7 +71,7 @@ def test_without_the_policy_no_gateway_can_be_entered(allowed: Engine, vault: Va
 def test_when_the_policy_goes_off_a_gateway_can_still_be_cleared(allowed: Engine, vault: Vault, alice: int) -> None:
     put(allowed, vault, alice, PARTNER)
     with write(allowed) as connection:
-        policy.clear(connection, "/", ALLOW_EXTERNAL_SMTP)
+        policies.clear(connection, "/", ALLOW_EXTERNAL_SMTP)
         gateways.clear(connection, alice, EXTERNAL)
     assert gateway_of(allowed, alice) is None
 
@@ -79,7 +79,7 @@ def test_when_the_policy_goes_off_a_gateway_can_still_be_cleared(allowed: Engine
 @pytest.mark.parametrize("address", ["alice@example.com", "info@example.com"])
 def test_an_address_of_an_own_domain_takes_no_gateway(allowed: Engine, vault: Vault, alice: int, address: str) -> None:
     with write(allowed) as connection:
-        addresses.add(connection, alice, "info@example.com", 0.0, granted_by_administrator=True)
+        send_as_addresses.add(connection, alice, "info@example.com", 0.0, granted_by_administrator=True)
     with pytest.raises(NotAllowed, match="own domains"):
         put(allowed, vault, alice, PARTNER, address)
 
@@ -92,16 +92,16 @@ def test_nobody_sets_a_gateway_for_an_address_of_somebody_else(allowed: Engine, 
 @pytest.mark.parametrize(
     "changed",
     [
-        Server("mail2.dominiopartner.example", 587, Security.STARTTLS, "alice", "alices-secret"),
-        Server("mail.dominiopartner.example", 588, Security.STARTTLS, "alice", "alices-secret"),
-        Server("mail.dominiopartner.example", 587, Security.SSL, "alice", "alices-secret"),
-        Server("mail.dominiopartner.example", 587, Security.STARTTLS, "alice2", "alices-secret"),
-        Server("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", "other-secret"),
-        Server("mail.dominiopartner.example", 587, Security.STARTTLS),
+        GatewaySettings("mail2.dominiopartner.example", 587, Security.STARTTLS, "alice", "alices-secret"),
+        GatewaySettings("mail.dominiopartner.example", 588, Security.STARTTLS, "alice", "alices-secret"),
+        GatewaySettings("mail.dominiopartner.example", 587, Security.SSL, "alice", "alices-secret"),
+        GatewaySettings("mail.dominiopartner.example", 587, Security.STARTTLS, "alice2", "alices-secret"),
+        GatewaySettings("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", "other-secret"),
+        GatewaySettings("mail.dominiopartner.example", 587, Security.STARTTLS),
     ],
 )
 def test_every_change_makes_a_new_credential_version(
-    allowed: Engine, vault: Vault, alice: int, changed: Server
+    allowed: Engine, vault: Vault, alice: int, changed: GatewaySettings
 ) -> None:
     first = put(allowed, vault, alice, PARTNER)
     second = put(allowed, vault, alice, changed)
@@ -126,7 +126,7 @@ def test_a_gateway_that_was_cleared_and_set_never_has_the_name_of_the_former(
 
 def test_a_swapped_password_does_not_open(allowed: Engine, vault: Vault, alice: int, bob: int) -> None:
     put(allowed, vault, alice, PARTNER)
-    bobs = Server("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", "bobs-secret")
+    bobs = GatewaySettings("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", "bobs-secret")
     put(allowed, vault, bob, bobs, "bob@dominiopartner.example")
     columns = tables.gateway.c
     with write(allowed) as connection:
@@ -160,5 +160,5 @@ def test_an_edited_row_does_not_take_the_password_elsewhere(
 
 def test_without_tls_a_users_gateway_must_be_on_port_25(allowed: Engine, vault: Vault, alice: int) -> None:
     with pytest.raises(Invalid, match="only port 25"):
-        put(allowed, vault, alice, Server("mail.dominiopartner.example", 587, Security.NONE))
-    assert put(allowed, vault, alice, Server("mail.dominiopartner.example", 25, Security.NONE)).port == 25
+        put(allowed, vault, alice, GatewaySettings("mail.dominiopartner.example", 587, Security.NONE))
+    assert put(allowed, vault, alice, GatewaySettings("mail.dominiopartner.example", 25, Security.NONE)).port == 25

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 
 from outgate.directory import accounts, users
 from outgate.directory.errors import DirectoryError, Invalid, NotAllowed, NotFound
-from outgate.sendas import addresses, verification
+from outgate.sendas import send_as_addresses, verification
 from outgate.sendas.verification import CodeExpired, WrongCode, confirm
 from outgate.store import tables
 from outgate.store.engine import read, write
@@ -25,7 +25,7 @@ DAY = 86400.0
 def pending(example: Engine, alice: int) -> Engine:
     """Alice has added an external address."""
     with write(example) as connection:
-        addresses.add(connection, alice, EXTERNAL, 0.0)
+        send_as_addresses.add(connection, alice, EXTERNAL, 0.0)
     return example
 
 
@@ -68,8 +68,8 @@ def test_a_code_is_good_once(pending: Engine, vault: Vault, alice: int) -> None:
     with pytest.raises(Invalid, match="confirmed already"):
         confirm(pending, vault, alice, EXTERNAL, code, 1.0)
     with write(pending) as connection:
-        addresses.remove(connection, alice, EXTERNAL)
-        addresses.add(connection, alice, EXTERNAL, 2.0)
+        send_as_addresses.remove(connection, alice, EXTERNAL)
+        send_as_addresses.add(connection, alice, EXTERNAL, 2.0)
     with pytest.raises(NotFound, match="no code is waiting"):
         confirm(pending, vault, alice, EXTERNAL, code, 2.0)
 
@@ -113,9 +113,9 @@ def test_five_codes_an_hour_are_sent_even_if_the_address_is_added_anew(
     for minute in range(5):
         send(pending, vault, alice, minute * 60.0)
     with write(pending) as connection:
-        addresses.remove(connection, alice, EXTERNAL)
-        addresses.add(connection, alice, EXTERNAL, 300.0)
-        addresses.add(connection, bob, EXTERNAL, 300.0)
+        send_as_addresses.remove(connection, alice, EXTERNAL)
+        send_as_addresses.add(connection, alice, EXTERNAL, 300.0)
+        send_as_addresses.add(connection, bob, EXTERNAL, 300.0)
     with pytest.raises(NotAllowed, match="in 56 minutes"):
         send(pending, vault, alice, 300.0)
     send(pending, vault, bob, 300.0)
@@ -127,7 +127,7 @@ def test_twenty_codes_an_hour_are_sent_for_all_addresses_of_an_account(
 ) -> None:
     for number in range(21):
         with write(pending) as connection:
-            addresses.add(connection, alice, f"a{number}@p.example", 0.0)
+            send_as_addresses.add(connection, alice, f"a{number}@p.example", 0.0)
     for number in range(20):
         send(pending, vault, alice, 0.0, f"a{number}@p.example")
     with pytest.raises(NotAllowed):
@@ -136,8 +136,8 @@ def test_twenty_codes_an_hour_are_sent_for_all_addresses_of_an_account(
 
 def test_a_code_of_another_address_or_account_is_wrong(pending: Engine, vault: Vault, alice: int, bob: int) -> None:
     with write(pending) as connection:
-        addresses.add(connection, alice, "a2@p.example", 0.0)
-        addresses.add(connection, bob, EXTERNAL, 0.0)
+        send_as_addresses.add(connection, alice, "a2@p.example", 0.0)
+        send_as_addresses.add(connection, bob, EXTERNAL, 0.0)
     code = send(pending, vault, alice)
     send(pending, vault, alice, address="a2@p.example")
     send(pending, vault, bob)
@@ -196,7 +196,7 @@ class Verification(RuleBasedStateMachine):
         self.sent: list[float] = []
         with write(engine) as connection:
             user = users.create(connection, f"run{Verification.runs}@example.com", None, 0.0)
-            addresses.add(connection, user.id, self.address, 0.0)
+            send_as_addresses.add(connection, user.id, self.address, 0.0)
         self.account = user.id
 
     @rule(seconds=st.sampled_from([1.0, 600.0, 3600.0, DAY, 3 * DAY]))

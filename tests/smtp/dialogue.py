@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from outgate.smtp import (
-    Event,
-    Limits,
     Mail,
     MessageAborted,
     MessageData,
@@ -17,7 +15,9 @@ from outgate.smtp import (
     ScramProved,
     ScramStarted,
     ScramVerifier,
-    Server,
+    ServerEvent,
+    SessionLimits,
+    SmtpServer,
     StartTls,
     Tls,
     TokenOffered,
@@ -28,13 +28,13 @@ WRONG = Reply(535, "5.7.8", ("Wrong",))
 VERIFIER = ScramVerifier.derive("pencil", 4096, b"0123456789abcdef")
 
 
-def server(*, tls: Tls = Tls.ACTIVE, auth_required: bool = False, limits: Limits | None = None) -> Server:
-    return Server(
+def server(*, tls: Tls = Tls.ACTIVE, auth_required: bool = False, limits: SessionLimits | None = None) -> SmtpServer:
+    return SmtpServer(
         "mx.example.com",
         max_size=100_000,
         tls=tls,
         auth_required=auth_required,
-        limits=limits or Limits(),
+        limits=limits or SessionLimits(),
         scram_secret=b"secret",
     )
 
@@ -46,8 +46,8 @@ class Desk:
     Tokens are good but for mallory's; `temporary` is the answer to all of them while it is set.
     """
 
-    engine: Server
-    heard: list[Event] = field(default_factory=list)
+    engine: SmtpServer
+    heard: list[ServerEvent] = field(default_factory=list)
     said: bytes = b""
     messages: list[bytes] = field(default_factory=list)
     body: list[bytes] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Desk:
         for piece in pieces:
             self.run(piece)
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: ServerEvent) -> None:
         # Content comes in as many pieces as the network makes; joined, they are the same. Of what is aborted, how
         # much was passed on before depends on the pieces.
         if isinstance(event, MessageData):
@@ -82,7 +82,7 @@ class Desk:
                 self.messages.append(whole)
         self.heard.append(event)
 
-    def _answer(self, event: Event) -> None:
+    def _answer(self, event: ServerEvent) -> None:
         engine = self.engine
         match event:
             case Mail(reverse_path) if reverse_path.startswith("carol"):
@@ -110,9 +110,9 @@ class Desk:
 
 def greeted(**options: object) -> Desk:
     """A desk whose server was greeted with EHLO."""
-    desk = Desk(server(**options))  # type: ignore[arg-type] # the options of `server`
-    desk.run(b"EHLO client.example\r\n")
-    return desk
+    services = Desk(server(**options))  # type: ignore[arg-type] # the options of `server`
+    services.run(b"EHLO client.example\r\n")
+    return services
 
 
 def codes(replies: bytes) -> list[int]:

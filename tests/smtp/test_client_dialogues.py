@@ -3,18 +3,18 @@
 import pytest
 
 from outgate.smtp import (
+    Addressee,
     AuthDone,
     AuthNotOffered,
     BodyWanted,
-    Client,
     ClientEvent,
     CommandDone,
     ConnectionLost,
     HelloDone,
     PasswordCredentials,
     ProtocolError,
-    Recipient,
     Reply,
+    SmtpClient,
     StartTlsDone,
     TokenCredentials,
     Transaction,
@@ -28,8 +28,8 @@ MAIL = b"MAIL FROM:<alice@example.com>\r\n"
 RCPT = b"RCPT TO:<bob@dominiopartner.example>\r\n"
 
 
-def ready(offers: bytes) -> Client:
-    client = Client()
+def ready(offers: bytes) -> SmtpClient:
+    client = SmtpClient()
     say(client, b"220 peer\r\n")
     client.hello("client.example")
     client.data_to_send()
@@ -37,7 +37,7 @@ def ready(offers: bytes) -> Client:
     return client
 
 
-def say(client: Client, data: bytes) -> list[ClientEvent]:
+def say(client: SmtpClient, data: bytes) -> list[ClientEvent]:
     """What the peer says, and what comes of it."""
     client.receive_data(data)
     events = []
@@ -48,7 +48,7 @@ def say(client: Client, data: bytes) -> list[ClientEvent]:
 
 def transaction(content: bytes | None = b"x\r\n", *recipients: str) -> Transaction:
     addresses = recipients or ("bob@dominiopartner.example",)
-    return Transaction("alice@example.com", [Recipient(address) for address in addresses], content=content)
+    return Transaction("alice@example.com", [Addressee(address) for address in addresses], content=content)
 
 
 def done(events: list[ClientEvent]) -> TransactionDone:
@@ -61,7 +61,7 @@ def done(events: list[ClientEvent]) -> TransactionDone:
 
 
 def test_helo_is_the_way_back() -> None:
-    client = Client()
+    client = SmtpClient()
     say(client, b"220 old\r\n")
     client.hello("client.example")
     assert client.data_to_send() == b"EHLO client.example\r\n"
@@ -177,7 +177,7 @@ def test_without_pipelining_one_command_waits_for_the_other() -> None:
 def test_parameters_are_sent_only_to_a_peer_that_offers_them() -> None:
     whole = Transaction(
         "alice@example.com",
-        [Recipient("bob@dominiopartner.example", "NEVER", "rfc822;b+2B@x")],
+        [Addressee("bob@dominiopartner.example", "NEVER", "rfc822;b+2B@x")],
         size=3,
         eight_bit=True,
         smtputf8=True,

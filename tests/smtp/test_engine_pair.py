@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outgate.smtp import (
+    Addressee,
     AuthDone,
     BodyWanted,
-    Client,
     ClientEvent,
     ConnectionLost,
-    Event,
     HelloDone,
     Mail,
     MessageData,
@@ -24,12 +23,13 @@ from outgate.smtp import (
     PasswordOffered,
     ProtocolError,
     Rcpt,
-    Recipient,
     Reply,
     ScramProved,
     ScramStarted,
     ScramVerifier,
-    Server,
+    ServerEvent,
+    SmtpClient,
+    SmtpServer,
     Tls,
     Transaction,
     TransactionDone,
@@ -43,8 +43,8 @@ class Pair:
     """Both engines, and a wire that cuts what passes into pieces of `cut` bytes."""
 
     def __init__(self, cut: int, hidden: tuple[bytes, ...] = ()) -> None:
-        self.client = Client()
-        self.server = Server("server.example", max_size=100_000, tls=Tls.ACTIVE)
+        self.client = SmtpClient()
+        self.server = SmtpServer("server.example", max_size=100_000, tls=Tls.ACTIVE)
         self.cut, self.hidden = cut, hidden
         self.content = b""
         self.refused: set[str] = set()
@@ -75,7 +75,7 @@ class Pair:
         while (event := self.server.next_event()) is not None:
             self._answer(event)
 
-    def _answer(self, event: Event) -> None:
+    def _answer(self, event: ServerEvent) -> None:
         match event:
             case ScramStarted():
                 self.server.scram(ScramVerifier.derive("secret", 4096))
@@ -100,7 +100,7 @@ class Pair:
             self.server.reject(Reply(550, "5.1.1", ("no",)))
 
 
-def _drain(client: Client) -> list[ClientEvent]:
+def _drain(client: SmtpClient) -> list[ClientEvent]:
     found = []
     while (event := client.next_event()) is not None:
         found.append(event)
@@ -120,7 +120,7 @@ def _logged_in(cut: int, hidden: tuple[bytes, ...] = (), mechanism: str | None =
 
 
 def _transaction(*recipients: str, content: bytes | None = CONTENT) -> Transaction:
-    return Transaction("alice@a.example", [Recipient(one) for one in recipients], size=len(CONTENT), content=content)
+    return Transaction("alice@a.example", [Addressee(one) for one in recipients], size=len(CONTENT), content=content)
 
 
 OFFERS = [(), (b"CHUNKING",), (b"PIPELINING",), (b"CHUNKING", b"PIPELINING")]
@@ -214,8 +214,8 @@ def test_the_verifier_is_that_of_rfc_7677() -> None:
 REPLIES = b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n250 2.0.0 Ok: queued\r\n"
 
 
-def _ready(offers: bytes) -> Client:
-    client = Client()
+def _ready(offers: bytes) -> SmtpClient:
+    client = SmtpClient()
     client.receive_data(b"220 hello\r\n")
     client.next_event()
     client.hello("client.example")
@@ -259,7 +259,7 @@ def test_all_of_a_small_message_leaves_in_one_write() -> None:
 
 
 def test_lmtp_has_a_reply_for_each_recipient() -> None:
-    client = Client(lmtp=True)
+    client = SmtpClient(lmtp=True)
     client.receive_data(b"220 hello\r\n")
     client.next_event()
     client.hello("client.example")

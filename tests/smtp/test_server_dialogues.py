@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from outgate.smtp import (
     Closed,
-    Limits,
     Mail,
     MailParams,
     MessageAborted,
@@ -17,6 +16,7 @@ from outgate.smtp import (
     Rcpt,
     RcptParams,
     Reply,
+    SessionLimits,
     StartTls,
     Tls,
 )
@@ -30,19 +30,19 @@ def test_the_greeting_comes_first() -> None:
 
 
 def test_a_message_goes_through() -> None:
-    desk = greeted()
-    assert codes(desk.run(TRANSACTION + b"DATA\r\n")) == [250, 250, 354]
-    assert codes(desk.run(b"Subject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n")) == [250, 221]
-    assert desk.messages == [b"Subject: x\r\n\r\n.dot\r\n"]
-    assert desk.heard == [
+    services = greeted()
+    assert codes(services.run(TRANSACTION + b"DATA\r\n")) == [250, 250, 354]
+    assert codes(services.run(b"Subject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n")) == [250, 221]
+    assert services.messages == [b"Subject: x\r\n\r\n.dot\r\n"]
+    assert services.heard == [
         Mail("alice@example.com", MailParams()),
         Rcpt("bob@example.com", RcptParams()),
         MessageStarted(),
-        *desk.heard[3:4],
+        *services.heard[3:4],
         MessageEnded(20, eight_bit=False),
         Closed(),
     ]
-    assert desk.engine.closing
+    assert services.engine.closing
 
 
 def test_extensions_are_offered() -> None:
@@ -56,12 +56,12 @@ def test_extensions_are_offered() -> None:
 
 
 def test_parameters_are_read() -> None:
-    desk = greeted()
-    desk.run(
+    services = greeted()
+    services.run(
         b"MAIL FROM:<> SIZE=5 BODY=8bitmime SMTPUTF8 RET=HDRS ENVID=a+2Bb AUTH=<>\r\n"
         b"RCPT TO:<j\xc3\xb6rg@example.com> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;bob@example.com\r\n"
     )
-    assert desk.heard == [
+    assert services.heard == [
         Mail("", MailParams(5, "8BITMIME", smtputf8=True, ret="HDRS", envid="a+2Bb")),
         Rcpt("jörg@example.com", RcptParams("SUCCESS,FAILURE", "rfc822;bob@example.com")),
     ]
@@ -80,9 +80,9 @@ def test_parameters_are_read() -> None:
     ],
 )
 def test_paths_are_read(path: bytes, address: str) -> None:
-    desk = greeted()
-    assert codes(desk.run(b"MAIL FROM:<>\r\nRCPT TO:" + path + b"\r\n")) == [250, 250]
-    assert desk.heard[1] == Rcpt(address, RcptParams())
+    services = greeted()
+    assert codes(services.run(b"MAIL FROM:<>\r\nRCPT TO:" + path + b"\r\n")) == [250, 250]
+    assert services.heard[1] == Rcpt(address, RcptParams())
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_paths_are_read(path: bytes, address: str) -> None:
 )
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_a_command_is_answered_and_the_next_one_too(line: bytes, code: int, size: int) -> None:
-    desk = greeted()
-    before = len(desk.said)
+    services = greeted()
+    before = len(services.said)
     data = line + b"\r\nNOOP\r\n"
-    desk.run_pieces(data[start : start + size] for start in range(0, len(data), size))
-    assert codes(desk.said[before:]) == [code, 250]
+    services.run_pieces(data[start : start + size] for start in range(0, len(data), size))
+    assert codes(services.said[before:]) == [code, 250]
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,8 @@ def test_a_command_is_answered_and_the_next_one_too(line: bytes, code: int, size
     ],
 )
 def test_a_command_after_mail_is_answered(line: bytes, code: int) -> None:
-    desk = greeted()
-    assert codes(desk.run(b"MAIL FROM:<>\r\n" + line + b"\r\nNOOP\r\n")) == [250, code, 250]
+    services = greeted()
+    assert codes(services.run(b"MAIL FROM:<>\r\n" + line + b"\r\nNOOP\r\n")) == [250, code, 250]
 
 
 def test_only_ehlo_opens() -> None:
@@ -172,14 +172,14 @@ def test_log_in_comes_before_mail() -> None:
 
 
 def test_nothing_behind_a_bare_lf_is_a_command() -> None:
-    desk = greeted()
-    assert codes(desk.run(b"MAIL FROM:<alice@example.com>\nRCPT TO:<bob@example.com>\nDATA\r\nNOOP\r\n")) == [
+    services = greeted()
+    assert codes(services.run(b"MAIL FROM:<alice@example.com>\nRCPT TO:<bob@example.com>\nDATA\r\nNOOP\r\n")) == [
         500,
         500,
         500,
         250,
     ]
-    assert desk.heard == []
+    assert services.heard == []
 
 
 SMUGGLED = [
@@ -200,18 +200,18 @@ SMUGGLED = [
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
 def test_only_crlf_dot_crlf_ends_data(end: bytes, size: int) -> None:
     """CVE-2023-51764 and its kin: what follows a false end is content, and the message is refused."""
-    desk = greeted()
-    desk.run(TRANSACTION + b"DATA\r\n")
-    before = len(desk.said)
+    services = greeted()
+    services.run(TRANSACTION + b"DATA\r\n")
+    before = len(services.said)
     data = (
         b"first"
         + end
         + b"MAIL FROM:<carol@example.com>\r\nRCPT TO:<bob@example.com>\r\nDATA\r\nsecond\r\n.\r\nNOOP\r\n"
     )
-    desk.run_pieces(data[start : start + size] for start in range(0, len(data), size))
-    assert codes(desk.said[before:]) == [550, 250]
-    assert desk.messages == []
-    assert isinstance(desk.heard[-1], MessageAborted)
+    services.run_pieces(data[start : start + size] for start in range(0, len(data), size))
+    assert codes(services.said[before:]) == [550, 250]
+    assert services.messages == []
+    assert isinstance(services.heard[-1], MessageAborted)
 
 
 @pytest.mark.parametrize(
@@ -219,121 +219,136 @@ def test_only_crlf_dot_crlf_ends_data(end: bytes, size: int) -> None:
 )
 @pytest.mark.parametrize("chunk", [1, 2, 1000])
 def test_content_that_others_read_differently_is_refused_by_bdat_too(content: bytes, chunk: int) -> None:
-    desk = greeted()
-    before = len(desk.said) + len(desk.run(TRANSACTION))
+    services = greeted()
+    before = len(services.said) + len(services.run(TRANSACTION))
     for start in range(0, len(content), chunk):
         piece = content[start : start + chunk]
-        desk.run(b"BDAT %d%b\r\n" % (len(piece), b" LAST" if start + chunk >= len(content) else b"") + piece)
-    desk.run(b"NOOP\r\n")
-    said = codes(desk.said[before:])
+        services.run(b"BDAT %d%b\r\n" % (len(piece), b" LAST" if start + chunk >= len(content) else b"") + piece)
+    services.run(b"NOOP\r\n")
+    said = codes(services.said[before:])
     assert said.count(550) == 1
     assert set(said[: said.index(550)]) <= {250}
     assert set(said[said.index(550) + 1 : -1]) <= {503}
-    assert desk.messages == []
+    assert services.messages == []
 
 
 def test_a_long_line_is_named() -> None:
-    desk = greeted()
-    desk.run(TRANSACTION + b"DATA\r\n")
-    said = desk.run(b"a: b\r\n\r\n" + b"x" * 998 + b"\r\n" + b"y" * 999 + b"\r\n.\r\n")
+    services = greeted()
+    services.run(TRANSACTION + b"DATA\r\n")
+    said = services.run(b"a: b\r\n\r\n" + b"x" * 998 + b"\r\n" + b"y" * 999 + b"\r\n.\r\n")
     assert b"550 5.6.0 Line 4 of the content is longer than 998 bytes; encode it (quoted-printable)" in said
 
 
 def test_a_line_of_998_bytes_is_taken_with_a_stuffed_dot() -> None:
-    desk = greeted()
-    desk.run(TRANSACTION + b"DATA\r\n")
-    assert codes(desk.run(b".." + b"x" * 997 + b"\r\n.\r\n")) == [250]
-    assert desk.messages == [b"." + b"x" * 997 + b"\r\n"]
+    services = greeted()
+    services.run(TRANSACTION + b"DATA\r\n")
+    assert codes(services.run(b".." + b"x" * 997 + b"\r\n.\r\n")) == [250]
+    assert services.messages == [b"." + b"x" * 997 + b"\r\n"]
 
 
 def test_eight_bit_content_is_told() -> None:
-    desk = greeted()
-    desk.run(TRANSACTION + b"DATA\r\n")
-    desk.run("ö\r\n.\r\n".encode())
-    assert desk.heard[-1] == MessageEnded(4, eight_bit=True)
+    services = greeted()
+    services.run(TRANSACTION + b"DATA\r\n")
+    services.run("ö\r\n.\r\n".encode())
+    assert services.heard[-1] == MessageEnded(4, eight_bit=True)
 
 
 def test_an_empty_message_is_a_message() -> None:
-    desk = greeted()
-    desk.run(TRANSACTION + b"DATA\r\n")
-    assert codes(desk.run(b".\r\n")) == [250]
-    assert desk.messages == [b""]
+    services = greeted()
+    services.run(TRANSACTION + b"DATA\r\n")
+    assert codes(services.run(b".\r\n")) == [250]
+    assert services.messages == [b""]
 
 
 def test_content_over_the_size_is_refused_at_its_end() -> None:
-    desk = greeted()
-    desk.run(TRANSACTION + b"DATA\r\n")
+    services = greeted()
+    services.run(TRANSACTION + b"DATA\r\n")
     line = b"x" * 98 + b"\r\n"
-    assert desk.run(line * 1001) == b""
-    assert sum(map(len, desk.body)) == 0
-    assert codes(desk.run(b".\r\nNOOP\r\n")) == [552, 250]
-    assert isinstance(desk.heard[-1], MessageAborted)
+    assert services.run(line * 1001) == b""
+    assert sum(map(len, services.body)) == 0
+    assert codes(services.run(b".\r\nNOOP\r\n")) == [552, 250]
+    assert isinstance(services.heard[-1], MessageAborted)
 
 
 # --- BDAT ------------------------------------------------------------------------------------------------------------
 
 
 def test_chunks_are_put_together() -> None:
-    desk = greeted()
-    assert codes(desk.run(TRANSACTION + b"BDAT 3\r\na\r\nBDAT 0\r\nBDAT 4 last\r\n.\r\nbNOOP\r\n")) == [250] * 6
-    assert desk.messages == [b"a\r\n.\r\nb"]
+    services = greeted()
+    assert codes(services.run(TRANSACTION + b"BDAT 3\r\na\r\nBDAT 0\r\nBDAT 4 last\r\n.\r\nbNOOP\r\n")) == [250] * 6
+    assert services.messages == [b"a\r\n.\r\nb"]
 
 
 def test_between_chunks_only_bdat_goes_on() -> None:
-    desk = greeted()
-    replies = desk.run(TRANSACTION + b"BDAT 1\r\naMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nNOOP\r\nBDAT 1 LAST\r\nb")
+    services = greeted()
+    replies = services.run(
+        TRANSACTION + b"BDAT 1\r\naMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nNOOP\r\nBDAT 1 LAST\r\nb"
+    )
     assert codes(replies) == [250, 250, 250, 503, 503, 503, 250, 250]
 
 
 def test_the_bytes_of_a_refused_chunk_are_no_commands() -> None:
-    desk = greeted()
-    assert codes(desk.run(b"BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n")) == [503, 250]
-    desk = greeted(auth_required=True)
-    assert codes(desk.run(TRANSACTION + b"BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n")) == [530, 503, 503, 250]
+    services = greeted()
+    assert codes(services.run(b"BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n")) == [503, 250]
+    services = greeted(auth_required=True)
+    assert codes(services.run(TRANSACTION + b"BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n")) == [530, 503, 503, 250]
 
 
 @pytest.mark.parametrize("argument", [b"", b" x", b" -1", b" 1 LST", b" 1 LAST x", b" 99999999999999999999", b" \xb2"])
 def test_a_chunk_of_unknown_size_ends_the_session(argument: bytes) -> None:
-    desk = greeted()
-    assert codes(desk.run(TRANSACTION + b"BDAT" + argument + b"\r\nQUIT\r\n"))[2:] == [501]
-    assert desk.engine.closing
+    services = greeted()
+    assert codes(services.run(TRANSACTION + b"BDAT" + argument + b"\r\nQUIT\r\n"))[2:] == [501]
+    assert services.engine.closing
 
 
 def test_an_overlong_bdat_ends_the_session() -> None:
-    desk = greeted()
-    assert codes(desk.run(b"BDAT " + b" " * 3000 + b"6 LAST\r\nQUIT\r\n")) == [500]
-    assert desk.engine.closing
+    services = greeted()
+    assert codes(services.run(b"BDAT " + b" " * 3000 + b"6 LAST\r\nQUIT\r\n")) == [500]
+    assert services.engine.closing
 
 
 def test_a_chunk_over_the_size_ends_the_message() -> None:
-    desk = greeted()
-    desk.run(TRANSACTION)
-    assert codes(desk.run(b"BDAT 200000\r\n" + b"x\r\n" * 66666 + b"xxBDAT 1 LAST\r\nxNOOP\r\n")) == [552, 503, 250]
-    assert desk.messages == []
+    services = greeted()
+    services.run(TRANSACTION)
+    assert codes(services.run(b"BDAT 200000\r\n" + b"x\r\n" * 66666 + b"xxBDAT 1 LAST\r\nxNOOP\r\n")) == [552, 503, 250]
+    assert services.messages == []
 
 
 # --- transactions ----------------------------------------------------------------------------------------------------
 
 
 def test_data_without_recipients_is_refused() -> None:
-    desk = greeted()
-    assert codes(desk.run(b"MAIL FROM:<>\r\nDATA\r\nRCPT TO:<carol@example.com>\r\nDATA\r\n")) == [250, 503, 550, 554]
+    services = greeted()
+    assert codes(services.run(b"MAIL FROM:<>\r\nDATA\r\nRCPT TO:<carol@example.com>\r\nDATA\r\n")) == [
+        250,
+        503,
+        550,
+        554,
+    ]
 
 
 def test_one_refused_recipient_spares_the_others() -> None:
-    desk = greeted()
-    assert codes(desk.run(b"MAIL FROM:<>\r\nRCPT TO:<carol@b>\r\nRCPT TO:<bob@b>\r\nDATA\r\n")) == [250, 550, 250, 354]
+    services = greeted()
+    assert codes(services.run(b"MAIL FROM:<>\r\nRCPT TO:<carol@b>\r\nRCPT TO:<bob@b>\r\nDATA\r\n")) == [
+        250,
+        550,
+        250,
+        354,
+    ]
 
 
 def test_rset_forgets_the_transaction() -> None:
-    desk = greeted()
-    assert codes(desk.run(TRANSACTION + b"RSET\r\nDATA\r\n" + TRANSACTION + b"BDAT 1\r\nxRSET\r\n"))[2:4] == [250, 503]
-    assert isinstance(desk.heard[-1], MessageAborted)
+    services = greeted()
+    assert codes(services.run(TRANSACTION + b"RSET\r\nDATA\r\n" + TRANSACTION + b"BDAT 1\r\nxRSET\r\n"))[2:4] == [
+        250,
+        503,
+    ]
+    assert isinstance(services.heard[-1], MessageAborted)
 
 
 def test_too_many_recipients_wait_for_the_next_transaction() -> None:
-    desk = greeted(limits=Limits(max_recipients=2))
-    assert codes(desk.run(b"MAIL FROM:<>\r\n" + b"RCPT TO:<bob@b>\r\n" * 4 + b"DATA\r\n")) == [
+    services = greeted(limits=SessionLimits(max_recipients=2))
+    assert codes(services.run(b"MAIL FROM:<>\r\n" + b"RCPT TO:<bob@b>\r\n" * 4 + b"DATA\r\n")) == [
         250,
         250,
         250,
@@ -393,62 +408,62 @@ def test_content_may_be_refused_before_it_comes(command: bytes) -> None:
 
 
 def test_too_many_errors_end_the_session() -> None:
-    desk = greeted()
-    assert codes(desk.run(b"FOO\r\n" * 20)) == [500] * 10 + [421]
-    assert desk.heard == [Closed()]
-    assert desk.engine.closing
+    services = greeted()
+    assert codes(services.run(b"FOO\r\n" * 20)) == [500] * 10 + [421]
+    assert services.heard == [Closed()]
+    assert services.engine.closing
 
 
 def test_errors_are_forgotten_with_a_message() -> None:
-    desk = greeted()
+    services = greeted()
     message = TRANSACTION + b"BDAT 2 LAST\r\n\r\n"
     for _ in range(5):
-        desk.run(b"FOO\r\n" * 9 + message)
-    assert not desk.engine.closing
-    assert len(desk.messages) == 5
+        services.run(b"FOO\r\n" * 9 + message)
+    assert not services.engine.closing
+    assert len(services.messages) == 5
 
 
 def test_pipelined_commands_behind_a_refused_mail_are_no_errors() -> None:
-    desk = greeted()
+    services = greeted()
     refused = b"MAIL FROM:<carol@b>\r\nRCPT TO:<a@b>\r\nRCPT TO:<a@b>\r\nBDAT 1 LAST\r\nxDATA\r\n"
-    assert codes(desk.run(refused * 10)) == [550, 503, 503, 503, 503] * 10
+    assert codes(services.run(refused * 10)) == [550, 503, 503, 503, 503] * 10
 
 
 def test_too_many_commands_without_a_message_end_the_session() -> None:
-    desk = greeted()
-    assert codes(desk.run(b"NOOP\r\n" * 200)) == [250] * 99 + [421]
+    services = greeted()
+    assert codes(services.run(b"NOOP\r\n" * 200)) == [250] * 99 + [421]
 
 
 def test_a_line_without_end_takes_no_memory() -> None:
-    desk = greeted()
+    services = greeted()
     for _ in range(100):
-        assert desk.run(b"x" * 10_000) == b""
-    assert len(desk.engine._in._data) < 20_000  # what it holds can't be seen from outside
-    assert codes(desk.run(b"\r\nNOOP\r\n")) == [500, 250]
+        assert services.run(b"x" * 10_000) == b""
+    assert len(services.engine._in._data) < 20_000  # what it holds can't be seen from outside
+    assert codes(services.run(b"\r\nNOOP\r\n")) == [500, 250]
 
 
 def test_shut_down_says_why_and_closes() -> None:
-    desk = greeted()
-    desk.run(TRANSACTION + b"DATA\r\nhalf")
-    desk.engine.shut_down(Reply(421, "4.3.2", ("Stopping",)))
-    assert codes(desk.run(b" of it\r\n.\r\n")) == [421]
-    assert [type(event) for event in desk.heard[-2:]] == [MessageAborted, Closed]
+    services = greeted()
+    services.run(TRANSACTION + b"DATA\r\nhalf")
+    services.engine.shut_down(Reply(421, "4.3.2", ("Stopping",)))
+    assert codes(services.run(b" of it\r\n.\r\n")) == [421]
+    assert [type(event) for event in services.heard[-2:]] == [MessageAborted, Closed]
 
 
 def test_starttls_forgets_the_client() -> None:
     engine = server(tls=Tls.AVAILABLE)
-    desk = Desk(engine)
-    desk.run(b"EHLO a\r\nSTARTTLS\r\n")
-    assert desk.heard == [StartTls()]
+    services = Desk(engine)
+    services.run(b"EHLO a\r\nSTARTTLS\r\n")
+    assert services.heard == [StartTls()]
     assert (engine.hello_name, engine.esmtp) == ("", False)
-    assert codes(desk.run(b"MAIL FROM:<>\r\nSTARTTLS\r\n")) == [503, 503]
-    assert b"AUTH" in desk.run(b"EHLO a\r\n")
+    assert codes(services.run(b"MAIL FROM:<>\r\nSTARTTLS\r\n")) == [503, 503]
+    assert b"AUTH" in services.run(b"EHLO a\r\n")
 
 
 def test_commands_behind_starttls_end_the_session() -> None:
-    desk = Desk(server(tls=Tls.AVAILABLE))
-    assert codes(desk.run(b"EHLO a\r\nSTARTTLS\r\nMAIL FROM:<>\r\n")) == [220, 250, 421]
-    assert desk.heard == [Closed()]
+    services = Desk(server(tls=Tls.AVAILABLE))
+    assert codes(services.run(b"EHLO a\r\nSTARTTLS\r\nMAIL FROM:<>\r\n")) == [220, 250, 421]
+    assert services.heard == [Closed()]
 
 
 def test_commands_between_starttls_and_the_handshake_end_the_session() -> None:
@@ -488,9 +503,9 @@ STREAM = (
 
 
 def run_whole() -> Desk:
-    desk = Desk(server())
-    desk.run(STREAM)
-    return desk
+    services = Desk(server())
+    services.run(STREAM)
+    return services
 
 
 WHOLE = run_whole()
@@ -503,39 +518,39 @@ def test_the_stream_says_what_it_should() -> None:
 
 @given(st.lists(st.integers(1, len(STREAM) - 1), max_size=40))
 def test_any_split_gives_the_same(cuts: list[int]) -> None:
-    desk = Desk(server())
+    services = Desk(server())
     marks = [0, *sorted(cuts), len(STREAM)]
-    desk.run_pieces(STREAM[start:end] for start, end in pairwise(marks))
-    assert desk.heard == WHOLE.heard
-    assert desk.said == WHOLE.said
+    services.run_pieces(STREAM[start:end] for start, end in pairwise(marks))
+    assert services.heard == WHOLE.heard
+    assert services.said == WHOLE.said
 
 
 def test_byte_by_byte_gives_the_same() -> None:
-    desk = Desk(server())
-    desk.run_pieces(STREAM[at : at + 1] for at in range(len(STREAM)))
-    assert (desk.heard, desk.said) == (WHOLE.heard, WHOLE.said)
+    services = Desk(server())
+    services.run_pieces(STREAM[at : at + 1] for at in range(len(STREAM)))
+    assert (services.heard, services.said) == (WHOLE.heard, WHOLE.said)
 
 
 def test_a_drop_at_any_byte_aborts_the_message_under_way() -> None:
     for at in range(len(STREAM)):
-        desk = Desk(server())
-        desk.run(STREAM[:at])
-        desk.engine.receive_eof()
-        desk.run()
+        services = Desk(server())
+        services.run(STREAM[:at])
+        services.engine.receive_eof()
+        services.run()
         begun = [
-            type(event) for event in desk.heard if isinstance(event, MessageStarted | MessageEnded | MessageAborted)
+            type(event) for event in services.heard if isinstance(event, MessageStarted | MessageEnded | MessageAborted)
         ]
         assert all(
             first is MessageStarted and second is not MessageStarted
             for first, second in zip(begun[::2], begun[1::2], strict=True)
         )
-        assert desk.heard[-1] == Closed()
-        assert desk.heard.count(Closed()) == 1
+        assert services.heard[-1] == Closed()
+        assert services.heard.count(Closed()) == 1
 
 
 @given(st.binary(max_size=300))
 def test_whatever_comes_is_answered_or_waits(noise: bytes) -> None:
-    desk = greeted()
-    desk.run(noise)
-    desk.run(b"\r\n")
-    assert all(200 <= code < 600 for code in codes(desk.said))
+    services = greeted()
+    services.run(noise)
+    services.run(b"\r\n")
+    assert all(200 <= code < 600 for code in codes(services.said))

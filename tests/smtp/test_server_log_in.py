@@ -18,56 +18,56 @@ def challenge(said: bytes) -> bytes:
     return base64.b64decode(said[4:].strip(), validate=True)
 
 
-def scram(desk: Desk, username: str, password: str) -> bytes:
+def scram(services: Desk, username: str, password: str) -> bytes:
     """Run the client's half; what the server says last."""
     steps = exchange("SCRAM-SHA-256", PasswordCredentials(username, password))
-    said = desk.run(b"AUTH SCRAM-SHA-256 " + b64(next(steps) or b"") + b"\r\n")
+    said = services.run(b"AUTH SCRAM-SHA-256 " + b64(next(steps) or b"") + b"\r\n")
     while said.startswith(b"334 "):
-        said = desk.run(b64(steps.send(challenge(said)) or b"") + b"\r\n")
+        said = services.run(b64(steps.send(challenge(said)) or b"") + b"\r\n")
     return said
 
 
 def test_plain_is_a_question() -> None:
-    desk = greeted()
-    assert codes(desk.run(b"AUTH PLAIN\r\n")) == [334]
-    assert codes(desk.run(b64(b"\0alice\0pencil") + b"\r\n")) == [235]
-    assert desk.heard == [PasswordOffered("PLAIN", "alice", "pencil")]
-    assert desk.engine.authenticated
-    assert codes(desk.run(b"AUTH PLAIN\r\n")) == [503]
+    services = greeted()
+    assert codes(services.run(b"AUTH PLAIN\r\n")) == [334]
+    assert codes(services.run(b64(b"\0alice\0pencil") + b"\r\n")) == [235]
+    assert services.heard == [PasswordOffered("PLAIN", "alice", "pencil")]
+    assert services.engine.authenticated
+    assert codes(services.run(b"AUTH PLAIN\r\n")) == [503]
 
 
 @pytest.mark.parametrize("initial", [b"", b" " + b64(b"alice")])
 def test_login_asks_for_both(initial: bytes) -> None:
-    desk = greeted()
-    said = desk.run(b"AUTH LOGIN" + initial + b"\r\n")
+    services = greeted()
+    said = services.run(b"AUTH LOGIN" + initial + b"\r\n")
     if not initial:
         assert challenge(said) == b"Username:"
-        said = desk.run(b64(b"alice") + b"\r\n")
+        said = services.run(b64(b"alice") + b"\r\n")
     assert challenge(said) == b"Password:"
-    assert codes(desk.run(b64(b"pencil") + b"\r\n")) == [235]
-    assert desk.heard == [PasswordOffered("LOGIN", "alice", "pencil")]
+    assert codes(services.run(b64(b"pencil") + b"\r\n")) == [235]
+    assert services.heard == [PasswordOffered("LOGIN", "alice", "pencil")]
 
 
 def test_scram_proves_both_sides() -> None:
-    desk = greeted()
-    assert codes(scram(desk, "alice", "pencil")) == [235]
-    assert desk.heard == [ScramStarted("alice"), ScramProved("alice")]
+    services = greeted()
+    assert codes(scram(services, "alice", "pencil")) == [235]
+    assert services.heard == [ScramStarted("alice"), ScramProved("alice")]
 
 
 def test_a_wrong_password_by_scram_is_told_to_the_application() -> None:
-    desk = greeted()
-    assert codes(scram(desk, "alice", "pen")) == [535]
-    assert desk.heard == [ScramStarted("alice"), ScramFailed("alice")]
-    assert not desk.engine.authenticated
+    services = greeted()
+    assert codes(scram(services, "alice", "pen")) == [535]
+    assert services.heard == [ScramStarted("alice"), ScramFailed("alice")]
+    assert not services.engine.authenticated
 
 
 def test_scram_does_not_tell_who_exists() -> None:
     """An unknown user has a salt that stays, and the rounds that users have."""
 
     def first(username: bytes) -> dict[str, str]:
-        desk = Desk(server())
-        desk.run(b"EHLO a\r\n")
-        said = challenge(desk.run(b"AUTH SCRAM-SHA-256 " + b64(b"n,,n=" + username + b",r=x") + b"\r\n"))
+        services = Desk(server())
+        services.run(b"EHLO a\r\n")
+        said = challenge(services.run(b"AUTH SCRAM-SHA-256 " + b64(b"n,,n=" + username + b",r=x") + b"\r\n"))
         return dict(part.split("=", 1) for part in said.decode().split(",") if not part.startswith("r="))
 
     assert first(b"nobody") == first(b"nobody")
@@ -92,46 +92,46 @@ def test_scram_does_not_tell_who_exists() -> None:
     ],
 )
 def test_what_can_not_be_read_is_refused(line: bytes) -> None:
-    desk = greeted()
-    assert codes(desk.run(line + b"\r\nNOOP\r\n")) == [501, 250]
-    assert desk.heard == []
+    services = greeted()
+    assert codes(services.run(line + b"\r\nNOOP\r\n")) == [501, 250]
+    assert services.heard == []
 
 
 @pytest.mark.parametrize("final", [b"c=biws,r=other,p=AAAA", b"c=eSws,r=x,p=AAAA", b"x", b"c=biws,r=x,p=!"])
 def test_a_final_message_that_can_not_be_right_fails(final: bytes) -> None:
-    desk = greeted()
-    desk.run(b"AUTH SCRAM-SHA-256 " + b64(b"n,,n=alice,r=x") + b"\r\n")
-    assert codes(desk.run(b64(final) + b"\r\n")) == [535]
+    services = greeted()
+    services.run(b"AUTH SCRAM-SHA-256 " + b64(b"n,,n=alice,r=x") + b"\r\n")
+    assert codes(services.run(b64(final) + b"\r\n")) == [535]
 
 
 def test_an_exchange_can_be_cancelled() -> None:
-    desk = greeted()
-    assert codes(desk.run(b"AUTH PLAIN\r\n*\r\nNOOP\r\n")) == [334, 501, 250]
+    services = greeted()
+    assert codes(services.run(b"AUTH PLAIN\r\n*\r\nNOOP\r\n")) == [334, 501, 250]
 
 
 @pytest.mark.parametrize("line", [b"x" * 13_000, b"AGFsaWNl\0", b"AGFs\raWNl"])
 def test_a_bad_line_ends_the_exchange(line: bytes) -> None:
-    desk = greeted()
-    said = codes(desk.run(b"AUTH PLAIN\r\n" + line + b"\r\nNOOP\r\n"))
+    services = greeted()
+    said = codes(services.run(b"AUTH PLAIN\r\n" + line + b"\r\nNOOP\r\n"))
     assert said[0] == 334
     assert said[1] in (500, 501)
     assert said[2] == 250
 
 
 def test_a_long_response_fits() -> None:
-    desk = greeted()
-    assert codes(desk.run(b"AUTH PLAIN\r\n" + b64(b"\0alice\0" + b"x" * 8000) + b"\r\n")) == [334, 535]
+    services = greeted()
+    assert codes(services.run(b"AUTH PLAIN\r\n" + b64(b"\0alice\0" + b"x" * 8000) + b"\r\n")) == [334, 535]
 
 
 def test_three_failures_end_the_session() -> None:
-    desk = greeted()
+    services = greeted()
     attempt = b"AUTH PLAIN " + b64(b"\0alice\0wrong") + b"\r\n"
-    assert codes(desk.run(attempt * 4)) == [535, 535, 535, 421]
-    assert desk.engine.closing
+    assert codes(services.run(attempt * 4)) == [535, 535, 535, 421]
+    assert services.engine.closing
 
 
 @pytest.mark.parametrize("tls", [Tls.NONE, Tls.AVAILABLE])
 def test_no_password_is_taken_in_the_clear(tls: Tls) -> None:
-    desk = greeted(tls=tls)
-    assert codes(desk.run(b"AUTH PLAIN " + b64(b"\0alice\0pencil") + b"\r\n")) == [538]
-    assert desk.heard == []
+    services = greeted(tls=tls)
+    assert codes(services.run(b"AUTH PLAIN " + b64(b"\0alice\0pencil") + b"\r\n")) == [538]
+    assert services.heard == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outgate.smtp import Reply, SaslError, Server, Tls, TokenIssuer, TokenOffered
+from outgate.smtp import Reply, SaslError, SmtpServer, Tls, TokenIssuer, TokenOffered
 from outgate.smtp.oauth import oauthbearer_message, xoauth2_message
 from smtp.dialogue import Desk, codes
 
@@ -25,9 +25,9 @@ GOOGLES_EXAMPLE = (  # developers.google.com/gmail/imap/xoauth2-protocol
 
 def greeted(*, tls: Tls = Tls.ACTIVE, provider: bool = True) -> Desk:
     issuer = TokenIssuer(OPENID, "smtp") if provider else None
-    desk = Desk(Server("mx.example.com", max_size=1000, tls=tls, token_issuer=issuer))
-    desk.run(b"EHLO client.example\r\n")
-    return desk
+    services = Desk(SmtpServer("mx.example.com", max_size=1000, tls=tls, token_issuer=issuer))
+    services.run(b"EHLO client.example\r\n")
+    return services
 
 
 def b64(text: str) -> bytes:
@@ -58,17 +58,17 @@ def test_the_examples_of_both_mechanisms_are_read() -> None:
 
 @pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
 def test_a_token_is_a_question(mechanism: str) -> None:
-    desk = greeted()
+    services = greeted()
     line = oauthbearer() if mechanism == "OAUTHBEARER" else xoauth2()
-    assert codes(desk.run(line)) == [235]
-    assert desk.heard == [TokenOffered("alice", TOKEN, mechanism)]
-    assert desk.engine.authenticated
+    assert codes(services.run(line)) == [235]
+    assert services.heard == [TokenOffered("alice", TOKEN, mechanism)]
+    assert services.engine.authenticated
 
 
 def test_the_token_may_come_in_a_line_of_its_own() -> None:
-    desk = greeted()
-    assert desk.run(b"AUTH OAUTHBEARER\r\n") == b"334 \r\n"
-    assert codes(desk.run(oauthbearer().split(b" ")[2])) == [235]
+    services = greeted()
+    assert services.run(b"AUTH OAUTHBEARER\r\n") == b"334 \r\n"
+    assert codes(services.run(oauthbearer().split(b" ")[2])) == [235]
 
 
 def test_a_token_is_in_no_repr() -> None:
@@ -85,43 +85,43 @@ def test_both_are_offered_with_a_provider_and_under_tls_alone() -> None:
 
 @pytest.mark.parametrize("dummy", [b"AQ==", b"", b"AA", b"!"])
 def test_who_is_refused_by_oauthbearer_is_told_where_tokens_are_had(dummy: bytes) -> None:
-    desk = greeted()
-    told = challenge(desk.run(oauthbearer("mallory")))
+    services = greeted()
+    told = challenge(services.run(oauthbearer("mallory")))
     assert told == {"status": "invalid_token", "scope": "smtp", "openid-configuration": OPENID}
-    assert codes(desk.run(dummy + b"\r\nNOOP\r\n")) == [535, 250]
-    assert not desk.engine.authenticated
+    assert codes(services.run(dummy + b"\r\nNOOP\r\n")) == [535, 250]
+    assert not services.engine.authenticated
 
 
 def test_who_is_refused_by_xoauth2_is_told_as_google_tells_it() -> None:
-    desk = greeted()
-    assert challenge(desk.run(xoauth2("mallory"))) == {"status": "401", "schemes": "bearer", "scope": "smtp"}
-    assert codes(desk.run(b"\r\nNOOP\r\n")) == [535, 250]
+    services = greeted()
+    assert challenge(services.run(xoauth2("mallory"))) == {"status": "401", "schemes": "bearer", "scope": "smtp"}
+    assert codes(services.run(b"\r\nNOOP\r\n")) == [535, 250]
 
 
 def test_a_refusal_can_be_cut_short_and_another_token_tried() -> None:
-    desk = greeted()
-    desk.run(oauthbearer("mallory"))
-    assert codes(desk.run(b"*\r\n" + oauthbearer())) == [501, 235]
+    services = greeted()
+    services.run(oauthbearer("mallory"))
+    assert codes(services.run(b"*\r\n" + oauthbearer())) == [501, 235]
 
 
 def test_a_fault_of_ours_is_told_at_once() -> None:
     """The token may be good; the client should not go for another one."""
-    desk = greeted()
-    desk.temporary = Reply(454, "4.7.0", ("Later",))
-    assert codes(desk.run(oauthbearer())) == [454]
+    services = greeted()
+    services.temporary = Reply(454, "4.7.0", ("Later",))
+    assert codes(services.run(oauthbearer())) == [454]
 
 
 def test_three_refused_tokens_end_the_session() -> None:
-    desk = greeted()
-    assert codes(desk.run((xoauth2("mallory") + b"\r\n") * 4)) == [334, 535, 334, 535, 334, 535, 421]
+    services = greeted()
+    assert codes(services.run((xoauth2("mallory") + b"\r\n") * 4)) == [334, 535, 334, 535, 334, 535, 421]
 
 
 def test_a_client_may_ask_where_tokens_are_had() -> None:
     """RFC 7628 section 4.3."""
-    desk = greeted()
-    told = challenge(desk.run(b"AUTH OAUTHBEARER " + b64("n,,\1host=mx\1port=25\1auth=\1\1") + b"\r\n"))
+    services = greeted()
+    told = challenge(services.run(b"AUTH OAUTHBEARER " + b64("n,,\1host=mx\1port=25\1auth=\1\1") + b"\r\n"))
     assert told["openid-configuration"] == OPENID
-    assert desk.heard == [TokenOffered("", "", "OAUTHBEARER")]
+    assert services.heard == [TokenOffered("", "", "OAUTHBEARER")]
 
 
 @pytest.mark.parametrize(
@@ -172,9 +172,9 @@ def test_what_rfc_7628_allows_is_read(message: str, username: str) -> None:
 def test_any_other_oauthbearer_message_is_refused(message: str) -> None:
     with pytest.raises(SaslError):
         oauthbearer_message(message.encode())
-    desk = greeted()
-    assert codes(desk.run(b"AUTH OAUTHBEARER " + (b64(message) or b"=") + b"\r\nNOOP\r\n")) == [501, 250]
-    assert desk.heard == []
+    services = greeted()
+    assert codes(services.run(b"AUTH OAUTHBEARER " + (b64(message) or b"=") + b"\r\nNOOP\r\n")) == [501, 250]
+    assert services.heard == []
 
 
 @pytest.mark.parametrize(
@@ -224,9 +224,9 @@ STREAM = (
 
 @given(st.lists(st.integers(1, len(STREAM) - 1), max_size=40))
 def test_any_split_gives_the_same(cuts: list[int]) -> None:
-    whole, desk = greeted(), greeted()
+    whole, services = greeted(), greeted()
     whole.run(STREAM)
-    desk.run_pieces(STREAM[start:end] for start, end in pairwise([0, *sorted(cuts), len(STREAM)]))
-    assert desk.heard == whole.heard
-    assert desk.said == whole.said
+    services.run_pieces(STREAM[start:end] for start, end in pairwise([0, *sorted(cuts), len(STREAM)]))
+    assert services.heard == whole.heard
+    assert services.said == whole.said
     assert codes(whole.said)[-5:] == [334, 334, 535, 235, 250]

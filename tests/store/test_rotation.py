@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from outgate.authorise import Security
-from outgate.directory import organisation, policy
-from outgate.directory.server import Server, open_password
+from outgate.directory import organisation, policies
+from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
-from outgate.record import audit
-from outgate.sendas import addresses, gateways, verification
+from outgate.model import Security
+from outgate.record import audit_trail
+from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store import keyfile, rotation, sealed, tables
 from outgate.store.engine import read, write
 from outgate.store.keyfile import KeyFileError
@@ -35,11 +35,11 @@ def key_path(example: Engine, alice: int, tmp_path: Path) -> Path:
     path = tmp_path / "secret.key"
     vault = Vault.create(path)
     with write(example) as connection:
-        policy.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
-        addresses.add(connection, alice, EXTERNAL, 0.0)
-        partner = Server("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", PASSWORDS["gateway"])
+        policies.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        send_as_addresses.add(connection, alice, EXTERNAL, 0.0)
+        partner = GatewaySettings("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", PASSWORDS["gateway"])
         gateways.set_gateway(connection, vault, alice, EXTERNAL, partner, 0.0)
-        relay = Server("relay.example", 465, Security.SSL, "example", PASSWORDS["domain"])
+        relay = GatewaySettings("relay.example", 465, Security.SSL, "example", PASSWORDS["domain"])
         organisation.set_domain_gateway(connection, vault, relay)
         organisation.set_signing_key(connection, vault, "example.com", "s1", b"PEM", "v=DKIM1; p=")
     return path
@@ -47,7 +47,7 @@ def key_path(example: Engine, alice: int, tmp_path: Path) -> Path:
 
 def opened(engine: Engine, alice: int, vault: Vault) -> dict[str, str]:
     with read(engine) as connection:
-        entry = next(each for each in addresses.addresses(connection, alice) if each.address == EXTERNAL)
+        entry = next(each for each in send_as_addresses.addresses(connection, alice) if each.address == EXTERNAL)
         relay = organisation.domain_gateway(connection)
         keys = organisation.signing_keys(connection, vault)
     assert entry.gateway
@@ -110,7 +110,7 @@ def test_what_is_sealed_during_a_rotation_opens_after_it(example: Engine, alice:
     def change_password() -> None:
         together.wait()
         for number in range(5):
-            relay = Server("relay.example", 465, Security.SSL, "example", f"secret-{number}")
+            relay = GatewaySettings("relay.example", 465, Security.SSL, "example", f"secret-{number}")
             with write(example) as connection:
                 organisation.set_domain_gateway(connection, running, relay)
 
@@ -136,7 +136,7 @@ def test_a_rotation_waits_for_whoever_is_sealing(
     monkeypatch.setattr(rotation, "_reseal_column", noted)
     rotating = Thread(target=rotate, args=(example, key_path, {}))
     with write(example) as connection:
-        relay = Server("relay.example", 465, Security.SSL, "example", "sealed-with-the-old-key")
+        relay = GatewaySettings("relay.example", 465, Security.SSL, "example", "sealed-with-the-old-key")
         organisation.set_domain_gateway(connection, Vault.load(key_path, {}), relay)
         rotating.start()
         assert not resealing.wait(0.3)
@@ -146,10 +146,12 @@ def test_a_rotation_waits_for_whoever_is_sealing(
 
 def test_the_head_of_the_audit_trail_is_sealed_anew(example: Engine, key_path: Path) -> None:
     with write(example) as connection:
-        audit.append(connection, Vault.load(key_path, {}), [audit.Entry(0.0, "alice@example.com", "", "test")])
+        audit_trail.append(
+            connection, Vault.load(key_path, {}), [audit_trail.AuditEntry(0.0, "alice@example.com", "", "test")]
+        )
     assert rotate(example, key_path, {}).resealed == 4
     with read(example) as connection:
-        assert audit.verify(connection, Vault.load(key_path, {})) == []
+        assert audit_trail.verify(connection, Vault.load(key_path, {})) == []
         assert set(sealed.count_by_key(connection)) == set(keyfile.read(key_path))
 
 

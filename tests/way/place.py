@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outgate import clock, wiring
-from outgate.authorise import Security
-from outgate.commands import in_force
 from outgate.demo.certificates import Authority
-from outgate.demo.network import Host
-from outgate.directory import organisation, policy, users
-from outgate.directory.server import Server as GatewayServer
+from outgate.demo.network import VirtualHost
+from outgate.directory import organisation, policies, users
+from outgate.directory.gateway_settings import GatewaySettings as GatewayServer
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
 from outgate.mail import dkim
-from outgate.sendas import addresses, gateways, verification
+from outgate.model import Security
+from outgate.operations import propagation
+from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store import keyfile
 from outgate.store.engine import migrate, open_engine, write
 
 PASSWORD = "correct horse battery"
 GATEWAY_PASSWORD = "partner secret 42"
 HOSTNAME = "mail.example.com"
-LOCALHOST = Host("localhost", "127.0.0.1")
+LOCALHOST = VirtualHost("localhost", "127.0.0.1")
 
 _TOML = """\
 hostname = "mail.example.com"
@@ -75,8 +75,8 @@ class Site:
     tls: int
     authority: Authority
 
-    def place(self) -> wiring.Place:
-        return wiring.open_place(self.data)
+    def place(self) -> wiring.Installation:
+        return wiring.open_installation(self.data)
 
     def client_context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.authority.ca_file))
@@ -108,15 +108,15 @@ class Site:
     def _switch(self, on: bool) -> None:
         place = self.place()
         with write(place.engine) as conn:
-            policy.set_value(conn, "/", ALLOW_EXTERNAL_SMTP, on, clock.now())
-        in_force.wait(place.engine)
+            policies.set_value(conn, "/", ALLOW_EXTERNAL_SMTP, on, clock.now())
+        propagation.wait(place.engine)
         place.engine.dispose()
 
     def _add_external(self, account: str, address: str, server: GatewayServer | None, verified: bool) -> None:
         place = self.place()
         with write(place.engine) as conn:
             user = users.find(conn, account)
-            addresses.add(conn, user.id, address, clock.now())
+            send_as_addresses.add(conn, user.id, address, clock.now())
             code = verification.start(conn, place.vault, user.id, address, clock.now()).code
             if server:
                 gateways.set_gateway(conn, place.vault, user.id, address, server, clock.now())
@@ -185,9 +185,9 @@ def _value(value: object) -> str:
     return f'"{value}"'
 
 
-async def running(site: Site) -> wiring.Server:
+async def running(site: Site) -> wiring.ServerProcess:
     """The server in this process, ready; the caller stops it."""
-    server = wiring.Server(site.place())
+    server = wiring.ServerProcess(site.place())
     await server.start()
     return server
 

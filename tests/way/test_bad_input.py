@@ -15,9 +15,9 @@ from sqlalchemy import select
 
 from corpus.peer import RawPeer
 from outgate import config, wiring
-from outgate.demo.network import Host
-from outgate.record import log
-from outgate.record.facts import Kind
+from outgate.demo.network import VirtualHost
+from outgate.record import message_log
+from outgate.record.events import EventKind
 from outgate.store import tables
 from outgate.store.engine import read
 from way.conftest import PARTNER
@@ -28,7 +28,7 @@ Dialogue = Callable[[smtplib.SMTP], tuple[int, bytes]]
 
 
 @pytest_asyncio.fixture
-async def server(site: Site) -> AsyncIterator[wiring.Server]:
+async def server(site: Site) -> AsyncIterator[wiring.ServerProcess]:
     """The running server of `site`."""
     started = await running(site)
     yield started
@@ -226,8 +226,8 @@ def _deferred(site: Site) -> list[str]:
         return [
             fact.detail["reason"]
             for message_id in found
-            for fact in log.history(conn, message_id)
-            if fact.kind is Kind.DEFERRED
+            for fact in message_log.history(conn, message_id)
+            if fact.kind is EventKind.DEFERRED
         ]
 
 
@@ -248,10 +248,10 @@ async def test_mail_for_a_gateway_whose_name_does_not_resolve_waits_and_says_why
 @pytest.mark.parametrize("fault", ["name", "chain"])
 async def test_no_credential_leaves_when_the_certificate_does_not_match(site: Site, tmp_path: Path, fault: str) -> None:
     if fault == "name":
-        context = site.authority.server_context(Host("other.example", "127.0.0.9"))
+        context = site.authority.server_context(VirtualHost("other.example", "127.0.0.9"))
     else:
         stranger = install(tmp_path / "stranger")
-        context = stranger.authority.server_context(Host("localhost", "127.0.0.1"))
+        context = stranger.authority.server_context(VirtualHost("localhost", "127.0.0.1"))
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
         await site.switch(on=True)
         await site.add_external("alice@example.com", PARTNER, gateway.port)
@@ -270,7 +270,7 @@ async def test_no_credential_leaves_when_tls_is_not_offered(site: Site) -> None:
 
 @pytest.mark.usefixtures("server")
 async def test_mail_for_a_gateway_that_refuses_the_log_in_waits(site: Site, tmp_path: Path) -> None:
-    context = site.authority.server_context(Host("localhost", "127.0.0.1"))
+    context = site.authority.server_context(VirtualHost("localhost", "127.0.0.1"))
     async with RawPeer(tls=context, credentials={PARTNER: "changed meanwhile"}) as gateway:
         await site.switch(on=True)
         await site.add_external("alice@example.com", PARTNER, gateway.port)
@@ -316,12 +316,12 @@ async def test_plain_text_on_the_tls_port_harms_nobody(site: Site) -> None:
     assert (await _talk(site, _send("alice@example.com", message("alice@example.com"))))[0] == 250
 
 
-async def test_a_certificate_is_read_again_without_a_restart(site: Site, server: wiring.Server) -> None:
+async def test_a_certificate_is_read_again_without_a_restart(site: Site, server: wiring.ServerProcess) -> None:
     def fingerprint(port: int) -> str:
         return ssl.get_server_certificate(("127.0.0.1", port))
 
     before = await asyncio.to_thread(fingerprint, site.tls)
-    chain, key = site.authority.issue(Host("localhost", "127.0.0.1"))
+    chain, key = site.authority.issue(VirtualHost("localhost", "127.0.0.1"))
     chain.rename(site.data / "tls" / "cert.pem")
     key.rename(site.data / "tls" / "key.pem")
     server.reload()

@@ -14,13 +14,13 @@ from sqlalchemy import func, select
 from corpus.inbox import Received
 from corpus.peer import HANG, RawPeer
 from outgate.queue import Put
-from outgate.record.facts import Fact, Kind
+from outgate.record.events import EventKind, MessageEvent
 from outgate.store import tables
 from outgate.store.engine import StoreUnavailable, read
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, listens, running, serve
 from way.submit import client, message, submit
-from way.test_policy_in_force import facts, set_policy
+from way.test_policy_in_force import events, set_policy
 
 ALICE = "alice@example.com"
 ARCHIVE = "archive@journal.example"
@@ -112,9 +112,9 @@ async def test_what_leaves_by_a_gateway_is_in_the_journal_byte_for_byte(site: Si
     for part in (ALICE, f"MAIL FROM: {PARTNER}", CAROL, "dora@recipient.example", f"localhost:{peers.gateway.port}"):
         assert part in told
     assert inner.endswith(b"-- \r\nExample S.p.A.\r\n")
-    kinds = [one.kind for one in facts(site)]
-    assert kinds.count(Kind.JOURNALLED) == 1
-    assert kinds.index(Kind.JOURNALLED) < kinds.index(Kind.ATTEMPT)
+    kinds = [one.kind for one in events(site)]
+    assert kinds.count(EventKind.JOURNALLED) == 1
+    assert kinds.index(EventKind.JOURNALLED) < kinds.index(EventKind.ATTEMPT)
 
 
 async def test_a_large_message_gets_its_footer_and_is_in_the_journal(site: Site) -> None:
@@ -180,8 +180,8 @@ async def test_a_kill_between_journal_and_hand_over_leaves_one_copy(site: Site) 
             await eventually(lambda: waiting(site) == 0, "nothing waits any more")
         finally:
             await server.stop()
-    kinds = [one.kind for one in facts(site)]
-    assert kinds.count(Kind.JOURNALLED) == 1
+    kinds = [one.kind for one in events(site)]
+    assert kinds.count(EventKind.JOURNALLED) == 1
     copies = {journalled(one)[1] for one in peers.relay.messages}
     assert copies == {left.content}
 
@@ -232,11 +232,11 @@ async def test_nothing_leaves_while_its_copy_can_not_be_stored(site: Site, monke
             await peers.relay.wait_for(1)
         finally:
             await server.stop()
-    assert [one.kind for one in facts(site)].count(Kind.JOURNALLED) == 1
+    assert [one.kind for one in events(site)].count(EventKind.JOURNALLED) == 1
 
 
-def _deferred(site: Site) -> list[Fact]:
-    return [one for one in facts(site) if one.kind is Kind.DEFERRED]
+def _deferred(site: Site) -> list[MessageEvent]:
+    return [one for one in events(site) if one.kind is EventKind.DEFERRED]
 
 
 async def test_a_copy_of_international_mail_leaves_as_such(site: Site) -> None:
@@ -277,7 +277,7 @@ async def test_a_copy_that_the_archive_refuses_is_told_to_the_postmaster(site: S
             await eventually(lambda: waiting(site) == 0, "nothing waits any more")
         finally:
             await server.stop()
-    (bounced, *_) = [one for one in facts(site) if one.kind is Kind.BOUNCED]
+    (bounced, *_) = [one for one in events(site) if one.kind is EventKind.BOUNCED]
     assert bounced.detail["recipient"] == "nobody@example.com"
     assert bounced.detail["report"] is not None
 
@@ -315,7 +315,7 @@ async def test_an_attachment_that_is_denied_is_refused_at_submission(
             with pytest.raises(smtplib.SMTPDataError, match=why) as refused:
                 await submit(site, PARTNER, content=with_attachment(name, content))
             assert refused.value.smtp_code == 550
-            (told,) = [one for one in facts(site) if one.kind is Kind.REFUSED]
+            (told,) = [one for one in events(site) if one.kind is EventKind.REFUSED]
             assert re.search(why, told.detail["refused"])
             assert (told.detail["account"], told.detail["recipients"]) == (ALICE, [CAROL])
             await submit(site, PARTNER, content=with_attachment("fine.pdf", b"%PDF", "application/pdf"))
@@ -337,14 +337,14 @@ async def test_a_policy_that_comes_while_a_message_waits_is_applied_before_the_h
         server = await running(site)
         try:
             await submit(site, PARTNER, content=with_attachment("tool.exe", b"MZ"))
-            await eventually(lambda: any(one.kind is Kind.DEFERRED for one in facts(site)), "it waits")
+            await eventually(lambda: any(one.kind is EventKind.DEFERRED for one in events(site)), "it waits")
             await set_policy(site, deniedAttachmentTypes=".exe")
             open_for_business = True
-            await eventually(lambda: any(one.kind is Kind.BOUNCED for one in facts(site)), "it comes back")
+            await eventually(lambda: any(one.kind is EventKind.BOUNCED for one in events(site)), "it comes back")
         finally:
             await server.stop()
     assert peers.gateway.messages == []
-    (bounced,) = [one for one in facts(site) if one.kind is Kind.BOUNCED]
+    (bounced,) = [one for one in events(site) if one.kind is EventKind.BOUNCED]
     assert "'tool.exe'" in bounced.detail["reason"]
 
 
@@ -369,9 +369,9 @@ async def test_why_there_is_no_footer_is_on_record(site: Site) -> None:
             signed = message(PARTNER, Content_Type='multipart/signed; boundary="b"', MIME_Version="1.0")
             await submit(site, PARTNER, content=signed)
             (left,) = await peers.gateway.wait_for(1)
-            await eventually(lambda: facts(site)[-1].kind is Kind.DELIVERED, "it is delivered")
+            await eventually(lambda: events(site)[-1].kind is EventKind.DELIVERED, "it is delivered")
         finally:
             await server.stop()
     assert b"Example S.p.A." not in left.content
-    (attempt,) = [one for one in facts(site) if one.kind is Kind.ATTEMPT]
+    (attempt,) = [one for one in events(site) if one.kind is EventKind.ATTEMPT]
     assert attempt.detail["footer"] == "not added: the message is signed or encrypted"

@@ -8,20 +8,20 @@ from corpus.compare import NOTHING, differences
 from corpus.messages import NAMES, Specimen, build, faults
 from corpus.specimen import seeded
 from outgate.smtp import (
+    Addressee,
     BodyWanted,
-    Client,
     ClientEvent,
-    Event,
     Greeting,
     HelloDone,
-    Limits,
     Mail,
     MessageData,
     MessageEnded,
     MessageStarted,
     Rcpt,
-    Recipient,
-    Server,
+    ServerEvent,
+    SessionLimits,
+    SmtpClient,
+    SmtpServer,
     Tls,
     Transaction,
     TransactionDone,
@@ -34,11 +34,11 @@ class Receiver:
     """Answers the server engine's questions and keeps what came."""
 
     def __init__(self) -> None:
-        self.engine = Server(
+        self.engine = SmtpServer(
             "mx.example",
             max_size=40_000_000,
             tls=Tls.ACTIVE,
-            limits=Limits(max_recipients=200, max_line=998),
+            limits=SessionLimits(max_recipients=200, max_line=998),
             auth_required=False,
         )
         self.mail: Mail | None = None
@@ -46,7 +46,7 @@ class Receiver:
         self.pieces: list[bytes] = []
         self.ended: MessageEnded | None = None
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: ServerEvent) -> None:
         match event:
             case MessageData(data):
                 self.pieces.append(bytes(data))
@@ -68,7 +68,7 @@ class Sender:
     """Takes the client engine from the greeting to the end of one transaction."""
 
     def __init__(self, specimen: Specimen, *, streamed: bool) -> None:
-        self.engine = Client()
+        self.engine = SmtpClient()
         self.done: TransactionDone | None = None
         self._specimen, self._streamed = specimen, streamed
 
@@ -89,7 +89,7 @@ class Sender:
         specimen = self._specimen
         return Transaction(
             ALICE,
-            [Recipient(address) for address in specimen.recipients],
+            [Addressee(address) for address in specimen.recipients],
             size=len(specimen.raw),
             eight_bit=specimen.eight_bit,
             smtputf8=specimen.smtputf8,

@@ -8,8 +8,8 @@ import pytest
 from corpus.compare import OUTGATE, differences, divide, fields, name_of
 from corpus.messages import NAMES, build, faults
 from outgate.mail.addresses import canonical
-from outgate.mail.examine import examine, split_message
-from outgate.mail.outgoing import Trace, outgoing
+from outgate.mail.header_check import examine, split_message
+from outgate.mail.header_rewrite import Trace, outgoing
 
 PRIMARY = "alice@example.com"
 EXTERNAL = "alice@dominiopartner.example"

@@ -12,12 +12,11 @@ from sqlalchemy import Engine
 
 from corpus.peer import RawPeer
 from outgate.accept.daily_limits import REMEMBERED, DailyLimits
-from outgate.authorise import Account, Policy, Security
+from outgate.model import Account, Organisation, Policy, Security
 from outgate.queue import Put, Queue
-from outgate.queue.identity import Identities
-from outgate.queue.operations import Sent
+from outgate.queue.admin import Sent
 from outgate.queue.originate import originate
-from outgate.route import Organisation
+from outgate.queue.queue_id import QueueIds
 from outgate.smtp import Reply
 from way.place import Site, eventually, install, listens, running, serve
 from way.submit import client, message, submit
@@ -35,7 +34,7 @@ class Office:
         self.now = NOON
         self.queue = Queue(engine, owner, 60.0)
         self.limits = DailyLimits(self.queue, lambda: self.now)
-        self._identities = Identities()
+        self._queue_ids = QueueIds()
 
     async def send(self, policy: Policy, recipients: int = 1, account: int = 7) -> Reply | None:
         return await self.limits.put(_account(policy, account), self.letter(recipients, account))
@@ -43,7 +42,7 @@ class Office:
     def letter(self, recipients: int, account: int) -> Put:
         to = [f"r{n}@recipient.example" for n in range(recipients)]
         organisation = Organisation(frozenset({"example.com"}))
-        put = originate(self._identities.new(self.now), b"\r\nHello\r\n", ALICE, to, organisation, self.now)
+        put = originate(self._queue_ids.new(self.now), b"\r\nHello\r\n", ALICE, to, organisation, self.now)
         return replace(put, message=replace(put.message, account_id=account))
 
 

@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from corpus.peer import RawPeer
 from outgate import clock, wiring
-from outgate.authorise import Security
 from outgate.directory import users
-from outgate.directory.server import Server, open_password
-from outgate.sendas import addresses, gateways
+from outgate.directory.gateway_settings import GatewaySettings, open_password
+from outgate.model import Security
+from outgate.sendas import gateways, send_as_addresses
 from outgate.store import keyfile, sealed
 from outgate.store.engine import read, write
 from outgate.store.tables import fact
@@ -109,7 +109,7 @@ async def test_no_message_fails_while_the_keys_change(tmp_path: Path, source: st
         assert not {"deferred", "bounced"} & kinds
         assert set(sealed.count_by_key(connection)) == set(_keys(site, kms, source))
         bob = users.find(connection, "bob@example.com").id
-        entry = next(one for one in addresses.addresses(connection, bob) if one.address == BOBS)
+        entry = next(one for one in send_as_addresses.addresses(connection, bob) if one.address == BOBS)
         assert entry.gateway
         assert open_password(place.vault, entry.gateway) == NEW_PASSWORD.format(rotations - 1)
     place.engine.dispose()
@@ -123,7 +123,7 @@ def _set_password(site: Site, port: int, number: int) -> None:
     place = site.place()
     with write(place.engine) as connection:
         bob = users.find(connection, "bob@example.com")
-        server = Server("localhost", port, Security.STARTTLS, BOBS, NEW_PASSWORD.format(number))
+        server = GatewaySettings("localhost", port, Security.STARTTLS, BOBS, NEW_PASSWORD.format(number))
         gateways.set_gateway(connection, place.vault, bob.id, BOBS, server, clock.now())
     place.engine.dispose()
 

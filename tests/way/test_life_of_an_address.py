@@ -9,15 +9,15 @@ from sqlalchemy import select
 
 from corpus.peer import RawPeer
 from outgate import clock
-from outgate.control import send_as, users
-from outgate.control.actor import Actor
-from outgate.control.confirmation import Confirmation
-from outgate.control.operation import Act, acting
 from outgate.directory import accounts
 from outgate.directory import users as stored_users
-from outgate.directory.server import Server
-from outgate.queue import operations
-from outgate.queue.operations import Selection
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.operations import send_as_operations, user_operations
+from outgate.operations.actor import Actor
+from outgate.operations.confirmation import Confirmation
+from outgate.operations.operation import OperationContext, writing
+from outgate.queue import admin
+from outgate.queue.admin import Selection
 from outgate.store.engine import read
 from outgate.store.tables import gateway as gateway_table
 from way.conftest import PARTNER
@@ -28,13 +28,13 @@ CONSOLE = Actor.console("root")
 ALICE = "alice@example.com"
 
 
-async def do(site: Site, change: Callable[[Act], object]) -> None:
+async def do(site: Site, change: Callable[[OperationContext], object]) -> None:
     """One operation at the console, while the server runs."""
 
     def work() -> None:
         place = site.place()
-        with acting(place.engine, place.vault, CONSOLE, clock.now()) as act:
-            change(act)
+        with writing(place.engine, place.vault, CONSOLE, clock.now()) as op:
+            change(op)
         place.engine.dispose()
 
     await asyncio.to_thread(work)
@@ -63,16 +63,16 @@ async def test_a_suspended_users_gateway_stops_and_its_password_is_gone(site: Si
         try:
             await submit(site, PARTNER)
             await gateway.wait_for(1)
-            await do(site, lambda act: users.suspend(act, ALICE))
+            await do(site, lambda op: user_operations.suspend(op, ALICE))
             assert sealed_passwords(site) == [None]
             with pytest.raises(Exception, match="535"):
                 await submit(site, PARTNER)
-            await do(site, lambda act: users.resume(act, ALICE))
+            await do(site, lambda op: user_operations.resume(op, ALICE))
             await submit(site, PARTNER)
             await eventually(lambda: "erased" in _last_reply(site), "the message waits and says why")
             assert len(gateway.messages) == 1
-            server_again = Server("localhost", gateway.port, "starttls", PARTNER, GATEWAY_PASSWORD)  # type: ignore[arg-type]  # it checks
-            await do(site, lambda act: send_as.set_gateway(act, ALICE, PARTNER, server_again))
+            server_again = GatewaySettings("localhost", gateway.port, "starttls", PARTNER, GATEWAY_PASSWORD)  # type: ignore[arg-type]  # it checks
+            await do(site, lambda op: send_as_operations.set_gateway(op, ALICE, PARTNER, server_again))
             await gateway.wait_for(2)
         finally:
             await server.stop()
@@ -92,7 +92,7 @@ async def test_mail_of_a_user_who_is_suspended_while_it_waits_is_not_sent(site: 
         try:
             await submit(site, PARTNER)
             await eventually(lambda: any(one.startswith("MAIL") for one in gateway.commands), "it was tried")
-            await do(site, lambda act: users.suspend(act, ALICE))
+            await do(site, lambda op: user_operations.suspend(op, ALICE))
             open_for_business = True
             await eventually(lambda: "suspended" in _last_reply(site), "it waits and says why")
             assert gateway.messages == []
@@ -103,16 +103,16 @@ async def test_mail_of_a_user_who_is_suspended_while_it_waits_is_not_sent(site: 
 async def test_a_deleted_users_secrets_are_gone(site: Site) -> None:
     await site.switch(on=True)
     await site.add_external(ALICE, PARTNER, 25, security="starttls")  # type: ignore[arg-type]  # it checks
-    await do(site, lambda act: users.remove(act, ALICE))
+    await do(site, lambda op: user_operations.remove(op, ALICE))
     assert sealed_passwords(site) == []
 
 
 async def test_an_external_address_is_transferred_without_proof_and_gateway(site: Site) -> None:
     await site.switch(on=True)
     await site.add_external(ALICE, PARTNER, 25, security="starttls")  # type: ignore[arg-type]  # it checks
-    await do(site, lambda act: send_as.grant(act, ALICE, "sales@example.com"))
-    await do(site, lambda act: _transfer(act, PARTNER))
-    await do(site, lambda act: _transfer(act, "sales@example.com"))
+    await do(site, lambda op: send_as_operations.grant(op, ALICE, "sales@example.com"))
+    await do(site, lambda op: _transfer(op, PARTNER))
+    await do(site, lambda op: _transfer(op, "sales@example.com"))
     place = site.place()
     with read(place.engine) as connection:
         bob = accounts.load(connection, stored_users.find(connection, "bob@example.com").id)
@@ -126,13 +126,13 @@ async def test_an_external_address_is_transferred_without_proof_and_gateway(site
     assert bob.send_as["sales@example.com"].verified
 
 
-def _transfer(act: Act, address: str) -> object:
-    return send_as.transfer(act, ALICE, address, "bob@example.com", Confirmation("mail.example.com"))
+def _transfer(op: OperationContext, address: str) -> object:
+    return send_as_operations.transfer(op, ALICE, address, "bob@example.com", Confirmation("mail.example.com"))
 
 
 def _last_reply(site: Site) -> str:
     place = site.place()
     with read(place.engine) as connection:
-        waiting = list(operations.waiting(connection, Selection(), clock.now(), 10))
+        waiting = list(admin.waiting(connection, Selection(), clock.now(), 10))
     place.engine.dispose()
     return " ".join(one.last_reply or "" for one in waiting)

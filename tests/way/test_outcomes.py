@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from corpus.peer import RawPeer
-from outgate.authorise import Security
-from outgate.demo.network import Host
-from outgate.record import log
-from outgate.record.facts import Fact
+from outgate.demo.network import VirtualHost
+from outgate.model import Security
+from outgate.record import message_log
+from outgate.record.events import MessageEvent
 from outgate.store.engine import read
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
@@ -28,10 +28,10 @@ def _mailbox(site: Site, user: str = "alice@example.com") -> list[EmailMessage]:
     ]
 
 
-def _facts(site: Site) -> list[Fact]:
+def _events(site: Site) -> list[MessageEvent]:
     place = site.place()
     with read(place.engine) as conn:
-        found = [fact for _, fact in log.latest(conn, 0, 1000)]
+        found = [fact for _, fact in message_log.latest(conn, 0, 1000)]
     place.engine.dispose()
     return found
 
@@ -47,7 +47,7 @@ async def test_a_refusal_comes_back_to_the_primary_address_and_quotes_the_reply(
         server = await running(site)
         try:
             await submit(site, PARTNER)
-            await eventually(lambda: _facts(site)[-1].kind.value == "delivered", "the report is delivered")
+            await eventually(lambda: _events(site)[-1].kind.value == "delivered", "the report is delivered")
         finally:
             await server.stop()
         assert gateway.messages == []
@@ -57,7 +57,7 @@ async def test_a_refusal_comes_back_to_the_primary_address_and_quotes_the_reply(
     status = report.get_payload()[1].as_string()  # type: ignore[union-attr,index] # a multipart's parts
     assert "Final-Recipient: rfc822; carol@recipient.example" in status
     assert "There is no carol here" in status
-    kinds = [fact.kind.value for fact in _facts(site)]
+    kinds = [fact.kind.value for fact in _events(site)]
     assert kinds[:4] == ["accepted", "routed", "attempt", "bounced"]
     assert kinds[-1] == "delivered"
 
@@ -68,10 +68,10 @@ async def test_no_report_is_made_about_mail_with_a_null_sender(site: Site) -> No
         server = await running(site)
         try:
             await submit(site, "", content=message("alice@example.com"))
-            await eventually(lambda: "bounced" in [fact.kind.value for fact in _facts(site)], "it failed")
+            await eventually(lambda: "bounced" in [fact.kind.value for fact in _events(site)], "it failed")
         finally:
             await server.stop()
-    assert [fact.detail["report"] for fact in _facts(site) if fact.kind.value == "bounced"] == [None]
+    assert [fact.detail["report"] for fact in _events(site) if fact.kind.value == "bounced"] == [None]
     assert _mailbox(site) == []
 
 
@@ -163,7 +163,7 @@ async def test_a_message_accepted_before_a_restart_is_delivered_after_it(site: S
         await site.add_external("alice@example.com", PARTNER, gateway.port)
         server = await running(site)
         await submit(site, PARTNER)
-        await eventually(lambda: "deferred" in [fact.kind.value for fact in _facts(site)], "it was tried")
+        await eventually(lambda: "deferred" in [fact.kind.value for fact in _events(site)], "it was tried")
         await server.stop()
         gateway.answer = None
         _due_now(site)
@@ -180,19 +180,19 @@ def _not_yet(line: str) -> str | None:
 
 def _due_now(site: Site) -> None:
     from outgate import clock
-    from outgate.queue.operations import hasten
+    from outgate.queue.admin import reconsider
     from outgate.store.engine import write
 
     place = site.place()
     with write(place.engine) as conn:
-        hasten(conn, clock.now())
+        reconsider(conn, clock.now())
     place.engine.dispose()
 
 
 async def test_the_same_path_on_postgresql(tmp_path: Path, new_postgresql: Callable[..., str]) -> None:
     url = new_postgresql()
     site = install(tmp_path / "o", database_url=url, top={"database_url": url})
-    context = site.authority.server_context(Host("localhost", "127.0.0.1"))
+    context = site.authority.server_context(VirtualHost("localhost", "127.0.0.1"))
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
         await site.switch(on=True)
         await site.add_external("alice@example.com", PARTNER, gateway.port)
@@ -200,7 +200,7 @@ async def test_the_same_path_on_postgresql(tmp_path: Path, new_postgresql: Calla
         try:
             await asyncio.gather(*(submit(site, PARTNER) for _ in range(5)))
             received = await gateway.wait_for(5)
-            await eventually(lambda: [fact.kind.value for fact in _facts(site)].count("delivered") == 5, "recorded")
+            await eventually(lambda: [fact.kind.value for fact in _events(site)].count("delivered") == 5, "recorded")
         finally:
             await server.stop()
     assert {one.reverse_path for one in received} == {PARTNER}

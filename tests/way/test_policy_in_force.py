@@ -10,13 +10,13 @@ import pytest
 
 from corpus.peer import RawPeer
 from outgate import clock
-from outgate.authorise import Security
-from outgate.control import units
-from outgate.control.actor import Actor
-from outgate.control.operation import acting
 from outgate.directory.settings import setting
-from outgate.record import log
-from outgate.record.facts import Fact, Kind
+from outgate.model import Security
+from outgate.operations import unit_operations
+from outgate.operations.actor import Actor
+from outgate.operations.operation import writing
+from outgate.record import message_log
+from outgate.record.events import EventKind, MessageEvent
 from outgate.store.engine import read
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
@@ -36,18 +36,18 @@ async def set_policy(site: Site, **values: object) -> None:
 
     def work() -> None:
         place = site.place()
-        with acting(place.engine, place.vault, Actor.console("root"), clock.now()) as act:
+        with writing(place.engine, place.vault, Actor.console("root"), clock.now()) as op:
             for name, value in values.items():
-                units.set_policy(act, "/", setting(name), value)
+                unit_operations.set_policy(op, "/", setting(name), value)
         place.engine.dispose()
 
     await asyncio.to_thread(work)
 
 
-def facts(site: Site) -> list[Fact]:
+def events(site: Site) -> list[MessageEvent]:
     place = site.place()
     with read(place.engine) as connection:
-        found = [fact for _, fact in log.latest(connection, 0, 1000)]
+        found = [fact for _, fact in message_log.latest(connection, 0, 1000)]
     place.engine.dispose()
     return found
 
@@ -83,12 +83,12 @@ async def test_with_refuse_waiting_mail_comes_back_with_the_reason(site: Site) -
         server = await running(site)
         try:
             await submit(site, PARTNER)
-            await eventually(lambda: any(one.kind is Kind.DEFERRED for one in facts(site)), "it waits")
+            await eventually(lambda: any(one.kind is EventKind.DEFERRED for one in events(site)), "it waits")
             await set_policy(site, allowedGatewayHosts="smtp.elsewhere.example", gatewayNotAllowed="refuse")
-            await eventually(lambda: facts(site)[-1].kind is Kind.DELIVERED, "its report is delivered")
+            await eventually(lambda: events(site)[-1].kind is EventKind.DELIVERED, "its report is delivered")
         finally:
             await server.stop()
-    (bounced,) = [one for one in facts(site) if one.kind is Kind.BOUNCED]
+    (bounced,) = [one for one in events(site) if one.kind is EventKind.BOUNCED]
     assert "allowedGatewayHosts" in bounced.detail["reason"]
 
 

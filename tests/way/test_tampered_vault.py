@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, text
 
 from corpus.peer import RawPeer
 from outgate import wiring
-from outgate.record import audit
+from outgate.record import audit_trail
 from outgate.store import tables
 from outgate.store.engine import read, write
 from way.conftest import PARTNER
@@ -37,10 +37,10 @@ def engine_of(tmp_path: Path) -> Iterator[tuple[Site, Engine]]:
 
 
 @asynccontextmanager
-async def server_of(site: Site) -> AsyncIterator[tuple[wiring.Server, list[tuple[str, str, str]]]]:
+async def server_of(site: Site) -> AsyncIterator[tuple[wiring.ServerProcess, list[tuple[str, str, str]]]]:
     """A running server, and the security events that are in the audit trail when it has stopped: kind, target, peer."""
     told: list[tuple[str, str, str]] = []
-    server = wiring.Server(site.place())
+    server = wiring.ServerProcess(site.place())
     await server.start()
     try:
         yield server, told
@@ -48,7 +48,7 @@ async def server_of(site: Site) -> AsyncIterator[tuple[wiring.Server, list[tuple
         await server.stop()
         place = site.place()
         with read(place.engine) as connection:
-            entries = [one.entry for one in audit.search(connection, audit.Filter(text="server"))]
+            entries = [one.entry for one in audit_trail.search(connection, audit_trail.AuditFilter(text="server"))]
         place.engine.dispose()
         told += [(one.operation.removeprefix("security."), one.target, one.peer) for one in reversed(entries)]
 

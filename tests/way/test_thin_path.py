@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from corpus.peer import RawPeer
-from outgate.record import log
+from outgate.record import message_log
 from outgate.store import tables
 from outgate.store.engine import read
 from way.conftest import PARTNER
@@ -37,5 +37,5 @@ def _waiting(site: Site) -> int:
 def _kinds(site: Site) -> list[str]:
     place = site.place()
     with read(place.engine) as conn:
-        (accepted,) = log.search(conn, log.Filter())
-        return [fact.kind.value for fact in log.history(conn, accepted.message_id)]
+        (accepted,) = message_log.search(conn, message_log.MessageFilter())
+        return [fact.kind.value for fact in message_log.history(conn, accepted.message_id)]

@@ -14,12 +14,11 @@ import pytest
 
 from corpus.peer import RawPeer
 from outgate import clock
-from outgate.commands import in_force
-from outgate.control import units
-from outgate.control.actor import Actor
-from outgate.control.operation import acting
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
-from outgate.wiring import Place
+from outgate.operations import propagation, unit_operations
+from outgate.operations.actor import Actor
+from outgate.operations.operation import writing
+from outgate.wiring import Installation
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, free_port, install, listens, serve
 from way.submit import client, message
@@ -72,12 +71,12 @@ def _load(*sites: Site) -> Iterator[list[int]]:
             thread.join()
 
 
-def _flip(place: Place, on: bool) -> tuple[float, float]:
+def _flip(place: Installation, on: bool) -> tuple[float, float]:
     """What `outgate policy set` does; returns when it began and when it had returned."""
     began = time.monotonic()
-    with acting(place.engine, place.vault, Actor.console("test"), clock.now()) as act:
-        units.set_policy(act, "/", ALLOW_EXTERNAL_SMTP, on)
-    assert in_force.wait(place.engine) == []
+    with writing(place.engine, place.vault, Actor.console("test"), clock.now()) as op:
+        unit_operations.set_policy(op, "/", ALLOW_EXTERNAL_SMTP, on)
+    assert propagation.wait(place.engine) == []
     return began, time.monotonic()
 
 

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 from outgate import clock
 from outgate.directory import accounts, users
-from outgate.record import audit
-from outgate.record.audit import Filter
-from outgate.sendas import addresses, verification
+from outgate.record import audit_trail
+from outgate.record.audit_trail import AuditFilter
+from outgate.sendas import send_as_addresses, verification
 from outgate.store.engine import read, write
-from outgate.wiring import Place
+from outgate.wiring import Installation
 from way.place import Site
 
 ALICE = "alice@example.com"
@@ -17,7 +17,7 @@ PARTNER = "alice@dominiopartner.example"
 
 
 @contextmanager
-def opened(site: Site) -> Iterator[Place]:
+def opened(site: Site) -> Iterator[Installation]:
     """The installation beside its running server."""
     place = site.place()
     yield place
@@ -30,8 +30,8 @@ def new_token(site: Site, *, now: float | None = None, language: str = "en") -> 
     with opened(site) as place, write(place.engine) as connection:
         users.edit(connection, ALICE, language=language)
         alice = users.find(connection, ALICE).id
-        if PARTNER not in {one.address for one in addresses.addresses(connection, alice)}:
-            addresses.add(connection, alice, PARTNER, now)
+        if PARTNER not in {one.address for one in send_as_addresses.addresses(connection, alice)}:
+            send_as_addresses.add(connection, alice, PARTNER, now)
         return verification.start(connection, place.vault, alice, PARTNER, now).token
 
 
@@ -46,6 +46,6 @@ def is_verified(site: Site) -> bool:
 def trail(site: Site) -> list[tuple[str, str, str]]:
     """The audit trail of links, oldest first: outcome, target, peer. It must be whole."""
     with opened(site) as place, read(place.engine) as connection:
-        assert not audit.verify(connection, place.vault)
-        found = [one.entry for one in audit.search(connection, Filter(operation="send-as.verify"))][::-1]
+        assert not audit_trail.verify(connection, place.vault)
+        found = [one.entry for one in audit_trail.search(connection, AuditFilter(operation="send-as.verify"))][::-1]
     return [(one.outcome, one.target, one.peer) for one in found]

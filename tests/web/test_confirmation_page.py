@@ -13,10 +13,10 @@ import pytest
 from corpus.peer import RawPeer
 from outgate import clock
 from outgate.config import ConfigError
-from outgate.control import send_as
-from outgate.control.actor import Actor
-from outgate.control.confirmation import Confirmation
-from outgate.control.operation import acting
+from outgate.operations import send_as_operations
+from outgate.operations.actor import Actor
+from outgate.operations.confirmation import Confirmation
+from outgate.operations.operation import writing
 from outgate.sendas.verification import VALID_SECONDS
 from outgate.store.rates import Rates
 from way.place import GATEWAY_PASSWORD, HOSTNAME, LOCALHOST, Site, eventually, free_port, install, running
@@ -198,8 +198,8 @@ async def test_the_link_of_a_confirmation_message_confirms_the_address(site: Sit
 def add_address(site: Site) -> None:
     with opened(site) as place:
         confirmation = Confirmation(HOSTNAME, place.config.web.public_url)
-        with acting(place.engine, place.vault, Actor.console("root"), clock.now()) as act:
-            send_as.add(act, ALICE, PARTNER, confirmation)
+        with writing(place.engine, place.vault, Actor.console("root"), clock.now()) as op:
+            send_as_operations.add(op, ALICE, PARTNER, confirmation)
 
 
 async def test_over_tls_with_the_certificate_of_submission(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outgate.commands.status import Status
+from outgate.cli.status import Status
 from outgate.store.engine import write
-from outgate.web import listener
-from outgate.web.confirmation import ConfirmationPage
+from outgate.web import http_listener
+from outgate.web.confirmation_page import ConfirmationPage
 from way.place import Site, eventually, install, serve
 from web.links import is_verified, new_token, opened, trail
 
@@ -93,14 +93,14 @@ async def test_a_body_in_chunks_is_not_read(browser: httpx.AsyncClient, port: in
 
 
 async def test_slow_peers_are_dropped(monkeypatch: pytest.MonkeyPatch, browser: httpx.AsyncClient, port: int) -> None:
-    monkeypatch.setattr(listener, "CONNECTION_SECONDS", 0.1)
+    monkeypatch.setattr(http_listener, "CONNECTION_SECONDS", 0.1)
     assert await exchange(port, b"GET / HTTP/1.1\r\nHost: a\r\n") == b""
 
 
 async def test_only_so_many_are_served_at_once(
     monkeypatch: pytest.MonkeyPatch, browser: httpx.AsyncClient, port: int
 ) -> None:
-    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(http_listener, "MAX_CONNECTIONS", 2)
     waiting = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
     with pytest.raises((ConnectionResetError, httpx.ReadError, httpx.RemoteProtocolError)):
         await browser.get("/")

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from outgate.authorise import Account, Policy
+from outgate.model import Account, Policy
 from outgate.queue import Put, Queue
-from outgate.queue.operations import DAY_HOURS, Sent
+from outgate.queue.admin import DAY_HOURS, Sent
 from outgate.smtp import Reply
 
 REMEMBERED: Final = 2.0  # seconds

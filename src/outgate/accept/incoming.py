@@ -1,13 +1,13 @@
 """A message while it arrives: pieces are stored as they fill, so that memory does not grow with the message's size."""
 
 from outgate.mail.dkim import BodyDigest
-from outgate.mail.examine import Examined, MessageFault, examine, split_message
+from outgate.mail.header_check import CheckedHeader, MessageFault, examine, split_message
 from outgate.queue import Queue
-from outgate.queue.spool import CHUNK_BYTES
+from outgate.queue.mail_queue import CHUNK_BYTES
 from outgate.smtp import Reply
 
 
-class Incoming:
+class IncomingMessage:
     """Collects one message. `fault` says why it can't be taken; from then on the rest is thrown away.
 
     The header must fit into the first piece (256 KiB), which is far above what any client makes.
@@ -15,7 +15,7 @@ class Incoming:
 
     def __init__(self, queue: Queue, identity: int) -> None:
         self.identity = identity
-        self.examined: Examined | None = None
+        self.examined: CheckedHeader | None = None
         self.header_size = 0
         self.fault: Reply | None = None
         self.chunks = 0

@@ -15,7 +15,7 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from outgate.accept.oidc_keys import KeysUnavailable, ProviderKeys
 from outgate.accept.tokens import ProviderUnavailable, TokenRefused, Verified
-from outgate.config import ConfigError, Oidc
+from outgate.config import ConfigError, OidcSettings
 from outgate.mail.addresses import AddressError, canonical
 
 # Signatures by public keys. Never `none`, nor HS*, for whose secret a public key could be passed off.
@@ -37,7 +37,7 @@ class _Registry(JWSRegistry):
 class OidcVerifier:
     """Judges tokens by the provider's keys and by what the settings demand. ConfigError if `ca_file` can't be used."""
 
-    def __init__(self, settings: Oidc, ca_file: Path | None = None) -> None:
+    def __init__(self, settings: OidcSettings, ca_file: Path | None = None) -> None:
         self._settings = settings
         self._registry = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
         self._keys = ProviderKeys(settings.issuer, _verifying_context(ca_file))

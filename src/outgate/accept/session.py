@@ -10,19 +10,18 @@ from typing import cast
 import structlog
 
 from outgate import clock
-from outgate.accept.compliance import refusal
-from outgate.accept.desk import Desk
-from outgate.accept.incoming import Incoming
-from outgate.accept.log_in import TOO_MANY, WRONG, LoggedIn
+from outgate.accept.authenticator import TOO_MANY, WRONG, LoggedIn
+from outgate.accept.incoming import IncomingMessage
+from outgate.accept.session_services import SessionServices
 from outgate.accept.submission import Content, Envelope, not_taken, prepare
-from outgate.authorise import Account, authorise_envelope
+from outgate.accept.submission_compliance import refusal
+from outgate.authorise import authorise_envelope
 from outgate.mail.addresses import AddressError, canonical
+from outgate.model import Account
 from outgate.queue import Put
-from outgate.queue.identity import to_text
+from outgate.queue.queue_id import to_text
 from outgate.smtp import (
     Closed,
-    Event,
-    Limits,
     Mail,
     MessageAborted,
     MessageData,
@@ -35,7 +34,9 @@ from outgate.smtp import (
     ScramFailed,
     ScramProved,
     ScramStarted,
-    Server,
+    ServerEvent,
+    SessionLimits,
+    SmtpServer,
     StartTls,
     Tls,
     TokenOffered,
@@ -58,18 +59,18 @@ _log = structlog.get_logger("accept")
 class Session(asyncio.Protocol):
     """Drives one connection. Only one question is open at a time; while it is, the engine reads no further."""
 
-    def __init__(self, desk: Desk, *, implicit_tls: bool) -> None:
-        settings = desk.config.submission
-        self._desk = desk
+    def __init__(self, services: SessionServices, *, implicit_tls: bool) -> None:
+        settings = services.config.submission
+        self._services = services
         self._loop = asyncio.get_running_loop()
-        self._engine = Server(
-            desk.config.hostname,
+        self._engine = SmtpServer(
+            services.config.hostname,
             max_size=settings.max_message_bytes,
             tls=Tls.ACTIVE if implicit_tls else Tls.AVAILABLE,
-            limits=Limits(max_recipients=settings.max_recipients, max_line=settings.max_line_bytes),
-            scram_secret=desk.scram_secret,
-            scram_iterations=desk.config.log_in.scram_iterations,
-            token_issuer=desk.token_issuer,
+            limits=SessionLimits(max_recipients=settings.max_recipients, max_line=settings.max_line_bytes),
+            scram_secret=services.scram_secret,
+            scram_iterations=services.config.log_in.scram_iterations,
+            token_issuer=services.token_issuer,
         )
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -81,7 +82,7 @@ class Session(asyncio.Protocol):
         self._who: LoggedIn | None = None
         self._mail: Mail | None = None
         self._recipients: list[tuple[str, RcptParams]] = []
-        self._incoming: Incoming | None = None
+        self._incoming: IncomingMessage | None = None
         self._last_heard = self._last_message = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -91,7 +92,7 @@ class Session(asyncio.Protocol):
         """A client is there (after the handshake, with implicit TLS)."""
         self._transport = cast(asyncio.Transport, transport)
         self._peer = (transport.get_extra_info("peername") or ("0.0.0.0",))[0]  # noqa: S104 -- a peer that is gone already
-        if not self._desk.enter(self._peer):
+        if not self._services.enter(self._peer):
             self._engine.shut_down(TOO_MANY_SESSIONS)
         self._watch()
         self._flush()
@@ -119,7 +120,7 @@ class Session(asyncio.Protocol):
         """The connection is gone: a message that had not come whole is forgotten."""
         if self._timer:
             self._timer.cancel()
-        self._desk.leave(self._peer)
+        self._services.leave(self._peer)
         self._transport = None
         self._engine.receive_eof()
         if self._task is None:
@@ -150,7 +151,7 @@ class Session(asyncio.Protocol):
         if self._engine.closing and self._task is None:
             self._transport.close()
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: ServerEvent) -> None:
         match event:
             case MessageData(data):
                 if self._incoming and self._incoming.feed(data):
@@ -160,7 +161,7 @@ class Session(asyncio.Protocol):
             case Rcpt():
                 self._on_rcpt(event)
             case MessageStarted():
-                self._incoming = Incoming(self._desk.queue, self._desk.identities.new(clock.now()))
+                self._incoming = IncomingMessage(self._services.queue, self._services.queue_ids.new(clock.now()))
                 self._engine.accept()
             case MessageEnded():
                 self._answer_later(self._on_message_ended(event))
@@ -171,7 +172,7 @@ class Session(asyncio.Protocol):
             case PasswordOffered() | TokenOffered() | ScramStarted() | ScramProved():
                 self._answer_later(self._log_in(event))
             case ScramFailed(username):
-                self._desk.log_in.failed(username, self._peer)
+                self._services.log_in.failed(username, self._peer)
             case Closed():
                 pass
 
@@ -238,13 +239,15 @@ class Session(asyncio.Protocol):
         except AddressError as error:
             self._engine.reject(Reply(553, "5.1.3", (str(error),)))
             return
-        if self._desk.config.local.mailbox == "maildir" and self._desk.fresh.is_own_domain(address.rpartition("@")[2]):
+        if self._services.config.local.mailbox == "maildir" and self._services.directory.is_own_domain(
+            address.rpartition("@")[2]
+        ):
             self._answer_later(self._check_mailbox(event, address))
         else:
             self._take_recipient(event)
 
     async def _check_mailbox(self, event: Rcpt, address: str) -> None:
-        if await self._desk.fresh.mailbox(address) is None:
+        if await self._services.directory.mailbox(address) is None:
             self._engine.reject(Reply(550, "5.1.1", (f"<{event.address}>: no such mailbox here",)))
         else:
             self._take_recipient(event)
@@ -253,7 +256,7 @@ class Session(asyncio.Protocol):
         self._recipients.append((event.address, event.params))
         self._engine.accept()
 
-    async def _spill(self, incoming: Incoming) -> None:
+    async def _spill(self, incoming: IncomingMessage) -> None:
         try:
             await incoming.spill()
         except StoreUnavailable as error:
@@ -276,15 +279,15 @@ class Session(asyncio.Protocol):
             await _try_to(incoming.discard())
             self._engine.reject(reply)
 
-    async def _store(self, incoming: Incoming, event: MessageEnded) -> Reply:
+    async def _store(self, incoming: IncomingMessage, event: MessageEnded) -> Reply:
         """Decide about a message that has come whole, and make it durable."""
         last_chunk = incoming.end()
         if incoming.fault or incoming.examined is None or self._mail is None:
             return incoming.fault or INTERNAL_FAULT
-        if incoming.examined.received_count > self._desk.config.submission.max_received:
+        if incoming.examined.received_count > self._services.config.submission.max_received:
             return Reply(554, "5.4.6", ("Too many Received lines: the message is in a loop",))
         who = await self._still_logged_in()
-        _, account, organisation = await self._desk.fresh.reading(who.account_id)
+        _, account, organisation = await self._services.directory.reading(who.account_id)
         if account is None:
             raise LoggedOut(GONE)
         content = Content(
@@ -302,14 +305,14 @@ class Session(asyncio.Protocol):
         change = prepare(account, organisation, envelope, content, clock.now())
         refused = change if isinstance(change, Reply) else await self._put(account, change)
         if refused:
-            await self._desk.queue.record([not_taken(account, envelope, content, refused, clock.now())])
+            await self._services.queue.record([not_taken(account, envelope, content, refused, clock.now())])
             return refused
         return Reply(250, "2.0.0", (f"Ok: queued as {to_text(incoming.identity)}",))
 
     async def _put(self, account: Account, put: Put) -> Reply | None:
         """Into the queue, if attachments and limits allow it."""
-        refused = await refusal(self._desk.queue, account.policy, put)
-        return refused or await self._desk.daily_limits.put(account, put)
+        refused = await refusal(self._services.queue, account.policy, put)
+        return refused or await self._services.daily_limits.put(account, put)
 
     async def _start_tls(self) -> None:
         if self._transport is None:
@@ -320,7 +323,7 @@ class Session(asyncio.Protocol):
             transport = await self._loop.start_tls(
                 self._transport,
                 self,
-                self._desk.certificate.context,
+                self._services.certificate.context,
                 server_side=True,
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
             )
@@ -336,21 +339,21 @@ class Session(asyncio.Protocol):
         self._early = b""
 
     async def _log_in(self, event: PasswordOffered | TokenOffered | ScramStarted | ScramProved) -> None:
-        desk = self._desk.log_in
+        services = self._services.log_in
         if isinstance(event, ScramStarted):
-            if await desk.allows(event.username, self._peer):
-                self._engine.scram(await desk.verifier(event.username))
+            if await services.allows(event.username, self._peer):
+                self._engine.scram(await services.verifier(event.username))
             else:
                 self._engine.reject(TOO_MANY)
             return
         if isinstance(event, TokenOffered):
-            outcome = await desk.token(event.username, event.token, self._peer)
+            outcome = await services.token(event.username, event.token, self._peer)
         elif isinstance(event, ScramProved):
-            outcome = await desk.proved(event.username, self._peer)
+            outcome = await services.proved(event.username, self._peer)
         elif event.authzid and event.authzid != event.username:
             outcome = WRONG  # nobody may act for somebody else (RFC 4616 section 2)
         else:
-            outcome = await desk.password(event.username, event.password, self._peer)
+            outcome = await services.password(event.username, event.password, self._peer)
         if isinstance(outcome, Reply):
             self._engine.reject(outcome)
         else:
@@ -358,7 +361,7 @@ class Session(asyncio.Protocol):
             self._engine.accept()
 
     async def _account(self) -> Account:
-        account = await self._desk.fresh.account((await self._still_logged_in()).account_id)
+        account = await self._services.directory.account((await self._still_logged_in()).account_id)
         if account is None:
             raise LoggedOut(GONE)
         return account
@@ -368,10 +371,10 @@ class Session(asyncio.Protocol):
         who = self._who
         if who is None or who.application_password is not None:
             return None
-        return self._desk.fresh.cached_account(who.account_id)
+        return self._services.directory.cached_account(who.account_id)
 
     async def _still_logged_in(self) -> LoggedIn:
-        if self._who is None or not await self._desk.log_in.stands(self._who):
+        if self._who is None or not await self._services.log_in.stands(self._who):
             raise LoggedOut(REVOKED)
         return self._who
 
@@ -380,11 +383,11 @@ class Session(asyncio.Protocol):
     def _forget_message(self) -> None:
         incoming, self._incoming = self._incoming, None
         if incoming:
-            self._desk.spawn(_try_to(incoming.discard()))
+            self._services.spawn(_try_to(incoming.discard()))
 
     def _watch(self) -> None:
         """Close a session that is silent for too long, or that goes on without a message."""
-        settings = self._desk.config.submission
+        settings = self._services.config.submission
         now = self._loop.time()
         silent_at = self._last_heard + settings.command_timeout
         over_at = self._last_message + settings.session_timeout

@@ -6,14 +6,15 @@ Here authorise and route meet the message for the first time; deliver asks both 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from outgate.authorise import Account, Refused, authorise
+from outgate.authorise import authorise
 from outgate.mail.addresses import canonical
-from outgate.mail.examine import Examined
+from outgate.mail.header_check import CheckedHeader
 from outgate.mail.headers import value
+from outgate.model import Account, Organisation, Refused
 from outgate.queue import Message, Put, Recipient
-from outgate.record import facts
-from outgate.record.facts import Fact
-from outgate.route import Organisation, Route, route
+from outgate.record import events
+from outgate.record.events import MessageEvent
+from outgate.route import Route, route
 from outgate.smtp import MailParams, RcptParams, Reply
 
 
@@ -33,7 +34,7 @@ class Content:
     """What is known of the content without having it."""
 
     identity: int
-    examined: Examined
+    examined: CheckedHeader
     size: int
     header_size: int
     chunks: int
@@ -93,14 +94,14 @@ def prepare(
     return Put(message, recipients, content.last_chunk, recorded, due_at=received_at, fields=examined.fields)
 
 
-def not_taken(account: Account, envelope: Envelope, content: Content, reply: Reply, at: float) -> Fact:
+def not_taken(account: Account, envelope: Envelope, content: Content, reply: Reply, at: float) -> MessageEvent:
     """What the record says of a message that is refused by this reply."""
     words = " ".join([str(reply.code), reply.enhanced or "", *reply.lines])
-    return facts.refused(_accepted(account, envelope, content, at), words)
+    return events.refused(_accepted(account, envelope, content, at), words)
 
 
-def _accepted(account: Account, envelope: Envelope, content: Content, received_at: float) -> Fact:
-    return facts.accepted(
+def _accepted(account: Account, envelope: Envelope, content: Content, received_at: float) -> MessageEvent:
+    return events.accepted(
         content.identity,
         received_at,
         account=account.primary,
@@ -114,24 +115,24 @@ def _accepted(account: Account, envelope: Envelope, content: Content, received_a
     )
 
 
-def _message_id(examined: Examined) -> str:
+def _message_id(examined: CheckedHeader) -> str:
     field = next((field for field in examined.fields if field.name == b"message-id"), None)
     return value(field).strip().decode("utf-8", "replace")[:998] if field else ""
 
 
 def routed(
     message_id: int, at: float, recipients: Sequence[tuple[str, RcptParams]], routes: Sequence[Route]
-) -> list[Fact]:
+) -> list[MessageEvent]:
     """One fact for each way, with the recipients that take it."""
     by_way: dict[str, list[int]] = {}
     for index, way in enumerate(routes):
         by_way.setdefault(way.queue, []).append(index)
     return [
-        facts.routed(
+        events.routed(
             message_id,
             at,
             recipients=[recipients[index][0] for index in indices],
-            way=routes[indices[0]].way.value,
+            way=routes[indices[0]].kind.value,
             queue=queue,
             reasons=routes[indices[0]].reasons,
         )

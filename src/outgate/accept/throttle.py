@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
-from outgate.config import LogIn
-from outgate.directory.log_in_limits import Limits
+from outgate.config import LogInSettings
+from outgate.directory.log_in_limits import LogInLimits
 from outgate.mail.addresses import AddressError, canonical
 from outgate.peer import network_of
 from outgate.store.engine import StoreUnavailable
@@ -34,15 +34,17 @@ def account_of(username: str) -> str:
         return NO_ADDRESS
 
 
-def limits_of(settings: LogIn) -> Limits:
+def limits_of(settings: LogInSettings) -> LogInLimits:
     """The limits that are set."""
-    return Limits(settings.failures_per_account, settings.failures_per_network, settings.failures_per_account_anywhere)
+    return LogInLimits(
+        settings.failures_per_account, settings.failures_per_network, settings.failures_per_account_anywhere
+    )
 
 
 class Throttle:
     """Whether a log-in may be tried, and what became of it. For one event loop."""
 
-    def __init__(self, settings: LogIn, counts: Rates) -> None:
+    def __init__(self, settings: LogInSettings, counts: Rates) -> None:
         self._limits = limits_of(settings)
         self._counts = counts
         self._threads = ThreadPoolExecutor(2, "throttle")  # one may wait for the write lock while the other reads

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from outgate.advisor.facts import Dkim, DmarcRecord, Facts, Policy, Sending, Spf, SpfCheck, Unanswered
-from outgate.advisor.texts import TEXTS
+from outgate.advisor.findings import Dkim, DmarcPolicy, DmarcRecord, Findings, Sending, Spf, SpfCheck, Unanswered
+from outgate.advisor.wording import TEXTS
 
 # The worst first: of several addresses, mail may leave from any.
 _WORST = (Spf.TEMPERROR, Spf.PERMERROR, Spf.FAIL, Spf.SOFTFAIL, Spf.NEUTRAL, Spf.NONE, Spf.PASS)
@@ -48,12 +48,12 @@ class Advice:
     sentence: str
 
 
-def advise(facts: Facts, language: str = "en") -> Advice:
+def advise(findings: Findings, language: str = "en") -> Advice:
     """The conclusions, in one of texts.LANGUAGES."""
-    words = _Words(facts, language)
-    organisation = _outlook(facts, facts.organisation, words)
-    gateway = _outlook(facts, facts.gateway, words) if facts.gateway else None
-    return Advice(organisation, gateway, _sentence(facts, organisation, gateway, words))
+    words = _Words(findings, language)
+    organisation = _outlook(findings, findings.organisation, words)
+    gateway = _outlook(findings, findings.gateway, words) if findings.gateway else None
+    return Advice(organisation, gateway, _sentence(findings, organisation, gateway, words))
 
 
 def combined(checks: Sequence[SpfCheck]) -> Spf:
@@ -79,16 +79,16 @@ def _proof(way: Sending) -> Dmarc:
     return Dmarc.UNKNOWN if spf in _OPEN or signature is Dkim.UNKNOWN else Dmarc.FAIL
 
 
-def _outlook(facts: Facts, way: Sending, words: "_Words") -> Outlook:
+def _outlook(findings: Findings, way: Sending, words: "_Words") -> Outlook:
     on_behalf_of = way.on_behalf_of
-    dmarc = dmarc_result(facts.dmarc, way)
+    dmarc = dmarc_result(findings.dmarc, way)
     return Outlook(
         spf=combined(way.checks),
         dkim=way.dkim,
         dmarc=dmarc,
         proven=_proof(way) is Dmarc.PASS,
-        shown_as=words.between(facts.address, on_behalf_of) if on_behalf_of else facts.address,
-        shown_by_outlook=words.between(on_behalf_of, facts.address) if on_behalf_of else facts.address,
+        shown_as=words.between(findings.address, on_behalf_of) if on_behalf_of else findings.address,
+        shown_by_outlook=words.between(on_behalf_of, findings.address) if on_behalf_of else findings.address,
         sentence=words.about(_way_key(dmarc, way), way),
         note=words.about("estimate", way) if way.estimate and way.checks else "",
     )
@@ -105,22 +105,22 @@ def _way_key(dmarc: Dmarc, way: Sending) -> str:
 # --- the one sentence ------------------------------------------------------------------------------------------------
 
 
-def _sentence(facts: Facts, organisation: Outlook, gateway: Outlook | None, words: "_Words") -> str:
-    way = facts.gateway
+def _sentence(findings: Findings, organisation: Outlook, gateway: Outlook | None, words: "_Words") -> str:
+    way = findings.gateway
     if way and gateway and not way.refused:
-        return words.about(_through(facts, gateway, organisation), way)
-    if facts.organisation.refused:
-        return words.about("not_sent_forbidden" if way else "not_sent", way or facts.organisation)
+        return words.about(_through(findings, gateway, organisation), way)
+    if findings.organisation.refused:
+        return words.about("not_sent_forbidden" if way else "not_sent", way or findings.organisation)
     if organisation.dmarc is Dmarc.UNKNOWN:
-        return words.about("open", facts.organisation)
-    if facts.own_domain:
-        return words.about(_own(facts, organisation), facts.organisation)
+        return words.about("open", findings.organisation)
+    if findings.own_domain:
+        return words.about(_own(findings, organisation), findings.organisation)
     if organisation.dmarc is Dmarc.PASS:
-        return words.about("without_but_passes", facts.organisation)
-    return words.about("forbidden", way) if way else words.about("without", facts.organisation)
+        return words.about("without_but_passes", findings.organisation)
+    return words.about("forbidden", way) if way else words.about("without", findings.organisation)
 
 
-def _through(facts: Facts, gateway: Outlook, organisation: Outlook) -> str:
+def _through(findings: Findings, gateway: Outlook, organisation: Outlook) -> str:
     """The address's own server may be used."""
     if gateway.dmarc is Dmarc.UNKNOWN:
         return "open"
@@ -128,13 +128,13 @@ def _through(facts: Facts, gateway: Outlook, organisation: Outlook) -> str:
         return "through_none" if gateway.proven else "through_none_expected"
     if gateway.dmarc is Dmarc.EXPECTED:
         return "through_expected"
-    passes_both = organisation.dmarc is Dmarc.PASS and not facts.organisation.refused
+    passes_both = organisation.dmarc is Dmarc.PASS and not findings.organisation.refused
     return "through_passes_both" if passes_both else "through"
 
 
-def _own(facts: Facts, outlook: Outlook) -> str:
+def _own(findings: Findings, outlook: Outlook) -> str:
     """An address in the organisation's own domains: it is the organisation that can put things right."""
-    fix = "_but" if _fix(facts.organisation) else ""
+    fix = "_but" if _fix(findings.organisation) else ""
     if outlook.dmarc is Dmarc.NONE:
         return f"own_none{fix}"
     return f"own_pass{fix}" if outlook.dmarc is Dmarc.PASS else "own_fail"
@@ -155,19 +155,19 @@ def _fix(way: Sending) -> str | None:
 class _Words:
     """Fills the format strings of one language with the facts."""
 
-    def __init__(self, facts: Facts, language: str) -> None:
-        self._facts, self._texts = facts, TEXTS[language]
+    def __init__(self, findings: Findings, language: str) -> None:
+        self._findings, self._texts = findings, TEXTS[language]
 
     def between(self, first: str, second: str) -> str:
         return f"{first} {self._texts['on_behalf_of']} {second}"
 
     def about(self, key: str, way: Sending) -> str:
         """The sentence `key` about one way out."""
-        facts, record = self._facts, self._facts.dmarc
+        findings, record = self._findings, self._findings.dmarc
         fix = _fix(way) if key.startswith("own_") else None
         return self._texts[key].format(
-            address=facts.address,
-            domain=facts.domain,
+            address=findings.address,
+            domain=findings.domain,
             host=way.host,
             spf=combined(way.checks),
             name=way.dkim_name,
@@ -182,29 +182,29 @@ class _Words:
         )
 
     def _publishes(self) -> str:
-        record = self._facts.dmarc
+        record = self._findings.dmarc
         if not isinstance(record, DmarcRecord):
-            return self._texts["publishes_nothing"].format(domain=self._facts.domain)
-        key = "publishes" if record.published_by == self._facts.domain else "publishes_for"
+            return self._texts["publishes_nothing"].format(domain=self._findings.domain)
+        key = "publishes" if record.published_by == self._findings.domain else "publishes_for"
         return self._texts[key].format(
-            publisher=record.published_by, tag=record.tag, policy=record.policy, domain=self._facts.domain
+            publisher=record.published_by, tag=record.tag, policy=record.policy, domain=self._findings.domain
         )
 
     def _fate(self) -> str:
         """What becomes of mail that nothing proves; `pct` is RFC 7489 section 6.6.4."""
-        record = self._facts.dmarc
-        if self._facts.organisation.refused:
+        record = self._findings.dmarc
+        if self._findings.organisation.refused:
             return self._texts["fate_not_sent"]
         if not isinstance(record, DmarcRecord):
             return self._texts["fate_absent"]
         fate = self._texts[f"fate_{record.policy}"]
-        if record.percent == 100 or record.policy is Policy.NONE:
+        if record.percent == 100 or record.policy is DmarcPolicy.NONE:
             return fate
         return fate + self._texts[f"part_{record.policy}"].format(percent=record.percent)
 
     def _open(self, way: Sending) -> str:
         """The first question that the DNS left open for this way."""
-        record = self._facts.dmarc
+        record = self._findings.dmarc
         questions = [record] if isinstance(record, Unanswered) else list(way.unanswered)
         questions += [check.unanswered for check in way.checks if check.unanswered]
         if not questions:

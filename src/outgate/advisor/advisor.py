@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from outgate.advisor import dkim, dmarc, spf
+from outgate.advisor import dkim_check, dmarc_check, spf_check
 from outgate.advisor.ask import Names, NoAnswerNow
-from outgate.advisor.dkim import Signing
+from outgate.advisor.dkim_check import Signing
 from outgate.advisor.domains import aligned
-from outgate.advisor.facts import Dkim, DmarcRecord, Facts, Sending, SpfCheck, Unanswered
-from outgate.authorise import Account, Gateway, Refused, Security, SendAs
+from outgate.advisor.findings import Dkim, DmarcRecord, Findings, Sending, SpfCheck, Unanswered
 from outgate.config import Config
-from outgate.route import Organisation, Route, route
+from outgate.model import Account, Gateway, Organisation, Refused, Security, SendAs
+from outgate.route import Route, route
 
 # Stands for any recipient outside the organisation: which one it is plays no part in what is asked here.
 _RECIPIENT = "anybody@recipient.invalid"
@@ -56,7 +56,7 @@ class Advisor:
         self._source = config.delivery.source_address
         self._names = Names(config.delivery.nameservers)
 
-    async def facts(self, question: Question) -> Facts:
+    async def findings(self, question: Question) -> Findings:
         """All that is known; what the DNS did not answer is said in its place."""
         entry = question.entry
         domain = entry.address.rpartition("@")[2]
@@ -64,13 +64,13 @@ class Advisor:
         known = record if isinstance(record, DmarcRecord) else None
         organisation = self._by_organisation(question, entry, domain, known)
         if entry.gateway is None or entry.own_domain:
-            return Facts(entry.address, entry.own_domain, record, await organisation)
+            return Findings(entry.address, entry.own_domain, record, await organisation)
         both = await asyncio.gather(organisation, self._by_gateway(question.account, entry, entry.gateway, domain))
-        return Facts(entry.address, entry.own_domain, record, *both)
+        return Findings(entry.address, entry.own_domain, record, *both)
 
     async def _policy(self, domain: str) -> DmarcRecord | Unanswered | None:
         try:
-            return await dmarc.discover(domain, self._names.texts)
+            return await dmarc_check.discover(domain, self._names.texts)
         except NoAnswerNow as error:
             return error.unanswered
 
@@ -130,7 +130,8 @@ class Advisor:
             return (), (Unanswered(host, "no-address"),)
         ask = self._names.from_thread()
         one_by_one = (
-            asyncio.to_thread(spf.evaluate, address, mail_from, helo, ask) for address in addresses[:_MAX_ADDRESSES]
+            asyncio.to_thread(spf_check.evaluate, address, mail_from, helo, ask)
+            for address in addresses[:_MAX_ADDRESSES]
         )
         return tuple(await asyncio.gather(*one_by_one)), ()
 
@@ -139,7 +140,7 @@ class Advisor:
             return Dkim.NOT_SIGNED, "", ()
         name = f"{signing.selector}._domainkey.{domain}"
         try:
-            return dkim.published(signing, await self._names.texts(name)), name, ()
+            return dkim_check.published(signing, await self._names.texts(name)), name, ()
         except NoAnswerNow as error:
             return Dkim.UNKNOWN, name, (error.unanswered,)
 

@@ -13,8 +13,8 @@ import dns.name
 import dns.rcode
 import dns.resolver
 
-from outgate.advisor.facts import Unanswered
-from outgate.egress.resolve import nameserver
+from outgate.advisor.findings import Unanswered
+from outgate.egress.resolver import nameserver
 
 # What a thread asks with: name, type and seconds to wait, to the records' data.
 AskFromThread = Callable[[str, str, float], list[Any]]

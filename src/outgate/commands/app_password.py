@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import iso, table, tell
+from outgate.cli.output import iso, table, tell
+from outgate.cli.shell import CommandContext, command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,42 +22,42 @@ Name = Annotated[str, typer.Argument(help="What uses it, as in 'Office printer'"
     "outgate app-password create alice@example.com Import --scope api",
 )
 def create(
-    here: Here,
+    ctx: CommandContext,
     address: User,
     name: Name,
     scope: Annotated[str, typer.Option("--scope", help="smtp or api: what it is good for", metavar="SCOPE")] = "smtp",
 ) -> None:
     """Make an application password. It is shown once; spaces and the case of letters don't matter."""
-    from outgate.control import log_in
     from outgate.directory.application_passwords import Scope
+    from outgate.operations import log_in_operations
 
     if scope not in tuple(Scope):
         raise typer.BadParameter(f"the scope is smtp or api, not '{scope}'")
-    with here.acting() as act:
-        secret = log_in.create_password(act, address, name, Scope(scope))
+    with ctx.writing() as op:
+        secret = log_in_operations.create_password(op, address, name, Scope(scope))
     value = {"address": address, "name": name, "scope": scope, "password": secret}
-    tell(here, value, f"the application password '{name}' of {address}, for {scope}; it is not shown again:\n{secret}")
+    tell(ctx, value, f"the application password '{name}' of {address}, for {scope}; it is not shown again:\n{secret}")
 
 
 @command(app, name="list", example="outgate app-password list alice@example.com")
-def list_(here: Here, address: User) -> None:
+def list_(ctx: CommandContext, address: User) -> None:
     """List a user's application passwords, with when each was last used (to within some minutes)."""
-    from outgate.control import log_in
+    from outgate.operations import log_in_operations
 
-    with here.looking() as act:
-        rows = [_row(one) for one in log_in.list_passwords(act, address)]
+    with ctx.reading() as op:
+        rows = [_row(one) for one in log_in_operations.list_passwords(op, address)]
     columns = {"name": "name", "scope": "scope", "created_at": "created", "last_used_at": "last used"}
-    table(here, rows, columns, nothing=f"{address} has no application passwords")
+    table(ctx, rows, columns, nothing=f"{address} has no application passwords")
 
 
 @command(app, example="outgate app-password revoke alice@example.com 'Office printer'")
-def revoke(here: Here, address: User, name: Name) -> None:
+def revoke(ctx: CommandContext, address: User, name: Name) -> None:
     """Revoke an application password: no log-in with it from now on, and nothing more from open sessions."""
-    from outgate.control import log_in
+    from outgate.operations import log_in_operations
 
-    with here.acting() as act:
-        revoked = log_in.revoke_password(act, address, name)
-    tell(here, _row(revoked), f"revoked the application password '{revoked.name}' of {address}")
+    with ctx.writing() as op:
+        revoked = log_in_operations.revoke_password(op, address, name)
+    tell(ctx, _row(revoked), f"revoked the application password '{revoked.name}' of {address}")
 
 
 def _row(one: Any) -> dict[str, Any]:

@@ -4,16 +4,16 @@ from typing import Annotated, Any
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import iso, plain, table, tell
-from outgate.commands.times import seconds
+from outgate.cli.output import iso, plain, table, tell
+from outgate.cli.shell import CommandContext, command
+from outgate.cli.times import seconds
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail: every change by whom, from where, old and new value.")
 
 
 @command(app, name="list", example="outgate audit list --about alice@example.com\noutgate --json audit list")
 def list_(
-    here: Here,
+    ctx: CommandContext,
     about: Annotated[
         str | None, typer.Option("--about", help="Part of who did it, of what it was done to, or of the unit")
     ] = None,
@@ -23,37 +23,37 @@ def list_(
     limit: Annotated[int, typer.Option("--limit", help="At most so many, the newest", min=1)] = 50,
 ) -> None:
     """Show the newest entries of the audit trail. With --json they are activities of the Reports API."""
-    from outgate.control import audit
     from outgate.directory import organisation
+    from outgate.operations import record_operations
     from outgate.record.activity import activity
-    from outgate.record.audit import Filter
+    from outgate.record.audit_trail import AuditFilter
 
-    wanted = Filter(about, operation, seconds(since), seconds(until), limit)
-    with here.looking() as act:
-        found = audit.search(act, wanted)
-        customer = organisation.domains(act.connection)[0].name
-    if here.json:
-        tell(here, [activity(one, customer) for one in found], "")
+    wanted = AuditFilter(about, operation, seconds(since), seconds(until), limit)
+    with ctx.reading() as op:
+        found = record_operations.search(op, wanted)
+        customer = organisation.domains(op.connection)[0].name
+    if ctx.json:
+        tell(ctx, [activity(one, customer) for one in found], "")
         return
     columns = {key: key for key in ("number", "at", "who", "from", "operation", "outcome", "target", "unit", "detail")}
-    table(here, [_row(one) for one in found], columns, nothing="nothing is recorded")
+    table(ctx, [_row(one) for one in found], columns, nothing="nothing is recorded")
 
 
 @command(app, example="outgate audit verify")
-def verify(here: Here) -> None:
+def verify(ctx: CommandContext) -> None:
     """Check that no entry of the audit trail was changed, removed or added past Outgate.
 
     If one was, the exit status is 8, and that it was found is itself recorded.
     """
-    from outgate.commands.status import CheckFailed
-    from outgate.control import audit
+    from outgate.cli.status import CheckFailed
+    from outgate.operations import record_operations
 
     try:
-        with here.acting() as act:
-            audit.verify(act)
-    except audit.Tampered as error:
+        with ctx.writing() as op:
+            record_operations.verify(op)
+    except record_operations.Tampered as error:
         raise CheckFailed("\n".join(("the audit trail was tampered with:", *error.faults))) from None
-    tell(here, {"whole": True}, "the audit trail is whole")
+    tell(ctx, {"whole": True}, "the audit trail is whole")
 
 
 def _row(one: Any) -> dict[str, Any]:

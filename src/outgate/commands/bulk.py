@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import table, tell
+from outgate.cli.output import table, tell
+from outgate.cli.shell import CommandContext, command
 
 if TYPE_CHECKING:
-    from outgate.control.bulk import Kind
-    from outgate.control.operation import Act
-    from outgate.record.audit import Entry
+    from outgate.operations.bulk_operations import ListKind
+    from outgate.operations.operation import OperationContext
+    from outgate.record.audit_trail import AuditEntry
 
 BATCH: Final = 100  # rows in one transaction: others wait no longer than for these
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
@@ -41,7 +41,7 @@ class Result:
 
     done: list[str] = field(default_factory=list)
     faults: list[tuple[int, str]] = field(default_factory=list)
-    denied: list["Entry"] = field(default_factory=list)
+    denied: list["AuditEntry"] = field(default_factory=list)
 
 
 class DryRun(Exception):
@@ -61,7 +61,7 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    here: Here,
+    ctx: CommandContext,
     kind: KindName,
     to: Annotated[
         Path | None, typer.Option("--to", help="The file to write; else standard output", show_default=False)
@@ -69,19 +69,19 @@ def export(
 ) -> None:
     """Write all users, all From addresses but the primary ones, or all gateways, as CSV; never a password."""
     found = _kind(kind)
-    with here.looking() as act, _output(to) as file:
+    with ctx.reading() as op, _output(to) as file:
         writer = csv.DictWriter(file, [*found.key, *found.optional])
         writer.writeheader()
         count = 0
-        for row in found.export(act):
+        for row in found.export(op):
             writer.writerow({name: _harmless(text) for name, text in row.items()})
             count += 1
     if to:
-        tell(here, {"rows": count}, f"wrote {count} {kind} to {to}")
+        tell(ctx, {"rows": count}, f"wrote {count} {kind} to {to}")
 
 
 def import_(
-    here: Here,
+    ctx: CommandContext,
     kind: KindName,
     file: Annotated[Path, typer.Argument(help="The CSV file; its first line names the columns", show_default=False)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row and change nothing")] = False,
@@ -102,102 +102,102 @@ def import_(
 
     found = _kind(kind)
     lines = _read(file, found)
-    faults = _run(here, found, lines, "checking", dry_run=True, no_probe=no_probe).faults
+    faults = _run(ctx, found, lines, "checking", dry_run=True, no_probe=no_probe).faults
     if dry_run or (faults and not skip_faulty):
         good = len(lines) - len(faults)
         if faults:
-            _tell_faults(here, faults)
+            _tell_faults(ctx, faults)
             raise Invalid(f"{len(faults)} of {len(lines)} rows have faults; nothing was changed")
-        tell(here, {"rows": good, "dry_run": True}, f"{good} rows are good; nothing was changed")
+        tell(ctx, {"rows": good, "dry_run": True}, f"{good} rows are good; nothing was changed")
         return
     bad = {number for number, _ in faults}
-    saved = _run(here, found, [one for one in lines if one.number not in bad], "saving", dry_run=False)
+    saved = _run(ctx, found, [one for one in lines if one.number not in bad], "saving", dry_run=False)
     faults += saved.faults
-    _tell_faults(here, faults)
+    _tell_faults(ctx, faults)
     counts = {word: saved.done.count(word) for word in ("created", "changed", "unchanged")}
     text = ", ".join(f"{count} {word}" for word, count in counts.items())
-    tell(here, counts | {"faulty": len(faults)}, f"{kind}: {text}, {len(faults)} faulty")
+    tell(ctx, counts | {"faulty": len(faults)}, f"{kind}: {text}, {len(faults)} faulty")
 
 
 def _run(
-    here: Here, kind: "Kind", lines: Sequence[Line], doing: str, *, dry_run: bool, no_probe: bool = True
+    ctx: CommandContext, kind: "ListKind", lines: Sequence[Line], doing: str, *, dry_run: bool, no_probe: bool = True
 ) -> Result:
     """Do what the rows say, or only find out whether it could be done. A row that fails undoes only itself."""
-    from outgate.commands import in_force
-    from outgate.control.operation import record
+    from outgate.operations import propagation
+    from outgate.operations.operation import record
 
-    result, place = Result(), here.place()
+    result, installation = Result(), ctx.installation()
     progress = iter(_with_progress(lines, doing))
     while batch := list(islice(progress, BATCH)):
-        prepared = [(line, _prepared(here, kind, line, no_probe)) for line in batch]
-        with suppress(DryRun), here.acting_on_many() as act:
+        prepared = [(line, _prepared(ctx, kind, line, no_probe)) for line in batch]
+        with suppress(DryRun), ctx.writing_one_of_many() as op:
             for line, ready in prepared:
-                _one(here, act, kind, line, ready, result)
+                _one(ctx, op, kind, line, ready, result)
             if dry_run:
                 raise DryRun
     if result.denied:
-        record(place.engine, place.vault, *result.denied)
+        record(installation.engine, installation.vault, *result.denied)
     if not dry_run:
-        in_force.wait(place.engine)
+        propagation.wait(installation.engine)
     return result
 
 
-def _one(here: Here, act: "Act", kind: "Kind", line: Line, ready: Any, result: Result) -> None:
-    from outgate.control.operation import Denied
+def _one(ctx: CommandContext, op: "OperationContext", kind: "ListKind", line: Line, ready: Any, result: Result) -> None:
     from outgate.directory.errors import DirectoryError
     from outgate.mail.addresses import AddressError
+    from outgate.operations.operation import Denied
 
     if isinstance(ready, Exception):
         result.faults.append((line.number, str(ready)))
         return
     try:
-        with act.connection.begin_nested():
-            result.done.append(_apply(here, act, kind, line, ready))
+        with op.connection.begin_nested():
+            result.done.append(_apply(ctx, op, kind, line, ready))
     except (DirectoryError, AddressError) as error:
         result.faults.append((line.number, str(error)))
         if isinstance(error, Denied):
             result.denied.append(error.entry)
 
 
-def _apply(here: Here, act: "Act", kind: "Kind", line: Line, credentials: Any) -> str:
-    from outgate.control import bulk
-    from outgate.control.confirmation import Confirmation
+def _apply(ctx: CommandContext, op: "OperationContext", kind: "ListKind", line: Line, credentials: Any) -> str:
+    from outgate.operations import bulk_operations
+    from outgate.operations.confirmation import Confirmation
 
     if kind.name == "users":
-        return bulk.import_user(act, line.row, credentials)
+        return bulk_operations.import_user(op, line.row, credentials)
     if kind.name == "gateways":
-        return bulk.import_gateway(act, line.row)
-    config = here.place().config
-    return bulk.import_address(act, line.row, Confirmation(config.hostname, config.web.public_url))
+        return bulk_operations.import_gateway(op, line.row)
+    config = ctx.installation().config
+    return bulk_operations.import_address(op, line.row, Confirmation(config.hostname, config.web.public_url))
 
 
-def _prepared(here: Here, kind: "Kind", line: Line, no_probe: bool) -> Any:
+def _prepared(ctx: CommandContext, kind: "ListKind", line: Line, no_probe: bool) -> Any:
     """What takes long, before the transaction: the hashes of a password, the probe of a gateway. Returns a fault."""
-    from outgate.commands import gateway
-    from outgate.commands.status import CheckFailed
-    from outgate.control.bulk import server
+    from outgate.cli.status import CheckFailed
+    from outgate.commands import gateway_options
     from outgate.directory.errors import DirectoryError
     from outgate.directory.users import Credentials
+    from outgate.operations.bulk_operations import server
 
     try:
         if kind.name == "users" and line.row.get("password"):
-            return Credentials.derive(line.row["password"], here.place().config.log_in.scram_iterations)
+            return Credentials.derive(line.row["password"], ctx.installation().config.log_in.scram_iterations)
         if kind.name == "gateways" and not no_probe:
-            gateway.try_out(here, server(line.row))
+            gateway_options.try_out(ctx, server(line.row))
     except (DirectoryError, CheckFailed) as error:
         return error
     return None
 
 
-def _kind(name: str) -> "Kind":
-    from outgate.control.bulk import KINDS
+def _kind(name: str) -> "ListKind":
+    from outgate.operations.bulk_operations import KINDS
 
     if name not in KINDS:
         raise typer.BadParameter(f"'{name}' is not one of: {', '.join(KINDS)}")
     return KINDS[name]
 
 
-def _read(file: Path, kind: "Kind") -> list[Line]:
+def _read(file: Path, kind: "ListKind") -> list[Line]:
     """All rows, checked for their form. Raises Invalid."""
     from outgate.directory.errors import Invalid
 
@@ -217,7 +217,7 @@ def _read(file: Path, kind: "Kind") -> list[Line]:
     return lines
 
 
-def _check_columns(file: Path, kind: "Kind", names: Sequence[str]) -> None:
+def _check_columns(file: Path, kind: "ListKind", names: Sequence[str]) -> None:
     from outgate.directory.errors import Invalid
 
     unknown = [name for name in names if name not in kind.columns]
@@ -237,7 +237,7 @@ def _clean(file: Path, number: int, row: dict[Any, Any]) -> dict[str, str]:
     }
 
 
-def _check_keys(file: Path, kind: "Kind", lines: Sequence[Line]) -> None:
+def _check_keys(file: Path, kind: "ListKind", lines: Sequence[Line]) -> None:
     from outgate.directory.errors import Invalid
 
     seen: dict[tuple[str, ...], int] = {}
@@ -265,10 +265,10 @@ def _output(to: Path | None) -> Iterator[TextIO]:
         yield file
 
 
-def _tell_faults(here: Here, faults: Sequence[tuple[int, str]]) -> None:
-    if faults and not here.json:
+def _tell_faults(ctx: CommandContext, faults: Sequence[tuple[int, str]]) -> None:
+    if faults and not ctx.json:
         rows = [{"line": number, "fault": text} for number, text in faults]
-        table(here, rows, {"line": "line", "fault": "fault"}, nothing="")
+        table(ctx, rows, {"line": "line", "fault": "fault"}, nothing="")
 
 
 def _with_progress(lines: Sequence[Line], doing: str) -> Iterator[Line]:

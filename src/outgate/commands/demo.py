@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from outgate.commands.command import Here, command
+from outgate.cli.shell import CommandContext, command
 
 
 def register(app: typer.Typer) -> None:
@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    here: Here,
+    ctx: CommandContext,
     once: Annotated[bool, typer.Option("--once", help="End after the four messages")] = False,
 ) -> None:
     """Show Outgate at work among a partner, recipients and a DNS of their own, all on this machine, no root needed.
@@ -26,4 +26,4 @@ def demo(
     """
     from outgate.demo.run import run
 
-    raise typer.Exit(asyncio.run(run(once, here.json, here.given)))
+    raise typer.Exit(asyncio.run(run(once, ctx.json, ctx.given)))

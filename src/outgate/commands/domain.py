@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import record, table, tell
+from outgate.cli.output import record, table, tell
+from outgate.cli.shell import CommandContext, command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,7 +23,7 @@ Selector = Annotated[
 
 @command(app, example="outgate domain add example.org")
 def add(
-    here: Here,
+    ctx: CommandContext,
     domain: Name,
     selector: Selector = None,
     no_dkim: Annotated[bool, typer.Option("--no-dkim", help="Make no DKIM key")] = False,
@@ -33,40 +33,40 @@ def add(
     Users can then have addresses in it. Mail to it is delivered to local mailboxes.
     """
     from outgate import clock
-    from outgate.control import domains
     from outgate.mail import dkim
+    from outgate.operations import domain_operations
 
-    place, now = here.place(), clock.now()
+    installation, now = ctx.installation(), clock.now()
     pem = None if no_dkim else dkim.generate("rsa")
-    with here.acting() as act:
-        domains.add(act, domain)
+    with ctx.writing() as op:
+        domain_operations.add(op, domain)
         if pem:
-            domains.set_signing_key(act, domain, selector or default_selector(now), pem, dkim.dns_record(pem))
-        row = _find(act.connection, domain, place.config.hostname)
-    tell(here, row, f"added the domain {row['name']}; publish in the DNS:\n\n{_records(row)}")
+            domain_operations.set_signing_key(op, domain, selector or default_selector(now), pem, dkim.dns_record(pem))
+        row = _find(op.connection, domain, installation.config.hostname)
+    tell(ctx, row, f"added the domain {row['name']}; publish in the DNS:\n\n{_records(row)}")
 
 
 @command(app, name="list", example="outgate domain list")
-def list_(here: Here) -> None:
+def list_(ctx: CommandContext) -> None:
     """List the organisation's domains, the primary first."""
-    from outgate.control import domains
+    from outgate.operations import domain_operations
 
-    with here.looking() as act:
-        rows = [_row(each) for each in domains.list_domains(act)]
+    with ctx.reading() as op:
+        rows = [_row(each) for each in domain_operations.list_domains(op)]
     columns = {"name": "domain", "is_primary": "primary", "dkim_selector": "DKIM selector"}
-    table(here, rows, columns, nothing="there are no domains")
+    table(ctx, rows, columns, nothing="there are no domains")
 
 
 @command(app, example="outgate domain show example.com")
-def show(here: Here, domain: Name) -> None:
+def show(ctx: CommandContext, domain: Name) -> None:
     """Show a domain with the DNS records that should be published for it."""
     from outgate.store.engine import read
 
-    place = here.place()
-    with read(place.engine) as connection:
-        row = _find(connection, domain, place.config.hostname)
-    if here.json:
-        record(here, row)
+    installation = ctx.installation()
+    with read(installation.engine) as connection:
+        row = _find(connection, domain, installation.config.hostname)
+    if ctx.json:
+        record(ctx, row)
     else:
         typer.echo(
             f"{row['name']}{' (primary)' if row['is_primary'] else ''}; to publish in the DNS:\n\n{_records(row)}"
@@ -74,13 +74,13 @@ def show(here: Here, domain: Name) -> None:
 
 
 @command(app, example="outgate domain remove example.org")
-def remove(here: Here, domain: Name) -> None:
+def remove(ctx: CommandContext, domain: Name) -> None:
     """Remove a domain that no address uses. The primary domain can't be removed."""
-    from outgate.control import domains
+    from outgate.operations import domain_operations
 
-    with here.acting() as act:
-        domains.remove(act, domain)
-    tell(here, {"name": domain}, f"removed the domain {domain}")
+    with ctx.writing() as op:
+        domain_operations.remove(op, domain)
+    tell(ctx, {"name": domain}, f"removed the domain {domain}")
 
 
 @command(
@@ -90,7 +90,7 @@ def remove(here: Here, domain: Name) -> None:
     "outgate domain dkim example.com --selector s2027 --key-file s2027.pem",
 )
 def dkim_(
-    here: Here,
+    ctx: CommandContext,
     domain: Name,
     selector: Selector = None,
     key_file: Annotated[
@@ -105,16 +105,16 @@ def dkim_(
     few days: mail that was signed with it is still on its way.
     """
     from outgate import clock
-    from outgate.control import domains
     from outgate.mail import dkim
+    from outgate.operations import domain_operations
 
-    place = here.place()
+    installation = ctx.installation()
     pem = dkim.generate("rsa") if key_file is None else _key(key_file)
     selector = selector or default_selector(clock.now())
-    with here.acting() as act:
-        domains.set_signing_key(act, domain, selector, pem, dkim.dns_record(pem))
-        row = _find(act.connection, domain, place.config.hostname)
-    tell(here, row, f"{row['name']} is signed with a new key from now on; publish in the DNS:\n\n{_records(row)}")
+    with ctx.writing() as op:
+        domain_operations.set_signing_key(op, domain, selector, pem, dkim.dns_record(pem))
+        row = _find(op.connection, domain, installation.config.hostname)
+    tell(ctx, row, f"{row['name']} is signed with a new key from now on; publish in the DNS:\n\n{_records(row)}")
 
 
 def default_selector(now: float) -> str:

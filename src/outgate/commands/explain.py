@@ -4,9 +4,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import tell
-from outgate.commands.status import Status
+from outgate.cli.output import tell
+from outgate.cli.shell import CommandContext, command
+from outgate.cli.status import Status
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    here: Here,
+    ctx: CommandContext,
     account: Annotated[str, typer.Argument(help="Who sends", metavar="ACCOUNT", show_default=False)],
     sender: Annotated[str, typer.Argument(help="The address in From", metavar="FROM", show_default=False)],
     recipient: Annotated[str, typer.Argument(help="Who receives", metavar="RECIPIENT", show_default=False)],
@@ -26,37 +26,38 @@ def explain(
 
     Nothing is sent. If it would be refused the exit status is 6.
     """
-    from outgate.authorise import Refused, authorise
-    from outgate.control import send_as
+    from outgate.authorise import authorise
     from outgate.directory import accounts
     from outgate.mail.addresses import canonical
+    from outgate.model import Refused
+    from outgate.operations import send_as_operations
     from outgate.route import route
 
     sender, recipient = canonical(sender), canonical(recipient)
-    with here.looking() as act:
-        owner = send_as.account(act, account)
-        organisation = accounts.load_organisation(act.connection)
+    with ctx.reading() as op:
+        owner = send_as_operations.account(op, account)
+        organisation = accounts.load_organisation(op.connection)
     verdict = authorise(owner, sender, [sender])
     asked = {"account": owner.primary, "from": sender, "recipient": recipient}
     if isinstance(verdict, Refused):
-        _refuse(here, asked, verdict.reason)
+        _refuse(ctx, asked, verdict.reason)
     way = route(organisation, owner, verdict.chosen, recipient, reverse_path=sender, automatic=False)
     if isinstance(way, Refused):
-        _refuse(here, asked, way.reason)
-    tell(here, asked | _row(way), _text(way))
+        _refuse(ctx, asked, way.reason)
+    tell(ctx, asked | _row(way), _text(way))
 
 
-def _refuse(here: Here, asked: dict[str, Any], reason: str) -> NoReturn:
-    tell(here, asked | {"allowed": False, "reasons": [reason]}, f"refused: {reason}")
+def _refuse(ctx: CommandContext, asked: dict[str, Any], reason: str) -> NoReturn:
+    tell(ctx, asked | {"allowed": False, "reasons": [reason]}, f"refused: {reason}")
     raise typer.Exit(Status.NOT_ALLOWED)
 
 
 def _row(way: Any) -> dict[str, Any]:
-    from outgate.commands.rows import gateway_row
+    from outgate.operations.resources import gateway_row
 
     return {
         "allowed": True,
-        "way": way.way.value,
+        "way": way.kind.value,
         "queue": way.queue,
         "mail_from": way.reverse_path,
         "sender": way.on_behalf_of,
@@ -67,7 +68,7 @@ def _row(way: Any) -> dict[str, Any]:
 
 def _text(way: Any) -> str:
     lines = [
-        f"way        {way.way.value}",
+        f"way        {way.kind.value}",
         f"queue      {way.queue}",
         f"MAIL FROM  {way.reverse_path or '<>'}",
         f"Sender     {way.on_behalf_of or '-'}",

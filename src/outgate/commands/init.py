@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import tell
+from outgate.cli.output import tell
+from outgate.cli.shell import CommandContext, command
 
 Settings = dict[str, Any]  # as in outgate.toml: sections are dictionaries
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    here: Here,
+    ctx: CommandContext,
     domain: Annotated[
         str, typer.Argument(help="The organisation's primary domain", metavar="DOMAIN", show_default=False)
     ],
@@ -55,8 +55,8 @@ def init(
     if database_url:
         chosen["database_url"] = database_url
     _refuse_password(chosen.get("database_url", ""))
-    make(here.data, name, chosen)
-    _tell_next(here, name)
+    make(ctx.data, name, chosen)
+    _tell_next(ctx, name)
 
 
 def make(data: Path, domain: str, settings: Settings) -> None:
@@ -151,30 +151,30 @@ def _make_organisation(data: Path, domain: str) -> None:
     from outgate.directory import organisation
     from outgate.mail import dkim
     from outgate.store.engine import write
-    from outgate.wiring import open_place
+    from outgate.wiring import open_installation
 
-    place, now = open_place(data), clock.now()
+    installation, now = open_installation(data), clock.now()
     try:
         pem = dkim.generate("rsa")
-        with write(place.engine) as connection:
+        with write(installation.engine) as connection:
             organisation.create(connection, domain, now)
             selector = default_selector(now)
-            organisation.set_signing_key(connection, place.vault, domain, selector, pem, dkim.dns_record(pem))
+            organisation.set_signing_key(connection, installation.vault, domain, selector, pem, dkim.dns_record(pem))
     finally:
-        place.engine.dispose()
+        installation.engine.dispose()
 
 
-def _tell_next(here: Here, domain: str) -> None:
+def _tell_next(ctx: CommandContext, domain: str) -> None:
     from outgate.commands.dns_records import dns_records, zone_text
     from outgate.directory import organisation
     from outgate.store.engine import read
 
-    place = here.place()
-    with read(place.engine) as connection:
+    installation = ctx.installation()
+    with read(installation.engine) as connection:
         made = organisation.domains(connection)[0]
-    records = dns_records(made, place.config.hostname)
-    value = {"data": str(here.data), "domain": domain, "hostname": place.config.hostname, "dns": records}
-    tell(here, value, _next_steps(value, zone_text(records)))
+    records = dns_records(made, installation.config.hostname)
+    value = {"data": str(ctx.data), "domain": domain, "hostname": installation.config.hostname, "dns": records}
+    tell(ctx, value, _next_steps(value, zone_text(records)))
 
 
 def _next_steps(value: Mapping[str, Any], zone: str) -> str:

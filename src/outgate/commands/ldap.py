@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import table, tell
+from outgate.cli.output import table, tell
+from outgate.cli.shell import CommandContext, command
 
 if TYPE_CHECKING:
-    from outgate.control.operation import Act
-    from outgate.ldap.client import Client
-    from outgate.ldap.entries import Entry, Fault
+    from outgate.ldap.entries import Fault, LdapEntry
+    from outgate.ldap.ldap_client import LdapClient
     from outgate.ldap.sync import Plan, Problem, Step
-    from outgate.record import audit
+    from outgate.operations.operation import OperationContext
+    from outgate.record import audit_trail
 
 T = TypeVar("T")
 
@@ -26,30 +26,30 @@ BATCH: Final = 100  # steps in one transaction: others wait no longer than for t
 FIRST: Final = 5  # entries that `check` shows
 
 
-class DryRun(Exception):
+class LdapDryRun(Exception):
     """Undoes a transaction."""
 
 
 @command(app, example="outgate ldap check")
-def check(here: Here) -> None:
+def check(ctx: CommandContext) -> None:
     """Connect, search, and show the first users as Outgate understands them. Changes nothing."""
-    from outgate.ldap.entries import Entry
+    from outgate.ldap.entries import LdapEntry
 
-    found = _search(here)
-    entries = [one for one in found if isinstance(one, Entry)]
-    faults = [{"subject": one.dn, "text": one.text} for one in found if not isinstance(one, Entry)]
+    found = _search(ctx)
+    entries = [one for one in found if isinstance(one, LdapEntry)]
+    faults = [{"subject": one.dn, "text": one.text} for one in found if not isinstance(one, LdapEntry)]
     first = [_entry(one) for one in entries[:FIRST]]
     text = f"{len(entries)} users, {len(faults)} entries that can't be used"
-    tell(here, {"users": len(entries), "faulty": len(faults), "first": first, "problems": faults}, text)
-    if not here.json:
+    tell(ctx, {"users": len(entries), "faulty": len(faults), "first": first, "problems": faults}, text)
+    if not ctx.json:
         columns = {"address": "address", "name": "name", "ou": "unit", "disabled": "disabled", "dn": "DN"}
-        table(here, first, columns, nothing="nothing was found: see ldap.base and ldap.filter")
-        _show_problems(here, faults[:FIRST])
+        table(ctx, first, columns, nothing="nothing was found: see ldap.base and ldap.filter")
+        _show_problems(ctx, faults[:FIRST])
 
 
 @command(app, example="outgate ldap sync --dry-run\noutgate ldap sync")
 def sync(
-    here: Here,
+    ctx: CommandContext,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and change nothing")] = False,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Accounts that are there already become those of entries with their address")
@@ -63,71 +63,77 @@ def sync(
     Nobody is deleted. An entry that can't be used is told of, and its account stays as it is. Run again, it changes
     nothing more.
     """
-    from outgate.control import users
     from outgate.directory.errors import NotAllowed
-    from outgate.ldap.sync import Kind, plan
+    from outgate.ldap.sync import StepKind, plan
+    from outgate.operations import user_operations
 
-    found = _search(here)
-    with here.looking() as act:
-        planned = plan(users.list_users(act), found, adopt=adopt)
+    found = _search(ctx)
+    with ctx.reading() as op:
+        planned = plan(user_operations.list_users(op), found, adopt=adopt)
     if planned.suspends_too_many and not force:
-        count = planned.count(Kind.SUSPEND)
+        count = planned.count(StepKind.SUSPEND)
         told = f"{count} of {planned.active} users of the directory would be suspended; nothing was changed"
         raise NotAllowed(f"{told}. If that is right: --force. If not, see ldap.base and ldap.filter")
-    done, faults = _run(here, planned.steps, dry_run=dry_run)
-    _report(here, planned, done, faults, dry_run=dry_run)
+    done, faults = _run(ctx, planned.steps, dry_run=dry_run)
+    _report(ctx, planned, done, faults, dry_run=dry_run)
 
 
-def _search(here: Here) -> list["Entry | Fault"]:
+def _search(ctx: CommandContext) -> list["LdapEntry | Fault"]:
     from outgate.ldap import entries
 
-    client = _client(here)
+    client = _client(ctx)
     with client.connected() as connection:
         return list(_with_progress(entries.search(connection, client.settings), "searching", None))
 
 
-def _client(here: Here) -> "Client":
+def _client(ctx: CommandContext) -> "LdapClient":
     from outgate.config import ConfigError
 
-    config = here.place().config
+    config = ctx.installation().config
     if not config.ldap.url:
         raise ConfigError("no LDAP directory is set: set ldap.url and ldap.base in outgate.toml; see docs/ldap.md")
-    from outgate.ldap.client import Client
+    from outgate.ldap.ldap_client import LdapClient
 
-    return Client(config)
+    return LdapClient(config)
 
 
-def _run(here: Here, steps: Sequence["Step"], *, dry_run: bool) -> tuple[list["Step"], list["Problem"]]:
+def _run(ctx: CommandContext, steps: Sequence["Step"], *, dry_run: bool) -> tuple[list["Step"], list["Problem"]]:
     """Do the steps, or find out whether they could be done. A step that fails undoes only itself."""
-    from outgate.commands import in_force
-    from outgate.control.operation import record
+    from outgate.operations import propagation
+    from outgate.operations.operation import record
 
     done: list[Step] = []
     faults: list[Problem] = []
-    denied: list[audit.Entry] = []
+    denied: list[audit_trail.AuditEntry] = []
     progress = iter(_with_progress(steps, "checking" if dry_run else "saving", len(steps)))
-    place = here.place()
+    installation = ctx.installation()
     while batch := list(islice(progress, BATCH)):
-        with suppress(DryRun), here.acting_on_many() as act:
+        with suppress(LdapDryRun), ctx.writing_one_of_many() as op:
             for step in batch:
-                _one(act, step, done, faults, denied)
+                _one(op, step, done, faults, denied)
             if dry_run:
-                raise DryRun
+                raise LdapDryRun
     if denied:
-        record(place.engine, place.vault, *denied)
+        record(installation.engine, installation.vault, *denied)
     if done and not dry_run:
-        in_force.wait(place.engine)
+        propagation.wait(installation.engine)
     return done, faults
 
 
-def _one(act: "Act", step: "Step", done: list["Step"], faults: list["Problem"], denied: list["audit.Entry"]) -> None:
-    from outgate.control.operation import Denied
+def _one(
+    op: "OperationContext",
+    step: "Step",
+    done: list["Step"],
+    faults: list["Problem"],
+    denied: list["audit_trail.AuditEntry"],
+) -> None:
     from outgate.directory.errors import DirectoryError
     from outgate.ldap.sync import Problem
+    from outgate.operations.operation import Denied
 
     try:
-        with act.connection.begin_nested():
-            _changes()[step.kind](act, step)
+        with op.connection.begin_nested():
+            _changes()[step.kind](op, step)
         done.append(step)
     except DirectoryError as error:
         faults.append(Problem(step.address, f"{step.kind}: {error}"))
@@ -135,50 +141,52 @@ def _one(act: "Act", step: "Step", done: list["Step"], faults: list["Problem"], 
             denied.append(error.entry)
 
 
-def _changes() -> "dict[str, Callable[[Act, Step], object]]":
+def _changes() -> "dict[str, Callable[[OperationContext, Step], object]]":
     """How each kind of step is done: the one place that changes accounts."""
-    from outgate.control import users
-    from outgate.ldap.sync import Kind
+    from outgate.ldap.sync import StepKind
+    from outgate.operations import user_operations
 
-    def suspend(act: "Act", step: "Step") -> None:
-        users.suspend(act, step.address)
-        users.link(act, step.address, step.external)
+    def suspend(op: "OperationContext", step: "Step") -> None:
+        user_operations.suspend(op, step.address)
+        user_operations.link(op, step.address, step.external)
 
     return {
-        Kind.CREATE: lambda act, step: users.create(
-            act, step.address, None, name=step.name, unit=step.unit or "/", external=step.external
+        StepKind.CREATE: lambda op, step: user_operations.create(
+            op, step.address, None, name=step.name, unit=step.unit or "/", external=step.external
         ),
-        Kind.ADOPT: lambda act, step: users.link(act, step.address, step.external),
-        Kind.LINK: lambda act, step: users.link(act, step.address, step.external),
-        Kind.RENAME: lambda act, step: users.edit(act, step.address, name=step.name),
-        Kind.MOVE: lambda act, step: users.move(act, step.address, step.unit or "/"),
-        Kind.RESUME: lambda act, step: users.resume(act, step.address),
-        Kind.SUSPEND: suspend,
+        StepKind.ADOPT: lambda op, step: user_operations.link(op, step.address, step.external),
+        StepKind.LINK: lambda op, step: user_operations.link(op, step.address, step.external),
+        StepKind.RENAME: lambda op, step: user_operations.edit(op, step.address, name=step.name),
+        StepKind.MOVE: lambda op, step: user_operations.move(op, step.address, step.unit or "/"),
+        StepKind.RESUME: lambda op, step: user_operations.resume(op, step.address),
+        StepKind.SUSPEND: suspend,
     }
 
 
-def _report(here: Here, planned: "Plan", done: Sequence["Step"], faults: Sequence["Problem"], *, dry_run: bool) -> None:
-    from outgate.ldap.sync import Kind
+def _report(
+    ctx: CommandContext, planned: "Plan", done: Sequence["Step"], faults: Sequence["Problem"], *, dry_run: bool
+) -> None:
+    from outgate.ldap.sync import StepKind
 
-    counts = {kind.value: sum(step.kind is kind for step in done) for kind in Kind}
+    counts = {kind.value: sum(step.kind is kind for step in done) for kind in StepKind}
     steps = [{"kind": step.kind.value, "address": step.address, "because": step.because} for step in done]
     problems = [{"subject": one.subject, "text": one.text} for one in (*planned.problems, *faults)]
-    if not here.json:
+    if not ctx.json:
         if dry_run and steps:
-            table(here, steps, {"kind": "step", "address": "address", "because": "because"}, nothing="")
-        _show_problems(here, problems)
+            table(ctx, steps, {"kind": "step", "address": "address", "because": "because"}, nothing="")
+        _show_problems(ctx, problems)
     said = ", ".join(f"{kind} {count}" for kind, count in counts.items() if count) or "nothing to do"
     ending = "; nothing was changed" if dry_run else ""
     value = {"dry_run": dry_run, "counts": counts, "steps": steps, "problems": problems}
-    tell(here, value, f"{said}; {len(problems)} left alone{ending}")
+    tell(ctx, value, f"{said}; {len(problems)} left alone{ending}")
 
 
-def _show_problems(here: Here, problems: Sequence[dict[str, str]]) -> None:
+def _show_problems(ctx: CommandContext, problems: Sequence[dict[str, str]]) -> None:
     if problems:
-        table(here, problems, {"subject": "left alone", "text": "because"}, nothing="")
+        table(ctx, problems, {"subject": "left alone", "text": "because"}, nothing="")
 
 
-def _entry(entry: "Entry") -> dict[str, Any]:
+def _entry(entry: "LdapEntry") -> dict[str, Any]:
     return {
         "address": entry.address,
         "name": entry.name,

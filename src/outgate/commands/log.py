@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import iso, plain, table, tell
-from outgate.commands.times import seconds
+from outgate.cli.output import iso, plain, table, tell
+from outgate.cli.shell import CommandContext, command
+from outgate.cli.times import seconds
 
 if TYPE_CHECKING:
-    from outgate.record.facts import Fact
-    from outgate.record.log import Filter
+    from outgate.record.events import MessageEvent
+    from outgate.record.message_log import MessageFilter
 
 _POLL_SECONDS = 0.5
 _BATCH = 500
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def log(
-    here: Here,
+    ctx: CommandContext,
     identity: Annotated[
         str | None, typer.Argument(help="Queue id of one message, for its whole story", metavar="[ID]")
     ] = None,
@@ -52,57 +52,57 @@ def log(
 
     A story has each decision with its reasons, each attempt with the peer's reply, and each outcome.
     """
-    from outgate.record.log import Filter
+    from outgate.record.message_log import MessageFilter
 
     if identity and follow:
         raise typer.BadParameter("--follow shows all messages; leave out the queue id")
     if follow:
-        _follow(here)
+        _follow(ctx)
     elif identity:
-        _story(here, identity)
+        _story(ctx, identity)
     else:
-        wanted = Filter(address or message_id, seconds(since), seconds(until), limit)
-        _messages(here, wanted, message_id)
+        wanted = MessageFilter(address or message_id, seconds(since), seconds(until), limit)
+        _messages(ctx, wanted, message_id)
 
 
-def _messages(here: Here, wanted: "Filter", message_id: str | None) -> None:
-    from outgate.control import audit
+def _messages(ctx: CommandContext, wanted: "MessageFilter", message_id: str | None) -> None:
+    from outgate.operations import record_operations
 
-    with here.looking() as act:
-        found = [_row(fact) for fact in audit.messages(act, wanted)]
+    with ctx.reading() as op:
+        found = [_row(fact) for fact in record_operations.messages(op, wanted)]
     rows = [row for row in found if message_id is None or _bare(row["message_id"]) == _bare(message_id)]
     columns = {"id": "id", "at": "at", "account": "account", "from": "from", "recipients": "recipients"}
     columns["refused"] = "refused"
-    table(here, rows, columns, nothing="no message matches")
+    table(ctx, rows, columns, nothing="no message matches")
 
 
 def _bare(message_id: str) -> str:
     return message_id.strip().strip("<>")
 
 
-def _story(here: Here, identity: str) -> None:
-    from outgate.control import audit
+def _story(ctx: CommandContext, identity: str) -> None:
     from outgate.directory.errors import Invalid, NotFound
-    from outgate.queue.identity import from_text, to_text
+    from outgate.operations import record_operations
+    from outgate.queue.queue_id import from_text, to_text
 
     try:
         number = from_text(identity)
     except ValueError as error:
         raise Invalid(str(error)) from None
-    with here.looking() as act:
-        facts = audit.history(act, number)
+    with ctx.reading() as op:
+        facts = record_operations.history(op, number)
     if not facts:
         raise NotFound(f"there is no message {identity}")
     value = {"id": to_text(number), "facts": [_fact_row(fact) for fact in facts]}
-    tell(here, value, "\n".join([f"message {value['id']}", *(_lines(fact) for fact in facts)]))
+    tell(ctx, value, "\n".join([f"message {value['id']}", *(_lines(fact) for fact in facts)]))
 
 
-def _follow(here: Here) -> None:
-    from outgate.queue.identity import to_text
-    from outgate.record.log import latest
+def _follow(ctx: CommandContext) -> None:
+    from outgate.queue.queue_id import to_text
+    from outgate.record.message_log import latest
     from outgate.store.engine import read
 
-    engine = here.place().engine
+    engine = ctx.installation().engine
     with read(engine) as connection:
         # The number of the newest fact: the first one behind which there is none.
         after = bisect_left(range(2**40), True, key=lambda number: not latest(connection, number, 1))
@@ -111,33 +111,33 @@ def _follow(here: Here) -> None:
             found = latest(connection, after, _BATCH)
         for number, fact in found:
             after = number
-            told = json.dumps({"id": to_text(fact.message_id)} | _fact_row(fact)) if here.json else _short(fact)
+            told = json.dumps({"id": to_text(fact.message_id)} | _fact_row(fact)) if ctx.json else _short(fact)
             typer.echo(told)
         if len(found) < _BATCH:
             time.sleep(_POLL_SECONDS)
 
 
-def _row(fact: "Fact") -> dict[str, Any]:
+def _row(fact: "MessageEvent") -> dict[str, Any]:
     """The `accepted` or `refused` fact of a message."""
-    from outgate.queue.identity import to_text
+    from outgate.queue.queue_id import to_text
 
     return {"id": to_text(fact.message_id), "at": iso(fact.at), "refused": ""} | fact.detail
 
 
-def _fact_row(fact: "Fact") -> dict[str, Any]:
+def _fact_row(fact: "MessageEvent") -> dict[str, Any]:
     detail = dict(fact.detail)
     if "next_attempt" in detail:
         detail["next_attempt"] = iso(detail["next_attempt"])
     return {"at": iso(fact.at), "kind": fact.kind.value} | detail
 
 
-def _short(fact: "Fact") -> str:
-    from outgate.queue.identity import to_text
+def _short(fact: "MessageEvent") -> str:
+    from outgate.queue.queue_id import to_text
 
     return f"{iso(fact.at)}  {to_text(fact.message_id)}  {fact.kind.value:9}  {_details(_fact_row(fact))}"
 
 
-def _lines(fact: "Fact") -> str:
+def _lines(fact: "MessageEvent") -> str:
     """A fact as a heading and a line for each of its details."""
     row = _fact_row(fact)
     lines = [f"{row.pop('at')}  {row.pop('kind')}"]

@@ -5,40 +5,40 @@ from typing import Annotated
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import iso, table, tell
+from outgate.cli.output import iso, table, tell
+from outgate.cli.shell import CommandContext, command
 
 app = typer.Typer(no_args_is_help=True, help="Failed log-ins: what is locked by them, and unlocking a network.")
 
 
 @command(app, example="outgate log-in locked")
-def locked(here: Here) -> None:
+def locked(ctx: CommandContext) -> None:
     """List the accounts and networks that are locked after too many failed log-ins, and until when."""
     from outgate.accept.throttle import limits_of
-    from outgate.control import log_in
+    from outgate.operations import log_in_operations
 
-    limits = limits_of(here.place().config.log_in)
-    with here.looking() as act:
-        found = log_in.locked(act, limits)
+    limits = limits_of(ctx.installation().config.log_in)
+    with ctx.reading() as op:
+        found = log_in_operations.locked(op, limits)
     rows = [{"account": one.account, "network": one.network, "until": iso(one.until)} for one in found]
-    table(here, rows, {"account": "account", "network": "network", "until": "until"}, nothing="nothing is locked")
+    table(ctx, rows, {"account": "account", "network": "network", "until": "until"}, nothing="nothing is locked")
 
 
 @command(app, example="outgate log-in unlock 192.0.2.0/24\noutgate log-in unlock 2001:db8::25")
 def unlock(
-    here: Here,
+    ctx: CommandContext,
     network: Annotated[
         str, typer.Argument(help="A network, or an address in it", metavar="NETWORK", show_default=False)
     ],
 ) -> None:
     """Forget the failed log-ins from a network, for all accounts. The server knows of it within two seconds."""
-    from outgate.control import log_in
+    from outgate.operations import log_in_operations
 
     try:
         meant = ip_network(network, strict=False)
     except ValueError:
         raise typer.BadParameter(f"'{network}' is no network; write 192.0.2.0/24 or 192.0.2.7") from None
-    with here.acting() as act:
-        count = log_in.unlock_network(act, meant)
+    with ctx.writing() as op:
+        count = log_in_operations.unlock_network(op, meant)
     done = f"unlocked {meant}" if count else f"there were no failed log-ins from {meant}"
-    tell(here, {"network": str(meant), "failures": count}, done)
+    tell(ctx, {"network": str(meant), "failures": count}, done)

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import record, table, tell
+from outgate.cli.output import record, table, tell
+from outgate.cli.shell import CommandContext, command
 
 app = typer.Typer(no_args_is_help=True, help="What users may do. A unit without a value of its own inherits.")
 
@@ -20,42 +20,42 @@ Unit = Annotated[str, typer.Option("--ou", help="Organisational unit, as in /Sal
 
 @command(app, name="list", example="outgate policy list")
 def list_(
-    here: Here,
+    ctx: CommandContext,
     unit: Annotated[
         str | None, typer.Option("--ou", help="Only for this unit", metavar="PATH", show_default=False)
     ] = None,
     own: Annotated[bool, typer.Option("--own", help="Only values that units have of their own")] = False,
 ) -> None:
     """List every setting for every organisational unit, with the value in force and the unit that it comes from."""
-    from outgate.commands.rows import policy_rows
-    from outgate.control import units
     from outgate.directory.settings import SETTINGS, in_words
+    from outgate.operations import unit_operations
+    from outgate.operations.resources import policy_rows
 
-    with here.looking() as act:
-        paths, policies = units.policies(act, unit)
+    with ctx.reading() as op:
+        paths, policies = unit_operations.list_policies(op, unit)
     paths = paths if unit is None else paths[:1]
     found = {path: policy_rows(policies, path) for path in paths}
     rows = [found[path][name] for name in SETTINGS for path in paths]
     if own:
         rows = [row for row in rows if row["inherited_from"] is None]
-    shown = rows if here.json else [row | {"value": in_words(row["value"])} for row in rows]
+    shown = rows if ctx.json else [row | {"value": in_words(row["value"])} for row in rows]
     columns = {"setting": "setting", "ou": "unit", "value": "value", "inherited_from": "inherited from"}
-    table(here, shown, columns, nothing="there are no units")
+    table(ctx, shown, columns, nothing="there are no units")
 
 
 @command(app, example="outgate policy show allowUsersToUseExternalSmtpServers --ou /Sales")
-def show(here: Here, setting: SettingName, unit: Unit = "/") -> None:
+def show(ctx: CommandContext, setting: SettingName, unit: Unit = "/") -> None:
     """Show the value in force for a unit, where it comes from, and what the setting is for."""
-    from outgate.commands.rows import policy_row
-    from outgate.control import units
     from outgate.directory import settings
+    from outgate.operations import unit_operations
+    from outgate.operations.resources import policy_row
 
     known = settings.setting(setting)
-    with here.looking() as act:
-        paths, policies = units.policies(act, unit)
+    with ctx.reading() as op:
+        paths, policies = unit_operations.list_policies(op, unit)
     value = policy_row(policies, paths[0], known)
     value |= {"may_be": known.form, "summary": known.summary}
-    record(here, value if here.json else value | {"value": settings.in_words(value["value"])})
+    record(ctx, value if ctx.json else value | {"value": settings.in_words(value["value"])})
 
 
 @command(
@@ -66,7 +66,7 @@ def show(here: Here, setting: SettingName, unit: Unit = "/") -> None:
     "outgate policy set allowedGatewayHosts '*.dominiopartner.example,smtp.example.net' --ou /Sales",
 )
 def set_(
-    here: Here,
+    ctx: CommandContext,
     setting: SettingName,
     value: Annotated[
         str, typer.Argument(help="The value; `outgate policy show SETTING` says what it may be", show_default=False)
@@ -74,27 +74,27 @@ def set_(
     unit: Unit = "/",
 ) -> None:
     """Set a value for a unit and those below it, at once: mail that waits is decided again under the new policy."""
-    _change(here, setting, unit, value)
+    _change(ctx, setting, unit, value)
 
 
 @command(app, example="outgate policy clear allowUsersToUseExternalSmtpServers --ou /Sales")
-def clear(here: Here, setting: SettingName, unit: Unit = "/") -> None:
+def clear(ctx: CommandContext, setting: SettingName, unit: Unit = "/") -> None:
     """Remove a unit's own value, so that it inherits again. Holds at once, for mail that waits as well."""
-    _change(here, setting, unit, None)
+    _change(ctx, setting, unit, None)
 
 
-def _change(here: Here, name: str, unit: str, value: str | None) -> None:
-    from outgate.commands.rows import policy_row
-    from outgate.control import units
-    from outgate.directory import policy, settings
+def _change(ctx: CommandContext, name: str, unit: str, value: str | None) -> None:
+    from outgate.directory import policies, settings
     from outgate.directory.units import normal_path
+    from outgate.operations import unit_operations
+    from outgate.operations.resources import policy_row
 
     setting, path = settings.setting(name), normal_path(unit)
-    with here.acting() as act:
+    with ctx.writing() as op:
         if value is None:
-            units.clear_policy(act, path, setting)
+            unit_operations.clear_policy(op, path, setting)
         else:
-            units.set_policy(act, path, setting, value)
-        row = policy_row(policy.load(act.connection), path, setting)
+            unit_operations.set_policy(op, path, setting, value)
+        row = policy_row(policies.load(op.connection), path, setting)
     inherited = f" (from {row['inherited_from']})" if row["inherited_from"] else ""
-    tell(here, row, f"{setting.name} is {settings.in_words(row['value']) or 'empty'} for {path}{inherited}")
+    tell(ctx, row, f"{setting.name} is {settings.in_words(row['value']) or 'empty'} for {path}{inherited}")

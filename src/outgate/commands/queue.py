@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import iso, record, table, tell
+from outgate.cli.output import iso, record, table, tell
+from outgate.cli.shell import CommandContext, command
 
 if TYPE_CHECKING:
-    from outgate.control.operation import Act
-    from outgate.queue.operations import Selection, Waiting
+    from outgate.operations.operation import OperationContext
+    from outgate.queue.admin import Selection, Waiting
 
 app = typer.Typer(
     no_args_is_help=True, help="Mail that waits: to be tried again, because it is held, or as it just came."
@@ -29,15 +29,15 @@ Everything = Annotated[bool, typer.Option("--all", help="Everything that waits")
 
 @command(app, name="list", example="outgate queue list\noutgate queue list --address dominiopartner.example")
 def list_(
-    here: Here,
+    ctx: CommandContext,
     address: Address = None,
     queue: QueueName = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many recipients", min=1)] = 200,
 ) -> None:
     """List the recipients that have no final outcome yet, those of the oldest message first."""
-    from outgate.queue.operations import Selection
+    from outgate.queue.admin import Selection
 
-    rows = _waiting(here, Selection(address=address, queue=queue), limit)
+    rows = _waiting(ctx, Selection(address=address, queue=queue), limit)
     columns = {
         "id": "id",
         "from": "from",
@@ -48,35 +48,35 @@ def list_(
         "next_attempt": "next attempt",
         "last_reply": "last reply",
     }
-    table(here, rows, columns, nothing="nothing waits")
+    table(ctx, rows, columns, nothing="nothing waits")
 
 
 @command(app, example="outgate queue show 0c8sm2v1r0003")
-def show(here: Here, identity: Identity) -> None:
+def show(ctx: CommandContext, identity: Identity) -> None:
     """Show what waits of one message. Its whole story is in `outgate log ID`."""
     from outgate.directory.errors import NotFound
-    from outgate.queue.operations import Selection
+    from outgate.queue.admin import Selection
 
-    rows = _waiting(here, Selection(message_id=_number(identity)), 1_000_000)
+    rows = _waiting(ctx, Selection(message_id=_number(identity)), 1_000_000)
     if not rows:
         raise NotFound(f"nothing waits of the message {identity}; `outgate log {identity}` shows what became of it")
     common = ("id", "from", "size", "received_at")
     recipients = [{key: value for key, value in row.items() if key not in common} for row in rows]
     value = {key: rows[0][key] for key in common}
-    if here.json:
-        record(here, value | {"recipients": recipients})
+    if ctx.json:
+        record(ctx, value | {"recipients": recipients})
         return
-    record(here, value)
+    record(ctx, value)
     columns = {key: key.replace("_", " ") for key in ("recipient", "queue", "state", "next_attempt", "last_reply")}
-    table(here, recipients, columns, nothing="")
+    table(ctx, recipients, columns, nothing="")
 
 
 @command(app, example="outgate queue count")
-def count(here: Here) -> None:
+def count(ctx: CommandContext) -> None:
     """Count what waits, by queue: one for each gateway and destination."""
-    from outgate.control import audit
+    from outgate.operations import record_operations
 
-    with here.looking() as act:
+    with ctx.reading() as op:
         rows = [
             {
                 "queue": each.queue,
@@ -85,59 +85,59 @@ def count(here: Here) -> None:
                 "held": each.held,
                 "oldest": iso(each.oldest),
             }
-            for each in audit.counts(act)
+            for each in record_operations.counts(op)
         ]
-    table(here, rows, {key: key for key in rows[0]} if rows else {}, nothing="nothing waits")
+    table(ctx, rows, {key: key for key in rows[0]} if rows else {}, nothing="nothing waits")
 
 
 @command(app, example="outgate queue retry 0c8sm2v1r0003\noutgate queue retry --queue mx:recipient.example")
 def retry(
-    here: Here,
+    ctx: CommandContext,
     identity: SomeIdentity = None,
     address: Address = None,
     queue: QueueName = None,
     everything: Everything = False,
 ) -> None:
     """Try again now, whatever the schedule says. What is held stays held."""
-    from outgate.control import audit
+    from outgate.operations import record_operations
 
     selection = _selection(identity, address, queue, everything)
-    _change(here, selection, audit.retry, "will be tried again now")
+    _change(ctx, selection, record_operations.retry, "will be tried again now")
 
 
 @command(app, example="outgate queue hold 0c8sm2v1r0003\noutgate queue hold --address newsletter@example.com")
 def hold(
-    here: Here,
+    ctx: CommandContext,
     identity: SomeIdentity = None,
     address: Address = None,
     queue: QueueName = None,
     everything: Everything = False,
 ) -> None:
     """Attempt nothing until `release`. An attempt that is under way is not broken off."""
-    from outgate.control import audit
+    from outgate.operations import record_operations
 
     selection = _selection(identity, address, queue, everything)
-    _change(here, selection, audit.hold, "held")
+    _change(ctx, selection, record_operations.hold, "held")
 
 
 @command(app, example="outgate queue release --all")
 def release(
-    here: Here,
+    ctx: CommandContext,
     identity: SomeIdentity = None,
     address: Address = None,
     queue: QueueName = None,
     everything: Everything = False,
 ) -> None:
     """Undo `hold`, and try at once."""
-    from outgate.control import audit
+    from outgate.operations import record_operations
 
     selection = _selection(identity, address, queue, everything)
-    _change(here, selection, audit.release, "released")
+    _change(ctx, selection, record_operations.release, "released")
 
 
 @command(app, example="outgate queue delete 0c8sm2v1r0003")
 def delete(
-    here: Here,
+    ctx: CommandContext,
     identity: SomeIdentity = None,
     address: Address = None,
     queue: QueueName = None,
@@ -147,14 +147,14 @@ def delete(
 
     What is being delivered at this moment stays; hold it first to be sure.
     """
-    from outgate.control import audit
+    from outgate.operations import record_operations
 
     selection = _selection(identity, address, queue, everything)
-    _change(here, selection, audit.delete, "deleted")
+    _change(ctx, selection, record_operations.delete, "deleted")
 
 
 def _selection(identity: str | None, address: str | None, queue: str | None, everything: bool) -> "Selection":
-    from outgate.queue.operations import Selection
+    from outgate.queue.admin import Selection
 
     if not (identity or address or queue) and not everything:
         raise typer.BadParameter("say which: a queue id, --address, --queue or --all")
@@ -165,7 +165,7 @@ def _selection(identity: str | None, address: str | None, queue: str | None, eve
 
 def _number(identity: str) -> int:
     from outgate.directory.errors import Invalid
-    from outgate.queue.identity import from_text
+    from outgate.queue.queue_id import from_text
 
     try:
         return from_text(identity)
@@ -173,27 +173,29 @@ def _number(identity: str) -> int:
         raise Invalid(str(error)) from None
 
 
-def _change(here: Here, selection: "Selection", change: "Callable[[Act, Selection], int]", outcome: str) -> None:
+def _change(
+    ctx: CommandContext, selection: "Selection", change: "Callable[[OperationContext, Selection], int]", outcome: str
+) -> None:
     from outgate.directory.errors import NotFound
-    from outgate.queue import operations
+    from outgate.queue import admin
 
-    with here.acting() as act:
-        found = len(list(operations.waiting(act.connection, selection, act.now, 1)))
-        changed = change(act, selection)
+    with ctx.writing() as op:
+        found = len(list(admin.waiting(op.connection, selection, op.now, 1)))
+        changed = change(op, selection)
     if selection.message_id is not None and not found:
         raise NotFound("nothing waits of this message; `outgate log ID` shows what became of it")
-    tell(here, {"recipients": changed}, f"{changed} recipient{'' if changed == 1 else 's'} {outcome}")
+    tell(ctx, {"recipients": changed}, f"{changed} recipient{'' if changed == 1 else 's'} {outcome}")
 
 
-def _waiting(here: Here, selection: "Selection", limit: int) -> list[dict[str, Any]]:
-    from outgate.control import audit
+def _waiting(ctx: CommandContext, selection: "Selection", limit: int) -> list[dict[str, Any]]:
+    from outgate.operations import record_operations
 
-    with here.looking() as act:
-        return [_row(each) for each in audit.waiting(act, selection, limit)]
+    with ctx.reading() as op:
+        return [_row(each) for each in record_operations.waiting(op, selection, limit)]
 
 
 def _row(each: "Waiting") -> dict[str, Any]:
-    from outgate.queue.identity import to_text
+    from outgate.queue.queue_id import to_text
 
     return {
         "id": to_text(each.message_id),

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import table, tell
+from outgate.cli.output import table, tell
+from outgate.cli.shell import CommandContext, command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,12 +18,12 @@ Unit = Annotated[str, typer.Option("--ou", help="Organisational unit, as in /Sal
 
 
 @command(app, name="list", example="outgate role list")
-def list_(here: Here) -> None:
+def list_(ctx: CommandContext) -> None:
     """List the roles with their privileges: the built-in ones, then those that were made here."""
-    from outgate.control import roles
     from outgate.directory.privileges import BUILT_IN
+    from outgate.operations import role_operations
 
-    with here.looking() as act:
+    with ctx.reading() as op:
         rows = [
             {
                 "name": role.name,
@@ -31,15 +31,15 @@ def list_(here: Here) -> None:
                 "privileges": sorted(role.privileges),
                 "built_in": role.name in BUILT_IN,
             }
-            for role in roles.list_roles(act)
+            for role in role_operations.list_roles(op)
         ]
     columns = {"name": "role", "summary": "for", "privileges": "privileges", "built_in": "built in"}
-    table(here, rows, columns, nothing="there are no roles")
+    table(ctx, rows, columns, nothing="there are no roles")
 
 
 @command(app, example="outgate role create queue-watch --privilege queue-read --privilege log-read")
 def create(
-    here: Here,
+    ctx: CommandContext,
     name: Name,
     privileges: Annotated[
         list[str], typer.Option("--privilege", help="One that the role has; give it again for more", metavar="NAME")
@@ -47,51 +47,51 @@ def create(
     summary: Annotated[str, typer.Option("--summary", help="What the role is for")] = "",
 ) -> None:
     """Make a role of your own."""
-    from outgate.control import roles
+    from outgate.operations import role_operations
 
-    with here.acting() as act:
-        made = roles.create(act, name, privileges, summary)
-    tell(here, {"name": made.name, "privileges": sorted(made.privileges)}, f"made the role {made.name}")
+    with ctx.writing() as op:
+        made = role_operations.create(op, name, privileges, summary)
+    tell(ctx, {"name": made.name, "privileges": sorted(made.privileges)}, f"made the role {made.name}")
 
 
 @command(app, example="outgate role remove queue-watch")
-def remove(here: Here, name: Name) -> None:
+def remove(ctx: CommandContext, name: Name) -> None:
     """Remove a role that nobody has. The built-in ones stay."""
-    from outgate.control import roles
+    from outgate.operations import role_operations
 
-    with here.acting() as act:
-        roles.remove(act, name)
-    tell(here, {"name": name}, f"removed the role {name}")
+    with ctx.writing() as op:
+        role_operations.remove(op, name)
+    tell(ctx, {"name": name}, f"removed the role {name}")
 
 
 @command(app, example="outgate role assign alice@example.com help-desk --ou /Sales")
-def assign(here: Here, address: User, role: Name, unit: Unit = "/") -> None:
+def assign(ctx: CommandContext, address: User, role: Name, unit: Unit = "/") -> None:
     """Give a user a role for a unit and those below it."""
-    from outgate.control import roles
+    from outgate.operations import role_operations
 
-    with here.acting() as act:
-        made = roles.assign(act, address, role, unit)
-    tell(here, _row(made), f"{made.account} has the role {made.role} for {made.unit}")
+    with ctx.writing() as op:
+        made = role_operations.assign(op, address, role, unit)
+    tell(ctx, _row(made), f"{made.account} has the role {made.role} for {made.unit}")
 
 
 @command(app, example="outgate role unassign alice@example.com help-desk --ou /Sales")
-def unassign(here: Here, address: User, role: Name, unit: Unit = "/") -> None:
+def unassign(ctx: CommandContext, address: User, role: Name, unit: Unit = "/") -> None:
     """Take a role away from a user."""
-    from outgate.control import roles
+    from outgate.operations import role_operations
 
-    with here.acting() as act:
-        former = roles.unassign(act, address, role, unit)
-    tell(here, _row(former), f"{former.account} no longer has the role {former.role} for {former.unit}")
+    with ctx.writing() as op:
+        former = role_operations.unassign(op, address, role, unit)
+    tell(ctx, _row(former), f"{former.account} no longer has the role {former.role} for {former.unit}")
 
 
 @command(app, example="outgate role assignments")
-def assignments(here: Here) -> None:
+def assignments(ctx: CommandContext) -> None:
     """See who has which role for which unit."""
-    from outgate.control import roles
+    from outgate.operations import role_operations
 
-    with here.looking() as act:
-        rows = [_row(one) for one in roles.assignments(act)]
-    table(here, rows, {"account": "user", "role": "role", "ou": "unit"}, nothing="nobody has a role")
+    with ctx.reading() as op:
+        rows = [_row(one) for one in role_operations.assignments(op)]
+    table(ctx, rows, {"account": "user", "role": "role", "ou": "unit"}, nothing="nobody has a role")
 
 
 def _row(one: Any) -> dict[str, Any]:

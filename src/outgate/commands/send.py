@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import tell
+from outgate.cli.output import tell
+from outgate.cli.shell import CommandContext, command
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def send(
-    here: Here,
+    ctx: CommandContext,
     account: Annotated[str, typer.Argument(help="Who sends: an account", metavar="ACCOUNT", show_default=False)],
     to: Annotated[list[str], typer.Option("--to", help="A recipient; may be given several times", show_default=False)],
     sender: Annotated[
@@ -55,21 +55,21 @@ def send(
     if message is not None and (sender or subject or attach or text is not None):
         raise typer.BadParameter("--message is a whole message: leave out --from, --subject, --text and --attach")
     from outgate import clock
-    from outgate.queue.identity import Identities, to_text
+    from outgate.queue.queue_id import QueueIds, to_text
 
     now = clock.now()
-    identity = Identities().new(now)
-    owner = _account(here, account)
+    identity = QueueIds().new(now)
+    owner = _account(ctx, account)
     if message is not None:
         raw = with_crlf(_read(message))
     else:
         body = sys.stdin.read() if text is None else text
-        raw = _compose(here, owner, sender, to, subject, body, attach or (), identity, now)
-    put = _queue(here, owner, raw, to, identity, now)
+        raw = _compose(ctx, owner, sender, to, subject, body, attach or (), identity, now)
+    put = _queue(ctx, owner, raw, to, identity, now)
     ways = {one.address: one.queue for one in put.recipients}
     told = "\n".join(f"  to {address} by {queue}" for address, queue in ways.items())
     value = {"id": to_text(identity), "from": put.message.chosen_from, "recipients": ways}
-    tell(here, value, f"queued as {value['id']}\n{told}")
+    tell(ctx, value, f"queued as {value['id']}\n{told}")
 
 
 def with_crlf(raw: bytes) -> bytes:
@@ -82,15 +82,15 @@ def _read(file: Path) -> bytes:
     return sys.stdin.buffer.read() if file == Path("-") else file.read_bytes()
 
 
-def _account(here: Here, address: str) -> Any:
-    from outgate.control import send_as
+def _account(ctx: CommandContext, address: str) -> Any:
+    from outgate.operations import send_as_operations
 
-    with here.looking() as act:
-        return send_as.account(act, address)
+    with ctx.reading() as op:
+        return send_as_operations.account(op, address)
 
 
 def _compose(
-    here: Here,
+    ctx: CommandContext,
     account: Any,
     sender: str | None,
     to: Sequence[str],
@@ -102,7 +102,7 @@ def _compose(
 ) -> bytes:
     from outgate.mail.addresses import Mailbox, canonical
     from outgate.mail.compose import compose
-    from outgate.queue.identity import to_text
+    from outgate.queue.queue_id import to_text
 
     address = canonical(sender) if sender else next(one.address for one in account.send_as.values() if one.is_default)
     entry = account.send_as.get(address)
@@ -113,7 +113,7 @@ def _compose(
         subject=subject,
         text=text,
         date=now,
-        message_id=f"{to_text(identity)}@{here.place().config.hostname}",
+        message_id=f"{to_text(identity)}@{ctx.installation().config.hostname}",
         reply_to=Mailbox("", reply_to) if reply_to else None,
         attachments=[_attachment(file) for file in files],
     )
@@ -122,42 +122,42 @@ def _compose(
 def _attachment(file: Path) -> Any:
     from mimetypes import guess_type
 
-    from outgate.mail.compose import Attachment
+    from outgate.mail.compose import AttachedFile
 
     kind, encoding = guess_type(file.name)
-    return Attachment(file.name, kind if kind and not encoding else "application/octet-stream", file.read_bytes())
+    return AttachedFile(file.name, kind if kind and not encoding else "application/octet-stream", file.read_bytes())
 
 
-def _queue(here: Here, account: Any, raw: bytes, to: Sequence[str], identity: int, now: float) -> Any:
+def _queue(ctx: CommandContext, account: Any, raw: bytes, to: Sequence[str], identity: int, now: float) -> Any:
     """Decide as for a submission and commit it; the Put. Raises NotAllowed with the reason of a refusal."""
-    from outgate.accept.compliance import must_be_looked_into
     from outgate.accept.submission import Envelope, prepare
-    from outgate.control import messages
+    from outgate.accept.submission_compliance import must_be_looked_into
     from outgate.directory.accounts import load_organisation
     from outgate.directory.errors import NotAllowed
     from outgate.mail.addresses import canonical
+    from outgate.operations import mail_operations
     from outgate.smtp import MailParams, RcptParams, Reply
 
-    pieces, content = _content(raw, identity, here.place().config)
+    pieces, content = _content(raw, identity, ctx.installation().config)
     utf8 = content.examined.has_utf8 or not all(one.isascii() for one in to)
     params = MailParams(smtputf8=utf8)
     recipients = [(one, RcptParams()) for one in dict.fromkeys(to) if canonical(one)]
     envelope = Envelope(account.primary, params, recipients, peer="", protocol="UTF8SMTP" if utf8 else "ESMTP")
-    with here.acting_on_many() as act:
-        organisation = load_organisation(act.connection)
-        if here.place().config.local.mailbox == "maildir":
-            _check_mailboxes(act.connection, organisation.domains, to)
+    with ctx.writing_one_of_many() as op:
+        organisation = load_organisation(op.connection)
+        if ctx.installation().config.local.mailbox == "maildir":
+            _check_mailboxes(op.connection, organisation.domains, to)
         put = prepare(account, organisation, envelope, content, now)
         if isinstance(put, Reply):
             raise NotAllowed(" ".join(put.lines))
         if must_be_looked_into(account.policy, put) and (reason := _attachments_refused(account.policy, raw)):
             raise NotAllowed(reason)
-        messages.send(act, account.primary, pieces, put)
+        mail_operations.send(op, account.primary, pieces, put)
     return put
 
 
 def _attachments_refused(policy: Any, raw: bytes) -> str | None:
-    from outgate.compliance import refuses_attachments
+    from outgate.compliance.attachment_policy import refuses_attachments
     from outgate.mail.attachments import Scanner, TooComplex
 
     scanner = Scanner()
@@ -184,9 +184,9 @@ def _content(raw: bytes, identity: int, config: Any) -> "tuple[list[AddChunk], C
     from outgate.accept.submission import Content
     from outgate.directory.errors import Invalid
     from outgate.mail.dkim import BodyDigest
-    from outgate.mail.examine import examine, split_message
+    from outgate.mail.header_check import examine, split_message
     from outgate.queue import AddChunk
-    from outgate.queue.spool import CHUNK_BYTES
+    from outgate.queue.mail_queue import CHUNK_BYTES
 
     _check(raw, config.submission.max_message_bytes, config.submission.max_line_bytes)
     header_size = split_message(raw) or len(raw)

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outgate.commands import gateway
-from outgate.commands.command import Here, command
-from outgate.commands.output import record, table, tell
-from outgate.commands.password import PasswordFile, PasswordStdin
+from outgate.cli.output import record, table, tell
+from outgate.cli.password_input import PasswordFile, PasswordStdin
+from outgate.cli.shell import CommandContext, command
+from outgate.commands import gateway_options
 
 if TYPE_CHECKING:
-    from outgate.control.confirmation import Confirmation
+    from outgate.operations.confirmation import Confirmation
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +31,7 @@ Address = Annotated[str, typer.Argument(help="The From address", metavar="ADDRES
     "outgate sendas add alice@example.com sales@example.com --grant",
 )
 def add(
-    here: Here,
+    ctx: CommandContext,
     account: AccountName,
     address: Address,
     name: Annotated[str, typer.Option("--name", help="The name in From; else the primary address's")] = "",
@@ -47,29 +47,29 @@ def add(
     ] = False,
     default: Annotated[bool, typer.Option("--default", help="Make it the default; only with --grant")] = False,
     host: Annotated[str, typer.Option("--host", help="The gateway: the address's own SMTP server")] = "",
-    port: gateway.Port = None,
-    security: gateway.Security = "starttls",
-    username: gateway.Username = "",
+    port: gateway_options.Port = None,
+    security: gateway_options.Security = "starttls",
+    username: gateway_options.Username = "",
     password_file: PasswordFile = None,
     password_stdin: PasswordStdin = False,
-    no_probe: gateway.NoProbe = False,
+    no_probe: gateway_options.NoProbe = False,
 ) -> None:
     """Add a From address to an account, with its gateway if --host is given.
 
     A message with a nine-digit code goes to the address, by the running server; the address can be used once the code
     is entered with `outgate sendas verify`. A gateway is tried first: nothing is saved if it can't be used.
     """
-    from outgate.control import send_as
+    from outgate.operations import send_as_operations
 
-    wanted = gateway.server(host, port, security, username, password_file, password_stdin) if host else None
-    owner = find_account(here, account)
-    if wanted and not no_probe and _may_have_gateway(here, owner, address):
-        gateway.try_out(here, wanted)
-    with here.acting() as act:
+    wanted = gateway_options.server(host, port, security, username, password_file, password_stdin) if host else None
+    owner = find_account(ctx, account)
+    if wanted and not no_probe and _may_have_gateway(ctx, owner, address):
+        gateway_options.try_out(ctx, wanted)
+    with ctx.writing() as op:
         if grant:
-            send_as.grant(act, account, address)
-            entry = send_as.edit(
-                act,
+            send_as_operations.grant(op, account, address)
+            entry = send_as_operations.edit(
+                op,
                 account,
                 address,
                 display_name=name,
@@ -78,13 +78,13 @@ def add(
                 make_default=default,
             )
             if wanted:
-                send_as.set_gateway(act, account, address, wanted)
+                send_as_operations.set_gateway(op, account, address, wanted)
         else:
-            entry = send_as.add(
-                act,
+            entry = send_as_operations.add(
+                op,
                 account,
                 address,
-                _confirmation(here),
+                _confirmation(ctx),
                 display_name=name,
                 reply_to=reply_to,
                 treat_as_alias=not not_an_alias,
@@ -93,17 +93,17 @@ def add(
             )
     pending = f"; enter the code that is mailed to it: outgate sendas verify {owner.primary} {entry.address} CODE"
     told = f"added {entry.address} to {owner.primary}{'' if entry.verified else pending}"
-    tell(here, _row(here, owner.primary, entry.address), told)
+    tell(ctx, _row(ctx, owner.primary, entry.address), told)
 
 
 @command(app, name="list", example="outgate sendas list alice@example.com")
-def list_(here: Here, account: AccountName) -> None:
+def list_(ctx: CommandContext, account: AccountName) -> None:
     """List the From addresses of an account, the primary first."""
-    from outgate.commands.rows import send_as_row
+    from outgate.operations.resources import send_as_row
 
-    owner = find_account(here, account)
+    owner = find_account(ctx, account)
     rows = [send_as_row(owner.primary, entry) for entry in owner.send_as.values()]
-    shown = rows if here.json else [row | {"gateway": (row["gateway"] or {}).get("host")} for row in rows]
+    shown = rows if ctx.json else [row | {"gateway": (row["gateway"] or {}).get("host")} for row in rows]
     columns = {
         "address": "address",
         "name": "name",
@@ -111,18 +111,18 @@ def list_(here: Here, account: AccountName) -> None:
         "is_default": "default",
         "gateway": "gateway",
     }
-    table(here, shown, columns, nothing="there are no addresses")
+    table(ctx, shown, columns, nothing="there are no addresses")
 
 
 @command(app, example="outgate sendas show alice@example.com alice@dominiopartner.example")
-def show(here: Here, account: AccountName, address: Address) -> None:
+def show(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Show a From address of an account. Passwords of gateways are never shown."""
-    record(here, _row(here, account, address))
+    record(ctx, _row(ctx, account, address))
 
 
 @command(app, example="outgate sendas edit alice@example.com alice@dominiopartner.example --name 'Alice (partner)'")
 def edit(
-    here: Here,
+    ctx: CommandContext,
     account: AccountName,
     address: Address,
     name: Annotated[str | None, typer.Option("--name", help="The name in From", show_default=False)] = None,
@@ -135,37 +135,37 @@ def edit(
     ] = None,
 ) -> None:
     """Change the name, the Reply-To or the treatment as an alias; what is not given stays."""
-    from outgate.control import send_as
+    from outgate.operations import send_as_operations
 
-    with here.acting() as act:
-        send_as.edit(act, account, address, display_name=name, reply_to=reply_to, treat_as_alias=alias)
-    tell(here, _row(here, account, address), f"changed {address}")
+    with ctx.writing() as op:
+        send_as_operations.edit(op, account, address, display_name=name, reply_to=reply_to, treat_as_alias=alias)
+    tell(ctx, _row(ctx, account, address), f"changed {address}")
 
 
 @command(app, name="default", example="outgate sendas default alice@example.com alice@dominiopartner.example")
-def default_(here: Here, account: AccountName, address: Address) -> None:
+def default_(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Make a confirmed address the account's default."""
-    from outgate.control import send_as
+    from outgate.operations import send_as_operations
 
-    with here.acting() as act:
-        send_as.edit(act, account, address, make_default=True)
-    tell(here, _row(here, account, address), f"{address} is the default of {account}")
+    with ctx.writing() as op:
+        send_as_operations.edit(op, account, address, make_default=True)
+    tell(ctx, _row(ctx, account, address), f"{address} is the default of {account}")
 
 
 @command(app, example="outgate sendas delete alice@example.com alice@dominiopartner.example")
-def delete(here: Here, account: AccountName, address: Address) -> None:
+def delete(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Delete a From address with its gateway and its confirmation."""
-    from outgate.commands.rows import send_as_row
-    from outgate.control import send_as
+    from outgate.operations import send_as_operations
+    from outgate.operations.resources import send_as_row
 
-    with here.acting() as act:
-        entry = send_as.remove(act, account, address)
-    tell(here, send_as_row(account, entry), f"deleted {entry.address} from {account}")
+    with ctx.writing() as op:
+        entry = send_as_operations.remove(op, account, address)
+    tell(ctx, send_as_row(account, entry), f"deleted {entry.address} from {account}")
 
 
 @command(app, example="outgate sendas transfer bob@example.com sales@example.com alice@example.com")
 def transfer(
-    here: Here,
+    ctx: CommandContext,
     account: AccountName,
     address: Address,
     to: Annotated[str, typer.Argument(help="The user who gets it", metavar="USER", show_default=False)],
@@ -175,30 +175,33 @@ def transfer(
     One of the organisation's own domains can be used there at once. One outside must be proven anew by the code that is
     mailed to it, and comes without its gateway: that log-in was the former user's.
     """
-    from outgate.commands.rows import send_as_row
-    from outgate.control import send_as
+    from outgate.operations import send_as_operations
+    from outgate.operations.resources import send_as_row
 
-    with here.acting() as act:
-        entry = send_as.transfer(act, account, address, to, _confirmation(here))
+    with ctx.writing() as op:
+        entry = send_as_operations.transfer(op, account, address, to, _confirmation(ctx))
     pending = "" if entry.verified else ", who must enter the code that is mailed to it"
-    tell(here, send_as_row(to, entry), f"{entry.address} belongs to {to} now{pending}")
+    tell(ctx, send_as_row(to, entry), f"{entry.address} belongs to {to} now{pending}")
 
 
 @command(app, example="outgate sendas list-all --ou /Sales")
 def list_all(
-    here: Here,
+    ctx: CommandContext,
     unit: Annotated[
         str | None,
         typer.Option("--ou", help="Only users of this unit and those below it", metavar="PATH", show_default=False),
     ] = None,
 ) -> None:
     """List the From addresses of all users, with their gateways."""
-    from outgate.commands.rows import send_as_row
-    from outgate.control import send_as
+    from outgate.operations import send_as_operations
+    from outgate.operations.resources import send_as_row
 
-    with here.looking() as act:
-        rows = [send_as_row(user, entry) | {"ou": place} for user, place, entry in send_as.every(act, unit)]
-    shown = rows if here.json else [row | {"gateway": (row["gateway"] or {}).get("host")} for row in rows]
+    with ctx.reading() as op:
+        rows = [
+            send_as_row(user, entry) | {"ou": installation}
+            for user, installation, entry in send_as_operations.every(op, unit)
+        ]
+    shown = rows if ctx.json else [row | {"gateway": (row["gateway"] or {}).get("host")} for row in rows]
     columns = {
         "account": "user",
         "ou": "unit",
@@ -206,12 +209,12 @@ def list_all(
         "verification_status": "status",
         "gateway": "gateway",
     }
-    table(here, shown, columns, nothing="there are no addresses")
+    table(ctx, shown, columns, nothing="there are no addresses")
 
 
 @command(app, example="outgate sendas verify alice@example.com alice@dominiopartner.example 123456789")
 def verify(
-    here: Here,
+    ctx: CommandContext,
     account: AccountName,
     address: Address,
     code: Annotated[str, typer.Argument(help="The nine digits that were mailed to it", show_default=False)],
@@ -220,49 +223,49 @@ def verify(
 
     A code is good once, for three days and five tries.
     """
-    from outgate.control import send_as
+    from outgate.operations import send_as_operations
 
-    with here.acting() as act:
-        send_as.verify(act, account, address, code)
-    tell(here, _row(here, account, address), f"{account} can send as {address} now")
+    with ctx.writing() as op:
+        send_as_operations.verify(op, account, address, code)
+    tell(ctx, _row(ctx, account, address), f"{account} can send as {address} now")
 
 
 @command(app, example="outgate sendas resend alice@example.com alice@dominiopartner.example")
-def resend(here: Here, account: AccountName, address: Address) -> None:
+def resend(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Mail a new code to an address that is not confirmed yet; the former code is void."""
-    from outgate.control import send_as
+    from outgate.operations import send_as_operations
 
-    row = _row(here, account, address)
-    with here.acting() as act:
-        send_as.resend(act, account, address, _confirmation(here))
-    tell(here, row, f"a new code is on its way to {row['address']}")
+    row = _row(ctx, account, address)
+    with ctx.writing() as op:
+        send_as_operations.resend(op, account, address, _confirmation(ctx))
+    tell(ctx, row, f"a new code is on its way to {row['address']}")
 
 
 @command(app, example="outgate sendas test alice@example.com alice@dominiopartner.example")
-def test(here: Here, account: AccountName, address: Address) -> None:
+def test(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Try an address's gateway by the way of real delivery: connect, TLS, log in. Hands no message over."""
-    from outgate.control import send_as
     from outgate.directory.errors import NotFound
+    from outgate.operations import send_as_operations
     from outgate.sendas.gateways import open_password
 
-    place = here.place()
-    entry = find_entry(find_account(here, account), address)
+    installation = ctx.installation()
+    entry = find_entry(find_account(ctx, account), address)
     if entry.gateway is None:
         raise NotFound(f"{entry.address} has no gateway; set one with: outgate sendas gateway set")
     # Recorded, and refused to who may not, before anything is connected to.
-    with here.acting_on_many() as act:
-        send_as.tested(act, account, entry.address, gateway.described(entry.gateway))
-    gateway.probe(here, entry.gateway, open_password(place.vault, entry.gateway))
-    value = _row(here, account, address) | {"works": True}
-    tell(here, value, f"{gateway.described(entry.gateway)} works")
+    with ctx.writing_one_of_many() as op:
+        send_as_operations.tested(op, account, entry.address, gateway_options.described(entry.gateway))
+    gateway_options.probe(ctx, entry.gateway, open_password(installation.vault, entry.gateway))
+    value = _row(ctx, account, address) | {"works": True}
+    tell(ctx, value, f"{gateway_options.described(entry.gateway)} works")
 
 
-def find_account(here: Here, address: str) -> Any:
-    """The authorise.Account with this primary address."""
-    from outgate.control import send_as
+def find_account(ctx: CommandContext, address: str) -> Any:
+    """The model.Account with this primary address."""
+    from outgate.operations import send_as_operations
 
-    with here.looking() as act:
-        return send_as.account(act, address)
+    with ctx.reading() as op:
+        return send_as_operations.account(op, address)
 
 
 def find_entry(account: Any, address: str) -> Any:
@@ -276,26 +279,26 @@ def find_entry(account: Any, address: str) -> Any:
     return entry
 
 
-def _row(here: Here, account: str, address: str) -> dict[str, Any]:
-    from outgate.commands.rows import send_as_row
+def _row(ctx: CommandContext, account: str, address: str) -> dict[str, Any]:
+    from outgate.operations.resources import send_as_row
 
-    owner = find_account(here, account)
+    owner = find_account(ctx, account)
     return send_as_row(owner.primary, find_entry(owner, address))
 
 
-def _confirmation(here: Here) -> "Confirmation":
-    from outgate.control.confirmation import Confirmation
+def _confirmation(ctx: CommandContext) -> "Confirmation":
+    from outgate.operations.confirmation import Confirmation
 
-    config = here.place().config
+    config = ctx.installation().config
     return Confirmation(config.hostname, config.web.public_url)
 
 
-def _may_have_gateway(here: Here, account: Any, address: str) -> bool:
+def _may_have_gateway(ctx: CommandContext, account: Any, address: str) -> bool:
     """Whether saving the gateway could succeed: what policy forbids is refused before anything is connected to."""
     from outgate.directory.accounts import load_organisation
     from outgate.mail.addresses import canonical
     from outgate.store.engine import read
 
-    with read(here.place().engine) as connection:
+    with read(ctx.installation().engine) as connection:
         own = load_organisation(connection).domains
     return bool(account.policy.allow_external_smtp) and canonical(address).rpartition("@")[2] not in own

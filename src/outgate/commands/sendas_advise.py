@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import plain, tell
+from outgate.cli.output import plain, tell
+from outgate.cli.shell import CommandContext, command
 from outgate.commands.sendas import AccountName, Address, find_account
 
 if TYPE_CHECKING:
     from outgate.advisor.advice import Advice, Outlook
     from outgate.advisor.advisor import Question
-    from outgate.advisor.facts import Facts, Sending, Unanswered
+    from outgate.advisor.findings import Findings, Sending, Unanswered
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def advise(
-    here: Here,
+    ctx: CommandContext,
     account: AccountName,
     address: Address,
     host: Annotated[str, typer.Option("--host", help="A gateway that is thought of, in place of the one it has")] = "",
@@ -52,24 +52,24 @@ def advise(
     from outgate.advisor.advice import advise as conclude
     from outgate.advisor.advisor import Advisor
 
-    question, users_language = _question(here, account, address)
+    question, users_language = _question(ctx, account, address)
     addresses = tuple(_ip(text) for text in from_address or ())
     question = replace(question, addresses=addresses, gateway_host=_host(host))
-    facts = asyncio.run(Advisor(here.place().config).facts(question))
-    advice = conclude(facts, _language(language) or users_language)
-    tell(here, _row(question.account.primary, facts, advice), _text(facts, advice))
+    findings = asyncio.run(Advisor(ctx.installation().config).findings(question))
+    advice = conclude(findings, _language(language) or users_language)
+    tell(ctx, _row(question.account.primary, findings, advice), _text(findings, advice))
 
 
-def _question(here: Here, account: str, address: str) -> "tuple[Question, str]":
+def _question(ctx: CommandContext, account: str, address: str) -> "tuple[Question, str]":
     """The question as the directory has it, and the language of the account's user."""
     from outgate.advisor.advisor import Question
-    from outgate.advisor.dkim import Signing
+    from outgate.advisor.dkim_check import Signing
     from outgate.directory import accounts, organisation, users
     from outgate.mail.addresses import canonical
     from outgate.store.engine import read
 
-    owner = find_account(here, account)
-    with read(here.place().engine) as connection:
+    owner = find_account(ctx, account)
+    with read(ctx.installation().engine) as connection:
         signing = {
             domain.name: Signing(domain.dkim_selector, domain.dkim_record)
             for domain in organisation.domains(connection)
@@ -95,7 +95,7 @@ def _host(text: str) -> str:
 
 
 def _language(text: str | None) -> str | None:
-    from outgate.advisor.texts import LANGUAGES
+    from outgate.advisor.wording import LANGUAGES
 
     if text is not None and text not in LANGUAGES:
         raise typer.BadParameter(f"--language: there are texts in {', '.join(LANGUAGES)}")
@@ -105,23 +105,23 @@ def _language(text: str | None) -> str | None:
 # --- output ----------------------------------------------------------------------------------------------------------
 
 
-def _row(account: str, facts: "Facts", advice: "Advice") -> dict[str, Any]:
-    gateway = _way(facts.gateway, advice.gateway) if facts.gateway and advice.gateway else None
+def _row(account: str, findings: "Findings", advice: "Advice") -> dict[str, Any]:
+    gateway = _way(findings.gateway, advice.gateway) if findings.gateway and advice.gateway else None
     return {
         "account": account,
-        "address": facts.address,
-        "own_domain": facts.own_domain,
-        "dmarc_policy": _policy(facts),
-        "organisation": _way(facts.organisation, advice.organisation),
+        "address": findings.address,
+        "own_domain": findings.own_domain,
+        "dmarc_policy": _policy(findings),
+        "organisation": _way(findings.organisation, advice.organisation),
         "gateway": gateway,
         "advice": advice.sentence,
     }
 
 
-def _policy(facts: "Facts") -> dict[str, Any] | None:
-    from outgate.advisor.facts import Unanswered
+def _policy(findings: "Findings") -> dict[str, Any] | None:
+    from outgate.advisor.findings import Unanswered
 
-    record = facts.dmarc
+    record = findings.dmarc
     if record is None:
         return None
     if isinstance(record, Unanswered):
@@ -160,11 +160,11 @@ def _way(way: "Sending", outlook: "Outlook") -> dict[str, Any]:
     }
 
 
-def _text(facts: "Facts", advice: "Advice") -> str:
+def _text(findings: "Findings", advice: "Advice") -> str:
     lines = [f"{advice.sentence}.", ""]
-    lines += _lines("by the organisation's servers", facts.organisation, advice.organisation)
-    if facts.gateway and advice.gateway:
-        lines += ["", *_lines("by its own gateway", facts.gateway, advice.gateway)]
+    lines += _lines("by the organisation's servers", findings.organisation, advice.organisation)
+    if findings.gateway and advice.gateway:
+        lines += ["", *_lines("by its own gateway", findings.gateway, advice.gateway)]
     return "\n".join(plain(line) if line else "" for line in lines)
 
 

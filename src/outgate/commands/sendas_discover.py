@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import table, tell
+from outgate.cli.output import table, tell
+from outgate.cli.shell import CommandContext, command
 from outgate.commands.sendas import Address
 
 if TYPE_CHECKING:
-    from outgate.discovery.found import Discovered
+    from outgate.discovery.candidates import Discovered
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     command(app, example="outgate sendas discover alice@dominiopartner.example")(discover)
 
 
-def discover(here: Here, address: Address) -> None:
+def discover(ctx: CommandContext, address: Address) -> None:
     """Look for the SMTP server of an address: by presets, DNS, and what its domain publishes for mail programs.
 
     Nothing is saved and no mail server is connected to. Where it says `confirm`, the server is outside the address's
@@ -27,14 +27,14 @@ def discover(here: Here, address: Address) -> None:
     """
     from outgate import wiring
 
-    found = asyncio.run(wiring.discoverer(here.place().config).discover(address))
-    if here.json:
-        tell(here, asdict(found), "")
+    found = asyncio.run(wiring.discoverer(ctx.installation().config).discover(address))
+    if ctx.json:
+        tell(ctx, asdict(found), "")
     else:
-        _show(here, found)
+        _show(ctx, found)
 
 
-def _show(here: Here, found: "Discovered") -> None:
+def _show(ctx: CommandContext, found: "Discovered") -> None:
     candidates = {
         "host": "server",
         "port": "port",
@@ -46,5 +46,5 @@ def _show(here: Here, found: "Discovered") -> None:
         "hint": "hint",
     }
     places = {"source": "source", "where": "looked at", "outcome": "outcome", "detail": "detail"}
-    table(here, [asdict(one) for one in found.candidates], candidates, nothing="no server was found")
-    table(here, [asdict(one) for one in found.looked_at], places, nothing="nothing was looked at")
+    table(ctx, [asdict(one) for one in found.candidates], candidates, nothing="no server was found")
+    table(ctx, [asdict(one) for one in found.looked_at], places, nothing="nothing was looked at")

@@ -5,7 +5,7 @@ import socket
 
 import typer
 
-from outgate.commands.command import Here, command
+from outgate.cli.shell import CommandContext, command
 
 
 def register(app: typer.Typer) -> None:
@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
     command(app, example="outgate --data /var/lib/outgate serve")(serve)
 
 
-def serve(here: Here) -> None:
+def serve(ctx: CommandContext) -> None:
     """Run the server: take submissions on ports 587 and 465, deliver, and record, until SIGTERM or Ctrl-C.
 
     SIGHUP has it read its certificate again. Changes by other commands are in force at once, without a restart. It logs
@@ -21,24 +21,24 @@ def serve(here: Here) -> None:
     """
     from outgate import wiring
 
-    place = here.place()
-    submission, web = place.config.submission, place.config.web
+    installation = ctx.installation()
+    submission, web = installation.config.submission, installation.config.web
     for key in ("starttls_port", "tls_port"):
         _check_port("submission", key, submission.address, getattr(submission, key))
     if web.public_url:
         _check_port("web", "port", web.address, web.port)
-    place.engine.dispose()
-    wiring.serve(place.config.data)
+    installation.engine.dispose()
+    wiring.serve(installation.config.data)
 
 
 def _check_port(section: str, key: str, address: str, port: int) -> None:
     """Before anything is started: what is wrong with this port, and what to do."""
-    from outgate.wiring import PlaceError
+    from outgate.wiring import InstallationError
 
     try:
         socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET).close()
     except OSError as error:
-        raise PlaceError(f"can't listen on {address}, port {port}: {_advice(error, section, key)}") from None
+        raise InstallationError(f"can't listen on {address}, port {port}: {_advice(error, section, key)}") from None
 
 
 def _advice(error: OSError, section: str, key: str) -> str:

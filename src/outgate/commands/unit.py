@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from outgate.commands.command import Here, command
-from outgate.commands.output import table, tell
+from outgate.cli.output import table, tell
+from outgate.cli.shell import CommandContext, command
 
 app = typer.Typer(
     no_args_is_help=True, help="Organisational units: a tree in which users have their place, and policy is inherited."
@@ -17,49 +17,49 @@ UnitPath = Annotated[
 
 
 @command(app, example="outgate ou add /Sales\noutgate ou add /Sales/Italy")
-def add(here: Here, path: UnitPath) -> None:
+def add(ctx: CommandContext, path: UnitPath) -> None:
     """Add an organisational unit below one that exists. It inherits that one's policy."""
-    from outgate.control import units
+    from outgate.operations import unit_operations
 
-    with here.acting() as act:
-        path = units.create(act, path)
-    tell(here, {"path": path}, f"added the unit {path}")
+    with ctx.writing() as op:
+        path = unit_operations.create(op, path)
+    tell(ctx, {"path": path}, f"added the unit {path}")
 
 
 @command(app, name="list", example="outgate ou list")
-def list_(here: Here) -> None:
+def list_(ctx: CommandContext) -> None:
     """List the organisational units with the number of users in each."""
     from collections import Counter
 
-    from outgate.control import units, users
+    from outgate.operations import unit_operations, user_operations
 
-    with here.looking() as act:
-        members = Counter(user.unit for user in users.list_users(act))
-        rows = [{"path": path, "users": members[path]} for path in units.list_units(act)]
-    table(here, rows, {"path": "unit", "users": "users"}, nothing="there are no units")
+    with ctx.reading() as op:
+        members = Counter(user.unit for user in user_operations.list_users(op))
+        rows = [{"path": path, "users": members[path]} for path in unit_operations.list_units(op)]
+    table(ctx, rows, {"path": "unit", "users": "users"}, nothing="there are no units")
 
 
 @command(app, example="outgate ou move /Sales/Italy /Europe/Italy")
 def move(
-    here: Here,
+    ctx: CommandContext,
     path: UnitPath,
     to: Annotated[str, typer.Argument(help="Its new path", metavar="NEW", show_default=False)],
 ) -> None:
     """Rename an organisational unit or put it elsewhere in the tree, with its users and the units below it."""
-    from outgate.control import units
+    from outgate.operations import unit_operations
 
-    with here.acting() as act:
-        new = units.move(act, path, to)
-    tell(here, {"path": new}, f"the unit {path} is {new} now")
+    with ctx.writing() as op:
+        new = unit_operations.move(op, path, to)
+    tell(ctx, {"path": new}, f"the unit {path} is {new} now")
 
 
 @command(app, example="outgate ou remove /Sales/Italy")
-def remove(here: Here, path: UnitPath) -> None:
+def remove(ctx: CommandContext, path: UnitPath) -> None:
     """Remove an organisational unit that has neither users nor units below it."""
-    from outgate.control import units
     from outgate.directory.units import normal_path
+    from outgate.operations import unit_operations
 
     path = normal_path(path)
-    with here.acting() as act:
-        units.remove(act, path)
-    tell(here, {"path": path}, f"removed the unit {path}")
+    with ctx.writing() as op:
+        unit_operations.remove(op, path)
+    tell(ctx, {"path": path}, f"removed the unit {path}")

@@ -12,20 +12,20 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar, cast
 
-from outgate.deliver.log_in import LogIn
+from outgate.deliver.credentials import CredentialSource
 from outgate.deliver.outcome import Outcome, Verdict, text_of
-from outgate.egress.resolve import Host
+from outgate.egress.resolver import Host
 from outgate.smtp import (
     AuthDone,
     AuthNotOffered,
     BodyWanted,
     Capabilities,
-    Client,
     ClientEvent,
     ConnectionLost,
     Greeting,
     HelloDone,
     ProtocolError,
+    SmtpClient,
     StartTlsDone,
     Transaction,
     TransactionDone,
@@ -51,7 +51,7 @@ class Link:
     port: int
     tls: TlsPolicy
     hello: str
-    log_in: LogIn | None = field(default=None, repr=False)
+    log_in: CredentialSource | None = field(default=None, repr=False)
     lmtp: bool = False
     source_address: str | None = None
     unix_path: str | None = None
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
         self.peer = f"{host.name}[{host.address}]:{link.port}" if not link.unix_path else link.unix_path
         self.tls = ""
         self._host, self._link, self._timeouts, self._verifying = host, link, timeouts, verifying
-        self._engine = Client(lmtp=link.lmtp)
+        self._engine = SmtpClient(lmtp=link.lmtp)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[None] | None = None

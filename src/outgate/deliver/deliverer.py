@@ -11,26 +11,27 @@ from dataclasses import replace
 import structlog
 
 from outgate import clock
-from outgate.authorise import Account, Refused, SendAs, authorise
-from outgate.config import Delivery
-from outgate.deliver.destination import Destination
-from outgate.deliver.job import Carrier, Handover, Job, all_alike
+from outgate.authorise import authorise
+from outgate.config import DeliverySettings
+from outgate.deliver.delivery import AttemptResult, Delivery, Transport, all_alike
+from outgate.deliver.destination_pool import DestinationPool
+from outgate.deliver.disposition import Disposition, report, report_to, settle, wants_report
 from outgate.deliver.outcome import Outcome, Verdict
-from outgate.deliver.settlement import Settlement, report, report_to, settle, wants_report
 from outgate.deliver.transmission import submitted_header
-from outgate.directory.fresh import Fresh
+from outgate.directory.reader import DirectoryReader
 from outgate.mail.addresses import canonical
+from outgate.model import Account, Organisation, Refused, SendAs
 from outgate.queue import Item, Message, Put, Queue, Recipient
-from outgate.queue.identity import Identities
-from outgate.route import Organisation, Route, own_route, route
+from outgate.queue.queue_id import QueueIds
+from outgate.route import Route, own_route, route
 from outgate.store.engine import StoreUnavailable
 
 POLL = 1.0  # seconds between looks at the queue when nothing else wakes us
 WATCH = 0.05  # seconds between looks at the directory's version
-HEARTBEAT = 5.0  # seconds between two signs of life, see queue.operations.NODE_GONE
+HEARTBEAT = 5.0  # seconds between two signs of life, see queue.admin.NODE_GONE
 RECIPIENTS = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
 
-NewCarrier = Callable[[Route], Carrier]
+NewTransport = Callable[[Route], Transport]
 DestinationKey = tuple[str, object]
 
 _log = structlog.get_logger("deliver")
@@ -42,15 +43,15 @@ class Deliverer:
     def __init__(
         self,
         queue: Queue,
-        fresh: Fresh,
-        settings: Delivery,
+        directory: DirectoryReader,
+        settings: DeliverySettings,
         hostname: str,
-        new_carrier: NewCarrier,
-        identities: Identities,
+        new_transport: NewTransport,
+        queue_ids: QueueIds,
     ) -> None:
-        self._queue, self._fresh, self._settings, self._hostname = queue, fresh, settings, hostname
-        self._new_carrier, self._identities = new_carrier, identities
-        self._destinations: dict[DestinationKey, Destination] = {}
+        self._queue, self._directory, self._settings, self._hostname = queue, directory, settings, hostname
+        self._new_transport, self._queue_ids = new_transport, queue_ids
+        self._destinations: dict[DestinationKey, DestinationPool] = {}
         self._held: dict[int, int] = {}  # message id -> its jobs that are not settled yet
         self._under_way: dict[int, int] = {}  # jobs being handed over: id -> version that the way was checked under
         self._watch: asyncio.Task[None] | None = None
@@ -130,12 +131,12 @@ class Deliverer:
                 del self._destinations[key]
 
     async def _tell_what_is_in_force(self) -> None:
-        """Whoever changes policy waits for this: see commands.in_force."""
+        """Whoever changes policy waits for this: see operations.propagation."""
         told, told_at = -1, 0.0
         while True:
             try:
                 # In this order: a check that is made after this reading goes by this version or a later one.
-                version = await self._fresh.version()
+                version = await self._directory.version()
                 version = min([version, *self._under_way.values()])
                 now = clock.now()
                 if version > told or now - told_at >= HEARTBEAT:
@@ -150,69 +151,69 @@ class Deliverer:
     async def _dispatch(self, item: Item, recipients: Sequence[Recipient]) -> None:
         """Decide the way of each recipient and give them to their destinations. Settles one job of the item."""
         try:
-            jobs = await self._decide(item, recipients)
+            deliveries = await self._decide(item, recipients)
         except StoreUnavailable as error:
             _log.error("directory can't be read", error=str(error))
             self._forget(item)  # the lease runs out and the item comes back
             return
-        self._pass_on(item, jobs)
+        self._pass_on(item, deliveries)
 
-    def _pass_on(self, item: Item, jobs: list[Job]) -> None:
+    def _pass_on(self, item: Item, deliveries: list[Delivery]) -> None:
         """These jobs take the place of the one that they were decided for."""
-        self._held[item.message.id] += len(jobs)
-        for job in jobs:
-            if job.refused:
-                self._settled(job, all_alike(job, Outcome(Verdict.FAILED, f"5.7.1 {job.refused}")), 0.0)
+        self._held[item.message.id] += len(deliveries)
+        for delivery in deliveries:
+            if delivery.refused:
+                self._settled(delivery, all_alike(delivery, Outcome(Verdict.FAILED, f"5.7.1 {delivery.refused}")), 0.0)
             else:
-                self._destination(job.route).add(job)
+                self._destination(delivery.route).add(delivery)
         self._forget(item)
 
-    async def _decide(self, item: Item, recipients: Sequence[Recipient]) -> list[Job]:
+    async def _decide(self, item: Item, recipients: Sequence[Recipient]) -> list[Delivery]:
         message = item.message
-        version, account, organisation = await self._fresh.reading(message.account_id)
+        version, account, organisation = await self._directory.reading(message.account_id)
         chosen = account.send_as.get(message.chosen_from) if account else None
         by_way: dict[tuple[Route, str | None], list[Recipient]] = {}
         for recipient in recipients:
             way, refused = _way(organisation, account, chosen, message, recipient)
             by_way.setdefault((way, refused), []).append(_at(recipient, way.queue))
         return [
-            Job(item, tuple(together[start : start + RECIPIENTS]), way, account, version, refused)
+            Delivery(item, tuple(together[start : start + RECIPIENTS]), way, account, version, refused)
             for (way, refused), together in by_way.items()
             for start in range(0, len(together), RECIPIENTS)
         ]
 
-    async def _still_right(self, job: Job) -> Job | None:
+    async def _still_right(self, delivery: Delivery) -> Delivery | None:
         """The job if its way is still the one in force; else it is sent by the right one and None returned."""
         try:
-            version = await self._fresh.version()
-            if version == job.version:
-                return self._permitted(job)
-            jobs = await self._decide(job.item, job.recipients)
+            version = await self._directory.version()
+            if version == delivery.version:
+                return self._permitted(delivery)
+            deliveries = await self._decide(delivery.item, delivery.recipients)
         except StoreUnavailable as error:
             _log.error("directory can't be read", error=str(error))
-            self._forget(job.item)
+            self._forget(delivery.item)
             return None
-        if [(one.route, one.refused) for one in jobs] == [(job.route, None)]:
-            return self._permitted(jobs[0])
-        self._pass_on(job.item, jobs)
+        if [(one.route, one.refused) for one in deliveries] == [(delivery.route, None)]:
+            return self._permitted(deliveries[0])
+        self._pass_on(delivery.item, deliveries)
         return None
 
-    def _permitted(self, job: Job) -> Job | None:
+    def _permitted(self, delivery: Delivery) -> Delivery | None:
         """The job, unless its account may no longer send it at all."""
-        outcome = _refusal(job)
+        outcome = _refusal(delivery)
         if outcome is None:
-            self._under_way[id(job)] = job.version
-            return job
-        self._settled(job, all_alike(job, outcome), 0.0)
+            self._under_way[id(delivery)] = delivery.version
+            return delivery
+        self._settled(delivery, all_alike(delivery, outcome), 0.0)
         return None
 
-    def _destination(self, way: Route) -> Destination:
+    def _destination(self, way: Route) -> DestinationPool:
         key = (way.queue, way.gateway)
         destination = self._destinations.get(key)
         if destination is None:
-            destination = self._destinations[key] = Destination(
+            destination = self._destinations[key] = DestinationPool(
                 way.queue,
-                lambda: self._new_carrier(way),
+                lambda: self._new_transport(way),
                 connections=self._settings.connections_per_queue,
                 idle_timeout=self._settings.idle_timeout,
                 still_right=self._still_right,
@@ -222,42 +223,42 @@ class Deliverer:
 
     # --- outcomes ------------------------------------------------------------------------------------------------
 
-    def _settled(self, job: Job, handover: Handover, seconds: float) -> None:
-        self._under_way.pop(id(job), None)
-        self._spawn(self._commit(job, handover, seconds))
+    def _settled(self, delivery: Delivery, result: AttemptResult, seconds: float) -> None:
+        self._under_way.pop(id(delivery), None)
+        self._spawn(self._commit(delivery, result, seconds))
 
-    async def _commit(self, job: Job, handover: Handover, seconds: float) -> None:
+    async def _commit(self, delivery: Delivery, result: AttemptResult, seconds: float) -> None:
         """Record the outcomes; what was delivered must not be lost sight of, so this is tried until it works."""
         now = clock.now()
-        settlement = settle(job, handover, seconds, now, self._settings)
+        disposition = settle(delivery, result, seconds, now, self._settings)
         while True:
             try:
-                told = await self._report(job, settlement, handover.peer, now) if settlement.failed else None
-                await self._queue.finish(settlement.finish(job.item.message.id, self._queue.owner, now, told))
+                told = await self._report(delivery, disposition, result.peer, now) if disposition.failed else None
+                await self._queue.finish(disposition.finish(delivery.item.message.id, self._queue.owner, now, told))
                 break
             except StoreUnavailable as error:
                 _log.error("outcome not recorded yet", error=str(error))
                 await asyncio.sleep(POLL)
-        self._forget(job.item)
+        self._forget(delivery.item)
         if told:
             self.wake()
 
-    async def _report(self, job: Job, settlement: Settlement, peer: str, now: float) -> Put | None:
+    async def _report(self, delivery: Delivery, disposition: Disposition, peer: str, now: float) -> Put | None:
         """The delivery report for those who wanted one; it is queued in the transaction that records the failure."""
-        to = report_to(job)
-        failed = [one for one in settlement.failed if wants_report(one[0])]
+        to = report_to(delivery)
+        failed = [one for one in disposition.failed if wants_report(one[0])]
         if to is None or not failed:
             return None
         return report(
-            job,
+            delivery,
             failed,
             to=to,
-            header=await submitted_header(self._queue, job.item),
-            identity=self._identities.new(now),
+            header=await submitted_header(self._queue, delivery.item),
+            identity=self._queue_ids.new(now),
             now=now,
             hostname=self._hostname,
             peer=peer,
-            organisation=await self._fresh.organisation(),
+            organisation=await self._directory.organisation(),
         )
 
     def _forget(self, item: Item) -> None:
@@ -293,9 +294,9 @@ def _at(recipient: Recipient, queue: str) -> Recipient:
     return recipient if recipient.queue == queue else replace(recipient, queue=queue)
 
 
-def _refusal(job: Job) -> Outcome | None:
+def _refusal(delivery: Delivery) -> Outcome | None:
     """Why this account may not send this any more, as authorise would say it of a new message."""
-    message, account = job.item.message, job.account
+    message, account = delivery.item.message, delivery.account
     if message.account_id is None:
         return None
     if account is None:

@@ -8,23 +8,24 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from outgate.deliver.job import Job
+from outgate.deliver.delivery import Delivery
 from outgate.deliver.transmission import Transmission
 from outgate.mail.addresses import canonical
 from outgate.mail.dkim import BodyDigest
 from outgate.mail.headers import split_fields, value
+from outgate.model import Organisation
 from outgate.queue import Message, Put, Queue, Recipient
-from outgate.queue.identity import to_text
+from outgate.queue.mail_queue import CHUNK_BYTES
 from outgate.queue.originate import OWN_MAIL
-from outgate.queue.spool import CHUNK_BYTES
-from outgate.record import facts
-from outgate.record.facts import Fact
-from outgate.route import Organisation, Route, own_route
+from outgate.queue.queue_id import to_text
+from outgate.record import events
+from outgate.record.events import MessageEvent
+from outgate.route import Route, own_route
 
 
 async def journal_copy(
     queue: Queue,
-    job: Job,
+    delivery: Delivery,
     transmission: Transmission,
     to: str,
     organisation: Organisation,
@@ -32,11 +33,11 @@ async def journal_copy(
     now: float,
 ) -> None:
     """Queue the copy; when this returns it is on disk. Raises StoreUnavailable: then there is none."""
-    domain = job.account.primary.rpartition("@")[2] if job.account else ""
+    domain = delivery.account.primary.rpartition("@")[2] if delivery.account else ""
     sender, boundary = f"postmaster@{domain}", f"outgate-{secrets.token_hex(16)}"
-    text = _told(job, _message_id(transmission.header), now)
+    text = _told(delivery, _message_id(transmission.header), now)
     eight_bit = transmission.eight_bit or not transmission.header.isascii() or not text.isascii()
-    header = _header(sender, to, boundary, eight_bit, job, identity, domain, now)
+    header = _header(sender, to, boundary, eight_bit, delivery, identity, domain, now)
     start = _start(text, boundary, transmission, eight_bit)
     way = own_route(organisation, canonical(to), sender)
     try:
@@ -62,9 +63,9 @@ async def journal_copy(
         protocol="ESMTP",
         received_at=now,
     )
-    recorded = _facts(job, message, to, way, now)
+    recorded = _events(delivery, message, to, way, now)
     await queue.put(
-        Put(message, (Recipient(0, to, way.queue),), last, recorded, due_at=now, journal_of=job.item.message.id)
+        Put(message, (Recipient(0, to, way.queue),), last, recorded, due_at=now, journal_of=delivery.item.message.id)
     )
 
 
@@ -93,13 +94,13 @@ async def _chain(pieces: AsyncIterator[bytes], end: bytes) -> AsyncIterator[byte
 
 
 def _header(
-    sender: str, to: str, boundary: str, eight_bit: bool, job: Job, identity: int, domain: str, now: float
+    sender: str, to: str, boundary: str, eight_bit: bool, delivery: Delivery, identity: int, domain: str, now: float
 ) -> bytes:
-    count = len(job.item.recipients)
+    count = len(delivery.item.recipients)
     lines = [
         f"From: {sender}",
         f"To: {to}",
-        f"Subject: Journal: {to_text(job.item.message.id)} to {count} recipient{'' if count == 1 else 's'}",
+        f"Subject: Journal: {to_text(delivery.item.message.id)} to {count} recipient{'' if count == 1 else 's'}",
         f"Date: {_date(now)}",
         f"Message-ID: <{to_text(identity)}@{domain}>",
         "Auto-Submitted: auto-generated",
@@ -131,23 +132,23 @@ def _message_id(header: bytes) -> str:
     return " ".join(value(found).decode("utf-8", "replace").split())[:900] if found else ""
 
 
-def _told(job: Job, message_id: str, now: float) -> str:
-    gateway = job.route.gateway
+def _told(delivery: Delivery, message_id: str, now: float) -> str:
+    gateway = delivery.route.gateway
     pairs: Sequence[tuple[str, str]] = [
-        ("Account", job.account.primary if job.account else ""),
-        ("MAIL FROM", job.route.reverse_path),
-        *(("Recipient", one.address) for one in job.item.recipients),
+        ("Account", delivery.account.primary if delivery.account else ""),
+        ("MAIL FROM", delivery.route.reverse_path),
+        *(("Recipient", one.address) for one in delivery.item.recipients),
         ("Gateway", f"{gateway.host}:{gateway.port}" if gateway else ""),
-        ("Queue id", to_text(job.item.message.id)),
+        ("Queue id", to_text(delivery.item.message.id)),
         ("Message-ID", message_id),
-        ("Accepted", _date(job.item.message.received_at)),
+        ("Accepted", _date(delivery.item.message.received_at)),
         ("Copied", _date(now)),
     ]
     return "".join(f"{name}: {value}\r\n" for name, value in pairs)
 
 
-def _facts(job: Job, message: Message, to: str, way: Route, now: float) -> list[Fact]:
-    accepted = facts.accepted(
+def _events(delivery: Delivery, message: Message, to: str, way: Route, now: float) -> list[MessageEvent]:
+    accepted = events.accepted(
         message.id,
         now,
         account=OWN_MAIL,
@@ -159,8 +160,8 @@ def _facts(job: Job, message: Message, to: str, way: Route, now: float) -> list[
         protocol="",
         rfc822_message_id="",
     )
-    routed = facts.routed(message.id, now, recipients=[to], way=way.way.value, queue=way.queue, reasons=way.reasons)
-    return [accepted, routed, facts.journalled(job.item.message.id, now, copy=to_text(message.id), to=to)]
+    routed = events.routed(message.id, now, recipients=[to], way=way.kind.value, queue=way.queue, reasons=way.reasons)
+    return [accepted, routed, events.journalled(delivery.item.message.id, now, copy=to_text(message.id), to=to)]
 
 
 def _date(at: float) -> str:

@@ -9,13 +9,13 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
-from outgate.authorise import Gateway
 from outgate.config import Config
 from outgate.deliver.connection import Connection, Link, unreachable
-from outgate.deliver.log_in import given
+from outgate.deliver.credentials import given
 from outgate.deliver.outcome import Outcome
-from outgate.deliver.ways import gateway_link, timeouts_of, verifying_context
-from outgate.egress.resolve import Host, Resolver, Unresolved
+from outgate.deliver.transports import gateway_link, timeouts_of, verifying_context
+from outgate.egress.resolver import Host, Resolver, Unresolved
+from outgate.model import Gateway
 
 PATIENCE = 8.0  # seconds; long enough for three SYNs (RFC 6298: sent after 0, 1 and 3 s)
 TOO_OFTEN = "gateways were tried too often; try again later"
@@ -23,7 +23,7 @@ TOO_OFTEN = "gateways were tried too often; try again later"
 Found = list[Host] | Unresolved
 
 
-class Rates(Protocol):
+class ProbeRates(Protocol):
     """Counts events over all processes."""
 
     def hit(self, rate: str, *key: str) -> bool:
@@ -61,7 +61,7 @@ class Prober:
         return await self._probe(gateway, password, self._resolver.guarded(gateway.host, gateway.port), None)
 
     async def gateway_for(
-        self, user: str, gateway: Gateway, password: str, rates: Rates, patience: float = PATIENCE
+        self, user: str, gateway: Gateway, password: str, rates: ProbeRates, patience: float = PATIENCE
     ) -> Probed:
         """Try a user's gateway for the user, who is to see `public` alone.
 
@@ -76,7 +76,7 @@ class Prober:
         hosts = self._not_too_often(self._resolver.guarded(gateway.host, gateway.port), rates)
         return await self._probe(gateway, password, hosts, patience)
 
-    async def _not_too_often(self, found: Awaitable[Found], rates: Rates) -> Found:
+    async def _not_too_often(self, found: Awaitable[Found], rates: ProbeRates) -> Found:
         """A host has as many names as somebody gives it, so its addresses count as well."""
         hosts = await found
         if isinstance(hosts, Unresolved):
@@ -127,5 +127,5 @@ class Prober:
         return max(0.0, until - asyncio.get_running_loop().time()) / hosts_left
 
 
-async def _hit(rates: Rates, rate: str, *key: str) -> bool:
+async def _hit(rates: ProbeRates, rate: str, *key: str) -> bool:
     return await asyncio.to_thread(rates.hit, rate, *key)

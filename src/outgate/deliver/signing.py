@@ -3,7 +3,7 @@
 from sqlalchemy import Engine
 
 from outgate.directory import organisation
-from outgate.directory.cache import Directory
+from outgate.directory.cache import DirectoryCache
 from outgate.mail import dkim
 from outgate.mail.dkim import DkimKey
 from outgate.store.engine import read
@@ -13,7 +13,7 @@ from outgate.store.vault import Vault
 class SigningKeys:
     """Keys by domain; opening one takes a while, so they are kept until the directory changes."""
 
-    def __init__(self, engine: Engine, vault: Vault, directory: Directory) -> None:
+    def __init__(self, engine: Engine, vault: Vault, directory: DirectoryCache) -> None:
         self._engine, self._vault, self._directory = engine, vault, directory
         self._version = -1
         self._keys: dict[str, DkimKey] = {}

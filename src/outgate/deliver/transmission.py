@@ -4,22 +4,21 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from outgate import clock
-from outgate.deliver.job import Job
+from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.mail.addresses import Mailbox, ascii_form, needs_smtputf8
 from outgate.mail.dkim import DkimKey, sign
-from outgate.mail.examine import examine
-from outgate.mail.outgoing import Trace, outgoing
+from outgate.mail.header_check import examine
+from outgate.mail.header_rewrite import Trace, outgoing
 from outgate.queue import Item, Queue
-from outgate.queue.identity import to_text
-from outgate.route import Way
-from outgate.smtp import Capabilities, Transaction
-from outgate.smtp import Recipient as Addressee
+from outgate.queue.queue_id import to_text
+from outgate.route import RouteKind
+from outgate.smtp import Addressee, Capabilities, Transaction
 
 KeyFor = Callable[[str], DkimKey | None]
 
 # By these ways the mail leaves by our own servers for others to check: there it bears our signature.
-_SIGNED_WAYS = frozenset({Way.DIRECT, Way.DOMAIN_GATEWAY})
+_SIGNED_WAYS = frozenset({RouteKind.DIRECT, RouteKind.DOMAIN_GATEWAY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +48,13 @@ class Transmission:
                 yield piece
 
 
-async def prepare(queue: Queue, job: Job, hostname: str, key_for: KeyFor) -> Transmission:
+async def prepare(queue: Queue, delivery: Delivery, hostname: str, key_for: KeyFor) -> Transmission:
     """Read the message and make the header that this way asks for (docs/header-changes.md)."""
-    message = job.item.message
-    pieces = queue.content(job.item)
+    message = delivery.item.message
+    pieces = queue.content(delivery.item)
     first = await anext(pieces)
     submitted, body = first[: message.header_size], first[message.header_size :]
-    header = _edited(job, submitted, hostname, key_for)
+    header = _edited(delivery, submitted, hostname, key_for)
     size = len(header) + message.size - message.header_size
     return Transmission(header, body, pieces if message.chunks > 1 else None, size, message.eight_bit)
 
@@ -65,20 +64,20 @@ async def submitted_header(queue: Queue, item: Item) -> bytes:
     return (await anext(queue.content(item)))[: item.message.header_size]
 
 
-def _edited(job: Job, submitted: bytes, hostname: str, key_for: KeyFor) -> bytes:
-    message, route = job.item.message, job.route
-    user_gateway = route.way is Way.USER_GATEWAY
-    primary = job.account.primary if job.account else ""
+def _edited(delivery: Delivery, submitted: bytes, hostname: str, key_for: KeyFor) -> bytes:
+    message, route = delivery.item.message, delivery.route
+    user_gateway = route.kind is RouteKind.USER_GATEWAY
+    primary = delivery.account.primary if delivery.account else ""
     from_domain = (message.chosen_from or f"@{hostname}").rpartition("@")[2]
     block = outgoing(
-        job.item.fields or examine(submitted).fields,
+        delivery.item.fields or examine(submitted).fields,
         trace=Trace(hostname, to_text(message.id), message.protocol, message.received_at),
         sender=route.on_behalf_of,
         hide=primary if user_gateway and primary != message.chosen_from else None,
         from_domain=from_domain,
-        rewrite_from=_rewrite_from(job),
+        rewrite_from=_rewrite_from(delivery),
     )
-    if route.way in _SIGNED_WAYS:
+    if route.kind in _SIGNED_WAYS:
         signing_domain = (route.on_behalf_of or f"@{from_domain}").rpartition("@")[2]
         if key := key_for(signing_domain):
             block = sign(block, message.body_digest, key, clock.now()) + block
@@ -86,24 +85,24 @@ def _edited(job: Job, submitted: bytes, hostname: str, key_for: KeyFor) -> bytes
     return block + (b"\r\n" if submitted.endswith(b"\r\n\r\n") or submitted == b"\r\n" else b"")
 
 
-def _rewrite_from(job: Job) -> Mailbox | None:
+def _rewrite_from(delivery: Delivery) -> Mailbox | None:
     """What From becomes, if the one submitted is not the account's own and policy said to replace it."""
-    message = job.item.message
-    if not message.rewrite_from or job.account is None:
+    message = delivery.item.message
+    if not message.rewrite_from or delivery.account is None:
         return None
-    chosen = job.account.send_as[message.chosen_from]
-    return Mailbox(chosen.display_name or job.account.name, chosen.address)
+    chosen = delivery.account.send_as[message.chosen_from]
+    return Mailbox(chosen.display_name or delivery.account.name, chosen.address)
 
 
-def transaction(job: Job, transmission: Transmission, peer: Capabilities) -> Transaction | Outcome:
+def transaction(delivery: Delivery, transmission: Transmission, peer: Capabilities) -> Transaction | Outcome:
     """The transaction for this peer, or why this peer can't take the message as it is: it is never converted."""
-    message = job.item.message
+    message = delivery.item.message
     if transmission.eight_bit and not peer.eight_bit:
         return Outcome(Verdict.FAILED, "5.6.3 the next server does not take 8-bit content, and mail is never converted")
     if peer.size and transmission.size > peer.size:
         return Outcome(Verdict.FAILED, f"5.3.4 the next server takes at most {peer.size} bytes")
-    reverse_path = job.route.reverse_path
-    addressees = [Addressee(one.address, one.notify, one.orcpt) for one in job.recipients]
+    reverse_path = delivery.route.reverse_path
+    addressees = [Addressee(one.address, one.notify, one.orcpt) for one in delivery.recipients]
     smtputf8 = not transmission.header.isascii() or any(
         needs_smtputf8(address) for address in (reverse_path, *(one.address for one in addressees)) if address
     )

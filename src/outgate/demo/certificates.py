@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from outgate import clock
-from outgate.demo.network import Host
+from outgate.demo.network import VirtualHost
 
 _DAY = datetime.timedelta(days=1)
 
@@ -34,7 +34,7 @@ class Authority:
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, host: Host) -> tuple[Path, Path]:
+    def issue(self, host: VirtualHost) -> tuple[Path, Path]:
         """A certificate for the host's name and address; returns the PEM files of certificate and key."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName(
@@ -58,7 +58,7 @@ class Authority:
         )
         return chain, private
 
-    def server_context(self, host: Host) -> ssl.SSLContext:
+    def server_context(self, host: VirtualHost) -> ssl.SSLContext:
         """What a server of this name needs for STARTTLS."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*self.issue(host))

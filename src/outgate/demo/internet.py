@@ -10,7 +10,7 @@ from outgate.demo.certificates import Authority
 from outgate.demo.nameserver import Records
 from outgate.demo.network import Network
 from outgate.demo.partner import Partner
-from outgate.demo.recipient import Recipient
+from outgate.demo.recipient import RecipientServer
 from outgate.demo.relay import Relay
 from outgate.demo.zones import zones
 
@@ -24,7 +24,7 @@ class Internet:
     records: Records
     partner: Partner
     relay: Relay
-    recipient: Recipient
+    recipient: RecipientServer
 
 
 @asynccontextmanager
@@ -34,7 +34,9 @@ async def running(network: Network, folder: Path) -> AsyncIterator[Internet]:
     partner = Partner(network, authority)
     records = Records(zones(network))
     records.publish(partner.dns_record())
-    internet = Internet(network, authority, records, partner, Relay(network, authority), Recipient(network, authority))
+    internet = Internet(
+        network, authority, records, partner, Relay(network, authority), RecipientServer(network, authority)
+    )
     async with AsyncExitStack() as stack:
         stack.enter_context(nameserver.serve(records, network.nameserver, network.dns_port))
         stack.enter_context(nameserver.asking(network.nameserver, network.dns_port))

@@ -22,7 +22,7 @@ import dns.resolver
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from outgate import clock
-from outgate.demo.network import Host
+from outgate.demo.network import VirtualHost
 
 MAX_BYTES = 64 * 1024 * 1024
 _SESSION_SECONDS = 120
@@ -34,7 +34,7 @@ logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class ReceivedMessage:
     """One message as a client gave it: who from, envelope and content. `queue_id` is this server's name for it."""
 
     queue_id: str
@@ -48,7 +48,7 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ReceivedEntry:
     """A line of a server's own log: it handed this message over."""
 
     queue_id: str
@@ -57,7 +57,7 @@ class Entry:
     message_id: str
 
 
-class Server:
+class MailServer:
     """The hooks of aiosmtpd that are the same for all; a party adds handle_MAIL, handle_RCPT and handle_DATA."""
 
     offers_auth = False
@@ -76,7 +76,9 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def listening(handler: Server, host: Host, port: int, tls: ssl.SSLContext, **options: Any) -> AsyncIterator[None]:
+async def listening(
+    handler: MailServer, host: VirtualHost, port: int, tls: ssl.SSLContext, **options: Any
+) -> AsyncIterator[None]:
     """Serve SMTP on the host's address until the block ends; `options` are those of aiosmtpd's SMTP.
 
     On asyncio's own loop only: aiosmtpd's STARTTLS reaches into its transports.
@@ -111,11 +113,11 @@ async def listening(handler: Server, host: Host, port: int, tls: ssl.SSLContext,
         await asyncio.sleep(0)  # lets the aborted transports tell their protocols
 
 
-def incoming(session: Session, envelope: Envelope) -> Incoming:
+def incoming(session: Session, envelope: Envelope) -> ReceivedMessage:
     """What aiosmtpd has at the end of DATA, with the types that it has by then."""
     assert session.peer
     assert isinstance(envelope.content, bytes)
-    return Incoming(
+    return ReceivedMessage(
         queue_id=secrets.token_hex(5).upper(),
         address=session.peer[0],
         helo=session.host_name or "",
@@ -127,13 +129,13 @@ def incoming(session: Session, envelope: Envelope) -> Incoming:
     )
 
 
-def entry(message: Incoming) -> Entry:
+def entry(message: ReceivedMessage) -> ReceivedEntry:
     """The line for the log."""
     parsed = email.message_from_bytes(message.content, policy=email.policy.default)
-    return Entry(message.queue_id, message.reverse_path, message.recipients, str(parsed["Message-ID"] or ""))
+    return ReceivedEntry(message.queue_id, message.reverse_path, message.recipients, str(parsed["Message-ID"] or ""))
 
 
-def traced(host: Host, message: Incoming) -> bytes:
+def traced(host: VirtualHost, message: ReceivedMessage) -> bytes:
     """The content with this host's Received line before it (RFC 5321 section 4.4)."""
     now = email.utils.formatdate(clock.now())
     line = (
@@ -147,11 +149,11 @@ def traced(host: Host, message: Incoming) -> bytes:
 class Outbound:
     """The way out of a server: from its own address, to the common port, over TLS of the authority that it trusts."""
 
-    source: Host
+    source: VirtualHost
     port: int
     tls: ssl.SSLContext
 
-    async def hand_over(self, message: Incoming, content: bytes) -> str:
+    async def hand_over(self, message: ReceivedMessage, content: bytes) -> str:
         """Give `content` to the MX of the message's recipients; returns the reply for the client.
 
         There is no queue here: the answer to the client waits for the next server's. All recipients must be of one
@@ -170,7 +172,7 @@ class Outbound:
             return "451 4.4.1 the recipient's mail server can't be reached"
         return f"250 2.0.0 OK, queued as {message.queue_id}"
 
-    def _transfer(self, domain: str, message: Incoming, content: bytes) -> None:
+    def _transfer(self, domain: str, message: ReceivedMessage, content: bytes) -> None:
         exchange = min(dns.resolver.resolve(domain, "MX"), key=lambda record: int(record.preference))
         address = str(dns.resolver.resolve(exchange.exchange, "A")[0])
         passed_on = [option for option in message.options if option.upper().startswith(("SMTPUTF8", "BODY="))]

@@ -12,7 +12,7 @@ import dns.resolver
 from dnslib import QTYPE, RCODE, RR, DNSRecord
 from dnslib.server import DNSLogger, DNSServer
 
-from outgate.demo.network import Host
+from outgate.demo.network import VirtualHost
 
 _POLL_SECONDS = 0.05  # how soon a server sees that it shall stop
 
@@ -48,7 +48,7 @@ class Records:
 
 
 @contextlib.contextmanager
-def serve(records: Records, host: Host, port: int) -> Iterator[None]:
+def serve(records: Records, host: VirtualHost, port: int) -> Iterator[None]:
     """Answer on UDP and TCP until the block ends."""
     with contextlib.ExitStack() as running:
         for tcp in (False, True):
@@ -62,7 +62,7 @@ def serve(records: Records, host: Host, port: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def asking(host: Host, port: int) -> Iterator[None]:
+def asking(host: VirtualHost, port: int) -> Iterator[None]:
     """Make this server the one that the whole process asks until the block ends.
 
     pyspf, dkimpy and authheaders all ask dnspython's default resolver, so they work as they are, with nothing injected.

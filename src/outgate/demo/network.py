@@ -21,7 +21,7 @@ class NetworkError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class VirtualHost:
     """A server of the small internet: its name in the DNS and its address."""
 
     name: str
@@ -39,32 +39,32 @@ class Network:
     dns_port: int = 5353
 
     @property
-    def outgate(self) -> Host:
+    def outgate(self) -> VirtualHost:
         """The organisation's outbound mail server: the system on show."""
-        return Host(f"mail.{ORGANISATION}", f"{self.prefix}.10")
+        return VirtualHost(f"mail.{ORGANISATION}", f"{self.prefix}.10")
 
     @property
-    def relay(self) -> Host:
+    def relay(self) -> VirtualHost:
         """The organisation's domain outbound gateway."""
-        return Host(f"relay.{ORGANISATION}", f"{self.prefix}.15")
+        return VirtualHost(f"relay.{ORGANISATION}", f"{self.prefix}.15")
 
     @property
-    def partner(self) -> Host:
+    def partner(self) -> VirtualHost:
         """The partner's server: submission for its users, and the MX of its domain."""
-        return Host(f"smtp.{PARTNER}", f"{self.prefix}.20")
+        return VirtualHost(f"smtp.{PARTNER}", f"{self.prefix}.20")
 
     @property
-    def recipient(self) -> Host:
+    def recipient(self) -> VirtualHost:
         """The recipients' server, which checks what comes."""
-        return Host(f"mx.{RECIPIENTS}", f"{self.prefix}.30")
+        return VirtualHost(f"mx.{RECIPIENTS}", f"{self.prefix}.30")
 
     @property
-    def nameserver(self) -> Host:
+    def nameserver(self) -> VirtualHost:
         """The server that knows all zones."""
-        return Host("ns.example", f"{self.prefix}.53")
+        return VirtualHost("ns.example", f"{self.prefix}.53")
 
     @property
-    def hosts(self) -> tuple[Host, ...]:
+    def hosts(self) -> tuple[VirtualHost, ...]:
         """All servers, the name server included."""
         return self.outgate, self.relay, self.partner, self.recipient, self.nameserver
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from outgate.demo import mta, zones
 from outgate.demo.certificates import Authority
-from outgate.demo.network import PARTNER, Host, Network
+from outgate.demo.network import PARTNER, Network, VirtualHost
 
 SELECTOR = "partner"
 
@@ -27,7 +27,7 @@ class Partner:
     def __init__(self, network: Network, authority: Authority) -> None:
         self.user = f"alice@{PARTNER}"
         self.password = secrets.token_urlsafe(12)
-        self.log: list[mta.Entry] = []
+        self.log: list[mta.ReceivedEntry] = []
         self.mailbox: asyncio.Queue[bytes] = asyncio.Queue()
         self._network = network
         self._authority = authority
@@ -73,12 +73,12 @@ class Partner:
         return AuthResult(success=good, handled=False)
 
 
-class _Submission(mta.Server):
+class _Submission(mta.MailServer):
     """Takes mail from the partner's own users, signs it and delivers it."""
 
     offers_auth = True
 
-    def __init__(self, partner: Partner, host: Host, way_out: mta.Outbound) -> None:
+    def __init__(self, partner: Partner, host: VirtualHost, way_out: mta.Outbound) -> None:
         self._partner = partner
         self._host = host
         self._way_out = way_out
@@ -101,7 +101,7 @@ class _Submission(mta.Server):
         return reply
 
 
-class _Mailbox(mta.Server):
+class _Mailbox(mta.MailServer):
     """The MX of the partner's domain, with one mailbox."""
 
     def __init__(self, partner: Partner) -> None:

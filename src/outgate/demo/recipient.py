@@ -53,7 +53,7 @@ class Arrival:
         return "junk" if self.checks.dmarc == "fail" and self.checks.policy != "none" else "inbox"
 
 
-class Recipient(mta.Server):
+class RecipientServer(mta.MailServer):
     """Every address of the recipients' domain exists; `arrivals` are to be taken from the queue."""
 
     def __init__(self, network: Network, authority: Authority) -> None:
@@ -81,7 +81,7 @@ class Recipient(mta.Server):
         return "250 2.0.0 OK"
 
 
-def examine(incoming: mta.Incoming) -> Arrival:
+def examine(incoming: mta.ReceivedMessage) -> Arrival:
     """What the server learns of a message. Blocks on DNS."""
     message = email.message_from_bytes(incoming.content, policy=email.policy.default)
     return Arrival(

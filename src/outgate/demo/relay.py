@@ -12,11 +12,11 @@ from outgate.demo.certificates import Authority
 from outgate.demo.network import Network
 
 
-class Relay(mta.Server):
+class Relay(mta.MailServer):
     """`log` is what it handed over."""
 
     def __init__(self, network: Network, authority: Authority) -> None:
-        self.log: list[mta.Entry] = []
+        self.log: list[mta.ReceivedEntry] = []
         self._network = network
         self._authority = authority
         self._way_out = mta.Outbound(network.relay, network.smtp_port, authority.client_context())

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from outgate.demo import internet
 from outgate.demo.display import Display
+from outgate.demo.example_organisation import DemoError, Outgate
 from outgate.demo.internet import Internet
 from outgate.demo.network import ORGANISATION, NetworkError, reserve
-from outgate.demo.organisation import DemoError, Outgate
 from outgate.demo.recipient import Arrival
 from outgate.demo.story import OTHER, SUBJECT, USER, Case, Command, Row, cases
 

@@ -11,19 +11,18 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
-from outgate.authorise import Account, Gateway, Security, SendAs
-from outgate.directory import application_passwords, policy
+from outgate.directory import application_passwords, policies
 from outgate.directory.application_passwords import ApplicationPassword
-from outgate.directory.policy import Policies
+from outgate.directory.policies import Policies
 from outgate.directory.users import External
-from outgate.route import Organisation
+from outgate.model import Account, Gateway, Organisation, Security, SendAs
 from outgate.store import tables
 
 AnyRow = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class LogIn:
+class LogInEntry:
     """What checking a password needs. `scram` is a verifier in the form of RFC 5803."""
 
     account_id: int
@@ -60,7 +59,7 @@ def every(connection: Connection, shared: Shared) -> Iterator[Account]:
         yield _made(list(of_account), shared)
 
 
-def login(connection: Connection, username: str) -> LogIn | None:
+def login(connection: Connection, username: str) -> LogInEntry | None:
     """What to check a password against; the user name is the primary address."""
     columns = tables.account.c
     row = connection.execute(
@@ -73,7 +72,7 @@ def login(connection: Connection, username: str) -> LogIn | None:
         return None
     held = application_passwords.listed(connection, row.id)
     external = External(row.external_id, row.external_dn, row.source) if row.source != "local" else None
-    return LogIn(row.id, row.password_hash, row.scram_sha_256, row.suspended, held, external)
+    return LogInEntry(row.id, row.password_hash, row.scram_sha_256, row.suspended, held, external)
 
 
 def directory_version(connection: Connection) -> int:
@@ -88,7 +87,7 @@ def policy_version(connection: Connection) -> int:
 
 def load_shared(connection: Connection) -> Shared:
     """What all accounts have in common."""
-    return Shared(load_organisation(connection), policy.load(connection))
+    return Shared(load_organisation(connection), policies.load(connection))
 
 
 def load_organisation(connection: Connection) -> Organisation:

@@ -8,10 +8,9 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from outgate.authorise import Account
 from outgate.directory import accounts
-from outgate.directory.accounts import LogIn, Shared
-from outgate.route import Organisation
+from outgate.directory.accounts import LogInEntry, Shared
+from outgate.model import Account, Organisation
 from outgate.store.engine import read
 from outgate.store.prepared import PreparedNumber, PreparedRows
 
@@ -21,7 +20,7 @@ _VERSION: Final = "SELECT directory_version FROM organisation"
 _POLICY_VERSION: Final = "SELECT policy_version FROM organisation"
 
 
-class Directory:
+class DirectoryCache:
     """Accounts, log-ins and mailboxes by their compared addresses. Any number of threads may ask at once.
 
     Each question takes the directory's version if the caller has just read it, so that one reading can serve many
@@ -54,7 +53,7 @@ class Directory:
         """The account with this id."""
         return self._accounts(self._at(version), account_id)
 
-    def login(self, username: str, version: int | None = None) -> LogIn | None:
+    def login(self, username: str, version: int | None = None) -> LogInEntry | None:
         """What to check this user's password against."""
         return self._log_ins(self._at(version), username)
 
@@ -73,7 +72,7 @@ class Directory:
         shared = self._shared_at(version)
         return accounts.made(self._account_rows.read(account_id), shared)
 
-    def _load_log_in(self, _version: int, username: str) -> LogIn | None:
+    def _load_log_in(self, _version: int, username: str) -> LogInEntry | None:
         with read(self._engine) as connection:
             return accounts.login(connection, username)
 

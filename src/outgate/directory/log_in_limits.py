@@ -22,7 +22,7 @@ class Locked:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class LogInLimits:
     """Rates as the `limits` library reads them, such as "10/10minutes"."""
 
     per_account: str  # from one network

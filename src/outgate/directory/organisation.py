@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from outgate.authorise import Gateway
-from outgate.directory import accounts, server
+from outgate.directory import accounts, gateway_settings
 from outgate.directory.change import compared_domain, touch
 from outgate.directory.errors import AlreadyExists, NotAllowed, NotFound
+from outgate.model import Gateway
 from outgate.store import tables, vault
 from outgate.store.vault import Vault
 
@@ -120,10 +120,10 @@ def domain_gateway(connection: Connection) -> Gateway | None:
     return accounts.load_organisation(connection).domain_gateway
 
 
-def set_domain_gateway(connection: Connection, keys: Vault, wanted: server.Server) -> Gateway:
+def set_domain_gateway(connection: Connection, keys: Vault, wanted: gateway_settings.GatewaySettings) -> Gateway:
     """Set or replace it. Raises Invalid."""
     version = touch(connection, shared=True)
-    values = server.sealed_values(keys, f"domain-gateway:{DOMAIN_GATEWAY_ID}", wanted, version)
+    values = gateway_settings.sealed_values(keys, f"domain-gateway:{DOMAIN_GATEWAY_ID}", wanted, version)
     clear_domain_gateway(connection)
     connection.execute(insert(tables.domain_gateway).values(id=DOMAIN_GATEWAY_ID, **values))
     gateway = domain_gateway(connection)

@@ -1,7 +1,7 @@
 """The settings of policy that there are: name, default, and how a value that somebody entered is checked. Pure.
 
 A setting's value is JSON: true or false, a number, a text, or a list of texts or numbers. `field` is where
-authorise.Policy has it.
+model.Policy has it.
 """
 
 import re
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from outgate.authorise import Policy, Security, UnknownFrom, WithoutGateway
 from outgate.directory.errors import Invalid, NotFound
 from outgate.mail.addresses import AddressError, canonical, canonical_domain
+from outgate.model import Policy, Security, UnknownFrom, WithoutGateway
 
 Value = bool | int | str | list[str] | list[int]
 

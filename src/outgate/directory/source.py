@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from outgate.directory.accounts import LogIn
+from outgate.directory.accounts import LogInEntry
 
 
 class SourceUnavailable(Exception):
@@ -12,10 +12,10 @@ class SourceUnavailable(Exception):
 class PasswordChecker(Protocol):
     """Asks the keeper of an entry whether a password is right."""
 
-    def remembers(self, entry: LogIn, password: str) -> bool:
+    def remembers(self, entry: LogInEntry, password: str) -> bool:
         """Whether it was right a moment ago."""
 
-    async def check(self, entry: LogIn, password: str) -> bool:
+    async def check(self, entry: LogInEntry, password: str) -> bool:
         """Raises SourceUnavailable."""
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from outgate.directory import units
 from outgate.directory.change import compared, touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
-from outgate.directory.password import hash_password
+from outgate.directory.password_hash import hash_password
 from outgate.mail.addresses import AddressError, format_mailbox
 from outgate.smtp.sasl import SaslError, ScramVerifier, saslprep
 from outgate.store import tables

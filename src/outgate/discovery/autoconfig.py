@@ -12,9 +12,9 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from outgate.authorise import Security
-from outgate.discovery.found import Candidate, Certainty, Sought, Source
+from outgate.discovery.candidates import Candidate, Certainty, Sought, Source
 from outgate.mail.addresses import AddressError, canonical_domain
+from outgate.model import Security
 
 MAX_SERVERS = 10
 

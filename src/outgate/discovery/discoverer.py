@@ -10,12 +10,12 @@ from dataclasses import replace
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.IN.SRV import SRV
 
-from outgate.authorise import Security
 from outgate.discovery import autoconfig, srv
-from outgate.discovery.found import Candidate, Certainty, Discovered, Looked, Outcome, Sought, Source
+from outgate.discovery.candidates import Candidate, Certainty, Discovered, DiscoveryOutcome, Looked, Sought, Source
 from outgate.discovery.presets import Preset, Presets
-from outgate.egress.http import Https, NotFetched
-from outgate.egress.resolve import Resolver, Unresolved
+from outgate.egress.https_client import HttpsClient, NotFetched
+from outgate.egress.resolver import Resolver, Unresolved
+from outgate.model import Security
 
 PATIENCE = 10.0  # seconds for all
 
@@ -27,7 +27,7 @@ _Look = Callable[[str, Sought], Awaitable[Discovered]]
 class Discoverer:
     """Asks with the resolver and the presets given."""
 
-    def __init__(self, resolver: Resolver, https: Https, presets: Presets, patience: float = PATIENCE) -> None:
+    def __init__(self, resolver: Resolver, https: HttpsClient, presets: Presets, patience: float = PATIENCE) -> None:
         self._resolver, self._https, self._presets = resolver, https, presets
         self._patience = patience
 
@@ -50,7 +50,7 @@ class Discoverer:
             async with asyncio.timeout(self._patience):
                 return self._allowed(await look(where, sought))
         except TimeoutError:
-            return _looked(source, where, Outcome.NO_ANSWER, f"no answer within {self._patience:g} seconds")
+            return _looked(source, where, DiscoveryOutcome.NO_ANSWER, f"no answer within {self._patience:g} seconds")
 
     def _allowed(self, found: Discovered) -> Discovered:
         """Without the candidates that a user could not have as a gateway anyway, which is then said."""
@@ -58,7 +58,7 @@ class Discoverer:
         if not any(reasons):
             return found
         kept = tuple(one for one, reason in zip(found.candidates, reasons, strict=True) if not reason)
-        outcome = Outcome.FOUND if kept else Outcome.UNUSABLE
+        outcome = DiscoveryOutcome.FOUND if kept else DiscoveryOutcome.UNUSABLE
         said = "; ".join(dict.fromkeys(reason for reason in reasons if reason))
         return Discovered(kept, tuple(replace(one, outcome=outcome, detail=said) for one in found.looked_at))
 
@@ -71,16 +71,16 @@ class Discoverer:
     def _by_domain(self, sought: Sought) -> Discovered:
         preset = self._presets.by_domain(sought.domain)
         if preset is None:
-            return _looked(Source.PRESET, sought.domain, Outcome.NOTHING)
+            return _looked(Source.PRESET, sought.domain, DiscoveryOutcome.NOTHING)
         candidate = _of_preset(preset, sought, Source.PRESET, Certainty.KNOWN)
         return _found(Source.PRESET, sought.domain, (candidate,), preset.name)
 
     async def _by_srv(self, name: str, sought: Sought) -> Discovered:
         answer = await self._resolver.records(name, "SRV")
         if isinstance(answer, Unresolved):
-            return _looked(Source.SRV, name, Outcome.NO_ANSWER, answer.reason)
+            return _looked(Source.SRV, name, DiscoveryOutcome.NO_ANSWER, answer.reason)
         records = [
-            srv.Record(one.priority, one.weight, one.port, one.target.to_text())
+            srv.SrvRecord(one.priority, one.weight, one.port, one.target.to_text())
             for one in answer
             if isinstance(one, SRV)
         ]
@@ -91,26 +91,26 @@ class Discoverer:
     async def _by_autoconfig(self, url: str, sought: Sought) -> Discovered:
         answer = await self._https.get(url)
         if isinstance(answer, NotFetched):
-            return _looked(Source.AUTOCONFIG, url, Outcome.NO_ANSWER, answer.reason)
+            return _looked(Source.AUTOCONFIG, url, DiscoveryOutcome.NO_ANSWER, answer.reason)
         if answer.status != 200:
-            return _looked(Source.AUTOCONFIG, url, Outcome.NOTHING, f"status {answer.status}")
+            return _looked(Source.AUTOCONFIG, url, DiscoveryOutcome.NOTHING, f"status {answer.status}")
         try:
             candidates = autoconfig.read(answer.content, sought)
         except autoconfig.NotUnderstood as error:
-            return _looked(Source.AUTOCONFIG, url, Outcome.UNUSABLE, str(error))
+            return _looked(Source.AUTOCONFIG, url, DiscoveryOutcome.UNUSABLE, str(error))
         if not candidates:
-            return _looked(Source.AUTOCONFIG, url, Outcome.UNUSABLE, "it names no SMTP server with TLS")
+            return _looked(Source.AUTOCONFIG, url, DiscoveryOutcome.UNUSABLE, "it names no SMTP server with TLS")
         return _found(Source.AUTOCONFIG, url, candidates)
 
     async def _by_exchanger(self, where: str, sought: Sought) -> Discovered:
         answer = await self._resolver.records(sought.domain, "MX")
         if isinstance(answer, Unresolved):
-            return _looked(Source.MX, where, Outcome.NO_ANSWER, answer.reason)
+            return _looked(Source.MX, where, DiscoveryOutcome.NO_ANSWER, answer.reason)
         hosts = _hosts([one for one in answer if isinstance(one, MX)])
         if hosts == ["."]:
-            return _looked(Source.MX, where, Outcome.NOT_OFFERED, "the domain takes no mail (RFC 7505)")
+            return _looked(Source.MX, where, DiscoveryOutcome.NOT_OFFERED, "the domain takes no mail (RFC 7505)")
         if not hosts:
-            return _looked(Source.MX, where, Outcome.NOTHING)
+            return _looked(Source.MX, where, DiscoveryOutcome.NOTHING)
         preset = next(filter(None, map(self._presets.by_exchanger, hosts)), None)
         if preset:
             known = _of_preset(preset, sought, Source.MX_PRESET, Certainty.LIKELY)
@@ -143,8 +143,8 @@ def _hosts(records: Sequence[MX]) -> list[str]:
 
 
 def _found(source: Source, where: str, candidates: tuple[Candidate, ...], detail: str = "") -> Discovered:
-    return Discovered(candidates, (Looked(source, where, Outcome.FOUND, detail),))
+    return Discovered(candidates, (Looked(source, where, DiscoveryOutcome.FOUND, detail),))
 
 
-def _looked(source: Source, where: str, outcome: Outcome, detail: str = "") -> Discovered:
+def _looked(source: Source, where: str, outcome: DiscoveryOutcome, detail: str = "") -> Discovered:
     return Discovered((), (Looked(source, where, outcome, detail),))

@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from outgate.authorise import Security
-from outgate.discovery.found import UserName
+from outgate.discovery.candidates import UserName
+from outgate.model import Security
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 

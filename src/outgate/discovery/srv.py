@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from outgate.authorise import Security
-from outgate.discovery.found import Candidate, Certainty, Outcome, Sought, Source
+from outgate.discovery.candidates import Candidate, Certainty, DiscoveryOutcome, Sought, Source
 from outgate.mail.addresses import AddressError, canonical_domain
+from outgate.model import Security
 
 # Implicit TLS is preferred (RFC 8314 section 3.3); a `_submission` server is used with STARTTLS (RFC 6186 section 3.1).
 SERVICES = {"_submissions._tcp": Security.SSL, "_submission._tcp": Security.STARTTLS}
@@ -14,7 +14,7 @@ MAX_SERVERS = 10  # of one service: an answer by TCP has room for thousands
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SrvRecord:
     """One SRV record (RFC 2782). `target` is "." for a service that is decidedly not offered."""
 
     priority: int
@@ -23,16 +23,18 @@ class Record:
     target: str
 
 
-def read(records: Sequence[Record], security: Security, sought: Sought) -> tuple[Outcome, tuple[Candidate, ...]]:
+def read(
+    records: Sequence[SrvRecord], security: Security, sought: Sought
+) -> tuple[DiscoveryOutcome, tuple[Candidate, ...]]:
     """Lowest priority first, of one priority the heaviest first: a user is shown all, so nothing is drawn by lot."""
     if not records:
-        return Outcome.NOTHING, ()
+        return DiscoveryOutcome.NOTHING, ()
     if all(record.target == "." for record in records):
-        return Outcome.NOT_OFFERED, ()
+        return DiscoveryOutcome.NOT_OFFERED, ()
     ordered = sorted(records, key=lambda record: (record.priority, -record.weight, record.target, record.port))
     hosts = ((_host(record.target), record.port) for record in ordered if record.port)
     found = tuple(_candidate(host, port, security, sought) for host, port in hosts if host)[:MAX_SERVERS]
-    return (Outcome.FOUND if found else Outcome.UNUSABLE), found
+    return (DiscoveryOutcome.FOUND if found else DiscoveryOutcome.UNUSABLE), found
 
 
 def _candidate(host: str, port: int, security: Security, sought: Sought) -> Candidate:

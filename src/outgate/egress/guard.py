@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from outgate.config import Egress
+from outgate.config import EgressSettings
 from outgate.mail.addresses import AddressError, canonical_domain
 
 Address = IPv4Address | IPv6Address
@@ -67,7 +67,7 @@ _PRIVATE_NAMES = frozenset(
 class Guard:
     """The settings of `egress` as answers: each method says why not, in words for the record, or None."""
 
-    def __init__(self, settings: Egress) -> None:
+    def __init__(self, settings: EgressSettings) -> None:
         self._own = [ip_network(text) for text in settings.own_networks]
         self._allowed = [ip_network(text) for text in settings.allowed_networks.values()]
         self._ports = settings.ports

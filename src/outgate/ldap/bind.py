@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from outgate.directory.accounts import LogIn
+from outgate.directory.accounts import LogInEntry
 from outgate.directory.users import External
-from outgate.ldap.client import Client, LdapUnavailable
-from outgate.ldap.entries import Entry, locate
+from outgate.ldap.entries import LdapEntry, locate
+from outgate.ldap.ldap_client import LdapClient, LdapUnavailable
 from outgate.smtp.sasl import SaslError, saslprep
 
 REMEMBERED: Final = 60.0  # seconds that a password which was right is not asked for again
@@ -34,20 +34,20 @@ class _Right:
 class Binder:
     """Checks passwords for all sessions of a process; `directory.source.PasswordChecker`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: LdapClient) -> None:
         self._client = client
         self._threads = ThreadPoolExecutor(THREADS, "ldap")
         self._key = secrets.token_bytes(32)
         self._right: dict[int, _Right] = {}
 
-    def remembers(self, entry: LogIn, password: str) -> bool:
+    def remembers(self, entry: LogInEntry, password: str) -> bool:
         """Whether the directory said within REMEMBERED seconds that this is the password of the account's entry."""
         right = self._right.get(entry.account_id)
         if right is None or right.external != entry.external or asyncio.get_running_loop().time() >= right.until:
             return False
         return hmac.compare_digest(right.digest, self._digest(_prepared(password)))
 
-    async def check(self, entry: LogIn, password: str) -> bool:
+    async def check(self, entry: LogInEntry, password: str) -> bool:
         """Ask the directory whether this is the password of the account's entry. Raises LdapUnavailable."""
         prepared = _prepared(password)
         if entry.external is None or entry.external.dn is None or not prepared:
@@ -80,7 +80,7 @@ class Binder:
     def _bind(self, id_: str, dn: str, password: bytes) -> bool:
         with self._client.connected() as connection:
             found = locate(connection, self._client.settings, id_, dn)
-            if not isinstance(found, Entry) or found.disabled:
+            if not isinstance(found, LdapEntry) or found.disabled:
                 return False
             return self._client.proves(connection, found.dn, password)
 

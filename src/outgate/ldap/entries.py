@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from outgate.config import Ldap
-from outgate.ldap.client import DEREF_NEVER, Connection, LdapUnavailable, result_of
+from outgate.config import LdapSettings
+from outgate.ldap.ldap_client import DEREF_NEVER, Connection, LdapUnavailable, result_of
 from outgate.mail.addresses import AddressError, canonical, format_mailbox
 
 Scope = Literal["BASE", "SUBTREE"]
@@ -30,7 +30,7 @@ _MISSING: Final = frozenset({10, 32, 34})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LdapEntry:
     """A user of the directory. `id` never changes; `address` is in compared form; `unit` is None if it is not kept."""
 
     id: str
@@ -54,7 +54,7 @@ class _Unusable(Exception):
     """A value that can't be used; the text names the attribute and never quotes a long value."""
 
 
-def search(connection: Connection, settings: Ldap) -> Iterator[Entry | Fault]:
+def search(connection: Connection, settings: LdapSettings) -> Iterator[LdapEntry | Fault]:
     """All users. Raises LdapUnavailable as well when the answer is cut short: half a list looks like many gone."""
     cookie: bytes | None = None
     while True:
@@ -66,7 +66,7 @@ def search(connection: Connection, settings: Ldap) -> Iterator[Entry | Fault]:
             return
 
 
-def locate(connection: Connection, settings: Ldap, id_: str, dn: str) -> Entry | Fault | None:
+def locate(connection: Connection, settings: LdapSettings, id_: str, dn: str) -> LdapEntry | Fault | None:
     """The user with this id now: at the DN where they were last, else wherever they are; None if they are gone.
 
     By the id even at the DN, since another person may have been given it.
@@ -83,14 +83,14 @@ def locate(connection: Connection, settings: Ldap, id_: str, dn: str) -> Entry |
     return None
 
 
-def parse(dn: bytes, values: Mapping[str, Sequence[bytes]], settings: Ldap) -> Entry | Fault:
+def parse(dn: bytes, values: Mapping[str, Sequence[bytes]], settings: LdapSettings) -> LdapEntry | Fault:
     """What an entry's attributes say of a user. Their names are compared in lower case."""
     named = {name.lower(): tuple(those) for name, those in values.items()}
     id_: str | None = None
     try:
         id_ = _id(named, settings)
         address = _address(named, settings)
-        return Entry(
+        return LdapEntry(
             id=id_,
             dn=_dn(dn),
             address=address,
@@ -103,7 +103,14 @@ def parse(dn: bytes, values: Mapping[str, Sequence[bytes]], settings: Ldap) -> E
 
 
 def _ask(
-    connection: Connection, settings: Ldap, base: str, scope: Scope, wanted: str, *, missing: bool = False, **page: Any
+    connection: Connection,
+    settings: LdapSettings,
+    base: str,
+    scope: Scope,
+    wanted: str,
+    *,
+    missing: bool = False,
+    **page: Any,
 ) -> None:
     """Search; `missing` says that the base need not exist."""
     connection.search(
@@ -126,16 +133,16 @@ def _found(connection: Connection) -> Iterator[dict[str, Any]]:
     return (one for one in connection.response or () if one["type"] == "searchResEntry")
 
 
-def _judged(found: Mapping[str, Any], settings: Ldap) -> Entry | Fault:
+def _judged(found: Mapping[str, Any], settings: LdapSettings) -> LdapEntry | Fault:
     return parse(bytes(found["raw_dn"]), found["raw_attributes"], settings)
 
 
-def _attributes(settings: Ldap) -> list[str]:
+def _attributes(settings: LdapSettings) -> list[str]:
     names = [settings.id_attribute, settings.address_attribute, settings.name_attribute, settings.unit_attribute]
     return list(dict.fromkeys(name for name in (*names, _UAC, _LOCKED, _LOCK) if name))
 
 
-def _id(named: Mapping[str, Sequence[bytes]], settings: Ldap) -> str:
+def _id(named: Mapping[str, Sequence[bytes]], settings: LdapSettings) -> str:
     value = _single(named, settings.id_attribute)
     if _is_guid(settings):
         if len(value) != 16:
@@ -144,24 +151,24 @@ def _id(named: Mapping[str, Sequence[bytes]], settings: Ldap) -> str:
     return _text(value, settings.id_attribute)
 
 
-def _id_filter(id_: str, settings: Ldap) -> str:
+def _id_filter(id_: str, settings: LdapSettings) -> str:
     """The id as the value of a filter: every byte in hexadecimal (RFC 4515 section 3), so nothing can be injected."""
     value = UUID(id_).bytes_le if _is_guid(settings) else id_.encode()
     return "".join(f"\\{byte:02x}" for byte in value)
 
 
-def _is_guid(settings: Ldap) -> bool:
+def _is_guid(settings: LdapSettings) -> bool:
     return settings.id_attribute.lower() == "objectguid"
 
 
-def _address(named: Mapping[str, Sequence[bytes]], settings: Ldap) -> str:
+def _address(named: Mapping[str, Sequence[bytes]], settings: LdapSettings) -> str:
     try:
         return canonical(_text(_single(named, settings.address_attribute), settings.address_attribute))
     except AddressError as error:
         raise _Unusable(f"{settings.address_attribute}: {error}") from None
 
 
-def _name(named: Mapping[str, Sequence[bytes]], settings: Ldap, address: str) -> str:
+def _name(named: Mapping[str, Sequence[bytes]], settings: LdapSettings, address: str) -> str:
     values = named.get(settings.name_attribute.lower(), ())
     name = _text(values[0], settings.name_attribute) if values else ""
     try:
@@ -171,7 +178,7 @@ def _name(named: Mapping[str, Sequence[bytes]], settings: Ldap, address: str) ->
     return name
 
 
-def _unit(named: Mapping[str, Sequence[bytes]], settings: Ldap) -> str | None:
+def _unit(named: Mapping[str, Sequence[bytes]], settings: LdapSettings) -> str | None:
     if settings.unit_attribute is None or not named.get(settings.unit_attribute.lower()):
         return None
     return unicodedata.normalize("NFC", _text(_single(named, settings.unit_attribute), settings.unit_attribute))

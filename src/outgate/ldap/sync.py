@@ -10,14 +10,14 @@ from enum import StrEnum
 from typing import Final
 
 from outgate.directory.users import External, User
-from outgate.ldap.entries import Entry, Fault
+from outgate.ldap.entries import Fault, LdapEntry
 
 # More suspensions than both are taken for a mistake: a wrong base or filter, a directory that was restored half.
 FEW: Final = 5
 SHARE: Final = 0.2  # of the accounts that the directory keeps and that are not suspended
 
 
-class Kind(StrEnum):
+class StepKind(StrEnum):
     """What a step does."""
 
     CREATE = "create"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 class Step:
     """One change of one account. `external` is what it is linked to; `name` and `unit` as far as they are set."""
 
-    kind: Kind
+    kind: StepKind
     address: str
     external: External
     name: str = ""
@@ -57,20 +57,20 @@ class Plan:
     problems: tuple[Problem, ...]
     active: int  # accounts of the directory that are not suspended
 
-    def count(self, kind: Kind) -> int:
+    def count(self, kind: StepKind) -> int:
         """Steps of one kind."""
         return sum(step.kind is kind for step in self.steps)
 
     @property
     def suspends_too_many(self) -> bool:
         """Whether a person should look first."""
-        return self.count(Kind.SUSPEND) > max(FEW, SHARE * self.active)
+        return self.count(StepKind.SUSPEND) > max(FEW, SHARE * self.active)
 
 
-def plan(users: Sequence[User], found: Iterable[Entry | Fault], *, adopt: bool = False) -> Plan:
+def plan(users: Sequence[User], found: Iterable[LdapEntry | Fault], *, adopt: bool = False) -> Plan:
     """Compare. `adopt` says that accounts which are there already may become those of entries with their address."""
     found = tuple(found)
-    entries = [one for one in found if isinstance(one, Entry)]
+    entries = [one for one in found if isinstance(one, LdapEntry)]
     faults = [one for one in found if isinstance(one, Fault)]
     known = {user.external.id: user for user in users if user.external}
     by_address = {user.address: user for user in users}
@@ -88,7 +88,7 @@ def plan(users: Sequence[User], found: Iterable[Entry | Fault], *, adopt: bool =
             outcome += _arrival(by_address.get(entry.address), entry, ids, adopt=adopt)
     # An entry with a fault is there: its account stays as it is.
     spared = {*ids, *(fault.id for fault in faults), *(fault.dn for fault in faults)}
-    spared |= {step.address for step in outcome if isinstance(step, Step) and step.kind is Kind.ADOPT}
+    spared |= {step.address for step in outcome if isinstance(step, Step) and step.kind is StepKind.ADOPT}
     for user in known.values():
         if user.external and not {user.external.id, user.external.dn, user.address} & spared:
             outcome += _suspension(user, user.external, "gone from the directory")
@@ -99,23 +99,23 @@ def plan(users: Sequence[User], found: Iterable[Entry | Fault], *, adopt: bool =
     )
 
 
-def _arrival(user: User | None, entry: Entry, present: Container[str], *, adopt: bool) -> Iterator[Step | Problem]:
+def _arrival(user: User | None, entry: LdapEntry, present: Container[str], *, adopt: bool) -> Iterator[Step | Problem]:
     """An entry that no account is linked to; `user` has its address, if anybody has."""
     external = External(entry.id, entry.dn)
     if user is None:
-        yield Step(Kind.CREATE, entry.address, external, entry.name, entry.unit, entry.dn)
+        yield Step(StepKind.CREATE, entry.address, external, entry.name, entry.unit, entry.dn)
     elif user.external and user.external.id in present:
         yield Problem(entry.dn, f"{entry.address} is the account of another entry, which has another address now")
     elif not adopt:
         whose = "of an entry that is gone" if user.external else "that is kept here"
         yield Problem(entry.dn, f"there is an account {entry.address} {whose}; --adopt makes it this entry's")
     else:
-        yield Step(Kind.ADOPT, user.address, external, because=entry.dn)
+        yield Step(StepKind.ADOPT, user.address, external, because=entry.dn)
         yield from _resumption(user, external)
         yield from _edits(user, entry, external)
 
 
-def _changes(user: User, entry: Entry) -> Iterator[Step | Problem]:
+def _changes(user: User, entry: LdapEntry) -> Iterator[Step | Problem]:
     """An entry whose account is known."""
     external = External(entry.id, entry.dn)
     if entry.address != user.address:
@@ -124,24 +124,26 @@ def _changes(user: User, entry: Entry) -> Iterator[Step | Problem]:
         yield from _suspension(user, external, "disabled in the directory")
         return
     if user.external != external:
-        yield Step(Kind.LINK, user.address, external, because=entry.dn)
+        yield Step(StepKind.LINK, user.address, external, because=entry.dn)
     yield from _resumption(user, external)
     yield from _edits(user, entry, external)
 
 
-def _edits(user: User, entry: Entry, external: External) -> Iterator[Step]:
+def _edits(user: User, entry: LdapEntry, external: External) -> Iterator[Step]:
     if entry.name and entry.name != user.name:
-        yield Step(Kind.RENAME, user.address, external, name=entry.name, because=f"was {user.name or 'without a name'}")
+        yield Step(
+            StepKind.RENAME, user.address, external, name=entry.name, because=f"was {user.name or 'without a name'}"
+        )
     if entry.unit and entry.unit != user.unit:
-        yield Step(Kind.MOVE, user.address, external, unit=entry.unit, because=f"was in {user.unit}")
+        yield Step(StepKind.MOVE, user.address, external, unit=entry.unit, because=f"was in {user.unit}")
 
 
 def _resumption(user: User, external: External) -> Iterator[Step]:
     """Only whom a sync suspended: an administrator's suspension stays."""
     if user.suspended and user.external and user.external.dn is None:
-        yield Step(Kind.RESUME, user.address, external, because="back in the directory")
+        yield Step(StepKind.RESUME, user.address, external, because="back in the directory")
 
 
 def _suspension(user: User, external: External, because: str) -> Iterator[Step]:
     if not user.suspended:
-        yield Step(Kind.SUSPEND, user.address, External(external.id, None), because=because)
+        yield Step(StepKind.SUSPEND, user.address, External(external.id, None), because=because)

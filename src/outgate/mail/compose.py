@@ -13,7 +13,7 @@ from outgate.mail.headers import format_date
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class AttachedFile:
     """A file to attach; `content_type` as in `application/pdf`."""
 
     filename: str
@@ -31,7 +31,7 @@ def compose(
     message_id: str,
     cc: Sequence[Mailbox] = (),
     reply_to: Mailbox | None = None,
-    attachments: Sequence[Attachment] = (),
+    attachments: Sequence[AttachedFile] = (),
     automatic: bool = False,
 ) -> bytes:
     """A new message, US-ASCII but for addresses that have no such form (then the header is UTF-8: RFC 6532).

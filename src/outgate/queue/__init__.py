@@ -3,7 +3,7 @@
 from outgate.queue.changes import AddChunk, Claim, Defer, Discard, Finish, Put, Release, Renew
 from outgate.queue.entry import Item, Message, Recipient
 from outgate.queue.group_commit import GroupCommit
-from outgate.queue.spool import Queue
+from outgate.queue.mail_queue import Queue
 
 __all__ = [
     "AddChunk",

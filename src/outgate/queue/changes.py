@@ -12,8 +12,8 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, sele
 
 from outgate.mail.headers import Field
 from outgate.queue.entry import Item, Message, Recipient
-from outgate.record import log
-from outgate.record.facts import Fact
+from outgate.record import message_log
+from outgate.record.events import MessageEvent
 from outgate.store.tables import chunk, message, node, recipient, usage
 
 
@@ -43,7 +43,7 @@ class Put:
     message: Message
     recipients: Sequence[Recipient]
     last_chunk: bytes
-    facts: Sequence[Fact]
+    events: Sequence[MessageEvent]
     due_at: float
     leased_by: str | None = None
     leased_until: float = 0.0
@@ -52,10 +52,10 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RecordEvents:
     """Facts alone: of a message that was not taken."""
 
-    facts: Sequence[Fact]
+    events: Sequence[MessageEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Finish:
     message_id: int
     done: Sequence[int]
     deferred: Sequence[Defer]
-    facts: Sequence[Fact]
+    events: Sequence[MessageEvent]
     leased_by: str
     report: Put | None = None
 
@@ -121,7 +121,7 @@ class ForgetUsage:
     before_hour: int
 
 
-Change = AddChunk | Discard | Put | Finish | Claim | Renew | Release | InForce | ForgetUsage | Record
+Change = AddChunk | Discard | Put | Finish | Claim | Renew | Release | InForce | ForgetUsage | RecordEvents
 Result = list[Item] | None
 
 
@@ -132,7 +132,7 @@ class _Rows:
     chunks: list[dict[str, Any]] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
     recipients: list[dict[str, Any]] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)
+    events: list[MessageEvent] = field(default_factory=list)
     done: list[dict[str, Any]] = field(default_factory=list)
     deferred: list[dict[str, Any]] = field(default_factory=list)
     finished: list[dict[str, Any]] = field(default_factory=list)
@@ -202,7 +202,7 @@ def apply(conn: Connection, changes: Sequence[Change]) -> list[Result]:
     ):
         if parameters:
             conn.execute(statement, parameters)
-    log.add(conn, rows.facts)
+    message_log.add(conn, rows.events)
     return [_answer(conn, change) for change in changes]
 
 
@@ -232,8 +232,8 @@ def _collect(rows: _Rows, change: Change) -> None:
             _collect_put(rows, change)
         case Finish():
             _collect_finish(rows, change)
-        case Record(recorded):
-            rows.facts += recorded
+        case RecordEvents(recorded):
+            rows.events += recorded
         case Discard(message_id):
             rows.discarded.append({"b_message": message_id})
         case Renew(message_ids, leased_by, until):
@@ -260,7 +260,7 @@ def _collect_put(rows: _Rows, put: Put) -> None:
         }
         for one in put.recipients
     ]
-    rows.facts += put.facts
+    rows.events += put.events
     if put.journal_of is not None:
         rows.journalled.append({"b_message": put.journal_of})
     if entry.account_id is not None:
@@ -294,7 +294,7 @@ def _collect_finish(rows: _Rows, finish: Finish) -> None:
     ]
     if finish.done:
         rows.finished.append({"b_message": finish.message_id})
-    rows.facts += finish.facts
+    rows.events += finish.events
     if finish.report:
         _collect_put(rows, finish.report)
 

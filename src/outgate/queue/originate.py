@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from outgate.mail.addresses import canonical
 from outgate.mail.dkim import BodyDigest
-from outgate.mail.examine import split_message
+from outgate.mail.header_check import split_message
+from outgate.model import Organisation
 from outgate.queue.changes import Put
 from outgate.queue.entry import Message, Recipient
-from outgate.queue.spool import CHUNK_BYTES
-from outgate.record import facts
-from outgate.route import Organisation, own_route
+from outgate.queue.mail_queue import CHUNK_BYTES
+from outgate.record import events
+from outgate.route import own_route
 
 OWN_MAIL = "the organisation"  # stands for the account in the record
 
@@ -42,7 +43,7 @@ def originate(
         received_at=now,
     )
     recorded = [
-        facts.accepted(
+        events.accepted(
             identity,
             now,
             account=OWN_MAIL,
@@ -55,7 +56,7 @@ def originate(
             rfc822_message_id="",
         ),
         *(
-            facts.routed(identity, now, recipients=[one], way=way.way.value, queue=way.queue, reasons=way.reasons)
+            events.routed(identity, now, recipients=[one], way=way.kind.value, queue=way.queue, reasons=way.reasons)
             for one, way in zip(recipients, ways, strict=True)
         ),
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from outgate.record.audit import DONE, Recorded
+from outgate.record.audit_trail import DONE, Recorded
 
 SWITCH: Final = "allowUsersToUseExternalSmtpServers"
 

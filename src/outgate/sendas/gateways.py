@@ -2,21 +2,21 @@
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from outgate.authorise import Account, Gateway, Security, SendAs
-from outgate.directory import accounts, server
+from outgate.directory import accounts, gateway_settings
 from outgate.directory.change import compared, touch
 from outgate.directory.errors import Invalid, NotAllowed, NotFound
-from outgate.directory.server import Server, open_password
+from outgate.directory.gateway_settings import GatewaySettings, open_password
+from outgate.model import Account, Gateway, Security, SendAs
 from outgate.route import not_enabled
-from outgate.sendas import addresses
+from outgate.sendas import send_as_addresses
 from outgate.store import tables
 from outgate.store.vault import SealBroken, Vault
 
-__all__ = ["Server", "clear", "open_password", "set_gateway"]
+__all__ = ["GatewaySettings", "clear", "open_password", "set_gateway"]
 
 
 def set_gateway(
-    connection: Connection, vault: Vault, account_id: int, address: str, wanted: Server, now: float
+    connection: Connection, vault: Vault, account_id: int, address: str, wanted: GatewaySettings, now: float
 ) -> Gateway:
     """Set or replace the gateway of an external address, where policy allows it. Raises Invalid, NotAllowed
     and NotFound.
@@ -26,7 +26,7 @@ def set_gateway(
     if wanted.security is Security.NONE and wanted.port != 25:
         raise Invalid("without TLS (security 'none') only port 25 is allowed; use 'starttls' or 'ssl'")
     version = touch(connection)
-    send_as_id = addresses.find(connection, account_id, address).id
+    send_as_id = send_as_addresses.find(connection, account_id, address).id
     entry = _allowed(connection, account_id, address, wanted)
     if entry.gateway and _same(vault, entry.gateway, wanted):
         return entry.gateway
@@ -36,7 +36,7 @@ def set_gateway(
         # The password is sealed for its row, so the row must be there first.
         blank = {"host": "", "port": 0, "security": "", "changed_at": now}
         row_id = connection.scalar(insert(tables.gateway).values(send_as_id=send_as_id, **blank).returning(columns.id))
-    values = server.sealed_values(vault, f"gateway:{row_id}", wanted, version)
+    values = gateway_settings.sealed_values(vault, f"gateway:{row_id}", wanted, version)
     connection.execute(update(tables.gateway).where(columns.id == row_id).values(changed_at=now, **values))
     _, entry = _entry(connection, account_id, address)
     assert entry.gateway
@@ -46,7 +46,7 @@ def set_gateway(
 def clear(connection: Connection, account_id: int, address: str) -> None:
     """Let the organisation's servers deliver again. Always allowed. Raises NotFound."""
     touch(connection)
-    row = addresses.find(connection, account_id, address)
+    row = send_as_addresses.find(connection, account_id, address)
     connection.execute(delete(tables.gateway).where(tables.gateway.c.send_as_id == row.id))
 
 
@@ -62,7 +62,7 @@ def erase(connection: Connection, account_id: int) -> int:
     return connection.execute(update(tables.gateway).where(*mine).values(sealed_password=None)).rowcount
 
 
-def _allowed(connection: Connection, account_id: int, address: str, wanted: Server) -> SendAs:
+def _allowed(connection: Connection, account_id: int, address: str, wanted: GatewaySettings) -> SendAs:
     account, entry = _entry(connection, account_id, address)
     if entry.own_domain:
         raise NotAllowed(f"{entry.address} is in the organisation's own domains: the organisation's servers deliver it")
@@ -81,7 +81,7 @@ def _entry(connection: Connection, account_id: int, address: str) -> tuple[Accou
     return account, entry
 
 
-def _same(vault: Vault, gateway: Gateway, wanted: Server) -> bool:
+def _same(vault: Vault, gateway: Gateway, wanted: GatewaySettings) -> bool:
     kept = (gateway.host, gateway.port, gateway.security, gateway.username)
     if kept != (wanted.host, wanted.port, wanted.security, wanted.username):
         return False

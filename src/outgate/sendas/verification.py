@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
 from outgate.directory.change import lock, touch
 from outgate.directory.errors import DirectoryError, Invalid, NotAllowed, NotFound
-from outgate.sendas import addresses
+from outgate.sendas import send_as_addresses
 from outgate.store import rates, tables
 from outgate.store.engine import write
 from outgate.store.vault import Vault
@@ -77,7 +77,7 @@ def start(connection: Connection, vault: Vault, account_id: int, address: str, n
     Raises NotFound, Invalid (it is confirmed), NotAllowed (too many within an hour).
     """
     lock(connection)
-    row = addresses.find(connection, account_id, address)
+    row = send_as_addresses.find(connection, account_id, address)
     if row.verified_at is not None:
         raise Invalid(f"{row.address} is confirmed already")
     _count(connection, row, now)
@@ -114,7 +114,7 @@ def enter(
     connection: Connection, vault: Vault, account_id: int, address: str, code: str, now: float
 ) -> DirectoryError | None:
     """As `confirm`, in the caller's transaction, which must be committed: a wrong code has cost a try."""
-    row = addresses.find(connection, account_id, address)
+    row = send_as_addresses.find(connection, account_id, address)
     if row.verified_at is not None:
         return Invalid(f"{row.address} is confirmed already")
     pending = tables.verification.c.send_as_id == row.id

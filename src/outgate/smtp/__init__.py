@@ -1,7 +1,7 @@
 """SMTP without I/O: server engine, client engine, and what they share. Pure: bytes and events, no socket, no clock."""
 
 from outgate.smtp.capabilities import Capabilities
-from outgate.smtp.client import AuthNotOffered, Client
+from outgate.smtp.client import AuthNotOffered, SmtpClient
 from outgate.smtp.client_events import (
     AuthDone,
     BodyWanted,
@@ -14,9 +14,13 @@ from outgate.smtp.client_events import (
     TransactionDone,
 )
 from outgate.smtp.commands import MailParams, RcptParams
-from outgate.smtp.events import (
+from outgate.smtp.limits import SessionLimits
+from outgate.smtp.oauth import TokenIssuer
+from outgate.smtp.reply import ProtocolError, Reply
+from outgate.smtp.sasl import PasswordCredentials, SaslError, ScramVerifier, TokenCredentials
+from outgate.smtp.server import SmtpServer, Tls
+from outgate.smtp.server_events import (
     Closed,
-    Event,
     Mail,
     MessageAborted,
     MessageData,
@@ -27,30 +31,24 @@ from outgate.smtp.events import (
     ScramFailed,
     ScramProved,
     ScramStarted,
+    ServerEvent,
     StartTls,
     TokenOffered,
 )
-from outgate.smtp.limits import Limits
-from outgate.smtp.oauth import TokenIssuer
-from outgate.smtp.reply import ProtocolError, Reply
-from outgate.smtp.sasl import PasswordCredentials, SaslError, ScramVerifier, TokenCredentials
-from outgate.smtp.server import Server, Tls
-from outgate.smtp.transaction import Recipient, Transaction, TransactionResult
+from outgate.smtp.transaction import Addressee, Transaction, TransactionResult
 
 __all__ = [
+    "Addressee",
     "AuthDone",
     "AuthNotOffered",
     "BodyWanted",
     "Capabilities",
-    "Client",
     "ClientEvent",
     "Closed",
     "CommandDone",
     "ConnectionLost",
-    "Event",
     "Greeting",
     "HelloDone",
-    "Limits",
     "Mail",
     "MailParams",
     "MessageAborted",
@@ -62,14 +60,16 @@ __all__ = [
     "ProtocolError",
     "Rcpt",
     "RcptParams",
-    "Recipient",
     "Reply",
     "SaslError",
     "ScramFailed",
     "ScramProved",
     "ScramStarted",
     "ScramVerifier",
-    "Server",
+    "ServerEvent",
+    "SessionLimits",
+    "SmtpClient",
+    "SmtpServer",
     "StartTls",
     "StartTlsDone",
     "Tls",

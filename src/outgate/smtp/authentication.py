@@ -3,10 +3,10 @@
 Knows no base64 and says no reply; the engine does.
 """
 
-from outgate.smtp.events import PasswordOffered, ScramFailed, ScramProved, ScramStarted, TokenOffered
 from outgate.smtp.oauth import oauthbearer_message, xoauth2_message
 from outgate.smtp.reply import Reply
 from outgate.smtp.sasl import SaslError, ScramServer, ScramVerifier, plain_message, utf8
+from outgate.smtp.server_events import PasswordOffered, ScramFailed, ScramProved, ScramStarted, TokenOffered
 
 Step = bytes | PasswordOffered | TokenOffered | ScramStarted | ScramProved | ScramFailed
 

@@ -44,7 +44,7 @@ class AuthNotOffered(Exception):
     """The peer offers no mechanism that can carry these credentials."""
 
 
-class Client:
+class SmtpClient:
     """One connection's protocol state. Take `next_event` after `receive_data`, send `data_to_send` after everything."""
 
     def __init__(self, *, lmtp: bool = False) -> None:
@@ -53,7 +53,7 @@ class Client:
         self._replies = ReplyParser()
         self._out: list[bytes] = []
         self._events: deque[ClientEvent] = deque()
-        self._expected: deque[_Taker] = deque([Client._take_greeting])  # what the next replies answer
+        self._expected: deque[_Taker] = deque([SmtpClient._take_greeting])  # what the next replies answer
         self._progress: Progress | None = None
         self._exchange: Exchange | None = None
         self._challenges_due = 0
@@ -113,11 +113,11 @@ class Client:
     def hello(self, name: str) -> None:
         """EHLO, or LHLO; falls back to HELO where EHLO is unknown."""
         self._hello_name = name
-        self._command(f"{'LHLO' if self._lmtp else 'EHLO'} {name}", Client._take_hello)
+        self._command(f"{'LHLO' if self._lmtp else 'EHLO'} {name}", SmtpClient._take_hello)
 
     def starttls(self) -> None:
         """STARTTLS."""
-        self._command("STARTTLS", Client._take_starttls)
+        self._command("STARTTLS", SmtpClient._take_starttls)
 
     def tls_established(self) -> None:
         """What the peer said before is forgotten (RFC 3207 section 4.2)."""
@@ -139,7 +139,7 @@ class Client:
             raise AuthNotOffered from None
         # "=" stands for an initial response that is empty (RFC 4954 section 4).
         text = "" if initial is None else f" {(encode(initial) or b'=').decode()}"
-        self._command(f"AUTH {chosen}{text}", Client._take_auth)
+        self._command(f"AUTH {chosen}{text}", SmtpClient._take_auth)
 
     def send(self, transaction: Transaction) -> None:
         """Begin to hand a message over. Raises ValueError for an envelope that no command can carry."""
@@ -148,11 +148,11 @@ class Client:
         progress = self._progress = Progress(transaction, self.capabilities)
         if self._must_reset:
             self._must_reset = False
-            self._command("RSET", Client._take_reset)
-        self._say(progress.mail_command, Client._take_mail)
+            self._command("RSET", SmtpClient._take_reset)
+        self._say(progress.mail_command, SmtpClient._take_mail)
         if self.capabilities.pipelining:
             self._out += progress.rcpt_commands
-            self._expected.extend([Client._take_rcpt] * len(progress.rcpt_commands))
+            self._expected.extend([SmtpClient._take_rcpt] * len(progress.rcpt_commands))
             if progress.content is not None:
                 self._offer(progress)
 
@@ -194,7 +194,7 @@ class Client:
         """Offer the content: by DATA, or by a BDAT that brings all of it, or by asking the application for pieces."""
         progress.offered = True
         if not self.capabilities.chunking:
-            self._say(b"DATA\r\n", Client._take_data)
+            self._say(b"DATA\r\n", SmtpClient._take_data)
         elif progress.content is not None:
             progress.content_complete = True
             self._send_chunk(progress.content, last=True)
@@ -207,7 +207,7 @@ class Client:
 
     def _send_chunk(self, data: bytes, last: bool) -> None:
         self._say(
-            b"BDAT %d%b\r\n" % (len(data), b" LAST" if last else b""), self._final() if last else Client._take_chunk
+            b"BDAT %d%b\r\n" % (len(data), b" LAST" if last else b""), self._final() if last else SmtpClient._take_chunk
         )
         self._out.append(data)
 
@@ -218,7 +218,7 @@ class Client:
             self._dots = DotWriter()
 
     def _final(self) -> "_Taker":
-        return Client._take_lmtp_final if self._lmtp else Client._take_final
+        return SmtpClient._take_lmtp_final if self._lmtp else SmtpClient._take_final
 
     # --- replies -------------------------------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class Client:
 
     def _take_hello(self, reply: Reply) -> None:
         if reply.code in (500, 502) and not self._lmtp:
-            self._command(f"HELO {self._hello_name}", Client._take_helo)
+            self._command(f"HELO {self._hello_name}", SmtpClient._take_helo)
             return
         self.capabilities = Capabilities.parse(reply.lines[1:] if reply.positive else ())
         self._events.append(HelloDone(reply))
@@ -271,10 +271,10 @@ class Client:
             answer = self._exchange.send(decode(reply.lines[0].strip().encode())) or b""
         except (SaslError, StopIteration):
             self._exchange = None
-            self._command("*", Client._take_auth)  # cancelled (RFC 4954 section 4); the reply is the end
+            self._command("*", SmtpClient._take_auth)  # cancelled (RFC 4954 section 4); the reply is the end
         else:
             self._challenges_due -= 1
-            self._command(encode(answer).decode(), Client._take_auth)
+            self._command(encode(answer).decode(), SmtpClient._take_auth)
 
     def _end_auth(self, reply: Reply) -> None:
         self._exchange, unproved = None, self._challenges_due > 0
@@ -302,7 +302,7 @@ class Client:
         """Without PIPELINING: one command at a time."""
         number = len(progress.recipients)
         if not self.capabilities.pipelining and number < len(progress.rcpt_commands):
-            self._say(progress.rcpt_commands[number], Client._take_rcpt)
+            self._say(progress.rcpt_commands[number], SmtpClient._take_rcpt)
 
     def _take_data(self, reply: Reply) -> None:
         """354: content may come, unless nobody will get it: then an empty one ends it (RFC 2920 section 3.1)."""
@@ -310,7 +310,7 @@ class Client:
         if reply.code != 354:
             progress.final.append(reply)
         elif not progress.accepted:
-            self._say(b".\r\n", Client._take_final)
+            self._say(b".\r\n", SmtpClient._take_final)
         elif progress.content is not None:
             progress.content_complete = True
             self._send_dotted(progress.content, last=True)
@@ -335,7 +335,7 @@ class Client:
         if progress.chunk_fault is None:
             progress.final.append(reply)
             if len(progress.final) < progress.accepted:
-                self._expected.appendleft(Client._take_lmtp_final)
+                self._expected.appendleft(SmtpClient._take_lmtp_final)
 
     def _under_way(self) -> Progress:
         if self._progress is None:
@@ -359,7 +359,7 @@ class Client:
         self._events.append(TransactionDone(result))
 
 
-_Taker = Callable[[Client, Reply], None]
+_Taker = Callable[[SmtpClient, Reply], None]
 
 
 def _done(command: str) -> _Taker:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SessionLimits:
     """Bytes and counts. Defaults are what RFC 5321 section 4.5.3.1 asks for, or more."""
 
     command_line: int = 2048  # 512, and what SMTPUTF8, SIZE, AUTH and DSN add to MAIL and RCPT

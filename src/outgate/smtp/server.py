@@ -12,10 +12,14 @@ from enum import StrEnum
 from outgate.smtp.authentication import Authentication, Step
 from outgate.smtp.commands import BadArgument, mail_argument, rcpt_argument
 from outgate.smtp.content import ContentCheck, DotReader
-from outgate.smtp.events import (
+from outgate.smtp.limits import SessionLimits
+from outgate.smtp.lines import TOO_LONG, Inbound
+from outgate.smtp.oauth import OAUTH_MECHANISMS, TokenIssuer
+from outgate.smtp.reply import Reply
+from outgate.smtp.sasl import SaslError, ScramVerifier, decode, encode, fake_verifier
+from outgate.smtp.server_events import (
     QUESTIONS,
     Closed,
-    Event,
     Mail,
     MessageAborted,
     MessageData,
@@ -27,14 +31,10 @@ from outgate.smtp.events import (
     ScramFailed,
     ScramProved,
     ScramStarted,
+    ServerEvent,
     StartTls,
     TokenOffered,
 )
-from outgate.smtp.limits import Limits
-from outgate.smtp.lines import TOO_LONG, Inbound
-from outgate.smtp.oauth import OAUTH_MECHANISMS, TokenIssuer
-from outgate.smtp.reply import Reply
-from outgate.smtp.sasl import SaslError, ScramVerifier, decode, encode, fake_verifier
 
 
 class Tls(StrEnum):
@@ -77,7 +77,7 @@ _BEHIND_STARTTLS = Reply(421, "4.7.0", ("Commands behind STARTTLS; closing the c
 _HELLO_NAME = re.compile("[!-~]{1,255}")
 
 
-class Server:
+class SmtpServer:
     """One session. Feed `receive_data`, take `next_event` until None, send `data_to_send`, answer questions.
 
     `scram_secret` keys the salts shown for users that don't exist; `scram_iterations` must be what real users have.
@@ -92,7 +92,7 @@ class Server:
         tls: Tls,
         mechanisms: tuple[str, ...] = ("SCRAM-SHA-256", "PLAIN", "LOGIN"),
         auth_required: bool = True,
-        limits: Limits = Limits(),  # noqa: B008 -- frozen
+        limits: SessionLimits = SessionLimits(),  # noqa: B008 -- frozen
         scram_secret: bytes = b"",
         scram_iterations: int = 600_000,
         token_issuer: TokenIssuer | None = None,
@@ -107,7 +107,7 @@ class Server:
         self._scram_secret, self._scram_iterations = scram_secret, scram_iterations
         self._in = Inbound()
         self._out: list[bytes] = []
-        self._events: deque[Event] = deque()
+        self._events: deque[ServerEvent] = deque()
         self._question: Question | None = None
         self._state = _State.START
         self._eof = self._closed = self._handshaking = False
@@ -145,7 +145,7 @@ class Server:
         self._out.clear()
         return out
 
-    def next_event(self) -> Event | None:
+    def next_event(self) -> ServerEvent | None:
         """The next event, or None: bytes are missing, or a question is open. The last one is Closed, once."""
         while self._question is None:
             if self._events:
@@ -162,7 +162,7 @@ class Server:
                 self.closing = True
         return None
 
-    def _emit(self, event: Event) -> Event:
+    def _emit(self, event: ServerEvent) -> ServerEvent:
         if isinstance(event, QUESTIONS):
             self._question = event
         return event
@@ -548,43 +548,43 @@ _BDAT = re.compile(r"([0-9]{1,19})( +LAST)?", re.IGNORECASE | re.ASCII)
 
 _ANY = frozenset(_State)
 _HELLO = frozenset({_State.HELLO})
-_Handler = Callable[[Server, str], None]
+_Handler = Callable[[SmtpServer, str], None]
 
 # Commands, and the states in which they are in order (RFC 5321 section 4.1.4, RFC 3030 section 2).
 _COMMANDS: dict[bytes, tuple[_Handler, frozenset[_State]]] = {
-    b"EHLO": (Server._on_ehlo, _ANY),
-    b"HELO": (Server._on_helo, _ANY),
-    b"NOOP": (Server._on_noop, _ANY),
-    b"HELP": (Server._on_help, _ANY),
-    b"VRFY": (Server._on_vrfy, _ANY),
-    b"RSET": (Server._on_rset, _ANY),
-    b"QUIT": (Server._on_quit, _ANY),
-    b"STARTTLS": (Server._on_starttls, _HELLO),
-    b"AUTH": (Server._on_auth, _HELLO),
-    b"MAIL": (Server._on_mail, _HELLO),
-    b"RCPT": (Server._on_rcpt, frozenset({_State.MAIL, _State.RCPT})),
-    b"DATA": (Server._on_data, frozenset({_State.MAIL, _State.RCPT})),
-    b"BDAT": (Server._on_bdat, _ANY),  # its bytes follow whatever the reply
+    b"EHLO": (SmtpServer._on_ehlo, _ANY),
+    b"HELO": (SmtpServer._on_helo, _ANY),
+    b"NOOP": (SmtpServer._on_noop, _ANY),
+    b"HELP": (SmtpServer._on_help, _ANY),
+    b"VRFY": (SmtpServer._on_vrfy, _ANY),
+    b"RSET": (SmtpServer._on_rset, _ANY),
+    b"QUIT": (SmtpServer._on_quit, _ANY),
+    b"STARTTLS": (SmtpServer._on_starttls, _HELLO),
+    b"AUTH": (SmtpServer._on_auth, _HELLO),
+    b"MAIL": (SmtpServer._on_mail, _HELLO),
+    b"RCPT": (SmtpServer._on_rcpt, frozenset({_State.MAIL, _State.RCPT})),
+    b"DATA": (SmtpServer._on_data, frozenset({_State.MAIL, _State.RCPT})),
+    b"BDAT": (SmtpServer._on_bdat, _ANY),  # its bytes follow whatever the reply
 }
-_NO_COMMAND = (Server._on_unknown, _ANY)
+_NO_COMMAND = (SmtpServer._on_unknown, _ANY)
 _TRANSACTION = frozenset({b"RCPT", b"DATA", b"BDAT"})  # these don't count as idle
 
-_ACCEPTED: dict[type[Question], Callable[[Server, Reply | None], None]] = {
-    Mail: Server._mail_accepted,
-    Rcpt: Server._rcpt_accepted,
-    MessageStarted: Server._start_accepted,
-    MessageEnded: Server._message_accepted,
-    PasswordOffered: Server._log_in_accepted,
-    TokenOffered: Server._log_in_accepted,
-    ScramProved: Server._log_in_accepted,
+_ACCEPTED: dict[type[Question], Callable[[SmtpServer, Reply | None], None]] = {
+    Mail: SmtpServer._mail_accepted,
+    Rcpt: SmtpServer._rcpt_accepted,
+    MessageStarted: SmtpServer._start_accepted,
+    MessageEnded: SmtpServer._message_accepted,
+    PasswordOffered: SmtpServer._log_in_accepted,
+    TokenOffered: SmtpServer._log_in_accepted,
+    ScramProved: SmtpServer._log_in_accepted,
 }
-_REJECTED: dict[type[Question], Callable[[Server, Reply], None]] = {
-    Mail: Server._mail_rejected,
-    Rcpt: Server._say,
-    MessageStarted: Server._start_rejected,
-    MessageEnded: Server._say,
-    PasswordOffered: Server._log_in_rejected,
-    TokenOffered: Server._token_rejected,
-    ScramStarted: Server._log_in_rejected,
-    ScramProved: Server._log_in_rejected,
+_REJECTED: dict[type[Question], Callable[[SmtpServer, Reply], None]] = {
+    Mail: SmtpServer._mail_rejected,
+    Rcpt: SmtpServer._say,
+    MessageStarted: SmtpServer._start_rejected,
+    MessageEnded: SmtpServer._say,
+    PasswordOffered: SmtpServer._log_in_rejected,
+    TokenOffered: SmtpServer._token_rejected,
+    ScramStarted: SmtpServer._log_in_rejected,
+    ScramProved: SmtpServer._log_in_rejected,
 }

@@ -9,7 +9,7 @@ from outgate.smtp.reply import Reply
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
+class Addressee:
     """A recipient with its DSN parameters (RFC 3461), which are sent only to a peer that offers DSN."""
 
     address: str
@@ -26,7 +26,7 @@ class Transaction:
     """
 
     reverse_path: str
-    recipients: Sequence[Recipient]
+    recipients: Sequence[Addressee]
     size: int | None = None
     eight_bit: bool = False
     smtputf8: bool = False
@@ -108,7 +108,7 @@ def _mail_parameters(transaction: Transaction, offered: Capabilities) -> list[st
     return parameters
 
 
-def _rcpt_parameters(recipient: Recipient, offered: Capabilities) -> list[str]:
+def _rcpt_parameters(recipient: Addressee, offered: Capabilities) -> list[str]:
     parameters = []
     if offered.dsn and recipient.notify:
         parameters.append(f"NOTIFY={recipient.notify}")

@@ -284,7 +284,7 @@ node = Table(
 
 # --- record ----------------------------------------------------------------------------------------------------------
 
-# One row for each fact of a message; never changed. `detail` is JSON, its keys per kind are in record.facts.
+# One row for each fact of a message; never changed. `detail` is JSON, its keys per kind are in record.events.
 fact = Table(
     "fact",
     metadata,

@@ -5,8 +5,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from outgate.web.confirmation import ConfirmationPage
-from outgate.web.envelope import Envelope, http_fault
+from outgate.web.confirmation_page import ConfirmationPage
+from outgate.web.security_headers import SecurityHeaders, http_fault
 
 
 def application(confirmation: ConfirmationPage) -> ASGIApp:
@@ -14,4 +14,4 @@ def application(confirmation: ConfirmationPage) -> ASGIApp:
     routes = [Route("/confirm/{token}", confirmation.answer, methods=["GET", "POST"])]
     inner = Starlette(routes=routes, exception_handlers={HTTPException: http_fault})
     inner.router.redirect_slashes = False  # a redirect is made from the Host header, which anybody may write
-    return Envelope(inner)
+    return SecurityHeaders(inner)

@@ -1,0 +1,228 @@
+"""Is this the account's password? Throttled, off the event loop, and the same to see whether the user exists or not."""
+
+import asyncio
+import hashlib
+import hmac
+import math
+import secrets
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
+
+import structlog
+from sqlalchemy import Engine
+
+from outgate import clock
+from outgate.accept.throttle import Throttle, account_of
+from outgate.accept.tokens import ProviderUnavailable, TokenRefused, TokenVerifier
+from outgate.directory import application_passwords
+from outgate.directory import password_hash as stored_password
+from outgate.directory.accounts import LogInEntry
+from outgate.directory.application_passwords import NOTED_EVERY, Scope
+from outgate.directory.reader import DirectoryReader
+from outgate.directory.source import PasswordChecker, SourceUnavailable
+from outgate.peer import network_of
+from outgate.smtp import Reply, ScramVerifier
+from outgate.store.engine import write
+
+WRONG = Reply(535, "5.7.8", ("Authentication credentials invalid",))
+TOO_MANY = Reply(454, "4.7.0", ("Too many failed log-ins; try again later",))
+UNAVAILABLE = Reply(454, "4.7.0", ("Temporary authentication failure; try again later",))
+
+# Told of what an administrator should know: what happened, to whom, from which address. Must not block.
+SecurityEvent = Callable[[str, str, str], None]
+SUSPENDED = "suspended-application-password"
+
+_log = structlog.get_logger("accept")
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """Whom a session belongs to, until when (seconds since 1970), and the application password that it was opened
+    with, if it was one.
+    """
+
+    account_id: int
+    username: str
+    application_password: int | None = None
+    valid_until: float = math.inf
+
+
+def _log_event(kind: str, target: str, peer: str) -> None:
+    _log.warning(kind, target=target, peer=peer)
+
+
+class Authenticator:
+    """Answers log-ins for all sessions of a process.
+
+    argon2id takes some 20 ms and 19 MiB, so at most two run at once. A password that was right is remembered as a keyed
+    digest beside the hash it was right for; a changed password changes the hash.
+    """
+
+    def __init__(
+        self,
+        directory: DirectoryReader,
+        throttle: Throttle,
+        engine: Engine,
+        tokens: TokenVerifier | None = None,
+        security_event: SecurityEvent = _log_event,
+        elsewhere: PasswordChecker | None = None,
+    ) -> None:
+        self._directory = directory
+        self._throttle = throttle
+        self._engine = engine
+        self._tokens = tokens
+        self._elsewhere = elsewhere
+        self._security_event = security_event
+        self._threads = ThreadPoolExecutor(2, "argon2")
+        self._key = secrets.token_bytes(32)
+        self._right: dict[str, bytes] = {}
+        # Guesses that come at once are judged one after the other: the last ones find the account locked.
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._noted: dict[int, float] = {}  # when the use of an application password was written, in the loop's time
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def allows(self, username: str, peer: str) -> bool:
+        """Whether this peer may try this account now. Raises store.engine.StoreUnavailable."""
+        return await self._throttle.allows(username, peer)
+
+    def failed(self, username: str, peer: str) -> None:
+        """Count and log a failure."""
+        self._throttle.failed(username, peer)
+        _log.warning("log-in failed", username=username[:254], peer=peer)
+
+    async def password(self, username: str, password: str, peer: str) -> LoggedIn | Reply:
+        """Who this is, or the reply to refuse with."""
+        turn = self._turns.setdefault((account_of(username), network_of(peer)), asyncio.Lock())
+        async with turn:
+            if not await self.allows(username, peer):
+                return TOO_MANY
+            entry = await self._directory.login(username)
+            held = entry.application_passwords if entry else ()
+            if application := application_passwords.match(held, password, Scope.SMTP):
+                return self._outcome(entry, username, peer, application.id)
+            try:
+                matches = await self._matches(entry, password)
+            except SourceUnavailable as error:
+                _log.error("password not checked", error=str(error))
+                return UNAVAILABLE
+            return self._outcome(entry if matches else None, username, peer)
+
+    async def token(self, username: str, token: str, peer: str) -> LoggedIn | Reply:
+        """Who this is by an access token. The user name may be empty: the token says who it is.
+
+        Then nobody is locked out by what others tried without a name. An empty token asks only where to get one.
+        """
+        if username and not await self.allows(username, peer):
+            return TOO_MANY
+        if self._tokens is None or not token:
+            return WRONG
+        verdict = await self._tokens.verify(token, clock.now())
+        if isinstance(verdict, ProviderUnavailable):
+            _log.error("token not verified", reason=verdict.reason)
+            return UNAVAILABLE
+        if isinstance(verdict, TokenRefused):
+            _log.warning("token refused", reason=verdict.reason, peer=peer)
+            self.failed(username, peer)
+            return Reply(WRONG.code, WRONG.enhanced, (verdict.told,)) if verdict.told else WRONG
+        if username and account_of(username) != verdict.address:
+            _log.warning("token refused", reason="it is another user's", peer=peer)
+            return self._outcome(None, username, peer)
+        if not username and not await self.allows(verdict.address, peer):
+            return TOO_MANY
+        who = self._outcome(await self._directory.login(verdict.address), verdict.address, peer)
+        return who if isinstance(who, Reply) else replace(who, valid_until=verdict.valid_until)
+
+    async def verifier(self, username: str) -> ScramVerifier | None:
+        """The account's SCRAM-SHA-256 verifier, None if there is no such account or it has none."""
+        entry = await self._directory.login(username)
+        return ScramVerifier.parse(entry.scram) if entry and entry.scram else None
+
+    async def proved(self, username: str, peer: str) -> LoggedIn | Reply:
+        """Who this is after a SCRAM exchange that proved the password."""
+        if not await self.allows(username, peer):
+            return TOO_MANY  # others have failed since this exchange began
+        return self._outcome(await self._directory.login(username), username, peer)
+
+    async def stands(self, who: LoggedIn) -> bool:
+        """Whether what a session was opened with is still good; what else it may do, its account says."""
+        if who.application_password is None:
+            return True
+        entry = await self._directory.login(who.username)
+        return entry is not None and who.application_password in {one.id for one in entry.application_passwords}
+
+    async def close(self) -> None:
+        """Write what is counted and noted so far."""
+        await asyncio.gather(*self._tasks)
+        await self._throttle.close()
+        self._threads.shutdown()
+        if self._elsewhere:
+            self._elsewhere.close()
+
+    def _outcome(
+        self, entry: LogInEntry | None, username: str, peer: str, application_password: int | None = None
+    ) -> LoggedIn | Reply:
+        """What a log-in with the right password comes to; no entry is a wrong one."""
+        if entry is None or entry.suspended:
+            if entry and application_password is not None:
+                self._security_event(SUSPENDED, account_of(username), peer)
+            self.failed(username, peer)
+            return WRONG
+        if application_password is not None:
+            self._note_use(application_password)
+        return LoggedIn(entry.account_id, username, application_password)
+
+    async def _matches(self, entry: LogInEntry | None, password: str) -> bool:
+        if entry and entry.external:
+            return await self._matches_elsewhere(entry, password)
+        hashed = entry.password_hash if entry else None
+        digest = hmac.digest(self._key, password.encode(), hashlib.sha256)
+        if hashed and hmac.compare_digest(self._right.get(hashed, b""), digest):
+            return True
+        loop = asyncio.get_running_loop()
+        if not hashed:
+            await loop.run_in_executor(self._threads, stored_password.verify_nobody, password)
+            return False
+        if not await loop.run_in_executor(self._threads, stored_password.verify, hashed, password):
+            return False
+        if len(self._right) >= 10_000:
+            self._right.clear()
+        self._right[hashed] = digest
+        return True
+
+    async def _matches_elsewhere(self, entry: LogInEntry, password: str) -> bool:
+        """Asked of whoever keeps the entry, in no less time than a user who does not exist takes."""
+        if self._elsewhere and self._elsewhere.remembers(entry, password):
+            return True
+        nobody = asyncio.get_running_loop().run_in_executor(self._threads, stored_password.verify_nobody, password)
+        try:
+            return self._elsewhere is not None and await self._elsewhere.check(entry, password)
+        finally:
+            await nobody
+
+    def _note_use(self, application_password: int) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._noted.get(application_password, now - NOTED_EVERY) + NOTED_EVERY:
+            return
+        if len(self._noted) >= 10_000:
+            self._noted.clear()
+        self._noted[application_password] = now
+        self._in_thread(self._write_use, application_password)
+
+    def _write_use(self, application_password: int) -> None:
+        with write(self._engine) as connection:
+            application_passwords.note_use(connection, application_password, clock.now())
+
+    def _in_thread(self, work: Callable[..., None], *arguments: object) -> None:
+        """Let something be done that no session waits for."""
+        task = asyncio.get_running_loop().create_task(_logging_faults(asyncio.to_thread(work, *arguments)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _logging_faults(work: Coroutine[None, None, None]) -> None:
+    try:
+        await work
+    except Exception as error:  # it concerns no session
+        _log.error("storage failed", error=str(error))

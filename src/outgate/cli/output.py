@@ -1,0 +1,64 @@
+"""What commands print: for people by default, JSON for programs. Times are ISO 8601 in UTC in both."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+from outgate.cli.shell import CommandContext
+
+Row = Mapping[str, Any]
+
+_WIDE = 240  # columns when the output is no terminal: a file or a pipe has no edge
+
+
+def tell(ctx: CommandContext, value: Row | Sequence[Row], text: str) -> None:
+    """The outcome of a command: `text` for people, `value` for programs."""
+    typer.echo(json.dumps(value, indent=2) if ctx.json else text)
+
+
+def table(ctx: CommandContext, rows: Sequence[Row], columns: Mapping[str, str], *, nothing: str) -> None:
+    """A list: all of each row for programs, these columns (key to title) for people; `nothing` if there is no row."""
+    if ctx.json or not rows:
+        tell(ctx, rows, nothing)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in columns.values():
+        drawn.add_column(title, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(plain(row[key]) for key in columns))
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(drawn)
+
+
+def record(ctx: CommandContext, value: Row) -> None:
+    """One thing with all its properties."""
+    width = max(len(key) for key in value)
+    tell(ctx, value, "\n".join(f"{key.replace('_', ' '):{width}}  {plain(each)}" for key, each in value.items()))
+
+
+def plain(value: object) -> str:
+    """A value in words, with nothing that a terminal would obey: much of it comes from outside."""
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case Mapping():
+            return ", ".join(f"{key} {plain(each)}" for key, each in value.items())
+        case list() | tuple():
+            return ", ".join(plain(each) for each in value) or "-"
+    return "".join(char if char.isprintable() else "?" for char in str(value))
+
+
+def iso(at: float) -> str:
+    """Seconds since the epoch as `2026-01-31T12:00:00.123Z`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

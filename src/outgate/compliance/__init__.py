@@ -1,0 +1,1 @@
+"""What policy asks of mail that leaves by a users gateway."""

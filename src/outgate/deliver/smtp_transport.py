@@ -1,0 +1,89 @@
+"""Carries jobs to an SMTP or LMTP peer over one warm connection."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from outgate.deliver.connection import Connection, Link, Timeouts, TlsPolicy
+from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
+from outgate.deliver.message_preparer import MessagePreparer
+from outgate.deliver.outcome import Outcome, Verdict, last_word, outcomes
+from outgate.deliver.transmission import transaction
+from outgate.egress.resolver import Host
+from outgate.store.vault import SealBroken
+
+_NO_SIGNING_KEY = Outcome(
+    Verdict.RETRY, "4.7.5 a stored signing key was changed outside of Outgate; make another: outgate domain dkim"
+)
+
+Hosts = Callable[[], Awaitable[list[Host] | Outcome]]
+
+
+class SmtpTransport:
+    """Connects when the first job comes and again when the connection was lost or has grown old."""
+
+    def __init__(
+        self,
+        link: Link,
+        hosts: Hosts,
+        timeouts: Timeouts,
+        verifying: ssl.SSLContext,
+        compliance: MessagePreparer,
+        max_age: float,
+    ) -> None:
+        self._link, self._hosts, self._compliance = link, hosts, compliance
+        self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
+        self._connection: Connection | None = None
+
+    async def connect(self) -> Outcome | None:
+        """Keep the warm connection, or open one to the first host that answers."""
+        if self._connection and self._connection.fresh(self._max_age):
+            return None
+        self.close()
+        hosts = await self._hosts()
+        if isinstance(hosts, Outcome):
+            return hosts
+        return await self._open(hosts)
+
+    async def carry(self, delivery: Delivery) -> AttemptResult:
+        """One transaction."""
+        connection = self._connection
+        if connection is None:
+            raise AssertionError("connect comes first")
+        try:
+            transmission = await self._compliance.prepare(delivery, self._link.hello)
+        except SealBroken:
+            return all_alike(delivery, _NO_SIGNING_KEY, connection.peer)
+        if isinstance(transmission, Outcome):
+            return all_alike(delivery, transmission)
+        wanted = transaction(delivery, transmission, connection.capabilities)
+        if isinstance(wanted, Outcome):
+            return all_alike(delivery, wanted, connection.peer)
+        content = None if wanted.content is not None else transmission.pieces()
+        result = await connection.transfer(wanted, content)
+        if isinstance(result, Outcome):
+            return all_alike(delivery, result, connection.peer)
+        found = outcomes(result, len(delivery.recipients))
+        return AttemptResult(found, connection.peer, connection.tls, last_word(result), transmission.footer)
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection:
+            self._connection.hang_up()
+        self._connection = None
+
+    async def _open(self, hosts: list[Host]) -> Outcome | None:
+        problem: Outcome | None = None
+        for host in hosts:
+            connection = Connection(host, self._link, self._timeouts, self._verifying)
+            failed = await connection.open()
+            if failed and connection.tls_failed and self._link.tls is TlsPolicy.OPPORTUNISTIC:
+                # RFC 7435: what may go unencrypted must not be held up by a peer's broken TLS.
+                plain = replace(self._link, tls=TlsPolicy.PLAIN)
+                connection = Connection(host, plain, self._timeouts, self._verifying)
+                failed = await connection.open()
+            if failed is None:
+                self._connection = connection
+                return None
+            problem = problem or failed
+        return problem

@@ -1,0 +1,183 @@
+"""A route made into a carrier: which peer, which TLS, which log-in."""
+
+import ssl
+from collections.abc import Awaitable
+
+from outgate.config import Config, DeliverySettings
+from outgate.deliver.connection import Link, Timeouts, TlsPolicy, unreachable
+from outgate.deliver.credentials import SEAL_BROKEN, CredentialSource, GatewayCredentials, OpenPassword, SecurityEvent
+from outgate.deliver.delivery import Transport
+from outgate.deliver.maildir_transport import MaildirTransport
+from outgate.deliver.message_preparer import MessagePreparer
+from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.smtp_transport import Hosts, SmtpTransport
+from outgate.deliver.transmission import KeyFor
+from outgate.directory.reader import DirectoryReader
+from outgate.egress.resolver import Host, Resolver, Unresolved
+from outgate.mail.dkim import DkimKey
+from outgate.model import Gateway, Security
+from outgate.queue import Queue
+from outgate.queue.queue_id import QueueIds
+from outgate.route import Route, RouteKind
+from outgate.store.vault import SealBroken
+
+_MOST_EVENTS = 1000
+
+_TLS = {Security.SSL: TlsPolicy.IMPLICIT, Security.STARTTLS: TlsPolicy.STARTTLS, Security.NONE: TlsPolicy.PLAIN}
+
+
+class TransportFactory:
+    """Makes carriers for all four ways."""
+
+    def __init__(
+        self,
+        config: Config,
+        queue: Queue,
+        directory: DirectoryReader,
+        resolver: Resolver,
+        open_password: OpenPassword,
+        key_for: KeyFor,
+        security_event: SecurityEvent,
+        queue_ids: QueueIds,
+    ) -> None:
+        self._config, self._queue, self._directory, self._resolver = config, queue, directory, resolver
+        self._open_password, self._stored_key_for = open_password, key_for
+        self._security_event = _once(security_event)
+        self._compliance = MessagePreparer(queue, directory, queue_ids, self._key_for)
+        self._timeouts = timeouts_of(config.delivery)
+        self._verifying = verifying_context(config)
+
+    def transport(self, way: Route) -> Transport:
+        """A new carrier, not connected yet."""
+        if way.gateway:
+            return self._to_gateway(way.gateway, users=way.kind is RouteKind.USER_GATEWAY)
+        if way.kind is RouteKind.LOCAL:
+            return self._to_mailboxes()
+        domain = way.queue.removeprefix("mx:")
+        link = _link(self._config, self._config.delivery.smtp_port, TlsPolicy.OPPORTUNISTIC)
+        return self._smtp(link, lambda: _found(self._resolver.exchangers(domain), domain, link.port))
+
+    def _to_gateway(self, gateway: Gateway, *, users: bool) -> Transport:
+        """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""
+        log_in = None
+        if gateway.sealed is not None:
+            log_in = GatewayCredentials(gateway, self._open_password, self._security_event)
+        link = gateway_link(self._config, gateway, log_in, opportunistic=not users)
+        host, port = gateway.host, gateway.port
+        if users and gateway.username and gateway.sealed is None:
+            return self._smtp(link, _erased)
+        if users:
+            return self._smtp(link, _usable(log_in, lambda: _found(self._resolver.guarded(host, port), host, port)))
+        return self._smtp(link, _usable(log_in, lambda: _found(self._resolver.host(host), host, port)))
+
+    def _key_for(self, domain: str) -> DkimKey | None:
+        try:
+            return self._stored_key_for(domain)
+        except SealBroken:
+            self._security_event(SEAL_BROKEN, f"domain:{domain}", "")
+            raise
+
+    def _to_mailboxes(self) -> Transport:
+        local = self._config.local
+        kind, _, where = local.mailbox.partition(":")
+        if kind == "maildir":
+            return MaildirTransport(
+                self._queue, self._directory, self._config.path(local.maildir), self._config.hostname
+            )
+        if kind == "lmtp" and not where.startswith("//"):
+            link = _link(self._config, 0, TlsPolicy.PLAIN, lmtp=True, unix_path=where)
+            return self._smtp(link, _here)
+        host, _, port = where.removeprefix("//").rpartition(":")
+        link = _link(self._config, int(port), TlsPolicy.OPPORTUNISTIC, lmtp=kind == "lmtp")
+        return self._smtp(link, lambda: _found(self._resolver.host(host.strip("[]")), host, int(port)))
+
+    def _smtp(self, link: Link, hosts: Hosts) -> Transport:
+        return SmtpTransport(
+            link,
+            hosts,
+            self._timeouts,
+            self._verifying,
+            self._compliance,
+            max_age=self._config.delivery.max_age,
+        )
+
+
+def gateway_link(
+    config: Config, gateway: Gateway, log_in: CredentialSource | None, *, opportunistic: bool = False
+) -> Link:
+    """How a gateway is connected to; where no TLS is asked for, `opportunistic` takes what is offered."""
+    tls = _TLS[gateway.security]
+    if tls is TlsPolicy.PLAIN and opportunistic:
+        tls = TlsPolicy.OPPORTUNISTIC
+    return _link(config, gateway.port, tls, log_in)
+
+
+def timeouts_of(settings: DeliverySettings) -> Timeouts:
+    """The time-outs of a connection."""
+    return Timeouts(settings.connect_timeout, settings.reply_timeout, settings.content_timeout)
+
+
+def verifying_context(config: Config) -> ssl.SSLContext:
+    """Verifies chain and name against the system's authorities and those of `delivery.ca_file`."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if config.delivery.ca_file:
+        context.load_verify_locations(config.path(config.delivery.ca_file))
+    return context
+
+
+def _link(
+    config: Config,
+    port: int,
+    tls: TlsPolicy,
+    log_in: CredentialSource | None = None,
+    *,
+    lmtp: bool = False,
+    unix_path: str | None = None,
+) -> Link:
+    return Link(port, tls, config.hostname, log_in, lmtp, config.delivery.source_address, unix_path)
+
+
+def _once(security_event: SecurityEvent) -> SecurityEvent:
+    """Each event is told once by a process, not at each attempt of each message."""
+    told: set[tuple[str, str, str]] = set()
+
+    def tell(kind: str, target: str, peer: str) -> None:
+        if (kind, target, peer) not in told and len(told) < _MOST_EVENTS:
+            told.add((kind, target, peer))
+            security_event(kind, target, peer)
+
+    return tell
+
+
+def _usable(log_in: GatewayCredentials | None, hosts: Hosts) -> Hosts:
+    """The hosts, once the stored password has been found to be theirs."""
+
+    async def found() -> list[Host] | Outcome:
+        fault = await log_in.fault() if log_in else None
+        return fault or await hosts()
+
+    return found
+
+
+async def _found(hosts: Awaitable[list[Host] | Unresolved], name: str, port: int) -> list[Host] | Outcome:
+    """The hosts, or the outcome of a message that waits for them or has nowhere to go."""
+    found = await hosts
+    if not isinstance(found, Unresolved):
+        return found
+    verdict = Verdict.FAILED if found.status.startswith("5") else Verdict.RETRY
+    # That the recipient's domain does not exist or takes no mail is for the sender to know (5.1.x); the rest is not.
+    public = "" if found.status.startswith("5.1.") else unreachable(name, port)
+    return Outcome(verdict, f"{found.status} {found.reason}", public)
+
+
+async def _erased() -> list[Host] | Outcome:
+    """Never without the log-in that the gateway was set up with."""
+    return Outcome(
+        Verdict.RETRY,
+        "4.7.8 the gateway's password was erased when its user was suspended; it must be entered again",
+    )
+
+
+async def _here() -> list[Host] | Outcome:
+    return [Host("localhost", "")]

@@ -1,0 +1,85 @@
+"""An SMTP server as somebody entered it, checked, and its password sealed: the same for a user's gateway and for the
+organisation's. Knows no table.
+"""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+
+from outgate.directory.errors import Invalid
+from outgate.mail.addresses import AddressError, canonical_domain
+from outgate.model import Gateway, Security
+from outgate.store.vault import Vault, credential
+
+MAX_CREDENTIAL = 512  # characters of a user name or password; a command line holds them in base64 (RFC 4954)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Where to connect and how to log in. Checked when it is made: raises Invalid."""
+
+    host: str
+    port: int
+    security: Security
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", _host(self.host))
+        object.__setattr__(self, "security", _security(self.security))
+        if not 1 <= self.port <= 65535:
+            raise Invalid(f"{self.port} is not a port; it is a number from 1 to 65535, in most cases 587 or 465")
+        if bool(self.username) != bool(self.password):
+            raise Invalid("user name and password go together: give both or neither")
+        if self.security is Security.NONE and self.password:
+            raise Invalid("a password is never sent without TLS; use 'starttls' or 'ssl', or give no password")
+        for what, text in (("user name", self.username), ("password", self.password)):
+            if len(text) > MAX_CREDENTIAL or any(char < " " or char == "\x7f" for char in text):
+                raise Invalid(f"the {what} is too long or has a control character")
+
+
+def sealed_values(vault: Vault, row: str, wanted: GatewaySettings, version: int) -> dict[str, Any]:
+    """The columns of a gateway's row. `version` must never have been used for `row` before."""
+    identity = credential(row, version, wanted.security, wanted.host, wanted.port, wanted.username)
+    return {
+        "host": wanted.host,
+        "port": wanted.port,
+        "security": wanted.security.value,
+        "username": wanted.username,
+        "sealed_password": vault.seal(wanted.password.encode(), identity) if wanted.password else None,
+        "credential_version": version,
+    }
+
+
+def open_password(vault: Vault, gateway: Gateway) -> str:
+    """The gateway's password, empty if it has none. Raises store.vault.SealBroken."""
+    if gateway.sealed is None:
+        return ""
+    identity = credential(
+        gateway.identity,
+        gateway.credential_version,
+        gateway.security,
+        gateway.host,
+        gateway.port,
+        gateway.username,
+    )
+    return vault.open(gateway.sealed, identity).decode()
+
+
+def _host(text: str) -> str:
+    """An IP address, or a name as A-labels."""
+    try:
+        return ip_address(text.strip("[]")).compressed
+    except ValueError:
+        pass
+    try:
+        return canonical_domain(text)
+    except AddressError:
+        raise Invalid(f"'{text[:80]}' is neither a host name nor an IP address") from None
+
+
+def _security(text: str) -> Security:
+    try:
+        return Security(text)
+    except ValueError:
+        raise Invalid(f"'{text[:80]}' is not a kind of security; use 'starttls', 'ssl' or 'none'") from None

@@ -1,0 +1,120 @@
+"""What discovery finds. Data only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from outgate.mail.addresses import AddressError, canonical, split
+from outgate.model import Security
+
+
+class Source(StrEnum):
+    """Where settings come from, the most trusted first."""
+
+    PRESET = "preset"
+    SRV = "srv"
+    AUTOCONFIG = "autoconfig"
+    MX_PRESET = "mx-preset"
+    MX = "mx"
+
+
+class Certainty(StrEnum):
+    """How far to trust a candidate: shipped with Outgate; said by the domain; its mail is there; a guess."""
+
+    KNOWN = "known"
+    PUBLISHED = "published"
+    LIKELY = "likely"
+    GUESS = "guess"
+
+
+class DiscoveryOutcome(StrEnum):
+    """What came of looking at one place.
+
+    `no-answer` is all that could not be had, whatever the cause: it says nothing of the network to who may not know.
+    `not-offered` is the domain's own word that there is no such service. `unusable` is something that can't be used.
+    """
+
+    FOUND = "found"
+    NOTHING = "nothing"
+    NOT_OFFERED = "not-offered"
+    UNUSABLE = "unusable"
+    NO_ANSWER = "no-answer"
+
+
+class UserName(StrEnum):
+    """What a provider takes as the user name."""
+
+    ADDRESS = "address"
+    LOCAL_PART = "local-part"
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The address in compared form, and its parts."""
+
+    address: str
+    local: str
+    domain: str
+
+    @classmethod
+    def of(cls, address: str) -> Self:
+        """Raises AddressError, also where the address has no domain to ask about."""
+        known = canonical(address)
+        local, domain = split(known)
+        if domain.startswith("[") or "." not in domain:
+            raise AddressError(f"nothing can be found out for {known}: it has no domain of the internet")
+        return cls(known, local, domain)
+
+    def username(self, form: UserName) -> str:
+        """The user name in a provider's form."""
+        return self.address if form is UserName.ADDRESS else self.local
+
+    def has(self, host: str) -> bool:
+        """Whether a host belongs to the address's own domain."""
+        return host == self.domain or host.endswith(f".{self.domain}")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A gateway that may be the address's. `hint` is for the user: what else the provider wants; "" if nothing.
+
+    `confirm`: the host is outside the address's domain and only the DNS says so, which anybody on the way can forge.
+    It must be shown to the user for confirmation before a password goes there (RFC 6186 section 6).
+    """
+
+    host: str
+    port: int
+    security: Security
+    username: str
+    source: Source
+    certainty: Certainty
+    hint: str = ""
+    confirm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One place that was looked at: a DNS name, a URL, or the presets. `detail` is for administrators alone."""
+
+    source: Source
+    where: str
+    outcome: DiscoveryOutcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Candidates, the best first; and all that was looked at, in the same order."""
+
+    candidates: tuple[Candidate, ...] = ()
+    looked_at: tuple[Looked, ...] = ()
+
+    @classmethod
+    def of_all(cls, parts: Iterable[Self]) -> Self:
+        """One after the other. Of candidates that differ in nothing that a user could choose, the first stays."""
+        known = list(parts)
+        best: dict[tuple[str, int, Security, str], Candidate] = {}
+        for candidate in (one for part in known for one in part.candidates):
+            best.setdefault((candidate.host, candidate.port, candidate.security, candidate.username), candidate)
+        return cls(tuple(best.values()), tuple(looked for part in known for looked in part.looked_at))

@@ -1,0 +1,188 @@
+"""Fetches a small document by HTTPS from a host that a user named. Knows nothing of what is in it.
+
+The name is resolved once, every address is checked, and only these are connected to, with the name in SNI and in the
+verification of the certificate; a redirect passes the same checks. httpcore is used without httpx, which would add what
+is not wanted here: proxies of the environment, cookies, decompression (a small answer can unpack to a large one).
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urljoin, urlsplit
+
+import httpcore
+
+from outgate.egress.guard import plain
+from outgate.egress.resolver import Host, Resolver, Unresolved
+from outgate.mail.addresses import AddressError
+
+MAX_BYTES = 64 * 1024
+MAX_REDIRECTS = 2
+PATIENCE = 5.0  # seconds for all of it, names and redirects included
+CONNECT = 2.0  # seconds for one address, so that one that is silent leaves time for the next
+
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_TARGET = re.compile(r"/[!-~]*")
+_HEADERS = [(b"User-Agent", b"Outgate"), (b"Accept-Encoding", b"identity"), (b"Connection", b"close")]
+
+_SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a server answered. `url` is where: the last one, after redirects."""
+
+    url: str
+    status: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NotFetched:
+    """Why there is no answer, in words for the record. `forbidden`: the guard, or a rule of this file, refused it."""
+
+    url: str
+    reason: str
+    forbidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An https URL, read once: what is checked is what is connected to and asked."""
+
+    host: str
+    target: str
+
+
+class HttpsClient:
+    """Asks with the names that the resolver gives and the authorities that the context trusts.
+
+    The context is for this object alone (httpcore sets its ALPN). `port` is another than 443 in tests only: URLs may
+    not name one, so that nothing else can be knocked at.
+    """
+
+    def __init__(self, resolver: Resolver, context: ssl.SSLContext, port: int = 443) -> None:
+        self._resolver, self._context, self._port = resolver, context, port
+
+    async def get(self, url: str) -> Fetched | NotFetched:
+        """The answer to one GET, whatever its status; at most MAX_REDIRECTS redirects are followed."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._follow(url)
+        except TimeoutError:
+            return NotFetched(url, f"no answer within {PATIENCE:g} seconds")
+
+    async def _follow(self, url: str) -> Fetched | NotFetched:
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = await self._ask(url)
+            if not isinstance(answer, str):
+                return answer
+            url = answer
+        return NotFetched(url, f"more than {MAX_REDIRECTS} redirects", forbidden=True)
+
+    async def _ask(self, url: str) -> Fetched | NotFetched | str:
+        """The answer, or the URL that it redirects to."""
+        place = _read(url)
+        if isinstance(place, NotFetched):
+            return place
+        hosts = await self._resolver.guarded(place.host)
+        if isinstance(hosts, Unresolved):
+            return NotFetched(url, hosts.reason, hosts.forbidden)
+        try:
+            return await self._exchange(url, place, hosts)
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+            # OSError: a TLS fault after the handshake (ssl.SSLError) comes through httpcore as it is.
+            return NotFetched(url, str(error) or type(error).__name__)
+
+    async def _exchange(self, url: str, place: _Place, hosts: Sequence[Host]) -> Fetched | NotFetched | str:
+        where = httpcore.URL(scheme=b"https", host=place.host.encode(), port=443, target=place.target.encode())
+        async with AsyncExitStack() as stack:
+            backend = _Checked(hosts, self._port, stack)
+            pool = httpcore.AsyncConnectionPool(ssl_context=self._context, network_backend=backend)
+            await stack.enter_async_context(pool)
+            headers = [(b"Host", where.host), *_HEADERS]
+            answer = await stack.enter_async_context(pool.stream(b"GET", where, headers=headers))
+            location = next((value for name, value in answer.headers if name.lower() == b"location"), None)
+            if answer.status in _REDIRECTS and location is not None:
+                return _joined(url, location)
+            content = await _content(answer)
+        if content is None:
+            return NotFetched(url, f"the answer is longer than {MAX_BYTES} bytes")
+        return Fetched(url, answer.status, content)
+
+
+class _Checked(httpcore.AsyncNetworkBackend):
+    """Connects to addresses that were checked, whatever the name has by now."""
+
+    def __init__(self, hosts: Sequence[Host], port: int, stack: AsyncExitStack) -> None:
+        self._hosts, self._port, self._stack = hosts, port, stack
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 -- httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[_SocketOption] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """A connection to the first address that takes one."""
+        fault: Exception = httpcore.ConnectError("there is no address")
+        for checked in self._hosts:
+            try:
+                stream = await self._network.connect_tcp(checked.address, self._port, CONNECT)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                fault = error
+            else:
+                self._stack.push_async_callback(stream.aclose)  # httpcore leaves it open when a handshake is broken off
+                return stream
+        raise fault
+
+
+def _read(url: str) -> _Place | NotFetched:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return NotFetched(url, "it is no URL", forbidden=True)
+    if parts.scheme != "https":
+        return NotFetched(url, "only https is asked", forbidden=True)
+    if port not in (None, 443) or "@" in parts.netloc:
+        return NotFetched(url, "a URL with a port or a user name is not asked", forbidden=True)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not _TARGET.fullmatch(target):
+        return NotFetched(url, "it is no URL", forbidden=True)
+    if _is_address(host):
+        return NotFetched(url, "a URL with an address for a host is not asked", forbidden=True)
+    try:
+        return _Place(plain(host), target)
+    except AddressError:
+        return NotFetched(url, "it is not the name of a host", forbidden=True)
+
+
+def _joined(url: str, location: bytes) -> str:
+    try:
+        return urljoin(url, location.decode("ascii"))
+    except ValueError:
+        return ""  # no URL, which is then said
+
+
+async def _content(answer: httpcore.Response) -> bytes | None:
+    content = bytearray()
+    async for piece in answer.aiter_stream():
+        content += piece
+        if len(content) > MAX_BYTES:
+            return None
+    return bytes(content)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,203 @@
+"""Many users, addresses or gateways at once, as rows of a table: what each row asks for, done by the operations.
+
+Knows no file and no CSV (commands.bulk does); a row is a mapping from column to text.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from outgate.directory import users as directory
+from outgate.directory.errors import Invalid, NotFound
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.directory.users import Credentials, User
+from outgate.mail.addresses import canonical
+from outgate.model import SendAs
+from outgate.operations import send_as_operations, user_operations
+from outgate.operations.confirmation import Confirmation
+from outgate.operations.operation import OperationContext
+from outgate.sendas.send_as_addresses import is_own_domain
+
+Row = Mapping[str, str]
+
+_YES: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class ListKind:
+    """One kind of table. `key` names what must be given, and tells rows apart; `secret` is never exported."""
+
+    name: str
+    key: tuple[str, ...]
+    optional: tuple[str, ...]
+    secret: tuple[str, ...]
+    export: Callable[[OperationContext], Iterator[dict[str, str]]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that an import may have."""
+        return (*self.key, *self.optional, *self.secret)
+
+
+def import_user(op: OperationContext, row: Row, credentials: Credentials | None) -> str:
+    """Create the user, or make an existing one what the row says; what it leaves empty stays. Returns what was done."""
+    address, before = row["address"], _existing(op, row["address"])
+    name, unit, language = (row.get(column) or None for column in ("name", "unit", "language"))
+    if before is None:
+        user_operations.create(op, address, credentials, name=name or "", unit=unit or "/")
+        before = directory.find(op.connection, address)
+        done = "created"
+    else:
+        done = "unchanged"
+        if credentials:
+            user_operations.set_password(op, address, credentials)
+            done = "changed"
+    changes: list[Callable[[], object]] = []
+    if (name or before.name, language or before.language) != (before.name, before.language):
+        changes.append(lambda: user_operations.edit(op, address, name=name, language=language))
+    if unit and unit != before.unit:
+        changes.append(lambda: user_operations.move(op, address, unit))
+    suspended = _flag(row, "suspended")
+    if suspended is not None and suspended != before.suspended:
+        changes.append(lambda: (user_operations.suspend if suspended else user_operations.resume)(op, address))
+    for change in changes:
+        change()
+    return "changed" if changes and done == "unchanged" else done
+
+
+def import_address(op: OperationContext, row: Row, confirmation: Confirmation) -> str:
+    """Add the address, or change it. One of the own domains is granted; any other is mailed its code."""
+    user, address = row["user"], row["address"]
+    entry = _entry(op, user, address)
+    done = "unchanged"
+    if entry is None:
+        if is_own_domain(op.connection, canonical(address)):
+            entry = send_as_operations.grant(op, user, address)
+        else:
+            entry = send_as_operations.add(op, user, address, confirmation)
+        done = "created"
+    wanted = (
+        row.get("name") or entry.display_name,
+        row.get("reply_to") or entry.reply_to,
+        _or(_flag(row, "treat_as_alias"), entry.treat_as_alias),
+        entry.is_default or bool(_flag(row, "is_default")),
+    )
+    if wanted == (entry.display_name, entry.reply_to, entry.treat_as_alias, entry.is_default):
+        return done
+    name, reply_to, alias, default = wanted
+    send_as_operations.edit(
+        op,
+        user,
+        address,
+        display_name=name,
+        reply_to=reply_to,
+        treat_as_alias=alias,
+        make_default=default and not entry.is_default,
+    )
+    return "changed" if done == "unchanged" else done
+
+
+def import_gateway(op: OperationContext, row: Row) -> str:
+    """Set the gateway of an address that is there."""
+    entry = _entry(op, row["user"], row["address"])
+    if entry is None:
+        raise NotFound(f"{row['address']} is not an address of {row['user']}; import it first")
+    before = entry.gateway
+    made = send_as_operations.set_gateway(op, row["user"], row["address"], server(row))
+    return "created" if before is None else "unchanged" if made == before else "changed"
+
+
+def server(row: Row) -> GatewaySettings:
+    """The gateway that a row describes. Raises Invalid."""
+    port = row.get("port") or "587"
+    if not port.isascii() or not port.isdigit():
+        raise Invalid(f"'{port[:20]}' is not a port")
+    security = row.get("security") or "starttls"
+    return GatewaySettings(row["host"], int(port), security, row.get("username", ""), row.get("password", ""))  # type: ignore[arg-type]  # it checks
+
+
+def _export_users(op: OperationContext) -> Iterator[dict[str, str]]:
+    for user in user_operations.list_users(op):
+        yield {
+            "address": user.address,
+            "name": user.name,
+            "unit": user.unit,
+            "language": user.language,
+            "suspended": _word(user.suspended),
+        }
+
+
+def _export_addresses(op: OperationContext) -> Iterator[dict[str, str]]:
+    for user, _, entry in send_as_operations.every(op):
+        if not entry.is_primary:
+            yield {
+                "user": user,
+                "address": entry.address,
+                "name": entry.display_name,
+                "reply_to": entry.reply_to,
+                "treat_as_alias": _word(entry.treat_as_alias),
+                "is_default": _word(entry.is_default),
+            }
+
+
+def _export_gateways(op: OperationContext) -> Iterator[dict[str, str]]:
+    for user, _, entry in send_as_operations.every(op):
+        if entry.gateway:
+            yield {
+                "user": user,
+                "address": entry.address,
+                "host": entry.gateway.host,
+                "port": str(entry.gateway.port),
+                "security": entry.gateway.security.value,
+                "username": entry.gateway.username,
+            }
+
+
+KINDS: Final = {
+    kind.name: kind
+    for kind in (
+        ListKind("users", ("address",), ("name", "unit", "language", "suspended"), ("password",), _export_users),
+        ListKind(
+            "addresses",
+            ("user", "address"),
+            ("name", "reply_to", "treat_as_alias", "is_default"),
+            (),
+            _export_addresses,
+        ),
+        ListKind(
+            "gateways",
+            ("user", "address", "host"),
+            ("port", "security", "username"),
+            ("password",),
+            _export_gateways,
+        ),
+    )
+}
+
+
+def _existing(op: OperationContext, address: str) -> User | None:
+    try:
+        return directory.find(op.connection, address)
+    except NotFound:
+        return None
+
+
+def _entry(op: OperationContext, user: str, address: str) -> SendAs | None:
+    return send_as_operations.account(op, user).send_as.get(canonical(address))
+
+
+def _flag(row: Row, column: str) -> bool | None:
+    text = row.get(column, "").lower()
+    if not text:
+        return None
+    if text not in _YES:
+        raise Invalid(f"'{text[:20]}' in the column {column} is neither yes nor no")
+    return _YES[text]
+
+
+def _or(value: bool | None, otherwise: bool) -> bool:
+    return otherwise if value is None else value
+
+
+def _word(value: bool) -> str:
+    return "yes" if value else "no"

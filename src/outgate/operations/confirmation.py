@@ -1,0 +1,44 @@
+"""The message that proves who reads an address: made, and queued in the transaction that needs it. Never printed."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from outgate.directory import accounts, organisation, users
+from outgate.mail.addresses import Mailbox
+from outgate.mail.confirmation_message import confirmation
+from outgate.model import Account
+from outgate.queue import changes
+from outgate.queue.originate import originate
+from outgate.queue.queue_id import QueueIds, to_text
+from outgate.sendas import verification
+from outgate.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What the message needs of the installation. `public_url` is empty where there is no page for the link."""
+
+    hostname: str
+    public_url: str = ""
+
+    def send(self, connection: Connection, vault: Vault, account: Account, address: str, now: float) -> str:
+        """Start the verification of an address and queue its message; returns the queue id as text."""
+        challenge = verification.start(connection, vault, account.id, address, now)
+        domain = organisation.domains(connection)[0].name
+        sender = f"postmaster@{domain}"
+        identity = QueueIds().new(now)
+        raw = confirmation(
+            address=address,
+            code=challenge.code,
+            account=account.primary,
+            organisation_name=domain,
+            sender=Mailbox("", sender),
+            date=now,
+            message_id=f"{to_text(identity)}@{self.hostname}",
+            link=f"{self.public_url.rstrip('/')}/confirm/{challenge.token}" if self.public_url else None,
+            language=users.find(connection, account.primary).language,
+        )
+        put = originate(identity, raw, sender, [address], accounts.load_organisation(connection), now)
+        changes.apply(connection, [put])
+        return to_text(identity)

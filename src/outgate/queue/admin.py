@@ -1,0 +1,197 @@
+"""What an administrator does with waiting mail: look, retry, hold, release, delete.
+
+The caller owns the transaction. Knows no event loop; a server that is running finds what changed at its next claim.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
+
+from outgate.record import events, message_log
+from outgate.store.tables import chunk, message, node, recipient, usage
+
+DELETED = "deleted from the queue by the administrator"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A recipient that has no final outcome yet. `in_transfer` says that a worker holds a lease on it. Times in
+    seconds since the epoch; `account_id` is None for the organisation's own mail."""
+
+    message_id: int
+    account_id: int | None
+    sender: str
+    recipient: str
+    queue: str
+    size: int
+    attempts: int
+    received_at: float
+    due_at: float
+    last_reply: str | None
+    held: bool
+    in_transfer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which recipients are meant; what is None is not asked for. `address` is a part of the sender or recipient."""
+
+    message_id: int | None = None
+    address: str | None = None
+    queue: str | None = None
+
+
+def waiting(conn: Connection, wanted: Selection, now: float, limit: int) -> Iterator[Waiting]:
+    """Recipients that wait, the oldest message first."""
+    columns = recipient.c
+    rows = conn.execute(
+        select(
+            columns.message_id,
+            message.c.account_id,
+            func.coalesce(func.nullif(message.c.chosen_from, ""), message.c.reverse_path).label("sender"),
+            columns.address.label("recipient"),
+            columns.queue,
+            message.c.size,
+            columns.attempts,
+            message.c.received_at,
+            columns.due_at,
+            columns.last_reply,
+            columns.held,
+            (columns.leased_until > now).label("in_transfer"),
+        )
+        .join_from(recipient, message, message.c.id == columns.message_id)
+        .where(*_conditions(wanted))
+        .order_by(columns.message_id, columns.number)
+        .limit(limit)
+    )
+    return (Waiting(**row._asdict()) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How much waits in one queue (route.Route.queue). `oldest` is when its first message was received."""
+
+    queue: str
+    messages: int
+    recipients: int
+    held: int
+    oldest: float
+
+
+def count(conn: Connection) -> Iterator[Count]:
+    """Each queue in which something waits, the fullest first."""
+    columns = recipient.c
+    number = func.count()
+    rows = conn.execute(
+        select(
+            columns.queue,
+            func.count(columns.message_id.distinct()),
+            number,
+            func.count().filter(columns.held),
+            func.min(message.c.received_at),
+        )
+        .join_from(recipient, message, message.c.id == columns.message_id)
+        .group_by(columns.queue)
+        .order_by(number.desc(), columns.queue)
+    )
+    return (Count(*row) for row in rows)
+
+
+DAY_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How much an account has sent in one hour (hours since the epoch)."""
+
+    hour: int
+    messages: int
+    recipients: int
+
+
+def sent(conn: Connection, account_id: int, hour: int) -> list[Sent]:
+    """What an account has sent in this hour and in the 23 before it, the oldest first."""
+    columns = usage.c
+    rows = conn.execute(
+        select(columns.hour, columns.messages, columns.recipients)
+        .where(columns.account_id == account_id, columns.hour.in_(range(hour - DAY_HOURS + 1, hour + 1)))
+        .order_by(columns.hour)
+    )
+    return [Sent(*row) for row in rows]
+
+
+NODE_GONE = 20.0  # seconds after which a node that was not heard of is taken to be gone
+
+
+def behind(conn: Connection, version: int, now: float) -> list[str]:
+    """The nodes on which this version of the directory is not in force yet."""
+    live = and_(node.c.seen_at > now - NODE_GONE, node.c.version < version)
+    return list(conn.scalars(select(node.c.name).where(live).order_by(node.c.name)))
+
+
+def retry(conn: Connection, wanted: Selection, now: float) -> int:
+    """Make recipients due now that are neither held nor in transfer; returns their number."""
+    idle = and_(~recipient.c.held, recipient.c.leased_until <= now)
+    return conn.execute(update(recipient).where(idle, *_conditions(wanted)).values(due_at=now)).rowcount
+
+
+def reconsider(conn: Connection, now: float) -> int:
+    """Have everything that waits decided again soon: something that its route depends on has changed."""
+    return retry(conn, Selection(), now)
+
+
+def hold(conn: Connection, wanted: Selection) -> int:
+    """Attempt nothing more until `release`. What is in transfer is held after this attempt."""
+    return conn.execute(update(recipient).where(~recipient.c.held, *_conditions(wanted)).values(held=True)).rowcount
+
+
+def release(conn: Connection, wanted: Selection, now: float) -> int:
+    """Undo `hold`, and try at once."""
+    freed = update(recipient).where(recipient.c.held, *_conditions(wanted)).values(held=False, due_at=now)
+    return conn.execute(freed).rowcount
+
+
+def remove(conn: Connection, wanted: Selection, now: float) -> int:
+    """Delete recipients that are not in transfer, and each message that has none left; the record says so.
+
+    Returns the number of recipients deleted. No report goes to the sender.
+    """
+    columns = recipient.c
+    rows = conn.execute(
+        select(columns.message_id, columns.number, columns.address)
+        .where(columns.leased_until <= now, *_conditions(wanted))
+        .with_for_update()
+    ).all()
+    for row in rows:
+        conn.execute(delete(recipient).where(columns.message_id == row.message_id, columns.number == row.number))
+    message_log.add(
+        conn, [events.bounced(row.message_id, now, recipient=row.address, reason=DELETED, report=None) for row in rows]
+    )
+    _drop_empty(conn, sorted({row.message_id for row in rows}))
+    return len(rows)
+
+
+def _drop_empty(conn: Connection, message_ids: Sequence[int]) -> None:
+    for identity in message_ids:
+        if conn.scalar(select(func.count()).where(recipient.c.message_id == identity)) == 0:
+            conn.execute(delete(chunk).where(chunk.c.message_id == identity))
+            conn.execute(delete(message).where(message.c.id == identity))
+
+
+def _conditions(wanted: Selection) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.message_id is not None:
+        conditions.append(recipient.c.message_id == wanted.message_id)
+    if wanted.queue is not None:
+        conditions.append(recipient.c.queue == wanted.queue)
+    if wanted.address is not None:
+        sent_by = select(message.c.id).where(
+            or_(
+                message.c.chosen_from.icontains(wanted.address, autoescape=True),
+                message.c.reverse_path.icontains(wanted.address, autoescape=True),
+            )
+        )
+        sent_to = recipient.c.address.icontains(wanted.address, autoescape=True)
+        conditions.append(or_(sent_to, recipient.c.message_id.in_(sent_by)))
+    return conditions

@@ -1,0 +1,35 @@
+"""The secrets that are known here: those that the vault seals, its keys, and what files name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from outgate.secretscan.encodings import Secret
+from outgate.store import sealed
+from outgate.store.keyfile import Keys
+from outgate.store.vault import Vault
+
+
+def of_vault(connection: Connection, vault: Vault) -> Iterator[Secret]:
+    """Gateways' passwords and signing keys. Raises store.vault.SealBroken."""
+    for column in (sealed.GATEWAY, sealed.DOMAIN_GATEWAY):
+        for row in column.rows(connection):
+            identity = column.identity(row)
+            yield Secret(f"password of {identity}", vault.open(column.value(row), identity), row.username)
+    for row in sealed.DKIM.rows(connection):
+        key = vault.open(sealed.DKIM.value(row), sealed.DKIM.identity(row))
+        yield Secret(f"DKIM key of {row.name}", key, in_memory=False)
+
+
+def of_keys(keys: Keys) -> Iterator[Secret]:
+    """The vault's keys."""
+    for key_id, key in keys.items():
+        yield Secret(f"the vault's key {key_id}", key, in_memory=False)
+
+
+def of_file(path: Path, name: str, *, in_memory: bool = True) -> Iterator[Secret]:
+    """One secret a line."""
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        if line:
+            yield Secret(f"{name}, line {number}", line, in_memory=in_memory)

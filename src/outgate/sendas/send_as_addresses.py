@@ -1,0 +1,173 @@
+"""The From addresses of an account: adding, editing, deleting. What makes one usable is in sendas.verification."""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from outgate.directory import accounts
+from outgate.directory.change import compared, touch
+from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from outgate.directory.users import check_name
+from outgate.model import SendAs
+from outgate.store import tables
+
+MAX_ADDRESSES: Final = 99  # of one account, its primary address among them
+
+
+def addresses(connection: Connection, account_id: int) -> tuple[SendAs, ...]:
+    """All From addresses of an account, the primary first. Raises NotFound."""
+    account = accounts.load(connection, account_id)
+    if account is None:
+        raise NotFound("there is no such account")
+    return tuple(account.send_as.values())
+
+
+def every(connection: Connection, unit: str = "/") -> list[tuple[str, str, SendAs]]:
+    """All addresses of the accounts in a unit and below it: (primary address, unit, address), by account."""
+    shared = accounts.load_shared(connection)
+    return [
+        (account.primary, account.unit, entry)
+        for account in accounts.every(connection, shared)
+        if unit in ("/", account.unit) or account.unit.startswith(f"{unit}/")
+        for entry in account.send_as.values()
+    ]
+
+
+def add(
+    connection: Connection,
+    account_id: int,
+    address: str,
+    now: float,
+    *,
+    display_name: str = "",
+    reply_to: str = "",
+    treat_as_alias: bool = True,
+    granted_by_administrator: bool = False,
+) -> SendAs:
+    """Add an address; it can be used once its owner has confirmed it (sendas.verification).
+
+    An administrator may grant addresses of the organisation's own domains, which then need no confirmation. An address
+    may be confirmed by several accounts. Raises AlreadyExists, Invalid, NotAllowed and NotFound.
+    """
+    touch(connection)
+    address = compared(address)
+    existing = {entry.address: entry for entry in addresses(connection, account_id)}
+    if address in existing:
+        raise AlreadyExists(f"{address} is one of this account's addresses already")
+    if len(existing) >= MAX_ADDRESSES:
+        raise NotAllowed(f"an account has at most {MAX_ADDRESSES} addresses; delete one first")
+    if granted_by_administrator and not is_own_domain(connection, address):
+        raise NotAllowed(
+            f"{address} is outside the organisation's domains: only its owner can prove it, by the code mailed to it"
+        )
+    connection.execute(
+        insert(tables.send_as).values(
+            account_id=account_id,
+            address=address,
+            verified_at=now if granted_by_administrator else None,
+            proof="granted" if granted_by_administrator else None,
+            created_at=now,
+            treat_as_alias=treat_as_alias,
+            **_checked(address, display_name, reply_to),
+        )
+    )
+    return _entry(connection, account_id, address)
+
+
+def edit(
+    connection: Connection,
+    account_id: int,
+    address: str,
+    *,
+    display_name: str | None = None,
+    reply_to: str | None = None,
+    treat_as_alias: bool | None = None,
+    make_default: bool = False,
+) -> SendAs:
+    """Change what is given and leave the rest. The former default ceases to be it."""
+    touch(connection)
+    row = find(connection, account_id, address)
+    values: dict[str, Any] = _checked(
+        row.address,
+        row.display_name if display_name is None else display_name,
+        row.reply_to if reply_to is None else reply_to,
+    )
+    if treat_as_alias is not None:
+        if row.is_primary and not treat_as_alias:
+            raise Invalid("the primary address is always treated as the account's own")
+        values["treat_as_alias"] = treat_as_alias
+    connection.execute(update(tables.send_as).where(tables.send_as.c.id == row.id).values(values))
+    if make_default:
+        _make_default(connection, row)
+    return _entry(connection, account_id, row.address)
+
+
+def remove(connection: Connection, account_id: int, address: str) -> None:
+    """Delete an address, its gateway and its confirmation. If it was the default, the primary address becomes it."""
+    touch(connection)
+    row = find(connection, account_id, address)
+    if row.is_primary:
+        raise NotAllowed("Cannot delete primary send-as")
+    connection.execute(delete(tables.send_as).where(tables.send_as.c.id == row.id))
+    if row.is_default:
+        columns = tables.send_as.c
+        connection.execute(
+            update(tables.send_as).where(columns.account_id == account_id, columns.is_primary).values(is_default=True)
+        )
+
+
+def transfer(connection: Connection, from_id: int, to_id: int, address: str, now: float) -> SendAs:
+    """Take an address from one account and give it to another.
+
+    An address of the organisation's own domains can be used there at once. One outside must be proven anew, and comes
+    without gateway: its credential was the former user's own.
+    """
+    row = find(connection, from_id, address)
+    remove(connection, from_id, address)
+    own = is_own_domain(connection, row.address)
+    return add(
+        connection,
+        to_id,
+        row.address,
+        now,
+        display_name=row.display_name,
+        reply_to=row.reply_to,
+        treat_as_alias=row.treat_as_alias,
+        granted_by_administrator=own,
+    )
+
+
+def find(connection: Connection, account_id: int, address: str) -> Row[*tuple[Any, ...]]:
+    """The address's row; raises NotFound and Invalid."""
+    address = compared(address)
+    columns = tables.send_as.c
+    row = connection.execute(
+        select(tables.send_as).where(columns.account_id == account_id, columns.address == address)
+    ).first()
+    if row is None:
+        raise NotFound(f"{address} is not an address of this account")
+    return row
+
+
+def is_own_domain(connection: Connection, address: str) -> bool:
+    """Whether an address in compared form is in one of the organisation's domains."""
+    own = select(func.count()).where(tables.domain.c.name == address.rpartition("@")[2])
+    return bool(connection.scalar(own))
+
+
+def _make_default(connection: Connection, row: Row[*tuple[Any, ...]]) -> None:
+    if row.verified_at is None:
+        raise NotAllowed(f"{row.address} is not confirmed yet, so it can't be the default")
+    columns = tables.send_as.c
+    connection.execute(
+        update(tables.send_as).where(columns.account_id == row.account_id).values(is_default=columns.id == row.id)
+    )
+
+
+def _checked(address: str, display_name: str, reply_to: str) -> dict[str, str]:
+    check_name(display_name, address)
+    return {"display_name": display_name, "reply_to": compared(reply_to) if reply_to else ""}
+
+
+def _entry(connection: Connection, account_id: int, address: str) -> SendAs:
+    return next(entry for entry in addresses(connection, account_id) if entry.address == address)

@@ -1,0 +1,120 @@
+"""What a server engine tells its application. Those called questions pause it until they are answered."""
+
+from dataclasses import dataclass, field
+
+from outgate.smtp.commands import MailParams, RcptParams
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """220 is queued: send it, do the handshake, call `tls_established`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordOffered:
+    """Question: is this the password?"""
+
+    mechanism: str
+    username: str
+    password: str = field(repr=False)
+    authzid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOffered:
+    """Question: is this an access token of this user? The user name is empty if the token alone says who it is; an
+    empty token asks only where tokens are to be had, and is to be refused.
+    """
+
+    username: str
+    token: str = field(repr=False)
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScramStarted:
+    """Question, answered by `scram`: what is the verifier of this user?"""
+
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScramProved:
+    """Question: the client knows the password; may it log in?"""
+
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScramFailed:
+    """The client does not know the password; 535 is queued."""
+
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Question: may this be the reverse path?"""
+
+    reverse_path: str
+    params: MailParams
+
+
+@dataclass(frozen=True, slots=True)
+class Rcpt:
+    """Question: is this recipient accepted?"""
+
+    address: str
+    params: RcptParams
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStarted:
+    """Question: may content come now?"""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageData:
+    """A piece of content, as it was before it went over the wire."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEnded:
+    """Question: is the message accepted?"""
+
+    size: int
+    eight_bit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAborted:
+    """What came of the message so far is to be forgotten; the engine has replied."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The session is over."""
+
+
+ServerEvent = (
+    StartTls
+    | PasswordOffered
+    | TokenOffered
+    | ScramStarted
+    | ScramProved
+    | ScramFailed
+    | Mail
+    | Rcpt
+    | MessageStarted
+    | MessageData
+    | MessageEnded
+    | MessageAborted
+    | Closed
+)
+
+Question = Mail | Rcpt | MessageStarted | MessageEnded | PasswordOffered | TokenOffered | ScramStarted | ScramProved
+QUESTIONS = (Mail, Rcpt, MessageStarted, MessageEnded, PasswordOffered, TokenOffered, ScramStarted, ScramProved)

@@ -1,0 +1,382 @@
+"""Every operation crossed with every role, inside and outside of the unit that the role was given for.
+
+`EXPECTED` is written by hand; the operations are really called, in transactions that are then undone.
+"""
+
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from typing import Final
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from outgate.directory import application_passwords, organisation
+from outgate.directory import roles as stored_roles
+from outgate.directory import units as stored_units
+from outgate.directory import users as stored_users
+from outgate.directory.application_passwords import Scope
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.directory.log_in_limits import LogInLimits
+from outgate.directory.policies import set_value
+from outgate.directory.privileges import BUILT_IN
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
+from outgate.directory.users import Credentials, External
+from outgate.mail import dkim
+from outgate.model import Organisation, Security
+from outgate.operations import (
+    domain_operations,
+    log_in_operations,
+    mail_operations,
+    record_operations,
+    role_operations,
+    send_as_operations,
+    unit_operations,
+    user_operations,
+)
+from outgate.operations.actor import Actor
+from outgate.operations.confirmation import Confirmation
+from outgate.operations.operation import OPERATIONS, Denied, OperationContext
+from outgate.queue import Put
+from outgate.queue.admin import Selection
+from outgate.queue.originate import originate
+from outgate.record import audit_trail as trail
+from outgate.record import message_log
+from outgate.sendas import send_as_addresses, verification
+from outgate.store.engine import write
+from outgate.store.vault import Vault
+
+PARTNER: Final = "{user}@dominiopartner.example"
+PENDING: Final = "{user}@pending.example"
+CONFIRMATION: Final = Confirmation("mail.example.com")
+GATEWAY: Final = GatewaySettings("smtp.dominiopartner.example", 587, Security.STARTTLS, "u", "p")
+LIMITS: Final = LogInLimits("10/10minutes", "50/10minutes", "100/1hour")
+CREDENTIALS: Final = Credentials("hash", "SCRAM")
+PEM: Final = dkim.generate("ed25519")
+
+Call = Callable[[OperationContext, str, str, str], object]  # act, unit, user in it, another user in it
+
+# Each operation as it is called on a unit, a user there, and another one there.
+CALLS: Final[dict[str, Call]] = {
+    "user.list": lambda op, unit, _user, _other: user_operations.list_users(op, unit),
+    "user.show": lambda op, _unit, user, _other: user_operations.show(op, user),
+    "user.create": lambda op, unit, _user, _other: user_operations.create(op, "new@example.com", None, unit=unit),
+    "user.edit": lambda op, _unit, user, _other: user_operations.edit(op, user, name="New", language="it"),
+    "user.password": lambda op, _unit, user, _other: user_operations.set_password(op, user, CREDENTIALS),
+    "user.link": lambda op, _unit, user, _other: user_operations.link(op, user, External("1", "cn=x")),
+    "user.suspend": lambda op, _unit, user, _other: user_operations.suspend(op, user),
+    "user.resume": lambda op, _unit, user, _other: user_operations.resume(op, user),
+    "user.unlock": lambda op, _unit, user, _other: log_in_operations.unlock_user(op, user),
+    "app-password.list": lambda op, _unit, user, _other: log_in_operations.list_passwords(op, user),
+    "app-password.create": lambda op, _unit, user, _other: log_in_operations.create_password(
+        op, user, "Car", Scope.SMTP
+    ),
+    "app-password.revoke": lambda op, _unit, user, _other: log_in_operations.revoke_password(op, user, "Phone"),
+    "log-in.locked": lambda op, *_: log_in_operations.locked(op, LIMITS),
+    "log-in.unlock": lambda op, *_: log_in_operations.unlock_network(op, ip_network("192.0.2.0/24")),
+    "user.move": lambda op, unit, user, _other: user_operations.move(op, user, f"{unit}/Below"),
+    "user.remove": lambda op, _unit, user, _other: user_operations.remove(op, user),
+    "unit.list": lambda op, unit, _user, _other: unit_operations.list_units(op, unit),
+    "unit.create": lambda op, unit, _user, _other: unit_operations.create(op, f"{unit}/New"),
+    "unit.move": lambda op, unit, _user, _other: unit_operations.move(op, f"{unit}/Below", f"{unit}/Renamed"),
+    "unit.remove": lambda op, unit, _user, _other: unit_operations.remove(op, f"{unit}/Below"),
+    "policy.list": lambda op, unit, _user, _other: unit_operations.list_policies(op, unit),
+    "policy.set": lambda op, unit, _user, _other: unit_operations.set_policy(op, unit, ALLOW_EXTERNAL_SMTP, True),
+    "policy.clear": lambda op, unit, _user, _other: unit_operations.clear_policy(op, unit, ALLOW_EXTERNAL_SMTP),
+    "domain.list": lambda op, *_: domain_operations.list_domains(op),
+    "domain.add": lambda op, *_: domain_operations.add(op, "example.org"),
+    "domain.remove": lambda op, *_: domain_operations.remove(op, "unused.example"),
+    "domain.key": lambda op, *_: domain_operations.set_signing_key(op, "example.com", "s1", PEM, "record"),
+    "domain-gateway.show": lambda op, *_: domain_operations.gateway(op),
+    "domain-gateway.set": lambda op, *_: domain_operations.set_gateway(op, GATEWAY),
+    "domain-gateway.clear": lambda op, *_: domain_operations.clear_gateway(op),
+    "secrets.rotate": lambda op, *_: domain_operations.rotated(op, "k2", 3),
+    "secrets.audit": lambda op, *_: domain_operations.searched(op, 0),
+    "role.list": lambda op, *_: role_operations.list_roles(op),
+    "role.assignments": lambda op, *_: role_operations.assignments(op),
+    "role.create": lambda op, *_: role_operations.create(op, "mine", ["log-read"]),
+    "role.remove": lambda op, *_: role_operations.remove(op, "unused"),
+    "role.assign": lambda op, unit, user, _other: role_operations.assign(op, user, "help-desk", unit),
+    "role.unassign": lambda op, unit, *_: role_operations.unassign(op, _keeper(unit), "given", unit),
+    "audit.list": lambda op, *_: record_operations.search(op, trail.AuditFilter()),
+    "audit.verify": lambda op, *_: record_operations.verify(op),
+    "log.search": lambda op, *_: record_operations.messages(op, message_log.MessageFilter()),
+    "log.show": lambda op, *_: record_operations.history(op, 1),
+    "queue.list": lambda op, *_: record_operations.waiting(op, Selection(), 1),
+    "queue.count": lambda op, *_: record_operations.counts(op),
+    "queue.retry": lambda op, *_: record_operations.retry(op, Selection()),
+    "queue.hold": lambda op, *_: record_operations.hold(op, Selection()),
+    "queue.release": lambda op, *_: record_operations.release(op, Selection()),
+    "queue.delete": lambda op, *_: record_operations.delete(op, Selection()),
+    "send-as.list": lambda op, _unit, user, _other: send_as_operations.account(op, user),
+    "send-as.list-all": lambda op, unit, _user, _other: send_as_operations.every(op, unit),
+    "send-as.add": lambda op, _unit, user, _other: send_as_operations.add(
+        op, user, "new@partner.example", CONFIRMATION
+    ),
+    "send-as.grant": lambda op, _unit, user, _other: send_as_operations.grant(op, user, "sales@example.com"),
+    "send-as.resend": lambda op, _unit, user, _other: send_as_operations.resend(
+        op, user, _of(PENDING, user), CONFIRMATION
+    ),
+    "send-as.verify": lambda op, _unit, user, _other: _verify(op, user),
+    "send-as.edit": lambda op, _unit, user, _other: send_as_operations.edit(
+        op, user, _of(PARTNER, user), display_name="X"
+    ),
+    "send-as.delete": lambda op, _unit, user, _other: send_as_operations.remove(op, user, _of(PARTNER, user)),
+    "send-as.transfer": lambda op, _unit, user, other: send_as_operations.transfer(
+        op, user, _of(PARTNER, user), other, CONFIRMATION
+    ),
+    "gateway.set": lambda op, _unit, user, _other: send_as_operations.set_gateway(
+        op, user, _of(PARTNER, user), GATEWAY
+    ),
+    "gateway.clear": lambda op, _unit, user, _other: send_as_operations.clear_gateway(op, user, _of(PARTNER, user)),
+    "mail.send": lambda op, _unit, user, _other: mail_operations.send(op, user, (), _put(user)),
+    "gateway.test": lambda op, _unit, user, _other: send_as_operations.tested(op, user, _of(PARTNER, user), "works"),
+}
+
+ORGANISATION: Final = {
+    "log-in.locked",
+    "log-in.unlock",
+    "domain.list",
+    "domain.add",
+    "domain.remove",
+    "domain.key",
+    "domain-gateway.show",
+    "domain-gateway.set",
+    "domain-gateway.clear",
+    "secrets.rotate",
+    "secrets.audit",
+    "role.list",
+    "role.assignments",
+    "role.create",
+    "role.remove",
+    "audit.list",
+    "audit.verify",
+    "log.search",
+    "log.show",
+    "queue.list",
+    "queue.count",
+    "queue.retry",
+    "queue.hold",
+    "queue.release",
+    "queue.delete",
+}
+_UNITS_READ: Final = {"unit.list", "policy.list", "domain.list", "domain-gateway.show"}
+_USERS_READ: Final = {"user.list", "user.show", "app-password.list", "log-in.locked"}
+_USERS_SECURITY: Final = {"user.password", "user.unlock", "app-password.create", "app-password.revoke", "log-in.unlock"}
+_SEND_AS_READ: Final = {"send-as.list", "send-as.list-all"}
+_SEND_AS: Final = {
+    *_SEND_AS_READ,
+    "send-as.add",
+    "send-as.grant",
+    "send-as.resend",
+    "send-as.verify",
+    "send-as.edit",
+    "send-as.delete",
+    "send-as.transfer",
+    "gateway.set",
+    "gateway.clear",
+    "gateway.test",
+}
+_LOG: Final = {"log.search", "log.show"}
+_QUEUE_READ: Final = {"queue.list", "queue.count"}
+
+EXPECTED: Final[dict[str, set[str]]] = {
+    "super-admin": set(CALLS),
+    "mail-settings-admin": {
+        *_UNITS_READ,
+        *_USERS_READ,
+        *_SEND_AS,
+        *_LOG,
+        *_QUEUE_READ,
+        "policy.set",
+        "policy.clear",
+        "domain-gateway.set",
+        "domain-gateway.clear",
+        "queue.retry",
+        "queue.hold",
+        "queue.release",
+        "queue.delete",
+    },
+    "user-admin": {
+        *_UNITS_READ,
+        *_USERS_READ,
+        *_SEND_AS,
+        "user.create",
+        "user.edit",
+        *_USERS_SECURITY,
+        "user.link",
+        "user.suspend",
+        "user.resume",
+        "user.move",
+        "user.remove",
+    },
+    "auditor": {
+        *_UNITS_READ,
+        *_USERS_READ,
+        *_SEND_AS_READ,
+        *_LOG,
+        *_QUEUE_READ,
+        "role.list",
+        "role.assignments",
+        "audit.list",
+        "audit.verify",
+    },
+    "help-desk": {*_UNITS_READ, *_USERS_READ, *_SEND_AS_READ, *_LOG, *_USERS_SECURITY},
+    "nobody": set(),
+}
+
+# What a user may do to their own account without any role.
+OWN: Final = {
+    "user.show",
+    "user.password",
+    "app-password.list",
+    "app-password.create",
+    "app-password.revoke",
+    "send-as.list",
+    "send-as.add",
+    "send-as.resend",
+    "send-as.verify",
+    "send-as.edit",
+    "send-as.delete",
+    "gateway.set",
+    "gateway.clear",
+    "gateway.test",
+    "mail.send",
+}
+
+
+def _of(pattern: str, user: str) -> str:
+    return pattern.format(user=user.partition("@")[0])
+
+
+def _keeper(unit: str) -> str:
+    """Who has the role `given` there."""
+    return f"{unit[1:].lower()}3@example.com"
+
+
+def _put(user: str) -> Put:
+    raw = f"From: {user}\r\n\r\nHello\r\n".encode()
+    return originate(1, raw, user, ["carol@recipient.example"], Organisation(frozenset({"example.com"})), 0.0)
+
+
+def _verify(op: OperationContext, user: str) -> object:
+    owner = stored_users.find(op.connection, user)
+    code = verification.start(op.connection, op.vault, owner.id, _of(PENDING, user), op.now).code
+    return send_as_operations.verify(op, user, _of(PENDING, user), code)
+
+
+def _populate(connection: Connection, vault: Vault) -> None:
+    """The units /In and /Out, with two users each who have an address that is proven and one that is not."""
+    set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
+    organisation.add_domain(connection, "unused.example", 0.0)
+    for role in ("unused", "given"):
+        stored_roles.create(connection, role, ["log-read"])
+    for unit in ("/In", "/Out"):
+        stored_units.create(connection, unit)
+        stored_units.create(connection, f"{unit}/Below")
+        for number in (1, 2):
+            user = stored_users.create(connection, f"{unit[1:].lower()}{number}@example.com", None, 0.0, unit_path=unit)
+            for pattern in (PARTNER, PENDING):
+                send_as_addresses.add(connection, user.id, _of(pattern, user.address), 0.0)
+            application_passwords.create(connection, user.id, "Phone", Scope.SMTP, 0.0)
+            partner = _of(PARTNER, user.address)
+            code = verification.start(connection, vault, user.id, partner, 0.0).code
+            assert verification.enter(connection, vault, user.id, partner, code, 0.0) is None
+        stored_users.create(connection, _keeper(unit), None, 0.0, unit_path=unit)
+        stored_roles.assign(connection, _keeper(unit), "given", unit, 0.0)
+
+
+@pytest.fixture
+def crossing(example: Engine, vault: Vault) -> Iterator[Connection]:
+    """A transaction on the units and users, which is never committed."""
+    with write(example) as connection:
+        _populate(connection, vault)
+        yield connection
+        connection.rollback()
+
+
+def _allows(connection: Connection, vault: Vault, actor: Actor, name: str, *arguments: str) -> bool:
+    with connection.begin_nested() as undo:
+        try:
+            CALLS[name](OperationContext(connection, vault, actor, 10.0), *arguments)
+        except Denied:
+            return False
+        else:
+            return True
+        finally:
+            undo.rollback()
+
+
+def _administrator(connection: Connection, role: str, unit: str) -> Actor:
+    """Carol, who has the role for a unit; in the unit /Admins, so that nothing in the tests is her own."""
+    stored_units.create(connection, "/Admins")
+    carol = stored_users.create(connection, "carol@example.com", None, 0.0, unit_path="/Admins")
+    if role != "nobody":
+        stored_roles.assign(connection, carol.address, role, unit, 0.0)
+    return Actor(carol.address, "192.0.2.1", carol.id)
+
+
+def test_every_operation_has_its_row_here() -> None:
+    assert set(CALLS) == set(OPERATIONS)
+    assert set(EXPECTED) == {*BUILT_IN, "nobody"}
+
+
+@pytest.mark.parametrize("role", EXPECTED)
+def test_a_role_for_the_root_allows_its_operations_everywhere(crossing: Connection, vault: Vault, role: str) -> None:
+    actor = _administrator(crossing, role, "/")
+    allowed = {
+        name for name in CALLS if _allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com")
+    }
+    assert allowed == EXPECTED[role]
+
+
+@pytest.mark.parametrize("role", EXPECTED)
+def test_a_role_for_a_unit_allows_its_operations_there_alone(crossing: Connection, vault: Vault, role: str) -> None:
+    actor = _administrator(crossing, role, "/In")
+    inside = {
+        name for name in CALLS if _allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com")
+    }
+    outside = {
+        name for name in CALLS if _allows(crossing, vault, actor, name, "/Out", "out1@example.com", "out2@example.com")
+    }
+    assert inside == EXPECTED[role] - ORGANISATION
+    assert outside == set()
+
+
+def test_a_user_without_a_role_may_do_what_is_their_own(crossing: Connection, vault: Vault) -> None:
+    user = stored_users.find(crossing, "in1@example.com")
+    actor = Actor(user.address, "192.0.2.1", user.id)
+    own = {name for name in CALLS if _allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com")}
+    others = {
+        name for name in CALLS if _allows(crossing, vault, actor, name, "/In", "in2@example.com", "in1@example.com")
+    }
+    assert (own, others) == (OWN, set())
+
+
+def test_a_suspended_administrator_may_do_nothing(crossing: Connection, vault: Vault) -> None:
+    actor = _administrator(crossing, "super-admin", "/")
+    stored_users.suspend(crossing, "carol@example.com")
+    assert not any(_allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com") for name in CALLS)
+
+
+@pytest.mark.parametrize(
+    "name", ["user.password", "app-password.create", "user.suspend", "user.remove", "user.move", "send-as.transfer"]
+)
+def test_nobody_acts_on_who_may_do_more(crossing: Connection, vault: Vault, name: str) -> None:
+    actor = _administrator(crossing, "user-admin", "/")
+    stored_roles.assign(crossing, "in1@example.com", "super-admin", "/Out", 0.0)
+    assert not _allows(crossing, vault, actor, name, "/In", "in1@example.com", "in2@example.com")
+
+
+def test_nobody_gives_a_role_with_more_than_they_have(crossing: Connection, vault: Vault) -> None:
+    stored_roles.create(crossing, "assigner", ["roles-manage", "log-read"])
+    actor = _administrator(crossing, "assigner", "/")
+    op = OperationContext(crossing, vault, actor, 10.0)
+    with pytest.raises(Exception, match="privileges that you don't have"):
+        role_operations.assign(op, "in2@example.com", "help-desk", "/In")
+    assert role_operations.assign(op, "in2@example.com", "unused", "/In").role == "unused"
+
+
+def test_a_user_is_moved_only_where_one_may_manage(crossing: Connection, vault: Vault) -> None:
+    op = OperationContext(crossing, vault, _administrator(crossing, "user-admin", "/In"), 10.0)
+    with pytest.raises(Denied, match="/Out"):
+        user_operations.move(op, "in1@example.com", "/Out")
