@@ -81,7 +81,9 @@ async def add(queue: Queue, body: AsyncIterator[bytes]) -> None:
 
 
 @pytest.mark.parametrize("sizes", [(), (5,), (CHUNK_BYTES,), (100_000,) * 7, (CHUNK_BYTES * 2 + 1, 3)])
-async def test_a_copy_that_comes_in_pieces_is_stored_as_it_came(queue: Queue, sizes: tuple[int, ...]) -> None:
+async def test_a_copy_that_comes_in_pieces_is_stored_as_it_came(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...]
+) -> None:
     whole = HEADER + b"\xff" * sum(sizes)
     put = queue.put
     puts: list[Put] = []
@@ -90,7 +92,7 @@ async def test_a_copy_that_comes_in_pieces_is_stored_as_it_came(queue: Queue, si
         puts.append(change)
         await put(change)
 
-    queue.put = observed  # type: ignore[method-assign]  # to see what is put
+    monkeypatch.setattr(queue, "put", observed)
     await add(queue, pieces(*sizes))
     assert await content(queue) == whole
     (copy,) = puts
