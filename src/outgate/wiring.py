@@ -24,6 +24,7 @@ from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.config import Config, DeliverySettings
+from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
@@ -38,6 +39,7 @@ from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.model import Gateway
+from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
 from outgate.queue import Queue
@@ -209,6 +211,11 @@ def pages(installation: Installation, certificate: Certificate) -> "PagesListene
 def prober(settings: Config) -> Prober:
     """Tries gateways before they are saved, by delivery's own code."""
     return Prober(settings, resolver(settings))
+
+
+def gateway_probe(installation: Installation, user: str) -> GatewayProbe:
+    """For operations: tries gateways for a user, or with an empty name for whoever sits at the console."""
+    return BlockingProbe(prober(installation.config), Rates(installation.engine), user)
 
 
 def discoverer(settings: Config) -> Discoverer:

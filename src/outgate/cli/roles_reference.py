@@ -6,7 +6,7 @@ import pkgutil
 from outgate import operations
 from outgate.directory.privileges import BUILT_IN, Privilege, Role
 from outgate.directory.settings import SETTINGS, in_words
-from outgate.operations.operation import OPERATIONS, Operation
+from outgate.operations.operation_table import OPERATIONS, Operation
 
 
 def all_operations() -> dict[str, Operation]:

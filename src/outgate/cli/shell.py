@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from outgate.cli.status import Status, status_of, text_of
+from outgate.cli.status import Status, status_of
 
 if TYPE_CHECKING:
     from outgate.operations.actor import Actor
-    from outgate.operations.operation import OperationContext
+    from outgate.operations.context import OperationContext
     from outgate.wiring import Installation
 
 Body = TypeVar("Body", bound=Callable[..., None])
@@ -60,15 +60,13 @@ class CommandContext:
 
     def actor(self) -> "Actor":
         """Who gives the command: the administrator named by --as, else whoever sits at the console."""
-        from outgate.directory import users
         from outgate.operations.actor import Actor
         from outgate.store.engine import read
 
         if not self.acts_as:
             return Actor.console(getpass.getuser())
         with read(self.installation().engine) as connection:
-            user = users.find(connection, self.acts_as)
-        return Actor(user.address, "console", user.id)
+            return Actor.user(connection, self.acts_as, "console")
 
     @contextmanager
     def writing(self) -> "Iterator[OperationContext]":
@@ -85,7 +83,7 @@ class CommandContext:
     def writing_one_of_many(self) -> "Iterator[OperationContext]":
         """As `acting`, for one transaction of many; the caller waits for the last."""
         from outgate import clock
-        from outgate.operations.operation import writing
+        from outgate.operations.context import writing
 
         installation = self.installation()
         with writing(installation.engine, installation.vault, self.actor(), clock.now()) as op:
@@ -95,7 +93,7 @@ class CommandContext:
     def reading(self) -> "Iterator[OperationContext]":
         """A transaction for operations that only look."""
         from outgate import clock
-        from outgate.operations.operation import reading
+        from outgate.operations.context import reading
 
         installation = self.installation()
         with reading(installation.engine, installation.vault, self.actor(), clock.now()) as op:
@@ -155,6 +153,8 @@ def _is_for_typer(error: Exception) -> bool:
 
 def fail(ctx: CommandContext, error: Exception) -> NoReturn:
     """Tell of an error and end with its status."""
+    from outgate.operations.error_codes import text_of
+
     status = status_of(error)
     text = text_of(error) if status else f"unexpected error: {type(error).__name__}: {text_of(error)}"
     tell_error(status or Status.UNEXPECTED, text, as_json=ctx.json)

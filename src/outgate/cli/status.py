@@ -1,6 +1,5 @@
-"""Exit statuses, and which error has which: the one list of both."""
+"""Exit statuses: the codes of errors (operations.error_codes) as numbers, and what only a command line has."""
 
-import os
 from enum import IntEnum
 
 
@@ -31,43 +30,18 @@ MEANING = {
 }
 
 
-class CheckFailed(Exception):
-    """What was tried does not work; the text says why."""
-
-
 def status_of(error: Exception) -> Status | None:
-    """The status of an error that people are told about; None for one that is a bug."""
+    """The status of an error that people are told about; None for one that is a bug.
+
+    What keeps the program from starting is the command line's own; of all else the operations say what it is.
+    """
     # Imported here: nothing of this is needed as long as nothing fails.
     from outgate.accept.tls import CertificateError
     from outgate.config import ConfigError
-    from outgate.directory import errors
-    from outgate.directory.source import SourceUnavailable
-    from outgate.mail.addresses import AddressError
-    from outgate.mail.header_check import MessageFault
-    from outgate.store.engine import StoreError
-    from outgate.store.keyfile import KeyFileError
-    from outgate.store.vault import SealBroken
+    from outgate.operations.error_codes import code_of
     from outgate.wiring import InstallationError
 
-    unavailable = (
-        *(InstallationError, ConfigError, StoreError, KeyFileError, SealBroken, CertificateError),
-        *(SourceUnavailable, OSError),
-    )
-    for kinds, status in (
-        ((CheckFailed,), Status.CHECK_FAILED),
-        ((errors.NotFound,), Status.NOT_FOUND),
-        ((errors.AlreadyExists,), Status.ALREADY_EXISTS),
-        ((errors.NotAllowed,), Status.NOT_ALLOWED),
-        ((errors.DirectoryError, AddressError, MessageFault), Status.INVALID),
-        (unavailable, Status.UNAVAILABLE),
-    ):
-        if isinstance(error, kinds):
-            return status
-    return None
-
-
-def text_of(error: Exception) -> str:
-    """The error in words, on one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else os.strerror(error.errno or 0)
-    return "; ".join(str(error).splitlines())
+    if isinstance(error, InstallationError | ConfigError | CertificateError):
+        return Status.UNAVAILABLE
+    code = code_of(error)
+    return Status[code.name] if code else None

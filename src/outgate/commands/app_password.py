@@ -29,12 +29,12 @@ def create(
 ) -> None:
     """Make an application password. It is shown once; spaces and the case of letters don't matter."""
     from outgate.directory.application_passwords import Scope
-    from outgate.operations import log_in_operations
+    from outgate.operations import app_password_operations
 
     if scope not in tuple(Scope):
         raise typer.BadParameter(f"the scope is smtp or api, not '{scope}'")
     with ctx.writing() as op:
-        secret = log_in_operations.create_password(op, address, name, Scope(scope))
+        secret = app_password_operations.create_password(op, address, name, Scope(scope))
     value = {"address": address, "name": name, "scope": scope, "password": secret}
     tell(ctx, value, f"the application password '{name}' of {address}, for {scope}; it is not shown again:\n{secret}")
 
@@ -42,10 +42,10 @@ def create(
 @command(app, name="list", example="outgate app-password list alice@example.com")
 def list_(ctx: CommandContext, address: User) -> None:
     """List a user's application passwords, with when each was last used (to within some minutes)."""
-    from outgate.operations import log_in_operations
+    from outgate.operations import app_password_operations
 
     with ctx.reading() as op:
-        rows = [_row(one) for one in log_in_operations.list_passwords(op, address)]
+        rows = [_row(one) for one in app_password_operations.list_passwords(op, address)]
     columns = {"name": "name", "scope": "scope", "created_at": "created", "last_used_at": "last used"}
     table(ctx, rows, columns, nothing=f"{address} has no application passwords")
 
@@ -53,10 +53,10 @@ def list_(ctx: CommandContext, address: User) -> None:
 @command(app, example="outgate app-password revoke alice@example.com 'Office printer'")
 def revoke(ctx: CommandContext, address: User, name: Name) -> None:
     """Revoke an application password: no log-in with it from now on, and nothing more from open sessions."""
-    from outgate.operations import log_in_operations
+    from outgate.operations import app_password_operations
 
     with ctx.writing() as op:
-        revoked = log_in_operations.revoke_password(op, address, name)
+        revoked = app_password_operations.revoke_password(op, address, name)
     tell(ctx, _row(revoked), f"revoked the application password '{revoked.name}' of {address}")
 
 

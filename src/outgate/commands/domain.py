@@ -42,7 +42,7 @@ def add(
         domain_operations.add(op, domain)
         if pem:
             domain_operations.set_signing_key(op, domain, selector or default_selector(now), pem, dkim.dns_record(pem))
-        row = _find(op.connection, domain, installation.config.hostname)
+        row = _described(domain_operations.show(op, domain), installation.config.hostname)
     tell(ctx, row, f"added the domain {row['name']}; publish in the DNS:\n\n{_records(row)}")
 
 
@@ -60,11 +60,10 @@ def list_(ctx: CommandContext) -> None:
 @command(app, example="outgate domain show example.com")
 def show(ctx: CommandContext, domain: Name) -> None:
     """Show a domain with the DNS records that should be published for it."""
-    from outgate.store.engine import read
+    from outgate.operations import domain_operations
 
-    installation = ctx.installation()
-    with read(installation.engine) as connection:
-        row = _find(connection, domain, installation.config.hostname)
+    with ctx.reading() as op:
+        row = _described(domain_operations.show(op, domain), ctx.installation().config.hostname)
     if ctx.json:
         record(ctx, row)
     else:
@@ -113,7 +112,7 @@ def dkim_(
     selector = selector or default_selector(clock.now())
     with ctx.writing() as op:
         domain_operations.set_signing_key(op, domain, selector, pem, dkim.dns_record(pem))
-        row = _find(op.connection, domain, installation.config.hostname)
+        row = _described(domain_operations.show(op, domain), installation.config.hostname)
     tell(ctx, row, f"{row['name']} is signed with a new key from now on; publish in the DNS:\n\n{_records(row)}")
 
 
@@ -134,17 +133,10 @@ def _key(file: Path) -> bytes:
     return pem
 
 
-def _find(connection: Any, name: str, hostname: str) -> dict[str, Any]:
+def _described(domain: Any, hostname: str) -> dict[str, Any]:
     from outgate.commands.dns_records import dns_records
-    from outgate.directory import organisation
-    from outgate.directory.change import compared_domain
-    from outgate.directory.errors import NotFound
 
-    name = compared_domain(name)
-    for domain in organisation.domains(connection):
-        if domain.name == name:
-            return _row(domain) | {"dns": dns_records(domain, hostname)}
-    raise NotFound(f"{name} is not one of the organisation's domains; `outgate domain list` shows them")
+    return _row(domain) | {"dns": dns_records(domain, hostname)}
 
 
 def _row(domain: Any) -> dict[str, Any]:

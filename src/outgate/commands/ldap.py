@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from outgate.ldap.entries import Fault, LdapEntry
     from outgate.ldap.ldap_client import LdapClient
     from outgate.ldap.sync import Plan, Problem, Step
-    from outgate.operations.operation import OperationContext
+    from outgate.operations.context import OperationContext
     from outgate.record import audit_trail
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ def _client(ctx: CommandContext) -> "LdapClient":
 def _run(ctx: CommandContext, steps: Sequence["Step"], *, dry_run: bool) -> tuple[list["Step"], list["Problem"]]:
     """Do the steps, or find out whether they could be done. A step that fails undoes only itself."""
     from outgate.operations import propagation
-    from outgate.operations.operation import record
+    from outgate.operations.context import record
 
     done: list[Step] = []
     faults: list[Problem] = []
@@ -129,7 +129,7 @@ def _one(
 ) -> None:
     from outgate.directory.errors import DirectoryError
     from outgate.ldap.sync import Problem
-    from outgate.operations.operation import Denied
+    from outgate.operations.context import Denied
 
     try:
         with op.connection.begin_nested():

@@ -28,11 +28,11 @@ def list_(
 ) -> None:
     """List every setting for every organisational unit, with the value in force and the unit that it comes from."""
     from outgate.directory.settings import SETTINGS, in_words
-    from outgate.operations import unit_operations
+    from outgate.operations import policy_operations
     from outgate.operations.resources import policy_rows
 
     with ctx.reading() as op:
-        paths, policies = unit_operations.list_policies(op, unit)
+        paths, policies = policy_operations.list_policies(op, unit)
     paths = paths if unit is None else paths[:1]
     found = {path: policy_rows(policies, path) for path in paths}
     rows = [found[path][name] for name in SETTINGS for path in paths]
@@ -47,15 +47,15 @@ def list_(
 def show(ctx: CommandContext, setting: SettingName, unit: Unit = "/") -> None:
     """Show the value in force for a unit, where it comes from, and what the setting is for."""
     from outgate.directory import settings
-    from outgate.operations import unit_operations
+    from outgate.operations import policy_operations
     from outgate.operations.resources import policy_row
 
     known = settings.setting(setting)
     with ctx.reading() as op:
-        paths, policies = unit_operations.list_policies(op, unit)
-    value = policy_row(policies, paths[0], known)
-    value |= {"may_be": known.form, "summary": known.summary}
-    record(ctx, value if ctx.json else value | {"value": settings.in_words(value["value"])})
+        paths, policies = policy_operations.list_policies(op, unit)
+    row = policy_row(policies, paths[0], known)
+    value = {**row, "may_be": known.form, "summary": known.summary}
+    record(ctx, value if ctx.json else value | {"value": settings.in_words(row["value"])})
 
 
 @command(
@@ -84,17 +84,17 @@ def clear(ctx: CommandContext, setting: SettingName, unit: Unit = "/") -> None:
 
 
 def _change(ctx: CommandContext, name: str, unit: str, value: str | None) -> None:
-    from outgate.directory import policies, settings
+    from outgate.directory import settings
     from outgate.directory.units import normal_path
-    from outgate.operations import unit_operations
-    from outgate.operations.resources import policy_row
+    from outgate.operations import policy_operations
+    from outgate.operations.resources import effective_row
 
     setting, path = settings.setting(name), normal_path(unit)
     with ctx.writing() as op:
         if value is None:
-            unit_operations.clear_policy(op, path, setting)
+            effective = policy_operations.clear_policy(op, path, setting)
         else:
-            unit_operations.set_policy(op, path, setting, value)
-        row = policy_row(policies.load(op.connection), path, setting)
+            effective = policy_operations.set_policy(op, path, setting, value)
+    row = effective_row(path, setting.name, effective)
     inherited = f" (from {row['inherited_from']})" if row["inherited_from"] else ""
     tell(ctx, row, f"{setting.name} is {settings.in_words(row['value']) or 'empty'} for {path}{inherited}")

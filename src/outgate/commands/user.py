@@ -65,27 +65,22 @@ def list_(
 @command(app, example="outgate user show alice@example.com")
 def show(ctx: CommandContext, address: Address) -> None:
     """Show a user, the policy in force for them, and their From addresses."""
-    from outgate.directory import accounts, policies
     from outgate.directory.settings import in_words
-    from outgate.operations import user_operations
-    from outgate.operations.resources import policy_rows, send_as_row
+    from outgate.operations import send_as_operations, user_operations
+    from outgate.operations.resources import effective_rows, send_as_row
 
     with ctx.reading() as op:
-        user = user_operations.show(op, address)
-        account = accounts.load(op.connection, user.id)
-        log_in = accounts.login(op.connection, user.address)
-        in_force = policies.load(op.connection)
-    assert account
+        details = user_operations.show(op, address)
+        account = send_as_operations.account(op, address)
+    user, policy = details.user, effective_rows(account.unit, details.policy)
     value = _row(user) | {
-        "has_password": bool(log_in and log_in.password_hash),
+        "has_password": details.has_password,
         "ldap_id": user.external.id if user.external else None,
         "ldap_dn": user.external.dn if user.external else None,
-        "policy": policy_rows(in_force, account.unit),
+        "policy": policy,
         "send_as": [send_as_row(account.primary, entry) for entry in account.send_as.values()],
     }
-    shown = {
-        name: in_words(one["value"]) for name, one in value["policy"].items() if one["inherited_from"] != "the default"
-    }
+    shown = {name: in_words(one["value"]) for name, one in policy.items() if one["inherited_from"] != "the default"}
     record(ctx, value if ctx.json else value | {"send_as": list(account.send_as), "policy": shown})
 
 
@@ -103,7 +98,7 @@ def password(
 
     installation = ctx.installation()
     with ctx.reading() as op:
-        user = user_operations.show(op, address)
+        user = user_operations.show(op, address).user
     new = read_password(password_file, password_stdin, f"New password for {user.address}", confirm=True)
     credentials = Credentials.derive(new, installation.config.log_in.scram_iterations)
     with ctx.writing() as op:

@@ -1,14 +1,48 @@
-"""The JSON shapes that several commands print."""
+"""The JSON shapes of things that several faces show. Never a password."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
 from outgate.directory.policies import Effective, Policies
-from outgate.directory.settings import Setting
+from outgate.directory.settings import Setting, Value
 from outgate.model import Gateway, SendAs
 
 
-def gateway_row(gateway: Gateway | None) -> dict[str, Any] | None:
+class GatewayRow(TypedDict):
     """A gateway without its password."""
+
+    host: str
+    port: int
+    security: str
+    username: str
+
+
+class SendAsRow(TypedDict):
+    """A From address of an account."""
+
+    account: str
+    address: str
+    name: str
+    reply_to: str
+    is_primary: bool
+    is_default: bool
+    treat_as_alias: bool
+    verification_status: str
+    own_domain: bool
+    gateway: GatewayRow | None
+
+
+class PolicyRow(TypedDict):
+    """A setting's value in force for a unit. `inherited_from` is None where the unit has a value of its own."""
+
+    setting: str
+    ou: str
+    value: Value
+    inherited_from: str | None
+
+
+def gateway_row(gateway: Gateway | None) -> GatewayRow | None:
+    """A gateway; None for none."""
     if gateway is None:
         return None
     return {
@@ -19,7 +53,7 @@ def gateway_row(gateway: Gateway | None) -> dict[str, Any] | None:
     }
 
 
-def send_as_row(account: str, entry: SendAs) -> dict[str, Any]:
+def send_as_row(account: str, entry: SendAs) -> SendAsRow:
     """A From address of an account."""
     return {
         "account": account,
@@ -35,21 +69,27 @@ def send_as_row(account: str, entry: SendAs) -> dict[str, Any]:
     }
 
 
-def policy_row(policies: Policies, unit: str, setting: Setting) -> dict[str, Any]:
-    """A setting's value in force for a unit. `inherited_from` is None where the unit has a value of its own."""
-    return _policy_row(unit, setting.name, policies.effective(unit, setting))
-
-
-def _policy_row(unit: str, name: str, effective: Effective) -> dict[str, Any]:
+def effective_row(unit: str, setting: str, effective: Effective) -> PolicyRow:
+    """A setting's value in force for a unit."""
     source = "the default" if effective.source is None else effective.source
     return {
-        "setting": name,
+        "setting": setting,
         "ou": unit,
         "value": effective.value,
         "inherited_from": None if source == unit else source,
     }
 
 
-def policy_rows(policies: Policies, unit: str) -> dict[str, dict[str, Any]]:
+def policy_row(policies: Policies, unit: str, setting: Setting) -> PolicyRow:
+    """As `effective_row`, looked up."""
+    return effective_row(unit, setting.name, policies.effective(unit, setting))
+
+
+def effective_rows(unit: str, found: Mapping[str, Effective]) -> dict[str, PolicyRow]:
+    """Values in force for a unit, by the name of the setting."""
+    return {name: effective_row(unit, name, effective) for name, effective in found.items()}
+
+
+def policy_rows(policies: Policies, unit: str) -> dict[str, PolicyRow]:
     """All settings in force for a unit, by name."""
-    return {name: _policy_row(unit, name, effective) for name, effective in policies.all_effective(unit).items()}
+    return effective_rows(unit, policies.all_effective(unit))
