@@ -3,13 +3,16 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeAlias
 
 import typer
 
 from outgate.cli.shell import CommandContext
 
-Row = Mapping[str, Any]
+# What JSON can say, for those who print. `JsonObject` is for those who make one.
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+JsonObject: TypeAlias = dict[str, JsonValue]
+Row: TypeAlias = Mapping[str, JsonValue]
 
 _WIDE = 240  # columns when the output is no terminal: a file or a pipe has no edge
 

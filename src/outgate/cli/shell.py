@@ -6,17 +6,17 @@
 import functools
 import getpass
 import inspect
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
-from outgate.cli.status import Status, status_of, text_of
+from outgate.cli.options import CommonOptions, Data, Json
+from outgate.cli.status import Status, status_of, tell_error, text_of
 
 if TYPE_CHECKING:
     from outgate.operations.actor import Actor
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from outgate.wiring import Installation
 
 Body = TypeVar("Body", bound=Callable[..., None])
-
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="The data directory; else OUTGATE_DATA", show_default=False),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs", show_default=False)]
 
 
 @dataclass(slots=True)
@@ -72,7 +66,7 @@ class CommandContext:
 
     @contextmanager
     def writing(self) -> "Iterator[OperationContext]":
-        """A transaction for operations that change something (room operations/); ends when it is in force everywhere."""
+        """A transaction for operations that change something (operations/); ends when it is in force everywhere."""
         from outgate.operations import propagation
 
         with self.writing_one_of_many() as op:
@@ -111,8 +105,9 @@ def command(app: typer.Typer, *, example: str, name: str | None = None) -> Calla
     """Register the function as a command of `app`. `example` is one command line or several."""
 
     def register(body: Body) -> Body:
-        epilog = "Example:\n" + "\n".join(f"  $ {line}" for line in example.strip().splitlines())
-        app.command(name, epilog=epilog)(_with_common_options(body))
+        epilog = "\b\nExample:\n" + "\n".join(f"  $ {line}" for line in example.strip().splitlines())
+        summary = inspect.cleandoc(body.__doc__ or "").partition("\n\n")[0]
+        app.command(name, short_help=summary, epilog=epilog)(_with_common_options(body))
         return body
 
     return register
@@ -121,9 +116,8 @@ def command(app: typer.Typer, *, example: str, name: str | None = None) -> Calla
 def _with_common_options(body: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(body)
     def run(context: typer.Context, data: Path | None, as_json: bool, **arguments: Any) -> None:
-        ctx = context.find_root().ensure_object(CommandContext)
-        ctx.given = data or ctx.given
-        ctx.json = ctx.json or as_json
+        common = context.find_root().ensure_object(CommonOptions)
+        ctx = CommandContext(data or common.data, common.json or as_json, common.traceback, common.acts_as)
         try:
             body(ctx, **arguments)
         except BrokenPipeError:
@@ -159,11 +153,3 @@ def fail(ctx: CommandContext, error: Exception) -> NoReturn:
     text = text_of(error) if status else f"unexpected error: {type(error).__name__}: {text_of(error)}"
     tell_error(status or Status.UNEXPECTED, text, as_json=ctx.json)
     raise typer.Exit(status or Status.UNEXPECTED)
-
-
-def tell_error(status: Status, text: str, *, as_json: bool) -> None:
-    """One line on standard error; an object in --json mode."""
-    if as_json:
-        typer.echo(json.dumps({"error": {"code": status.name.lower(), "message": text}}), err=True)
-    else:
-        typer.echo(f"outgate: {text}", err=True)

@@ -1,7 +1,10 @@
-"""Exit statuses, and which error has which: the one list of both."""
+"""Exit statuses, which error has which, and how an error is told."""
 
+import json
 import os
 from enum import IntEnum
+
+import typer
 
 
 class Status(IntEnum):
@@ -71,3 +74,11 @@ def text_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else os.strerror(error.errno or 0)
     return "; ".join(str(error).splitlines())
+
+
+def tell_error(status: Status, text: str, *, as_json: bool) -> None:
+    """One line on standard error; an object in --json mode."""
+    if as_json:
+        typer.echo(json.dumps({"error": {"code": status.name.lower(), "message": text}}), err=True)
+    else:
+        typer.echo(f"outgate: {text}", err=True)

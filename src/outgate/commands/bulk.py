@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import typer
 
-from outgate.cli.output import table, tell
+from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ def _output(to: Path | None) -> Iterator[TextIO]:
 
 def _tell_faults(ctx: CommandContext, faults: Sequence[tuple[int, str]]) -> None:
     if faults and not ctx.json:
-        rows = [{"line": number, "fault": text} for number, text in faults]
+        rows: list[JsonObject] = [{"line": number, "fault": text} for number, text in faults]
         table(ctx, rows, {"line": "line", "fault": "fault"}, nothing="")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from outgate.cli.output import tell
+from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
 
 Settings = dict[str, Any]  # as in outgate.toml: sections are dictionaries
@@ -173,7 +173,12 @@ def _tell_next(ctx: CommandContext, domain: str) -> None:
     with read(installation.engine) as connection:
         made = organisation.domains(connection)[0]
     records = dns_records(made, installation.config.hostname)
-    value = {"data": str(ctx.data), "domain": domain, "hostname": installation.config.hostname, "dns": records}
+    value: JsonObject = {
+        "data": str(ctx.data),
+        "domain": domain,
+        "hostname": installation.config.hostname,
+        "dns": records,
+    }
     tell(ctx, value, _next_steps(value, zone_text(records)))
 
 

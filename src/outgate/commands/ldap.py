@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
-from outgate.cli.output import table, tell
+from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _report(
         _show_problems(ctx, problems)
     said = ", ".join(f"{kind} {count}" for kind, count in counts.items() if count) or "nothing to do"
     ending = "; nothing was changed" if dry_run else ""
-    value = {"dry_run": dry_run, "counts": counts, "steps": steps, "problems": problems}
+    value: JsonObject = {"dry_run": dry_run, "counts": counts, "steps": steps, "problems": problems}
     tell(ctx, value, f"{said}; {len(problems)} left alone{ending}")
 
 

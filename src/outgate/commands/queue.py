@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outgate.cli.output import iso, record, table, tell
+from outgate.cli.output import JsonObject, iso, record, table, tell
 from outgate.cli.shell import CommandContext, command
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def count(ctx: CommandContext) -> None:
     from outgate.operations import record_operations
 
     with ctx.reading() as op:
-        rows = [
+        rows: list[JsonObject] = [
             {
                 "queue": each.queue,
                 "messages": each.messages,

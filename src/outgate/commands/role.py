@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from outgate.cli.output import table, tell
+from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ def list_(ctx: CommandContext) -> None:
     from outgate.operations import role_operations
 
     with ctx.reading() as op:
-        rows = [
+        rows: list[JsonObject] = [
             {
                 "name": role.name,
                 "summary": role.summary,

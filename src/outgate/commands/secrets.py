@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outgate.cli.output import record, table, tell
+from outgate.cli.output import JsonObject, record, table, tell
 from outgate.cli.shell import CommandContext, command
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def rotate(ctx: CommandContext) -> None:
     done = rotation.rotate(installation.engine, ctx.data / KEY_FILE, command=installation.config.secret_key_command)
     with ctx.writing() as op:
         domain_operations.rotated(op, done.key_id, done.resealed)
-    value = {"current": done.key_id, "resealed": done.resealed}
+    value: JsonObject = {"current": done.key_id, "resealed": done.resealed}
     tell(ctx, value, f"the key is {done.key_id} now; {done.resealed} secrets were sealed anew")
 
 
@@ -131,7 +131,7 @@ def _known(ctx: CommandContext, installation: "Installation", files: list[Path])
 
 
 def _show(ctx: CommandContext, search: "Search", searched: list["Searched"], not_searched: list[str]) -> None:
-    rows = [
+    rows: list[JsonObject] = [
         {
             "place": one.place,
             "bytes": one.size,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import table, tell
+from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 
 app = typer.Typer(
@@ -35,7 +35,7 @@ def list_(ctx: CommandContext) -> None:
 
     with ctx.reading() as op:
         members = Counter(user.unit for user in user_operations.list_users(op))
-        rows = [{"path": path, "users": members[path]} for path in unit_operations.list_units(op)]
+        rows: list[JsonObject] = [{"path": path, "users": members[path]} for path in unit_operations.list_units(op)]
     table(ctx, rows, {"path": "unit", "users": "users"}, nothing="there are no units")
 
 
