@@ -19,9 +19,9 @@ from outgate.cli.options import CommonOptions, Data, Json
 from outgate.cli.status import Status, status_of, tell_error, text_of
 
 if TYPE_CHECKING:
+    from outgate.installation import Installation
     from outgate.operations.actor import Actor
     from outgate.operations.operation import OperationContext
-    from outgate.wiring import Installation
 
 Body = TypeVar("Body", bound=Callable[..., None])
 
@@ -47,7 +47,7 @@ class CommandContext:
     def installation(self) -> "Installation":
         """The data directory, opened."""
         if self._installation is None:
-            from outgate.wiring import open_installation
+            from outgate.installation import open_installation
 
             self._installation = open_installation(self.data)
         return self._installation

@@ -45,12 +45,12 @@ def status_of(error: Exception) -> Status | None:
     from outgate.config import ConfigError
     from outgate.directory import errors
     from outgate.directory.source import SourceUnavailable
+    from outgate.installation import InstallationError
     from outgate.mail.addresses import AddressError
     from outgate.mail.header_check import MessageFault
     from outgate.store.engine import StoreError
     from outgate.store.keyfile import KeyFileError
     from outgate.store.vault import SealBroken
-    from outgate.wiring import InstallationError
 
     unavailable = (
         *(InstallationError, ConfigError, StoreError, KeyFileError, SealBroken, CertificateError),

@@ -107,7 +107,7 @@ def _own_hostname(domain: str) -> str:
 
 def _refuse_existing(data: Path) -> None:
     from outgate.directory.errors import AlreadyExists
-    from outgate.wiring import KEY_FILE
+    from outgate.installation import KEY_FILE
 
     for name in ("outgate.toml", KEY_FILE, _DATABASE, "tls"):
         if (data / name).exists():
@@ -125,8 +125,8 @@ def _make_files(data: Path, settings: Settings, undo: ExitStack) -> None:
     from outgate import clock
     from outgate.accept.self_signed import self_signed
     from outgate.commands.configuration import configuration
+    from outgate.installation import KEY_FILE
     from outgate.store import keyfile
-    from outgate.wiring import KEY_FILE
 
     _write(data / "outgate.toml", configuration(settings).encode(), undo)
     undo.callback((data / KEY_FILE).unlink, missing_ok=True)
@@ -149,9 +149,9 @@ def _make_organisation(data: Path, domain: str) -> None:
     from outgate import clock
     from outgate.commands.domain import default_selector
     from outgate.directory import organisation
+    from outgate.installation import open_installation
     from outgate.mail import dkim
     from outgate.store.engine import write
-    from outgate.wiring import open_installation
 
     installation, now = open_installation(data), clock.now()
     try:

@@ -9,9 +9,9 @@ from outgate.cli.output import JsonObject, record, table, tell
 from outgate.cli.shell import CommandContext, command
 
 if TYPE_CHECKING:
+    from outgate.installation import Installation
     from outgate.secretscan.encodings import Secret
     from outgate.secretscan.search import Search, Searched
-    from outgate.wiring import Installation
 
 app = typer.Typer(
     no_args_is_help=True, help="The key file: what gateways' passwords and DKIM keys are encrypted with at rest."
@@ -21,9 +21,9 @@ app = typer.Typer(
 @command(app, example="outgate secrets status")
 def status(ctx: CommandContext) -> None:
     """Show where the keys come from, their ids, which is in use, and how much each has sealed. Never the keys."""
+    from outgate.installation import KEY_FILE
     from outgate.store import keysource, sealed
     from outgate.store.engine import read
-    from outgate.wiring import KEY_FILE
 
     installation = ctx.installation()
     source = keysource.source(ctx.data / KEY_FILE, command=installation.config.secret_key_command)
@@ -50,9 +50,9 @@ def rotate(ctx: CommandContext) -> None:
     with the last one. A server that is running goes on. Codes that wait to be entered lapse: have them sent again
     (`outgate sendas resend`). Safe to interrupt: run it again. Make a new copy of the key file afterwards.
     """
+    from outgate.installation import KEY_FILE
     from outgate.operations import domain_operations
     from outgate.store import rotation
-    from outgate.wiring import KEY_FILE
 
     _require(ctx, "secrets.rotate")
     installation = ctx.installation()
@@ -81,10 +81,10 @@ def audit(
     secret. Ends with 8 when something was found. The memory can be read by root. See docs/secrets.md.
     """
     from outgate.cli.status import CheckFailed
+    from outgate.installation import LOCK_FILE
     from outgate.operations import domain_operations
     from outgate.secretscan import scan, scan_targets
     from outgate.secretscan.search import Search
-    from outgate.wiring import LOCK_FILE
 
     _require(ctx, "secrets.audit")
     installation = ctx.installation()
@@ -112,10 +112,10 @@ def _require(ctx: CommandContext, operation: str) -> None:
 
 
 def _known(ctx: CommandContext, installation: "Installation", files: list[Path]) -> list["Secret"]:
+    from outgate.installation import KEY_FILE
     from outgate.secretscan import sources
     from outgate.store import keysource
     from outgate.store.engine import read
-    from outgate.wiring import KEY_FILE
 
     settings = installation.config
     source = keysource.source(ctx.data / KEY_FILE, command=settings.secret_key_command)

@@ -33,7 +33,7 @@ def serve(ctx: CommandContext) -> None:
 
 def _check_port(section: str, key: str, address: str, port: int) -> None:
     """Before anything is started: what is wrong with this port, and what to do."""
-    from outgate.wiring import InstallationError
+    from outgate.installation import InstallationError
 
     try:
         socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET).close()
