@@ -1,5 +1,6 @@
 """Commands are loaded when they are called: help is quick, and says what the commands themselves say."""
 
+import json
 import os
 import statistics
 import subprocess
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from typer.core import TyperCommand, TyperGroup
+from typer.testing import CliRunner
 
 from outgate.cli.lazy_command import LazyCommand
-from outgate.cli.program import COMMANDS
+from outgate.cli.program import COMMANDS, app
+from outgate.cli.status import Status
 
 ROUNDS = 11
 AT_MOST = 8  # times what Python itself takes to start
@@ -62,6 +65,15 @@ def test_a_command_loads_its_own_module_and_not_its_neighbours() -> None:
     loaded = _commands_among(_loaded_by("sendas", "gateway", "--help"))
     assert {"outgate.commands.sendas", "outgate.commands.sendas_gateway"} <= loaded
     assert not {"outgate.commands.sendas_advise", "outgate.commands.user"} & loaded
+
+
+def test_a_command_that_does_not_load_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "outgate.commands.unit", None)  # as if it were not there
+    for arguments in (["ou", "list", "--json"], ["--json", "ou", "list"]):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == Status.UNEXPECTED
+        assert json.loads(result.stderr)["error"]["code"] == "unexpected"
+    assert CliRunner().invoke(app, ["ou", "list"]).stderr.startswith("outgate: unexpected error: ModuleNotFoundError: ")
 
 
 def _milliseconds(command: Sequence[str]) -> float:

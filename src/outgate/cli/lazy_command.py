@@ -8,6 +8,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
+from outgate.cli.options import CommonOptions
+from outgate.cli.status import fail
+
 
 class LazyCommand(TyperCommand):
     """Stands for a command, or for a group of commands, until somebody calls it or asks for its own help.
@@ -43,4 +46,13 @@ class LazyCommand(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Click's step from a name to a command: from here the real one goes on, since the context names it."""
-        return self.load().make_context(info_name, args, parent, **extra)
+        return self._load_or_fail(args, parent).make_context(info_name, args, parent, **extra)
+
+    def _load_or_fail(self, args: list[str], parent: Any) -> TyperCommand | TyperGroup:
+        common = (parent and parent.find_object(CommonOptions)) or CommonOptions()
+        try:
+            return self.load()
+        except Exception as error:  # a package that is not installed, say: told as all errors are
+            if common.traceback:
+                raise
+            fail(error, as_json=common.json or "--json" in args)

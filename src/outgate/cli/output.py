@@ -27,6 +27,7 @@ def table(ctx: CommandContext, rows: Sequence[Row], columns: Mapping[str, str], 
     if ctx.json or not rows:
         tell(ctx, rows, nothing)
         return
+    # Imported here: most commands print a line, and Rich would be a tenth of what they take.
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import typer
 
+from outgate import clock
 from outgate.cli.options import CommonOptions, Data, Json
-from outgate.cli.status import Status, status_of, tell_error, text_of
-
-if TYPE_CHECKING:
-    from outgate.installation import Installation
-    from outgate.operations.actor import Actor
-    from outgate.operations.operation import OperationContext
+from outgate.cli.status import fail
+from outgate.directory import users
+from outgate.installation import Installation, open_installation
+from outgate.operations import operation, propagation
+from outgate.operations.actor import Actor
+from outgate.operations.operation import OperationContext
+from outgate.store.engine import read
 
 Body = TypeVar("Body", bound=Callable[..., None])
 
@@ -34,7 +36,7 @@ class CommandContext:
     json: bool = False
     traceback: bool = False
     acts_as: str = ""
-    _installation: "Installation | None" = None
+    _installation: Installation | None = None
 
     @property
     def data(self) -> Path:
@@ -44,20 +46,14 @@ class CommandContext:
             raise typer.BadParameter("say where the data directory is: --data DIR, or OUTGATE_DATA in the environment")
         return path.expanduser()
 
-    def installation(self) -> "Installation":
+    def installation(self) -> Installation:
         """The data directory, opened."""
         if self._installation is None:
-            from outgate.installation import open_installation
-
             self._installation = open_installation(self.data)
         return self._installation
 
-    def actor(self) -> "Actor":
+    def actor(self) -> Actor:
         """Who gives the command: the administrator named by --as, else whoever sits at the console."""
-        from outgate.directory import users
-        from outgate.operations.actor import Actor
-        from outgate.store.engine import read
-
         if not self.acts_as:
             return Actor.console(getpass.getuser())
         with read(self.installation().engine) as connection:
@@ -65,10 +61,8 @@ class CommandContext:
         return Actor(user.address, "console", user.id)
 
     @contextmanager
-    def writing(self) -> "Iterator[OperationContext]":
+    def writing(self) -> Iterator[OperationContext]:
         """A transaction for operations that change something (operations/); ends when it is in force everywhere."""
-        from outgate.operations import propagation
-
         with self.writing_one_of_many() as op:
             yield op
         if behind := propagation.wait(self.installation().engine):
@@ -76,23 +70,17 @@ class CommandContext:
             typer.echo(f"outgate: saved; mail that was decided before is still being handed over at {nodes}", err=True)
 
     @contextmanager
-    def writing_one_of_many(self) -> "Iterator[OperationContext]":
-        """As `acting`, for one transaction of many; the caller waits for the last."""
-        from outgate import clock
-        from outgate.operations.operation import writing
-
+    def writing_one_of_many(self) -> Iterator[OperationContext]:
+        """As `writing`, for one transaction of many; the caller waits for the last."""
         installation = self.installation()
-        with writing(installation.engine, installation.vault, self.actor(), clock.now()) as op:
+        with operation.writing(installation.engine, installation.vault, self.actor(), clock.now()) as op:
             yield op
 
     @contextmanager
-    def reading(self) -> "Iterator[OperationContext]":
+    def reading(self) -> Iterator[OperationContext]:
         """A transaction for operations that only look."""
-        from outgate import clock
-        from outgate.operations.operation import reading
-
         installation = self.installation()
-        with reading(installation.engine, installation.vault, self.actor(), clock.now()) as op:
+        with operation.reading(installation.engine, installation.vault, self.actor(), clock.now()) as op:
             yield op
 
     def close(self) -> None:
@@ -125,7 +113,7 @@ def _with_common_options(body: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:  # a person sees a line, never a traceback
             if _is_for_typer(error) or ctx.traceback:
                 raise
-            fail(ctx, error)
+            fail(error, as_json=ctx.json)
         finally:
             ctx.close()
 
@@ -145,11 +133,3 @@ def _with_common_options(body: Callable[..., None]) -> Callable[..., None]:
 def _is_for_typer(error: Exception) -> bool:
     """Usage errors and exits, which Typer itself tells and makes."""
     return isinstance(error, typer.TyperException | typer.Exit | typer.Abort)
-
-
-def fail(ctx: CommandContext, error: Exception) -> NoReturn:
-    """Tell of an error and end with its status."""
-    status = status_of(error)
-    text = text_of(error) if status else f"unexpected error: {type(error).__name__}: {text_of(error)}"
-    tell_error(status or Status.UNEXPECTED, text, as_json=ctx.json)
-    raise typer.Exit(status or Status.UNEXPECTED)

@@ -3,6 +3,7 @@
 import json
 import os
 from enum import IntEnum
+from typing import NoReturn
 
 import typer
 
@@ -40,7 +41,7 @@ class CheckFailed(Exception):
 
 def status_of(error: Exception) -> Status | None:
     """The status of an error that people are told about; None for one that is a bug."""
-    # Imported here: nothing of this is needed as long as nothing fails.
+    # Imported here, since `outgate --help` needs the statuses and none of these.
     from outgate.accept.tls import CertificateError
     from outgate.config import ConfigError
     from outgate.directory import errors
@@ -74,6 +75,14 @@ def text_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else os.strerror(error.errno or 0)
     return "; ".join(str(error).splitlines())
+
+
+def fail(error: Exception, *, as_json: bool) -> NoReturn:
+    """Tell of an error and end with its status."""
+    status = status_of(error)
+    text = text_of(error) if status else f"unexpected error: {type(error).__name__}: {text_of(error)}"
+    tell_error(status or Status.UNEXPECTED, text, as_json=as_json)
+    raise typer.Exit(status or Status.UNEXPECTED)
 
 
 def tell_error(status: Status, text: str, *, as_json: bool) -> None:

@@ -6,6 +6,11 @@ import typer
 
 from outgate.cli.output import record, table, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.directory import policies, settings
+from outgate.directory.settings import SETTINGS, in_words
+from outgate.directory.units import normal_path
+from outgate.operations import unit_operations
+from outgate.operations.resources import policy_row, policy_rows
 
 app = typer.Typer(no_args_is_help=True, help="What users may do. A unit without a value of its own inherits.")
 
@@ -27,10 +32,6 @@ def list_(
     own: Annotated[bool, typer.Option("--own", help="Only values that units have of their own")] = False,
 ) -> None:
     """List every setting for every organisational unit, with the value in force and the unit that it comes from."""
-    from outgate.directory.settings import SETTINGS, in_words
-    from outgate.operations import unit_operations
-    from outgate.operations.resources import policy_rows
-
     with ctx.reading() as op:
         paths, policies = unit_operations.list_policies(op, unit)
     paths = paths if unit is None else paths[:1]
@@ -46,10 +47,6 @@ def list_(
 @command(app, example="outgate policy show allowUsersToUseExternalSmtpServers --ou /Sales")
 def show(ctx: CommandContext, setting: SettingName, unit: Unit = "/") -> None:
     """Show the value in force for a unit, where it comes from, and what the setting is for."""
-    from outgate.directory import settings
-    from outgate.operations import unit_operations
-    from outgate.operations.resources import policy_row
-
     known = settings.setting(setting)
     with ctx.reading() as op:
         paths, policies = unit_operations.list_policies(op, unit)
@@ -84,11 +81,6 @@ def clear(ctx: CommandContext, setting: SettingName, unit: Unit = "/") -> None:
 
 
 def _change(ctx: CommandContext, name: str, unit: str, value: str | None) -> None:
-    from outgate.directory import policies, settings
-    from outgate.directory.units import normal_path
-    from outgate.operations import unit_operations
-    from outgate.operations.resources import policy_row
-
     setting, path = settings.setting(name), normal_path(unit)
     with ctx.writing() as op:
         if value is None:
