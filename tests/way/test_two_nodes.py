@@ -15,10 +15,10 @@ import pytest
 from corpus.peer import RawPeer
 from outgate import clock
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
+from outgate.installation import Installation
 from outgate.operations import policy_operations, propagation
 from outgate.operations.actor import Actor
 from outgate.operations.context import writing
-from outgate.wiring import Installation
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, free_port, install, listens, serve
 from way.submit import client, message

@@ -1,6 +1,12 @@
-"""Exit statuses: the codes of errors (operations.error_codes) as numbers, and what only a command line has."""
+"""Exit statuses: the codes of errors (operations.error_codes) as numbers, what only a command line has, and how an
+error is told.
+"""
 
+import json
 from enum import IntEnum
+from typing import NoReturn
+
+import typer
 
 
 class Status(IntEnum):
@@ -35,13 +41,31 @@ def status_of(error: Exception) -> Status | None:
 
     What keeps the program from starting is the command line's own; of all else the operations say what it is.
     """
-    # Imported here: nothing of this is needed as long as nothing fails.
+    # Imported here, since `outgate --help` needs the statuses and none of these.
     from outgate.accept.tls import CertificateError
     from outgate.config import ConfigError
+    from outgate.installation import InstallationError
     from outgate.operations.error_codes import code_of
-    from outgate.wiring import InstallationError
 
     if isinstance(error, InstallationError | ConfigError | CertificateError):
         return Status.UNAVAILABLE
     code = code_of(error)
     return Status[code.name] if code else None
+
+
+def fail(error: Exception, *, as_json: bool) -> NoReturn:
+    """Tell of an error and end with its status."""
+    from outgate.operations.error_codes import text_of
+
+    status = status_of(error)
+    text = text_of(error) if status else f"unexpected error: {type(error).__name__}: {text_of(error)}"
+    tell_error(status or Status.UNEXPECTED, text, as_json=as_json)
+    raise typer.Exit(status or Status.UNEXPECTED)
+
+
+def tell_error(status: Status, text: str, *, as_json: bool) -> None:
+    """One line on standard error; an object in --json mode."""
+    if as_json:
+        typer.echo(json.dumps({"error": {"code": status.name.lower(), "message": text}}), err=True)
+    else:
+        typer.echo(f"outgate: {text}", err=True)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import iso, plain, table, tell
+from outgate.cli.output import JsonObject, iso, plain, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
 from outgate.operations import audit_operations
@@ -51,7 +51,7 @@ def verify(ctx: CommandContext) -> None:
     tell(ctx, {"whole": True}, "the audit trail is whole")
 
 
-def _row(one: Recorded) -> dict[str, object]:
+def _row(one: Recorded) -> JsonObject:
     entry = one.entry
     return {
         "number": one.number,

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated, Final, TextIO
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
-from outgate.cli.output import table, tell
+from outgate.cli.output import JsonObject, table, tell
+from outgate.cli.progress import with_progress
 from outgate.cli.shell import CommandContext, command
 from outgate.commands import gateway_options
 from outgate.commands.sendas import confirmation
@@ -80,7 +79,7 @@ def import_(
     lines = _read(file, found)
     task = Import(ctx, found, confirmation(ctx), lambda password: _credentials(ctx, password))
     probe = None if no_probe else gateway_options.probe(ctx)
-    faults = task.check(_with_progress(lines, "checking"), probe).faults
+    faults = task.check(with_progress(lines, "checking", len(lines)), probe).faults
     if dry_run or (faults and not skip_faulty):
         good = len(lines) - len(faults)
         if faults:
@@ -89,7 +88,8 @@ def import_(
         tell(ctx, {"rows": good, "dry_run": True}, f"{good} rows are good; nothing was changed")
         return
     bad = {number for number, _ in faults}
-    saved = task.save(_with_progress([one for one in lines if one.number not in bad], "saving"))
+    good_lines = [one for one in lines if one.number not in bad]
+    saved = task.save(with_progress(good_lines, "saving", len(good_lines)))
     faults += saved.faults
     _tell_faults(ctx, faults)
     counts = {word: saved.done.count(word) for word in ("created", "changed", "unchanged")}
@@ -169,9 +169,5 @@ def _output(to: Path | None) -> Iterator[TextIO]:
 
 def _tell_faults(ctx: CommandContext, faults: Sequence[tuple[int, str]]) -> None:
     if faults and not ctx.json:
-        rows = [{"line": number, "fault": text} for number, text in faults]
+        rows: list[JsonObject] = [{"line": number, "fault": text} for number, text in faults]
         table(ctx, rows, {"line": "line", "fault": "fault"}, nothing="")
-
-
-def _with_progress(lines: Sequence[ImportLine], doing: str) -> Iterator[ImportLine]:
-    yield from track(lines, description=doing, console=Console(stderr=True), disable=not sys.stderr.isatty())

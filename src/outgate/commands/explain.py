@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import tell
+from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.status import Status
 from outgate.model import Refused
@@ -32,7 +32,7 @@ def explain(
     """
     with ctx.reading() as op:
         found = explanation_operations.explain(op, account, sender, recipient)
-    asked = {"account": found.account, "from": found.sender, "recipient": found.recipient}
+    asked: JsonObject = {"account": found.account, "from": found.sender, "recipient": found.recipient}
     if isinstance(found.outcome, Refused):
         reason = found.outcome.reason
         tell(ctx, asked | {"allowed": False, "reasons": [reason]}, f"refused: {reason}")
@@ -40,7 +40,7 @@ def explain(
     tell(ctx, asked | _row(found.outcome), _text(found.outcome))
 
 
-def _row(way: Route) -> dict[str, object]:
+def _row(way: Route) -> JsonObject:
     return {
         "allowed": True,
         "way": way.kind.value,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outgate.cli.output import iso, plain, table, tell
+from outgate.cli.output import JsonObject, iso, plain, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
 
@@ -92,7 +92,7 @@ def _story(ctx: CommandContext, identity: str) -> None:
         facts = message_log_operations.history(op, number)
     if not facts:
         raise NotFound(f"there is no message {identity}")
-    value = {"id": to_text(number), "facts": [_fact_row(fact) for fact in facts]}
+    value: JsonObject = {"id": to_text(number), "facts": [_fact_row(fact) for fact in facts]}
     tell(ctx, value, "\n".join([f"message {value['id']}", *(_lines(fact) for fact in facts)]))
 
 

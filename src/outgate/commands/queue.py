@@ -5,15 +5,13 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import iso, record, table, tell
+from outgate.cli.output import JsonObject, iso, record, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
 from outgate.operations import queue_operations
 from outgate.operations.context import OperationContext
 from outgate.queue.admin import Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
-
-Row = dict[str, object]
 
 app = typer.Typer(
     no_args_is_help=True, help="Mail that waits: to be tried again, because it is held, or as it just came."
@@ -73,7 +71,7 @@ def show(ctx: CommandContext, identity: Identity) -> None:
 def count(ctx: CommandContext) -> None:
     """Count what waits, by queue: one for each gateway and destination."""
     with ctx.reading() as op:
-        rows = [
+        rows: list[JsonObject] = [
             {
                 "queue": each.queue,
                 "messages": each.messages,
@@ -164,7 +162,7 @@ def _change(
     tell(ctx, {"recipients": changed}, f"{changed} recipient{'' if changed == 1 else 's'} {outcome}")
 
 
-def _row(each: Waiting) -> Row:
+def _row(each: Waiting) -> JsonObject:
     return {
         "id": to_text(each.message_id),
         "from": each.sender,

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import record, table, tell
+from outgate.cli.output import JsonObject, record, table, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.installation import KEY_FILE, LOCK_FILE
 from outgate.operations import secret_operations
 from outgate.operations.error_codes import CheckFailed
 from outgate.operations.secret_operations import SearchResult
@@ -14,7 +15,6 @@ from outgate.secretscan import scan_targets, sources
 from outgate.secretscan.encodings import Secret
 from outgate.store import keysource, rotation
 from outgate.store.keysource import KeySource
-from outgate.wiring import KEY_FILE, LOCK_FILE
 
 app = typer.Typer(
     no_args_is_help=True, help="The key file: what gateways' passwords and DKIM keys are encrypted with at rest."
@@ -53,7 +53,7 @@ def rotate(ctx: CommandContext) -> None:
     done = secret_operations.rotate(
         ctx, lambda: rotation.rotate(installation.engine, ctx.data / KEY_FILE, command=command_line)
     )
-    value = {"current": done.key_id, "resealed": done.resealed}
+    value: JsonObject = {"current": done.key_id, "resealed": done.resealed}
     tell(ctx, value, f"the key is {done.key_id} now; {done.resealed} secrets were sealed anew")
 
 
@@ -100,7 +100,7 @@ def _given(ctx: CommandContext, files: list[Path]) -> list[Secret]:
 
 
 def _show(ctx: CommandContext, result: SearchResult, not_searched: list[str]) -> None:
-    rows = [
+    rows: list[JsonObject] = [
         {
             "place": one.place,
             "bytes": one.size,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import record, table, tell
+from outgate.cli.output import JsonObject, JsonValue, record, table, tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin
 from outgate.cli.shell import CommandContext, command
 from outgate.commands import gateway_options
@@ -217,11 +217,11 @@ def confirmation(ctx: CommandContext) -> Confirmation:
     return Confirmation(config.hostname, config.web.public_url)
 
 
-def _table(ctx: CommandContext, rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> None:
+def _table(ctx: CommandContext, rows: Sequence[JsonObject], columns: Mapping[str, str]) -> None:
     """All of each row for programs; for people the gateway's host is enough."""
     shown = rows if ctx.json else [{**row, "gateway": _host(row["gateway"])} for row in rows]
     table(ctx, shown, columns, nothing="there are no addresses")
 
 
-def _host(gateway: object) -> object:
+def _host(gateway: JsonValue) -> JsonValue:
     return gateway.get("host") if isinstance(gateway, Mapping) else None

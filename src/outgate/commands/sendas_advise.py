@@ -12,13 +12,11 @@ from outgate.advisor.advisor import Advisor, Question
 from outgate.advisor.dkim_check import Signing
 from outgate.advisor.findings import Findings, Sending, Unanswered
 from outgate.advisor.wording import LANGUAGES
-from outgate.cli.output import plain, tell
+from outgate.cli.output import JsonObject, plain, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.sendas import AccountName, Address
 from outgate.mail.addresses import canonical, canonical_domain
 from outgate.operations import send_as_operations
-
-Row = dict[str, object]
 
 
 def register(app: typer.Typer) -> None:
@@ -85,7 +83,7 @@ def _language(text: str | None) -> str | None:
 # --- output ----------------------------------------------------------------------------------------------------------
 
 
-def _row(account: str, findings: Findings, advice: Advice) -> Row:
+def _row(account: str, findings: Findings, advice: Advice) -> JsonObject:
     gateway = _way(findings.gateway, advice.gateway) if findings.gateway and advice.gateway else None
     return {
         "account": account,
@@ -98,7 +96,7 @@ def _row(account: str, findings: Findings, advice: Advice) -> Row:
     }
 
 
-def _policy(findings: Findings) -> Row | None:
+def _policy(findings: Findings) -> JsonObject | None:
     record = findings.dmarc
     if record is None:
         return None
@@ -114,7 +112,7 @@ def _policy(findings: Findings) -> Row | None:
     }
 
 
-def _way(way: Sending, outlook: Outlook) -> Row:
+def _way(way: Sending, outlook: Outlook) -> JsonObject:
     return {
         "host": way.host,
         "mail_from": way.mail_from,

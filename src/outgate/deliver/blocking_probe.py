@@ -11,7 +11,7 @@ _FAREWELL_SECONDS = 0.2
 
 
 class BlockingProbe:
-    """Tries gateways for one asker: a user, who is told what a user may know and is limited, or who sits at the console.
+    """Tries gateways for one asker: a user, who is limited and told what users may know, or the console (no name).
 
     What it returns is empty if the gateway works.
     """

@@ -75,7 +75,7 @@ class Import:
     derive: Callable[[str], Credentials]
 
     def check(self, lines: Iterable[ImportLine], probe: GatewayProbe | None) -> ImportResult:
-        """Find out whether it could be done, and try the gateways of good rows, if a probe is given. Changes nothing."""
+        """Find out whether it could be done, and try the gateways of good rows with the probe. Changes nothing."""
         result = ImportResult()
         for batch in _batches(lines):
             rehearse(self.transactions, partial(self._apply_all, self._prepared(batch), result))

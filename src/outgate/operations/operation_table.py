@@ -45,9 +45,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`needs` is what the actor must have in the unit of every target. With `own`, users may do it to their own account.
+    """`needs` is what the actor must have in the unit of every target.
 
-    `services` names the arguments that the installation gives and no caller.
+    With `own`, users may do it to their own account. `services` names the arguments that the installation gives and no caller.
     """
 
     name: str

@@ -1,48 +1,18 @@
 """The JSON shapes of things that several faces show. Never a password."""
 
-from collections.abc import Mapping
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from outgate.directory.policies import Effective, Policies
-from outgate.directory.settings import Setting, Value
 from outgate.model import Gateway, SendAs
 
-
-class GatewayRow(TypedDict):
-    """A gateway without its password."""
-
-    host: str
-    port: int
-    security: str
-    username: str
+# What JSON can say.
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+JsonObject: TypeAlias = dict[str, JsonValue]
 
 
-class SendAsRow(TypedDict):
-    """A From address of an account."""
-
-    account: str
-    address: str
-    name: str
-    reply_to: str
-    is_primary: bool
-    is_default: bool
-    treat_as_alias: bool
-    verification_status: str
-    own_domain: bool
-    gateway: GatewayRow | None
-
-
-class PolicyRow(TypedDict):
-    """A setting's value in force for a unit. `inherited_from` is None where the unit has a value of its own."""
-
-    setting: str
-    ou: str
-    value: Value
-    inherited_from: str | None
-
-
-def gateway_row(gateway: Gateway | None) -> GatewayRow | None:
-    """A gateway; None for none."""
+def gateway_row(gateway: Gateway | None) -> JsonObject | None:
+    """A gateway without its password; None for none."""
     if gateway is None:
         return None
     return {
@@ -53,7 +23,7 @@ def gateway_row(gateway: Gateway | None) -> GatewayRow | None:
     }
 
 
-def send_as_row(account: str, entry: SendAs) -> SendAsRow:
+def send_as_row(account: str, entry: SendAs) -> JsonObject:
     """A From address of an account."""
     return {
         "account": account,
@@ -69,8 +39,8 @@ def send_as_row(account: str, entry: SendAs) -> SendAsRow:
     }
 
 
-def effective_row(unit: str, setting: str, effective: Effective) -> PolicyRow:
-    """A setting's value in force for a unit."""
+def effective_row(unit: str, setting: str, effective: Effective) -> JsonObject:
+    """A setting's value in force for a unit. `inherited_from` is None where the unit has a value of its own."""
     source = "the default" if effective.source is None else effective.source
     return {
         "setting": setting,
@@ -80,16 +50,11 @@ def effective_row(unit: str, setting: str, effective: Effective) -> PolicyRow:
     }
 
 
-def policy_row(policies: Policies, unit: str, setting: Setting) -> PolicyRow:
-    """As `effective_row`, looked up."""
-    return effective_row(unit, setting.name, policies.effective(unit, setting))
-
-
-def effective_rows(unit: str, found: Mapping[str, Effective]) -> dict[str, PolicyRow]:
+def effective_rows(unit: str, found: Mapping[str, Effective]) -> dict[str, JsonObject]:
     """Values in force for a unit, by the name of the setting."""
     return {name: effective_row(unit, name, effective) for name, effective in found.items()}
 
 
-def policy_rows(policies: Policies, unit: str) -> dict[str, PolicyRow]:
+def policy_rows(policies: Policies, unit: str) -> dict[str, JsonObject]:
     """All settings in force for a unit, by name."""
     return effective_rows(unit, policies.all_effective(unit))

@@ -161,7 +161,10 @@ class NewAddress:
 def save(
     transactions: Transactions, user: str, wanted: NewAddress, confirmation: Confirmation, probe: GatewayProbe | None
 ) -> SendAs:
-    """Add or grant an address, with its gateway once that was tried; at once without a probe. Raises GatewayUnusable."""
+    """Add or grant an address, with its gateway once that was tried; at once without a probe.
+
+    Raises GatewayUnusable.
+    """
 
     def change(op: OperationContext) -> SendAs:
         return _create(op, user, wanted, confirmation)
