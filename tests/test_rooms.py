@@ -34,7 +34,10 @@ ALLOWED = {
         *("compliance", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record", "store"),
         *("config", "clock", "egress"),
     },
-    "operations": {"model", "route", "mail", "directory", "sendas", "queue", "record", "store", "clock"},
+    "operations": {
+        *("model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store", "secretscan"),
+        "clock",
+    },
     "ldap": {"mail", "smtp", "directory", "config"},
     "web": {"mail", "directory", "sendas", "operations", "store", "config", "clock", "peer"},
     "peer": set(),

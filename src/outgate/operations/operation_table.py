@@ -47,7 +47,8 @@ class Parameter:
 class Operation:
     """`needs` is what the actor must have in the unit of every target.
 
-    With `own`, users may do it to their own account. `services` names the arguments that the installation gives and no caller.
+    With `own`, users may do it to their own account. `services` are the arguments that the installation gives and no
+    caller.
     """
 
     name: str

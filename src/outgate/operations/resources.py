@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from outgate.directory.policies import Effective, Policies
+from outgate.directory.policies import Effective
 from outgate.model import Gateway, SendAs
 
 # What JSON can say.
@@ -53,8 +53,3 @@ def effective_row(unit: str, setting: str, effective: Effective) -> JsonObject:
 def effective_rows(unit: str, found: Mapping[str, Effective]) -> dict[str, JsonObject]:
     """Values in force for a unit, by the name of the setting."""
     return {name: effective_row(unit, name, effective) for name, effective in found.items()}
-
-
-def policy_rows(policies: Policies, unit: str) -> dict[str, JsonObject]:
-    """All settings in force for a unit, by name."""
-    return effective_rows(unit, policies.all_effective(unit))
