@@ -15,7 +15,6 @@ import uvloop
 
 from outgate import clock, config, log_lines
 from outgate.accept.authenticator import Authenticator
-from outgate.accept.daily_limits import DailyLimits
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
 from outgate.accept.throttle import Throttle
@@ -46,6 +45,8 @@ from outgate.queue.queue_id import QueueIds
 from outgate.smtp import TokenIssuer
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
+from outgate.submit import MessageLimits, Submitter
+from outgate.submit.daily_limits import DailyLimits
 
 if TYPE_CHECKING:
     from outgate.web.http_listener import HttpListener as PagesListener
@@ -79,7 +80,7 @@ class ServerProcess:
                 config=settings,
                 queue=self._queue,
                 directory=self._directory,
-                daily_limits=DailyLimits(self._queue, clock.now),
+                submitter=Submitter(self._queue, DailyLimits(self._queue, clock.now), message_limits(settings)),
                 log_in=self._log_in,
                 certificate=certificate,
                 scram_secret=installation.vault.digest(b"fake salts", "scram"),  # the same in all processes
@@ -140,6 +141,12 @@ class ServerProcess:
 
     def _open_password(self, gateway: Gateway) -> str:
         return open_password(self._installation.vault, gateway)
+
+
+def message_limits(settings: Config) -> MessageLimits:
+    """What one message may have, by whatever way it comes."""
+    limits = settings.submission
+    return MessageLimits(limits.max_message_bytes, limits.max_line_bytes, limits.max_recipients, limits.max_received)
 
 
 def resolver(settings: Config) -> Resolver:

@@ -96,6 +96,7 @@ PLAIN: Final = {
     "gateway.clear": {"address"},
     "gateway.test": {"address"},
     "mail.explain": {"sender", "recipient"},
+    "mail.send": {"recipients", "raw"},
 }
 
 
