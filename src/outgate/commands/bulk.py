@@ -46,15 +46,15 @@ def export(
 ) -> None:
     """Write all users, all From addresses but the primary ones, or all gateways, as CSV; never a password."""
     found = _kind(kind)
-    with ctx.reading() as op, _output(to) as file:
+    with ctx.reading() as op:
+        rows = list(found.export(op))
+    with _output(to) as file:
         writer = csv.DictWriter(file, [*found.key, *found.optional])
         writer.writeheader()
-        count = 0
-        for row in found.export(op):
+        for row in rows:
             writer.writerow({name: _harmless(text) for name, text in row.items()})
-            count += 1
     if to:
-        tell(ctx, {"rows": count}, f"wrote {count} {kind} to {to}")
+        tell(ctx, {"rows": len(rows)}, f"wrote {len(rows)} {kind} to {to}")
 
 
 def import_(

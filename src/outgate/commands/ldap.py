@@ -113,7 +113,7 @@ def _one(
     denied: list[AuditEntry],
 ) -> None:
     try:
-        with op.connection.begin_nested():
+        with op.step():
             _CHANGES[step.kind](op, step)
         done.append(step)
     except DirectoryError as error:

@@ -112,7 +112,7 @@ class Import:
             try:
                 if isinstance(credentials, DirectoryError):
                     raise credentials
-                with op.connection.begin_nested():
+                with op.step():
                     result.done.append(self._apply(op, line.row, credentials))
             except (DirectoryError, AddressError) as error:
                 result.faults.append((line.number, str(error)))

@@ -54,6 +54,10 @@ class OperationContext:
         """For the record: each thing's old and new value, where they differ. Never a secret."""
         self.detail |= {name: [old, new] for name, (old, new) in pairs.items() if old != new}
 
+    def step(self) -> AbstractContextManager[object]:
+        """A part of the transaction that, if it fails, undoes only itself."""
+        return self.connection.begin_nested()
+
     def require(self, operation: Operation, targets: Iterable[Target]) -> None:
         """Raises Denied unless the actor may do this to every one of the targets."""
         if self.actor.at_console:

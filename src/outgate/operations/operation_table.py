@@ -2,6 +2,7 @@
 operations are made of it. Knows no connection's content and no face.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter as Argument
@@ -63,7 +64,8 @@ class Operation:
     @property
     def where(self) -> str:
         """In which units the privilege is needed, for people."""
-        return " and ".join(dict.fromkeys(finder.where for finder in self.targets))
+        counted = Counter(finder.where for finder in self.targets)
+        return " and ".join(f"{where} (both)" if count > 1 else where for where, count in counted.items())
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
