@@ -36,7 +36,10 @@ ALLOWED = {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
         *("store", "config", "clock", "egress", "supervision"),
     },
-    "operations": {"submit", "model", "route", "mail", "directory", "sendas", "queue", "record", "store", "clock"},
+    "operations": {
+        *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
+        *("secretscan", "clock"),
+    },
     "ldap": {"mail", "smtp", "directory", "config"},
     "web": {"mail", "directory", "sendas", "operations", "store", "config", "clock", "peer"},
     "peer": set(),

@@ -1,4 +1,4 @@
-"""Connects the parts: a data directory opened, and the server made of it. Only this file and cli know all rooms."""
+"""Connects the parts: the server, made of a data directory. Only this file and cli know all rooms."""
 
 import asyncio
 import fcntl
@@ -7,13 +7,11 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
-from sqlalchemy import Engine
 
 from outgate import clock, config, log_lines
 from outgate.accept.authenticator import Authenticator
@@ -23,6 +21,7 @@ from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.config import Config, DeliverySettings
+from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
@@ -36,54 +35,26 @@ from outgate.discovery.discoverer import Discoverer
 from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
+from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
 from outgate.model import Gateway
+from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
 from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.smtp import TokenIssuer
-from outgate.store.engine import migrate, open_engine
 from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
-from outgate.store.vault import Vault
 from outgate.submit import MessageLimits, Submitter
 from outgate.submit.daily_limits import DailyLimits
 
 if TYPE_CHECKING:
     from outgate.web.http_listener import HttpListener as PagesListener
 
-KEY_FILE = "secret.key"
-LOCK_FILE = "serve.lock"  # open in every process of the server
 DAY = 86400.0
 
 _log = structlog.get_logger("outgate")
-
-
-class InstallationError(Exception):
-    """The data directory can't be used; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """An opened data directory."""
-
-    config: Config
-    engine: Engine
-    vault: Vault
-
-
-def open_installation(data: Path) -> Installation:
-    """Open a data directory that `outgate init` made, and bring its database up to date."""
-    if not (data / "outgate.toml").exists():
-        raise InstallationError(
-            f"{data} is not an Outgate data directory; make one with: outgate --data {data} init DOMAIN"
-        )
-    settings = config.load(data)
-    vault = Vault.load(data / KEY_FILE, command=settings.secret_key_command)
-    engine = open_engine(settings.database)
-    migrate(engine)
-    return Installation(settings, engine, vault)
 
 
 class ServerProcess:
@@ -226,6 +197,11 @@ def pages(installation: Installation, certificate: Certificate) -> "PagesListene
 def prober(settings: Config) -> Prober:
     """Tries gateways before they are saved, by delivery's own code."""
     return Prober(settings, resolver(settings))
+
+
+def gateway_probe(installation: Installation, user: str) -> GatewayProbe:
+    """For operations: tries gateways for a user, or with an empty name for whoever sits at the console."""
+    return BlockingProbe(prober(installation.config), Rates(installation.engine), user)
 
 
 def discoverer(settings: Config) -> Discoverer:
