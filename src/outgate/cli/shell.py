@@ -1,6 +1,7 @@
 """What all commands have in common: `--data` and `--json` before or after the command, and errors told in one line.
 
-`command` registers a function as a command. Its first parameter is the CommandContext; its docstring and `example` are the help.
+`command` registers a function as a command. Its first parameter is the CommandContext; its docstring and `example` are
+the help.
 """
 
 import functools
