@@ -15,13 +15,13 @@ import uvloop
 
 from outgate import clock, config, log_lines
 from outgate.accept.authenticator import Authenticator
-from outgate.accept.daily_limits import DailyLimits
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
 from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.config import Config, DeliverySettings
+from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
@@ -37,6 +37,7 @@ from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
 from outgate.model import Gateway
+from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
 from outgate.queue import Queue
@@ -44,6 +45,8 @@ from outgate.queue.queue_id import QueueIds
 from outgate.smtp import TokenIssuer
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
+from outgate.submit import MessageLimits, Submitter
+from outgate.submit.daily_limits import DailyLimits
 
 if TYPE_CHECKING:
     from outgate.web.http_listener import HttpListener as PagesListener
@@ -77,7 +80,7 @@ class ServerProcess:
                 config=settings,
                 queue=self._queue,
                 directory=self._directory,
-                daily_limits=DailyLimits(self._queue, clock.now),
+                submitter=Submitter(self._queue, DailyLimits(self._queue, clock.now), message_limits(settings)),
                 log_in=self._log_in,
                 certificate=certificate,
                 scram_secret=installation.vault.digest(b"fake salts", "scram"),  # the same in all processes
@@ -140,6 +143,12 @@ class ServerProcess:
         return open_password(self._installation.vault, gateway)
 
 
+def message_limits(settings: Config) -> MessageLimits:
+    """What one message may have, by whatever way it comes."""
+    limits = settings.submission
+    return MessageLimits(limits.max_message_bytes, limits.max_line_bytes, limits.max_recipients, limits.max_received)
+
+
 def resolver(settings: Config) -> Resolver:
     """Finds hosts, and refuses those that users may not have this server connect to."""
     return Resolver(settings.delivery.nameservers, Guard(settings.egress))
@@ -178,6 +187,11 @@ def pages(installation: Installation, certificate: Certificate) -> "PagesListene
 def prober(settings: Config) -> Prober:
     """Tries gateways before they are saved, by delivery's own code."""
     return Prober(settings, resolver(settings))
+
+
+def gateway_probe(installation: Installation, user: str) -> GatewayProbe:
+    """For operations: tries gateways for a user, or with an empty name for whoever sits at the console."""
+    return BlockingProbe(prober(installation.config), Rates(installation.engine), user)
 
 
 def discoverer(settings: Config) -> Discoverer:

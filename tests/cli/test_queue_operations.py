@@ -7,10 +7,10 @@ from sqlalchemy import Engine, update
 from outgate.model import Organisation
 from outgate.queue import admin, changes
 from outgate.queue.admin import Selection, Waiting
-from outgate.queue.originate import originate
 from outgate.record import message_log
 from outgate.store.engine import read, write
 from outgate.store.tables import recipient
+from outgate.submit import originate
 
 NOW = 1_800_000_000.0
 EVERYTHING = Selection()

@@ -16,7 +16,7 @@ from outgate.config import ConfigError
 from outgate.operations import send_as_operations
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
-from outgate.operations.operation import writing
+from outgate.operations.context import writing
 from outgate.sendas.verification import VALID_SECONDS
 from outgate.store.rates import Rates
 from way.place import GATEWAY_PASSWORD, HOSTNAME, LOCALHOST, Site, eventually, free_port, install, running

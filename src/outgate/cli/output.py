@@ -8,10 +8,11 @@ from typing import TypeAlias
 import typer
 
 from outgate.cli.shell import CommandContext
+from outgate.operations import resources
 
-# What JSON can say, for those who print. `JsonObject` is for those who make one.
-JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
-JsonObject: TypeAlias = dict[str, JsonValue]
+# What is printed; `JsonObject` is for those who make one.
+JsonValue: TypeAlias = resources.JsonValue
+JsonObject: TypeAlias = resources.JsonObject
 Row: TypeAlias = Mapping[str, JsonValue]
 
 _WIDE = 240  # columns when the output is no terminal: a file or a pipe has no edge

@@ -19,11 +19,11 @@ import typer
 from outgate import clock
 from outgate.cli.options import CommonOptions, Data, Json
 from outgate.cli.status import fail
-from outgate.directory import users
 from outgate.installation import Installation, open_installation
-from outgate.operations import operation, propagation
+from outgate.operations import context as operation_context
+from outgate.operations import propagation
 from outgate.operations.actor import Actor
-from outgate.operations.operation import OperationContext
+from outgate.operations.context import OperationContext
 from outgate.store.engine import read
 
 Body = TypeVar("Body", bound=Callable[..., None])
@@ -58,8 +58,7 @@ class CommandContext:
         if not self.acts_as:
             return Actor.console(getpass.getuser())
         with read(self.installation().engine) as connection:
-            user = users.find(connection, self.acts_as)
-        return Actor(user.address, "console", user.id)
+            return Actor.user(connection, self.acts_as, "console")
 
     @contextmanager
     def writing(self) -> Iterator[OperationContext]:
@@ -74,14 +73,14 @@ class CommandContext:
     def writing_one_of_many(self) -> Iterator[OperationContext]:
         """As `writing`, for one transaction of many; the caller waits for the last."""
         installation = self.installation()
-        with operation.writing(installation.engine, installation.vault, self.actor(), clock.now()) as op:
+        with operation_context.writing(installation.engine, installation.vault, self.actor(), clock.now()) as op:
             yield op
 
     @contextmanager
     def reading(self) -> Iterator[OperationContext]:
         """A transaction for operations that only look."""
         installation = self.installation()
-        with operation.reading(installation.engine, installation.vault, self.actor(), clock.now()) as op:
+        with operation_context.reading(installation.engine, installation.vault, self.actor(), clock.now()) as op:
             yield op
 
     def close(self) -> None:

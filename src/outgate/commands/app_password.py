@@ -7,7 +7,7 @@ import typer
 from outgate.cli.output import JsonObject, iso, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.application_passwords import ApplicationPassword, Scope
-from outgate.operations import log_in_operations
+from outgate.operations import app_password_operations
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,7 +33,7 @@ def create(
     if scope not in tuple(Scope):
         raise typer.BadParameter(f"the scope is smtp or api, not '{scope}'")
     with ctx.writing() as op:
-        secret = log_in_operations.create_password(op, address, name, Scope(scope))
+        secret = app_password_operations.create_password(op, address, name, Scope(scope))
     value: JsonObject = {"address": address, "name": name, "scope": scope, "password": secret}
     tell(ctx, value, f"the application password '{name}' of {address}, for {scope}; it is not shown again:\n{secret}")
 
@@ -42,7 +42,7 @@ def create(
 def list_(ctx: CommandContext, address: User) -> None:
     """List a user's application passwords, with when each was last used (to within some minutes)."""
     with ctx.reading() as op:
-        rows = [_row(password) for password in log_in_operations.list_passwords(op, address)]
+        rows = [_row(password) for password in app_password_operations.list_passwords(op, address)]
     columns = {"name": "name", "scope": "scope", "created_at": "created", "last_used_at": "last used"}
     table(ctx, rows, columns, nothing=f"{address} has no application passwords")
 
@@ -51,7 +51,7 @@ def list_(ctx: CommandContext, address: User) -> None:
 def revoke(ctx: CommandContext, address: User, name: Name) -> None:
     """Revoke an application password: no log-in with it from now on, and nothing more from open sessions."""
     with ctx.writing() as op:
-        revoked = log_in_operations.revoke_password(op, address, name)
+        revoked = app_password_operations.revoke_password(op, address, name)
     tell(ctx, _row(revoked), f"revoked the application password '{revoked.name}' of {address}")
 
 

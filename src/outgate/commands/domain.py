@@ -6,19 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from outgate import clock
 from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.dns_records import dns_records, zone_text
-from outgate.directory import organisation
-from outgate.directory.change import compared_domain
-from outgate.directory.errors import Invalid, NotFound
+from outgate.directory.errors import Invalid
 from outgate.directory.organisation import Domain
 from outgate.mail import dkim
 from outgate.operations import domain_operations
-from outgate.store.engine import read
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,7 +45,7 @@ def add(
         if pem:
             selector = selector or default_selector(clock.now())
             domain_operations.set_signing_key(op, domain, selector, pem, dkim.dns_record(pem))
-        added = _find(op.connection, domain)
+        added = domain_operations.show(op, domain)
     _tell_records(ctx, added, f"added the domain {added.name}; publish in the DNS")
 
 
@@ -65,8 +61,8 @@ def list_(ctx: CommandContext) -> None:
 @command(app, example="outgate domain show example.com")
 def show(ctx: CommandContext, domain: Name) -> None:
     """Show a domain with the DNS records that should be published for it."""
-    with read(ctx.installation().engine) as connection:
-        found = _find(connection, domain)
+    with ctx.reading() as op:
+        found = domain_operations.show(op, domain)
     _tell_records(ctx, found, f"{found.name}{' (primary)' if found.is_primary else ''}; to publish in the DNS")
 
 
@@ -103,7 +99,7 @@ def dkim_(
     selector = selector or default_selector(clock.now())
     with ctx.writing() as op:
         domain_operations.set_signing_key(op, domain, selector, pem, dkim.dns_record(pem))
-        signed = _find(op.connection, domain)
+        signed = domain_operations.show(op, domain)
     _tell_records(ctx, signed, f"{signed.name} is signed with a new key from now on; publish in the DNS")
 
 
@@ -119,14 +115,6 @@ def _key(file: Path) -> bytes:
     except ValueError as error:
         raise Invalid(f"{file}: {error}") from None
     return pem
-
-
-def _find(connection: Connection, name: str) -> Domain:
-    name = compared_domain(name)
-    for domain in organisation.domains(connection):
-        if domain.name == name:
-            return domain
-    raise NotFound(f"{name} is not one of the organisation's domains; `outgate domain list` shows them")
 
 
 def _row(domain: Domain) -> JsonObject:

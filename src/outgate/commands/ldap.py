@@ -17,7 +17,7 @@ from outgate.ldap.entries import Fault, LdapEntry
 from outgate.ldap.ldap_client import LdapClient
 from outgate.ldap.sync import Plan, Problem, Step, StepKind, plan
 from outgate.operations import propagation, user_operations
-from outgate.operations.operation import Denied, OperationContext, record
+from outgate.operations.context import Denied, OperationContext, record
 from outgate.record.audit_trail import AuditEntry
 
 app = typer.Typer(no_args_is_help=True, help="Users and passwords from an LDAP directory (settings: ldap.*).")
@@ -113,7 +113,7 @@ def _one(
     denied: list[AuditEntry],
 ) -> None:
     try:
-        with op.connection.begin_nested():
+        with op.step():
             _CHANGES[step.kind](op, step)
         done.append(step)
     except DirectoryError as error:

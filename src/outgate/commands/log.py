@@ -2,7 +2,6 @@
 
 import json
 import time
-from bisect import bisect_left
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,10 +65,10 @@ def log(
 
 
 def _messages(ctx: CommandContext, wanted: "MessageFilter", message_id: str | None) -> None:
-    from outgate.operations import record_operations
+    from outgate.operations import message_log_operations
 
     with ctx.reading() as op:
-        found = [_row(fact) for fact in record_operations.messages(op, wanted)]
+        found = [_row(fact) for fact in message_log_operations.messages(op, wanted)]
     rows = [row for row in found if message_id is None or _bare(row["message_id"]) == _bare(message_id)]
     columns = {"id": "id", "at": "at", "account": "account", "from": "from", "recipients": "recipients"}
     columns["refused"] = "refused"
@@ -82,7 +81,7 @@ def _bare(message_id: str) -> str:
 
 def _story(ctx: CommandContext, identity: str) -> None:
     from outgate.directory.errors import Invalid, NotFound
-    from outgate.operations import record_operations
+    from outgate.operations import message_log_operations
     from outgate.queue.queue_id import from_text, to_text
 
     try:
@@ -90,7 +89,7 @@ def _story(ctx: CommandContext, identity: str) -> None:
     except ValueError as error:
         raise Invalid(str(error)) from None
     with ctx.reading() as op:
-        facts = record_operations.history(op, number)
+        facts = message_log_operations.history(op, number)
     if not facts:
         raise NotFound(f"there is no message {identity}")
     value: JsonObject = {"id": to_text(number), "facts": [_fact_row(fact) for fact in facts]}
@@ -98,22 +97,18 @@ def _story(ctx: CommandContext, identity: str) -> None:
 
 
 def _follow(ctx: CommandContext) -> None:
+    from outgate.operations import message_log_operations
     from outgate.queue.queue_id import to_text
-    from outgate.record.message_log import latest
-    from outgate.store.engine import read
 
-    engine = ctx.installation().engine
-    with read(engine) as connection:
-        # The number of the newest fact: the first one behind which there is none.
-        after = bisect_left(range(2**40), True, key=lambda number: not latest(connection, number, 1))
+    after: int | None = None
     while True:
-        with read(engine) as connection:
-            found = latest(connection, after, _BATCH)
-        for number, fact in found:
-            after = number
+        with ctx.reading() as op:
+            tail = message_log_operations.latest(op, after, _BATCH)
+        after = tail.after
+        for fact in tail.events:
             told = json.dumps({"id": to_text(fact.message_id)} | _fact_row(fact)) if ctx.json else _short(fact)
             typer.echo(told)
-        if len(found) < _BATCH:
+        if len(tail.events) < _BATCH:
             time.sleep(_POLL_SECONDS)
 
 

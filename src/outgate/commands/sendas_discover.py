@@ -2,16 +2,14 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import typer
 
+from outgate import wiring
 from outgate.cli.output import table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.sendas import Address
-
-if TYPE_CHECKING:
-    from outgate.discovery.candidates import Discovered
+from outgate.discovery.candidates import Discovered
 
 
 def register(app: typer.Typer) -> None:
@@ -25,8 +23,6 @@ def discover(ctx: CommandContext, address: Address) -> None:
     Nothing is saved and no mail server is connected to. Where it says `confirm`, the server is outside the address's
     domain and only the DNS says so: ask the provider before a password goes there.
     """
-    from outgate import wiring
-
     found = asyncio.run(wiring.discoverer(ctx.installation().config).discover(address))
     if ctx.json:
         tell(ctx, asdict(found), "")
@@ -34,7 +30,7 @@ def discover(ctx: CommandContext, address: Address) -> None:
         _show(ctx, found)
 
 
-def _show(ctx: CommandContext, found: "Discovered") -> None:
+def _show(ctx: CommandContext, found: Discovered) -> None:
     candidates = {
         "host": "server",
         "port": "port",

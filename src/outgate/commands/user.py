@@ -8,12 +8,11 @@ import typer
 from outgate.cli.output import JsonObject, iso, record, table, tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin, read_password
 from outgate.cli.shell import CommandContext, command
-from outgate.directory import accounts, policies
 from outgate.directory.settings import in_words
 from outgate.directory.users import Credentials, User
-from outgate.operations import log_in_operations, user_operations
-from outgate.operations.operation import OperationContext
-from outgate.operations.resources import policy_rows, send_as_row
+from outgate.operations import log_in_operations, send_as_operations, user_operations
+from outgate.operations.context import OperationContext
+from outgate.operations.resources import effective_rows, send_as_row
 
 app = typer.Typer(no_args_is_help=True, help="The users of the organisation, each with a primary address.")
 
@@ -68,22 +67,17 @@ def list_(
 def show(ctx: CommandContext, address: Address) -> None:
     """Show a user, the policy in force for them, and their From addresses."""
     with ctx.reading() as op:
-        user = user_operations.show(op, address)
-        account = accounts.load(op.connection, user.id)
-        log_in = accounts.login(op.connection, user.address)
-        in_force = policies.load(op.connection)
-    assert account
-    policy = policy_rows(in_force, account.unit)
+        details = user_operations.show(op, address)
+        account = send_as_operations.account(op, address)
+    user = details.user
     value = _row(user) | {
-        "has_password": bool(log_in and log_in.password_hash),
+        "has_password": details.has_password,
         "ldap_id": user.external.id if user.external else None,
         "ldap_dn": user.external.dn if user.external else None,
-        "policy": policy,
+        "policy": effective_rows(user.unit, details.policy),
         "send_as": [send_as_row(account.primary, entry) for entry in account.send_as.values()],
     }
-    set_values = {
-        name: in_words(one["value"]) for name, one in policy.items() if one["inherited_from"] != "the default"
-    }
+    set_values = {name: in_words(one.value) for name, one in details.policy.items() if one.source is not None}
     record(ctx, value if ctx.json else value | {"send_as": list(account.send_as), "policy": set_values})
 
 
@@ -98,7 +92,7 @@ def password(
     """Give a user a new password."""
     installation = ctx.installation()
     with ctx.reading() as op:
-        user = user_operations.show(op, address)
+        user = user_operations.show(op, address).user
     new = read_password(password_file, password_stdin, f"New password for {user.address}", confirm=True)
     credentials = Credentials.derive(new, installation.config.log_in.scram_iterations)
     with ctx.writing() as op:

@@ -37,6 +37,7 @@ class Discard:
 class Put:
     """A message has arrived: its last piece, its row, its recipients. After the commit it is ours.
 
+    `earlier_chunks` are the pieces right before the last that no AddChunk has stored.
     `leased_by` is set when it is handed over in memory at the same time, else a claim will find it.
     """
 
@@ -49,6 +50,7 @@ class Put:
     leased_until: float = 0.0
     fields: Sequence[Field] | None = None  # for whom it is handed over to in memory
     journal_of: int | None = None  # the message that this is the journal copy of
+    earlier_chunks: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,10 @@ class _Rows:
 
 
 _ADD_CHUNK, _ADD_MESSAGE, _ADD_RECIPIENT = insert(chunk), insert(message), insert(recipient)
-_DROP_CHUNKS = delete(chunk).where(chunk.c.message_id == bindparam("b_message"))
+# A commit that seemed to fail may have been made: then the message is there and keeps its pieces.
+_DROP_CHUNKS = delete(chunk).where(
+    chunk.c.message_id == bindparam("b_message"), ~exists().where(message.c.id == bindparam("b_message"))
+)
 _DROP_RECIPIENT = delete(recipient).where(
     recipient.c.message_id == bindparam("b_message"), recipient.c.number == bindparam("b_number")
 )
@@ -243,7 +248,9 @@ def _collect(rows: _Rows, change: Change) -> None:
 def _collect_put(rows: _Rows, put: Put) -> None:
     entry = put.message
     rows.messages.append({name: getattr(entry, name) for name in Message.__slots__})
-    rows.chunks.append({"message_id": entry.id, "number": entry.chunks - 1, "data": put.last_chunk})
+    pieces = (*put.earlier_chunks, put.last_chunk)
+    first = entry.chunks - len(pieces)
+    rows.chunks += [{"message_id": entry.id, "number": n, "data": data} for n, data in enumerate(pieces, first)]
     rows.recipients += [
         {
             "message_id": entry.id,
@@ -324,4 +331,4 @@ def _claim(conn: Connection, claim: Claim) -> list[Item]:
         entry = Recipient(row.number, row.address, row.queue, row.orcpt, row.notify, row.attempts)
         waiting.setdefault(row.message_id, []).append(entry)
     messages = conn.execute(select(message).where(message.c.id.in_(waiting)).order_by(message.c.id))
-    return [Item(Message(**row._asdict()), tuple(waiting[row.id])) for row in messages]
+    return [Item(Message.from_row(row), tuple(waiting[row.id])) for row in messages]

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
+
+from sqlalchemy import Row
 
 from outgate.mail.headers import Field
 
@@ -27,6 +30,11 @@ class Message:
     received_at: float
     rewrite_from: bool = False
     journalled: bool = False
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Self:
+        """As it was stored; a new one is made in submit.queue_entry only."""
+        return cls(**row._asdict())
 
 
 @dataclass(frozen=True, slots=True)

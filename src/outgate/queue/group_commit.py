@@ -174,5 +174,5 @@ def _weight(change: Change) -> int:
         case AddChunk(_, _, data):
             return len(data)
         case Put():
-            return len(change.last_chunk)
+            return len(change.last_chunk) + sum(map(len, change.earlier_chunks))
     return 0

@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 from starlette.requests import Request
 from starlette.responses import Response
 
-from outgate.operations import send_as_operations
-from outgate.operations.send_as_operations import ConfirmationLink
+from outgate.operations import confirmation_operations
+from outgate.operations.confirmation_operations import ConfirmationLink
 from outgate.peer import network_of
 from outgate.sendas.verification import BadLink, LinkUsed
 from outgate.store.engine import StoreUnavailable
@@ -55,7 +55,9 @@ class ConfirmationPage:
         try:
             if wait := self._seconds_to_wait(request):
                 return self._fault(request, 429, language, wait)
-            link = send_as_operations.look_at_link(self._engine, self._vault, request.path_params["token"], self._now())
+            link = confirmation_operations.look_at_link(
+                self._engine, self._vault, request.path_params["token"], self._now()
+            )
             language = link.language or language
             return self._follow(request, language) if request.method == "POST" else self._ask(request, link, language)
         except BadLink:
@@ -74,7 +76,9 @@ class ConfirmationPage:
         texts = TEXTS[language]
         token = request.path_params["token"]
         try:
-            address = send_as_operations.confirm_link(self._engine, self._vault, token, peer_of(request), self._now())
+            address = confirmation_operations.confirm_link(
+                self._engine, self._vault, token, peer_of(request), self._now()
+            )
         except LinkUsed:
             return page(request, texts.spent, language, 410)
         return page(request, texts.confirmed, language, facts=[(texts.address, address)])
