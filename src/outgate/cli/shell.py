@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import typer
 
 from outgate import clock
+from outgate.cli.failure import fail
 from outgate.cli.options import CommonOptions, Data, Json
-from outgate.cli.status import fail
 from outgate.installation import Installation, open_installation
 from outgate.operations import context as operation_context
 from outgate.operations import propagation
