@@ -19,7 +19,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 def _rate(text: str) -> str:
-    from limits import parse  # not needed by most commands
+    from limits import parse  # noqa: PLC0415  # not needed by most commands
 
     try:
         seconds = parse(text).get_expiry()

@@ -168,7 +168,7 @@ def token_verifier(settings: Config) -> TokenVerifier | None:
     """Judges the tokens of the OpenID provider, if one is set."""
     if not settings.oidc.issuer:
         return None
-    from outgate.accept.oidc import OidcVerifier  # HTTP and JOSE take 0.2 s to import
+    from outgate.accept.oidc import OidcVerifier  # noqa: PLC0415  # HTTP and JOSE take 0.2 s to import
 
     ca_file = settings.oidc.ca_file
     return OidcVerifier(settings.oidc, settings.path(ca_file) if ca_file else None)
@@ -178,16 +178,16 @@ def password_checker(settings: Config) -> PasswordChecker | None:
     """Asks the LDAP directory for passwords, if one is set."""
     if not settings.ldap.url:
         return None
-    from outgate.ldap.bind import Binder  # LDAP takes 0.2 s to import
-    from outgate.ldap.ldap_client import LdapClient
+    from outgate.ldap.bind import Binder  # noqa: PLC0415  # LDAP takes 0.2 s to import
+    from outgate.ldap.ldap_client import LdapClient  # noqa: PLC0415
 
     return Binder(LdapClient(settings))
 
 
 def pages(installation: Installation, certificate: Certificate) -> "PagesListener":
     """The page for confirmation links, to be served."""
-    from outgate.web.confirmation_page import ConfirmationPage  # HTTP takes 0.3 s to import
-    from outgate.web.http_listener import HttpListener
+    from outgate.web.confirmation_page import ConfirmationPage  # noqa: PLC0415  # HTTP takes 0.3 s to import
+    from outgate.web.http_listener import HttpListener  # noqa: PLC0415
 
     web = installation.config.web
     page = ConfirmationPage(installation.engine, installation.vault, clock.now)

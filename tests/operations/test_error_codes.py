@@ -2,7 +2,8 @@
 
 import pytest
 
-from outgate.cli.status import Status, status_of
+from outgate.cli.failure import status_of
+from outgate.cli.status import Status
 from outgate.directory.errors import AlreadyExists, DirectoryError, Invalid, NotAllowed, NotFound
 from outgate.mail.addresses import AddressError
 from outgate.operations.error_codes import CheckFailed, ErrorCode, code_of, text_of

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from outgate.cli.options import CommonOptions
-from outgate.cli.status import fail
 
 
 class LazyCommand(TyperCommand):
@@ -26,7 +24,7 @@ class LazyCommand(TyperCommand):
 
     def load(self) -> TyperCommand | TyperGroup:
         """The command itself."""
-        app = self._app()
+        app = import_module(f"outgate.commands.{self.module}").app
         app.rich_markup_mode = None  # as the program's
         group = get_group(app)
         for command in self.more:
@@ -34,15 +32,6 @@ class LazyCommand(TyperCommand):
         found = group.commands.get(str(self.name), group)
         assert isinstance(found, TyperCommand | TyperGroup)
         return found
-
-    def _app(self) -> typer.Typer:
-        module = import_module(f"outgate.commands.{self.module}")
-        app = getattr(module, "app", None)
-        if app is None:
-            app = typer.Typer()
-            module.register(app)
-        assert isinstance(app, typer.Typer)
-        return app
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Click's step from a name to a command: from here the real one goes on, since the context names it."""
@@ -55,4 +44,6 @@ class LazyCommand(TyperCommand):
         except Exception as error:  # a package that is not installed, say: told as all errors are
             if common.traceback:
                 raise
+            from outgate.cli.failure import fail  # noqa: PLC0415  # it knows many rooms, and is not needed for --help
+
             fail(error, as_json=common.json or "--json" in args)

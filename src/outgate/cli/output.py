@@ -29,9 +29,9 @@ def table(ctx: CommandContext, rows: Sequence[Row], columns: Mapping[str, str], 
         tell(ctx, rows, nothing)
         return
     # Imported here: most commands print a line, and Rich would be a tenth of what they take.
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in columns.values():

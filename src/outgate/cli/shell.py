@@ -1,6 +1,7 @@
 """What all commands have in common: `--data` and `--json` before or after the command, and errors told in one line.
 
-`command` registers a function as a command. Its first parameter is Here; its docstring and `example` are the help.
+`command` registers a function as a command. Its first parameter is the CommandContext; its docstring and `example` are
+the help.
 """
 
 import functools
@@ -16,8 +17,8 @@ from typing import Any, TypeVar
 import typer
 
 from outgate import clock
+from outgate.cli.failure import fail
 from outgate.cli.options import CommonOptions, Data, Json
-from outgate.cli.status import fail
 from outgate.installation import Installation, open_installation
 from outgate.operations import context as operation_context
 from outgate.operations import propagation

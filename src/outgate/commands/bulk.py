@@ -25,18 +25,10 @@ KindName = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Both commands."""
-    command(
-        app,
-        name="import",
-        example="outgate import users users.csv --dry-run\noutgate import addresses addresses.csv",
-    )(import_)
-    command(
-        app, name="export", example="outgate export users --to users.csv\noutgate export gateways --to gateways.csv"
-    )(export)
+app = typer.Typer()
 
 
+@command(app, name="export", example="outgate export users --to users.csv\noutgate export gateways --to gateways.csv")
 def export(
     ctx: CommandContext,
     kind: KindName,
@@ -57,6 +49,11 @@ def export(
         tell(ctx, {"rows": len(rows)}, f"wrote {len(rows)} {kind} to {to}")
 
 
+@command(
+    app,
+    name="import",
+    example="outgate import users users.csv --dry-run\noutgate import addresses addresses.csv",
+)
 def import_(
     ctx: CommandContext,
     kind: KindName,

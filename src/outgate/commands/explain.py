@@ -12,14 +12,10 @@ from outgate.operations import explanation_operations
 from outgate.operations.resources import gateway_row
 from outgate.route import Route
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, example="outgate explain alice@example.com alice@dominiopartner.example carol@recipient.example")(
-        explain
-    )
+app = typer.Typer()
 
 
+@command(app, example="outgate explain alice@example.com alice@dominiopartner.example carol@recipient.example")
 def explain(
     ctx: CommandContext,
     account: Annotated[str, typer.Argument(help="Who sends", metavar="ACCOUNT", show_default=False)],

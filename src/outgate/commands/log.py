@@ -3,32 +3,32 @@
 import json
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from outgate.cli.output import JsonObject, iso, plain, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
-
-if TYPE_CHECKING:
-    from outgate.record.events import MessageEvent
-    from outgate.record.message_log import MessageFilter
+from outgate.directory.errors import Invalid, NotFound
+from outgate.operations import message_log_operations
+from outgate.queue.queue_id import from_text, to_text
+from outgate.record.events import MessageEvent
+from outgate.record.message_log import MessageFilter
 
 _POLL_SECONDS = 0.5
 _BATCH = 500
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(
-        app,
-        example="outgate log 0c8sm2v1r0003\n"
-        "outgate log --address carol@recipient.example --since 2026-01-31\n"
-        "outgate log --follow",
-    )(log)
+app = typer.Typer()
 
 
+@command(
+    app,
+    example="outgate log 0c8sm2v1r0003\n"
+    "outgate log --address carol@recipient.example --since 2026-01-31\n"
+    "outgate log --follow",
+)
 def log(
     ctx: CommandContext,
     identity: Annotated[
@@ -51,8 +51,6 @@ def log(
 
     A story has each decision with its reasons, each attempt with the peer's reply, and each outcome.
     """
-    from outgate.record.message_log import MessageFilter
-
     if identity and follow:
         raise typer.BadParameter("--follow shows all messages; leave out the queue id")
     if follow:
@@ -64,12 +62,10 @@ def log(
         _messages(ctx, wanted, message_id)
 
 
-def _messages(ctx: CommandContext, wanted: "MessageFilter", message_id: str | None) -> None:
-    from outgate.operations import message_log_operations
-
+def _messages(ctx: CommandContext, wanted: MessageFilter, message_id: str | None) -> None:
     with ctx.reading() as op:
         found = [_row(fact) for fact in message_log_operations.messages(op, wanted)]
-    rows = [row for row in found if message_id is None or _bare(row["message_id"]) == _bare(message_id)]
+    rows = [row for row in found if message_id is None or _bare(str(row["message_id"])) == _bare(message_id)]
     columns = {"id": "id", "at": "at", "account": "account", "from": "from", "recipients": "recipients"}
     columns["refused"] = "refused"
     table(ctx, rows, columns, nothing="no message matches")
@@ -80,10 +76,6 @@ def _bare(message_id: str) -> str:
 
 
 def _story(ctx: CommandContext, identity: str) -> None:
-    from outgate.directory.errors import Invalid, NotFound
-    from outgate.operations import message_log_operations
-    from outgate.queue.queue_id import from_text, to_text
-
     try:
         number = from_text(identity)
     except ValueError as error:
@@ -97,9 +89,6 @@ def _story(ctx: CommandContext, identity: str) -> None:
 
 
 def _follow(ctx: CommandContext) -> None:
-    from outgate.operations import message_log_operations
-    from outgate.queue.queue_id import to_text
-
     after: int | None = None
     while True:
         with ctx.reading() as op:
@@ -112,27 +101,23 @@ def _follow(ctx: CommandContext) -> None:
             time.sleep(_POLL_SECONDS)
 
 
-def _row(fact: "MessageEvent") -> dict[str, Any]:
+def _row(fact: MessageEvent) -> JsonObject:
     """The `accepted` or `refused` fact of a message."""
-    from outgate.queue.queue_id import to_text
-
     return {"id": to_text(fact.message_id), "at": iso(fact.at), "refused": ""} | fact.detail
 
 
-def _fact_row(fact: "MessageEvent") -> dict[str, Any]:
+def _fact_row(fact: MessageEvent) -> JsonObject:
     detail = dict(fact.detail)
     if "next_attempt" in detail:
         detail["next_attempt"] = iso(detail["next_attempt"])
     return {"at": iso(fact.at), "kind": fact.kind.value} | detail
 
 
-def _short(fact: "MessageEvent") -> str:
-    from outgate.queue.queue_id import to_text
-
+def _short(fact: MessageEvent) -> str:
     return f"{iso(fact.at)}  {to_text(fact.message_id)}  {fact.kind.value:9}  {_details(_fact_row(fact))}"
 
 
-def _lines(fact: "MessageEvent") -> str:
+def _lines(fact: MessageEvent) -> str:
     """A fact as a heading and a line for each of its details."""
     row = _fact_row(fact)
     lines = [f"{row.pop('at')}  {row.pop('kind')}"]
@@ -143,6 +128,6 @@ def _lines(fact: "MessageEvent") -> str:
     return "\n".join(lines)
 
 
-def _details(row: dict[str, Any]) -> str:
+def _details(row: JsonObject) -> str:
     shown = {key: value for key, value in row.items() if key not in ("at", "kind") and value not in ("", None, [])}
     return "  ".join(f"{key}={plain(value)}" for key, value in shown.items())

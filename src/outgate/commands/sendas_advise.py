@@ -18,17 +18,15 @@ from outgate.commands.sendas import AccountName, Address
 from outgate.mail.addresses import canonical, canonical_domain
 from outgate.operations import send_as_operations
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(
-        app,
-        example="outgate sendas advise alice@example.com alice@dominiopartner.example\n"
-        "outgate sendas advise alice@example.com alice@dominiopartner.example --host smtp.dominiopartner.example\n"
-        "outgate sendas advise alice@example.com alice@example.com --address 192.0.2.25",
-    )(advise)
+app = typer.Typer()
 
 
+@command(
+    app,
+    example="outgate sendas advise alice@example.com alice@dominiopartner.example\n"
+    "outgate sendas advise alice@example.com alice@dominiopartner.example --host smtp.dominiopartner.example\n"
+    "outgate sendas advise alice@example.com alice@example.com --address 192.0.2.25",
+)
 def advise(
     ctx: CommandContext,
     account: AccountName,

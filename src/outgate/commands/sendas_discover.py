@@ -11,12 +11,10 @@ from outgate.cli.shell import CommandContext, command
 from outgate.commands.sendas import Address
 from outgate.discovery.candidates import Discovered
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, example="outgate sendas discover alice@dominiopartner.example")(discover)
+app = typer.Typer()
 
 
+@command(app, example="outgate sendas discover alice@dominiopartner.example")
 def discover(ctx: CommandContext, address: Address) -> None:
     """Look for the SMTP server of an address: by presets, DNS, and what its domain publishes for mail programs.
 
