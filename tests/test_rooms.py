@@ -36,7 +36,8 @@ ALLOWED = {
     },
     "operations": {"model", "route", "mail", "directory", "sendas", "queue", "record", "store", "clock"},
     "ldap": {"mail", "smtp", "directory", "config"},
-    "web": {"mail", "directory", "sendas", "operations", "store", "config", "clock", "peer"},
+    "http": {"store", "config", "clock", "peer"},
+    "web": {"http", "operations", "sendas", "store"},
     "peer": set(),
     "demo": {"clock"},
 }

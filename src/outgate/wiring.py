@@ -49,7 +49,7 @@ from outgate.store.rates import Rates
 from outgate.store.vault import Vault
 
 if TYPE_CHECKING:
-    from outgate.web.http_listener import HttpListener as PagesListener
+    from outgate.http.http_listener import HttpListener
 
 KEY_FILE = "secret.key"
 LOCK_FILE = "serve.lock"  # open in every process of the server
@@ -130,7 +130,7 @@ class ServerProcess:
             self._queue, self._directory, _share(settings), settings.hostname, transports.transport, queue_ids
         )
         # One process is enough for a page that is seen once for each address.
-        self._pages = pages(installation, certificate) if settings.web.public_url and number == 0 else None
+        self._http = http_listener(installation, certificate) if settings.web.public_url and number == 0 else None
 
     async def start(self) -> None:
         """Take up what this process left in a former run, then open the listeners."""
@@ -138,8 +138,8 @@ class ServerProcess:
         await self._directory.organisation()
         self._deliverer.start()
         await self._listener.open()
-        if self._pages:
-            await self._pages.open()
+        if self._http:
+            await self._http.open()
         ports = self._listener.ports
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
 
@@ -156,8 +156,8 @@ class ServerProcess:
 
     async def stop(self) -> None:
         """Stop accepting, give back what is not delivered."""
-        if self._pages:
-            await self._pages.close()
+        if self._http:
+            await self._http.close()
         await self._listener.close()
         await self._log_in.close()
         await self._deliverer.stop()
@@ -196,14 +196,18 @@ def password_checker(settings: Config) -> PasswordChecker | None:
     return Binder(LdapClient(settings))
 
 
-def pages(installation: Installation, certificate: Certificate) -> "PagesListener":
-    """The page for confirmation links, to be served."""
-    from outgate.web.confirmation_page import ConfirmationPage  # HTTP takes 0.3 s to import
-    from outgate.web.http_listener import HttpListener
+def http_listener(installation: Installation, certificate: Certificate) -> "HttpListener":
+    """All that is served by HTTP: for now the page for confirmation links."""
+    from outgate.http.application import HttpApplication  # HTTP takes 0.3 s to import
+    from outgate.http.database_threads import DatabaseThreads
+    from outgate.http.http_listener import HttpListener
+    from outgate.web.page import error_page
+    from outgate.web.page_routes import page_routes
 
     web = installation.config.web
-    page = ConfirmationPage(installation.engine, installation.vault, clock.now)
-    return HttpListener(page, web, certificate.context if web.tls else None)
+    routes = page_routes(installation.engine, installation.vault, clock.now)
+    application = HttpApplication(routes, installation.engine, web, error_page, DatabaseThreads())
+    return HttpListener(application, web, certificate.context if web.tls else None)
 
 
 def prober(settings: Config) -> Prober:
