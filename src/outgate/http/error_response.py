@@ -63,7 +63,7 @@ class ErrorResponses:
         self, request: Request, status: int, headers: Mapping[str, str] | None = None, detail: str = ""
     ) -> Response:
         route = route_of(request.scope)
-        if (route.kind if route else self._kind_of(request.url.path)) == "page":
+        if (route.kind if route else self._kind_of(request.scope["path"])) == "page":
             return self._error_page(request, status, headers)
         return problem(status, detail, headers)
 

@@ -86,19 +86,20 @@ class HttpListener:
 
     async def _serve(self, connection: socket.socket) -> None:
         """One connection, from its handshake to its end."""
-        loop = asyncio.get_running_loop()
+        protocol = self._uvicorn.connection()
         timeout = HANDSHAKE_SECONDS if self._context else None
         try:
-            transport, protocol = await loop.connect_accepted_socket(
-                self._uvicorn.connection, connection, ssl=self._context, ssl_handshake_timeout=timeout
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol, connection, ssl=self._context, ssl_handshake_timeout=timeout
             )
         except OSError:  # the handshake failed (SSLError is one), or took too long
             connection.close()
             return
         try:
-            await protocol.lost
+            await asyncio.shield(protocol.lost)
         finally:
-            transport.abort()
+            if not protocol.lost.done():
+                protocol.transport.abort()
 
     def _is_proxy(self, host: str) -> bool:
         address = ip_address(host.partition("%")[0])
