@@ -50,7 +50,7 @@ from outgate.submit import MessageLimits, Submitter
 from outgate.submit.daily_limits import DailyLimits
 
 if TYPE_CHECKING:
-    from outgate.web.http_listener import HttpListener as PagesListener
+    from outgate.http.http_listener import HttpListener
 
 DAY = 86400.0
 
@@ -111,7 +111,7 @@ class ServerProcess:
             queue_ids,
         )
         # One process is enough for a page that is seen once for each address.
-        self._pages = pages(installation, certificate) if settings.web.public_url and number == 0 else None
+        self._http = http_listener(installation, certificate) if settings.web.public_url and number == 0 else None
 
     async def start(self) -> None:
         """Take up what this process left in a former run, then open the listeners."""
@@ -119,8 +119,8 @@ class ServerProcess:
         await self._directory.organisation()
         self._deliverer.start()
         await self._listener.open()
-        if self._pages:
-            await self._pages.open()
+        if self._http:
+            await self._http.open()
         ports = self._listener.ports
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
 
@@ -137,8 +137,8 @@ class ServerProcess:
 
     async def stop(self) -> None:
         """Stop accepting, give back what is not delivered."""
-        if self._pages:
-            await self._pages.close()
+        if self._http:
+            await self._http.close()
         await self._listener.close()
         await self._log_in.close()
         await self._deliverer.stop()
@@ -184,14 +184,19 @@ def password_checker(settings: Config) -> PasswordChecker | None:
     return Binder(LdapClient(settings))
 
 
-def pages(installation: Installation, certificate: Certificate) -> "PagesListener":
-    """The page for confirmation links, to be served."""
-    from outgate.web.confirmation_page import ConfirmationPage  # noqa: PLC0415  # HTTP takes 0.3 s to import
-    from outgate.web.http_listener import HttpListener  # noqa: PLC0415
+def http_listener(installation: Installation, certificate: Certificate) -> "HttpListener":
+    """All that is served by HTTP: for now the page for confirmation links."""
+    # HTTP takes 0.3 s to import, and most installations have no page yet.
+    from outgate.http.application import HttpApplication  # noqa: PLC0415
+    from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
+    from outgate.http.http_listener import HttpListener  # noqa: PLC0415
+    from outgate.web.page import error_page  # noqa: PLC0415
+    from outgate.web.page_routes import page_routes  # noqa: PLC0415
 
     web = installation.config.web
-    page = ConfirmationPage(installation.engine, installation.vault, clock.now)
-    return HttpListener(page, web, certificate.context if web.tls else None)
+    routes = page_routes(installation.engine, installation.vault, clock.now)
+    application = HttpApplication(routes, installation.engine, web, error_page, DatabaseThreads())
+    return HttpListener(application, web, certificate.context if web.tls else None)
 
 
 def prober(settings: Config) -> Prober:

@@ -117,7 +117,7 @@ async def test_what_is_sent_here_is_not_read(site: Site, browser: httpx.AsyncCli
 
 async def test_one_network_may_ask_so_often_and_others_still_may(site: Site, browser: httpx.AsyncClient) -> None:
     token = await asyncio.to_thread(new_token, site)
-    spent = [("60/1minute", ("web", "network", "192.0.2.0/24"))] * 60
+    spent = [("60/1minute", ("http", "/confirm/{token}", "192.0.2.0/24"))] * 60
 
     def exhaust() -> None:
         with opened(site) as place:
@@ -168,7 +168,7 @@ def check_headers(answer: httpx.Response) -> str:
         answer.headers["content-security-policy"],
     )
     assert policy
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "strict-origin"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "server" not in answer.headers
