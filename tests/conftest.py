@@ -8,6 +8,7 @@ import importlib.util
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -23,6 +24,10 @@ from outgate.directory import organisation, units, users
 from outgate.store import tables
 from outgate.store.engine import migrate, open_engine, read, write
 from outgate.store.vault import Vault
+
+# In the background of a shell SIGINT is ignored, and what the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NewDatabase = Callable[..., str]
 
