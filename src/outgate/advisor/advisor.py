@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from outgate.advisor import dkim_check, dmarc_check, spf_check
+from outgate.advisor import dkim_check, dmarc_check
 from outgate.advisor.ask import Names, NoAnswerNow
 from outgate.advisor.dkim_check import Signing
 from outgate.advisor.domains import aligned
@@ -55,6 +55,11 @@ class Advisor:
         self._hostname = config.hostname
         self._source = config.delivery.source_address
         self._names = Names(config.delivery.nameservers)
+        from outgate.advisor import (
+            spf_check,
+        )  # here: its library comes with an extra, and commands beside it do without
+
+        self._evaluate_spf = spf_check.evaluate
 
     async def findings(self, question: Question) -> Findings:
         """All that is known; what the DNS did not answer is said in its place."""
@@ -130,7 +135,7 @@ class Advisor:
             return (), (Unanswered(host, "no-address"),)
         ask = self._names.from_thread()
         one_by_one = (
-            asyncio.to_thread(spf_check.evaluate, address, mail_from, helo, ask)
+            asyncio.to_thread(self._evaluate_spf, address, mail_from, helo, ask)
             for address in addresses[:_MAX_ADDRESSES]
         )
         return tuple(await asyncio.gather(*one_by_one)), ()

@@ -42,6 +42,7 @@ def status_of(error: Exception) -> Status | None:
     from outgate.config import ConfigError
     from outgate.directory import errors
     from outgate.directory.source import SourceUnavailable
+    from outgate.extras import MissingExtra
     from outgate.mail.addresses import AddressError
     from outgate.mail.header_check import MessageFault
     from outgate.store.engine import StoreError
@@ -51,7 +52,7 @@ def status_of(error: Exception) -> Status | None:
 
     unavailable = (
         *(InstallationError, ConfigError, StoreError, KeyFileError, SealBroken, CertificateError),
-        *(SourceUnavailable, OSError),
+        *(SourceUnavailable, MissingExtra, OSError),
     )
     for kinds, status in (
         ((CheckFailed,), Status.CHECK_FAILED),
