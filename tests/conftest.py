@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, make_url
 
 from outgate.directory import organisation, units, users
@@ -28,6 +29,10 @@ from outgate.store.vault import Vault
 # In the background of a shell SIGINT is ignored, and what the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How quick the machine is, and whether branches are traced, is no fact about the code.
+settings.register_profile("outgate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("outgate")
 
 NewDatabase = Callable[..., str]
 

@@ -14,6 +14,7 @@ from outgate.advisor.dkim_check import Signing
 from outgate.advisor.domains import aligned
 from outgate.advisor.findings import Dkim, DmarcRecord, Findings, Sending, SpfCheck, Unanswered
 from outgate.config import Config
+from outgate.egress.guard import is_address
 from outgate.model import Account, Gateway, Organisation, Refused, Security, SendAs
 from outgate.route import Route, route
 
@@ -128,7 +129,7 @@ class Advisor:
     ) -> tuple[tuple[SpfCheck, ...], tuple[Unanswered, ...]]:
         """SPF of the addresses given, else of those that the host's name has."""
         try:
-            addresses = given or ((host,) if _is_address(host) else await self._names.addresses(host))
+            addresses = given or ((host,) if is_address(host) else await self._names.addresses(host))
         except NoAnswerNow as error:
             return (), (error.unanswered,)
         if not addresses:
@@ -164,11 +165,3 @@ def _organisations_route(question: Question, entry: SendAs) -> Route | Refused:
 def _private(checks: Sequence[SpfCheck]) -> bool:
     """Recipients on the Internet meet another address than a private one."""
     return any(not ip_address(check.address).is_global for check in checks)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -11,12 +11,11 @@ import ssl
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
 import httpcore2
 
-from outgate.egress.guard import plain
+from outgate.egress.guard import is_address, plain
 from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.mail.addresses import AddressError
 
@@ -158,7 +157,7 @@ def _read(url: str) -> _Place | NotFetched:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not _TARGET.fullmatch(target):
         return NotFetched(url, "it is no URL", forbidden=True)
-    if _is_address(host):
+    if is_address(host):
         return NotFetched(url, "a URL with an address for a host is not asked", forbidden=True)
     try:
         return _Place(plain(host), target)
@@ -180,11 +179,3 @@ async def _content(answer: httpcore2.Response) -> bytes | None:
         if len(content) > MAX_BYTES:
             return None
     return bytes(content)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
