@@ -22,6 +22,8 @@ from outgate.route import Route, route
 from outgate.store import tables
 from outgate.store.engine import open_engine, read, write
 
+pytestmark = pytest.mark.measures
+
 USERS, ADDRESSES_EACH, UNITS, ASKED = 100_000, 3, 2_000, 5_000
 
 

@@ -1,4 +1,4 @@
-"""Routes at a real listener on loopback, and those who ask for them: httpx, and sockets that say what they like."""
+"""Routes at a real listener on loopback, and those who ask for them: httpx2, and sockets that say what they like."""
 
 import asyncio
 import ssl
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 import uvloop
@@ -70,13 +70,13 @@ async def serve(database: Engine) -> AsyncIterator[Serve]:
 
 
 @pytest_asyncio.fixture
-async def client_of() -> AsyncIterator[Callable[[int], httpx.AsyncClient]]:
+async def client_of() -> AsyncIterator[Callable[[int], httpx2.AsyncClient]]:
     """Makes a client for a port."""
     async with AsyncExitStack() as stack:
-        clients: list[httpx.AsyncClient] = []
+        clients: list[httpx2.AsyncClient] = []
 
-        def make(port: int) -> httpx.AsyncClient:
-            clients.append(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False))
+        def make(port: int) -> httpx2.AsyncClient:
+            clients.append(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False))
             stack.push_async_callback(clients[-1].aclose)
             return clients[-1]
 

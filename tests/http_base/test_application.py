@@ -6,14 +6,16 @@ import re
 import threading
 from collections.abc import AsyncIterator, Callable
 
-import httpx
+import httpx2
 import pytest
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from structlog.testing import capture_logs
 
 from http_base.types import ClientOf, Exchange, Serve
+from outgate import log_lines
 from outgate.http.body_limit import body_of
 from outgate.http.client_address import peer_of
 from outgate.http.database_threads import DatabaseThreads
@@ -142,10 +144,6 @@ async def test_a_request_has_a_name_in_its_answer_and_in_the_log(serve: Serve, c
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_log_lines_have_the_name(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
-    import structlog
-
-    from outgate import log_lines
-
     before = structlog.get_config()
     try:
         log_lines.configure(log_format)
@@ -251,6 +249,6 @@ async def test_an_answer_that_fails_halfway_is_cut_off_and_logged(serve: Serve, 
         return StreamingResponse(made())
 
     client = client_of(await serve([HttpRoute(path="/half", methods=GET, handler=half, kind="api")]))
-    with capture_logs() as logged, pytest.raises(httpx.RemoteProtocolError):
+    with capture_logs() as logged, pytest.raises(httpx2.RemoteProtocolError):
         await client.get("/half")
     assert [line["event"] for line in logged] == ["a request failed"]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 
-import httpx
+import httpx2
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -59,9 +59,9 @@ async def test_many_connections_of_one_peer_leave_room_for_others(
         max_connections_per_peer=PER_PEER,
     )
     writers = await open_many(port, context if says else None, says or b"")
-    transport = httpx.AsyncHTTPTransport(verify=context or False, local_address=OTHER)
+    transport = httpx2.AsyncHTTPTransport(verify=context or False, local_address=OTHER)
     url = f"{'https' if tls else 'http'}://localhost:{port}"
-    async with httpx.AsyncClient(transport=transport, base_url=url) as browser:
+    async with httpx2.AsyncClient(transport=transport, base_url=url) as browser:
         assert (await browser.post("/", content=b"abc")).text == "3"
     for writer in writers:
         writer.transport.abort()

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from way.place import free_port, install, running
@@ -35,8 +35,8 @@ async def test_half_requests_and_half_handshakes_of_one_peer_leave_room_for_othe
     site = install(tmp_path / "outgate", web={"public_url": f"https://localhost:{port}", "port": port, "tls": True})
     server = await running(site)
     writers = await open_many(port, site.client_context() if says else None, says)
-    transport = httpx.AsyncHTTPTransport(verify=site.client_context(), local_address=OTHER)
-    async with httpx.AsyncClient(transport=transport, base_url=f"https://localhost:{port}") as browser:
+    transport = httpx2.AsyncHTTPTransport(verify=site.client_context(), local_address=OTHER)
+    async with httpx2.AsyncClient(transport=transport, base_url=f"https://localhost:{port}") as browser:
         assert (await browser.get("/")).status_code == 404
     for writer in writers:
         writer.transport.abort()

@@ -7,6 +7,7 @@ import typer
 from outgate.accept.tls import CertificateError
 from outgate.cli.status import Status, tell_error
 from outgate.config import ConfigError
+from outgate.extras import MissingExtra
 from outgate.installation import InstallationError
 from outgate.operations.error_codes import code_of, text_of
 
@@ -16,7 +17,7 @@ def status_of(error: Exception) -> Status | None:
 
     What keeps the program from starting is the command line's own; of all else the operations say what it is.
     """
-    if isinstance(error, InstallationError | ConfigError | CertificateError):
+    if isinstance(error, InstallationError | ConfigError | CertificateError | MissingExtra):
         return Status.UNAVAILABLE
     code = code_of(error)
     return Status[code.name] if code else None
