@@ -19,7 +19,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 def _rate(text: str) -> str:
-    from limits import parse  # not needed by most commands
+    from limits import parse  # noqa: PLC0415  # not needed by most commands
 
     try:
         seconds = parse(text).get_expiry()
@@ -142,12 +142,25 @@ class EgressSettings(Section):
 
 
 class WebSettings(Section):
-    """The page that a confirmation link leads to. Off while `public_url` is empty; mail then has the code alone."""
+    """The HTTP server: the page that a confirmation link leads to. Off while `public_url` is empty."""
 
     public_url: str = Field("", description="Where users find it, as in https://mail.example.com")
     address: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8025, ge=0, le=65535, description="Port; behind a proxy that speaks TLS, or with the certificate")
     tls: bool = Field(False, description="Speak TLS with the certificate of `submission`")
+    trusted_proxies: tuple[str, ...] = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="Ranges of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; none with `tls`",
+    )
+    max_connections: int = Field(200, ge=1, description="Connections open at once")
+    max_connections_per_peer: int = Field(
+        50, ge=1, description="Connections of one network (/24 or /64) open at once; through a proxy, its requests"
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_network(text) for text in texts)
 
     @field_validator("public_url")
     @classmethod
@@ -169,6 +182,9 @@ class DeliverySettings(Section):
     lease: Seconds = Field(1200.0, description="Seconds after which another worker may take a message over")
     retry: tuple[Seconds, ...] = Field(
         (60, 300, 900, 1800, 3600, 7200, 14400), description="Seconds to wait after each failure; the last one repeats"
+    )
+    stop_timeout: Seconds = Field(
+        30.0, description="Seconds that what is being handed over may take to end when the server stops"
     )
     give_up_after: Seconds = Field(5 * 86400.0, description="Seconds after which a message is returned")
     in_memory: int = Field(1000, ge=1, description="Messages held in memory at once, waiting or in transfer")

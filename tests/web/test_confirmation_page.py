@@ -16,7 +16,7 @@ from outgate.config import ConfigError
 from outgate.operations import send_as_operations
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
-from outgate.operations.operation import writing
+from outgate.operations.context import writing
 from outgate.sendas.verification import VALID_SECONDS
 from outgate.store.rates import Rates
 from way.place import GATEWAY_PASSWORD, HOSTNAME, LOCALHOST, Site, eventually, free_port, install, running
@@ -117,7 +117,7 @@ async def test_what_is_sent_here_is_not_read(site: Site, browser: httpx2.AsyncCl
 
 async def test_one_network_may_ask_so_often_and_others_still_may(site: Site, browser: httpx2.AsyncClient) -> None:
     token = await asyncio.to_thread(new_token, site)
-    spent = [("60/1minute", ("web", "network", "192.0.2.0/24"))] * 60
+    spent = [("60/1minute", ("http", "/confirm/{token}", "192.0.2.0/24"))] * 60
 
     def exhaust() -> None:
         with opened(site) as place:
@@ -168,7 +168,7 @@ def check_headers(answer: httpx2.Response) -> str:
         answer.headers["content-security-policy"],
     )
     assert policy
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "strict-origin"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "server" not in answer.headers

@@ -56,9 +56,8 @@ class Advisor:
         self._hostname = config.hostname
         self._source = config.delivery.source_address
         self._names = Names(config.delivery.nameservers)
-        from outgate.advisor import (
-            spf_check,
-        )  # here: its library comes with an extra, and commands beside it do without
+        # Its library comes with an extra, and commands beside it do without.
+        from outgate.advisor import spf_check  # noqa: PLC0415
 
         self._evaluate_spf = spf_check.evaluate
 

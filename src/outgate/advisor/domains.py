@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 @cache
 def _suffixes() -> "PublicSuffixList":
     with extra("diagnostics"):
-        from publicsuffixlist import PublicSuffixList
+        from publicsuffixlist import PublicSuffixList  # noqa: PLC0415
     return PublicSuffixList()  # the list that the package ships; reading it takes a while
 
 

@@ -72,7 +72,7 @@ class Search:
             if not found:
                 self.too_short.append(secret.name)
         with extra("diagnostics"):  # here: `outgate secrets` has commands that do without
-            from ahocorasick_rs import BytesAhoCorasick
+            from ahocorasick_rs import BytesAhoCorasick  # noqa: PLC0415
         self._whose = list(whose.values())
         self._overlap = max(map(len, whose), default=1) - 1
         self._automaton = BytesAhoCorasick(list(whose)) if whose else None
