@@ -15,7 +15,7 @@ from outgate.directory.errors import DirectoryError, NotAllowed
 from outgate.ldap import entries
 from outgate.ldap.entries import Fault, LdapEntry
 from outgate.ldap.ldap_client import LdapClient
-from outgate.ldap.sync import Plan, Problem, Step, StepKind, plan
+from outgate.ldap.sync import Plan, Problem, StepKind, SyncStep, plan
 from outgate.operations import propagation, user_operations
 from outgate.operations.context import Denied, OperationContext, record
 from outgate.record.audit_trail import AuditEntry
@@ -85,9 +85,9 @@ def _client(ctx: CommandContext) -> LdapClient:
     return LdapClient(config)
 
 
-def _run(ctx: CommandContext, steps: Sequence[Step], *, dry_run: bool) -> tuple[list[Step], list[Problem]]:
+def _run(ctx: CommandContext, steps: Sequence[SyncStep], *, dry_run: bool) -> tuple[list[SyncStep], list[Problem]]:
     """Do the steps, or find out whether they could be done. A step that fails undoes only itself."""
-    done: list[Step] = []
+    done: list[SyncStep] = []
     faults: list[Problem] = []
     denied: list[AuditEntry] = []
     progress = iter(with_progress(steps, "checking" if dry_run else "saving", len(steps)))
@@ -107,8 +107,8 @@ def _run(ctx: CommandContext, steps: Sequence[Step], *, dry_run: bool) -> tuple[
 
 def _one(
     op: OperationContext,
-    step: Step,
-    done: list[Step],
+    step: SyncStep,
+    done: list[SyncStep],
     faults: list[Problem],
     denied: list[AuditEntry],
 ) -> None:
@@ -122,13 +122,13 @@ def _one(
             denied.append(error.entry)
 
 
-def _suspend(op: OperationContext, step: Step) -> None:
+def _suspend(op: OperationContext, step: SyncStep) -> None:
     user_operations.suspend(op, step.address)
     user_operations.link(op, step.address, step.external)
 
 
 # How each kind of step is done: the one place that changes accounts.
-_CHANGES: Final[Mapping[StepKind, Callable[[OperationContext, Step], object]]] = {
+_CHANGES: Final[Mapping[StepKind, Callable[[OperationContext, SyncStep], object]]] = {
     StepKind.CREATE: lambda op, step: user_operations.create(
         op, step.address, None, name=step.name, unit=step.unit or "/", external=step.external
     ),
@@ -142,7 +142,7 @@ _CHANGES: Final[Mapping[StepKind, Callable[[OperationContext, Step], object]]] =
 
 
 def _report(
-    ctx: CommandContext, planned: Plan, done: Sequence[Step], faults: Sequence[Problem], *, dry_run: bool
+    ctx: CommandContext, planned: Plan, done: Sequence[SyncStep], faults: Sequence[Problem], *, dry_run: bool
 ) -> None:
     counts = {kind.value: sum(step.kind is kind for step in done) for kind in StepKind}
     steps = [{"kind": step.kind.value, "address": step.address, "because": step.because} for step in done]
