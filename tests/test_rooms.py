@@ -34,12 +34,13 @@ ALLOWED = {
     },
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
-        *("store", "config", "clock", "egress"),
+        *("store", "config", "clock", "egress", "supervision"),
     },
     "operations": {"submit", "model", "route", "mail", "directory", "sendas", "queue", "record", "store", "clock"},
     "ldap": {"mail", "smtp", "directory", "config"},
     "web": {"mail", "directory", "sendas", "operations", "store", "config", "clock", "peer"},
     "peer": set(),
+    "supervision": set(),
     "demo": {"clock"},
 }
 NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "compliance", "submit", "operations")

@@ -6,14 +6,16 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Engine, func, select
 
-from outgate.queue import Put, Queue, changes
+from outgate.queue import Put, Queue, Room
 from outgate.queue.mail_queue import CHUNK_BYTES
 from outgate.record import message_log
 from outgate.record.events import EventKind
+from outgate.store.batch import apply
 from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.group_commit import GroupCommit
 from outgate.store.tables import chunk
 from outgate.submit import originate, originate_pieces
-from submit.submissions import CAROL, NOON, ORGANISATION
+from submissions import CAROL, NOON, ORGANISATION
 
 HEADER = b"From: postmaster@example.com\r\n\r\n"
 POSTMASTER = "postmaster@example.com"
@@ -21,13 +23,15 @@ POSTMASTER = "postmaster@example.com"
 
 @pytest_asyncio.fixture
 async def queue(engine: Engine) -> AsyncIterator[Queue]:
-    opened = Queue(engine, "node", 60.0)
+    commits = GroupCommit(engine)
+    opened = Queue(engine, commits, "node", 60.0)
     yield opened
-    await opened.close()
+    await commits.close()
+    opened.close()
 
 
 async def content(queue: Queue) -> bytes:
-    (item,) = await queue.claim(NOON, 10)
+    (item,) = (await queue.claim(NOON, Room(10, {}))).items
     return b"".join([piece async for piece in queue.content(item)])
 
 
@@ -42,9 +46,9 @@ async def test_own_mail_of_any_size_is_queued_in_one_transaction(queue: Queue, e
     put = originate(1, raw, "", [CAROL], ORGANISATION, NOON)
     assert (put.message.account_id, put.message.automatic, put.message.protocol) == (None, True, "ESMTP")
     assert (put.message.smtputf8, put.message.eight_bit) == (False, False)
-    assert [one.queue for one in put.recipients] == ["mx:recipient.example"]
+    assert [str(one.queue) for one in put.recipients] == ["mx:recipient.example"]
     with write(engine) as connection:
-        changes.apply(connection, [put])
+        apply(connection, [put])
     assert await content(queue) == raw
     with read(engine) as connection:
         history = message_log.history(connection, 1)

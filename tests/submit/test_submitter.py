@@ -8,14 +8,15 @@ import pytest_asyncio
 from sqlalchemy import Engine
 
 from outgate.model import Policy
-from outgate.queue import Put, Queue
+from outgate.queue import Put, Queue, Room
 from outgate.queue.mail_queue import CHUNK_BYTES
 from outgate.record import message_log
 from outgate.record.events import EventKind
 from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.group_commit import GroupCommit
 from outgate.submit import Refusal, RefusalReason, Submission, Submitter, daily_limits, submit
 from outgate.submit.daily_limits import DailyLimits
-from submit.submissions import ALICE, LIMITS, NOON, ORGANISATION, account, submission
+from submissions import ALICE, LIMITS, NOON, ORGANISATION, account, submission
 
 ON = Policy(allow_external_smtp=True)
 NO_TOOLS = replace(ON, refused_attachments=(".exe",))
@@ -26,9 +27,11 @@ Submit = Callable[[Submission], Awaitable[Put | Refusal]]
 
 @pytest_asyncio.fixture
 async def queue(engine: Engine) -> AsyncIterator[Queue]:
-    opened = Queue(engine, "node", 60.0)
+    commits = GroupCommit(engine)
+    opened = Queue(engine, commits, "node", 60.0)
     yield opened
-    await opened.close()
+    await commits.close()
+    opened.close()
 
 
 @pytest.fixture(params=["loop", "transaction"])
@@ -57,7 +60,7 @@ async def test_a_message_that_may_be_sent_is_in_the_queue_byte_for_byte(
     message = submission(body=b"Hello\r\n" * 100_000)
     put = await door(message)
     assert isinstance(put, Put)
-    (item,) = await queue.claim(NOON, 10)
+    (item,) = (await queue.claim(NOON, Room(10, {}))).items
     assert item.message == put.message
     assert b"".join([piece async for piece in queue.content(item)]) == b"".join(message.content.pieces())
     assert kinds(engine, 1) == [EventKind.ACCEPTED, EventKind.ROUTED]
@@ -78,7 +81,7 @@ async def test_a_message_that_is_refused_is_on_record_and_not_in_the_queue(
     assert isinstance(refusal, Refusal)
     assert refusal.reason is reason
     assert kinds(engine, 1) == [EventKind.REFUSED]
-    assert await queue.claim(NOON, 10) == []
+    assert (await queue.claim(NOON, Room(10, {}))).items == ()
 
 
 @pytest.mark.parametrize("policy", [replace(ON, messages_per_day=3), replace(ON, recipients_per_day=3)])

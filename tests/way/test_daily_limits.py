@@ -11,9 +11,10 @@ from sqlalchemy import Engine
 
 from corpus.peer import RawPeer
 from outgate.model import Account, Organisation, Policy, Security, SendAs
-from outgate.queue import Queue
+from outgate.queue import Queue, Room
 from outgate.queue.admin import Sent
 from outgate.queue.queue_id import QueueIds
+from outgate.store.group_commit import GroupCommit
 from outgate.submit import MessageLimits, Refusal, Submission, Submitter, whole_message
 from outgate.submit.daily_limits import REMEMBERED, DailyLimits
 from way.place import Site, eventually, install, listens, running, serve
@@ -32,13 +33,18 @@ class Office:
 
     def __init__(self, engine: Engine, owner: str) -> None:
         self.now = NOON
-        self.queue = Queue(engine, owner, 60.0)
+        self._commits = GroupCommit(engine)
+        self.queue = Queue(engine, self._commits, owner, 60.0)
         self.submitter = Submitter(self.queue, DailyLimits(self.queue, lambda: self.now), LIMITS)
         self._queue_ids = QueueIds()
 
     async def send(self, policy: Policy, recipients: int = 1, account: int = 7) -> Refusal | None:
         outcome = await self.submitter.submit(self.letter(policy, recipients, account), ORGANISATION)
         return outcome if isinstance(outcome, Refusal) else None
+
+    async def close(self) -> None:
+        await self._commits.close()
+        self.queue.close()
 
     def letter(self, policy: Policy, recipients: int, account: int) -> Submission:
         submission = whole_message(
@@ -62,7 +68,7 @@ def _account(policy: Policy, number: int) -> Account:
 async def office(engine: Engine) -> AsyncIterator[Office]:
     made = Office(engine, "a#0;")
     yield made
-    await made.queue.close()
+    await made.close()
 
 
 async def test_all_that_an_account_sends_is_counted_by_the_hour(office: Office) -> None:
@@ -141,16 +147,16 @@ async def test_two_processes_pass_a_limit_by_a_hundredth_at_most(office: Office,
     try:
         answers = [await one.send(policy) for _ in range(limit) for one in (office, other)]
     finally:
-        await other.queue.close()
+        await other.close()
     assert limit <= answers.count(None) <= limit + limit // 100
 
 
 async def test_what_counts_no_more_is_forgotten(office: Office) -> None:
     hour = int(NOON // HOUR)
     await office.send(Policy())
-    await office.queue.claim(NOON + 24 * HOUR, 0)
+    await office.queue.claim(NOON + 24 * HOUR, Room(0, {}))
     assert len(await office.queue.sent(7, hour)) == 1
-    await office.queue.claim(NOON + 25 * HOUR, 0)
+    await office.queue.claim(NOON + 25 * HOUR, Room(0, {}))
     assert await office.queue.sent(7, hour) == []
 
 

@@ -35,11 +35,9 @@ class Disposition:
         return Finish(message_id, done, self.deferred, recorded, leased_by, report)
 
 
-def settle(
-    delivery: Delivery, result: AttemptResult, seconds: float, now: float, settings: DeliverySettings
-) -> Disposition:
+def settle(delivery: Delivery, result: AttemptResult, now: float, settings: DeliverySettings) -> Disposition:
     """Sort the outcomes of an attempt that ended at `now`."""
-    disposition = Disposition([], [], [], [_attempt(delivery, result, seconds, now)])
+    disposition = Disposition([], [], [], [_attempt(delivery, result, now)])
     for recipient, outcome in zip(delivery.recipients, result.outcomes, strict=True):
         _sort(disposition, delivery, recipient, outcome, result.peer, now, settings)
     return disposition
@@ -77,7 +75,7 @@ def _sort(
     )
 
 
-def _attempt(delivery: Delivery, result: AttemptResult, seconds: float, now: float) -> MessageEvent:
+def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEvent:
     return events.attempt(
         delivery.item.message.id,
         now,
@@ -87,7 +85,7 @@ def _attempt(delivery: Delivery, result: AttemptResult, seconds: float, now: flo
         mail_from=delivery.route.reverse_path,
         recipients=len(delivery.recipients),
         reply=result.reply,
-        seconds=seconds,
+        seconds=result.seconds,
         footer=result.footer,
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from outgate.authorise import Authorised
 from outgate.mail.addresses import canonical
 from outgate.mail.headers import Field, value
-from outgate.model import Organisation
+from outgate.model import Organisation, QueueKey
 from outgate.queue import Message, Put, Recipient
 from outgate.queue.queue_id import to_text
 from outgate.record import events
@@ -155,10 +155,10 @@ def _message_id(fields: Sequence[Field]) -> str:
 
 def _routed(identity: int, at: float, envelope: Envelope, routes: Sequence[Route]) -> list[MessageEvent]:
     """One event for each queue, with the recipients that wait in it."""
-    by_queue: dict[str, tuple[Route, list[str]]] = {}
+    by_queue: dict[QueueKey, tuple[Route, list[str]]] = {}
     for one, way in zip(envelope.recipients, routes, strict=True):
         by_queue.setdefault(way.queue, (way, []))[1].append(one.address)
     return [
-        events.routed(identity, at, recipients=addresses, way=way.kind.value, queue=queue, reasons=way.reasons)
+        events.routed(identity, at, recipients=addresses, way=way.kind.value, queue=str(queue), reasons=way.reasons)
         for queue, (way, addresses) in by_queue.items()
     ]

@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 
 from outgate.compliance.attachment_policy import Attachments, find_attachments, scan_attachments
 from outgate.model import Organisation
-from outgate.queue import Put, Queue, admin, changes
+from outgate.queue import Put, Queue, admin
 from outgate.queue.changes import RecordEvents
+from outgate.store.batch import apply
 from outgate.submit.daily_limits import DailyLimits, DailyUse, hour_of, is_limited
 from outgate.submit.decision import RoutedSubmission, decide, routed
 from outgate.submit.queue_entry import refused
@@ -67,8 +68,7 @@ def submit(
     The caller commits what came of it, a refusal as well: it is on record.
     """
     outcome = _submit(connection, submission, organisation, limits)
-    stored = RecordEvents([refused(submission, outcome)]) if isinstance(outcome, Refusal) else outcome
-    changes.apply(connection, [stored])
+    apply(connection, [RecordEvents([refused(submission, outcome)]) if isinstance(outcome, Refusal) else outcome])
     return outcome
 
 
