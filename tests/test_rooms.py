@@ -1,6 +1,8 @@
-"""Imports fall one way (docs/how-it-works.md): which rooms may know which."""
+"""Imports fall one way (docs/how-it-works.md): which rooms may know which; and a name stands for one thing."""
 
 import ast
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ ALLOWED = {
     "smtp": set(),
     "clock": set(),
     "config": set(),
+    "extras": set(),
     "log_lines": set(),
     "model": set(),
     "authorise": {"model"},
@@ -21,27 +24,31 @@ ALLOWED = {
     "directory": {"model", "mail", "smtp", "store"},
     "sendas": {"model", "route", "mail", "directory", "store"},
     "record": {"store"},
-    "secretscan": {"store"},
+    "secretscan": {"extras", "store"},
     "queue": {"model", "mail", "route", "record", "store"},
     # Of smtp only what checks a content, of store only the exception.
     "submit": {"compliance", "model", "authorise", "route", "mail", "smtp", "queue", "record", "store"},
     "egress": {"mail", "config", "clock"},
-    "advisor": {"model", "route", "mail", "config", "clock", "egress"},
+    "advisor": {"model", "route", "mail", "config", "clock", "egress", "extras"},
     "discovery": {"model", "mail", "config", "clock", "egress"},
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
-        *("config", "clock", "peer"),
+        *("config", "clock", "extras", "peer"),
     },
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
         *("store", "config", "clock", "egress", "supervision"),
     },
-    "operations": {"submit", "model", "route", "mail", "directory", "sendas", "queue", "record", "store", "clock"},
-    "ldap": {"mail", "smtp", "directory", "config"},
-    "web": {"mail", "directory", "sendas", "operations", "store", "config", "clock", "peer"},
+    "operations": {
+        *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
+        *("secretscan", "clock"),
+    },
+    "ldap": {"mail", "smtp", "directory", "config", "extras"},
+    "http": {"store", "config", "clock", "peer"},
+    "web": {"http", "operations", "sendas", "store"},
     "peer": set(),
     "supervision": set(),
-    "demo": {"clock"},
+    "demo": {"clock", "extras"},
 }
 NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "compliance", "submit", "operations")
 IMPURE = {"time", "asyncio", "os", "pathlib", "sqlalchemy", "threading"}
@@ -115,3 +122,32 @@ def test_wall_time_is_known_only_to_the_clock() -> None:
     for path in SOURCE.rglob("*.py"):
         if path.name != "clock.py" and "demo" not in path.parts:
             assert "time.time(" not in path.read_text(), path
+
+
+def _private(module: str) -> bool:
+    return any(part.startswith("_") and not part.startswith("__") for part in module.split("."))
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_nothing_private_of_another_package_is_imported(path: Path) -> None:
+    assert not {name for name in _imports(path) if not name.startswith("outgate.") and _private(name)}
+
+
+def test_no_module_name_stands_for_two_things() -> None:
+    assert not _twice((path.stem, path) for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+
+
+def test_no_class_name_stands_for_two_things() -> None:
+    assert not _twice(
+        (node.name, path)
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+
+
+def _twice(named: Iterable[tuple[str, Path]]) -> dict[str, list[str]]:
+    places = defaultdict(list)
+    for name, path in named:
+        places[name].append(str(path.relative_to(SOURCE)))
+    return {name: found for name, found in places.items() if len(found) > 1}

@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Engine, func, select
 
+from outgate.model import QueueKey, QueueKind
 from outgate.queue import Put, Queue, Room
 from outgate.queue.mail_queue import CHUNK_BYTES
 from outgate.record import message_log
@@ -46,7 +47,7 @@ async def test_own_mail_of_any_size_is_queued_in_one_transaction(queue: Queue, e
     put = originate(1, raw, "", [CAROL], ORGANISATION, NOON)
     assert (put.message.account_id, put.message.automatic, put.message.protocol) == (None, True, "ESMTP")
     assert (put.message.smtputf8, put.message.eight_bit) == (False, False)
-    assert [str(one.queue) for one in put.recipients] == ["mx:recipient.example"]
+    assert [one.queue for one in put.recipients] == [QueueKey(QueueKind.MX, "recipient.example")]
     with write(engine) as connection:
         apply(connection, [put])
     assert await content(queue) == raw

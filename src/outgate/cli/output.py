@@ -3,13 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeAlias
 
 import typer
 
 from outgate.cli.shell import CommandContext
+from outgate.operations import resources
 
-Row = Mapping[str, Any]
+# What is printed; `JsonObject` is for those who make one.
+JsonValue: TypeAlias = resources.JsonValue
+JsonObject: TypeAlias = resources.JsonObject
+Row: TypeAlias = Mapping[str, JsonValue]
 
 _WIDE = 240  # columns when the output is no terminal: a file or a pipe has no edge
 
@@ -24,9 +28,10 @@ def table(ctx: CommandContext, rows: Sequence[Row], columns: Mapping[str, str], 
     if ctx.json or not rows:
         tell(ctx, rows, nothing)
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    # Imported here: most commands print a line, and Rich would be a tenth of what they take.
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in columns.values():

@@ -2,34 +2,33 @@
 
 import json
 import time
-from bisect import bisect_left
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import iso, plain, table, tell
+from outgate.cli.output import JsonObject, iso, plain, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
-
-if TYPE_CHECKING:
-    from outgate.record.events import MessageEvent
-    from outgate.record.message_log import MessageFilter
+from outgate.directory.errors import Invalid, NotFound
+from outgate.operations import message_log_operations
+from outgate.queue.queue_id import from_text, to_text
+from outgate.record.events import MessageEvent
+from outgate.record.message_log import MessageFilter
 
 _POLL_SECONDS = 0.5
 _BATCH = 500
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(
-        app,
-        example="outgate log 0c8sm2v1r0003\n"
-        "outgate log --address carol@recipient.example --since 2026-01-31\n"
-        "outgate log --follow",
-    )(log)
+app = typer.Typer()
 
 
+@command(
+    app,
+    example="outgate log 0c8sm2v1r0003\n"
+    "outgate log --address carol@recipient.example --since 2026-01-31\n"
+    "outgate log --follow",
+)
 def log(
     ctx: CommandContext,
     identity: Annotated[
@@ -52,8 +51,6 @@ def log(
 
     A story has each decision with its reasons, each attempt with the peer's reply, and each outcome.
     """
-    from outgate.record.message_log import MessageFilter
-
     if identity and follow:
         raise typer.BadParameter("--follow shows all messages; leave out the queue id")
     if follow:
@@ -65,12 +62,10 @@ def log(
         _messages(ctx, wanted, message_id)
 
 
-def _messages(ctx: CommandContext, wanted: "MessageFilter", message_id: str | None) -> None:
-    from outgate.operations import record_operations
-
+def _messages(ctx: CommandContext, wanted: MessageFilter, message_id: str | None) -> None:
     with ctx.reading() as op:
-        found = [_row(fact) for fact in record_operations.messages(op, wanted)]
-    rows = [row for row in found if message_id is None or _bare(row["message_id"]) == _bare(message_id)]
+        found = [_row(fact) for fact in message_log_operations.messages(op, wanted)]
+    rows = [row for row in found if message_id is None or _bare(str(row["message_id"])) == _bare(message_id)]
     columns = {"id": "id", "at": "at", "account": "account", "from": "from", "recipients": "recipients"}
     columns["refused"] = "refused"
     table(ctx, rows, columns, nothing="no message matches")
@@ -81,63 +76,48 @@ def _bare(message_id: str) -> str:
 
 
 def _story(ctx: CommandContext, identity: str) -> None:
-    from outgate.directory.errors import Invalid, NotFound
-    from outgate.operations import record_operations
-    from outgate.queue.queue_id import from_text, to_text
-
     try:
         number = from_text(identity)
     except ValueError as error:
         raise Invalid(str(error)) from None
     with ctx.reading() as op:
-        facts = record_operations.history(op, number)
+        facts = message_log_operations.history(op, number)
     if not facts:
         raise NotFound(f"there is no message {identity}")
-    value = {"id": to_text(number), "facts": [_fact_row(fact) for fact in facts]}
+    value: JsonObject = {"id": to_text(number), "facts": [_fact_row(fact) for fact in facts]}
     tell(ctx, value, "\n".join([f"message {value['id']}", *(_lines(fact) for fact in facts)]))
 
 
 def _follow(ctx: CommandContext) -> None:
-    from outgate.queue.queue_id import to_text
-    from outgate.record.message_log import latest
-    from outgate.store.engine import read
-
-    engine = ctx.installation().engine
-    with read(engine) as connection:
-        # The number of the newest fact: the first one behind which there is none.
-        after = bisect_left(range(2**40), True, key=lambda number: not latest(connection, number, 1))
+    after: int | None = None
     while True:
-        with read(engine) as connection:
-            found = latest(connection, after, _BATCH)
-        for number, fact in found:
-            after = number
+        with ctx.reading() as op:
+            tail = message_log_operations.latest(op, after, _BATCH)
+        after = tail.after
+        for fact in tail.events:
             told = json.dumps({"id": to_text(fact.message_id)} | _fact_row(fact)) if ctx.json else _short(fact)
             typer.echo(told)
-        if len(found) < _BATCH:
+        if len(tail.events) < _BATCH:
             time.sleep(_POLL_SECONDS)
 
 
-def _row(fact: "MessageEvent") -> dict[str, Any]:
+def _row(fact: MessageEvent) -> JsonObject:
     """The `accepted` or `refused` fact of a message."""
-    from outgate.queue.queue_id import to_text
-
     return {"id": to_text(fact.message_id), "at": iso(fact.at), "refused": ""} | fact.detail
 
 
-def _fact_row(fact: "MessageEvent") -> dict[str, Any]:
+def _fact_row(fact: MessageEvent) -> JsonObject:
     detail = dict(fact.detail)
     if "next_attempt" in detail:
         detail["next_attempt"] = iso(detail["next_attempt"])
     return {"at": iso(fact.at), "kind": fact.kind.value} | detail
 
 
-def _short(fact: "MessageEvent") -> str:
-    from outgate.queue.queue_id import to_text
-
+def _short(fact: MessageEvent) -> str:
     return f"{iso(fact.at)}  {to_text(fact.message_id)}  {fact.kind.value:9}  {_details(_fact_row(fact))}"
 
 
-def _lines(fact: "MessageEvent") -> str:
+def _lines(fact: MessageEvent) -> str:
     """A fact as a heading and a line for each of its details."""
     row = _fact_row(fact)
     lines = [f"{row.pop('at')}  {row.pop('kind')}"]
@@ -148,6 +128,6 @@ def _lines(fact: "MessageEvent") -> str:
     return "\n".join(lines)
 
 
-def _details(row: dict[str, Any]) -> str:
+def _details(row: JsonObject) -> str:
     shown = {key: value for key, value in row.items() if key not in ("at", "kind") and value not in ("", None, [])}
     return "  ".join(f"{key}={plain(value)}" for key, value in shown.items())

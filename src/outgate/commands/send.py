@@ -2,26 +2,34 @@
 
 import sys
 from collections.abc import Sequence
+from mimetypes import guess_type
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import tell
+from outgate import clock
+from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.mail.addresses import Mailbox, canonical
+from outgate.mail.compose import AttachedFile, compose
+from outgate.model import Account
+from outgate.operations import mail_operations, send_as_operations
+from outgate.operations.mail_operations import SendLimits
+from outgate.queue import Put
+from outgate.queue.queue_id import QueueIds, to_text
+from outgate.wiring import message_limits
+
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(
-        app,
-        example="outgate send alice@example.com --to carol@recipient.example --subject Hello --text 'Hello, Carol.'\n"
-        "outgate send alice@example.com --from alice@dominiopartner.example --to carol@recipient.example"
-        " --subject Figures --attach figures.pdf < text\n"
-        "outgate send alice@example.com --to carol@recipient.example --message message.eml",
-    )(send)
-
-
+@command(
+    app,
+    example="outgate send alice@example.com --to carol@recipient.example --subject Hello --text 'Hello, Carol.'\n"
+    "outgate send alice@example.com --from alice@dominiopartner.example --to carol@recipient.example"
+    " --subject Figures --attach figures.pdf < text\n"
+    "outgate send alice@example.com --to carol@recipient.example --message message.eml",
+)
 def send(
     ctx: CommandContext,
     account: Annotated[str, typer.Argument(help="Who sends: an account", metavar="ACCOUNT", show_default=False)],
@@ -48,9 +56,6 @@ def send(
     """
     if message is not None and (sender or subject or attach or text is not None):
         raise typer.BadParameter("--message is a whole message: leave out --from, --subject, --text and --attach")
-    from outgate import clock
-    from outgate.queue.queue_id import QueueIds, to_text
-
     now = clock.now()
     identity = QueueIds().new(now)
     owner = _account(ctx, account)
@@ -62,7 +67,7 @@ def send(
     put = _send(ctx, account, identity, to, raw)
     ways = {one.address: str(one.queue) for one in put.recipients}
     told = "\n".join(f"  to {address} by {queue}" for address, queue in ways.items())
-    value = {"id": to_text(identity), "from": put.message.chosen_from, "recipients": ways}
+    value: JsonObject = {"id": to_text(identity), "from": put.message.chosen_from, "recipients": ways}
     tell(ctx, value, f"queued as {value['id']}\n{told}")
 
 
@@ -76,16 +81,14 @@ def _read(file: Path) -> bytes:
     return sys.stdin.buffer.read() if file == Path("-") else file.read_bytes()
 
 
-def _account(ctx: CommandContext, address: str) -> Any:
-    from outgate.operations import send_as_operations
-
+def _account(ctx: CommandContext, address: str) -> Account:
     with ctx.reading() as op:
         return send_as_operations.account(op, address)
 
 
 def _compose(
     ctx: CommandContext,
-    account: Any,
+    account: Account,
     sender: str | None,
     to: Sequence[str],
     subject: str,
@@ -94,10 +97,6 @@ def _compose(
     identity: int,
     now: float,
 ) -> bytes:
-    from outgate.mail.addresses import Mailbox, canonical
-    from outgate.mail.compose import compose
-    from outgate.queue.queue_id import to_text
-
     address = canonical(sender) if sender else next(one.address for one in account.send_as.values() if one.is_default)
     entry = account.send_as.get(address)
     name, reply_to = (entry.display_name or account.name, entry.reply_to) if entry else ("", "")
@@ -113,20 +112,12 @@ def _compose(
     )
 
 
-def _attachment(file: Path) -> Any:
-    from mimetypes import guess_type
-
-    from outgate.mail.compose import AttachedFile
-
+def _attachment(file: Path) -> AttachedFile:
     kind, encoding = guess_type(file.name)
     return AttachedFile(file.name, kind if kind and not encoding else "application/octet-stream", file.read_bytes())
 
 
-def _send(ctx: CommandContext, account: str, identity: int, to: Sequence[str], raw: bytes) -> Any:
-    from outgate.operations import mail_operations
-    from outgate.operations.mail_operations import SendLimits
-    from outgate.wiring import message_limits
-
+def _send(ctx: CommandContext, account: str, identity: int, to: Sequence[str], raw: bytes) -> Put:
     config = ctx.installation().config
     limits = SendLimits(message_limits(config), local_mailboxes=config.local.mailbox == "maildir")
     with ctx.writing_one_of_many() as op:

@@ -10,7 +10,8 @@ from outgate.directory.privileges import Privilege
 from outgate.mail.addresses import canonical
 from outgate.model import Account, Organisation
 from outgate.operations import targets
-from outgate.operations.operation import Counted, OperationContext, operation
+from outgate.operations.context import Counted, OperationContext
+from outgate.operations.operation import operation
 from outgate.queue import Put
 from outgate.queue.queue_id import to_text
 from outgate.submit import MessageLimits, Refusal, RefusalReason, submit, whole_message
@@ -27,7 +28,7 @@ class SendLimits:
     local_mailboxes: bool
 
 
-@operation("mail.send", Privilege.MAIL_SEND, of=targets.user, own=True)
+@operation("mail.send", Privilege.MAIL_SEND, targets.user("user"), own=True, services=("identity", "limits"))
 def send(
     op: OperationContext, user: str, identity: int, recipients: Sequence[str], raw: bytes, limits: SendLimits
 ) -> Put:

@@ -139,16 +139,16 @@ class Put(RowsOnly):
 
     @property
     def weight(self) -> int:
-        """Bytes of its pieces."""
+        """Bytes of the pieces."""
         return len(self.last_chunk) + sum(map(len, self.earlier_chunks))
 
     def add_to(self, batch: Batch) -> None:
-        """The message, its pieces, its recipients, its events, and what its account has sent."""
+        """The message, its last piece, its recipients, its events, and what its account has sent."""
         entry = self.message
         batch.add(_ADD_MESSAGE, {name: getattr(entry, name) for name in Message.__slots__})
         pieces = (*self.earlier_chunks, self.last_chunk)
-        for number, data in enumerate(pieces, entry.chunks - len(pieces)):
-            batch.add(_ADD_CHUNK, {"message_id": entry.id, "number": number, "data": data})
+        numbered = enumerate(pieces, entry.chunks - len(pieces))
+        batch.add(_ADD_CHUNK, *({"message_id": entry.id, "number": n, "data": data} for n, data in numbered))
         batch.add(_ADD_RECIPIENT, *(self._row(one) for one in self.recipients))
         message_log.add_to(batch, self.events)
         if self.journal_of is not None:

@@ -68,7 +68,8 @@ def submit(
     The caller commits what came of it, a refusal as well: it is on record.
     """
     outcome = _submit(connection, submission, organisation, limits)
-    apply(connection, [RecordEvents([refused(submission, outcome)]) if isinstance(outcome, Refusal) else outcome])
+    stored = RecordEvents([refused(submission, outcome)]) if isinstance(outcome, Refusal) else outcome
+    apply(connection, [stored])
     return outcome
 
 
