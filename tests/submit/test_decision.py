@@ -17,7 +17,7 @@ from outgate.submit import EnvelopeRecipient, Refusal, RefusalReason, Submission
 from outgate.submit.daily_limits import DailyUse, over_limit
 from outgate.submit.decision import RoutedSubmission, decide, routed
 from outgate.submit.queue_entry import refused
-from submit.submissions import ALICE, CAROL, LIMITS, NOON, ORGANISATION, PARTNER, submission
+from submissions import ALICE, CAROL, LIMITS, NOON, ORGANISATION, PARTNER, submission
 
 ON = Policy(allow_external_smtp=True)
 HOUR = int(NOON // 3600)

@@ -16,7 +16,7 @@ from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.group_commit import GroupCommit
 from outgate.store.tables import chunk
 from outgate.submit import originate, originate_pieces
-from submit.submissions import CAROL, NOON, ORGANISATION
+from submissions import CAROL, NOON, ORGANISATION
 
 HEADER = b"From: postmaster@example.com\r\n\r\n"
 POSTMASTER = "postmaster@example.com"

@@ -16,7 +16,7 @@ from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.group_commit import GroupCommit
 from outgate.submit import Refusal, RefusalReason, Submission, Submitter, daily_limits, submit
 from outgate.submit.daily_limits import DailyLimits
-from submit.submissions import ALICE, LIMITS, NOON, ORGANISATION, account, submission
+from submissions import ALICE, LIMITS, NOON, ORGANISATION, account, submission
 
 ON = Policy(allow_external_smtp=True)
 NO_TOOLS = replace(ON, refused_attachments=(".exe",))

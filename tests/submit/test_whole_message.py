@@ -8,7 +8,7 @@ from outgate.mail.dkim import BodyDigest
 from outgate.queue.mail_queue import CHUNK_BYTES
 from outgate.submit import Content, MessageLimits, Refusal, RefusalReason, Submission, whole_message
 from outgate.submit.whole_message import content_of, read_header
-from submit.submissions import ALICE, CAROL, LIMITS, NOON, account
+from submissions import ALICE, CAROL, LIMITS, NOON, account
 
 HEADER = b"From: alice@example.com\r\nSubject: x\r\n\r\n"
 
