@@ -129,6 +129,17 @@ async def test_two_accounts_with_one_address_each_use_their_own_credential(site:
     assert all(b"from bob" in one.content for one in from_bob)
 
 
+async def test_a_colleague_named_twice_gets_one_copy(site: Site) -> None:
+    server = await running(site)
+    try:
+        await submit(site, "alice@example.com", ["bob@example.com", "Bob@Example.com"], message("alice@example.com"))
+        await eventually(lambda: any(one.kind == "delivered" for one in _events(site)), "it is delivered")
+    finally:
+        await server.stop()
+    assert len(_mailbox(site, "bob@example.com")) == 1
+    assert [one.kind for one in _events(site)].count("delivered") == 1
+
+
 async def test_mail_to_a_colleague_lands_in_their_maildir_on_behalf_of_the_sender(site: Site) -> None:
     await site.add_external("alice@example.com", PARTNER)
     server = await running(site)
