@@ -5,8 +5,7 @@ import base64
 import pytest
 
 from outgate.smtp import PasswordOffered, ScramFailed, ScramProved, ScramStarted, Tls
-from outgate.smtp.sasl import PasswordCredentials, exchange
-from smtp.dialogue import Desk, codes, greeted, server
+from smtp.dialogue import Desk, client_half, codes, greeted, server
 
 
 def b64(data: bytes) -> bytes:
@@ -20,10 +19,10 @@ def challenge(said: bytes) -> bytes:
 
 def scram(services: Desk, username: str, password: str) -> bytes:
     """Run the client's half; what the server says last."""
-    steps = exchange("SCRAM-SHA-256", PasswordCredentials(username, password))
-    said = services.run(b"AUTH SCRAM-SHA-256 " + b64(next(steps) or b"") + b"\r\n")
+    steps = client_half("SCRAM-SHA-256", username, password)
+    said = services.run(b"AUTH SCRAM-SHA-256 " + b64(next(steps)) + b"\r\n")
     while said.startswith(b"334 "):
-        said = services.run(b64(steps.send(challenge(said)) or b"") + b"\r\n")
+        said = services.run(b64(steps.send(challenge(said))) + b"\r\n")
     return said
 
 
