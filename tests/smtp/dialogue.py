@@ -118,7 +118,8 @@ def client_half(mechanism: str, username: str, password: str) -> Generator[bytes
     while True:
         if isinstance(step, KeyDerivation):
             step = steps.send(step.run())
-        step = steps.send((yield step or b""))
+        assert isinstance(step, bytes)
+        step = steps.send((yield step))
 
 
 def greeted(**options: object) -> Desk:

@@ -79,6 +79,10 @@ def test_capabilities_are_read() -> None:
     assert client.capabilities.size == 1000
     assert client.capabilities.auth == {"LOGIN", "PLAIN", "XOAUTH2"}
     assert not client.capabilities.chunking
+    everything = ready(ALL.replace(b"250-peer", b"250-peer\r\n250-STARTTLS")).capabilities
+    assert everything.starttls
+    assert everything.eight_bit
+    assert everything.smtputf8
     assert ready(b"250-peer\r\n250 SIZE\r\n").capabilities.size is None
 
 

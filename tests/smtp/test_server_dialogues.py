@@ -110,6 +110,7 @@ def test_paths_are_read(path: bytes, address: str) -> None:
         (b"MAIL FROM:<a@b> BODY=BINARYMIME", 501),
         (b"MAIL FROM:<a@b> FOO=1", 555),
         (b"MAIL FROM:<a@b> RET=SOME", 501),
+        (b"MAIL FROM:<a@b> SMTPUTF8=1", 501),
         (b"MAIL FROM:<a@b> NOTIFY=NEVER", 501),
         (b"RCPT TO:<a@b>", 503),
         (b"DATA", 503),

@@ -25,14 +25,14 @@ A session is at a `Stage`, which decides what commands are in order (smtp/sessio
                 STARTTLS, AUTH       +---- RSET -----+          BDAT without LAST: stage BDAT until the last chunk
 
 What the bytes are at the moment is the *mode* (smtp/server_modes.py): lines, content with dots, a chunk, or nothing
-while TLS is being made. A mode takes bytes off the buffer and calls whom it was made for; that one puts the next mode in
-its place. So no command is ever looked for in content, and a chunk's bytes leave the stream whatever is said to it.
+while TLS is being made. A mode takes bytes off the buffer and calls whom it was made for; that one puts the next mode
+in its place. So no command is ever looked for in content, and a chunk's bytes leave the stream whatever is said to it.
 
 Some events are *questions* (`server_events.Question`): may this be the sender, is this the password, is the message
 accepted. After a question the engine is `paused`: it gives no more events and reads nothing until `accept`, `reject` or
 `scram` has answered. Replies therefore leave in the order of the commands, and a client may pipeline (RFC 2920) however
-long an answer takes. The answer to a question is the only thing that the engine waits for; bytes that come meanwhile lie
-in its buffer, so the shell stops reading the socket. The engine never acknowledges a message by itself: 250 to the end
+long an answer takes. Bytes that come meanwhile lie in its buffer, so the shell stops reading the
+socket. The engine never acknowledges a message by itself: 250 to the end
 of the content is said by `accept` alone.
 
 Parts: `Dialogue` has what all share (replies to send, events, stage, mode, counts); `SessionCommands` takes the lines,
@@ -47,7 +47,7 @@ The client
 ----------
 One action at a time (`hello`, `starttls`, `auth`, `send`, `quit`), each of which ends with its event. `Conversation`
 keeps a line of those who wait for replies, in the order of what was sent; a reply is given to the first, and only if it
-can be the answer to what was asked. A transaction (`Handover`) sends all that the peer lets it send: with PIPELINING and
+can be the answer to what was asked. A transaction (`Handover`) sends all that the peer lets it: with PIPELINING and
 CHUNKING envelope and content leave in one write. Three rules keep mail from being lost or doubled:
 
 - content flows after 354 alone, and only an answer to the end of a content that was sent whole is a delivery;
@@ -71,10 +71,10 @@ it has called `tls_established`. AUTH is offered and taken under TLS only.
 
 Smuggling
 ---------
-Two servers that read one stream differently let a sender put words into another's mouth (CVE-2023-51764). So a line ends
-with CRLF and nothing else: a bare LF or CR never begins a command, nor does it end content; content ends at CRLF.CRLF,
-or where BDAT says; content with a bare CR or LF, a NUL or a line over 998 bytes is refused, by DATA and BDAT alike. What
-leaves by the client was checked so when it came; no address and no name can bring a line end into a command.
+Two servers that read one stream differently let a sender put words into another's mouth (CVE-2023-51764). So a line
+ends with CRLF and nothing else: a bare LF or CR never begins a command, nor does it end content; content ends at
+CRLF.CRLF, or where BDAT says; content with a bare CR or LF, a NUL or a line over 998 bytes is refused, by DATA and BDAT
+alike. What leaves by the client was checked so when it came; no address and no name can bring a line end along.
 """
 
 from outgate.smtp.capabilities import Capabilities

@@ -92,8 +92,7 @@ class AuthCommand:
     # --- an exchange ---------------------------------------------------------------------------------------------
 
     def _under_way(self) -> Authentication:
-        if self._exchange is None:
-            raise RuntimeError("no exchange is under way")
+        assert self._exchange is not None  # its mode and its questions end with it
         return self._exchange
 
     def _response(self, line: bytes) -> None:

@@ -205,8 +205,7 @@ class Handover:
 
     def _finish(self) -> None:
         result = self.result()
-        if result is None:
-            raise RuntimeError("the transaction had no reply to MAIL")
+        assert result is not None  # MAIL is answered first
         self.finished = True
         self._conversation.events.append(TransactionDone(result))
 

@@ -178,8 +178,7 @@ class Receipt:
     def _content_ended(self) -> None:
         self._dialogue.mode = self._dialogue.commands
         check = self._check
-        if check is None:
-            raise RuntimeError("no message has begun")
+        assert check is not None  # content comes only after MessageStarted was accepted
         check.end()
         if check.fault:
             self.refused = True  # more chunks may be on their way

@@ -38,7 +38,7 @@ _TRANSACTION = frozenset({b"RCPT", b"DATA", b"BDAT"})  # these bring a message n
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandRow:
     """Who takes a command, and the stages in which it is in order (RFC 5321 section 4.1.4, RFC 3030 section 2)."""
 
     take: Callable[[str], None]
@@ -62,21 +62,21 @@ class SessionCommands:
         self._dialogue, self._inbound, self._receipt, self._auth = dialogue, inbound, receipt, auth
         self._limit, self._hostname, self._max_size = limits.command_line, hostname, max_size
         self._commands = {
-            b"EHLO": Command(self._ehlo),
-            b"HELO": Command(self._helo),
-            b"NOOP": Command(self._noop),
-            b"HELP": Command(self._help),
-            b"VRFY": Command(self._vrfy),
-            b"RSET": Command(self._rset),
-            b"QUIT": Command(self._quit),
-            b"STARTTLS": Command(self._starttls, _HELLO),
-            b"AUTH": Command(auth.auth, _HELLO),
-            b"MAIL": Command(receipt.mail, _HELLO),
-            b"RCPT": Command(receipt.rcpt, _MAIL_OR_RCPT),
-            b"DATA": Command(receipt.data, _MAIL_OR_RCPT),
-            b"BDAT": Command(receipt.bdat),  # its bytes follow whatever the reply
+            b"EHLO": CommandRow(self._ehlo),
+            b"HELO": CommandRow(self._helo),
+            b"NOOP": CommandRow(self._noop),
+            b"HELP": CommandRow(self._help),
+            b"VRFY": CommandRow(self._vrfy),
+            b"RSET": CommandRow(self._rset),
+            b"QUIT": CommandRow(self._quit),
+            b"STARTTLS": CommandRow(self._starttls, _HELLO),
+            b"AUTH": CommandRow(auth.auth, _HELLO),
+            b"MAIL": CommandRow(receipt.mail, _HELLO),
+            b"RCPT": CommandRow(receipt.rcpt, _MAIL_OR_RCPT),
+            b"DATA": CommandRow(receipt.data, _MAIL_OR_RCPT),
+            b"BDAT": CommandRow(receipt.bdat),  # its bytes follow whatever the reply
         }
-        self._unknown = Command(lambda argument: dialogue.fault(_UNKNOWN))
+        self._unknown = CommandRow(lambda argument: dialogue.fault(_UNKNOWN))
 
     def take(self, line: bytes) -> None:
         """One command line without its CRLF."""
