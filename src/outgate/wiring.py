@@ -17,7 +17,6 @@ from sqlalchemy import Engine
 
 from outgate import clock, config, log_lines
 from outgate.accept.authenticator import Authenticator
-from outgate.accept.daily_limits import DailyLimits
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
 from outgate.accept.throttle import Throttle
@@ -44,9 +43,12 @@ from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import migrate, open_engine
+from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
 from outgate.store.vault import Vault
+from outgate.submit import MessageLimits, Submitter
+from outgate.submit.daily_limits import DailyLimits
 
 if TYPE_CHECKING:
     from outgate.web.http_listener import HttpListener as PagesListener
@@ -93,7 +95,9 @@ class ServerProcess:
         self._security = SecurityEvents(installation.engine, installation.vault, clock.now)
         directory_cache = DirectoryCache(installation.engine)
         self._directory = DirectoryReader(directory_cache)
-        self._queue = Queue(installation.engine, f"{_node(settings)}#{number};", settings.delivery.lease)
+        self._commits = GroupCommit(installation.engine)
+        owner = f"{_node(settings)}#{number};"
+        self._queue = Queue(installation.engine, self._commits, owner, settings.delivery.lease)
         queue_ids = QueueIds()
         tokens = token_verifier(settings)
         certificate = Certificate(
@@ -108,7 +112,7 @@ class ServerProcess:
                 config=settings,
                 queue=self._queue,
                 directory=self._directory,
-                daily_limits=DailyLimits(self._queue, clock.now),
+                submitter=Submitter(self._queue, DailyLimits(self._queue, clock.now), message_limits(settings)),
                 log_in=self._log_in,
                 certificate=certificate,
                 scram_secret=installation.vault.digest(b"fake salts", "scram"),  # the same in all processes
@@ -127,7 +131,13 @@ class ServerProcess:
             queue_ids,
         )
         self._deliverer = Deliverer(
-            self._queue, self._directory, _share(settings), settings.hostname, transports.transport, queue_ids
+            self._queue,
+            self._commits,
+            self._directory,
+            _share(settings),
+            settings.hostname,
+            transports.transport,
+            queue_ids,
         )
         # One process is enough for a page that is seen once for each address.
         self._pages = pages(installation, certificate) if settings.web.public_url and number == 0 else None
@@ -161,7 +171,8 @@ class ServerProcess:
         await self._listener.close()
         await self._log_in.close()
         await self._deliverer.stop()
-        await self._queue.close()
+        await self._commits.close()
+        self._queue.close()
         self._directory.close()
         await asyncio.to_thread(self._security.close)
         self._installation.engine.dispose()
@@ -169,6 +180,12 @@ class ServerProcess:
 
     def _open_password(self, gateway: Gateway) -> str:
         return open_password(self._installation.vault, gateway)
+
+
+def message_limits(settings: Config) -> MessageLimits:
+    """What one message may have, by whatever way it comes."""
+    limits = settings.submission
+    return MessageLimits(limits.max_message_bytes, limits.max_line_bytes, limits.max_recipients, limits.max_received)
 
 
 def resolver(settings: Config) -> Resolver:
@@ -233,12 +250,16 @@ def serve(data: Path) -> None:
 async def _take_up(data: Path) -> None:
     """What a former run left: leases of all its processes, pieces of messages that never came whole."""
     installation = open_installation(data)
-    queue = Queue(installation.engine, f"{_node(installation.config)}#", installation.config.delivery.lease)
+    # On SQLite nobody else can hold or be receiving anything now; on PostgreSQL another node may.
+    alone = installation.engine.dialect.name == "sqlite"
+    commits = GroupCommit(installation.engine)
+    owner = "" if alone else f"{_node(installation.config)}#"
+    queue = Queue(installation.engine, commits, owner, installation.config.delivery.lease)
     await queue.release()
-    # On SQLite nobody can be receiving a message now; on PostgreSQL another node may be.
-    age = 0.0 if installation.engine.dialect.name == "sqlite" else DAY
+    age = 0.0 if alone else DAY
     await queue.sweep(QueueIds().new(clock.now() - age))
-    await queue.close()
+    await commits.close()
+    queue.close()
     installation.engine.dispose()
 
 

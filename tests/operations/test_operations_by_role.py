@@ -22,7 +22,7 @@ from outgate.directory.privileges import BUILT_IN
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External
 from outgate.mail import dkim
-from outgate.model import Organisation, Security
+from outgate.model import Security
 from outgate.operations import (
     domain_operations,
     log_in_operations,
@@ -35,15 +35,15 @@ from outgate.operations import (
 )
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
+from outgate.operations.mail_operations import SendLimits
 from outgate.operations.operation import OPERATIONS, Denied, OperationContext
-from outgate.queue import Put
 from outgate.queue.admin import Selection
-from outgate.queue.originate import originate
 from outgate.record import audit_trail as trail
 from outgate.record import message_log
 from outgate.sendas import send_as_addresses, verification
 from outgate.store.engine import write
 from outgate.store.vault import Vault
+from outgate.submit import MessageLimits
 
 PARTNER: Final = "{user}@dominiopartner.example"
 PENDING: Final = "{user}@pending.example"
@@ -128,7 +128,7 @@ CALLS: Final[dict[str, Call]] = {
         op, user, _of(PARTNER, user), GATEWAY
     ),
     "gateway.clear": lambda op, _unit, user, _other: send_as_operations.clear_gateway(op, user, _of(PARTNER, user)),
-    "mail.send": lambda op, _unit, user, _other: mail_operations.send(op, user, (), _put(user)),
+    "mail.send": lambda op, _unit, user, _other: _send(op, user),
     "gateway.test": lambda op, _unit, user, _other: send_as_operations.tested(op, user, _of(PARTNER, user), "works"),
 }
 
@@ -253,9 +253,10 @@ def _keeper(unit: str) -> str:
     return f"{unit[1:].lower()}3@example.com"
 
 
-def _put(user: str) -> Put:
+def _send(op: OperationContext, user: str) -> object:
     raw = f"From: {user}\r\n\r\nHello\r\n".encode()
-    return originate(1, raw, user, ["carol@recipient.example"], Organisation(frozenset({"example.com"})), 0.0)
+    limits = SendLimits(MessageLimits(10_000, 998, 10, 10), local_mailboxes=True)
+    return mail_operations.send(op, user, 1, ["carol@recipient.example"], raw, limits)
 
 
 def _verify(op: OperationContext, user: str) -> object:

@@ -10,11 +10,11 @@ from outgate.deliver.outcome import Outcome, Verdict
 from outgate.mail.report import FailedRecipient, bounce
 from outgate.model import Organisation
 from outgate.queue import Defer, Finish, Put, Recipient
-from outgate.queue.originate import originate
 from outgate.queue.queue_id import to_text
 from outgate.queue.retry import next_attempt
 from outgate.record import events
 from outgate.record.events import MessageEvent
+from outgate.submit import originate
 
 Failed = tuple[Recipient, Outcome]
 
@@ -35,11 +35,9 @@ class Disposition:
         return Finish(message_id, done, self.deferred, recorded, leased_by, report)
 
 
-def settle(
-    delivery: Delivery, result: AttemptResult, seconds: float, now: float, settings: DeliverySettings
-) -> Disposition:
+def settle(delivery: Delivery, result: AttemptResult, now: float, settings: DeliverySettings) -> Disposition:
     """Sort the outcomes of an attempt that ended at `now`."""
-    disposition = Disposition([], [], [], [_attempt(delivery, result, seconds, now)])
+    disposition = Disposition([], [], [], [_attempt(delivery, result, now)])
     for recipient, outcome in zip(delivery.recipients, result.outcomes, strict=True):
         _sort(disposition, delivery, recipient, outcome, result.peer, now, settings)
     return disposition
@@ -77,7 +75,7 @@ def _sort(
     )
 
 
-def _attempt(delivery: Delivery, result: AttemptResult, seconds: float, now: float) -> MessageEvent:
+def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEvent:
     return events.attempt(
         delivery.item.message.id,
         now,
@@ -87,7 +85,7 @@ def _attempt(delivery: Delivery, result: AttemptResult, seconds: float, now: flo
         mail_from=delivery.route.reverse_path,
         recipients=len(delivery.recipients),
         reply=result.reply,
-        seconds=seconds,
+        seconds=result.seconds,
         footer=result.footer,
     )
 

@@ -7,21 +7,28 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select
 
 from outgate.record.events import EventKind, MessageEvent
+from outgate.store.batch import Batch, Step
 from outgate.store.tables import fact
 
-_INSERT = insert(fact)
+_ADD = Step(90, insert(fact))
 
 
 def add(conn: Connection, events: Sequence[MessageEvent]) -> None:
-    """Record facts within the caller's transaction."""
-    if events:
-        conn.execute(
-            _INSERT,
-            [
-                {"message_id": f.message_id, "at": f.at, "kind": f.kind.value, "detail": _encode(f.detail)}
-                for f in events
-            ],
-        )
+    """Record events within the caller's transaction."""
+    batch = Batch()
+    add_to(batch, events)
+    batch.execute(conn)
+
+
+def add_to(batch: Batch, events: Sequence[MessageEvent]) -> None:
+    """Record events together with what they tell of."""
+    batch.add(
+        _ADD,
+        *(
+            {"message_id": one.message_id, "at": one.at, "kind": one.kind.value, "detail": _encode(one.detail)}
+            for one in events
+        ),
+    )
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode

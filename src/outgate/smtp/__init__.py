@@ -18,7 +18,7 @@ and what nobody reads takes no memory without bound.
 
 The server
 ----------
-A session is at a `Stage`, which decides what commands are in order (smtp/session_commands.py has the table):
+A session is at a `SessionStage`, which decides what commands are in order (smtp/session_commands.py has the table):
 
     START --EHLO--> HELLO --MAIL--> MAIL --RCPT--> RCPT --DATA, or BDAT ... LAST--> HELLO
                      |  ^            |               |

@@ -16,7 +16,7 @@ TOO_MANY_ERRORS = Reply(421, "4.7.0", ("Too many errors; closing the connection"
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", ("Too many commands without a message; closing the connection",))
 
 
-class Stage(StrEnum):
+class SessionStage(StrEnum):
     """How far the session is; decides which commands are in order."""
 
     START = "start"  # before EHLO
@@ -32,7 +32,7 @@ class Dialogue:
     def __init__(self, tls: Tls, limits: SessionLimits) -> None:
         self.tls = tls
         self.counts = SessionCounts(limits)
-        self.stage = Stage.START
+        self.stage = SessionStage.START
         self.authenticated = False
         self.utf8 = False  # the transaction is one of SMTPUTF8, so replies may be in UTF-8
         self.closing = False

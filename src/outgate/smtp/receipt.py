@@ -9,7 +9,7 @@ from functools import partial
 
 from outgate.smtp.commands import BadArgument, mail_argument, rcpt_argument
 from outgate.smtp.content import ContentCheck
-from outgate.smtp.dialogue import Dialogue, Stage
+from outgate.smtp.dialogue import Dialogue, SessionStage
 from outgate.smtp.extensions import Tls
 from outgate.smtp.limits import SessionLimits
 from outgate.smtp.reply import Reply
@@ -83,7 +83,7 @@ class Receipt:
         """DATA."""
         if argument:
             self._dialogue.fault(SYNTAX)
-        elif self._dialogue.stage is Stage.RCPT:
+        elif self._dialogue.stage is SessionStage.RCPT:
             self._dialogue.mode = DotContent(self._content, self._content_ended)
             self._dialogue.events.append(MessageStarted())
         elif self._tried:
@@ -99,18 +99,18 @@ class Receipt:
             return
         chunk = Chunk(int(match[1]), self._content, self._chunk_ended, last=bool(match[2]))
         dialogue = self._dialogue
-        if dialogue.stage is Stage.RCPT:
-            dialogue.stage = Stage.BDAT
+        if dialogue.stage is SessionStage.RCPT:
+            dialogue.stage = SessionStage.BDAT
             dialogue.events.append(MessageStarted())
-        elif dialogue.stage is Stage.MAIL:
+        elif dialogue.stage is SessionStage.MAIL:
             chunk.refuse = partial(dialogue.refuse if self._tried else dialogue.fault, _NO_RECIPIENTS)
-        elif dialogue.stage is not Stage.BDAT:
+        elif dialogue.stage is not SessionStage.BDAT:
             chunk.refuse = partial(dialogue.refuse if self.refused else dialogue.fault, OUT_OF_ORDER)
         dialogue.mode = chunk
 
     def out_of_order(self, verb: bytes) -> None:
         """A command of a transaction where there is none."""
-        reply = OUT_OF_ORDER if verb != b"DATA" or self._dialogue.stage is Stage.START else _NO_RECIPIENTS
+        reply = OUT_OF_ORDER if verb != b"DATA" or self._dialogue.stage is SessionStage.START else _NO_RECIPIENTS
         (self._dialogue.refuse if self.refused else self._dialogue.fault)(reply)
 
     # --- answers -------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class Receipt:
         _REJECTED[type(question)](self, reply)
 
     def _mail_accepted(self, reply: Reply | None) -> None:
-        self._dialogue.stage, self.refused = Stage.MAIL, False
+        self._dialogue.stage, self.refused = SessionStage.MAIL, False
         self._dialogue.say(reply or _SENDER_OK)
 
     def _mail_rejected(self, reply: Reply) -> None:
@@ -132,7 +132,7 @@ class Receipt:
         self._dialogue.refuse(reply)
 
     def _rcpt_accepted(self, reply: Reply | None) -> None:
-        self._dialogue.stage = Stage.RCPT
+        self._dialogue.stage = SessionStage.RCPT
         self._recipients += 1
         self._dialogue.say(reply or _RECIPIENT_OK)
 
@@ -200,8 +200,8 @@ class Receipt:
         """Back to before MAIL."""
         self._check = None
         self._recipients, self._tried, self._dialogue.utf8 = 0, False, False
-        if self._dialogue.stage is not Stage.START:
-            self._dialogue.stage = Stage.HELLO
+        if self._dialogue.stage is not SessionStage.START:
+            self._dialogue.stage = SessionStage.HELLO
 
 
 _ACCEPTED: dict[type[MessageQuestion], Callable[[Receipt, Reply | None], None]] = {

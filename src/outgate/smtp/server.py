@@ -5,7 +5,7 @@ unanswered question, which makes pipelining safe with answers that take their ti
 """
 
 from outgate.smtp.auth_command import AuthCommand
-from outgate.smtp.dialogue import Dialogue, Stage
+from outgate.smtp.dialogue import Dialogue, SessionStage
 from outgate.smtp.extensions import Tls
 from outgate.smtp.limits import SessionLimits
 from outgate.smtp.lines import Inbound
@@ -155,7 +155,7 @@ class SmtpServer:
     def tls_established(self) -> None:
         """The handshake is done; what was known of the client before it is forgotten (RFC 3207 section 4.2)."""
         dialogue = self._dialogue
-        dialogue.mode, dialogue.tls, dialogue.stage = dialogue.commands, Tls.ACTIVE, Stage.START
+        dialogue.mode, dialogue.tls, dialogue.stage = dialogue.commands, Tls.ACTIVE, SessionStage.START
         if self._in:
             self.shut_down(BEHIND_STARTTLS)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from outgate.smtp.auth_command import AuthCommand
-from outgate.smtp.dialogue import Dialogue, Stage
+from outgate.smtp.dialogue import Dialogue, SessionStage
 from outgate.smtp.extensions import OfferState, Tls, offers
 from outgate.smtp.limits import SessionLimits
 from outgate.smtp.lines import TOO_LONG, Inbound
@@ -31,9 +31,9 @@ BEHIND_STARTTLS = Reply(421, "4.7.0", ("Commands behind STARTTLS; closing the co
 # Computers have names in all scripts and code pages, and nothing here depends on the name.
 _HELLO_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 
-_ANY = frozenset(Stage)
-_HELLO = frozenset({Stage.HELLO})
-_MAIL_OR_RCPT = frozenset({Stage.MAIL, Stage.RCPT})
+_ANY = frozenset(SessionStage)
+_HELLO = frozenset({SessionStage.HELLO})
+_MAIL_OR_RCPT = frozenset({SessionStage.MAIL, SessionStage.RCPT})
 _TRANSACTION = frozenset({b"RCPT", b"DATA", b"BDAT"})  # these bring a message nearer
 
 
@@ -42,7 +42,7 @@ class CommandRow:
     """Who takes a command, and the stages in which it is in order (RFC 5321 section 4.1.4, RFC 3030 section 2)."""
 
     take: Callable[[str], None]
-    stages: frozenset[Stage] = _ANY
+    stages: frozenset[SessionStage] = _ANY
 
 
 class SessionCommands:
@@ -119,7 +119,7 @@ class SessionCommands:
             self._dialogue.fault(_NAMELESS)
             return False
         self._receipt.abort("a new greeting")
-        self._dialogue.stage = Stage.HELLO
+        self._dialogue.stage = SessionStage.HELLO
         return True
 
     def _noop(self, argument: str) -> None:
