@@ -1,6 +1,7 @@
 """Operations on the records: the audit trail and the mail log."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from outgate.directory.errors import DirectoryError
 from outgate.directory.privileges import Privilege
@@ -11,6 +12,7 @@ from outgate.queue.admin import Count, Selection, Waiting
 from outgate.record import audit_trail, message_log
 from outgate.record.audit_trail import AuditFilter, Recorded
 from outgate.record.events import MessageEvent
+from outgate.record.message_log import LoggedMessage, MessageFilter
 
 
 class Tampered(DirectoryError):
@@ -35,7 +37,7 @@ def verify(op: OperationContext) -> None:
 
 
 @operation("log.search", Privilege.LOG_READ, of=targets.organisation, changes=False)
-def messages(op: OperationContext, wanted: message_log.MessageFilter) -> list[MessageEvent]:
+def messages(op: OperationContext, wanted: MessageFilter) -> list[LoggedMessage]:
     """Find messages in the mail log."""
     return list(message_log.search(op.connection, wanted))
 
@@ -44,6 +46,23 @@ def messages(op: OperationContext, wanted: message_log.MessageFilter) -> list[Me
 def history(op: OperationContext, message_id: int) -> list[MessageEvent]:
     """See everything that happened to a message."""
     return message_log.history(op.connection, message_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LogTail:
+    """What was recorded since `latest` was asked the last time; `after` is what to ask it with the next time."""
+
+    after: int
+    events: tuple[MessageEvent, ...] = ()
+
+
+@operation("log.follow", Privilege.LOG_READ, of=targets.organisation, changes=False)
+def latest(op: OperationContext, after: int | None = None, limit: int = 500) -> LogTail:
+    """See what happens to messages as it happens."""
+    if after is None:
+        return LogTail(message_log.newest(op.connection))
+    found = message_log.latest(op.connection, after, limit)
+    return LogTail(found[-1][0] if found else after, tuple(event for _, event in found))
 
 
 @operation("queue.list", Privilege.QUEUE_READ, of=targets.organisation, changes=False)

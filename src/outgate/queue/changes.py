@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, sele
 from outgate.mail.headers import Field
 from outgate.queue.entry import Item, Message, Recipient
 from outgate.record import message_log
-from outgate.record.events import MessageEvent
+from outgate.record.events import MessageEvent, excerpt
 from outgate.store.tables import chunk, message, node, recipient, usage
 
 
@@ -288,7 +288,7 @@ def _collect_finish(rows: _Rows, finish: Finish) -> None:
             "b_due_at": one.due_at,
             "b_attempts": one.recipient.attempts,
             "b_queue": one.recipient.queue,
-            "b_reply": one.reply,
+            "b_reply": excerpt(one.reply),
         }
         for one in finish.deferred
     ]

@@ -37,14 +37,19 @@ CHUNK_BYTES = 256 * 1024
 HOUR = 3600.0
 
 Taker = Callable[[Item], None]
+Committed = Callable[[Sequence[MessageEvent]], None]
 
 
 class Queue:
-    """One process's access to the queue. `owner` names it in leases and must be the same after a restart."""
+    """One process's access to the queue. `owner` names it in leases and must be the same after a restart.
 
-    def __init__(self, engine: Engine, owner: str, lease: float) -> None:
+    `committed` hears of all events after their commit (record.publication); it must neither raise nor block.
+    """
+
+    def __init__(self, engine: Engine, owner: str, lease: float, committed: Committed = lambda _: None) -> None:
         self.owner = owner
         self.lease = lease
+        self._committed = committed
         self._engine = engine
         self._commits = GroupCommit(engine)
         self._readers = ThreadPoolExecutor(4, "queue-read")
@@ -73,10 +78,12 @@ class Queue:
         if handed_over and self._taker:
             content = put.last_chunk if put.message.chunks == 1 else None
             self._taker(Item(put.message, tuple(put.recipients), content, put.fields))
+        self._committed(put.events)
 
     async def record(self, events: Sequence[MessageEvent]) -> None:
         """Keep facts of a message that is not in the queue."""
         await self._commits.make(RecordEvents(events))
+        self._committed(events)
 
     async def claim(self, now: float, limit: int) -> list[Item]:
         """Lease what is due; and once an hour forget what counts for no limit any more."""
@@ -88,6 +95,7 @@ class Queue:
     async def finish(self, finish: Finish) -> None:
         """Commit outcomes, and the delivery report that tells of them, in one transaction."""
         await self._make(finish)
+        self._committed([*finish.events, *(finish.report.events if finish.report else ())])
 
     async def renew(self, message_ids: list[int], until: float) -> None:
         """Keep the leases of messages that are still being delivered."""

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 BUSY_SECONDS: Final = 5  # how long a writer waits for another one before it is told that the store is busy
-SCHEMA: Final = "0002"  # the newest migration; a test compares
+SCHEMA: Final = "0003"  # the newest migration; a test compares
 POOL: Final = 20  # connections in all: more than the threads that use them
 
 # Durability as with Postfix: FULL syncs the write-ahead log at each commit, so a commit is on disk when it returns.
@@ -161,6 +161,9 @@ def _checked_out(engine: Engine) -> Iterator[Connection]:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # sqlite3 begins no transaction by itself; _begin_sqlite does
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if pages == 0:  # space can be given back later if that is said before anything is written
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL").close()
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma).close()
 
