@@ -22,6 +22,7 @@ from outgate.commands import (
     ldap,
     log,
     log_in,
+    metrics_exposition,
     policy,
     queue,
     role,
@@ -95,7 +96,7 @@ def _program(
     context.obj = CommandContext(data, as_json, traceback, acts_as)
 
 
-for _module in (init, serve, explain, log, send, bulk, demo):
+for _module in (init, serve, explain, log, metrics_exposition, send, bulk, demo):
     _module.register(app)
 for _name, _group in (
     ("domain", domain.app),

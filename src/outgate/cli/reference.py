@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from typer.main import get_command
 
+from outgate.cli.metrics_reference import metrics_page
 from outgate.cli.roles_reference import policy_page, roles_page
 from outgate.cli.status import MEANING, Status
 from outgate.commands.configuration import default_of, section_of, settings_of, summary, toml
@@ -156,6 +157,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "configuration.md": configuration_page,
     "roles.md": lambda: f"{_NOTE}\n{roles_page()}",
+    "metrics.md": lambda: f"{_NOTE}\n{metrics_page()}",
     "policy.md": lambda: f"{_NOTE}\n{policy_page()}",
 }
 

@@ -58,6 +58,11 @@ class Weight(IntEnum):
     OUTCOME = 1
     FAILURE = 2
 
+    @classmethod
+    def of(cls, setting: str) -> "Weight":
+        """The lightest line that is written by this value of `record.log`."""
+        return {"all": cls.STEP, "outcomes": cls.OUTCOME, "failures": cls.FAILURE}[setting]
+
 
 Fields = Mapping[str, object]  # of a log line, beside the queue id
 

@@ -36,7 +36,7 @@ _INSERT_KEY: Final = (
     "INSERT INTO search_key (role, domain, name, message_id) VALUES ({0}, {0}, {0}, {0}) ON CONFLICT DO NOTHING"
 )
 _KEY_LENGTH: Final = 255  # characters of either part; PostgreSQL takes 2,704 bytes in an index
-_FIRST: Final[ColumnElement[bool]] = literal_column(
+FIRST: Final[ColumnElement[bool]] = literal_column(
     "fact.kind IN ('accepted', 'refused')"
 )  # literally as in ix_fact_first
 _IS_REFUSED: Final[ColumnElement[bool]] = literal_column("fact.kind = 'refused'")
@@ -141,19 +141,19 @@ class LoggedMessage:
 def history(conn: Connection, message_id: int) -> list[MessageEvent]:
     """All events of one message, oldest first; empty if there is no such message."""
     rows = conn.execute(select(fact).where(fact.c.message_id == message_id).order_by(fact.c.id))
-    return [_event(row) for row in rows]
+    return [event_of(row) for row in rows]
 
 
 def search(conn: Connection, wanted: MessageFilter) -> Iterator[LoggedMessage]:
     """The newest messages that match, newest first."""
     rows = conn.execute(statement(wanted)).all()
-    return (LoggedMessage(_event(row), MessageOutcome(row.outcome)) for row in rows)
+    return (LoggedMessage(event_of(row), MessageOutcome(row.outcome)) for row in rows)
 
 
 def statement(wanted: MessageFilter) -> Select[Any]:
     """The query of `search`: by an index, whatever is asked for."""
     keys = _key_conditions(wanted)
-    conditions: list[ColumnElement[bool]] = [_FIRST, *keys]
+    conditions: list[ColumnElement[bool]] = [FIRST, *keys]
     if wanted.since is not None:
         conditions.append(fact.c.at >= wanted.since)
     if wanted.until is not None:
@@ -226,7 +226,7 @@ def _address_or_domain(role: Role, text: str) -> Key:
 def latest(conn: Connection, after: int, limit: int) -> list[tuple[int, MessageEvent]]:
     """Events with a row number above `after`, oldest first, each with its number: for `outgate log --follow`."""
     rows = conn.execute(select(fact).where(fact.c.id > after).order_by(fact.c.id).limit(limit))
-    return [(row.id, _event(row)) for row in rows]
+    return [(row.id, event_of(row)) for row in rows]
 
 
 def newest(conn: Connection) -> int:
@@ -234,5 +234,5 @@ def newest(conn: Connection) -> int:
     return conn.scalar(select(func.max(fact.c.id))) or 0
 
 
-def _event(row: Row[Any]) -> MessageEvent:
+def event_of(row: Row[Any]) -> MessageEvent:
     return MessageEvent(row.message_id, row.at, EventKind(row.kind), json.loads(row.detail))

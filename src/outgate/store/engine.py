@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
+from prometheus_client import Counter
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
@@ -51,6 +52,10 @@ _SQLITE_UNAVAILABLE: Final = frozenset(
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_PROTOCOL,
     }
+)
+
+_UNAVAILABLE = Counter(
+    "outgate_store_errors", "Times that the database could not be used: locked, full, connection lost"
 )
 
 _WRITES: Final = "outgate_writes"  # execution option: this transaction takes SQLite's write lock at its start
@@ -175,6 +180,13 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _translate(context: ExceptionContext) -> BaseException | None:
     """Replace a driver's exception by StoreUnavailable where the fault lies with the store's surroundings."""
+    unavailable = _unavailable(context)
+    if unavailable:
+        _UNAVAILABLE.inc()
+    return unavailable
+
+
+def _unavailable(context: ExceptionContext) -> StoreUnavailable | None:
     error = context.original_exception
     if isinstance(error, sqlite3.Error):
         # The low byte is the kind, the rest its variety: https://sqlite.org/rescode.html
