@@ -42,7 +42,7 @@ FIRST: Final[ColumnElement[bool]] = literal_column(
 _IS_REFUSED: Final[ColumnElement[bool]] = literal_column("fact.kind = 'refused'")
 
 
-class Role(StrEnum):
+class KeyRole(StrEnum):
     """What a message is searched by."""
 
     SENDER = "s"  # a From address, MAIL FROM, the account
@@ -76,18 +76,18 @@ def keys_of(event: MessageEvent) -> Collection[Key]:
         return ()
     detail = event.detail
     found = {
-        _address_key(Role.SENDER, one)
+        _address_key(KeyRole.SENDER, one)
         for one in {*detail["from"], detail["mail_from"], detail["account"]}
         if "@" in one
     }
-    found.update([_address_key(Role.RECIPIENT, one) for one in detail["recipients"]])
+    found.update([_address_key(KeyRole.RECIPIENT, one) for one in detail["recipients"]])
     if detail["message_id"]:
         found.add(_message_id_key(detail["message_id"]))
     return found
 
 
 @lru_cache(maxsize=8192)
-def _address_key(role: Role, address: str) -> Key:
+def _address_key(role: KeyRole, address: str) -> Key:
     try:
         address = canonical(address)
     except AddressError:
@@ -96,10 +96,10 @@ def _address_key(role: Role, address: str) -> Key:
 
 
 def _message_id_key(message_id: str) -> Key:
-    return _key(Role.MESSAGE_ID, printable(message_id.strip().strip("<>")))
+    return _key(KeyRole.MESSAGE_ID, printable(message_id.strip().strip("<>")))
 
 
-def _key(role: Role, text: str) -> Key:
+def _key(role: KeyRole, text: str) -> Key:
     name, _, domain = text.rpartition("@")
     return role.value, domain[:_KEY_LENGTH], name[:_KEY_LENGTH]
 
@@ -190,9 +190,9 @@ _BY_MESSAGE: Final = (MessageOutcome.WAITING, MessageOutcome.BOUNCED)
 
 def _key_conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
     asked = (
-        (wanted.address, (Role.SENDER, Role.RECIPIENT)),
-        (wanted.sender, (Role.SENDER,)),
-        (wanted.recipient, (Role.RECIPIENT,)),
+        (wanted.address, (KeyRole.SENDER, KeyRole.RECIPIENT)),
+        (wanted.sender, (KeyRole.SENDER,)),
+        (wanted.recipient, (KeyRole.RECIPIENT,)),
     )
     found = [_has_key([_address_or_domain(role, text) for role in roles]) for text, roles in asked if text]
     if wanted.message_id:
@@ -213,7 +213,7 @@ def _has_key(keys: Sequence[Key]) -> ColumnElement[bool]:
     return fact.c.message_id.in_(each[0] if len(each) == 1 else union(*each))
 
 
-def _address_or_domain(role: Role, text: str) -> Key:
+def _address_or_domain(role: KeyRole, text: str) -> Key:
     text = text.strip().removeprefix("@")
     if "@" in text:
         return _address_key(role, text)
