@@ -33,12 +33,13 @@ ALLOWED = {
     },
     "deliver": {
         *("compliance", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record", "store"),
-        *("config", "clock", "egress"),
+        *("config", "clock", "egress", "supervision"),
     },
     "operations": {"model", "route", "mail", "directory", "sendas", "queue", "record", "store", "clock"},
     "ldap": {"mail", "smtp", "directory", "config"},
     "web": {"mail", "directory", "sendas", "operations", "store", "config", "clock", "peer"},
     "peer": set(),
+    "supervision": set(),
     "demo": {"clock"},
 }
 NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "operations")

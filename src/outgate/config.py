@@ -170,6 +170,9 @@ class DeliverySettings(Section):
     retry: tuple[Seconds, ...] = Field(
         (60, 300, 900, 1800, 3600, 7200, 14400), description="Seconds to wait after each failure; the last one repeats"
     )
+    stop_timeout: Seconds = Field(
+        30.0, description="Seconds that what is being handed over may take to end when the server stops"
+    )
     give_up_after: Seconds = Field(5 * 86400.0, description="Seconds after which a message is returned")
     in_memory: int = Field(1000, ge=1, description="Messages held in memory at once, waiting or in transfer")
     smtp_port: int = Field(25, ge=1, le=65535, description="Port of mail exchangers")

@@ -7,6 +7,7 @@ or clock.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Security(StrEnum):
@@ -147,3 +148,39 @@ class Organisation:
 
     domains: frozenset[str]
     domain_gateway: Gateway | None = None
+
+
+class QueueKind(StrEnum):
+    """What a queue is a queue for."""
+
+    GATEWAY = "gateway"
+    LOCAL = "local"
+    DOMAIN_GATEWAY = "domain-gateway"
+    MX = "mx"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueKey:
+    """Names the queue that a recipient waits in: one for each user gateway and recipients' domain, one for local
+    mailboxes, one for the organisation's outbound gateway.
+
+    `name` is the gateway's row or the domain (A-labels), else empty. The text form is what tables and people see:
+    `gateway:3`, `mx:recipient.example`, `local`, `domain-gateway`.
+    """
+
+    kind: QueueKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}:{self.name}" if self.name else self.kind.value
+
+    @classmethod
+    def parse(cls, text: str) -> "QueueKey":
+        """From its text form. Raises ValueError."""
+        return _parse_queue_key(text)
+
+
+@lru_cache(10_000)
+def _parse_queue_key(text: str) -> QueueKey:
+    kind, _, name = text.partition(":")
+    return QueueKey(QueueKind(kind), name)

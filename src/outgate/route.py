@@ -6,7 +6,7 @@ First match wins: the address's own gateway, local mailboxes, the domain's outbo
 from dataclasses import dataclass
 from enum import StrEnum
 
-from outgate.model import Account, Gateway, Organisation, Refused, SendAs, WithoutGateway
+from outgate.model import Account, Gateway, Organisation, QueueKey, QueueKind, Refused, SendAs, WithoutGateway
 
 
 class RouteKind(StrEnum):
@@ -22,12 +22,11 @@ class RouteKind(StrEnum):
 class Route:
     """Way, gateway and envelope sender as one record, with the reasons in the order in which they were found.
 
-    `queue` names the queue that the recipient waits in: `gateway:<identity>`, `local`, `domain-gateway` or
-    `mx:<domain>`. `on_behalf_of` is the primary address when Sender must carry it.
+    `on_behalf_of` is the primary address when Sender must carry it.
     """
 
     kind: RouteKind
-    queue: str
+    queue: QueueKey
     reverse_path: str
     reasons: tuple[str, ...]
     gateway: Gateway | None = None
@@ -56,9 +55,7 @@ def route(
     if account and chosen and (gateway := _user_gateway(account, chosen, automatic, reasons)):
         if refused := account.policy.refuses_recipient(domain):
             return Refused(f"mail from {chosen.address} may not go to {recipient}: {refused}")
-        return Route(
-            RouteKind.USER_GATEWAY, f"gateway:{gateway.identity}", chosen.address, tuple(reasons), gateway=gateway
-        )
+        return Route(RouteKind.USER_GATEWAY, _queue_of(gateway), chosen.address, tuple(reasons), gateway=gateway)
     if account and chosen and (refusal := _refused_without_gateway(account, chosen, automatic)):
         return refusal
     on_behalf_of = account.primary if account and chosen and not chosen.own_domain else None
@@ -80,19 +77,27 @@ def _organisations_way(
     domain = recipient.rpartition("@")[2]
     if domain in organisation.domains:
         reasons.append(f"{domain} is one of the organisation's own domains")
-        return Route(RouteKind.LOCAL, "local", reverse_path, tuple(reasons), on_behalf_of=on_behalf_of)
+        return Route(
+            RouteKind.LOCAL, QueueKey(QueueKind.LOCAL), reverse_path, tuple(reasons), on_behalf_of=on_behalf_of
+        )
     if gateway := organisation.domain_gateway:
         reasons.append(f"the organisation's mail passes its outbound gateway {gateway.host}:{gateway.port}")
         return Route(
             RouteKind.DOMAIN_GATEWAY,
-            "domain-gateway",
+            QueueKey(QueueKind.DOMAIN_GATEWAY),
             reverse_path,
             tuple(reasons),
             gateway=gateway,
             on_behalf_of=on_behalf_of,
         )
     reasons.append(f"no outbound gateway is set: to the mail exchangers of {domain}")
-    return Route(RouteKind.DIRECT, f"mx:{domain}", reverse_path, tuple(reasons), on_behalf_of=on_behalf_of)
+    return Route(
+        RouteKind.DIRECT, QueueKey(QueueKind.MX, domain), reverse_path, tuple(reasons), on_behalf_of=on_behalf_of
+    )
+
+
+def _queue_of(gateway: Gateway) -> QueueKey:
+    return QueueKey(QueueKind.GATEWAY, gateway.identity.rpartition(":")[2])
 
 
 def _user_gateway(account: Account, chosen: SendAs, automatic: bool, reasons: list[str]) -> Gateway | None:

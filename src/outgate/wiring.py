@@ -49,6 +49,7 @@ from outgate.record.publication import Publication
 from outgate.record.retention import Retention
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import migrate, open_engine
+from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
 from outgate.store.vault import Vault
@@ -98,9 +99,11 @@ class ServerProcess:
         self._security = SecurityEvents(installation.engine, installation.vault, clock.now)
         directory_cache = DirectoryCache(installation.engine)
         self._directory = DirectoryReader(directory_cache)
+        self._commits = GroupCommit(installation.engine)
         self._publication = Publication(to_text, Weight.of(settings.record.log))
+        owner = f"{_node(settings)}#{number};"
         self._queue = Queue(
-            installation.engine, f"{_node(settings)}#{number};", settings.delivery.lease, self._publication
+            installation.engine, self._commits, owner, settings.delivery.lease, committed=self._publication
         )
         queue_ids = QueueIds()
         tokens = token_verifier(settings)
@@ -135,7 +138,13 @@ class ServerProcess:
             queue_ids,
         )
         self._deliverer = Deliverer(
-            self._queue, self._directory, _share(settings), settings.hostname, transports.transport, queue_ids
+            self._queue,
+            self._commits,
+            self._directory,
+            _share(settings),
+            settings.hostname,
+            transports.transport,
+            queue_ids,
         )
         # One process is enough for a page that is seen once for each address.
         self._pages = pages(installation, certificate) if settings.web.public_url and number == 0 else None
@@ -179,7 +188,8 @@ class ServerProcess:
         await self._listener.close()
         await self._log_in.close()
         await self._deliverer.stop()
-        await self._queue.close()
+        await self._commits.close()
+        self._queue.close()
         self._directory.close()
         await asyncio.to_thread(self._security.close)
         self._installation.engine.dispose()
@@ -262,12 +272,16 @@ async def _keep_written(snapshot: Snapshot) -> None:
 async def _take_up(data: Path) -> None:
     """What a former run left: leases of all its processes, pieces of messages that never came whole."""
     installation = open_installation(data)
-    queue = Queue(installation.engine, f"{_node(installation.config)}#", installation.config.delivery.lease)
+    # On SQLite nobody else can hold or be receiving anything now; on PostgreSQL another node may.
+    alone = installation.engine.dialect.name == "sqlite"
+    commits = GroupCommit(installation.engine)
+    owner = "" if alone else f"{_node(installation.config)}#"
+    queue = Queue(installation.engine, commits, owner, installation.config.delivery.lease)
     await queue.release()
-    # On SQLite nobody can be receiving a message now; on PostgreSQL another node may be.
-    age = 0.0 if installation.engine.dialect.name == "sqlite" else DAY
+    age = 0.0 if alone else DAY
     await queue.sweep(QueueIds().new(clock.now() - age))
-    await queue.close()
+    await commits.close()
+    queue.close()
     installation.engine.dispose()
 
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Engine, update
+from sqlalchemy import Connection, Engine, update
 
 from outgate.model import Organisation
-from outgate.queue import admin, changes
+from outgate.queue import Claimed, Item, Room, admin
 from outgate.queue.admin import Selection, Waiting
+from outgate.queue.changes import Claim
 from outgate.queue.originate import originate
 from outgate.record import message_log
+from outgate.store.batch import apply
 from outgate.store.engine import read, write
+from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import recipient
 
 NOW = 1_800_000_000.0
@@ -20,12 +23,14 @@ ORGANISATION = Organisation(frozenset({"example.com"}))
 def _put(engine: Engine, identity: int, *to: str, sender: str = "postmaster@example.com") -> None:
     raw = b"From: postmaster@example.com\r\n\r\nx\r\n"
     with write(engine) as connection:
-        changes.apply(connection, [originate(identity, raw, sender, to, ORGANISATION, NOW + identity)])
+        apply(connection, [originate(identity, raw, sender, to, ORGANISATION, NOW + identity)])
 
 
 def _lease(engine: Engine, address: str) -> None:
     with write(engine) as connection:
-        connection.execute(update(recipient).where(recipient.c.address == address).values(leased_until=NOW + 900))
+        connection.execute(
+            update(recipient).where(recipient.c.address == address).values(leased_until=LeaseNow() + 900)
+        )
 
 
 def _waiting(engine: Engine, wanted: Selection = EVERYTHING, limit: int = 100) -> Sequence[Waiting]:
@@ -83,11 +88,16 @@ def test_release_makes_due_what_was_held(engine: Engine) -> None:
     with write(engine) as connection:
         assert admin.hold(connection, EVERYTHING) == 1
         assert admin.hold(connection, EVERYTHING) == 0
-        assert changes.apply(connection, [changes.Claim("w", NOW + 99, NOW + 999, 10)]) == [[]]
+        assert not _claim(connection)
         assert admin.release(connection, EVERYTHING, NOW) == 1
-        [items] = changes.apply(connection, [changes.Claim("w", NOW + 99, NOW + 999, 10)])
-    assert items
+        items = _claim(connection)
     assert [one.message.id for one in items] == [1]
+
+
+def _claim(connection: Connection) -> Sequence[Item]:
+    [claimed] = apply(connection, [Claim("w", NOW + 99, 900.0, Room(100, {}))])
+    assert isinstance(claimed, Claimed)
+    return claimed.items
 
 
 def test_remove_leaves_what_is_in_transfer_and_records_the_rest(engine: Engine) -> None:

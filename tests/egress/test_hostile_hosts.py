@@ -20,13 +20,14 @@ from outgate.deliver.transports import TransportFactory
 from outgate.demo.network import VirtualHost
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.reader import DirectoryReader
-from outgate.model import Gateway, Security
+from outgate.model import Gateway, QueueKey, QueueKind, Security
 from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.record import message_log
 from outgate.record.events import MessageEvent
 from outgate.route import Route, RouteKind
 from outgate.store.engine import open_engine, read
+from outgate.store.group_commit import GroupCommit
 from outgate.store.rates import Rates
 from way.place import GATEWAY_PASSWORD, Site, eventually, free_port, install, running
 from way.submit import submit
@@ -94,10 +95,12 @@ async def _probe_all(config: Config, hosts: list[str], port: int) -> dict[str, P
 async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     """Delivery's carriers, as the server has them; no message is needed to have them connect."""
     engine = open_engine(f"sqlite:///{config.data / 'outgate.db'}")
-    queue, fresh = Queue(engine, "test", 60.0), DirectoryReader(DirectoryCache(engine))
+    commits, fresh = GroupCommit(engine), DirectoryReader(DirectoryCache(engine))
+    queue = Queue(engine, commits, "test", 60.0)
     resolver = wiring.resolver(config)
     yield TransportFactory(config, queue, fresh, resolver, lambda _: "", lambda _: None, lambda *_: None, QueueIds())
-    await queue.close()
+    await commits.close()
+    queue.close()
     fresh.close()
     engine.dispose()
 
@@ -115,11 +118,11 @@ async def _connect(carrier: Transport) -> Outcome | None:
 
 
 def _to(host: str, port: int) -> Route:
-    return Route(RouteKind.USER_GATEWAY, "gateway:1", PARTNER, (), gateway=_gateway(host, port))
+    return Route(RouteKind.USER_GATEWAY, QueueKey(QueueKind.GATEWAY, "1"), PARTNER, (), gateway=_gateway(host, port))
 
 
 def _direct(domain: str) -> Route:
-    return Route(RouteKind.DIRECT, f"mx:{domain}", "alice@example.com", ())
+    return Route(RouteKind.DIRECT, QueueKey(QueueKind.MX, domain), "alice@example.com", ())
 
 
 # --- none reached ----------------------------------------------------------------------------------------------------

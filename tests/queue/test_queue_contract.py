@@ -9,12 +9,13 @@ import pytest_asyncio
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from outgate.queue import Defer, Finish, Item, Message, Put, Queue, Recipient
+from outgate.model import QueueKey, QueueKind
+from outgate.queue import Defer, Finish, Item, Message, Put, Queue, Recipient, Room
 from outgate.queue.changes import AddChunk
-from outgate.queue.group_commit import GroupCommit
 from outgate.record import events, message_log
 from outgate.store import tables
 from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.group_commit import GroupCommit
 
 NOW = 1_800_000_000.0
 LEASE = 60.0
@@ -39,7 +40,8 @@ def put(identity: int, *addresses: str, chunks: int = 1, last: bytes = b"last", 
         received_at=NOW,
     )
     recipients = [
-        Recipient(n, address, "mx:recipient.example") for n, address in enumerate(addresses or ("bob@x.example",))
+        Recipient(n, address, QueueKey(QueueKind.MX, "recipient.example"))
+        for n, address in enumerate(addresses or ("bob@x.example",))
     ]
     return Put(message, recipients, last, [], due_at)
 
@@ -51,10 +53,39 @@ def finish(item: Item, done: Sequence[int], deferred: Sequence[Defer] = (), by: 
 
 
 @pytest_asyncio.fixture
-async def waiting(engine: Engine) -> AsyncIterator[Queue]:
-    queue = Queue(engine, "node", LEASE)
+async def commits(engine: Engine) -> AsyncIterator[GroupCommit]:
+    made = GroupCommit(engine)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def waiting(engine: Engine, commits: GroupCommit) -> AsyncIterator[Queue]:
+    queue = Queue(engine, commits, "node", LEASE)
     yield queue
-    await queue.close()
+    queue.close()
+
+
+@pytest_asyncio.fixture
+async def other(engine: Engine) -> AsyncIterator[Queue]:
+    """Another node's."""
+    made = GroupCommit(engine)
+    queue = Queue(engine, made, "other", LEASE)
+    yield queue
+    await made.close()
+    queue.close()
+
+
+@pytest_asyncio.fixture
+async def dying(engine: Engine, commits: GroupCommit) -> AsyncIterator[Queue]:
+    """A worker's whose leases have run out at once."""
+    queue = Queue(engine, commits, "dying", 0.0)
+    yield queue
+    queue.close()
+
+
+async def claim(queue: Queue, now: float = NOW, places: int = 200) -> list[Item]:
+    return list((await queue.claim(now, Room(places, {}))).items)
 
 
 def count(engine: Engine, table: str) -> int:
@@ -68,7 +99,7 @@ async def content(queue: Queue, item: Item) -> list[bytes]:
 
 async def test_a_message_that_was_put_is_claimed_with_its_recipients(waiting: Queue) -> None:
     await waiting.put(put(1, "bob@x.example", "carol@x.example"))
-    (item,) = await waiting.claim(NOW, 10)
+    (item,) = await claim(waiting, NOW)
     assert item.message == put(1).message
     assert [recipient.address for recipient in item.recipients] == ["bob@x.example", "carol@x.example"]
 
@@ -77,40 +108,58 @@ async def test_content_comes_back_in_the_pieces_it_was_stored_in(waiting: Queue)
     await waiting.add_chunk(1, 0, b"first")
     await waiting.add_chunk(1, 1, b"\0\xff second")
     await waiting.put(put(1, chunks=3))
-    (item,) = await waiting.claim(NOW, 10)
+    (item,) = await claim(waiting, NOW)
     assert await content(waiting, item) == [b"first", b"\0\xff second", b"last"]
 
 
-async def test_what_is_leased_is_not_claimed_again_before_the_lease_runs_out(waiting: Queue) -> None:
+async def test_what_is_leased_is_not_claimed_again_however_wall_time_jumps(waiting: Queue, other: Queue) -> None:
     await waiting.put(put(1))
-    assert len(await waiting.claim(NOW, 10)) == 1
-    assert await waiting.claim(NOW + LEASE - 1, 10) == []
-    assert len(await waiting.claim(NOW + LEASE, 10)) == 1
+    assert len(await claim(waiting)) == 1
+    assert [await claim(queue, NOW + jump) for queue in (waiting, other) for jump in (0, LEASE, 1e6)] == [[]] * 6
 
 
-async def test_a_renewed_lease_holds_longer(waiting: Queue) -> None:
-    await waiting.put(put(1))
-    await waiting.claim(NOW, 10)
-    await waiting.renew([1], NOW + 1000)
-    assert await waiting.claim(NOW + LEASE, 10) == []
+async def test_what_a_dead_worker_held_is_claimed_when_its_lease_has_run_out(dying: Queue, other: Queue) -> None:
+    await dying.put(put(1))
+    assert len(await claim(dying)) == 1
+    assert len(await claim(other)) == 1
+
+
+async def test_a_renewed_lease_holds_longer(dying: Queue, other: Queue) -> None:
+    await dying.put(put(1))
+    await claim(dying)
+    dying.lease = LEASE
+    await dying.renew([1])
+    assert await claim(other) == []
+
+
+async def test_what_is_given_back_is_claimed_at_once_by_another(waiting: Queue, other: Queue) -> None:
+    for identity in (1, 2):
+        await waiting.put(put(identity))
+    await claim(waiting)
+    assert sorted(await waiting.leased()) == [(1, 0), (2, 0)]
+    await other.give_back([(1, 0)])  # it was never its own
+    assert await claim(other) == []
+    await waiting.give_back([(1, 0)])
+    assert [item.message.id for item in await claim(other)] == [1]
+    assert await waiting.leased() == [(2, 0)]
 
 
 async def test_what_was_released_is_claimed_at_once(waiting: Queue) -> None:
     await waiting.put(put(1))
-    await waiting.claim(NOW, 10)
+    await claim(waiting, NOW)
     await waiting.release()
-    assert len(await waiting.claim(NOW, 10)) == 1
+    assert len(await claim(waiting, NOW)) == 1
 
 
 async def test_nothing_is_claimed_before_it_is_due(waiting: Queue) -> None:
     await waiting.put(put(1, due_at=NOW + 5))
-    assert await waiting.claim(NOW, 10) == []
-    assert len(await waiting.claim(NOW + 5, 10)) == 1
+    assert await claim(waiting, NOW) == []
+    assert len(await claim(waiting, NOW + 5)) == 1
 
 
 async def test_a_message_is_gone_when_its_last_recipient_is_done(waiting: Queue, engine: Engine) -> None:
     await waiting.put(put(1, "bob@x.example", "carol@x.example"))
-    (item,) = await waiting.claim(NOW, 10)
+    (item,) = await claim(waiting, NOW)
     await waiting.finish(finish(item, [0]))
     assert (count(engine, "message"), count(engine, "recipient"), count(engine, "chunk")) == (1, 1, 1)
     await waiting.finish(finish(item, [1]))
@@ -121,56 +170,110 @@ async def test_a_message_is_gone_when_its_last_recipient_is_done(waiting: Queue,
 
 async def test_a_deferred_recipient_comes_back_when_it_is_due_with_its_count(waiting: Queue) -> None:
     await waiting.put(put(1))
-    (item,) = await waiting.claim(NOW, 10)
-    tried = Recipient(0, "bob@x.example", "gateway:3", attempts=1)
+    (item,) = await claim(waiting, NOW)
+    tried = Recipient(0, "bob@x.example", QueueKey(QueueKind.GATEWAY, "3"), attempts=1)
     await waiting.finish(finish(item, [], [Defer(tried, NOW + 30, "451 later")]))
-    assert await waiting.claim(NOW + 29, 10) == []
-    (again,) = await waiting.claim(NOW + 30, 10)
+    assert await claim(waiting, NOW + 29) == []
+    (again,) = await claim(waiting, NOW + 30)
     assert again.recipients == (tried,)
 
 
-async def test_a_worker_that_lost_its_lease_does_not_put_off_what_another_holds(engine: Engine, waiting: Queue) -> None:
-    other = Queue(engine, "other", LEASE)
-    await waiting.put(put(1))
-    (item,) = await waiting.claim(NOW, 10)
-    await other.claim(NOW + LEASE, 10)
-    tried = Recipient(0, "bob@x.example", "gateway:3", attempts=1)
-    await waiting.finish(finish(item, [], [Defer(tried, NOW + 999, "451 later")]))
-    (again,) = await other.claim(NOW + 2 * LEASE, 10)
+async def test_a_worker_that_lost_its_lease_does_not_put_off_what_another_holds(dying: Queue, other: Queue) -> None:
+    await dying.put(put(1))
+    (item,) = await claim(dying)
+    await claim(other)
+    tried = Recipient(0, "bob@x.example", QueueKey(QueueKind.GATEWAY, "3"), attempts=1)
+    await dying.finish(finish(item, [], [Defer(tried, NOW + 999, "451 later")], by="dying"))
+    await other.give_back([(1, 0)])
+    (again,) = await claim(other)
     assert again.recipients[0].attempts == 0
-    await other.close()
 
 
-async def test_two_nodes_never_claim_the_same_message(engine: Engine, waiting: Queue) -> None:
-    other = Queue(engine, "other", LEASE)
+async def test_an_outcome_whose_answer_was_lost_is_found_to_be_committed_or_not(waiting: Queue) -> None:
+    await waiting.put(put(1, "bob@x.example", "carol@x.example"))
+    (item,) = await claim(waiting)
+    tried = Recipient(1, "carol@x.example", QueueKey(QueueKind.GATEWAY, "3"), attempts=1)
+    outcome = finish(item, [0], [Defer(tried, NOW + 30, "451 later")])
+    assert not await waiting.is_finished(outcome)
+    await waiting.finish(outcome)
+    assert await waiting.is_finished(outcome)
+
+
+async def test_two_nodes_never_claim_the_same_message(waiting: Queue, other: Queue) -> None:
     await asyncio.gather(*(waiting.put(put(n)) for n in range(60)))
-    claims = [queue.claim(NOW, 7) for _ in range(12) for queue in (waiting, other)]
+    claims = [claim(queue, NOW, 70) for _ in range(12) for queue in (waiting, other)]
     claimed = [item.message.id for items in await asyncio.gather(*claims) for item in items]
-    left = [item.message.id for item in await waiting.claim(NOW, 100)]
+    left = [item.message.id for item in await claim(waiting)]
     assert sorted(claimed + left) == list(range(60))
-    await other.close()
+
+
+class _OneAtATime:
+    """A taker with room for one message."""
+
+    def __init__(self) -> None:
+        self.reserved: list[int] = []
+        self.taken: list[Item] = []
+
+    def reserve(self, put: Put) -> bool:
+        if self.reserved:
+            return False
+        self.reserved.append(put.message.id)
+        return True
+
+    def take(self, item: Item) -> None:
+        self.taken.append(item)
+
+    def forget(self, put: Put) -> None:
+        self.reserved.remove(put.message.id)
 
 
 async def test_a_message_is_handed_over_in_memory_while_there_is_room(waiting: Queue) -> None:
-    taken: list[Item] = []
-    waiting.hand_over_to(taken.append, lambda: not taken)
-    await waiting.put(put(1, last=b"whole"))
-    await waiting.put(put(2))
-    assert [(item.message.id, item.content) for item in taken] == [(1, b"whole")]
-    assert [item.message.id for item in await waiting.claim(NOW, 10)] == [2]
+    taker = _OneAtATime()
+    waiting.hand_over_to(taker)
+    await asyncio.gather(waiting.put(put(1, last=b"whole")), waiting.put(put(2)))
+    assert [(item.message.id, item.content) for item in taker.taken] == [(1, b"whole")]
+    assert [item.message.id for item in await claim(waiting)] == [2]
 
 
-async def test_one_bad_change_does_not_fail_its_neighbours(engine: Engine) -> None:
-    commits = GroupCommit(engine)
+async def test_the_place_of_a_message_that_could_not_be_stored_is_free_again(waiting: Queue) -> None:
+    await waiting.put(put(1))
+    taker = _OneAtATime()
+    waiting.hand_over_to(taker)
+    with pytest.raises(IntegrityError):
+        await waiting.put(put(1))
+    assert (taker.reserved, taker.taken) == ([], [])
+
+
+async def test_of_each_queue_no_more_is_claimed_than_there_is_room_for(waiting: Queue) -> None:
+    slow, other = QueueKey(QueueKind.GATEWAY, "1"), QueueKey(QueueKind.GATEWAY, "2")
+    for number in range(60):
+        message = put(number, due_at=NOW - 60)
+        await waiting.put(replace(message, recipients=[Recipient(0, "bob@x.example", slow)]))
+    await waiting.put(replace(put(99), recipients=[Recipient(0, "bob@x.example", other)]))
+    claimed = await waiting.claim(NOW, Room(100, {}))
+    assert [item.message.id for item in claimed.items] == [*range(10), 99]
+    assert claimed.left_behind == {slow}
+    claimed = await waiting.claim(NOW, Room(89, {slow: 10, other: 1}))
+    assert not claimed.items
+    assert claimed.left_behind == {slow}
+
+
+async def test_discarding_leaves_the_content_of_what_is_in_the_queue_after_all(waiting: Queue) -> None:
+    await waiting.add_chunk(1, 0, b"first")
+    await waiting.put(put(1, chunks=2))
+    await waiting.discard(1)  # by a session that never heard of the commit
+    (item,) = await claim(waiting)
+    assert await content(waiting, item) == [b"first", b"last"]
+
+
+async def test_one_bad_change_does_not_fail_its_neighbours(engine: Engine, commits: GroupCommit) -> None:
     await commits.make(put(1))
     answers = await asyncio.gather(*(commits.make(put(n)) for n in (2, 1, 3)), return_exceptions=True)
     assert [isinstance(answer, Exception) for answer in answers] == [False, True, False]
-    await commits.close()
     assert count(engine, "message") == 3
 
 
-async def test_a_store_that_fails_says_so_to_everybody_who_waits(engine: Engine) -> None:
-    commits = GroupCommit(engine)
+async def test_a_store_that_fails_says_so_to_everybody_who_waits(engine: Engine, commits: GroupCommit) -> None:
     with write(engine) as conn:
         conn.execute(text("ALTER TABLE chunk RENAME TO elsewhere"))
     answers = await asyncio.gather(*(commits.make(put(n)) for n in range(3)), return_exceptions=True)
@@ -178,7 +281,6 @@ async def test_a_store_that_fails_says_so_to_everybody_who_waits(engine: Engine)
     with write(engine) as conn:
         conn.execute(text("ALTER TABLE elsewhere RENAME TO chunk"))
     await commits.make(put(9))
-    await commits.close()
     assert count(engine, "message") == 1
 
 
@@ -230,5 +332,5 @@ async def test_a_journal_copy_and_the_note_of_it_are_one_transaction(waiting: Qu
     await waiting.put(replace(put(3), journal_of=1))
     with pytest.raises(IntegrityError):
         await waiting.put(replace(put(3), journal_of=2))  # it can't be stored: there is one of this id
-    items = await waiting.claim(NOW, 10)
+    items = await claim(waiting, NOW)
     assert {one.message.id: one.message.journalled for one in items} == {1: True, 2: False, 3: False}

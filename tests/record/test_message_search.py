@@ -142,7 +142,7 @@ def test_messages_of_a_former_release_are_found(new_database: Callable[..., str]
     config = schema._config()
     with write(engine) as conn:
         config.attributes["connection"] = conn
-        command.upgrade(config, "0002")
+        command.upgrade(config, "0003")
         for event in (accepted(1), events.refused(accepted(2, "alice@Bücher.example", "Bob@X.example"), "550 no")):
             detail = message_log._encode(event.detail)
             conn.execute(fact.insert().values(message_id=event.message_id, at=event.at, kind=event.kind, detail=detail))

@@ -13,11 +13,12 @@ from sqlalchemy import Engine
 from corpus.peer import RawPeer
 from outgate.accept.daily_limits import REMEMBERED, DailyLimits
 from outgate.model import Account, Organisation, Policy, Security
-from outgate.queue import Put, Queue
+from outgate.queue import Put, Queue, Room
 from outgate.queue.admin import Sent
 from outgate.queue.originate import originate
 from outgate.queue.queue_id import QueueIds
 from outgate.smtp import Reply
+from outgate.store.group_commit import GroupCommit
 from way.place import Site, eventually, install, listens, running, serve
 from way.submit import client, message, submit
 from way.test_policy_in_force import set_policy
@@ -32,12 +33,17 @@ class Office:
 
     def __init__(self, engine: Engine, owner: str) -> None:
         self.now = NOON
-        self.queue = Queue(engine, owner, 60.0)
+        self._commits = GroupCommit(engine)
+        self.queue = Queue(engine, self._commits, owner, 60.0)
         self.limits = DailyLimits(self.queue, lambda: self.now)
         self._queue_ids = QueueIds()
 
     async def send(self, policy: Policy, recipients: int = 1, account: int = 7) -> Reply | None:
         return await self.limits.put(_account(policy, account), self.letter(recipients, account))
+
+    async def close(self) -> None:
+        await self._commits.close()
+        self.queue.close()
 
     def letter(self, recipients: int, account: int) -> Put:
         to = [f"r{n}@recipient.example" for n in range(recipients)]
@@ -54,7 +60,7 @@ def _account(policy: Policy, number: int) -> Account:
 async def office(engine: Engine) -> AsyncIterator[Office]:
     made = Office(engine, "a#0;")
     yield made
-    await made.queue.close()
+    await made.close()
 
 
 async def test_all_that_an_account_sends_is_counted_by_the_hour(office: Office) -> None:
@@ -133,16 +139,16 @@ async def test_two_processes_pass_a_limit_by_a_hundredth_at_most(office: Office,
     try:
         answers = [await one.send(policy) for _ in range(limit) for one in (office, other)]
     finally:
-        await other.queue.close()
+        await other.close()
     assert limit <= answers.count(None) <= limit + limit // 100
 
 
 async def test_what_counts_no_more_is_forgotten(office: Office) -> None:
     hour = int(NOON // HOUR)
     await office.send(Policy())
-    await office.queue.claim(NOON + 24 * HOUR, 0)
+    await office.queue.claim(NOON + 24 * HOUR, Room(0, {}))
     assert len(await office.queue.sent(7, hour)) == 1
-    await office.queue.claim(NOON + 25 * HOUR, 0)
+    await office.queue.claim(NOON + 25 * HOUR, Room(0, {}))
     assert await office.queue.sent(7, hour) == []
 
 

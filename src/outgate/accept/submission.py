@@ -10,7 +10,7 @@ from outgate.authorise import authorise
 from outgate.mail.addresses import canonical
 from outgate.mail.header_check import CheckedHeader
 from outgate.mail.headers import value
-from outgate.model import Account, Organisation, Refused
+from outgate.model import Account, Organisation, QueueKey, Refused
 from outgate.queue import Message, Put, Recipient
 from outgate.record import events
 from outgate.record.events import MessageEvent
@@ -124,7 +124,7 @@ def routed(
     message_id: int, at: float, recipients: Sequence[tuple[str, RcptParams]], routes: Sequence[Route]
 ) -> list[MessageEvent]:
     """One fact for each way, with the recipients that take it."""
-    by_way: dict[str, list[int]] = {}
+    by_way: dict[QueueKey, list[int]] = {}
     for index, way in enumerate(routes):
         by_way.setdefault(way.queue, []).append(index)
     return [
@@ -133,7 +133,7 @@ def routed(
             at,
             recipients=[recipients[index][0] for index in indices],
             way=routes[indices[0]].kind.value,
-            queue=queue,
+            queue=str(queue),
             reasons=routes[indices[0]].reasons,
         )
         for queue, indices in by_way.items()

@@ -5,14 +5,14 @@ They are looked at again at the hand-over, with the policy of that moment (deliv
 
 from outgate.compliance.attachment_policy import looks_at_attachments, refuses_attachments, scan
 from outgate.mail.attachments import Scanner, TooComplex
-from outgate.model import Policy
+from outgate.model import Policy, QueueKind
 from outgate.queue import Put, Queue
 from outgate.smtp import Reply
 
 
 def must_be_looked_into(policy: Policy, put: Put) -> bool:
     """Whether policy says something of attachments, and a user's gateway is among the ways."""
-    return looks_at_attachments(policy) and any(one.queue.startswith("gateway:") for one in put.recipients)
+    return looks_at_attachments(policy) and any(one.queue.kind is QueueKind.GATEWAY for one in put.recipients)
 
 
 async def refusal(queue: Queue, policy: Policy, put: Put) -> Reply | None:

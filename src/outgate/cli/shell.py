@@ -72,7 +72,7 @@ class CommandContext:
 
     @contextmanager
     def writing(self) -> "Iterator[OperationContext]":
-        """A transaction for operations that change something (room operations/); ends when it is in force everywhere."""
+        """A transaction for operations that change something (operations/); ends when it is in force everywhere."""
         from outgate.operations import propagation
 
         with self.writing_one_of_many() as op:

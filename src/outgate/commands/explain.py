@@ -58,7 +58,7 @@ def _row(way: Any) -> dict[str, Any]:
     return {
         "allowed": True,
         "way": way.kind.value,
-        "queue": way.queue,
+        "queue": str(way.queue),
         "mail_from": way.reverse_path,
         "sender": way.on_behalf_of,
         "gateway": gateway_row(way.gateway),

@@ -66,7 +66,7 @@ def send(
         body = sys.stdin.read() if text is None else text
         raw = _compose(ctx, owner, sender, to, subject, body, attach or (), identity, now)
     put = _queue(ctx, owner, raw, to, identity, now)
-    ways = {one.address: one.queue for one in put.recipients}
+    ways = {one.address: str(one.queue) for one in put.recipients}
     told = "\n".join(f"  to {address} by {queue}" for address, queue in ways.items())
     value = {"id": to_text(identity), "from": put.message.chosen_from, "recipients": ways}
     tell(ctx, value, f"queued as {value['id']}\n{told}")

@@ -1,40 +1,52 @@
-"""The centre of delivery: takes items, decides their ways, gives jobs to destinations, commits what came of them.
+"""The centre of delivery: takes what is due and sees it through, from its way to the commit of its outcome.
 
-At least once: the one window for a duplicate is between a peer's last 250 and the commit of that outcome.
+A message that was taken walks down one function (`_see_through`), and each step returns a value to it; who holds what
+is in the ledger (inflight.py). At least once: the one window for a duplicate is between a peer's last 250 and the
+commit of that outcome.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
 from outgate import clock
-from outgate.authorise import authorise
 from outgate.config import DeliverySettings
 from outgate.deliver.delivery import AttemptResult, Delivery, Transport, all_alike
-from outgate.deliver.destination_pool import DestinationPool
+from outgate.deliver.destination_pool import INTERNAL, NO_STORE, Closing, DestinationPool
 from outgate.deliver.disposition import Disposition, report, report_to, settle, wants_report
-from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.heartbeat import Heartbeat
+from outgate.deliver.inflight import InFlight
+from outgate.deliver.outcome import Outcome
+from outgate.deliver.routing import decide, is_still, refusal
 from outgate.deliver.transmission import submitted_header
 from outgate.directory.reader import DirectoryReader
-from outgate.mail.addresses import canonical
-from outgate.model import Account, Organisation, Refused, SendAs
-from outgate.queue import Item, Message, Put, Queue, Recipient
+from outgate.model import Gateway, QueueKey
+from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds
-from outgate.route import Route, own_route, route
+from outgate.route import Route
 from outgate.store.engine import StoreUnavailable
+from outgate.store.group_commit import GroupCommit
+from outgate.supervision import supervised
 
-POLL = 1.0  # seconds between looks at the queue when nothing else wakes us
-WATCH = 0.05  # seconds between looks at the directory's version
-HEARTBEAT = 5.0  # seconds between two signs of life, see queue.admin.NODE_GONE
-RECIPIENTS = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
+POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
+STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
 
 NewTransport = Callable[[Route], Transport]
-DestinationKey = tuple[str, object]
+PoolKey = tuple[QueueKey, Gateway | None]
 
 _log = structlog.get_logger("deliver")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A delivery as it was carried, and what came of it."""
+
+    delivery: Delivery
+    result: AttemptResult
 
 
 class Deliverer:
@@ -43,6 +55,7 @@ class Deliverer:
     def __init__(
         self,
         queue: Queue,
+        commits: GroupCommit,
         directory: DirectoryReader,
         settings: DeliverySettings,
         hostname: str,
@@ -51,197 +64,224 @@ class Deliverer:
     ) -> None:
         self._queue, self._directory, self._settings, self._hostname = queue, directory, settings, hostname
         self._new_transport, self._queue_ids = new_transport, queue_ids
-        self._destinations: dict[DestinationKey, DestinationPool] = {}
-        self._held: dict[int, int] = {}  # message id -> its jobs that are not settled yet
-        self._under_way: dict[int, int] = {}  # jobs being handed over: id -> version that the way was checked under
-        self._watch: asyncio.Task[None] | None = None
+        self._inflight = InFlight(settings.in_memory)
+        self._heartbeat = Heartbeat(commits, queue.owner, directory, self._inflight.oldest_version)
+        self._pools: dict[PoolKey, DestinationPool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
         self._woken = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
+        self._is_unsure = False  # the store may have leased to us what we never heard of
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to look for work; from now on accept may hand messages over."""
-        self._queue.hand_over_to(self.take, self.has_room)
-        loop = asyncio.get_running_loop()
-        self._running = loop.create_task(self._run(), name="deliverer")
-        self._watch = loop.create_task(self._tell_what_is_in_force(), name="in force")
+        self._queue.hand_over_to(self)
+        for name, work in (("deliverer", self._look_for_work), ("heartbeat", self._heartbeat.run)):
+            self._loops.append(asyncio.get_running_loop().create_task(supervised(name, work), name=name))
 
     async def stop(self) -> None:
-        """Stop, and give back what was not settled."""
-        self._queue.hand_over_to(lambda _: None, lambda: False)
-        for task in (self._running, self._watch):
-            if task:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        for destination in list(self._destinations.values()):
-            await destination.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._queue.release()
-        await self._queue.in_force(None, clock.now())
+        """Take nothing more, let what is being handed over end, give the rest back.
 
-    def has_room(self) -> bool:
-        """Whether another message may be held in memory."""
-        return len(self._held) < self._settings.in_memory
+        Gives up on the rest after `stop_timeout` seconds, and on the store if it is away: a later start releases what
+        is still leased.
+        """
+        self._stopping = True
+        self._queue.hand_over_to(None)
+        self._loops[0].cancel()
+        for pool in self._pools.values():
+            pool.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.stop_timeout):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        for task in [*self._tasks, *self._loops]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._loops, return_exceptions=True)
+        try:
+            await self._queue.release()
+            await self._heartbeat.end()
+        except StoreUnavailable as error:
+            _log.error("leases not given back; the next start does it", error=str(error))
+
+    # --- taking ----------------------------------------------------------------------------------------------
+
+    def reserve(self, put: Put) -> bool:
+        """Whether a message may be handed over in memory once it is stored."""
+        return self._inflight.reserve(put)
+
+    def forget(self, put: Put) -> None:
+        """It was not stored, as far as is known."""
+        self._inflight.forget(put)
+        self._is_unsure = True
 
     def take(self, item: Item) -> None:
-        """An item whose lease is ours: find its ways."""
-        self._held[item.message.id] = 1
-        self._spawn(self._dispatch(item, item.recipients))
+        """An item whose lease is ours."""
+        ours = self._inflight.take(item)
+        if ours:
+            self._spawn(self._see_through(ours))
 
-    def wake(self) -> None:
-        """Something may be due."""
-        self._woken.set()
-
-    # --- looking for work ----------------------------------------------------------------------------------------
-
-    async def _run(self) -> None:
-        renew_at = clock.now() + self._settings.lease / 3
+    async def _look_for_work(self) -> None:
+        now = asyncio.get_running_loop().time
+        renew_at = now() + self._settings.lease / 3
         while True:
             try:
-                full = await self._claim()
-                if clock.now() >= renew_at:
-                    await self._queue.renew(list(self._held), clock.now() + self._settings.lease)
-                    renew_at = clock.now() + self._settings.lease / 3
+                if now() >= renew_at:  # first: what is ours must not look as if it were nobody's
+                    await self._queue.renew(self._inflight.message_ids())
+                    renew_at = now() + self._settings.lease / 3
+                await self._give_back_what_is_unknown()
+                await self._claim()
             except StoreUnavailable as error:
+                self._is_unsure = True
                 _log.error("queue can't be read", error=str(error))
-                full = False
-            self._drop_idle()
-            if not full:
-                await self._pause()
+            self._drop_unused()
+            await self._pause()
 
-    async def _claim(self) -> bool:
-        """Take what is due; True if there may be more."""
-        limit = self._settings.in_memory - len(self._held)
-        if limit <= 0:
-            return False
-        items = await self._queue.claim(clock.now(), limit)
-        for item in items:
+    async def _give_back_what_is_unknown(self) -> None:
+        """A commit whose answer was lost may have leased to us what nobody here knows of."""
+        if self._is_unsure:
+            await self._queue.give_back(self._inflight.unknown(await self._queue.leased()))
+            self._is_unsure = False
+
+    async def _claim(self) -> None:
+        room = self._inflight.room()
+        if not room.free:
+            return
+        claimed = await self._queue.claim(clock.now(), room)
+        self._inflight.leave_behind(claimed.left_behind)
+        for item in claimed.items:
             self.take(item)
-        return bool(items)
 
     async def _pause(self) -> None:
-        self._woken.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL):
                 await self._woken.wait()
+        self._woken.clear()
 
-    def _drop_idle(self) -> None:
-        for key, destination in list(self._destinations.items()):
-            if destination.idle:
-                del self._destinations[key]
+    def _drop_unused(self) -> None:
+        self._pools = {key: pool for key, pool in self._pools.items() if not pool.is_unused}
 
-    async def _tell_what_is_in_force(self) -> None:
-        """Whoever changes policy waits for this: see operations.propagation."""
-        told, told_at = -1, 0.0
+    # --- seeing it through -----------------------------------------------------------------------------------
+
+    async def _see_through(self, item: Item) -> None:
+        """From an item to the outcomes of its recipients."""
+        deliveries = await self._decided(item)
+        self._inflight.split(deliveries)
+        for other in deliveries[1:]:
+            self._spawn(self._deliver(other))
+        await self._deliver(deliveries[0])
+
+    async def _decided(self, item: Item) -> list[Delivery]:
+        """The ways of its recipients, asked until the directory answers: nobody else would come back to them."""
         while True:
             try:
-                # In this order: a check that is made after this reading goes by this version or a later one.
-                version = await self._directory.version()
-                version = min([version, *self._under_way.values()])
-                now = clock.now()
-                if version > told or now - told_at >= HEARTBEAT:
-                    await self._queue.in_force(version, now)
-                    told, told_at = version, now
+                return decide(item, item.recipients, await self._directory.reading(item.message.account_id))
             except StoreUnavailable as error:
-                _log.error("nodes can't be told what is in force", error=str(error))
-            await asyncio.sleep(WATCH)
+                _log.error("directory can't be read", error=str(error))
+                await asyncio.sleep(POLL)
 
-    # --- deciding ------------------------------------------------------------------------------------------------
-
-    async def _dispatch(self, item: Item, recipients: Sequence[Recipient]) -> None:
-        """Decide the way of each recipient and give them to their destinations. Settles one job of the item."""
+    async def _deliver(self, delivery: Delivery) -> None:
+        """One attempt, and its outcome recorded; or the same by another way, if this one no longer holds."""
         try:
-            deliveries = await self._decide(item, recipients)
+            attempt = await self._attempt(delivery)
+        except Closing:
+            return  # the lease is given back when all have ended
         except StoreUnavailable as error:
             _log.error("directory can't be read", error=str(error))
-            self._forget(item)  # the lease runs out and the item comes back
+            await asyncio.sleep(POLL)
+            self._spawn(self._deliver(delivery))
             return
-        self._pass_on(item, deliveries)
+        if isinstance(attempt, Attempt):
+            await self._record(attempt)
+            return
+        self._inflight.undecide(delivery)
+        self._inflight.split(attempt)
+        for other in attempt:
+            self._spawn(self._deliver(other))
 
-    def _pass_on(self, item: Item, deliveries: list[Delivery]) -> None:
-        """These jobs take the place of the one that they were decided for."""
-        self._held[item.message.id] += len(deliveries)
-        for delivery in deliveries:
-            if delivery.refused:
-                self._settled(delivery, all_alike(delivery, Outcome(Verdict.FAILED, f"5.7.1 {delivery.refused}")), 0.0)
-            else:
-                self._destination(delivery.route).add(delivery)
-        self._forget(item)
+    async def _attempt(self, delivery: Delivery) -> Attempt | Sequence[Delivery]:
+        """What came of it, or the ways that are right by now.
 
-    async def _decide(self, item: Item, recipients: Sequence[Recipient]) -> list[Delivery]:
-        message = item.message
-        version, account, organisation = await self._directory.reading(message.account_id)
-        chosen = account.send_as.get(message.chosen_from) if account else None
-        by_way: dict[tuple[Route, str | None], list[Recipient]] = {}
-        for recipient in recipients:
-            way, refused = _way(organisation, account, chosen, message, recipient)
-            by_way.setdefault((way, refused), []).append(_at(recipient, way.queue))
-        return [
-            Delivery(item, tuple(together[start : start + RECIPIENTS]), way, account, version, refused)
-            for (way, refused), together in by_way.items()
-            for start in range(0, len(together), RECIPIENTS)
-        ]
-
-    async def _still_right(self, delivery: Delivery) -> Delivery | None:
-        """The job if its way is still the one in force; else it is sent by the right one and None returned."""
+        The way is checked when there is a connection, so that no time passes between the check and the handing over.
+        Raises Closing and StoreUnavailable.
+        """
+        if outcome := refusal(delivery):
+            return Attempt(delivery, all_alike(delivery, outcome))
+        pool = self._pool(delivery.route)
+        transport = await pool.borrow()
+        if isinstance(transport, Outcome):
+            current = await self._current(delivery)
+            return Attempt(current, all_alike(current, transport)) if isinstance(current, Delivery) else current
         try:
-            version = await self._directory.version()
-            if version == delivery.version:
-                return self._permitted(delivery)
-            deliveries = await self._decide(delivery.item, delivery.recipients)
-        except StoreUnavailable as error:
-            _log.error("directory can't be read", error=str(error))
-            self._forget(delivery.item)
-            return None
-        if [(one.route, one.refused) for one in deliveries] == [(delivery.route, None)]:
-            return self._permitted(deliveries[0])
-        self._pass_on(delivery.item, deliveries)
-        return None
+            current = await self._current(delivery)
+            if not isinstance(current, Delivery):
+                return current
+            if outcome := refusal(current):
+                return Attempt(current, all_alike(current, outcome))
+            self._inflight.start(current)
+            return Attempt(current, await _carried(transport, current))
+        finally:
+            pool.give_back(transport)
 
-    def _permitted(self, delivery: Delivery) -> Delivery | None:
-        """The job, unless its account may no longer send it at all."""
-        outcome = _refusal(delivery)
-        if outcome is None:
-            self._under_way[id(delivery)] = delivery.version
+    async def _current(self, delivery: Delivery) -> Delivery | Sequence[Delivery]:
+        """The delivery if its way is still the one in force, else those that are right. Raises StoreUnavailable."""
+        if await self._directory.version() == delivery.version:
             return delivery
-        self._settled(delivery, all_alike(delivery, outcome), 0.0)
-        return None
+        reading = await self._directory.reading(delivery.item.message.account_id)
+        found = decide(delivery.item, delivery.recipients, reading)
+        return found[0] if is_still(delivery, found) else found
 
-    def _destination(self, way: Route) -> DestinationPool:
+    def _pool(self, way: Route) -> DestinationPool:
         key = (way.queue, way.gateway)
-        destination = self._destinations.get(key)
-        if destination is None:
-            destination = self._destinations[key] = DestinationPool(
-                way.queue,
+        pool = self._pools.get(key)
+        if pool is None:
+            if self._stopping:
+                raise Closing
+            pool = self._pools[key] = DestinationPool(
+                str(way.queue),
                 lambda: self._new_transport(way),
                 connections=self._settings.connections_per_queue,
                 idle_timeout=self._settings.idle_timeout,
-                still_right=self._still_right,
-                settled=self._settled,
             )
-        return destination
+        return pool
 
-    # --- outcomes ------------------------------------------------------------------------------------------------
+    # --- recording -------------------------------------------------------------------------------------------
 
-    def _settled(self, delivery: Delivery, result: AttemptResult, seconds: float) -> None:
-        self._under_way.pop(id(delivery), None)
-        self._spawn(self._commit(delivery, result, seconds))
-
-    async def _commit(self, delivery: Delivery, result: AttemptResult, seconds: float) -> None:
-        """Record the outcomes; what was delivered must not be lost sight of, so this is tried until it works."""
-        now = clock.now()
-        disposition = settle(delivery, result, seconds, now, self._settings)
+    async def _record(self, attempt: Attempt) -> None:
+        """Commit the outcomes; what was delivered must not be lost sight of, so this is tried until it works."""
+        delivery, now = attempt.delivery, clock.now()
+        self._inflight.settle(delivery)
+        disposition = settle(delivery, attempt.result, now, self._settings)
         while True:
             try:
-                told = await self._report(delivery, disposition, result.peer, now) if disposition.failed else None
-                await self._queue.finish(disposition.finish(delivery.item.message.id, self._queue.owner, now, told))
+                told = await self._report(delivery, disposition, attempt.result.peer, now)
+                await self._finish(disposition.finish(delivery.item.message.id, self._queue.owner, now, told))
                 break
             except StoreUnavailable as error:
+                self._is_unsure = True
                 _log.error("outcome not recorded yet", error=str(error))
                 await asyncio.sleep(POLL)
-        self._forget(delivery.item)
-        if told:
-            self.wake()
+        self._inflight.settled(delivery)
+        if told or self._inflight.is_hungry(delivery.route.queue):
+            self._woken.set()
+
+    async def _finish(self, finish: Finish) -> None:
+        """Raises StoreUnavailable when nothing was committed. An outcome never depends on what is told of it: what
+        can't be recorded whole is recorded bare.
+        """
+        while True:
+            try:
+                await self._queue.finish(finish)
+                return
+            except StoreUnavailable:
+                await asyncio.sleep(POLL)
+                if await self._queue.is_finished(finish):  # its answer was lost
+                    return
+                raise
+            except Exception:
+                _log.exception("outcome recorded without its report and events", message=finish.message_id)
+                if finish == finish.bare():
+                    await asyncio.sleep(STUCK)
+                finish = finish.bare()
 
     async def _report(self, delivery: Delivery, disposition: Disposition, peer: str, now: float) -> Put | None:
         """The delivery report for those who wanted one; it is queued in the transaction that records the failure."""
@@ -249,24 +289,25 @@ class Deliverer:
         failed = [one for one in disposition.failed if wants_report(one[0])]
         if to is None or not failed:
             return None
-        return report(
-            delivery,
-            failed,
-            to=to,
-            header=await submitted_header(self._queue, delivery.item),
-            identity=self._queue_ids.new(now),
-            now=now,
-            hostname=self._hostname,
-            peer=peer,
-            organisation=await self._directory.organisation(),
-        )
+        try:
+            return report(
+                delivery,
+                failed,
+                to=to,
+                header=await submitted_header(self._queue, delivery.item),
+                identity=self._queue_ids.new(now),
+                now=now,
+                hostname=self._hostname,
+                peer=peer,
+                organisation=await self._directory.organisation(),
+            )
+        except StoreUnavailable:
+            raise
+        except Exception:
+            _log.exception("delivery report not made", message=delivery.item.message.id)
+            return None
 
-    def _forget(self, item: Item) -> None:
-        left = self._held[item.message.id] - 1
-        if left:
-            self._held[item.message.id] = left
-        else:
-            del self._held[item.message.id]
+    # --- tasks -----------------------------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -279,29 +320,16 @@ class Deliverer:
             _log.error("delivery step failed", exc_info=error)
 
 
-def _way(
-    organisation: Organisation, account: Account | None, chosen: SendAs | None, message: Message, recipient: Recipient
-) -> tuple[Route, str | None]:
-    """The recipient's way, and why policy does not let it be taken, if so."""
-    address = canonical(recipient.address)
-    way = route(organisation, account, chosen, address, reverse_path=message.reverse_path, automatic=message.automatic)
-    if isinstance(way, Refused):
-        return own_route(organisation, address, message.reverse_path), way.reason
-    return way, None
-
-
-def _at(recipient: Recipient, queue: str) -> Recipient:
-    return recipient if recipient.queue == queue else replace(recipient, queue=queue)
-
-
-def _refusal(delivery: Delivery) -> Outcome | None:
-    """Why this account may not send this any more, as authorise would say it of a new message."""
-    message, account = delivery.item.message, delivery.account
-    if message.account_id is None:
-        return None
-    if account is None:
-        return Outcome(Verdict.FAILED, "5.7.1 the sender's account was deleted")
-    if account.suspended:
-        return Outcome(Verdict.RETRY, "4.7.1 the sender's account is suspended")
-    verdict = authorise(account, "", (message.chosen_from,))
-    return Outcome(Verdict.FAILED, f"5.7.1 {verdict.reason}") if isinstance(verdict, Refused) else None
+async def _carried(transport: Transport, delivery: Delivery) -> AttemptResult:
+    """What came of handing it over. A fault of ours must not lose sight of the message: it waits."""
+    started = asyncio.get_running_loop().time()
+    try:
+        result = await transport.carry(delivery)
+    except Exception as error:
+        transport.close()  # what was half said is not used again
+        if isinstance(error, StoreUnavailable):
+            _log.error("message can't be read", error=str(error))
+            return all_alike(delivery, NO_STORE)
+        _log.exception("delivery failed", queue=str(delivery.route.queue))
+        return all_alike(delivery, INTERNAL)
+    return replace(result, seconds=asyncio.get_running_loop().time() - started)

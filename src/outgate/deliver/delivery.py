@@ -1,4 +1,4 @@
-"""What passes between the deliverer, a destination and its carriers. Data, and the one interface of the room."""
+"""What passes between the deliverer, the pools and their transports. Data, and the one interface of the room."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from outgate.route import Route
 class Delivery:
     """One transaction to be: recipients of one message that go the same way.
 
-    `version` is the directory's at the time the way was decided; a job is only carried while it is still current.
+    `version` is the directory's at the time the way was decided; a delivery is only carried while it is still current.
     `refused` says why policy lets it take no way at all; then it is carried nowhere.
     """
 
@@ -25,29 +25,39 @@ class Delivery:
     version: int
     refused: str | None = None
 
+    @property
+    def keys(self) -> list[tuple[int, int]]:
+        """Its recipients as the ledger knows them: (message id, number)."""
+        message_id = self.item.message.id
+        return [(message_id, one.number) for one in self.recipients]
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What came of a job: an outcome for each recipient, in their order, and what the record says of the attempt."""
+    """What came of a delivery: an outcome for each recipient, in their order, and what the record says of the attempt.
+
+    `seconds` is how long the handing over took.
+    """
 
     outcomes: Sequence[Outcome]
     peer: str = ""
     tls: str = ""
     reply: str = ""
     footer: str = ""
+    seconds: float = 0.0
 
 
 class Transport(Protocol):
-    """Takes jobs to one destination, one after the other, over a connection that it keeps warm."""
+    """Takes deliveries to one destination, one after the other, over a connection that it keeps warm."""
 
     async def connect(self) -> Outcome | None:
         """Make sure of a connection; None if there is one, else why not."""
 
     async def carry(self, delivery: Delivery) -> AttemptResult:
-        """Hand one job over, after `connect`."""
+        """Hand one delivery over, after `connect`."""
 
     def close(self) -> None:
-        """No more jobs come."""
+        """No more deliveries come."""
 
 
 def all_alike(delivery: Delivery, outcome: Outcome, peer: str = "") -> AttemptResult:

@@ -1,144 +1,173 @@
-"""One destination: the jobs that wait for it in memory, and up to so many carriers that take them there.
+"""The connections to one destination: up to so many, kept warm, lent to one delivery after the other.
 
 A destination is one gateway with one version of its credential, one domain's exchangers, or the local mailboxes. Knows
-no SMTP and no database.
+no SMTP, no database and no delivery.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 
-from outgate.deliver.delivery import AttemptResult, Delivery, Transport, all_alike
+from outgate.deliver.delivery import Transport
 from outgate.deliver.outcome import Outcome, Verdict
+from outgate.store.engine import StoreUnavailable
 
-StillRight = Callable[[Delivery], Awaitable[Delivery | None]]
-Settled = Callable[[Delivery, AttemptResult, float], None]
+GROWTH: Final = 10  # loans of each connection after which a peer that once wanted no more is tried with one more
 
-_INTERNAL = Outcome(Verdict.RETRY, "4.3.0 internal error; the server's log has the details")
+INTERNAL: Final = Outcome(Verdict.RETRY, "4.3.0 internal error; the server's log has the details")
+NO_STORE: Final = Outcome(Verdict.RETRY, "4.3.0 the database can't be read just now")
 
 _log = structlog.get_logger("deliver")
 
 
+class Closing(Exception):
+    """The pool takes no more deliveries: the server stops."""
+
+
 class DestinationPool:
-    """Starts a carrier when jobs wait and none is free; a carrier that has nothing to do for a while is closed."""
+    """Lends transports that are connected. Who comes first is served first."""
 
     def __init__(
-        self,
-        name: str,
-        new_transport: Callable[[], Transport],
-        *,
-        connections: int,
-        idle_timeout: float,
-        still_right: StillRight,
-        settled: Settled,
+        self, name: str, new_transport: Callable[[], Transport], *, connections: int, idle_timeout: float
     ) -> None:
         self.name = name
         self._new_transport = new_transport
-        self._connections = connections
+        self._most = self._limit = connections
         self._idle_timeout = idle_timeout
-        self._still_right = still_right
-        self._settled = settled
-        self._waiting: deque[Delivery] = deque()
-        self._free: deque[asyncio.Future[None]] = deque()
-        self._workers: set[asyncio.Task[None]] = set()
+        self._idle: list[tuple[Transport, asyncio.TimerHandle]] = []
+        self._waiting: deque[asyncio.Future[Transport | Outcome]] = deque()
+        self._lent = 0  # transports that are connecting, or with a delivery
+        self._connected = 0  # those of them that had a connection, and all that are idle
+        self._good = 0  # loans since the limit last changed
+        self._closing = False
         self._loop = asyncio.get_running_loop()
-        self._connected = 0
 
     @property
-    def idle(self) -> bool:
-        """Nothing waits and nobody works."""
-        return not self._waiting and not self._workers
+    def is_unused(self) -> bool:
+        """Nothing waits, nothing is lent, nothing is kept warm."""
+        return not (self._waiting or self._lent or self._idle)
 
-    def add(self, delivery: Delivery) -> None:
-        """Take a job; it is carried as soon as a carrier is free."""
-        self._waiting.append(delivery)
-        self._rouse()
+    async def borrow(self) -> Transport | Outcome:
+        """A connected transport, which is to be given back; or why there is none. Raises Closing.
 
-    async def close(self) -> None:
-        """Stop at once; what was not settled keeps its lease and is taken up by whoever comes next."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        When nobody can be reached there, all who wait hear of it: each would only wait for the same time-out.
+        """
+        while True:
+            transport = await self._next()
+            if isinstance(transport, Outcome):
+                return transport
+            failed = await self._connect(transport)
+            if failed is None:
+                self._connected += 1
+                return transport
+            self._lent -= 1
+            if not self._connected:
+                self._tell_all(failed)
+                return failed
+            # Others are connected: the peer wants no more connections than these, which take this delivery, too.
+            self._limit, self._good = self._connected, 0
+
+    def give_back(self, transport: Transport) -> None:
+        """The delivery has its result; whoever waits longest is next."""
+        self._connected -= 1
+        self._good += 1
+        if self._good >= GROWTH * self._limit and self._limit < self._most:
+            self._limit, self._good = self._limit + 1, 0
+            if self._lent < self._limit:
+                self._rouse()
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(transport)
+                return
+        self._lent -= 1
+        self._keep_warm(transport)
+
+    def close(self) -> None:
+        """Lend no more; those who wait get Closing. What is lent may still be given back."""
+        self._closing = True
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_exception(Closing())
+        self._waiting.clear()
+        for transport, timer in self._idle:
+            timer.cancel()
+            transport.close()
+        self._connected -= len(self._idle)
+        self._idle.clear()
+
+    async def _next(self) -> Transport | Outcome:
+        """A transport that is ours to connect, in our turn."""
+        if self._closing:
+            raise Closing
+        if self._idle:
+            transport, timer = self._idle.pop()
+            timer.cancel()
+            self._connected -= 1
+            self._lent += 1
+            return transport
+        if self._lent < self._limit:
+            self._lent += 1
+            return self._new_transport()
+        turn: asyncio.Future[Transport | Outcome] = self._loop.create_future()
+        self._waiting.append(turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and not turn.exception():
+                self._pass_on(turn.result())
+            raise
+
+    def _pass_on(self, given: Transport | Outcome) -> None:
+        """A transport came in the moment in which its borrower was stopped."""
+        if not isinstance(given, Outcome):
+            self._connected += 1
+            self.give_back(given)
 
     def _rouse(self) -> None:
-        """Wake a free carrier, or start one more."""
-        while self._free:
-            free = self._free.popleft()
-            if not free.done():
-                free.set_result(None)
+        """The limit has grown: whoever waits longest opens one more."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                self._lent += 1
+                waiting.set_result(self._new_transport())
                 return
-        if len(self._workers) < self._connections:
-            worker = self._loop.create_task(self._work(), name=f"carrier {self.name}")
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
-
-    async def _work(self) -> None:
-        transport = self._new_transport()
-        connected = False
-        try:
-            while (delivery := await self._next()) is not None:
-                failed = await self._connect(transport)
-                self._connected += (failed is None) - connected
-                connected = failed is None
-                if failed and self._connected and not connected:
-                    # Others are connected: the peer wants no more connections than these. They take this job, too.
-                    self._connections = self._connected
-                    self._waiting.appendleft(delivery)
-                    return
-                await self._carry(transport, delivery, failed)
-        finally:
-            self._connected -= connected
-            transport.close()
-            if self._waiting and not self._workers - {asyncio.current_task()}:
-                self._loop.call_soon(self._rouse)
 
     async def _connect(self, transport: Transport) -> Outcome | None:
+        failed: Outcome | None = INTERNAL
         try:
-            return await transport.connect()
-        except Exception:
-            # A fault of ours must not end the worker with the job in its hands: what waits here waits longer.
-            _log.exception("carrier could not connect", destination=self.name)
-            transport.close()
-            return _INTERNAL
-
-    async def _next(self) -> Delivery | None:
-        while not self._waiting:
-            free = self._loop.create_future()
-            self._free.append(free)
-            timer = self._loop.call_later(self._idle_timeout, free.cancel)
-            try:
-                await free
-            except asyncio.CancelledError:
-                if not free.cancelled():
-                    raise  # the worker itself is being stopped
-                if not self._waiting:
-                    return None
-            finally:
-                timer.cancel()
-        return self._waiting.popleft()
-
-    async def _carry(self, transport: Transport, delivery: Delivery, failed: Outcome | None) -> None:
-        """The way is checked when there is a connection, so that no time passes between the check and the handover."""
-        current = await self._still_right(delivery)
-        if failed:
-            if current:
-                self._settled(current, all_alike(current, failed), 0.0)
-            self._fail_alike(failed)
-        elif current:
-            started = self._loop.time()
-            try:
-                result = await transport.carry(current)
-            except Exception:
-                # A fault of ours must not lose sight of the message: it waits. What was half said is not used again.
-                _log.exception("carrier failed", destination=self.name)
+            failed = await transport.connect()
+        except asyncio.CancelledError:
+            self._lent -= 1
+            raise
+        except StoreUnavailable as error:
+            _log.error("could not connect", destination=self.name, error=str(error))
+            failed = NO_STORE
+        except Exception:  # a fault of ours must not end the delivery without an outcome: it waits
+            _log.exception("could not connect", destination=self.name)
+        finally:
+            if failed:
                 transport.close()
-                result = all_alike(current, _INTERNAL)
-            self._settled(current, result, self._loop.time() - started)
+        return failed
 
-    def _fail_alike(self, failed: Outcome) -> None:
-        """Nobody can be reached there: what waits would only wait for the same time-out."""
+    def _tell_all(self, failed: Outcome) -> None:
         waiting, self._waiting = self._waiting, deque()
-        for delivery in waiting:
-            self._settled(delivery, all_alike(delivery, failed), 0.0)
+        for one in waiting:
+            if not one.done():
+                one.set_result(failed)
+
+    def _keep_warm(self, transport: Transport) -> None:
+        if self._closing:
+            transport.close()
+            return
+        timer = self._loop.call_later(self._idle_timeout, self._drop, transport)
+        self._idle.append((transport, timer))
+        self._connected += 1
+
+    def _drop(self, transport: Transport) -> None:
+        self._idle = [one for one in self._idle if one[0] is not transport]
+        self._connected -= 1
+        transport.close()

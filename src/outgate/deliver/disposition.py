@@ -36,11 +36,9 @@ class Disposition:
         return Finish(message_id, done, self.deferred, recorded, leased_by, report)
 
 
-def settle(
-    delivery: Delivery, result: AttemptResult, seconds: float, now: float, settings: DeliverySettings
-) -> Disposition:
+def settle(delivery: Delivery, result: AttemptResult, now: float, settings: DeliverySettings) -> Disposition:
     """Sort the outcomes of an attempt that ended at `now`."""
-    disposition = Disposition([], [], [], [_attempt(delivery, result, seconds, now)], _passage(delivery))
+    disposition = Disposition([], [], [], [_attempt(delivery, result, now)], _passage(delivery))
     for recipient, outcome in zip(delivery.recipients, result.outcomes, strict=True):
         _sort(disposition, delivery, recipient, outcome, result.peer, now, settings)
     return disposition
@@ -85,7 +83,7 @@ def _sort(
     )
 
 
-def _attempt(delivery: Delivery, result: AttemptResult, seconds: float, now: float) -> MessageEvent:
+def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEvent:
     return events.attempt(
         delivery.item.message.id,
         now,
@@ -96,14 +94,14 @@ def _attempt(delivery: Delivery, result: AttemptResult, seconds: float, now: flo
         mail_from=delivery.route.reverse_path,
         recipients=len(delivery.recipients),
         reply=result.reply,
-        seconds=seconds,
+        seconds=result.seconds,
         footer=result.footer,
     )
 
 
 def _passage(delivery: Delivery) -> Passage:
     message, route = delivery.item.message, delivery.route
-    return Passage(message.id, message.chosen_from or message.reverse_path, route.queue, route.kind.value)
+    return Passage(message.id, message.chosen_from or message.reverse_path, str(route.queue), route.kind.value)
 
 
 def _bounced(passage: Passage, failed: Sequence[Failed], now: float, report: Put | None) -> list[MessageEvent]:

@@ -160,7 +160,9 @@ def _events(delivery: Delivery, message: Message, to: str, way: Route, now: floa
         protocol="",
         rfc822_message_id="",
     )
-    routed = events.routed(message.id, now, recipients=[to], way=way.kind.value, queue=way.queue, reasons=way.reasons)
+    routed = events.routed(
+        message.id, now, recipients=[to], way=way.kind.value, queue=str(way.queue), reasons=way.reasons
+    )
     return [accepted, routed, events.journalled(delivery.item.message.id, now, copy=to_text(message.id), to=to)]
 
 

@@ -53,7 +53,7 @@ class TransportFactory:
             return self._to_gateway(way.gateway, users=way.kind is RouteKind.USER_GATEWAY)
         if way.kind is RouteKind.LOCAL:
             return self._to_mailboxes()
-        domain = way.queue.removeprefix("mx:")
+        domain = way.queue.name
         link = _link(self._config, self._config.delivery.smtp_port, TlsPolicy.OPPORTUNISTIC)
         return self._smtp(link, lambda: _found(self._resolver.exchangers(domain), domain, link.port))
 

@@ -8,10 +8,10 @@ from outgate.directory import accounts, organisation, users
 from outgate.mail.addresses import Mailbox
 from outgate.mail.confirmation_message import confirmation
 from outgate.model import Account
-from outgate.queue import changes
 from outgate.queue.originate import originate
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.sendas import verification
+from outgate.store.batch import apply
 from outgate.store.vault import Vault
 
 
@@ -40,5 +40,5 @@ class Confirmation:
             language=users.find(connection, account.primary).language,
         )
         put = originate(identity, raw, sender, [address], accounts.load_organisation(connection), now)
-        changes.apply(connection, [put])
+        apply(connection, [put])
         return to_text(identity)

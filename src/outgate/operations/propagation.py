@@ -6,8 +6,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from outgate import clock
-from outgate.directory import accounts
-from outgate.queue import admin
+from outgate.directory import accounts, nodes
 from outgate.store.engine import read
 
 PATIENCE: Final = 5.0  # seconds; a transaction with a slow gateway may take longer
@@ -28,4 +27,4 @@ def wait(engine: Engine, patience: float = PATIENCE) -> list[str]:
 
 def _behind(engine: Engine, version: int) -> list[str]:
     with read(engine) as connection:
-        return admin.behind(connection, version, clock.now())
+        return nodes.behind(connection, version, clock.now())

@@ -1,22 +1,7 @@
 """The queue: what was acknowledged waits here, on disk, until each recipient has an outcome."""
 
-from outgate.queue.changes import AddChunk, Claim, Defer, Discard, Finish, Put, Release, Renew
-from outgate.queue.entry import Item, Message, Recipient
-from outgate.queue.group_commit import GroupCommit
+from outgate.queue.changes import AddChunk, Defer, Finish, Put
+from outgate.queue.entry import Claimed, Item, Message, Recipient, Room
 from outgate.queue.mail_queue import Queue
 
-__all__ = [
-    "AddChunk",
-    "Claim",
-    "Defer",
-    "Discard",
-    "Finish",
-    "GroupCommit",
-    "Item",
-    "Message",
-    "Put",
-    "Queue",
-    "Recipient",
-    "Release",
-    "Renew",
-]
+__all__ = ["AddChunk", "Claimed", "Defer", "Finish", "Item", "Message", "Put", "Queue", "Recipient", "Room"]

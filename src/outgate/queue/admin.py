@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
 from outgate.record import events, message_log
-from outgate.store.tables import chunk, message, node, recipient, usage
+from outgate.store.lease_clock import LeaseNow
+from outgate.store.tables import chunk, message, recipient, usage
 
 DELETED = "deleted from the queue by the administrator"
 
@@ -58,7 +59,7 @@ def waiting(conn: Connection, wanted: Selection, now: float, limit: int) -> Iter
             columns.due_at,
             columns.last_reply,
             columns.held,
-            (columns.leased_until > now).label("in_transfer"),
+            (columns.leased_until > LeaseNow()).label("in_transfer"),
         )
         .join_from(recipient, message, message.c.id == columns.message_id)
         .where(*_conditions(wanted))
@@ -121,18 +122,9 @@ def sent(conn: Connection, account_id: int, hour: int) -> list[Sent]:
     return [Sent(*row) for row in rows]
 
 
-NODE_GONE = 20.0  # seconds after which a node that was not heard of is taken to be gone
-
-
-def behind(conn: Connection, version: int, now: float) -> list[str]:
-    """The nodes on which this version of the directory is not in force yet."""
-    live = and_(node.c.seen_at > now - NODE_GONE, node.c.version < version)
-    return list(conn.scalars(select(node.c.name).where(live).order_by(node.c.name)))
-
-
 def retry(conn: Connection, wanted: Selection, now: float) -> int:
     """Make recipients due now that are neither held nor in transfer; returns their number."""
-    idle = and_(~recipient.c.held, recipient.c.leased_until <= now)
+    idle = and_(~recipient.c.held, recipient.c.leased_until <= LeaseNow())
     return conn.execute(update(recipient).where(idle, *_conditions(wanted)).values(due_at=now)).rowcount
 
 
@@ -160,7 +152,7 @@ def remove(conn: Connection, wanted: Selection, now: float) -> int:
     columns = recipient.c
     rows = conn.execute(
         select(columns.message_id, columns.number, columns.address, columns.queue)
-        .where(columns.leased_until <= now, *_conditions(wanted))
+        .where(columns.leased_until <= LeaseNow(), *_conditions(wanted))
         .with_for_update()
     ).all()
     for row in rows:

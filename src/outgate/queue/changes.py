@@ -1,43 +1,128 @@
-"""The changes that a queue can undergo, and how many of them are made in one transaction.
+"""The changes that a queue can undergo. Each is a record that knows the rows it is made of; many of them are made in
+one transaction (store.batch). Knows no thread and no event loop; the caller owns the transaction.
 
-Each change is a record; `apply` sorts a group of them into one executemany for each kind of row. Knows no thread and
-no event loop; the caller owns the transaction.
+Leases run by store.lease_clock: their ends are never compared with wall time.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, text, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, select, text, update
+from sqlalchemy import Row as SqlRow
 
 from outgate.mail.headers import Field
-from outgate.queue.entry import Item, Message, Recipient
+from outgate.model import QueueKey
+from outgate.queue.entry import Claimed, Item, Message, Recipient, Room
 from outgate.record import message_log
 from outgate.record.events import MessageEvent, excerpt
-from outgate.store.tables import chunk, message, node, recipient, usage
+from outgate.store.batch import Batch, Row, RowsOnly, Step
+from outgate.store.lease_clock import LeaseNow
+from outgate.store.tables import chunk, message, recipient, usage
+
+
+def _usage_rows(rows: Sequence[Row]) -> list[Row]:
+    """One for each account and hour, in the order of accounts, so that two nodes never wait for each other's rows."""
+    counted: dict[tuple[int, int], list[int]] = {}
+    for row in rows:
+        entry = counted.setdefault((row["hour"], row["account_id"]), [0, 0])
+        entry[0] += 1
+        entry[1] += row["recipients"]
+    return [
+        {"account_id": account_id, "hour": hour, "messages": messages, "recipients": recipients}
+        for (hour, account_id), (messages, recipients) in sorted(counted.items())
+    ]
+
+
+_OF_THE_MESSAGE = recipient.c.message_id == bindparam("b_message")
+_THE_RECIPIENT = and_(_OF_THE_MESSAGE, recipient.c.number == bindparam("b_number"))
+_OWN_LEASE = recipient.c.leased_by == bindparam("b_leased_by")
+_NOBODY_LEFT = ~exists().where(_OF_THE_MESSAGE)
+_LEASED_UNTIL = LeaseNow() + bindparam("b_lease")
+
+_ADD_CHUNK = Step(10, insert(chunk))
+_ADD_MESSAGE = Step(11, insert(message))
+_ADD_RECIPIENT = Step(
+    12,
+    insert(recipient).values(leased_until=case((bindparam("b_lease") > 0, _LEASED_UNTIL), else_=0.0)),
+)
+# Pieces of a message that has a row are its content: a commit whose answer was lost may have put it into the queue.
+_DROP_PIECES = Step(
+    20,
+    delete(chunk).where(
+        chunk.c.message_id == bindparam("b_message"), ~exists().where(message.c.id == bindparam("b_message"))
+    ),
+)
+# Two nodes that finish a message's last two recipients at once would each see the other's row, and leave the message.
+_LOCK_MESSAGE = Step(
+    30, update(message).where(message.c.id == bindparam("b_message")).values(id=message.c.id), only_on="postgresql"
+)
+_DROP_RECIPIENT = Step(31, delete(recipient).where(_THE_RECIPIENT))
+_DEFER = Step(
+    32,
+    update(recipient)
+    .where(_THE_RECIPIENT, _OWN_LEASE)
+    .values(
+        due_at=bindparam("b_due_at"),
+        attempts=bindparam("b_attempts"),
+        queue=bindparam("b_queue"),
+        last_reply=bindparam("b_reply"),
+        leased_by=None,
+        leased_until=0.0,
+    ),
+)
+_DROP_CONTENT = Step(33, delete(chunk).where(chunk.c.message_id == bindparam("b_message"), _NOBODY_LEFT))
+_DROP_MESSAGE = Step(34, delete(message).where(message.c.id == bindparam("b_message"), _NOBODY_LEFT))
+_RENEW = Step(40, update(recipient).where(_OF_THE_MESSAGE, _OWN_LEASE).values(leased_until=_LEASED_UNTIL))
+_GIVE_BACK = Step(41, update(recipient).where(_THE_RECIPIENT, _OWN_LEASE).values(leased_by=None, leased_until=0.0))
+_JOURNALLED = Step(50, update(message).where(message.c.id == bindparam("b_message")).values(journalled=True))
+# Both databases have it, SQLAlchemy only by dialect.
+_USED = Step(
+    60,
+    text(
+        "INSERT INTO usage (account_id, hour, messages, recipients) VALUES (:account_id, :hour, :messages, :recipients)"
+        " ON CONFLICT (hour, account_id) DO UPDATE SET"
+        " messages = usage.messages + excluded.messages, recipients = usage.recipients + excluded.recipients"
+    ),
+    merge=_usage_rows,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class AddChunk:
+class AddChunk(RowsOnly):
     """A piece of a message that is still arriving."""
 
     message_id: int
     number: int
     data: bytes
 
+    @property
+    def weight(self) -> int:
+        """Bytes of the piece."""
+        return len(self.data)
+
+    def add_to(self, batch: Batch) -> None:
+        """The piece."""
+        batch.add(_ADD_CHUNK, {"message_id": self.message_id, "number": self.number, "data": self.data})
+
 
 @dataclass(frozen=True, slots=True)
-class Discard:
+class Discard(RowsOnly):
     """The message did not arrive whole: its pieces go."""
 
     message_id: int
 
+    def add_to(self, batch: Batch) -> None:
+        """All its pieces."""
+        batch.add(_DROP_PIECES, {"b_message": self.message_id})
+
 
 @dataclass(frozen=True, slots=True)
-class Put:
+class Put(RowsOnly):
     """A message has arrived: its last piece, its row, its recipients. After the commit it is ours.
 
-    `leased_by` is set when it is handed over in memory at the same time, else a claim will find it.
+    `leased_by` is set, and `lease` is its seconds, when it is handed over in memory at the same time; else a claim will
+    find it.
     """
 
     message: Message
@@ -46,16 +131,53 @@ class Put:
     events: Sequence[MessageEvent]
     due_at: float
     leased_by: str | None = None
-    leased_until: float = 0.0
+    lease: float = 0.0
     fields: Sequence[Field] | None = None  # for whom it is handed over to in memory
     journal_of: int | None = None  # the message that this is the journal copy of
 
+    @property
+    def weight(self) -> int:
+        """Bytes of the last piece."""
+        return len(self.last_chunk)
+
+    def add_to(self, batch: Batch) -> None:
+        """The message, its last piece, its recipients, its events, and what its account has sent."""
+        entry = self.message
+        batch.add(_ADD_MESSAGE, {name: getattr(entry, name) for name in Message.__slots__})
+        batch.add(_ADD_CHUNK, {"message_id": entry.id, "number": entry.chunks - 1, "data": self.last_chunk})
+        batch.add(_ADD_RECIPIENT, *(self._row(one) for one in self.recipients))
+        message_log.add_to(batch, self.events)
+        if self.journal_of is not None:
+            batch.add(_JOURNALLED, {"b_message": self.journal_of})
+        if entry.account_id is not None:
+            hour = int(entry.received_at // 3600)
+            batch.add(_USED, {"account_id": entry.account_id, "hour": hour, "recipients": len(self.recipients)})
+
+    def _row(self, one: Recipient) -> Row:
+        return {
+            "message_id": self.message.id,
+            "number": one.number,
+            "address": one.address,
+            "orcpt": one.orcpt,
+            "notify": one.notify,
+            "queue": str(one.queue),
+            "attempts": 0,
+            "due_at": self.due_at,
+            "b_lease": self.lease,
+            "leased_by": self.leased_by,
+            "held": False,
+        }
+
 
 @dataclass(frozen=True, slots=True)
-class RecordEvents:
-    """Facts alone: of a message that was not taken."""
+class RecordEvents(RowsOnly):
+    """Events alone: of a message that was not taken."""
 
     events: Sequence[MessageEvent]
+
+    def add_to(self, batch: Batch) -> None:
+        """The events."""
+        message_log.add_to(batch, self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +190,7 @@ class Defer:
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(RowsOnly):
     """Outcomes of an attempt: `done` are the numbers of recipients with a final one; `report` tells the sender."""
 
     message_id: int
@@ -78,250 +200,164 @@ class Finish:
     leased_by: str
     report: Put | None = None
 
+    def add_to(self, batch: Batch) -> None:
+        """The recipients' rows, the message and its content if nobody is left, the events and the report."""
+        batch.add(_DROP_RECIPIENT, *({"b_message": self.message_id, "b_number": number} for number in self.done))
+        batch.add(_DEFER, *(self._deferred(one) for one in self.deferred))
+        if self.done:
+            for step in (_LOCK_MESSAGE, _DROP_CONTENT, _DROP_MESSAGE):
+                batch.add(step, {"b_message": self.message_id})
+        message_log.add_to(batch, self.events)
+        if self.report:
+            self.report.add_to(batch)
+
+    def bare(self) -> "Finish":
+        """The outcomes alone, without what is told of them."""
+        return replace(self, deferred=[replace(one, reply="") for one in self.deferred], events=(), report=None)
+
+    def _deferred(self, one: Defer) -> Row:
+        return {
+            "b_message": self.message_id,
+            "b_number": one.recipient.number,
+            "b_leased_by": self.leased_by,
+            "b_due_at": one.due_at,
+            "b_attempts": one.recipient.attempts,
+            "b_queue": str(one.recipient.queue),
+            "b_reply": excerpt(one.reply),
+        }
+
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Take over what is due, at most about `limit` recipients."""
-
-    leased_by: str
-    now: float
-    until: float
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class Renew:
-    """The worker still holds these messages."""
+class Renew(RowsOnly):
+    """The worker still holds these messages, for so many seconds more."""
 
     message_ids: Sequence[int]
     leased_by: str
-    until: float
+    lease: float
+
+    def add_to(self, batch: Batch) -> None:
+        """Their recipients' leases."""
+        batch.add(
+            _RENEW, *({"b_message": i, "b_leased_by": self.leased_by, "b_lease": self.lease} for i in self.message_ids)
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class GiveBack(RowsOnly):
+    """The worker no longer holds these recipients, though they have no outcome: (message id, number)."""
+
+    recipients: Sequence[tuple[int, int]]
+    leased_by: str
+
+    def add_to(self, batch: Batch) -> None:
+        """Their leases."""
+        batch.add(
+            _GIVE_BACK,
+            *({"b_message": i, "b_number": number, "b_leased_by": self.leased_by} for i, number in self.recipients),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Release(RowsOnly):
     """Give back all that workers whose names begin so hold: they start anew, or stop."""
 
     leased_by: str
 
+    def add_to(self, batch: Batch) -> None:
+        """Not batched: it is one statement for all."""
+
+    def answer(self, connection: Connection) -> None:
+        """Nothing."""
+        connection.execute(
+            update(recipient)
+            .where(recipient.c.leased_by.startswith(self.leased_by, autoescape=True))
+            .values(leased_by=None, leased_until=0.0)
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class InForce:
-    """This worker hands nothing over any more that was decided under an older version; None: it stops."""
-
-    node: str
-    version: int | None
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetUsage:
+class ForgetUsage(RowsOnly):
     """What was sent before this hour counts for no limit any more."""
 
     before_hour: int
 
+    def add_to(self, batch: Batch) -> None:
+        """Not batched: it is one statement for all."""
 
-Change = AddChunk | Discard | Put | Finish | Claim | Renew | Release | InForce | ForgetUsage | RecordEvents
-Result = list[Item] | None
-
-
-@dataclass(slots=True)
-class _Rows:
-    """The rows of a group of changes, by statement."""
-
-    chunks: list[dict[str, Any]] = field(default_factory=list)
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    recipients: list[dict[str, Any]] = field(default_factory=list)
-    events: list[MessageEvent] = field(default_factory=list)
-    done: list[dict[str, Any]] = field(default_factory=list)
-    deferred: list[dict[str, Any]] = field(default_factory=list)
-    finished: list[dict[str, Any]] = field(default_factory=list)
-    discarded: list[dict[str, Any]] = field(default_factory=list)
-    renewed: list[dict[str, Any]] = field(default_factory=list)
-    journalled: list[dict[str, Any]] = field(default_factory=list)
-    used: dict[tuple[int, int], list[int]] = field(default_factory=dict)  # (hour, account) -> messages, recipients
+    def answer(self, connection: Connection) -> None:
+        """Nothing."""
+        connection.execute(delete(usage).where(usage.c.hour < self.before_hour))
 
 
-_ADD_CHUNK, _ADD_MESSAGE, _ADD_RECIPIENT = insert(chunk), insert(message), insert(recipient)
-_DROP_CHUNKS = delete(chunk).where(chunk.c.message_id == bindparam("b_message"))
-_DROP_RECIPIENT = delete(recipient).where(
-    recipient.c.message_id == bindparam("b_message"), recipient.c.number == bindparam("b_number")
-)
-_DEFER = (
-    update(recipient)
-    .where(
-        recipient.c.message_id == bindparam("b_message"),
-        recipient.c.number == bindparam("b_number"),
-        recipient.c.leased_by == bindparam("b_leased_by"),
-    )
-    .values(
-        due_at=bindparam("b_due_at"),
-        attempts=bindparam("b_attempts"),
-        queue=bindparam("b_queue"),
-        last_reply=bindparam("b_reply"),
-        leased_by=None,
-        leased_until=0.0,
+# All queues in which something waits, each found by one step in the index, with when the oldest of it was due.
+_LATER = recipient.alias("later")
+_QUEUES = select(func.min(recipient.c.queue).label("queue")).cte("queues", recursive=True)
+_QUEUES = _QUEUES.union_all(
+    select(select(func.min(_LATER.c.queue)).where(_LATER.c.queue > _QUEUES.c.queue).scalar_subquery()).where(
+        _QUEUES.c.queue.is_not(None)
     )
 )
-_NOBODY_LEFT = ~exists().where(recipient.c.message_id == bindparam("b_message"))
-_DROP_MESSAGE = delete(message).where(message.c.id == bindparam("b_message"), _NOBODY_LEFT)
-_DROP_CONTENT = delete(chunk).where(chunk.c.message_id == bindparam("b_message"), _NOBODY_LEFT)
-_RENEW = (
-    update(recipient)
-    .where(recipient.c.message_id == bindparam("b_message"), recipient.c.leased_by == bindparam("b_leased_by"))
-    .values(leased_until=bindparam("b_until"))
+_FREE = and_(~recipient.c.held, recipient.c.due_at <= bindparam("b_now"), recipient.c.leased_until <= LeaseNow())
+_OLDEST = (
+    select(func.min(recipient.c.due_at)).where(recipient.c.queue == _QUEUES.c.queue, _FREE).scalar_subquery()
+).label("oldest")
+_FOUND = select(_QUEUES.c.queue, _OLDEST).where(_QUEUES.c.queue.is_not(None)).subquery()
+_DUE_QUEUES = select(_FOUND.c.queue).where(_FOUND.c.oldest.is_not(None)).order_by(_FOUND.c.oldest)
+# Another node may be claiming at the same time: what it has locked is its own (PostgreSQL; SQLite has one writer).
+_DUE = (
+    select(recipient)
+    .where(recipient.c.queue == bindparam("b_queue"), _FREE)
+    .order_by(recipient.c.due_at)
+    .limit(bindparam("b_limit"))
+    .with_for_update(skip_locked=True)
 )
+_TAKE = update(recipient).where(_THE_RECIPIENT).values(leased_by=bindparam("b_leased_by"), leased_until=_LEASED_UNTIL)
 
 
-_JOURNALLED = update(message).where(message.c.id == bindparam("b_message")).values(journalled=True)
-# Both databases have it, SQLAlchemy only by dialect.
-_USED = text(
-    "INSERT INTO usage (account_id, hour, messages, recipients) VALUES (:account_id, :hour, :messages, :recipients)"
-    " ON CONFLICT (hour, account_id) DO UPDATE SET"
-    " messages = usage.messages + excluded.messages, recipients = usage.recipients + excluded.recipients"
-)
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Take over what is due: of each queue the oldest, as much as there is room for; the most overdue queue first."""
+
+    leased_by: str
+    now: float
+    lease: float
+    room: Room
+
+    @property
+    def weight(self) -> int:
+        """Nothing to speak of."""
+        return 0
+
+    def add_to(self, batch: Batch) -> None:
+        """Not batched: what is due is asked once the group's own rows are written."""
+
+    def answer(self, connection: Connection) -> Claimed:
+        """The items that are ours now."""
+        room, left_behind = self.room, set[QueueKey]()
+        taken: list[SqlRow[Any]] = []
+        for text_form in connection.scalars(_DUE_QUEUES, {"b_now": self.now}).all():
+            queue = QueueKey.parse(text_form)
+            limit = room.of(queue)
+            if not limit:
+                left_behind.add(queue)
+                continue
+            asked = {"b_queue": text_form, "b_now": self.now, "b_limit": limit}
+            rows = connection.execute(_DUE, asked).all()
+            taken += rows
+            room = room.less(queue, len({row.message_id for row in rows}))
+            if len(rows) == limit:
+                left_behind.add(queue)
+        if taken:
+            common = {"b_leased_by": self.leased_by, "b_lease": self.lease}
+            connection.execute(_TAKE, [common | {"b_message": row.message_id, "b_number": row.number} for row in taken])
+        return Claimed(tuple(_items(connection, taken)), frozenset(left_behind))
 
 
-def apply(conn: Connection, changes: Sequence[Change]) -> list[Result]:
-    """Make all `changes` in the caller's transaction; the result of each in the same order (items for a Claim)."""
-    rows = _Rows()
-    for change in changes:
-        _collect(rows, change)
-    for statement, parameters in (
-        (_ADD_CHUNK, rows.chunks),
-        (_ADD_MESSAGE, rows.messages),
-        (_ADD_RECIPIENT, rows.recipients),
-        (_DROP_CHUNKS, rows.discarded),
-        (_DROP_RECIPIENT, rows.done),
-        (_DEFER, rows.deferred),
-        (_DROP_CONTENT, rows.finished),
-        (_DROP_MESSAGE, rows.finished),
-        (_RENEW, rows.renewed),
-        (_JOURNALLED, rows.journalled),
-        (_USED, _usage(rows)),
-    ):
-        if parameters:
-            conn.execute(statement, parameters)
-    message_log.add(conn, rows.events)
-    return [_answer(conn, change) for change in changes]
-
-
-def _answer(conn: Connection, change: Change) -> Result:
-    if isinstance(change, Claim):
-        return _claim(conn, change)
-    if isinstance(change, InForce):
-        conn.execute(delete(node).where(node.c.name == change.node))
-        if change.version is not None:
-            conn.execute(insert(node).values(name=change.node, version=change.version, seen_at=change.at))
-    if isinstance(change, ForgetUsage):
-        conn.execute(delete(usage).where(usage.c.hour < change.before_hour))
-    if isinstance(change, Release):
-        conn.execute(
-            update(recipient)
-            .where(recipient.c.leased_by.startswith(change.leased_by, autoescape=True))
-            .values(leased_by=None, leased_until=0.0)
-        )
-    return None
-
-
-def _collect(rows: _Rows, change: Change) -> None:
-    match change:
-        case AddChunk(message_id, number, data):
-            rows.chunks.append({"message_id": message_id, "number": number, "data": data})
-        case Put():
-            _collect_put(rows, change)
-        case Finish():
-            _collect_finish(rows, change)
-        case RecordEvents(recorded):
-            rows.events += recorded
-        case Discard(message_id):
-            rows.discarded.append({"b_message": message_id})
-        case Renew(message_ids, leased_by, until):
-            rows.renewed += [{"b_message": i, "b_leased_by": leased_by, "b_until": until} for i in message_ids]
-
-
-def _collect_put(rows: _Rows, put: Put) -> None:
-    entry = put.message
-    rows.messages.append({name: getattr(entry, name) for name in Message.__slots__})
-    rows.chunks.append({"message_id": entry.id, "number": entry.chunks - 1, "data": put.last_chunk})
-    rows.recipients += [
-        {
-            "message_id": entry.id,
-            "number": one.number,
-            "address": one.address,
-            "orcpt": one.orcpt,
-            "notify": one.notify,
-            "queue": one.queue,
-            "attempts": 0,
-            "due_at": put.due_at,
-            "leased_until": put.leased_until,
-            "leased_by": put.leased_by,
-            "held": False,
-        }
-        for one in put.recipients
-    ]
-    rows.events += put.events
-    if put.journal_of is not None:
-        rows.journalled.append({"b_message": put.journal_of})
-    if entry.account_id is not None:
-        hour = int(entry.received_at // 3600)
-        counted = rows.used.setdefault((hour, entry.account_id), [0, 0])
-        counted[0] += 1
-        counted[1] += len(put.recipients)
-
-
-def _usage(rows: _Rows) -> list[dict[str, Any]]:
-    """In the order of accounts, so that two nodes never wait for each other's rows."""
-    return [
-        {"account_id": account_id, "hour": hour, "messages": messages, "recipients": recipients}
-        for (hour, account_id), (messages, recipients) in sorted(rows.used.items())
-    ]
-
-
-def _collect_finish(rows: _Rows, finish: Finish) -> None:
-    rows.done += [{"b_message": finish.message_id, "b_number": number} for number in finish.done]
-    rows.deferred += [
-        {
-            "b_message": finish.message_id,
-            "b_number": one.recipient.number,
-            "b_leased_by": finish.leased_by,
-            "b_due_at": one.due_at,
-            "b_attempts": one.recipient.attempts,
-            "b_queue": one.recipient.queue,
-            "b_reply": excerpt(one.reply),
-        }
-        for one in finish.deferred
-    ]
-    if finish.done:
-        rows.finished.append({"b_message": finish.message_id})
-    rows.events += finish.events
-    if finish.report:
-        _collect_put(rows, finish.report)
-
-
-def _claim(conn: Connection, claim: Claim) -> list[Item]:
-    """Lease what is due: the oldest first, and of each message all that is due of it (one transaction to a peer)."""
-    due = and_(~recipient.c.held, recipient.c.due_at <= claim.now, recipient.c.leased_until <= claim.now)
-    oldest = select(recipient.c.message_id).where(due).order_by(recipient.c.due_at).limit(claim.limit)
-    ids = list(dict.fromkeys(conn.scalars(oldest)))
-    if not ids:
-        return []
-    # Another node may be claiming at the same time: what it has locked is its own (PostgreSQL; SQLite has one writer).
-    taken = conn.execute(
-        select(recipient)
-        .where(recipient.c.message_id.in_(ids), due)
-        .order_by(recipient.c.message_id, recipient.c.number)
-        .with_for_update(skip_locked=True)
-    ).all()
-    keys = [(row.message_id, row.number) for row in taken]
-    conn.execute(
-        update(recipient)
-        .where(tuple_(recipient.c.message_id, recipient.c.number).in_(keys))
-        .values(leased_by=claim.leased_by, leased_until=claim.until)
-    )
+def _items(connection: Connection, rows: Sequence[Any]) -> Iterator[Item]:
+    """Messages with those of their recipients whose rows these are."""
     waiting: dict[int, list[Recipient]] = {}
-    for row in taken:
-        entry = Recipient(row.number, row.address, row.queue, row.orcpt, row.notify, row.attempts)
-        waiting.setdefault(row.message_id, []).append(entry)
-    messages = conn.execute(select(message).where(message.c.id.in_(waiting)).order_by(message.c.id))
-    return [Item(Message(**row._asdict()), tuple(waiting[row.id])) for row in messages]
+    for row in sorted(rows, key=lambda row: (row.message_id, row.number)):
+        waiting.setdefault(row.message_id, []).append(Recipient.from_row(row))
+    messages = connection.execute(select(message).where(message.c.id.in_(waiting)).order_by(message.c.id))
+    for found in messages:
+        yield Item(Message.from_row(found), tuple(waiting[found.id]))

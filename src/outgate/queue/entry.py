@@ -1,9 +1,13 @@
 """What is in the queue: a message, its recipients, and both together as a worker gets them. Data only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from sqlalchemy import Row
 
 from outgate.mail.headers import Field
+from outgate.model import QueueKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,11 @@ class Message:
     rewrite_from: bool = False
     journalled: bool = False
 
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Self:
+        """As the database has it."""
+        return cls(**row._asdict())
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
@@ -35,10 +44,45 @@ class Recipient:
 
     number: int
     address: str
-    queue: str
+    queue: QueueKey
     orcpt: str | None = None
     notify: str | None = None
     attempts: int = 0
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Self:
+        """As the database has it."""
+        return cls(row.number, row.address, QueueKey.parse(row.queue), row.orcpt, row.notify, row.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many more messages a worker may hold: `free` in all, and how many it holds of each queue already.
+
+    The bound of a queue moves with what is free, so that one slow destination alone never has more than a tenth of the
+    places, and many of them never all (dynamic thresholds: Choudhury and Hahne, 1998). A queue of which nothing is held
+    has room as long as there is any.
+    """
+
+    free: int
+    held: Mapping[QueueKey, int]
+
+    def of(self, queue: QueueKey) -> int:
+        """How many more messages of this queue may be held."""
+        return room_of(self.free, self.held.get(queue, 0))
+
+    def less(self, queue: QueueKey, messages: int) -> "Room":
+        """What is left when so many more are held."""
+        return Room(self.free - messages, {**self.held, queue: self.held.get(queue, 0) + messages})
+
+
+_SHARE: Final = 9  # a queue may hold a ninth of what is free: alone, a tenth of all
+
+
+def room_of(free: int, held: int) -> int:
+    """How many more messages of a queue of which so many are held: the most n with held + n <= (free - n) / _SHARE."""
+    within = (free - held * _SHARE) // (_SHARE + 1)
+    return max(within, min(1 - held, free), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +95,11 @@ class Item:
     recipients: tuple[Recipient, ...]
     content: bytes | None = field(default=None, repr=False)
     fields: Sequence[Field] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim brought, and the queues in which more is due than there was room for."""
+
+    items: Sequence[Item]
+    left_behind: frozenset[QueueKey]

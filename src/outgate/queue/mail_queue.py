@@ -8,58 +8,70 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Protocol
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, and_, delete, or_, select
 
 from outgate.queue import admin
 from outgate.queue.admin import DAY_HOURS, Sent
 from outgate.queue.changes import (
     AddChunk,
-    Change,
     Claim,
     Discard,
     Finish,
     ForgetUsage,
-    InForce,
+    GiveBack,
     Put,
     RecordEvents,
     Release,
     Renew,
-    Result,
 )
-from outgate.queue.entry import Item
-from outgate.queue.group_commit import GroupCommit
+from outgate.queue.entry import Claimed, Item, Room
 from outgate.record.events import MessageEvent
 from outgate.store.engine import read, write
-from outgate.store.tables import chunk, message
+from outgate.store.group_commit import GroupCommit
+from outgate.store.tables import chunk, message, recipient
 
 CHUNK_BYTES = 256 * 1024
 HOUR = 3600.0
 
-Taker = Callable[[Item], None]
+
 Committed = Callable[[Sequence[MessageEvent]], None]
 
 
-class Queue:
-    """One process's access to the queue. `owner` names it in leases and must be the same after a restart.
+class Taker(Protocol):
+    """Whoever delivers what is handed over in memory."""
 
-    `committed` hears of all events after their commit (record.publication); it must neither raise nor block.
+    def reserve(self, put: Put) -> bool:
+        """Whether there is room for the message; if so it is kept until `take` or `forget`."""
+
+    def take(self, item: Item) -> None:
+        """The message is on disk, and its lease ours."""
+
+    def forget(self, put: Put) -> None:
+        """It could not be stored, or nobody knows whether it was."""
+
+
+class Queue:
+    """One process's access to the queue. `owner` names it in leases and must be the same after a restart; `lease` is
+    how many seconds others leave alone what it holds. `committed` hears of all events after their commit
+    (record.publication); it neither raises nor blocks.
     """
 
-    def __init__(self, engine: Engine, owner: str, lease: float, committed: Committed = lambda _: None) -> None:
+    def __init__(
+        self, engine: Engine, commits: GroupCommit, owner: str, lease: float, committed: Committed = lambda _: None
+    ) -> None:
         self.owner = owner
         self.lease = lease
         self._committed = committed
-        self._engine = engine
-        self._commits = GroupCommit(engine)
+        self._engine, self._commits = engine, commits
         self._readers = ThreadPoolExecutor(4, "queue-read")
         self._taker: Taker | None = None
         self._tidy_at = 0.0
-        self._room: Callable[[], bool] = lambda: False
 
-    def hand_over_to(self, taker: Taker, room: Callable[[], bool]) -> None:
-        """From now on, messages go to `taker` right after their commit while `room()` is true."""
-        self._taker, self._room = taker, room
+    def hand_over_to(self, taker: Taker | None) -> None:
+        """From now on, messages go to `taker` right after their commit while it has room."""
+        self._taker = taker
 
     async def add_chunk(self, message_id: int, number: int, data: bytes) -> None:
         """Store a piece of a message that is still arriving."""
@@ -70,56 +82,70 @@ class Queue:
         await self._commits.make(Discard(message_id))
 
     async def put(self, put: Put) -> None:
-        """Returns when the message is on disk; raises StoreUnavailable if it could not be stored."""
-        handed_over = self._taker is not None and self._room()
-        if handed_over:
-            put = _leased(put, self.owner, put.due_at + self.lease)
-        await self._commits.make(put)
-        if handed_over and self._taker:
-            content = put.last_chunk if put.message.chunks == 1 else None
-            self._taker(Item(put.message, tuple(put.recipients), content, put.fields))
+        """Returns when the message is on disk; raises StoreUnavailable if it is not known to be."""
+        taker = self._taker
+        if taker is None or not taker.reserve(put):
+            await self._commits.make(put)
+            self._committed(put.events)
+            return
+        try:
+            await self._commits.make(replace(put, leased_by=self.owner, lease=self.lease))
+        except BaseException:
+            taker.forget(put)
+            raise
+        content = put.last_chunk if put.message.chunks == 1 else None
+        taker.take(Item(put.message, tuple(put.recipients), content, put.fields))
         self._committed(put.events)
 
     async def record(self, events: Sequence[MessageEvent]) -> None:
-        """Keep facts of a message that is not in the queue."""
+        """Keep events of a message that is not in the queue."""
         await self._commits.make(RecordEvents(events))
         self._committed(events)
 
-    async def claim(self, now: float, limit: int) -> list[Item]:
+    async def claim(self, now: float, room: Room) -> Claimed:
         """Lease what is due; and once an hour forget what counts for no limit any more."""
         if now >= self._tidy_at:
             self._tidy_at = now + HOUR
-            await self._make(ForgetUsage(int(now // HOUR) - DAY_HOURS))
-        return await self._make(Claim(self.owner, now, now + self.lease, limit)) or []
+            await self._commits.make(ForgetUsage(int(now // HOUR) - DAY_HOURS))
+        return await self._commits.make(Claim(self.owner, now, self.lease, room))
 
     async def finish(self, finish: Finish) -> None:
         """Commit outcomes, and the delivery report that tells of them, in one transaction."""
-        await self._make(finish)
+        await self._commits.make(finish)
         self._committed([*finish.events, *(finish.report.events if finish.report else ())])
 
-    async def renew(self, message_ids: list[int], until: float) -> None:
-        """Keep the leases of messages that are still being delivered."""
-        await self._make(Renew(message_ids, self.owner, until))
+    async def is_finished(self, finish: Finish) -> bool:
+        """Whether these outcomes are committed, when the answer to `finish` was lost."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._is_finished, finish)
 
-    async def in_force(self, version: int | None, now: float) -> None:
-        """Say to all what version of the directory this worker goes by; None when it stops."""
-        await self._make(InForce(self.owner, version, now))
+    async def renew(self, message_ids: Sequence[int]) -> None:
+        """Keep the leases of messages that are still being delivered."""
+        if message_ids:
+            await self._commits.make(Renew(message_ids, self.owner, self.lease))
+
+    async def leased(self) -> list[tuple[int, int]]:
+        """All recipients that this owner has a lease on: (message id, number)."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._leased)
+
+    async def give_back(self, recipients: Sequence[tuple[int, int]]) -> None:
+        """End the leases of these recipients, so that a claim finds them again."""
+        if recipients:
+            await self._commits.make(GiveBack(recipients, self.owner))
 
     async def release(self) -> None:
         """Give back every lease of this owner, and of owners whose names begin with its name."""
-        await self._make(Release(self.owner))
+        await self._commits.make(Release(self.owner))
 
     async def content(self, item: Item) -> AsyncIterator[bytes]:
         """The message's bytes as they came, in pieces of at most 256 KiB."""
         if item.content is not None:
             yield item.content
             return
-        loop = asyncio.get_running_loop()
         for number in range(item.message.chunks):
-            yield await loop.run_in_executor(self._readers, self._chunk, item.message.id, number)
+            yield await self.stored(item.message.id, number)
 
     async def stored(self, message_id: int, number: int) -> bytes:
-        """A piece of a message that is still arriving, as `add_chunk` has stored it."""
+        """A piece of a message, which may be still arriving, as `add_chunk` has stored it."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._chunk, message_id, number)
 
     async def sent(self, account_id: int, hour: int) -> list[Sent]:
@@ -130,18 +156,29 @@ class Queue:
         """Remove pieces of messages that never arrived whole and whose queue id is below `before`."""
         await asyncio.get_running_loop().run_in_executor(self._readers, self._sweep, before)
 
-    async def close(self) -> None:
-        """Commit what is under way, then stop."""
-        await self._commits.close()
+    def close(self) -> None:
+        """Nothing more is asked; the group commit is closed by whoever made it."""
         self._readers.shutdown()
-
-    async def _make(self, change: Change) -> Result:
-        return await self._commits.make(change)
 
     def _chunk(self, message_id: int, number: int) -> bytes:
         with read(self._engine) as conn:
             wanted = select(chunk.c.data).where(chunk.c.message_id == message_id, chunk.c.number == number)
             return bytes(conn.execute(wanted).scalar_one())
+
+    def _is_finished(self, finish: Finish) -> bool:
+        deferred = [one.recipient.number for one in finish.deferred]
+        open_ = or_(
+            recipient.c.number.in_(finish.done),
+            and_(recipient.c.number.in_(deferred), recipient.c.leased_by == self.owner),
+        )
+        left = select(recipient.c.number).where(recipient.c.message_id == finish.message_id, open_).limit(1)
+        with read(self._engine) as conn:
+            return conn.execute(left).first() is None
+
+    def _leased(self) -> list[tuple[int, int]]:
+        held = select(recipient.c.message_id, recipient.c.number).where(recipient.c.leased_by == self.owner)
+        with read(self._engine) as conn:
+            return [(row.message_id, row.number) for row in conn.execute(held)]
 
     def _sent(self, account_id: int, hour: int) -> list[Sent]:
         with read(self._engine) as conn:
@@ -151,7 +188,3 @@ class Queue:
         orphaned = chunk.c.message_id.not_in(select(message.c.id))
         with write(self._engine) as conn:
             conn.execute(delete(chunk).where(chunk.c.message_id < before, orphaned))
-
-
-def _leased(put: Put, owner: str, until: float) -> Put:
-    return replace(put, leased_by=owner, leased_until=until)

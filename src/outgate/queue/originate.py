@@ -56,7 +56,9 @@ def originate(
             rfc822_message_id="",
         ),
         *(
-            events.routed(identity, now, recipients=[one], way=way.kind.value, queue=way.queue, reasons=way.reasons)
+            events.routed(
+                identity, now, recipients=[one], way=way.kind.value, queue=str(way.queue), reasons=way.reasons
+            )
             for one, way in zip(recipients, ways, strict=True)
         ),
     ]

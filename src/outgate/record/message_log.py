@@ -19,26 +19,39 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    insert,
     literal_column,
     select,
+    text,
     union,
 )
 
 from outgate.mail.addresses import AddressError, canonical, canonical_domain
 from outgate.printable import printable
 from outgate.record.events import EventKind, MessageEvent
+from outgate.store.batch import Batch, Step
+from outgate.store.batch import Row as NewRow
 from outgate.store.tables import fact, message, search_key
 
-# As the driver takes them: with SQLAlchemy's handling of each row the keys would cost twice as much. The event is what
-# counts: a key never stops it.
-_INSERT: Final = "INSERT INTO fact (message_id, at, kind, detail) VALUES ({0}, {0}, {0}, {0})"
-_INSERT_KEY: Final = (
-    "INSERT INTO search_key (role, domain, name, message_id) VALUES ({0}, {0}, {0}, {0}) ON CONFLICT DO NOTHING"
+
+def _by_key(rows: Sequence[NewRow]) -> list[NewRow]:
+    """In the order of the index: neighbours go to the same page."""
+    return sorted(rows, key=lambda row: (row["role"], row["domain"], row["name"], row["message_id"]))
+
+
+_ADD = Step(90, insert(fact))
+# Both databases have ON CONFLICT, SQLAlchemy only by dialect. The event is what counts: a key never stops it.
+_ADD_KEY = Step(
+    91,
+    text(
+        "INSERT INTO search_key (role, domain, name, message_id) VALUES (:role, :domain, :name, :message_id)"
+        " ON CONFLICT DO NOTHING"
+    ),
+    merge=_by_key,
 )
 _KEY_LENGTH: Final = 255  # characters of either part; PostgreSQL takes 2,704 bytes in an index
-FIRST: Final[ColumnElement[bool]] = literal_column(
-    "fact.kind IN ('accepted', 'refused')"
-)  # literally as in ix_fact_first
+# Literally as in the indexes' conditions.
+FIRST: Final[ColumnElement[bool]] = literal_column("fact.kind IN ('accepted', 'refused')")
 _IS_REFUSED: Final[ColumnElement[bool]] = literal_column("fact.kind = 'refused'")
 
 
@@ -55,16 +68,25 @@ Key = tuple[str, str, str]  # role, and the parts of an address; a Message-ID is
 
 def add(conn: Connection, events: Sequence[MessageEvent]) -> None:
     """Record events within the caller's transaction."""
-    if not events:
-        return
-    mark = "?" if conn.dialect.paramstyle == "qmark" else "%s"
-    conn.exec_driver_sql(
-        _INSERT.format(mark),
-        [(event.message_id, event.at, event.kind.value, _encode(event.detail)) for event in events],
-    )
-    # In the order of the index: neighbours go to the same page.
-    if keys := sorted((*key, event.message_id) for event in events for key in keys_of(event)):
-        conn.exec_driver_sql(_INSERT_KEY.format(mark), keys)
+    batch = Batch()
+    add_to(batch, events)
+    batch.execute(conn)
+
+
+def add_to(batch: Batch, events: Sequence[MessageEvent]) -> None:
+    """Record events together with what they tell of."""
+    for event in events:
+        batch.add(
+            _ADD,
+            {"message_id": event.message_id, "at": event.at, "kind": event.kind.value, "detail": _encode(event.detail)},
+        )
+        batch.add(
+            _ADD_KEY,
+            *(
+                {"role": role, "domain": domain, "name": name, "message_id": event.message_id}
+                for role, domain, name in keys_of(event)
+            ),
+        )
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -194,7 +216,11 @@ def _key_conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
         (wanted.sender, (KeyRole.SENDER,)),
         (wanted.recipient, (KeyRole.RECIPIENT,)),
     )
-    found = [_has_key([_address_or_domain(role, text) for role in roles]) for text, roles in asked if text]
+    found = [
+        _has_key([_address_or_domain(role, wanted_text) for role in roles])
+        for wanted_text, roles in asked
+        if wanted_text
+    ]
     if wanted.message_id:
         found.append(_has_key([_message_id_key(wanted.message_id)]))
     return found

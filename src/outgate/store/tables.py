@@ -269,12 +269,11 @@ recipient = Table(
     Column("queue", Text, nullable=False),  # route.Route.queue as last decided
     Column("attempts", Integer, nullable=False, default=0),
     Column("due_at", Double, nullable=False),
-    Column("leased_until", Double, nullable=False, default=0.0),
+    Column("leased_until", Double, nullable=False, default=0.0),  # by store.lease_clock
     Column("leased_by", Text),
     Column("last_reply", Text),
     Column("held", Boolean, nullable=False, default=False),
-    Index("ix_recipient_due", "held", "due_at"),
-    Index("ix_recipient_queue", "queue"),
+    Index("ix_recipient_queue", "queue", "held", "due_at"),
 )
 
 # The processes that deliver, and the directory's version that each has in force: nothing is handed over any more that

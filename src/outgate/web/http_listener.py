@@ -79,7 +79,7 @@ def _uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Config:
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level=logging.CRITICAL,  # its own lines have URLs, and with them tokens; web.security_headers logs what fails
+        log_level=logging.CRITICAL,  # its lines have URLs, and with them tokens; web.security_headers logs what fails
         access_log=False,
         server_header=False,
         proxy_headers=context is None,

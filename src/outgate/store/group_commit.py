@@ -1,7 +1,7 @@
 """Group commit: changes from many sessions in one transaction, in the order in which they came.
 
-While one group's commit is on its way to the disk the next one gathers; nothing waits for a timer. All writes of the
-queue by one process pass here, so that they never wait for each other's locks.
+While one group's commit is on its way to the disk the next one gathers; nothing waits for a timer. All frequent writes
+of one process pass here, so that they never wait for each other's locks. Knows no change's meaning.
 
 A thread begins and commits, which is where a database makes one wait. The statements in between run where they are
 quickest: on the event loop for a local file (in the thread, each row would hand Python's lock over and back, which cost
@@ -17,11 +17,11 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from outgate.queue.changes import AddChunk, Change, Put, Result, apply
+from outgate.store.batch import Change, apply
 from outgate.store.engine import StoreUnavailable, write
 
 GROUP_CHANGES = 500
@@ -32,11 +32,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Asked:
-    change: Change
-    answer: asyncio.Future[Result]
+    change: Change[Any]
+    answer: asyncio.Future[Any]
 
 
-Answer = tuple[_Asked, Result, Exception | None]
+Answer = tuple[_Asked, Any, Exception | None]
 
 
 class GroupCommit:
@@ -54,7 +54,7 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
-    def make(self, change: Change) -> asyncio.Future[Result]:
+    def make(self, change: Change[T]) -> asyncio.Future[T]:
         """Ask for a change; the future's exception is StoreUnavailable if it could not be committed."""
         asked = _Asked(change, self._loop.create_future())
         self._pending.append(asked)
@@ -82,7 +82,7 @@ class GroupCommit:
             if count >= GROUP_CHANGES or size >= GROUP_BYTES:
                 break
             count += 1
-            size += _weight(asked.change)
+            size += asked.change.weight
         group, self._pending = self._pending[:count], self._pending[count:]
         return group
 
@@ -102,7 +102,9 @@ class GroupCommit:
                 results = self._apply(conn, group)
         except StoreUnavailable as error:
             return [(asked, None, error) for asked in group or self._call(self._take)]
-        except Exception:  # whatever it is, those who wait must hear of it
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            if not group:  # our turn did not come: nothing was asked of the database yet
+                return [(asked, None, StoreUnavailable(str(error))) for asked in self._call(self._take)]
             return [self._alone(asked) for asked in group]
         return [(asked, result, None) for asked, result in zip(group, results, strict=True)]
 
@@ -114,7 +116,7 @@ class GroupCommit:
             return asked, None, error
         return asked, result, None
 
-    def _apply(self, conn: Connection, group: Sequence[_Asked]) -> list[Result]:
+    def _apply(self, conn: Connection, group: Sequence[_Asked]) -> list[Any]:
         changes = [asked.change for asked in group]
         if self._on_loop:
             return self._call(lambda: apply(conn, changes))
@@ -167,12 +169,3 @@ def _do(work: Callable[[], T], done: "concurrent.futures.Future[T]") -> None:
         done.set_result(work())
     except Exception as error:
         done.set_exception(error)
-
-
-def _weight(change: Change) -> int:
-    match change:
-        case AddChunk(_, _, data):
-            return len(data)
-        case Put():
-            return len(change.last_chunk)
-    return 0

@@ -1,0 +1,230 @@
+"""Delivery's ledger: every recipient that this process has a lease on, at what stage it is, and what follows from that.
+
+It alone says whether there is room for more, whose leases are to be renewed, what was leased to us and is not known
+here, and how old the decisions are that are being acted on. Knows no socket, no database and no clock; whoever steps a
+recipient through its stages in a wrong order has a bug, and hears of it (ValueError).
+
+    reserved ──► undecided ──► waiting ──► under way ──► settling ──► gone
+                     ▲             │           │
+                     └─────────────┴───────────┘   the way no longer holds: decided again
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, TypeVar
+
+from outgate.deliver.delivery import Delivery
+from outgate.model import QueueKey
+from outgate.queue import Item, Put, Room
+from outgate.queue.entry import room_of
+
+K = TypeVar("K")
+Key = tuple[int, int]  # message id, recipient's number
+
+
+class Stage(Enum):
+    """Where a recipient is on its way."""
+
+    RESERVED = "reserved"  # its message is being stored, and will be handed over
+    UNDECIDED = "undecided"  # its way is being looked for
+    WAITING = "waiting"  # for a connection
+    UNDER_WAY = "under way"  # is being handed over
+    SETTLING = "settling"  # its outcome is being recorded
+
+
+_NEXT: Final = {
+    Stage.UNDECIDED: {Stage.WAITING, Stage.UNDER_WAY},
+    Stage.WAITING: {Stage.UNDECIDED},
+    Stage.UNDER_WAY: {Stage.WAITING},
+    Stage.SETTLING: {Stage.WAITING, Stage.UNDER_WAY},
+}
+
+
+@dataclass(slots=True)
+class _Held:
+    stage: Stage
+    queue: QueueKey
+    version: int = 0  # of the directory, that its way was found under; while it is under way
+
+
+class InFlight:
+    """The recipients that this process holds, of at most about `places` messages."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._held: dict[Key, _Held] = {}
+        self._messages: Counter[int] = Counter()  # message id -> recipients
+        self._parts: Counter[tuple[int, QueueKey]] = Counter()  # the same, by queue
+        self._by_queue: Counter[QueueKey] = Counter()  # messages
+        self._under_way: Counter[int] = Counter()  # version -> recipients
+        self._left_behind: set[QueueKey] = set()
+
+    # --- what follows ----------------------------------------------------------------------------------------
+
+    def room(self) -> Room:
+        """How many more messages may be held now, by queue."""
+        return Room(self._free, dict(self._by_queue))
+
+    def leave_behind(self, queues: Iterable[QueueKey]) -> None:
+        """More waits in these queues than there was room for."""
+        self._left_behind.update(queues)
+
+    def is_hungry(self, queue: QueueKey) -> bool:
+        """Whether something was left behind for which there is room again, for a good part of it: once."""
+        if queue not in self._left_behind:
+            return False
+        if self._room_of(queue) < self._by_queue.get(queue, 0):
+            return False
+        self._left_behind.discard(queue)
+        return True
+
+    def message_ids(self) -> list[int]:
+        """The messages whose leases are to be renewed."""
+        return list(self._messages)
+
+    def unknown(self, leased: Iterable[Key]) -> list[Key]:
+        """Those of the recipients leased to us of which nobody here knows: their leases are to be given back."""
+        return [key for key in leased if key not in self._held]
+
+    def oldest_version(self, current: int) -> int:
+        """The oldest version of the directory that something now under way was decided under; else the current one."""
+        return min(self._under_way, default=current)
+
+    def stage(self, message_id: int, number: int) -> Stage | None:
+        """Where a recipient is; None if it is not held."""
+        held = self._held.get((message_id, number))
+        return held.stage if held else None
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    # --- its stages ------------------------------------------------------------------------------------------
+
+    def reserve(self, put: Put) -> bool:
+        """Keep places for a message that is being stored, if there is room in all its recipients' queues."""
+        queues = {one.queue for one in put.recipients}
+        if not all(self._room_of(queue) for queue in queues):
+            self.leave_behind(queues)
+            return False
+        for one in put.recipients:
+            self._add((put.message.id, one.number), Stage.RESERVED, one.queue)
+        return True
+
+    def forget(self, put: Put) -> None:
+        """It was not stored, as far as is known."""
+        for one in put.recipients:
+            self._remove((put.message.id, one.number), Stage.RESERVED)
+
+    def take(self, item: Item) -> Item | None:
+        """What is ours to decide of an item leased to us; None if we hold all of it already.
+
+        A claim may bring what is held here, when a lease ran out unnoticed: that goes on as it is.
+        """
+        taken = tuple(one for one in item.recipients if self._is_new((item.message.id, one.number)))
+        for one in taken:
+            key = (item.message.id, one.number)
+            if key in self._held:  # reserved
+                self._held[key].stage = Stage.UNDECIDED
+            else:
+                self._add(key, Stage.UNDECIDED, one.queue)
+        if len(taken) == len(item.recipients):
+            return item
+        return replace(item, recipients=taken) if taken else None
+
+    def split(self, deliveries: Sequence[Delivery]) -> None:
+        """The recipients' ways are found: they wait for their destinations."""
+        for delivery in deliveries:
+            for key in delivery.keys:
+                self._move(key, Stage.WAITING)
+                self._requeue(key, delivery.route.queue)
+
+    def start(self, delivery: Delivery) -> None:
+        """It is handed over now, by the way that was right under its version."""
+        for key in delivery.keys:
+            self._move(key, Stage.UNDER_WAY)
+            self._held[key].version = delivery.version
+            self._under_way[delivery.version] += 1
+
+    def undecide(self, delivery: Delivery) -> None:
+        """Its way no longer holds: another one is looked for."""
+        for key in delivery.keys:
+            self._move(key, Stage.UNDECIDED)
+
+    def settle(self, delivery: Delivery) -> None:
+        """It has an outcome, which is being recorded."""
+        for key in delivery.keys:
+            self._move(key, Stage.SETTLING)
+
+    def settled(self, delivery: Delivery) -> None:
+        """The outcome is recorded: it is no longer held."""
+        for key in delivery.keys:
+            self._remove(key, Stage.SETTLING)
+
+    # --- bookkeeping -----------------------------------------------------------------------------------------
+
+    @property
+    def _free(self) -> int:
+        return max(0, self._places - len(self._messages))
+
+    def _room_of(self, queue: QueueKey) -> int:
+        return room_of(self._free, self._by_queue.get(queue, 0))
+
+    def _is_new(self, key: Key) -> bool:
+        held = self._held.get(key)
+        return held is None or held.stage is Stage.RESERVED
+
+    def _add(self, key: Key, stage: Stage, queue: QueueKey) -> None:
+        if key in self._held:
+            raise ValueError(f"recipient {key} is held already, {self._held[key].stage.value}")
+        self._held[key] = _Held(stage, queue)
+        self._messages[key[0]] += 1
+        self._more(key, queue)
+
+    def _move(self, key: Key, stage: Stage) -> None:
+        held = self._held.get(key)
+        if held is None or held.stage not in _NEXT[stage]:
+            raise ValueError(
+                f"recipient {key} can't be {stage.value}: it is {held.stage.value if held else 'not held'}"
+            )
+        self._end_version(held)
+        held.stage = stage
+
+    def _remove(self, key: Key, stage: Stage) -> None:
+        held = self._held.get(key)
+        if held is None or held.stage is not stage:
+            raise ValueError(f"recipient {key} is not {stage.value}")
+        del self._held[key]
+        _count_down(self._messages, key[0])
+        self._less(key, held.queue)
+
+    def _requeue(self, key: Key, queue: QueueKey) -> None:
+        held = self._held[key]
+        if held.queue != queue:
+            self._less(key, held.queue)
+            held.queue = queue
+            self._more(key, queue)
+
+    def _more(self, key: Key, queue: QueueKey) -> None:
+        part = key[0], queue
+        self._parts[part] += 1
+        if self._parts[part] == 1:
+            self._by_queue[queue] += 1
+
+    def _less(self, key: Key, queue: QueueKey) -> None:
+        if _count_down(self._parts, (key[0], queue)):
+            _count_down(self._by_queue, queue)
+
+    def _end_version(self, held: _Held) -> None:
+        if held.stage is Stage.UNDER_WAY:
+            _count_down(self._under_way, held.version)
+
+
+def _count_down(counter: "Counter[K]", key: K) -> bool:
+    """One less; True if none is left."""
+    counter[key] -= 1
+    if counter[key]:
+        return False
+    del counter[key]
+    return True

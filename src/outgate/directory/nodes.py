@@ -1,0 +1,39 @@
+"""The processes that deliver, and the directory's version that each goes by: whoever changes policy waits for them.
+
+The caller owns the transaction. Knows no queue.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, and_, delete, insert, select
+
+from outgate.store.batch import Batch, RowsOnly
+from outgate.store.tables import node
+
+HEARTBEAT: Final = 5.0  # seconds between two signs of life
+NODE_GONE: Final = 20.0  # seconds after which a node that was not heard of is taken to be gone
+
+
+@dataclass(frozen=True, slots=True)
+class GoesBy(RowsOnly):
+    """This node hands nothing over any more that was decided under an older version; None: it stops."""
+
+    node: str
+    version: int | None
+    at: float
+
+    def add_to(self, batch: Batch) -> None:
+        """Not batched: it is rare."""
+
+    def answer(self, connection: Connection) -> None:
+        """Nothing."""
+        connection.execute(delete(node).where(node.c.name == self.node))
+        if self.version is not None:
+            connection.execute(insert(node).values(name=self.node, version=self.version, seen_at=self.at))
+
+
+def behind(connection: Connection, version: int, now: float) -> list[str]:
+    """The nodes that do not go by this version of the directory yet."""
+    live = and_(node.c.seen_at > now - NODE_GONE, node.c.version < version)
+    return list(connection.scalars(select(node.c.name).where(live).order_by(node.c.name)))

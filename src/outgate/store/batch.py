@@ -1,0 +1,83 @@
+"""Many changes of rows in one transaction: the rows of each statement gathered, and each statement executed once.
+
+Knows no table. A room declares its statements with the step at which they run; changes add rows to them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Executable
+
+R_co = TypeVar("R_co", covariant=True)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A statement that is executed for many rows. Steps run in the order of their numbers.
+
+    The order is the same in all processes, so that two of them never wait for each other's rows crosswise.
+    `merge` makes fewer rows of many, in an order of its own. `only_on` names the one database that needs the step.
+    """
+
+    number: int
+    statement: Executable
+    merge: Callable[[Sequence[Row]], Sequence[Row]] | None = None
+    only_on: str | None = None
+
+
+class Batch:
+    """The rows of a group of changes, by step."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Step, list[Row]] = {}
+
+    def add(self, step: Step, *rows: Row) -> None:
+        """Have the step executed for these rows."""
+        self._rows.setdefault(step, []).extend(rows)
+
+    def execute(self, connection: Connection) -> None:
+        """Execute all steps in their order."""
+        database = connection.dialect.name
+        for step, rows in sorted(self._rows.items(), key=lambda entry: entry[0].number):
+            if rows and step.only_on in (None, database):
+                connection.execute(step.statement, step.merge(rows) if step.merge else rows)
+
+
+class Change(Protocol[R_co]):
+    """What can be asked of a group commit. `weight` is the bytes that it writes, where they are many."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes of content; 0 if there is none to speak of."""
+
+    def add_to(self, batch: Batch) -> None:
+        """Add the rows that this change is made of."""
+
+    def answer(self, connection: Connection) -> R_co:
+        """What the change comes to, asked when the rows of the whole group are written."""
+
+
+class RowsOnly:
+    """A change that is its rows, and answers nothing."""
+
+    __slots__ = ()
+
+    @property
+    def weight(self) -> int:
+        """Nothing to speak of."""
+        return 0
+
+    def answer(self, connection: Connection) -> None:
+        """Nothing."""
+
+
+def apply(connection: Connection, changes: Sequence[Change[Any]]) -> list[Any]:
+    """Make all `changes` in the caller's transaction; the answer of each in the same order."""
+    batch = Batch()
+    for change in changes:
+        change.add_to(batch)
+    batch.execute(connection)
+    return [change.answer(connection) for change in changes]

@@ -1,0 +1,180 @@
+"""A destination's connections, lent and given back by hand."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from outgate.deliver.delivery import AttemptResult, Delivery
+from outgate.deliver.destination_pool import GROWTH, INTERNAL, NO_STORE, Closing, DestinationPool
+from outgate.deliver.outcome import Outcome, Verdict
+from outgate.store.engine import StoreUnavailable
+
+DOWN = Outcome(Verdict.RETRY, "4.4.1 could not connect")
+
+
+class Peer:
+    """A peer that takes so many connections at once; the rest are refused."""
+
+    def __init__(self, connections: int = 100) -> None:
+        self.connections = connections
+        self.open: set[Line] = set()
+        self.made: list[Line] = []
+
+    def new(self) -> "Line":
+        self.made.append(Line(self))
+        return self.made[-1]
+
+
+class Line:
+    """A transport to that peer."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.fault: Exception | None = None
+
+    async def connect(self) -> Outcome | None:
+        await asyncio.sleep(0)
+        if self.fault:
+            raise self.fault
+        if self in self.peer.open:
+            return None
+        if len(self.peer.open) >= self.peer.connections:
+            return DOWN
+        self.peer.open.add(self)
+        return None
+
+    async def carry(self, delivery: Delivery) -> AttemptResult:
+        raise AssertionError("a pool carries nothing")
+
+    def close(self) -> None:
+        self.peer.open.discard(self)
+
+
+def pool(peer: Peer, connections: int = 3, idle_timeout: float = 60.0) -> DestinationPool:
+    return DestinationPool("mx:peer.example", peer.new, connections=connections, idle_timeout=idle_timeout)
+
+
+async def lent(of: DestinationPool) -> Line:
+    transport = await of.borrow()
+    assert isinstance(transport, Line)
+    return transport
+
+
+async def settled(condition: Callable[[], bool]) -> None:
+    """Let what is ready run; nothing here waits for time."""
+    for _ in range(20):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not come about")
+
+
+async def test_a_warm_connection_is_lent_again() -> None:
+    peer = Peer()
+    connections = pool(peer)
+    first = await lent(connections)
+    connections.give_back(first)
+    assert await lent(connections) is first
+    assert len(peer.made) == 1
+
+
+async def test_no_more_are_open_than_allowed_and_who_waits_longest_is_next() -> None:
+    peer = Peer()
+    connections = pool(peer, connections=2)
+    first, second = await lent(connections), await lent(connections)
+    waiting = [asyncio.ensure_future(connections.borrow()) for _ in range(3)]
+    await settled(lambda: len(connections._waiting) == 3)
+    connections.give_back(second)
+    assert await waiting[0] is second
+    connections.give_back(first)
+    connections.give_back(second)
+    assert [await waiting[1], await waiting[2]] == [first, second]
+    assert len(peer.made) == 2
+
+
+async def test_when_nobody_can_be_reached_all_who_wait_hear_of_it() -> None:
+    peer = Peer(connections=0)
+    connections = pool(peer, connections=1)
+    told = await asyncio.gather(*(connections.borrow() for _ in range(4)))
+    assert told == [DOWN] * 4
+    assert (len(peer.made), connections.is_unused) == (1, True)
+
+
+async def test_a_peer_that_wants_no_more_connections_gets_no_more_and_none_fails() -> None:
+    peer = Peer(connections=2)
+    connections = pool(peer, connections=5)
+    working = [await lent(connections), await lent(connections)]
+    waiting = [asyncio.ensure_future(connections.borrow()) for _ in range(3)]
+    await settled(lambda: len(connections._waiting) == 3)
+    for one in waiting:
+        connections.give_back(working.pop(0))
+        got = await one
+        assert isinstance(got, Line)
+        working.append(got)
+    assert len(peer.open) == 2
+
+
+async def test_the_limit_grows_again_while_the_destination_is_busy() -> None:
+    peer = Peer(connections=1)
+    connections = pool(peer, connections=3)
+    line = await lent(connections)
+    refused = asyncio.ensure_future(connections.borrow())
+    await settled(lambda: len(connections._waiting) == 1)
+    peer.connections = 3
+    connections.give_back(line)
+    assert await refused is line
+    for _ in range(GROWTH):
+        connections.give_back(line)
+        line = await lent(connections)
+    assert await lent(connections) is not line
+    assert len(peer.open) == 2
+
+
+async def test_a_connection_that_nobody_wants_is_closed_after_a_while() -> None:
+    peer = Peer()
+    connections = pool(peer, idle_timeout=0.01)
+    connections.give_back(await lent(connections))
+    async with asyncio.timeout(10):
+        while peer.open:
+            await asyncio.sleep(0.005)
+    assert connections.is_unused
+
+
+async def test_a_closing_pool_lends_nothing_and_takes_back_what_is_lent() -> None:
+    peer = Peer()
+    connections = pool(peer, connections=2)
+    busy, idle = await lent(connections), await lent(connections)
+    waiting = asyncio.ensure_future(connections.borrow())
+    await settled(lambda: len(connections._waiting) == 1)
+    connections.close()
+    for late in (waiting, connections.borrow()):
+        with pytest.raises(Closing):
+            await late
+    assert peer.open == {busy, idle}
+    connections.give_back(busy)
+    connections.give_back(idle)
+    assert not peer.open
+
+
+@pytest.mark.parametrize(("fault", "outcome"), [(StoreUnavailable("away"), NO_STORE), (ZeroDivisionError(), INTERNAL)])
+async def test_a_fault_of_ours_is_an_outcome_and_leaves_the_pool_usable(fault: Exception, outcome: Outcome) -> None:
+    peer = Peer()
+    connections = pool(peer, connections=1)
+    line = await lent(connections)
+    line.fault = fault
+    connections.give_back(line)
+    assert await connections.borrow() == outcome
+    assert not peer.open
+    assert isinstance(await connections.borrow(), Line)
+
+
+async def test_who_is_stopped_while_it_waits_leaves_no_gap() -> None:
+    peer = Peer()
+    connections = pool(peer, connections=1)
+    line = await lent(connections)
+    stopped, next_one = (asyncio.ensure_future(connections.borrow()) for _ in range(2))
+    await settled(lambda: len(connections._waiting) == 2)
+    connections.give_back(line)
+    stopped.cancel()  # in the moment in which it was given the connection
+    assert await next_one is line
