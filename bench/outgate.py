@@ -8,11 +8,12 @@ from pathlib import Path
 from bench import population
 from bench.product import Work, cpu_of
 from bench.scratch import Scratch, free_port, listens, until
-from outgate import clock, wiring
+from outgate import clock
 from outgate.directory import organisation, policies, users
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
+from outgate.installation import KEY_FILE, open_installation
 from outgate.model import Security
 from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store import keyfile
@@ -76,7 +77,7 @@ class Outgate:
             ca=self._scratch.ca,
         )
         (self._data / "outgate.toml").write_text(text)
-        keyfile.create(self._data / wiring.KEY_FILE)
+        keyfile.create(self._data / KEY_FILE)
         engine = open_engine(f"sqlite:///{self._data / 'outgate.db'}")
         migrate(engine)
         engine.dispose()
@@ -84,7 +85,7 @@ class Outgate:
 
 
 def _fill(data: Path, work: Work) -> None:
-    installation = wiring.open_installation(data)
+    installation = open_installation(data)
     now = clock.now()
     codes = []
     derived = [(account, Credentials.derive(account.password, 4096)) for account in population.accounts()]

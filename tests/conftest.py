@@ -8,6 +8,7 @@ import importlib.util
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -17,12 +18,21 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, make_url
 
 from outgate.directory import organisation, units, users
 from outgate.store import tables
 from outgate.store.engine import migrate, open_engine, read, write
 from outgate.store.vault import Vault
+
+# In the background of a shell SIGINT is ignored, and what the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How quick the machine is, and whether branches are traced, is no fact about the code.
+settings.register_profile("outgate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("outgate")
 
 NewDatabase = Callable[..., str]
 

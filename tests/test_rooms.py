@@ -1,6 +1,8 @@
-"""Imports fall one way (docs/how-it-works.md): which rooms may know which."""
+"""Imports fall one way (docs/how-it-works.md): which rooms may know which; and a name stands for one thing."""
 
 import ast
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ ALLOWED = {
     "smtp": set(),
     "clock": set(),
     "config": set(),
+    "extras": set(),
     "printable": set(),
     "log_lines": {"printable"},
     "model": set(),
@@ -22,27 +25,39 @@ ALLOWED = {
     "directory": {"model", "mail", "smtp", "store"},
     "sendas": {"model", "route", "mail", "directory", "store"},
     "record": {"mail", "printable", "store"},
-    "secretscan": {"store"},
+    "secretscan": {"extras", "store"},
     "queue": {"model", "mail", "route", "record", "store"},
+    # Of smtp only what checks a content, of store only the exception.
+    "submit": {"compliance", "model", "authorise", "route", "mail", "smtp", "queue", "record", "store"},
     "egress": {"mail", "config", "clock"},
-    "advisor": {"model", "route", "mail", "config", "clock", "egress"},
+    "advisor": {"model", "route", "mail", "config", "clock", "egress", "extras"},
     "discovery": {"model", "mail", "config", "clock", "egress"},
     "accept": {
-        *("compliance", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record", "store"),
-        *("config", "clock", "peer"),
+        *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
+        *("config", "clock", "extras", "peer"),
     },
     "deliver": {
-        *("compliance", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record", "store"),
-        *("config", "clock", "egress", "supervision"),
+        *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
+        *("store", "config", "clock", "egress", "supervision"),
     },
-    "operations": {"model", "route", "mail", "directory", "sendas", "queue", "record", "store", "clock"},
-    "ldap": {"mail", "smtp", "directory", "config"},
-    "web": {"mail", "directory", "sendas", "operations", "store", "config", "clock", "peer"},
+    "operations": {
+        *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
+        *("secretscan", "clock"),
+    },
+    "ldap": {"mail", "smtp", "directory", "config", "extras"},
+    "http": {"store", "config", "clock", "peer"},
+    "web": {"http", "operations", "sendas", "store"},
     "peer": set(),
     "supervision": set(),
-    "demo": {"clock"},
+    "demo": {"clock", "extras"},
 }
-NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "operations")
+NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "compliance", "submit", "operations")
+IMPURE = {"time", "asyncio", "os", "pathlib", "sqlalchemy", "threading"}
+# Rooms with an event loop or a transaction at their edge, and what in them is pure.
+PURE_PARTS = (
+    *("compliance/journal_copy.py", "submit/decision.py", "submit/queue_entry.py", "submit/refusal.py"),
+    *("submit/submission.py", "submit/whole_message.py"),
+)
 
 
 def _files(room: str) -> list[Path]:
@@ -77,10 +92,63 @@ def test_rooms_behind_the_wire_know_no_socket(room: str) -> None:
 @pytest.mark.parametrize("room", ["mail", "smtp", "model", "authorise", "route", "printable"])
 def test_pure_rooms_know_no_clock_and_do_no_io(room: str) -> None:
     for path in _files(room):
-        assert not {"time", "asyncio", "os", "pathlib", "sqlalchemy", "threading"} & _imports(path), path
+        assert not IMPURE & _imports(path), path
+
+
+@pytest.mark.parametrize("part", PURE_PARTS)
+def test_pure_parts_of_other_rooms_are_alike(part: str) -> None:
+    assert not IMPURE & _imports(SOURCE / part)
+
+
+def test_submit_and_compliance_know_no_clock_and_no_smtp_session() -> None:
+    for path in (*_files("submit"), *_files("compliance")):
+        engine = {name for name in _imports(path) if name.startswith("outgate.smtp")} - {
+            *("outgate.smtp.content", "outgate.smtp.content.ContentCheck"),
+        }
+        assert not engine | {"outgate.clock", "time"} & _imports(path), path
+
+
+def test_a_message_for_the_queue_is_made_in_one_place() -> None:
+    """What is read back from the database is made by Message.from_row."""
+    made = [
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Message"
+    ]
+    assert made == ["submit/queue_entry.py"]
 
 
 def test_wall_time_is_known_only_to_the_clock() -> None:
     for path in SOURCE.rglob("*.py"):
         if path.name != "clock.py" and "demo" not in path.parts:
             assert "time.time(" not in path.read_text(), path
+
+
+def _private(module: str) -> bool:
+    return any(part.startswith("_") and not part.startswith("__") for part in module.split("."))
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_nothing_private_of_another_package_is_imported(path: Path) -> None:
+    assert not {name for name in _imports(path) if not name.startswith("outgate.") and _private(name)}
+
+
+def test_no_module_name_stands_for_two_things() -> None:
+    assert not _twice((path.stem, path) for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+
+
+def test_no_class_name_stands_for_two_things() -> None:
+    assert not _twice(
+        (node.name, path)
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+
+
+def _twice(named: Iterable[tuple[str, Path]]) -> dict[str, list[str]]:
+    places = defaultdict(list)
+    for name, path in named:
+        places[name].append(str(path.relative_to(SOURCE)))
+    return {name: found for name, found in places.items() if len(found) > 1}

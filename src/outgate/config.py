@@ -19,7 +19,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 def _rate(text: str) -> str:
-    from limits import parse  # not needed by most commands
+    from limits import parse  # noqa: PLC0415  # not needed by most commands
 
     try:
         seconds = parse(text).get_expiry()
@@ -142,12 +142,25 @@ class EgressSettings(Section):
 
 
 class WebSettings(Section):
-    """The page that a confirmation link leads to. Off while `public_url` is empty; mail then has the code alone."""
+    """The HTTP server: the page that a confirmation link leads to. Off while `public_url` is empty."""
 
     public_url: str = Field("", description="Where users find it, as in https://mail.example.com")
     address: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8025, ge=0, le=65535, description="Port; behind a proxy that speaks TLS, or with the certificate")
     tls: bool = Field(False, description="Speak TLS with the certificate of `submission`")
+    trusted_proxies: tuple[str, ...] = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="Ranges of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; none with `tls`",
+    )
+    max_connections: int = Field(200, ge=1, description="Connections open at once")
+    max_connections_per_peer: int = Field(
+        50, ge=1, description="Connections of one network (/24 or /64) open at once; through a proxy, its requests"
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_network(text) for text in texts)
 
     @field_validator("public_url")
     @classmethod

@@ -17,6 +17,7 @@ def configure(log_format: str) -> None:
     """Set up logging for this process. Never log content, credentials or what a peer sent in AUTH."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,  # which request a line is about
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # The traceback alone: structlog's own for people show all local variables, secrets too.

@@ -1,4 +1,4 @@
-"""Connects the parts: a data directory opened, and the server made of it. Only this file and cli know all rooms."""
+"""Connects the parts: the server, made of a data directory. Only this file and cli know all rooms."""
 
 import asyncio
 import fcntl
@@ -7,23 +7,21 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
-from sqlalchemy import Engine
 
 from outgate import clock, config, log_lines
 from outgate.accept.authenticator import Authenticator
-from outgate.accept.daily_limits import DailyLimits
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
 from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.config import Config, DeliverySettings
+from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
@@ -37,7 +35,9 @@ from outgate.discovery.discoverer import Discoverer
 from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
+from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
 from outgate.model import Gateway
+from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
 from outgate.queue import Queue
@@ -48,46 +48,18 @@ from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
 from outgate.record.retention import Retention
 from outgate.smtp import TokenIssuer
-from outgate.store.engine import migrate, open_engine
 from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
-from outgate.store.vault import Vault
+from outgate.submit import MessageLimits, Submitter
+from outgate.submit.daily_limits import DailyLimits
 
 if TYPE_CHECKING:
-    from outgate.web.http_listener import HttpListener as PagesListener
+    from outgate.http.http_listener import HttpListener
 
-KEY_FILE = "secret.key"
-LOCK_FILE = "serve.lock"  # open in every process of the server
 DAY = 86400.0
 
 _log = structlog.get_logger("outgate")
-
-
-class InstallationError(Exception):
-    """The data directory can't be used; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """An opened data directory."""
-
-    config: Config
-    engine: Engine
-    vault: Vault
-
-
-def open_installation(data: Path) -> Installation:
-    """Open a data directory that `outgate init` made, and bring its database up to date."""
-    if not (data / "outgate.toml").exists():
-        raise InstallationError(
-            f"{data} is not an Outgate data directory; make one with: outgate --data {data} init DOMAIN"
-        )
-    settings = config.load(data)
-    vault = Vault.load(data / KEY_FILE, command=settings.secret_key_command)
-    engine = open_engine(settings.database)
-    migrate(engine)
-    return Installation(settings, engine, vault)
 
 
 class ServerProcess:
@@ -119,7 +91,7 @@ class ServerProcess:
                 config=settings,
                 queue=self._queue,
                 directory=self._directory,
-                daily_limits=DailyLimits(self._queue, clock.now),
+                submitter=Submitter(self._queue, DailyLimits(self._queue, clock.now), message_limits(settings)),
                 log_in=self._log_in,
                 certificate=certificate,
                 scram_secret=installation.vault.digest(b"fake salts", "scram"),  # the same in all processes
@@ -147,7 +119,7 @@ class ServerProcess:
             queue_ids,
         )
         # One process is enough for a page that is seen once for each address.
-        self._pages = pages(installation, certificate) if settings.web.public_url and number == 0 else None
+        self._http = http_listener(installation, certificate) if settings.web.public_url and number == 0 else None
         keep = settings.record.keep_messages * DAY if number == 0 else 0.0
         self._retention = Retention(installation.engine, keep, clock.now) if keep else None
         self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
@@ -159,8 +131,8 @@ class ServerProcess:
         await self._directory.organisation()
         self._deliverer.start()
         await self._listener.open()
-        if self._pages:
-            await self._pages.open()
+        if self._http:
+            await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         if self._retention:
             self._tasks.append(asyncio.create_task(self._retention.run(), name="retention"))
@@ -183,8 +155,8 @@ class ServerProcess:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._pages:
-            await self._pages.close()
+        if self._http:
+            await self._http.close()
         await self._listener.close()
         await self._log_in.close()
         await self._deliverer.stop()
@@ -200,6 +172,12 @@ class ServerProcess:
         return open_password(self._installation.vault, gateway)
 
 
+def message_limits(settings: Config) -> MessageLimits:
+    """What one message may have, by whatever way it comes."""
+    limits = settings.submission
+    return MessageLimits(limits.max_message_bytes, limits.max_line_bytes, limits.max_recipients, limits.max_received)
+
+
 def resolver(settings: Config) -> Resolver:
     """Finds hosts, and refuses those that users may not have this server connect to."""
     return Resolver(settings.delivery.nameservers, Guard(settings.egress))
@@ -209,7 +187,7 @@ def token_verifier(settings: Config) -> TokenVerifier | None:
     """Judges the tokens of the OpenID provider, if one is set."""
     if not settings.oidc.issuer:
         return None
-    from outgate.accept.oidc import OidcVerifier  # HTTP and JOSE take 0.2 s to import
+    from outgate.accept.oidc import OidcVerifier  # noqa: PLC0415  # HTTP and JOSE take 0.2 s to import
 
     ca_file = settings.oidc.ca_file
     return OidcVerifier(settings.oidc, settings.path(ca_file) if ca_file else None)
@@ -219,25 +197,35 @@ def password_checker(settings: Config) -> PasswordChecker | None:
     """Asks the LDAP directory for passwords, if one is set."""
     if not settings.ldap.url:
         return None
-    from outgate.ldap.bind import Binder  # LDAP takes 0.2 s to import
-    from outgate.ldap.ldap_client import LdapClient
+    from outgate.ldap.bind import Binder  # noqa: PLC0415  # LDAP takes 0.2 s to import
+    from outgate.ldap.ldap_client import LdapClient  # noqa: PLC0415
 
     return Binder(LdapClient(settings))
 
 
-def pages(installation: Installation, certificate: Certificate) -> "PagesListener":
-    """The page for confirmation links, to be served."""
-    from outgate.web.confirmation_page import ConfirmationPage  # HTTP takes 0.3 s to import
-    from outgate.web.http_listener import HttpListener
+def http_listener(installation: Installation, certificate: Certificate) -> "HttpListener":
+    """All that is served by HTTP: for now the page for confirmation links."""
+    # HTTP takes 0.3 s to import, and most installations have no page yet.
+    from outgate.http.application import HttpApplication  # noqa: PLC0415
+    from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
+    from outgate.http.http_listener import HttpListener  # noqa: PLC0415
+    from outgate.web.page import error_page  # noqa: PLC0415
+    from outgate.web.page_routes import page_routes  # noqa: PLC0415
 
     web = installation.config.web
-    page = ConfirmationPage(installation.engine, installation.vault, clock.now)
-    return HttpListener(page, web, certificate.context if web.tls else None)
+    routes = page_routes(installation.engine, installation.vault, clock.now)
+    application = HttpApplication(routes, installation.engine, web, error_page, DatabaseThreads())
+    return HttpListener(application, web, certificate.context if web.tls else None)
 
 
 def prober(settings: Config) -> Prober:
     """Tries gateways before they are saved, by delivery's own code."""
     return Prober(settings, resolver(settings))
+
+
+def gateway_probe(installation: Installation, user: str) -> GatewayProbe:
+    """For operations: tries gateways for a user, or with an empty name for whoever sits at the console."""
+    return BlockingProbe(prober(installation.config), Rates(installation.engine), user)
 
 
 def discoverer(settings: Config) -> Discoverer:

@@ -102,6 +102,45 @@ def test_what_a_submission_would_refuse_is_refused(program: Program) -> None:
     assert len(program.waiting()) == 1, "the confirmation code alone"
 
 
+def test_a_daily_limit_holds_for_what_is_sent_here_as_well(program: Program) -> None:
+    program.run("policy", "set", "messagesPerDay", "2")
+    for _ in range(2):
+        program.run("send", ALICE, "--to", CAROL, "--text", "x")
+    over = program.fails(Status.NOT_ALLOWED, "send", ALICE, "--to", CAROL, "--text", "x")
+    assert "limit of 2 messages a day is reached; try again after" in over
+    assert len(program.waiting()) == 2
+    program.run("send", "bob@example.com", "--to", CAROL, "--text", "x")
+
+
+def test_a_refused_message_is_in_the_log_and_in_the_audit_trail(program: Program) -> None:
+    program.run("policy", "set", "recipientsPerDay", "1")
+    program.fails(Status.NOT_ALLOWED, "send", ALICE, "--to", CAROL, "--to", "bob@example.com", "--text", "x")
+    [row] = program.run("log")
+    [fact] = program.run("log", row["id"])["facts"]
+    assert (fact["kind"], fact["account"]) == ("refused", ALICE)
+    assert fact["refused"].startswith("452 4.5.3 The limit of 1 recipients a day is reached")
+    audit = program.says("audit", "list", "--operation", "mail.send")
+    assert "refused" in audit
+    assert row["id"] in audit
+
+
+def test_a_message_in_a_loop_or_to_too_many_is_refused_here_as_well(program: Program) -> None:
+    loop = "Received: by a.example; Mon, 23 Nov 2026 10:00:00 +0000\n" * 51 + "From: alice@example.com\n\nx"
+    text = program.fails(Status.INVALID, "send", ALICE, "--to", CAROL, "--message", "-", stdin=loop)
+    assert "Too many Received lines" in text
+    many = [word for n in range(1001) for word in ("--to", f"r{n}@recipient.example")]
+    program.fails(Status.NOT_ALLOWED, "send", ALICE, *many, "--text", "x")
+    assert program.waiting() == []
+
+
+def test_an_address_given_twice_is_one_recipient(program: Program) -> None:
+    program.run("policy", "set", "recipientsPerDay", "1")
+    sent = program.run("send", ALICE, "--to", CAROL, "--to", CAROL.title(), "--text", "x")
+    assert sent["recipients"] == {CAROL: "mx:recipient.example"}
+    [row] = program.run("queue", "list")
+    assert row["recipient"] == CAROL
+
+
 # --- queue -----------------------------------------------------------------------------------------------------------
 
 

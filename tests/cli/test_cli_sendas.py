@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,6 +189,66 @@ def test_with_the_switch_off_a_gateway_is_refused_and_nothing_is_connected_to(
         assert peer.connections == 0
     assert "Functionality not enabled" in reason
     assert len(program.run("sendas", "list", ALICE)) == (1 if command == ("add",) else 2)
+
+
+@pytest.mark.parametrize("command", ["set", "add", "test", "import"])
+def test_a_host_that_policy_forbids_is_refused_and_never_connected_to(
+    program: Program, tmp_path: Path, command: str
+) -> None:
+    program.run("policy", "set", SWITCH, "on")
+    if command != "add":
+        program.run("sendas", "add", ALICE, PARTNER)
+    with _partner(program) as peer:
+        if command == "test":
+            program.run("sendas", "gateway", "set", ALICE, PARTNER, *_at(peer), "--no-probe")
+        program.run("policy", "set", "allowedGatewayHosts", "*.dominiopartner.example")
+        reason = _refused_gateway(program, command, peer, tmp_path)
+        assert peer.connections == 0
+    assert "allowedGatewayHosts" in reason
+
+
+def _refused_gateway(program: Program, command: str, peer: AiosmtpdPeer, folder: Path) -> str:
+    """Ask for the peer as Alice's gateway, by one of the commands; returns the reason against it."""
+    log_in = (*_at(peer), *LOG_IN)
+    match command:
+        case "set":
+            return program.fails(Status.NOT_ALLOWED, "sendas", "gateway", "set", ALICE, PARTNER, *log_in, stdin=SECRET)
+        case "add":
+            return program.fails(Status.NOT_ALLOWED, "sendas", "add", ALICE, PARTNER, *log_in, stdin=SECRET)
+        case "test":
+            return program.fails(Status.NOT_ALLOWED, "sendas", "test", ALICE, PARTNER)
+    rows = folder / "gateways.csv"
+    rows.write_text(f"user,address,host,port\n{ALICE},{PARTNER},127.0.0.1,{peer.port}\n")
+    return program.says("import", "gateways", str(rows), "--skip-faulty")
+
+
+@pytest.mark.parametrize("command", ["gateway set", "add", "test", "domain-gateway set"])
+def test_who_may_not_set_a_gateway_makes_nothing_connect(program: Program, command: str) -> None:
+    program.add_partner()
+    program.run("role", "assign", "bob@example.com", "auditor")
+    with _partner(program) as peer:
+        program.run("sendas", "gateway", "set", ALICE, PARTNER, *_at(peer), "--no-probe")
+        arguments = {
+            "gateway set": ("sendas", "gateway", "set", ALICE, PARTNER, *_at(peer)),
+            "add": ("sendas", "add", ALICE, "other@dominiopartner.example", *_at(peer)),
+            "test": ("sendas", "test", ALICE, PARTNER),
+            "domain-gateway set": ("domain-gateway", "set", "127.0.0.1", "--port", str(peer.port)),
+        }[command]
+        program.fails(Status.NOT_ALLOWED, "--as", "bob@example.com", *arguments)
+        assert peer.connections == 0
+
+
+def test_what_came_of_a_try_is_on_record(program: Program) -> None:
+    program.add_partner()
+    with _partner(program) as peer:
+        program.run("sendas", "gateway", "set", ALICE, PARTNER, *_at(peer), *LOG_IN, stdin=SECRET)
+        program.run("sendas", "test", ALICE, PARTNER)
+    program.fails(Status.CHECK_FAILED, "sendas", "test", ALICE, PARTNER)
+    text = program.says("audit", "list", "--operation", "gateway.test")
+    newest, before = text.splitlines()[3:5]
+    assert "failed" in newest
+    assert "reason:" in newest
+    assert "done" in before
 
 
 def test_errors_of_gateways_have_their_statuses(program: Program) -> None:

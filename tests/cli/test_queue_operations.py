@@ -8,12 +8,12 @@ from outgate.model import Organisation
 from outgate.queue import Claimed, Item, Room, admin
 from outgate.queue.admin import Selection, Waiting
 from outgate.queue.changes import Claim
-from outgate.queue.originate import originate
 from outgate.record import message_log
 from outgate.store.batch import apply
 from outgate.store.engine import read, write
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import recipient
+from outgate.submit import originate
 
 NOW = 1_800_000_000.0
 EVERYTHING = Selection()

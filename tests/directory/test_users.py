@@ -150,6 +150,7 @@ def test_a_hash_that_can_not_be_read_matches_no_password(broken: str) -> None:
     assert not password_hash.verify(broken, broken)
 
 
+@pytest.mark.measures
 def test_an_unknown_user_costs_as_much_as_a_wrong_password() -> None:
     hashed = password_hash.hash_password("secret")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from outgate.directory.users import External, User
 from outgate.ldap.entries import Fault, LdapEntry
-from outgate.ldap.sync import Step, StepKind, plan
+from outgate.ldap.sync import StepKind, SyncStep, plan
 
 
 def entry(id_: str, who: str = "alice", **changes: object) -> LdapEntry:
@@ -119,7 +119,7 @@ def test_a_second_sync_finds_nothing_to_do(
         assert len(ids) == len(set(ids))
 
 
-def _done(before: User | None, step: Step) -> User:
+def _done(before: User | None, step: SyncStep) -> User:
     if before is None:
         assert step.kind is StepKind.CREATE
         return User(1, step.address, step.name, step.unit or "/", False, 0.0, "en", step.external)

@@ -43,6 +43,16 @@ def test_names_types_and_sizes_however_the_bytes_come(step: int) -> None:
     ]
 
 
+def test_fields_that_the_parser_can_not_read_are_refused() -> None:
+    with pytest.raises(TooComplex, match="can't be read"):
+        scan(b"Content-Type: application/octet-stream; name*; name*1\r\n\r\nx\r\n")
+
+
+def test_a_line_without_end_is_not_held_back_for_ever() -> None:
+    name = b'Content-Disposition: attachment; filename="a.bin"\r\n\r\n'
+    assert [one.size for one in scan(name + b"x" * 300_000)] == [300_000]
+
+
 def test_a_message_without_attachments_has_none() -> None:
     assert scan(message().as_bytes()) == []
     assert scan(b"From: a@b.example\r\n\r\nHello\r\n") == []

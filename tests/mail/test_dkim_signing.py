@@ -4,6 +4,8 @@ import hashlib
 
 import dkim
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed448
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from dkim.canonicalization import Simple
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,6 +117,13 @@ def test_long_runs_of_empty_lines_are_reduced() -> None:
 def test_the_dns_record_names_the_kind() -> None:
     assert dns_record(KEYS["rsa"]).startswith("v=DKIM1; k=rsa; p=MIIBIjAN")
     assert dns_record(KEYS["ed25519"]).startswith("v=DKIM1; k=ed25519; p=")
+
+
+@pytest.mark.parametrize("key", [ec.generate_private_key(ec.SECP256R1()), ed448.Ed448PrivateKey.generate()])
+def test_a_key_of_another_kind_than_dkims_is_refused(key: ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey) -> None:
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(ValueError, match="DKIM keys are RSA"):
+        load(pem)
 
 
 def test_what_is_no_key_is_refused_without_being_shown() -> None:

@@ -234,3 +234,25 @@ def test_no_bytes_make_it_fail_otherwise(data: bytes) -> None:
     for head in (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", b""):
         with contextlib.suppress(NoFooter):
             with_footer(head + data, FOOTER)
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        (b"Content-Type: text/plain; charset*; charset*1\r\n", "can't be read"),
+        (b'Content-Type: text/plain; x="; charset=us-ascii"\r\n', "can't be changed"),
+        (b"Content-Type: multipart/mixed\r\n", "no text of its own"),
+        (b"Content-Type: multipart/mixed; boundary=never-there\r\n", "no text of its own"),
+        (b"Content-Type: multipart/digest; boundary=b\r\n", "no text of its own"),
+        (b"Content-Type: text/plain\r\nContent-Transfer-Encoding: x-own\r\n", "not known"),
+    ],
+)
+def test_a_header_that_says_little_or_too_much_gets_none(header: bytes, why: str) -> None:
+    with pytest.raises(NoFooter, match=why):
+        with_footer(header + b"\r\n--b\r\n\r\nFrom: bob@example.com\r\n\r\nhis\r\n--b--\r\n", FOOTER)
+
+
+def test_parts_in_parts_have_an_end() -> None:
+    raw = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(12))
+    with pytest.raises(NoFooter, match="nested too deeply"):
+        with_footer(raw + b"\r\nHello\r\n", FOOTER)

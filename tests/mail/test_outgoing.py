@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outgate.mail.address_leak import needle
+from outgate.mail.addresses import Mailbox
 from outgate.mail.header_rewrite import Trace, outgoing
 from outgate.mail.headers import split_fields
 
@@ -223,3 +224,24 @@ def test_the_result_is_read_by_the_stdlib() -> None:
     assert message["Bcc"] is None
     assert [address for _, address in getaddresses([str(message["From"])])] == ["a@x", "b@y"]
     assert not message.defects
+
+
+def test_a_from_that_is_replaced_is_kept_in_a_field_of_its_own() -> None:
+    header = b"To: bob@example.com\r\nFrom: Mallory\r\n <mallory@elsewhere.example>\r\nDate: x\r\nMessage-ID: <1@x>\r\n"
+    assert outgoing(
+        split_fields(header),
+        trace=TRACE,
+        sender=None,
+        hide=None,
+        from_domain="example.com",
+        rewrite_from=Mailbox("Alice", "alice@example.com"),
+    ) == (
+        RECEIVED + b"From: Alice <alice@example.com>\r\nTo: bob@example.com\r\nDate: x\r\nMessage-ID: <1@x>\r\n"
+        b"X-Outgate-Original-From: Mallory\r\n <mallory@elsewhere.example>\r\n"
+    )
+
+
+def test_an_address_whose_domain_has_no_other_form_is_hidden_as_it_is() -> None:
+    primary = "alice@xn--0.example"
+    header = b"X-Note: alice@xn--0.example\r\n" + COMPLETE
+    assert made(header, hide=primary) == RECEIVED + COMPLETE

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from outgate.directory import accounts
-from outgate.operations import send_as_operations
+from outgate.operations import confirmation_operations
 from outgate.record import audit_trail
 from outgate.record.audit_trail import AuditFilter
 from outgate.sendas import send_as_addresses, verification
@@ -41,10 +41,10 @@ def outcomes(engine: Engine) -> list[tuple[str, str, str, str]]:
 
 def test_a_link_is_good_once_and_a_replay_is_recorded(example: Engine, vault: Vault, alice: int) -> None:
     token = challenge(example, vault, alice).token
-    assert send_as_operations.confirm_link(example, vault, token, "192.0.2.1", 1.0) == PARTNER
+    assert confirmation_operations.confirm_link(example, vault, token, "192.0.2.1", 1.0) == PARTNER
     assert is_verified(example, alice)
     with pytest.raises(LinkUsed):
-        send_as_operations.confirm_link(example, vault, token, "198.51.100.9", 2.0)
+        confirmation_operations.confirm_link(example, vault, token, "198.51.100.9", 2.0)
     assert outcomes(example) == [
         ("send-as.verify", "done", "alice@example.com", "192.0.2.1"),
         ("send-as.verify", "refused", "alice@example.com", "198.51.100.9"),
@@ -54,17 +54,17 @@ def test_a_link_is_good_once_and_a_replay_is_recorded(example: Engine, vault: Va
 def test_a_link_expires(example: Engine, vault: Vault, alice: int) -> None:
     token = challenge(example, vault, alice).token
     with pytest.raises(LinkUsed):
-        send_as_operations.confirm_link(example, vault, token, "", VALID_SECONDS)
+        confirmation_operations.confirm_link(example, vault, token, "", VALID_SECONDS)
     assert not is_verified(example, alice)
 
 
 def test_a_newer_link_or_a_used_code_makes_the_former_link_void(example: Engine, vault: Vault, alice: int) -> None:
     former, newer = challenge(example, vault, alice), challenge(example, vault, alice, 1.0)
     with pytest.raises(LinkUsed):
-        send_as_operations.confirm_link(example, vault, former.token, "", 2.0)
+        confirmation_operations.confirm_link(example, vault, former.token, "", 2.0)
     verification.confirm(example, vault, alice, PARTNER, newer.code, 3.0)
     with pytest.raises(LinkUsed):
-        send_as_operations.confirm_link(example, vault, newer.token, "", 4.0)
+        confirmation_operations.confirm_link(example, vault, newer.token, "", 4.0)
 
 
 def test_the_link_of_a_deleted_address_does_not_confirm_the_next_one(example: Engine, vault: Vault, alice: int) -> None:
@@ -73,7 +73,7 @@ def test_the_link_of_a_deleted_address_does_not_confirm_the_next_one(example: En
         send_as_addresses.remove(connection, alice, PARTNER)
     challenge(example, vault, alice, 1.0)
     with pytest.raises(LinkUsed):
-        send_as_operations.confirm_link(example, vault, token, "", 2.0)
+        confirmation_operations.confirm_link(example, vault, token, "", 2.0)
     assert not is_verified(example, alice)
     assert outcomes(example)[-1][2] in ("", "alice@example.com")
 
@@ -86,7 +86,7 @@ def test_a_spent_link_is_not_laid_to_the_account_of_a_later_address(
         send_as_addresses.remove(connection, alice, PARTNER)
     challenge(example, vault, bob, 1.0)
     with pytest.raises(LinkUsed):
-        send_as_operations.confirm_link(example, vault, token, "", 2.0)
+        confirmation_operations.confirm_link(example, vault, token, "", 2.0)
     assert outcomes(example)[-1][2] == ""
 
 
@@ -110,7 +110,7 @@ def test_an_address_is_confirmed_by_two_accounts(example: Engine, vault: Vault, 
     """A shared mailbox: each proves it, and each would have its own credential."""
     tokens = [challenge(example, vault, one).token for one in (alice, bob)]
     for token in tokens:
-        assert send_as_operations.confirm_link(example, vault, token, "", 1.0) == PARTNER
+        assert confirmation_operations.confirm_link(example, vault, token, "", 1.0) == PARTNER
     assert is_verified(example, alice)
     assert is_verified(example, bob)
 

@@ -22,28 +22,40 @@ from outgate.directory.privileges import BUILT_IN
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External
 from outgate.mail import dkim
-from outgate.model import Organisation, Security
+from outgate.model import Security
 from outgate.operations import (
+    app_password_operations,
+    audit_operations,
+    confirmation_operations,
+    domain_gateway_operations,
     domain_operations,
+    explanation_operations,
+    gateway_operations,
     log_in_operations,
     mail_operations,
-    record_operations,
+    message_log_operations,
+    policy_operations,
+    queue_operations,
     role_operations,
+    secret_operations,
     send_as_operations,
     unit_operations,
     user_operations,
 )
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
-from outgate.operations.operation import OPERATIONS, Denied, OperationContext
-from outgate.queue import Put
+from outgate.operations.context import Denied, OperationContext
+from outgate.operations.gateway_trial import tentative
+from outgate.operations.mail_operations import SendLimits
+from outgate.operations.operation_table import OPERATIONS
 from outgate.queue.admin import Selection
-from outgate.queue.originate import originate
 from outgate.record import audit_trail as trail
 from outgate.record import message_log
 from outgate.sendas import send_as_addresses, verification
 from outgate.store.engine import write
+from outgate.store.rotation import Rotation
 from outgate.store.vault import Vault
+from outgate.submit import MessageLimits
 
 PARTNER: Final = "{user}@dominiopartner.example"
 PENDING: Final = "{user}@pending.example"
@@ -66,11 +78,11 @@ CALLS: Final[dict[str, Call]] = {
     "user.suspend": lambda op, _unit, user, _other: user_operations.suspend(op, user),
     "user.resume": lambda op, _unit, user, _other: user_operations.resume(op, user),
     "user.unlock": lambda op, _unit, user, _other: log_in_operations.unlock_user(op, user),
-    "app-password.list": lambda op, _unit, user, _other: log_in_operations.list_passwords(op, user),
-    "app-password.create": lambda op, _unit, user, _other: log_in_operations.create_password(
+    "app-password.list": lambda op, _unit, user, _other: app_password_operations.list_passwords(op, user),
+    "app-password.create": lambda op, _unit, user, _other: app_password_operations.create_password(
         op, user, "Car", Scope.SMTP
     ),
-    "app-password.revoke": lambda op, _unit, user, _other: log_in_operations.revoke_password(op, user, "Phone"),
+    "app-password.revoke": lambda op, _unit, user, _other: app_password_operations.revoke_password(op, user, "Phone"),
     "log-in.locked": lambda op, *_: log_in_operations.locked(op, LIMITS),
     "log-in.unlock": lambda op, *_: log_in_operations.unlock_network(op, ip_network("192.0.2.0/24")),
     "user.move": lambda op, unit, user, _other: user_operations.move(op, user, f"{unit}/Below"),
@@ -79,41 +91,48 @@ CALLS: Final[dict[str, Call]] = {
     "unit.create": lambda op, unit, _user, _other: unit_operations.create(op, f"{unit}/New"),
     "unit.move": lambda op, unit, _user, _other: unit_operations.move(op, f"{unit}/Below", f"{unit}/Renamed"),
     "unit.remove": lambda op, unit, _user, _other: unit_operations.remove(op, f"{unit}/Below"),
-    "policy.list": lambda op, unit, _user, _other: unit_operations.list_policies(op, unit),
-    "policy.set": lambda op, unit, _user, _other: unit_operations.set_policy(op, unit, ALLOW_EXTERNAL_SMTP, True),
-    "policy.clear": lambda op, unit, _user, _other: unit_operations.clear_policy(op, unit, ALLOW_EXTERNAL_SMTP),
+    "policy.list": lambda op, unit, _user, _other: policy_operations.list_policies(op, unit),
+    "policy.set": lambda op, unit, _user, _other: policy_operations.set_policy(op, unit, ALLOW_EXTERNAL_SMTP, True),
+    "policy.clear": lambda op, unit, _user, _other: policy_operations.clear_policy(op, unit, ALLOW_EXTERNAL_SMTP),
     "domain.list": lambda op, *_: domain_operations.list_domains(op),
+    "domain.show": lambda op, *_: domain_operations.show(op, "example.com"),
     "domain.add": lambda op, *_: domain_operations.add(op, "example.org"),
     "domain.remove": lambda op, *_: domain_operations.remove(op, "unused.example"),
     "domain.key": lambda op, *_: domain_operations.set_signing_key(op, "example.com", "s1", PEM, "record"),
-    "domain-gateway.show": lambda op, *_: domain_operations.gateway(op),
-    "domain-gateway.set": lambda op, *_: domain_operations.set_gateway(op, GATEWAY),
-    "domain-gateway.clear": lambda op, *_: domain_operations.clear_gateway(op),
-    "secrets.rotate": lambda op, *_: domain_operations.rotated(op, "k2", 3),
-    "secrets.audit": lambda op, *_: domain_operations.searched(op, 0),
+    "domain-gateway.show": lambda op, *_: domain_gateway_operations.show(op),
+    "domain-gateway.set": lambda op, *_: domain_gateway_operations.set_gateway(op, GATEWAY),
+    "domain-gateway.clear": lambda op, *_: domain_gateway_operations.clear_gateway(op),
+    "secrets.status": lambda op, *_: secret_operations.count_by_key(op),
+    "secrets.rotate": lambda op, *_: secret_operations.rotated(op, Rotation("k2", 3)),
+    "secrets.audit": lambda op, *_: secret_operations.searched(op, 0),
     "role.list": lambda op, *_: role_operations.list_roles(op),
     "role.assignments": lambda op, *_: role_operations.assignments(op),
     "role.create": lambda op, *_: role_operations.create(op, "mine", ["log-read"]),
     "role.remove": lambda op, *_: role_operations.remove(op, "unused"),
     "role.assign": lambda op, unit, user, _other: role_operations.assign(op, user, "help-desk", unit),
     "role.unassign": lambda op, unit, *_: role_operations.unassign(op, _keeper(unit), "given", unit),
-    "audit.list": lambda op, *_: record_operations.search(op, trail.AuditFilter()),
-    "audit.verify": lambda op, *_: record_operations.verify(op),
-    "log.search": lambda op, *_: record_operations.messages(op, message_log.MessageFilter()),
-    "log.show": lambda op, *_: record_operations.history(op, 1),
-    "queue.list": lambda op, *_: record_operations.waiting(op, Selection(), 1),
-    "queue.count": lambda op, *_: record_operations.counts(op),
-    "queue.retry": lambda op, *_: record_operations.retry(op, Selection()),
-    "queue.hold": lambda op, *_: record_operations.hold(op, Selection()),
-    "queue.release": lambda op, *_: record_operations.release(op, Selection()),
-    "queue.delete": lambda op, *_: record_operations.delete(op, Selection()),
+    "audit.list": lambda op, *_: audit_operations.search(op, trail.AuditFilter()),
+    "audit.verify": lambda op, *_: audit_operations.verify(op),
+    "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
+    "log.show": lambda op, *_: message_log_operations.history(op, 1),
+    "log.follow": lambda op, *_: message_log_operations.latest(op),
+    "queue.list": lambda op, *_: queue_operations.waiting(op, Selection(), 1),
+    "queue.count": lambda op, *_: queue_operations.counts(op),
+    "queue.retry": lambda op, *_: queue_operations.retry(op, Selection()),
+    "queue.hold": lambda op, *_: queue_operations.hold(op, Selection()),
+    "queue.release": lambda op, *_: queue_operations.release(op, Selection()),
+    "queue.delete": lambda op, *_: queue_operations.delete(op, Selection()),
     "send-as.list": lambda op, _unit, user, _other: send_as_operations.account(op, user),
+    "send-as.advise": lambda op, _unit, user, _other: send_as_operations.advice_basis(op, user),
+    "mail.explain": lambda op, _unit, user, _other: explanation_operations.explain(
+        op, user, user, "carol@recipient.example"
+    ),
     "send-as.list-all": lambda op, unit, _user, _other: send_as_operations.every(op, unit),
     "send-as.add": lambda op, _unit, user, _other: send_as_operations.add(
         op, user, "new@partner.example", CONFIRMATION
     ),
     "send-as.grant": lambda op, _unit, user, _other: send_as_operations.grant(op, user, "sales@example.com"),
-    "send-as.resend": lambda op, _unit, user, _other: send_as_operations.resend(
+    "send-as.resend": lambda op, _unit, user, _other: confirmation_operations.resend(
         op, user, _of(PENDING, user), CONFIRMATION
     ),
     "send-as.verify": lambda op, _unit, user, _other: _verify(op, user),
@@ -124,24 +143,28 @@ CALLS: Final[dict[str, Call]] = {
     "send-as.transfer": lambda op, _unit, user, other: send_as_operations.transfer(
         op, user, _of(PARTNER, user), other, CONFIRMATION
     ),
-    "gateway.set": lambda op, _unit, user, _other: send_as_operations.set_gateway(
+    "gateway.set": lambda op, _unit, user, _other: gateway_operations.set_gateway(
         op, user, _of(PARTNER, user), GATEWAY
     ),
-    "gateway.clear": lambda op, _unit, user, _other: send_as_operations.clear_gateway(op, user, _of(PARTNER, user)),
-    "mail.send": lambda op, _unit, user, _other: mail_operations.send(op, user, (), _put(user)),
-    "gateway.test": lambda op, _unit, user, _other: send_as_operations.tested(op, user, _of(PARTNER, user), "works"),
+    "gateway.clear": lambda op, _unit, user, _other: gateway_operations.clear_gateway(op, user, _of(PARTNER, user)),
+    "mail.send": lambda op, _unit, user, _other: _send(op, user),
+    "gateway.test": lambda op, _unit, user, _other: gateway_operations.tested(
+        op, user, _of(PARTNER, user), tentative(GATEWAY), ""
+    ),
 }
 
 ORGANISATION: Final = {
     "log-in.locked",
     "log-in.unlock",
     "domain.list",
+    "domain.show",
     "domain.add",
     "domain.remove",
     "domain.key",
     "domain-gateway.show",
     "domain-gateway.set",
     "domain-gateway.clear",
+    "secrets.status",
     "secrets.rotate",
     "secrets.audit",
     "role.list",
@@ -152,6 +175,7 @@ ORGANISATION: Final = {
     "audit.verify",
     "log.search",
     "log.show",
+    "log.follow",
     "queue.list",
     "queue.count",
     "queue.retry",
@@ -159,10 +183,10 @@ ORGANISATION: Final = {
     "queue.release",
     "queue.delete",
 }
-_UNITS_READ: Final = {"unit.list", "policy.list", "domain.list", "domain-gateway.show"}
+_UNITS_READ: Final = {"unit.list", "policy.list", "domain.list", "domain.show", "domain-gateway.show"}
 _USERS_READ: Final = {"user.list", "user.show", "app-password.list", "log-in.locked"}
 _USERS_SECURITY: Final = {"user.password", "user.unlock", "app-password.create", "app-password.revoke", "log-in.unlock"}
-_SEND_AS_READ: Final = {"send-as.list", "send-as.list-all"}
+_SEND_AS_READ: Final = {"send-as.list", "send-as.list-all", "send-as.advise", "mail.explain"}
 _SEND_AS: Final = {
     *_SEND_AS_READ,
     "send-as.add",
@@ -176,7 +200,7 @@ _SEND_AS: Final = {
     "gateway.clear",
     "gateway.test",
 }
-_LOG: Final = {"log.search", "log.show"}
+_LOG: Final = {"log.search", "log.show", "log.follow"}
 _QUEUE_READ: Final = {"queue.list", "queue.count"}
 
 EXPECTED: Final[dict[str, set[str]]] = {
@@ -232,6 +256,7 @@ OWN: Final = {
     "app-password.create",
     "app-password.revoke",
     "send-as.list",
+    "send-as.advise",
     "send-as.add",
     "send-as.resend",
     "send-as.verify",
@@ -241,6 +266,7 @@ OWN: Final = {
     "gateway.clear",
     "gateway.test",
     "mail.send",
+    "mail.explain",
 }
 
 
@@ -253,15 +279,16 @@ def _keeper(unit: str) -> str:
     return f"{unit[1:].lower()}3@example.com"
 
 
-def _put(user: str) -> Put:
+def _send(op: OperationContext, user: str) -> object:
     raw = f"From: {user}\r\n\r\nHello\r\n".encode()
-    return originate(1, raw, user, ["carol@recipient.example"], Organisation(frozenset({"example.com"})), 0.0)
+    limits = SendLimits(MessageLimits(10_000, 998, 10, 10), local_mailboxes=True)
+    return mail_operations.send(op, user, 1, ["carol@recipient.example"], raw, limits)
 
 
 def _verify(op: OperationContext, user: str) -> object:
     owner = stored_users.find(op.connection, user)
     code = verification.start(op.connection, op.vault, owner.id, _of(PENDING, user), op.now).code
-    return send_as_operations.verify(op, user, _of(PENDING, user), code)
+    return confirmation_operations.verify(op, user, _of(PENDING, user), code)
 
 
 def _populate(connection: Connection, vault: Vault) -> None:

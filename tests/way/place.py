@@ -16,6 +16,7 @@ from outgate.directory import organisation, policies, users
 from outgate.directory.gateway_settings import GatewaySettings as GatewayServer
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
+from outgate.installation import KEY_FILE, Installation, open_installation
 from outgate.mail import dkim
 from outgate.model import Security
 from outgate.operations import propagation
@@ -75,8 +76,8 @@ class Site:
     tls: int
     authority: Authority
 
-    def place(self) -> wiring.Installation:
-        return wiring.open_installation(self.data)
+    def place(self) -> Installation:
+        return open_installation(self.data)
 
     def client_context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.authority.ca_file))
@@ -151,7 +152,7 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
         for name in ("top", "submission", "log_in", "delivery", "local", "oidc", "ldap", "egress", "web")
     }
     (data / "outgate.toml").write_text(_TOML.format(starttls=starttls, tls=tls, **tables))
-    keyfile.create(data / wiring.KEY_FILE)
+    keyfile.create(data / KEY_FILE)
     site = Site(data, starttls, tls, authority)
     engine = open_engine(database_url or f"sqlite:///{data / 'outgate.db'}")
     migrate(engine)

@@ -3,7 +3,6 @@
 import asyncio
 import smtplib
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,13 @@ import pytest_asyncio
 from sqlalchemy import Engine
 
 from corpus.peer import RawPeer
-from outgate.accept.daily_limits import REMEMBERED, DailyLimits
-from outgate.model import Account, Organisation, Policy, Security
-from outgate.queue import Put, Queue, Room
+from outgate.model import Account, Organisation, Policy, Security, SendAs
+from outgate.queue import Queue, Room
 from outgate.queue.admin import Sent
-from outgate.queue.originate import originate
 from outgate.queue.queue_id import QueueIds
-from outgate.smtp import Reply
 from outgate.store.group_commit import GroupCommit
+from outgate.submit import MessageLimits, Refusal, Submission, Submitter, whole_message
+from outgate.submit.daily_limits import REMEMBERED, DailyLimits
 from way.place import Site, eventually, install, listens, running, serve
 from way.submit import client, message, submit
 from way.test_policy_in_force import set_policy
@@ -26,6 +24,8 @@ from way.test_policy_in_force import set_policy
 ALICE, BOB = "alice@example.com", "bob@example.com"
 NOON = 500_000 * 3600.0
 HOUR = 3600.0
+LIMITS = MessageLimits(message_bytes=1_000_000, line_bytes=998, recipients=1000, received=50)
+ORGANISATION = Organisation(frozenset({"example.com"}))
 
 
 class Office:
@@ -35,25 +35,33 @@ class Office:
         self.now = NOON
         self._commits = GroupCommit(engine)
         self.queue = Queue(engine, self._commits, owner, 60.0)
-        self.limits = DailyLimits(self.queue, lambda: self.now)
+        self.submitter = Submitter(self.queue, DailyLimits(self.queue, lambda: self.now), LIMITS)
         self._queue_ids = QueueIds()
 
-    async def send(self, policy: Policy, recipients: int = 1, account: int = 7) -> Reply | None:
-        return await self.limits.put(_account(policy, account), self.letter(recipients, account))
+    async def send(self, policy: Policy, recipients: int = 1, account: int = 7) -> Refusal | None:
+        outcome = await self.submitter.submit(self.letter(policy, recipients, account), ORGANISATION)
+        return outcome if isinstance(outcome, Refusal) else None
 
     async def close(self) -> None:
         await self._commits.close()
         self.queue.close()
 
-    def letter(self, recipients: int, account: int) -> Put:
-        to = [f"r{n}@recipient.example" for n in range(recipients)]
-        organisation = Organisation(frozenset({"example.com"}))
-        put = originate(self._queue_ids.new(self.now), b"\r\nHello\r\n", ALICE, to, organisation, self.now)
-        return replace(put, message=replace(put.message, account_id=account))
+    def letter(self, policy: Policy, recipients: int, account: int) -> Submission:
+        submission = whole_message(
+            self._queue_ids.new(self.now),
+            self.now,
+            _account(policy, account),
+            message(ALICE),
+            reverse_path=ALICE,
+            recipients=[f"r{n}@recipient.example" for n in range(recipients)],
+            limits=LIMITS,
+        )
+        assert isinstance(submission, Submission)
+        return submission
 
 
 def _account(policy: Policy, number: int) -> Account:
-    return Account(number, ALICE, "Alice", "/", False, policy, {})
+    return Account(number, ALICE, "Alice", "/", False, policy, {ALICE: SendAs(ALICE, verified=True, own_domain=True)})
 
 
 @pytest_asyncio.fixture
@@ -77,7 +85,7 @@ async def test_all_that_an_account_sends_is_counted_by_the_hour(office: Office) 
 async def test_a_limit_holds_for_many_sessions_at_once(office: Office) -> None:
     answers = await asyncio.gather(*(office.send(Policy(messages_per_day=25)) for _ in range(100)))
     assert answers.count(None) == 25
-    assert {reply.code for reply in answers if reply} == {450}
+    assert {refusal.code for refusal in answers if refusal} == {450}
 
 
 async def test_recipients_are_counted_one_by_one(office: Office) -> None:
@@ -85,11 +93,11 @@ async def test_recipients_are_counted_one_by_one(office: Office) -> None:
     assert await office.send(policy, 7) is None
     over = await office.send(policy, 4)
     assert over is not None
-    assert (over.code, over.enhanced) == (452, "4.5.3")
+    assert (over.code, over.status) == (452, "4.5.3")
     assert await office.send(policy, 3) is None
     too_many = await office.send(policy, 11, account=9)
     assert too_many is not None
-    assert too_many.lines == ("The limit of 10 recipients a day is reached; send it to fewer at a time",)
+    assert too_many.text == "The limit of 10 recipients a day is reached; send it to fewer at a time"
 
 
 async def test_the_answer_says_when_there_is_room_again_and_then_there_is(office: Office) -> None:
@@ -100,8 +108,8 @@ async def test_the_answer_says_when_there_is_room_again_and_then_there_is(office
     await office.send(policy)
     over = await office.send(policy)
     assert over is not None
-    assert over.enhanced == "4.7.1"
-    assert over.lines == ("The limit of 3 messages a day is reached; try again after 2027-01-16 08:00 UTC",)
+    assert over.status == "4.7.1"
+    assert over.text == "The limit of 3 messages a day is reached; try again after 2027-01-16 08:00 UTC"
     office.now = NOON + 24 * HOUR - 1
     assert await office.send(policy) is not None
     office.now = NOON + 24 * HOUR

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from corpus.peer import RawPeer
-from outgate import clock, wiring
+from outgate import clock
 from outgate.directory import users
 from outgate.directory.gateway_settings import GatewaySettings, open_password
+from outgate.installation import KEY_FILE
 from outgate.model import Security
 from outgate.sendas import gateways, send_as_addresses
 from outgate.store import keyfile, sealed
@@ -116,7 +117,7 @@ async def test_no_message_fails_while_the_keys_change(tmp_path: Path, source: st
 
 
 def _keys(site: Site, kms: Kms, source: str) -> keyfile.Keys:
-    return keyfile.read(site.data / wiring.KEY_FILE) if source == "file" else kms.keys
+    return keyfile.read(site.data / KEY_FILE) if source == "file" else kms.keys
 
 
 def _set_password(site: Site, port: int, number: int) -> None:

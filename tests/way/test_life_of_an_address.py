@@ -12,10 +12,10 @@ from outgate import clock
 from outgate.directory import accounts
 from outgate.directory import users as stored_users
 from outgate.directory.gateway_settings import GatewaySettings
-from outgate.operations import send_as_operations, user_operations
+from outgate.operations import gateway_operations, send_as_operations, user_operations
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
-from outgate.operations.operation import OperationContext, writing
+from outgate.operations.context import OperationContext, writing
 from outgate.queue import admin
 from outgate.queue.admin import Selection
 from outgate.store.engine import read
@@ -72,7 +72,7 @@ async def test_a_suspended_users_gateway_stops_and_its_password_is_gone(site: Si
             await eventually(lambda: "erased" in _last_reply(site), "the message waits and says why")
             assert len(gateway.messages) == 1
             server_again = GatewaySettings("localhost", gateway.port, "starttls", PARTNER, GATEWAY_PASSWORD)  # type: ignore[arg-type]  # it checks
-            await do(site, lambda op: send_as_operations.set_gateway(op, ALICE, PARTNER, server_again))
+            await do(site, lambda op: gateway_operations.set_gateway(op, ALICE, PARTNER, server_again))
             await gateway.wait_for(2)
         finally:
             await server.stop()

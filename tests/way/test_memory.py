@@ -16,6 +16,7 @@ SUBMISSIONS = 20
 
 
 @pytest.mark.slow
+@pytest.mark.measures
 @pytest.mark.timeout(300)
 async def test_twenty_submissions_of_25_mib_at_once_take_less_than_250_mib(tmp_path: Path) -> None:
     site = install(tmp_path / "outgate")

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from corpus.peer import RawPeer
+from outgate import clock
 from outgate.demo.network import VirtualHost
 from outgate.model import Security
+from outgate.queue.admin import reconsider
 from outgate.record import message_log
 from outgate.record.events import MessageEvent
-from outgate.store.engine import read
+from outgate.store.engine import read, write
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
 from way.submit import client, message, submit
@@ -179,10 +181,6 @@ def _not_yet(line: str) -> str | None:
 
 
 def _due_now(site: Site) -> None:
-    from outgate import clock
-    from outgate.queue.admin import reconsider
-    from outgate.store.engine import write
-
     place = site.place()
     with write(place.engine) as conn:
         reconsider(conn, clock.now())

@@ -12,9 +12,9 @@ from corpus.peer import RawPeer
 from outgate import clock
 from outgate.directory.settings import setting
 from outgate.model import Security
-from outgate.operations import unit_operations
+from outgate.operations import policy_operations
 from outgate.operations.actor import Actor
-from outgate.operations.operation import writing
+from outgate.operations.context import writing
 from outgate.record import message_log
 from outgate.record.events import EventKind, MessageEvent
 from outgate.store.engine import read
@@ -38,7 +38,7 @@ async def set_policy(site: Site, **values: object) -> None:
         place = site.place()
         with writing(place.engine, place.vault, Actor.console("root"), clock.now()) as op:
             for name, value in values.items():
-                unit_operations.set_policy(op, "/", setting(name), value)
+                policy_operations.set_policy(op, "/", setting(name), value)
         place.engine.dispose()
 
     await asyncio.to_thread(work)

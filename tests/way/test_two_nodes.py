@@ -15,10 +15,10 @@ import pytest
 from corpus.peer import RawPeer
 from outgate import clock
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
-from outgate.operations import propagation, unit_operations
+from outgate.installation import Installation
+from outgate.operations import policy_operations, propagation
 from outgate.operations.actor import Actor
-from outgate.operations.operation import writing
-from outgate.wiring import Installation
+from outgate.operations.context import writing
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, free_port, install, listens, serve
 from way.submit import client, message
@@ -75,7 +75,7 @@ def _flip(place: Installation, on: bool) -> tuple[float, float]:
     """What `outgate policy set` does; returns when it began and when it had returned."""
     began = time.monotonic()
     with writing(place.engine, place.vault, Actor.console("test"), clock.now()) as op:
-        unit_operations.set_policy(op, "/", ALLOW_EXTERNAL_SMTP, on)
+        policy_operations.set_policy(op, "/", ALLOW_EXTERNAL_SMTP, on)
     assert propagation.wait(place.engine) == []
     return began, time.monotonic()
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -23,9 +23,9 @@ def site(tmp_path: Path, port: int) -> Site:
 
 
 @pytest_asyncio.fixture
-async def browser(site: Site, port: int) -> AsyncIterator[httpx.AsyncClient]:
+async def browser(site: Site, port: int) -> AsyncIterator[httpx2.AsyncClient]:
     """Talks to the running server; proxies of the environment are not asked."""
     server = await running(site)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         yield client
     await server.stop()

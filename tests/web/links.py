@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 from outgate import clock
 from outgate.directory import accounts, users
+from outgate.installation import Installation
 from outgate.record import audit_trail
 from outgate.record.audit_trail import AuditFilter
 from outgate.sendas import send_as_addresses, verification
 from outgate.store.engine import read, write
-from outgate.wiring import Installation
 from way.place import Site
 
 ALICE = "alice@example.com"

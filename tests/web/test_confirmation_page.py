@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from corpus.peer import RawPeer
@@ -16,7 +16,7 @@ from outgate.config import ConfigError
 from outgate.operations import send_as_operations
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
-from outgate.operations.operation import writing
+from outgate.operations.context import writing
 from outgate.sendas.verification import VALID_SECONDS
 from outgate.store.rates import Rates
 from way.place import GATEWAY_PASSWORD, HOSTNAME, LOCALHOST, Site, eventually, free_port, install, running
@@ -26,7 +26,7 @@ ASKED, SPENT, INVALID = "Confirm this address", "This link was used already", "T
 CONFIRMED = "The address is confirmed"
 
 
-async def test_looking_shows_who_asks_and_changes_nothing(site: Site, browser: httpx.AsyncClient) -> None:
+async def test_looking_shows_who_asks_and_changes_nothing(site: Site, browser: httpx2.AsyncClient) -> None:
     token = await asyncio.to_thread(new_token, site)
     for method in ("GET", "HEAD", "GET"):
         answer = await browser.request(method, f"/confirm/{token}")
@@ -37,7 +37,7 @@ async def test_looking_shows_who_asks_and_changes_nothing(site: Site, browser: h
 
 
 async def test_the_button_confirms_once_and_a_replay_is_refused_and_recorded(
-    site: Site, browser: httpx.AsyncClient
+    site: Site, browser: httpx2.AsyncClient
 ) -> None:
     token = await asyncio.to_thread(new_token, site)
     done = await browser.post(f"/confirm/{token}")
@@ -50,7 +50,7 @@ async def test_the_button_confirms_once_and_a_replay_is_refused_and_recorded(
     assert await asyncio.to_thread(trail, site) == [("done", ALICE, "127.0.0.1"), ("refused", ALICE, "198.51.100.9")]
 
 
-async def test_a_link_cut_short_is_not_valid(site: Site, browser: httpx.AsyncClient) -> None:
+async def test_a_link_cut_short_is_not_valid(site: Site, browser: httpx2.AsyncClient) -> None:
     token = await asyncio.to_thread(new_token, site)
     for cut in (token[:-1], token[:20], token + "A", "x", "%00", "%ff"):
         for method in ("GET", "POST"):
@@ -60,7 +60,7 @@ async def test_a_link_cut_short_is_not_valid(site: Site, browser: httpx.AsyncCli
     assert not await asyncio.to_thread(is_verified, site)
 
 
-async def test_a_newer_link_makes_the_older_void(site: Site, browser: httpx.AsyncClient) -> None:
+async def test_a_newer_link_makes_the_older_void(site: Site, browser: httpx2.AsyncClient) -> None:
     older, newer = [await asyncio.to_thread(new_token, site) for _ in range(2)]
     assert (await browser.post(f"/confirm/{older}")).status_code == 410
     assert not await asyncio.to_thread(is_verified, site)
@@ -68,7 +68,7 @@ async def test_a_newer_link_makes_the_older_void(site: Site, browser: httpx.Asyn
     assert await asyncio.to_thread(is_verified, site)
 
 
-async def test_a_link_expires(site: Site, browser: httpx.AsyncClient) -> None:
+async def test_a_link_expires(site: Site, browser: httpx2.AsyncClient) -> None:
     token = await asyncio.to_thread(new_token, site, now=clock.now() - VALID_SECONDS)
     for method in ("GET", "POST"):
         answer = await browser.request(method, f"/confirm/{token}")
@@ -76,7 +76,7 @@ async def test_a_link_expires(site: Site, browser: httpx.AsyncClient) -> None:
     assert not await asyncio.to_thread(is_verified, site)
 
 
-async def test_the_user_is_spoken_to_in_their_language(site: Site, browser: httpx.AsyncClient) -> None:
+async def test_the_user_is_spoken_to_in_their_language(site: Site, browser: httpx2.AsyncClient) -> None:
     token = await asyncio.to_thread(new_token, site, language="it")
     asked = await browser.get(f"/confirm/{token}", headers={"Accept-Language": "en"})
     assert '<html lang="it">' in asked.text
@@ -85,7 +85,7 @@ async def test_the_user_is_spoken_to_in_their_language(site: Site, browser: http
     assert "Questo link è già stato usato" in (await browser.get(f"/confirm/{token}")).text
 
 
-async def test_whose_link_it_is_not_known_the_browser_says_the_language(browser: httpx.AsyncClient) -> None:
+async def test_whose_link_it_is_not_known_the_browser_says_the_language(browser: httpx2.AsyncClient) -> None:
     wanted = {"it-IT,it;q=0.9,en;q=0.5": "it", "de, en;q=0.3, it;q=0.2": "en", "": "en", "fr;q=x, it;q=0": "en"}
     for header, language in wanted.items():
         for path in ("/confirm/x", "/nothing"):
@@ -101,23 +101,23 @@ async def test_whose_link_it_is_not_known_the_browser_says_the_language(browser:
         *[(method, "/confirm/x", 405) for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND")],
     ],
 )
-async def test_nothing_else_is_there(browser: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+async def test_nothing_else_is_there(browser: httpx2.AsyncClient, method: str, path: str, status: int) -> None:
     answer = await browser.request(method, path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert ("allow" in answer.headers) == (status == 405)
 
 
-async def test_what_is_sent_here_is_not_read(site: Site, browser: httpx.AsyncClient) -> None:
+async def test_what_is_sent_here_is_not_read(site: Site, browser: httpx2.AsyncClient) -> None:
     token = await asyncio.to_thread(new_token, site)
     answer = await browser.post(f"/confirm/{token}", content=bytes(1025))
     assert (answer.status_code, answer.headers["connection"]) == (413, "close")
     assert not await asyncio.to_thread(is_verified, site)
 
 
-async def test_one_network_may_ask_so_often_and_others_still_may(site: Site, browser: httpx.AsyncClient) -> None:
+async def test_one_network_may_ask_so_often_and_others_still_may(site: Site, browser: httpx2.AsyncClient) -> None:
     token = await asyncio.to_thread(new_token, site)
-    spent = [("60/1minute", ("web", "network", "192.0.2.0/24"))] * 60
+    spent = [("60/1minute", ("http", "/confirm/{token}", "192.0.2.0/24"))] * 60
 
     def exhaust() -> None:
         with opened(site) as place:
@@ -132,7 +132,7 @@ async def test_one_network_may_ask_so_often_and_others_still_may(site: Site, bro
     assert answer.status_code == 200
 
 
-async def test_a_forged_forwarding_does_not_hide_the_peer(site: Site, browser: httpx.AsyncClient) -> None:
+async def test_a_forged_forwarding_does_not_hide_the_peer(site: Site, browser: httpx2.AsyncClient) -> None:
     """The proxy adds the true address at the end; what stands before it is the peer's own word."""
     token = await asyncio.to_thread(new_token, site)
     await browser.post(f"/confirm/{token}", headers={"X-Forwarded-For": "203.0.113.5, 198.51.100.9"})
@@ -140,7 +140,7 @@ async def test_a_forged_forwarding_does_not_hide_the_peer(site: Site, browser: h
     assert await asyncio.to_thread(trail, site) == [("done", ALICE, "198.51.100.9"), ("refused", ALICE, "")]
 
 
-async def test_every_answer_has_the_headers(site: Site, browser: httpx.AsyncClient) -> None:
+async def test_every_answer_has_the_headers(site: Site, browser: httpx2.AsyncClient) -> None:
     token = await asyncio.to_thread(new_token, site)
     answers = [
         await browser.get(f"/confirm/{token}"),
@@ -160,7 +160,7 @@ async def test_every_answer_has_the_headers(site: Site, browser: httpx.AsyncClie
     assert behind_tls.headers["strict-transport-security"] == "max-age=31536000"
 
 
-def check_headers(answer: httpx.Response) -> str:
+def check_headers(answer: httpx2.Response) -> str:
     """The nonce of the answer, which is that of its style."""
     policy = re.fullmatch(
         r"default-src 'none'; style-src 'nonce-([\w-]{22})'; form-action 'self'; frame-ancestors 'none';"
@@ -168,7 +168,7 @@ def check_headers(answer: httpx.Response) -> str:
         answer.headers["content-security-policy"],
     )
     assert policy
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "strict-origin"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "server" not in answer.headers
@@ -178,7 +178,7 @@ def check_headers(answer: httpx.Response) -> str:
     return policy[1]
 
 
-async def test_the_link_of_a_confirmation_message_confirms_the_address(site: Site, browser: httpx.AsyncClient) -> None:
+async def test_the_link_of_a_confirmation_message_confirms_the_address(site: Site, browser: httpx2.AsyncClient) -> None:
     """From `send-as.add` over the queue and the wire to the partner's mailbox, and back by the link."""
     context = site.authority.server_context(LOCALHOST)
     async with RawPeer(tls=context, credentials={"relay": GATEWAY_PASSWORD}) as relay:
@@ -208,7 +208,7 @@ async def test_over_tls_with_the_certificate_of_submission(tmp_path: Path) -> No
     site = install(tmp_path / "outgate", web={"public_url": f"https://localhost:{port}", "port": port, "tls": True})
     token = await asyncio.to_thread(new_token, site)
     server = await running(site)
-    async with httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=site.client_context()) as browser:
+    async with httpx2.AsyncClient(base_url=f"https://localhost:{port}", verify=site.client_context()) as browser:
         answer = await browser.post(f"/confirm/{token}", headers={"X-Forwarded-For": "198.51.100.9"})
         assert CONFIRMED in answer.text
         assert answer.headers["strict-transport-security"]
@@ -222,7 +222,7 @@ async def test_a_link_confirms_on_postgresql_too(tmp_path: Path, port: int, new_
     site = install(tmp_path / "outgate", database_url=url, top={"database_url": url}, web=web)
     token = await asyncio.to_thread(new_token, site)
     server = await running(site)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as browser:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as browser:
         answers = [await browser.request(method, f"/confirm/{token}") for method in ("GET", "POST", "POST")]
     await server.stop()
     assert [one.status_code for one in answers] == [200, 200, 410]

@@ -9,14 +9,16 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError, SecurityWarning
-from joserfc.jws import CompactSignature, JWSRegistry, extract_compact, validate_compact
-from joserfc.jwt import JWTClaimsRegistry
-
 from outgate.accept.oidc_keys import KeysUnavailable, ProviderKeys
 from outgate.accept.tokens import ProviderUnavailable, TokenRefused, Verified
 from outgate.config import ConfigError, OidcSettings
+from outgate.extras import extra
 from outgate.mail.addresses import AddressError, canonical
+
+with extra("oidc"):
+    from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError, SecurityWarning
+    from joserfc.jws import CompactSignature, JWSRegistry, extract_compact, validate_compact
+    from joserfc.jwt import JWTClaimsRegistry
 
 # Signatures by public keys. Never `none`, nor HS*, for whose secret a public key could be passed off.
 ALGORITHMS = ("RS256", "ES256", "EdDSA", "Ed25519")

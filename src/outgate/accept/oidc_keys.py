@@ -8,13 +8,17 @@ import json
 import ssl
 from typing import Any
 
-import httpx
 import structlog
-from joserfc.errors import JoseError
-from joserfc.jwk import JWKRegistry, KeySet
+
+from outgate.extras import extra
+
+with extra("oidc"):
+    import httpx2
+    from joserfc.errors import JoseError
+    from joserfc.jwk import JWKRegistry, KeySet
 
 PATIENCE = 5.0  # seconds to wait for the provider, both documents together
-STEP = 3.0  # seconds for one step, such as the handshake; httpx closes what it breaks off, not what is cancelled
+STEP = 3.0  # seconds for one step, such as the handshake; httpx2 closes what it breaks off, not what is cancelled
 MAX_ANSWER = 256 * 1024  # bytes of a document
 FRESH = 3600.0  # seconds after which keys are asked for again, so that one that was withdrawn is forgotten
 KEPT = 86400.0  # seconds that keys are used while the provider is not to be had
@@ -68,7 +72,7 @@ class ProviderKeys:
         try:
             async with asyncio.timeout(PATIENCE):
                 self._keys = await self._fetch()
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
             self._fault = str(error) or type(error).__name__
             _log.warning("the keys of the OpenID provider could not be had", issuer=self._issuer, error=self._fault)
         else:
@@ -78,7 +82,7 @@ class ProviderKeys:
 
     async def _fetch(self) -> KeySet:
         """Ask (OpenID Connect Discovery 1.0 section 4). No proxy of the environment, and no redirect, is followed."""
-        async with httpx.AsyncClient(verify=self._context, trust_env=False, timeout=STEP) as client:
+        async with httpx2.AsyncClient(verify=self._context, trust_env=False, timeout=STEP) as client:
             found = await _document(client, self.configuration)
             if found.get("issuer") != self._issuer:
                 raise ValueError(f"{self.configuration} is of another issuer; set oidc.issuer to what it says exactly")
@@ -93,7 +97,7 @@ def configuration_url(issuer: str) -> str:
     return f"{issuer.removesuffix('/')}/.well-known/openid-configuration"
 
 
-async def _document(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
+async def _document(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:
     async with client.stream(
         "GET", url, headers={"Accept": "application/json", "Accept-Encoding": "identity"}
     ) as answer:

@@ -14,12 +14,9 @@ from outgate import clock
 from outgate.accept.authenticator import TOO_MANY, WRONG, LoggedIn
 from outgate.accept.incoming import IncomingMessage
 from outgate.accept.session_services import SessionServices
-from outgate.accept.submission import Content, Envelope, not_taken, prepare
-from outgate.accept.submission_compliance import refusal
 from outgate.authorise import authorise_envelope
 from outgate.mail.addresses import AddressError, canonical
 from outgate.model import Account
-from outgate.queue import Put
 from outgate.queue.queue_id import to_text
 from outgate.smtp import (
     Closed,
@@ -30,7 +27,6 @@ from outgate.smtp import (
     MessageStarted,
     PasswordOffered,
     Rcpt,
-    RcptParams,
     Reply,
     ScramFailed,
     ScramProved,
@@ -43,8 +39,9 @@ from outgate.smtp import (
     TokenOffered,
 )
 from outgate.store.engine import StoreUnavailable
+from outgate.submit import Envelope, EnvelopeRecipient, Refusal, RefusalReason, Submission
 
-STORAGE_FAULT = Reply(451, "4.3.1", ("Can't store the message now; try again later",))
+NOT_STORED = Refusal(RefusalReason.UNAVAILABLE, 451, "4.3.1", "Can't store the message now; try again later")
 INTERNAL_FAULT = Reply(451, "4.3.0", ("Local error; try again later",))
 TIMED_OUT = Reply(421, "4.4.2", ("Timed out; closing the connection",))
 STOPPING = Reply(421, "4.3.2", ("The server is stopping; try again later",))
@@ -84,7 +81,7 @@ class Session(asyncio.Protocol):
         self._peer = ""
         self._who: LoggedIn | None = None
         self._mail: Mail | None = None
-        self._recipients: list[tuple[str, RcptParams]] = []
+        self._recipients: list[EnvelopeRecipient] = []
         self._incoming: IncomingMessage | None = None
         self._last_heard = self._last_message = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -188,7 +185,7 @@ class Session(asyncio.Protocol):
             await answer
         except StoreUnavailable as error:
             _log.error("storage failed", error=str(error))
-            self._refuse(STORAGE_FAULT)
+            self._refuse(_reply(NOT_STORED))
         except LoggedOut as out:
             self._engine.shut_down(out.reply)
         except Exception:
@@ -256,7 +253,7 @@ class Session(asyncio.Protocol):
             self._take_recipient(event)
 
     def _take_recipient(self, event: Rcpt) -> None:
-        self._recipients.append((event.address, event.params))
+        self._recipients.append(EnvelopeRecipient(event.address, event.params.notify, event.params.orcpt))
         self._engine.accept()
 
     async def _spill(self, incoming: IncomingMessage) -> None:
@@ -264,7 +261,7 @@ class Session(asyncio.Protocol):
             await incoming.spill()
         except StoreUnavailable as error:
             _log.error("storage failed", error=str(error))
-            incoming.fail(STORAGE_FAULT)
+            incoming.fail(NOT_STORED)
 
     async def _on_message_ended(self, event: MessageEnded) -> None:
         self._last_message = self._loop.time()
@@ -272,50 +269,40 @@ class Session(asyncio.Protocol):
         if incoming is None or self._mail is None:
             raise AssertionError("the engine ends only messages that it began")
         try:
-            reply = await self._store(incoming, event)
+            refusal = await self._store(incoming, event, self._mail)
         except StoreUnavailable:
             await _try_to(incoming.discard())
             raise
-        if reply.code == 250:
-            self._engine.accept(reply)
-        else:
+        if refusal:
             await _try_to(incoming.discard())
-            self._engine.reject(reply)
+            self._engine.reject(_reply(refusal))
+        else:
+            self._engine.accept(Reply(250, "2.0.0", (f"Ok: queued as {to_text(incoming.identity)}",)))
 
-    async def _store(self, incoming: IncomingMessage, event: MessageEnded) -> Reply:
-        """Decide about a message that has come whole, and make it durable."""
-        last_chunk = incoming.end()
-        if incoming.fault or incoming.examined is None or self._mail is None:
-            return incoming.fault or INTERNAL_FAULT
-        if incoming.examined.received_count > self._services.config.submission.max_received:
-            return Reply(554, "5.4.6", ("Too many Received lines: the message is in a loop",))
+    async def _store(self, incoming: IncomingMessage, event: MessageEnded, mail: Mail) -> Refusal | None:
+        """Have a message that has come whole decided about, and made durable if it is taken."""
+        message = incoming.end(size=event.size, eight_bit=event.eight_bit)
+        if isinstance(message, Refusal):
+            return message
+        header, content = message
         who = await self._still_logged_in()
         _, account, organisation = await self._services.directory.reading(who.account_id)
         if account is None:
             raise LoggedOut(GONE)
-        content = Content(
-            identity=incoming.identity,
-            examined=incoming.examined,
-            size=event.size,
-            header_size=incoming.header_size,
-            chunks=incoming.chunks,
-            body_digest=incoming.body_digest(),
-            eight_bit=event.eight_bit,
-            last_chunk=last_chunk,
-        )
-        protocol = "UTF8SMTPSA" if self._mail.params.smtputf8 else "ESMTPSA"  # RFC 3848, RFC 6531 section 4.3
-        envelope = Envelope(self._mail.reverse_path, self._mail.params, self._recipients, self._peer, protocol)
-        change = prepare(account, organisation, envelope, content, clock.now())
-        refused = change if isinstance(change, Reply) else await self._put(account, change)
-        if refused:
-            await self._services.queue.record([not_taken(account, envelope, content, refused, clock.now())])
-            return refused
-        return Reply(250, "2.0.0", (f"Ok: queued as {to_text(incoming.identity)}",))
+        submission = Submission(incoming.identity, clock.now(), account, self._envelope(mail), header, content)
+        outcome = await self._services.submitter.submit(submission, organisation)
+        return outcome if isinstance(outcome, Refusal) else None
 
-    async def _put(self, account: Account, put: Put) -> Reply | None:
-        """Into the queue, if attachments and limits allow it."""
-        refused = await refusal(self._services.queue, account.policy, put)
-        return refused or await self._services.daily_limits.put(account, put)
+    def _envelope(self, mail: Mail) -> Envelope:
+        return Envelope(
+            mail.reverse_path,
+            self._recipients,
+            protocol="UTF8SMTPSA" if mail.params.smtputf8 else "ESMTPSA",  # RFC 3848, RFC 6531 section 4.3
+            peer=self._peer,
+            smtputf8=mail.params.smtputf8,
+            envid=mail.params.envid,
+            ret=mail.params.ret,
+        )
 
     async def _start_tls(self) -> None:
         if self._transport is None:
@@ -408,6 +395,10 @@ class LoggedOut(Exception):
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
         super().__init__(str(reply))
+
+
+def _reply(refusal: Refusal) -> Reply:
+    return Reply(refusal.code, refusal.status, (refusal.text,))
 
 
 async def _try_to(discard: Coroutine[None, None, None]) -> None:

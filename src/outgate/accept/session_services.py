@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from prometheus_client import Gauge
 
 from outgate.accept.authenticator import Authenticator
-from outgate.accept.daily_limits import DailyLimits
 from outgate.accept.tls import Certificate
 from outgate.config import Config
 from outgate.directory.reader import DirectoryReader
 from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.smtp import TokenIssuer
+from outgate.submit import Submitter
 
 _SESSIONS = Gauge("outgate_submission_sessions", "Sessions of mail programs that are open")
 
@@ -25,7 +25,7 @@ class SessionServices:
     config: Config
     queue: Queue
     directory: DirectoryReader
-    daily_limits: DailyLimits
+    submitter: Submitter
     log_in: Authenticator
     certificate: Certificate
     scram_secret: bytes

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from outgate.advisor import dkim_check, dmarc_check, spf_check
+from outgate.advisor import dkim_check, dmarc_check
 from outgate.advisor.ask import Names, NoAnswerNow
 from outgate.advisor.dkim_check import Signing
 from outgate.advisor.domains import aligned
 from outgate.advisor.findings import Dkim, DmarcRecord, Findings, Sending, SpfCheck, Unanswered
 from outgate.config import Config
+from outgate.egress.guard import is_address
 from outgate.model import Account, Gateway, Organisation, Refused, Security, SendAs
 from outgate.route import Route, route
 
@@ -55,6 +56,10 @@ class Advisor:
         self._hostname = config.hostname
         self._source = config.delivery.source_address
         self._names = Names(config.delivery.nameservers)
+        # Its library comes with an extra, and commands beside it do without.
+        from outgate.advisor import spf_check  # noqa: PLC0415
+
+        self._evaluate_spf = spf_check.evaluate
 
     async def findings(self, question: Question) -> Findings:
         """All that is known; what the DNS did not answer is said in its place."""
@@ -123,14 +128,14 @@ class Advisor:
     ) -> tuple[tuple[SpfCheck, ...], tuple[Unanswered, ...]]:
         """SPF of the addresses given, else of those that the host's name has."""
         try:
-            addresses = given or ((host,) if _is_address(host) else await self._names.addresses(host))
+            addresses = given or ((host,) if is_address(host) else await self._names.addresses(host))
         except NoAnswerNow as error:
             return (), (error.unanswered,)
         if not addresses:
             return (), (Unanswered(host, "no-address"),)
         ask = self._names.from_thread()
         one_by_one = (
-            asyncio.to_thread(spf_check.evaluate, address, mail_from, helo, ask)
+            asyncio.to_thread(self._evaluate_spf, address, mail_from, helo, ask)
             for address in addresses[:_MAX_ADDRESSES]
         )
         return tuple(await asyncio.gather(*one_by_one)), ()
@@ -159,11 +164,3 @@ def _organisations_route(question: Question, entry: SendAs) -> Route | Refused:
 def _private(checks: Sequence[SpfCheck]) -> bool:
     """Recipients on the Internet meet another address than a private one."""
     return any(not ip_address(check.address).is_global for check in checks)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -1,12 +1,18 @@
 """Which domains belong to the same organisation, by the Public Suffix List (RFC 7489 section 3.2). Asks nobody."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from publicsuffixlist import PublicSuffixList
+from outgate.extras import extra
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
 
 
 @cache
-def _suffixes() -> PublicSuffixList:
+def _suffixes() -> "PublicSuffixList":
+    with extra("diagnostics"):
+        from publicsuffixlist import PublicSuffixList  # noqa: PLC0415
     return PublicSuffixList()  # the list that the package ships; reading it takes a while
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from outgate.advisor.ask import AskFromThread, NoAnswerNow
 from outgate.advisor.findings import Spf, SpfCheck, Unanswered
+from outgate.extras import extra
 
 with warnings.catch_warnings():
     # pyspf 2.0.14 has "\\d" in plain strings, of which Python warns when it first compiles it.
     warnings.simplefilter("ignore")
-    import spf
+    with extra("diagnostics"):
+        import spf
 
 _SECONDS = 20.0  # "MAY limit the total elapsed time ... at least 20 seconds" (section 4.6.4)
 

@@ -3,14 +3,18 @@
 import json
 from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeAlias
 
 import typer
 
 from outgate.cli.shell import CommandContext
+from outgate.operations import resources
 from outgate.printable import printable
 
-Row = Mapping[str, Any]
+# What is printed; `JsonObject` is for those who make one.
+JsonValue: TypeAlias = resources.JsonValue
+JsonObject: TypeAlias = resources.JsonObject
+Row: TypeAlias = Mapping[str, JsonValue]
 
 _WIDE = 240  # columns when the output is no terminal: a file or a pipe has no edge
 
@@ -30,9 +34,10 @@ def table(
     if ctx.json or not rows:
         tell(ctx, rows, nothing)
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    # Imported here: most commands print a line, and Rich would be a tenth of what they take.
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for key, title in columns.items():

@@ -1,45 +1,130 @@
-"""The command line: puts the commands together. What each does is in its file in commands/."""
+"""The command line: which commands there are. What each does is in its file in commands/, loaded when it is called."""
 
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from outgate.cli.shell import CommandContext, Data, Json, tell_error
-from outgate.cli.status import MEANING, Status
-from outgate.commands import (
-    app_password,
-    audit,
-    bulk,
-    demo,
-    domain,
-    domain_gateway,
-    explain,
-    init,
-    ldap,
-    log,
-    log_in,
-    metrics_exposition,
-    policy,
-    queue,
-    role,
-    secrets,
-    send,
-    sendas,
-    sendas_advise,
-    sendas_discover,
-    sendas_gateway,
-    serve,
-    unit,
-    user,
+from outgate.cli.lazy_command import LazyCommand
+from outgate.cli.options import ActsAs, CommonOptions, Data, Json, Traceback
+from outgate.cli.status import MEANING, Status, tell_error
+
+# Each with its line in `outgate --help`, which is what its module says of it.
+COMMANDS: Final = (
+    LazyCommand(
+        "init",
+        "init",
+        "Make the data directory: configuration, key file, certificate, database, and the organisation with its"
+        " domain.",
+    ),
+    LazyCommand(
+        "serve",
+        "serve",
+        "Run the server: take submissions on ports 587 and 465, deliver, and record, until SIGTERM or Ctrl-C.",
+    ),
+    LazyCommand(
+        "explain",
+        "explain",
+        "Say whether an account may send as an address, and by which way a message would go, with the reasons.",
+    ),
+    LazyCommand(
+        "log",
+        "log",
+        "Show the messages that came, the newest first; or the whole story of one; or what happens now.",
+    ),
+    LazyCommand(
+        "metrics",
+        "metrics_exposition",
+        "Print what the server of this data directory has counted, in Prometheus' text format.",
+    ),
+    LazyCommand(
+        "send",
+        "send",
+        "Queue a message for an account: a new one, or one that is whole in a file. The running server delivers it.",
+    ),
+    LazyCommand("import", "bulk", "Add or change many users, addresses or gateways."),
+    LazyCommand(
+        "export",
+        "bulk",
+        "Write all users, all From addresses but the primary ones, or all gateways, as CSV; never a password.",
+    ),
+    LazyCommand(
+        "demo",
+        "demo",
+        "Show Outgate at work among a partner, recipients and a DNS of their own, all on this machine, no root needed.",
+    ),
+    LazyCommand(
+        "domain",
+        "domain",
+        "The organisation's own domains: their mail is signed with DKIM, and mail to them is delivered locally.",
+    ),
+    LazyCommand(
+        "ou",
+        "unit",
+        "Organisational units: a tree in which users have their place, and policy is inherited.",
+    ),
+    LazyCommand("user", "user", "The users of the organisation, each with a primary address."),
+    LazyCommand("policy", "policy", "What users may do. A unit without a value of its own inherits."),
+    LazyCommand(
+        "sendas",
+        "sendas",
+        "The addresses that an account sends mail as: its primary address, and others that it has proven to own.",
+        more=(
+            LazyCommand(
+                "advise",
+                "sendas_advise",
+                "Say how SPF, DKIM and DMARC will come out, and what recipients will see, from what the DNS says now.",
+            ),
+            LazyCommand(
+                "discover",
+                "sendas_discover",
+                "Look for the SMTP server of an address: by presets, DNS, and what its domain publishes for mail"
+                " programs.",
+            ),
+            LazyCommand(
+                "gateway",
+                "sendas_gateway",
+                "The gateway of a From address: its own SMTP server, which delivers what is sent as it.",
+            ),
+        ),
+    ),
+    LazyCommand(
+        "domain-gateway",
+        "domain_gateway",
+        "The server that all mail passes which leaves the organisation, but for mail that takes a user's own gateway.",
+    ),
+    LazyCommand(
+        "role",
+        "role",
+        "Roles: what administrators may do. A role is given to a user for a unit, and holds there and below.",
+    ),
+    LazyCommand(
+        "app-password",
+        "app_password",
+        "Application passwords: one for each program that sends as a user, so that each can be revoked by itself.",
+    ),
+    LazyCommand("log-in", "log_in", "Failed log-ins: what is locked by them, and unlocking a network."),
+    LazyCommand("ldap", "ldap", "Users and passwords from an LDAP directory (settings: ldap.*)."),
+    LazyCommand("audit", "audit", "The audit trail: every change by whom, from where, old and new value."),
+    LazyCommand("queue", "queue", "Mail that waits: to be tried again, because it is held, or as it just came."),
+    LazyCommand(
+        "secrets",
+        "secrets",
+        "The key file: what gateways' passwords and DKIM keys are encrypted with at rest.",
+    ),
 )
 
 
 class Program(TyperGroup):
     """The whole program. With --json an error of usage is JSON, too."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for command in COMMANDS:
+            self.add_command(command)
 
     def main(self, args: Sequence[str] | None = None, *arguments: Any, **options: Any) -> Any:
         """Run, and end the process."""
@@ -64,16 +149,27 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # to load Rich takes longer than everything else that --help needs
     epilog=f"""\
+\b
 Example:
   $ export OUTGATE_DATA=/var/lib/outgate
   $ outgate init example.com --hostname mail.example.com
   $ outgate user add alice@example.com
   $ outgate serve
 
+\b
 Exit status:
 {_STATUSES}""",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  # a tenth of what --help takes
+
+        typer.echo(f"outgate {version('outgate')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -81,42 +177,17 @@ def _program(
     context: typer.Context,
     data: Data = None,
     as_json: Json = False,
-    acts_as: Annotated[
-        str,
-        typer.Option(
-            "--as", metavar="ADDRESS", help="Act as this administrator, with that one's privileges", show_default=False
-        ),
-    ] = "",
-    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from")] = False,
+    acts_as: ActsAs = "",
+    traceback: Traceback = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Outgate: the outbound mail server in which every user sends as any address they have proven to own.
 
     --data and --json may stand before or after the command.
     """
-    context.obj = CommandContext(data, as_json, traceback, acts_as)
-
-
-for _module in (init, serve, explain, log, metrics_exposition, send, bulk, demo):
-    _module.register(app)
-for _name, _group in (
-    ("domain", domain.app),
-    ("ou", unit.app),
-    ("user", user.app),
-    ("policy", policy.app),
-    ("sendas", sendas.app),
-    ("domain-gateway", domain_gateway.app),
-    ("role", role.app),
-    ("app-password", app_password.app),
-    ("log-in", log_in.app),
-    ("ldap", ldap.app),
-    ("audit", audit.app),
-    ("queue", queue.app),
-    ("secrets", secrets.app),
-):
-    app.add_typer(_group, name=_name)
-sendas.app.add_typer(sendas_gateway.app, name="gateway")
-sendas_advise.register(sendas.app)
-sendas_discover.register(sendas.app)
+    context.obj = CommonOptions(data, as_json, acts_as, traceback)
 
 
 def main() -> None:

@@ -12,7 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 from typer.main import get_command
 
+from outgate.cli.lazy_command import LazyCommand
 from outgate.cli.metrics_reference import metrics_page
+from outgate.cli.program import app
 from outgate.cli.roles_reference import policy_page, roles_page
 from outgate.cli.status import MEANING, Status
 from outgate.commands.configuration import default_of, section_of, settings_of, summary, toml
@@ -24,13 +26,12 @@ _EVERYWHERE = ("--data", "--json", "--help")
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command with its full name, in the order of the help; groups are left out."""
-    from outgate.cli.program import app
-
     return _leaves("outgate", get_command(app))
 
 
 def _leaves(name: str, found: Any) -> Iterator[tuple[str, Any]]:
-    for word, command in found.commands.items():
+    for word, entry in found.commands.items():
+        command = entry.load() if isinstance(entry, LazyCommand) else entry
         if hasattr(command, "commands"):
             yield from _leaves(f"{name} {word}", command)
         else:
@@ -70,7 +71,7 @@ def _command(name: str, command: Any) -> str:
     rows = [f"| `{_metavar(one)}` | {one.help or ''} |" for one in arguments]
     rows += [f"| `{_option(one)}` | {_described(one)} |" for one in options]
     table = "\n".join(["| | |", "|---|---|", *rows]) + "\n\n" if rows else ""
-    example = inspect.cleandoc(command.epilog).removeprefix("Example:\n")
+    example = inspect.cleandoc(command.epilog).removeprefix("\b\nExample:\n")
     return f"""
 ## {name}
 

@@ -6,7 +6,7 @@ import pkgutil
 from outgate import operations
 from outgate.directory.privileges import BUILT_IN, Privilege, Role
 from outgate.directory.settings import SETTINGS, in_words
-from outgate.operations.operation import OPERATIONS, Operation
+from outgate.operations.operation_table import OPERATIONS, Operation
 
 
 def all_operations() -> dict[str, Operation]:
@@ -30,6 +30,7 @@ privileges. The check is made at every call, in the transaction that does the wo
 
 - Nobody changes anything about a user who may do more than they may themselves, and nobody gives a role away that has
   more than they have.
+- What is about two things (two users, a user and a unit, an address and whoever has it) needs the role for both.
 - What concerns the whole organisation (unit: `/`) needs the role for the root.
 - Users do what is marked *own* to their own account without any role.
 - What was done, and who was denied, is in the audit trail (`outgate audit list`).

@@ -1,7 +1,9 @@
-"""Exit statuses, and which error has which: the one list of both."""
+"""Exit statuses, and how an error is told. Knows no room: `outgate --help` needs it."""
 
-import os
+import json
 from enum import IntEnum
+
+import typer
 
 
 class Status(IntEnum):
@@ -31,43 +33,9 @@ MEANING = {
 }
 
 
-class CheckFailed(Exception):
-    """What was tried does not work; the text says why."""
-
-
-def status_of(error: Exception) -> Status | None:
-    """The status of an error that people are told about; None for one that is a bug."""
-    # Imported here: nothing of this is needed as long as nothing fails.
-    from outgate.accept.tls import CertificateError
-    from outgate.config import ConfigError
-    from outgate.directory import errors
-    from outgate.directory.source import SourceUnavailable
-    from outgate.mail.addresses import AddressError
-    from outgate.mail.header_check import MessageFault
-    from outgate.store.engine import StoreError
-    from outgate.store.keyfile import KeyFileError
-    from outgate.store.vault import SealBroken
-    from outgate.wiring import InstallationError
-
-    unavailable = (
-        *(InstallationError, ConfigError, StoreError, KeyFileError, SealBroken, CertificateError),
-        *(SourceUnavailable, OSError),
-    )
-    for kinds, status in (
-        ((CheckFailed,), Status.CHECK_FAILED),
-        ((errors.NotFound,), Status.NOT_FOUND),
-        ((errors.AlreadyExists,), Status.ALREADY_EXISTS),
-        ((errors.NotAllowed,), Status.NOT_ALLOWED),
-        ((errors.DirectoryError, AddressError, MessageFault), Status.INVALID),
-        (unavailable, Status.UNAVAILABLE),
-    ):
-        if isinstance(error, kinds):
-            return status
-    return None
-
-
-def text_of(error: Exception) -> str:
-    """The error in words, on one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else os.strerror(error.errno or 0)
-    return "; ".join(str(error).splitlines())
+def tell_error(status: Status, text: str, *, as_json: bool) -> None:
+    """One line on standard error; an object in --json mode."""
+    if as_json:
+        typer.echo(json.dumps({"error": {"code": status.name.lower(), "message": text}}), err=True)
+    else:
+        typer.echo(f"outgate: {text}", err=True)

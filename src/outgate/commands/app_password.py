@@ -1,11 +1,13 @@
 """`outgate app-password`: passwords for single programs, in place of the user's own."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import iso, table, tell
+from outgate.cli.output import JsonObject, iso, table, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.directory.application_passwords import ApplicationPassword, Scope
+from outgate.operations import app_password_operations
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,24 +30,19 @@ def create(
     scope: Annotated[str, typer.Option("--scope", help="smtp or api: what it is good for", metavar="SCOPE")] = "smtp",
 ) -> None:
     """Make an application password. It is shown once; spaces and the case of letters don't matter."""
-    from outgate.directory.application_passwords import Scope
-    from outgate.operations import log_in_operations
-
     if scope not in tuple(Scope):
         raise typer.BadParameter(f"the scope is smtp or api, not '{scope}'")
     with ctx.writing() as op:
-        secret = log_in_operations.create_password(op, address, name, Scope(scope))
-    value = {"address": address, "name": name, "scope": scope, "password": secret}
+        secret = app_password_operations.create_password(op, address, name, Scope(scope))
+    value: JsonObject = {"address": address, "name": name, "scope": scope, "password": secret}
     tell(ctx, value, f"the application password '{name}' of {address}, for {scope}; it is not shown again:\n{secret}")
 
 
 @command(app, name="list", example="outgate app-password list alice@example.com")
 def list_(ctx: CommandContext, address: User) -> None:
     """List a user's application passwords, with when each was last used (to within some minutes)."""
-    from outgate.operations import log_in_operations
-
     with ctx.reading() as op:
-        rows = [_row(one) for one in log_in_operations.list_passwords(op, address)]
+        rows = [_row(password) for password in app_password_operations.list_passwords(op, address)]
     columns = {"name": "name", "scope": "scope", "created_at": "created", "last_used_at": "last used"}
     table(ctx, rows, columns, nothing=f"{address} has no application passwords")
 
@@ -53,17 +50,15 @@ def list_(ctx: CommandContext, address: User) -> None:
 @command(app, example="outgate app-password revoke alice@example.com 'Office printer'")
 def revoke(ctx: CommandContext, address: User, name: Name) -> None:
     """Revoke an application password: no log-in with it from now on, and nothing more from open sessions."""
-    from outgate.operations import log_in_operations
-
     with ctx.writing() as op:
-        revoked = log_in_operations.revoke_password(op, address, name)
+        revoked = app_password_operations.revoke_password(op, address, name)
     tell(ctx, _row(revoked), f"revoked the application password '{revoked.name}' of {address}")
 
 
-def _row(one: Any) -> dict[str, Any]:
+def _row(password: ApplicationPassword) -> JsonObject:
     return {
-        "name": one.name,
-        "scope": one.scope.value,
-        "created_at": iso(one.created_at),
-        "last_used_at": None if one.last_used_at is None else iso(one.last_used_at),
+        "name": password.name,
+        "scope": password.scope.value,
+        "created_at": iso(password.created_at),
+        "last_used_at": None if password.last_used_at is None else iso(password.last_used_at),
     }

@@ -1,12 +1,16 @@
 """`outgate audit`: who changed what, and whether the record of it is whole."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import iso, plain, table, tell
+from outgate.cli.output import JsonObject, iso, plain, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
+from outgate.operations import audit_operations
+from outgate.operations.error_codes import CheckFailed
+from outgate.record.activity import activity
+from outgate.record.audit_trail import AuditFilter, Recorded
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail: every change by whom, from where, old and new value.")
 
@@ -23,20 +27,14 @@ def list_(
     limit: Annotated[int, typer.Option("--limit", help="At most so many, the newest", min=1)] = 50,
 ) -> None:
     """Show the newest entries of the audit trail. With --json they are activities of the Reports API."""
-    from outgate.directory import organisation
-    from outgate.operations import record_operations
-    from outgate.record.activity import activity
-    from outgate.record.audit_trail import AuditFilter
-
     wanted = AuditFilter(about, operation, seconds(since), seconds(until), limit)
     with ctx.reading() as op:
-        found = record_operations.search(op, wanted)
-        customer = organisation.domains(op.connection)[0].name
+        page = audit_operations.search(op, wanted)
     if ctx.json:
-        tell(ctx, [activity(one, customer) for one in found], "")
+        tell(ctx, [activity(one, page.customer) for one in page.entries], "")
         return
     columns = {key: key for key in ("number", "at", "who", "from", "operation", "outcome", "target", "unit", "detail")}
-    table(ctx, [_row(one) for one in found], columns, nothing="nothing is recorded")
+    table(ctx, [_row(one) for one in page.entries], columns, nothing="nothing is recorded")
 
 
 @command(app, example="outgate audit verify")
@@ -45,18 +43,15 @@ def verify(ctx: CommandContext) -> None:
 
     If one was, the exit status is 8, and that it was found is itself recorded.
     """
-    from outgate.cli.status import CheckFailed
-    from outgate.operations import record_operations
-
     try:
         with ctx.writing() as op:
-            record_operations.verify(op)
-    except record_operations.Tampered as error:
+            audit_operations.verify(op)
+    except audit_operations.Tampered as error:
         raise CheckFailed("\n".join(("the audit trail was tampered with:", *error.faults))) from None
     tell(ctx, {"whole": True}, "the audit trail is whole")
 
 
-def _row(one: Any) -> dict[str, Any]:
+def _row(one: Recorded) -> JsonObject:
     entry = one.entry
     return {
         "number": one.number,

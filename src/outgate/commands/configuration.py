@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -16,7 +15,7 @@ _HEAD = """\
 """
 
 
-def configuration(settings: Mapping[str, Any]) -> str:
+def configuration(settings: Mapping[str, object]) -> str:
     """The file with these settings (sections are mappings); raises Invalid for one that does not exist."""
     sections = {name: section for name, field in Config.model_fields.items() if (section := section_of(field))}
     for name, value in settings.items():
@@ -27,7 +26,9 @@ def configuration(settings: Mapping[str, Any]) -> str:
     _check_keys(Config, settings, "")
     parts = [_HEAD, *_lines(Config, settings)]
     for name, section in sections.items():
-        parts += ["", f"# {summary(section)}", f"[{name}]", *_lines(section, settings.get(name, {}))]
+        given = settings.get(name)
+        lines = _lines(section, given if isinstance(given, Mapping) else {})
+        parts += ["", f"# {summary(section)}", f"[{name}]", *lines]
     return "\n".join(parts) + "\n"
 
 
@@ -47,23 +48,23 @@ def settings_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {name: field for name, field in model.model_fields.items() if name != "data" and not section_of(field)}
 
 
-def toml(value: Any) -> str:
+def toml(value: object) -> str:
     """A value as TOML: its strings and lists are JSON's, its inline tables have another separator."""
     return json.dumps(value, separators=(", ", " = "))
 
 
-def default_of(field: FieldInfo) -> Any:
+def default_of(field: FieldInfo) -> object:
     """A setting's default; None if it has none that is the same everywhere."""
     return None if field.default_factory else field.default
 
 
-def _check_keys(model: type[BaseModel] | None, settings: Mapping[str, Any], prefix: str) -> None:
+def _check_keys(model: type[BaseModel] | None, settings: Mapping[str, object], prefix: str) -> None:
     for name in settings:
         if model is None or name not in model.model_fields:
             raise Invalid(f"there is no setting '{prefix}{name}'; see docs/configuration.md for those that exist")
 
 
-def _lines(model: type[BaseModel], settings: Mapping[str, Any]) -> list[str]:
+def _lines(model: type[BaseModel], settings: Mapping[str, object]) -> list[str]:
     lines = []
     for name, field in settings_of(model).items():
         if field.description:

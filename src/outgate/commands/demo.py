@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from outgate.cli.shell import CommandContext, command
+from outgate.demo.run import run
+
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, example="outgate demo\noutgate demo --once --json")(demo)
-
-
+@command(app, example="outgate demo\noutgate demo --once --json")
 def demo(
     ctx: CommandContext,
     once: Annotated[bool, typer.Option("--once", help="End after the four messages")] = False,
@@ -24,6 +23,4 @@ def demo(
     temporary directory unless --data is given (OUTGATE_DATA does not count here). The exit status is 0 only if every
     message was as the reference says.
     """
-    from outgate.demo.run import run
-
     raise typer.Exit(asyncio.run(run(once, ctx.json, ctx.given)))

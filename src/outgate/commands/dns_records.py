@@ -1,43 +1,51 @@
 """The DNS records that a domain's owner should publish. Text only: nothing is looked up."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from outgate.directory.organisation import Domain
 
 
-def dns_records(domain: Domain, hostname: str) -> list[dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class DnsRecord:
+    """What to publish. `note` says what it is for."""
+
+    name: str
+    type: str
+    value: str
+    note: str
+
+
+def dns_records(domain: Domain, hostname: str) -> list[DnsRecord]:
     """SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 7489), each with what it is for."""
     records = [
-        {
-            "name": domain.name,
-            "type": "TXT",
-            "value": f"v=spf1 mx a:{hostname} ~all",
-            "note": f"SPF: {hostname} may send for this domain; add whoever else may, and replace an older v=spf1",
-        },
-        {
-            "name": f"_dmarc.{domain.name}",
-            "type": "TXT",
-            "value": f"v=DMARC1; p=none; rua=mailto:postmaster@{domain.name}",
-            "note": "DMARC: begin with p=none and read the reports; then p=quarantine or p=reject",
-        },
+        DnsRecord(
+            name=domain.name,
+            type="TXT",
+            value=f"v=spf1 mx a:{hostname} ~all",
+            note=f"SPF: {hostname} may send for this domain; add whoever else may, and replace an older v=spf1",
+        ),
+        DnsRecord(
+            name=f"_dmarc.{domain.name}",
+            type="TXT",
+            value=f"v=DMARC1; p=none; rua=mailto:postmaster@{domain.name}",
+            note="DMARC: begin with p=none and read the reports; then p=quarantine or p=reject",
+        ),
     ]
     if domain.dkim_selector and domain.dkim_record:
-        key = {
-            "name": f"{domain.dkim_selector}._domainkey.{domain.name}",
-            "type": "TXT",
-            "value": domain.dkim_record,
-            "note": "DKIM: the key that recipients check signatures with",
-        }
+        key = DnsRecord(
+            name=f"{domain.dkim_selector}._domainkey.{domain.name}",
+            type="TXT",
+            value=domain.dkim_record,
+            note="DKIM: the key that recipients check signatures with",
+        )
         records.insert(1, key)
     return records
 
 
-def zone_text(records: Sequence[dict[str, Any]]) -> str:
+def zone_text(records: Sequence[DnsRecord]) -> str:
     """The records as lines of a zone file (RFC 1035 section 5)."""
-    return "\n".join(
-        f"; {record['note']}\n{record['name']}. {record['type']} {_strings(record['value'])}" for record in records
-    )
+    return "\n".join(f"; {one.note}\n{one.name}. {one.type} {_strings(one.value)}" for one in records)
 
 
 def _strings(value: str) -> str:

@@ -1,13 +1,20 @@
 """`outgate domain`: the organisation's own domains and their DKIM keys."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import record, table, tell
+from outgate import clock
+from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.commands.dns_records import dns_records, zone_text
+from outgate.directory.errors import Invalid
+from outgate.directory.organisation import Domain
+from outgate.mail import dkim
+from outgate.operations import domain_operations
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,25 +39,19 @@ def add(
 
     Users can then have addresses in it. Mail to it is delivered to local mailboxes.
     """
-    from outgate import clock
-    from outgate.mail import dkim
-    from outgate.operations import domain_operations
-
-    installation, now = ctx.installation(), clock.now()
     pem = None if no_dkim else dkim.generate("rsa")
     with ctx.writing() as op:
         domain_operations.add(op, domain)
         if pem:
-            domain_operations.set_signing_key(op, domain, selector or default_selector(now), pem, dkim.dns_record(pem))
-        row = _find(op.connection, domain, installation.config.hostname)
-    tell(ctx, row, f"added the domain {row['name']}; publish in the DNS:\n\n{_records(row)}")
+            selector = selector or default_selector(clock.now())
+            domain_operations.set_signing_key(op, domain, selector, pem, dkim.dns_record(pem))
+        added = domain_operations.show(op, domain)
+    _tell_records(ctx, added, f"added the domain {added.name}; publish in the DNS")
 
 
 @command(app, name="list", example="outgate domain list")
 def list_(ctx: CommandContext) -> None:
     """List the organisation's domains, the primary first."""
-    from outgate.operations import domain_operations
-
     with ctx.reading() as op:
         rows = [_row(each) for each in domain_operations.list_domains(op)]
     columns = {"name": "domain", "is_primary": "primary", "dkim_selector": "DKIM selector"}
@@ -60,24 +61,14 @@ def list_(ctx: CommandContext) -> None:
 @command(app, example="outgate domain show example.com")
 def show(ctx: CommandContext, domain: Name) -> None:
     """Show a domain with the DNS records that should be published for it."""
-    from outgate.store.engine import read
-
-    installation = ctx.installation()
-    with read(installation.engine) as connection:
-        row = _find(connection, domain, installation.config.hostname)
-    if ctx.json:
-        record(ctx, row)
-    else:
-        typer.echo(
-            f"{row['name']}{' (primary)' if row['is_primary'] else ''}; to publish in the DNS:\n\n{_records(row)}"
-        )
+    with ctx.reading() as op:
+        found = domain_operations.show(op, domain)
+    _tell_records(ctx, found, f"{found.name}{' (primary)' if found.is_primary else ''}; to publish in the DNS")
 
 
 @command(app, example="outgate domain remove example.org")
 def remove(ctx: CommandContext, domain: Name) -> None:
     """Remove a domain that no address uses. The primary domain can't be removed."""
-    from outgate.operations import domain_operations
-
     with ctx.writing() as op:
         domain_operations.remove(op, domain)
     tell(ctx, {"name": domain}, f"removed the domain {domain}")
@@ -104,17 +95,12 @@ def dkim_(
     (openssl genrsa 2048) and bring it with --key-file once its record is visible. Leave the old record in place for a
     few days: mail that was signed with it is still on its way.
     """
-    from outgate import clock
-    from outgate.mail import dkim
-    from outgate.operations import domain_operations
-
-    installation = ctx.installation()
     pem = dkim.generate("rsa") if key_file is None else _key(key_file)
     selector = selector or default_selector(clock.now())
     with ctx.writing() as op:
         domain_operations.set_signing_key(op, domain, selector, pem, dkim.dns_record(pem))
-        row = _find(op.connection, domain, installation.config.hostname)
-    tell(ctx, row, f"{row['name']} is signed with a new key from now on; publish in the DNS:\n\n{_records(row)}")
+        signed = domain_operations.show(op, domain)
+    _tell_records(ctx, signed, f"{signed.name} is signed with a new key from now on; publish in the DNS")
 
 
 def default_selector(now: float) -> str:
@@ -123,9 +109,6 @@ def default_selector(now: float) -> str:
 
 
 def _key(file: Path) -> bytes:
-    from outgate.directory.errors import Invalid
-    from outgate.mail import dkim
-
     pem = file.read_bytes()
     try:
         dkim.load(pem)
@@ -134,20 +117,7 @@ def _key(file: Path) -> bytes:
     return pem
 
 
-def _find(connection: Any, name: str, hostname: str) -> dict[str, Any]:
-    from outgate.commands.dns_records import dns_records
-    from outgate.directory import organisation
-    from outgate.directory.change import compared_domain
-    from outgate.directory.errors import NotFound
-
-    name = compared_domain(name)
-    for domain in organisation.domains(connection):
-        if domain.name == name:
-            return _row(domain) | {"dns": dns_records(domain, hostname)}
-    raise NotFound(f"{name} is not one of the organisation's domains; `outgate domain list` shows them")
-
-
-def _row(domain: Any) -> dict[str, Any]:
+def _row(domain: Domain) -> JsonObject:
     return {
         "name": domain.name,
         "is_primary": domain.is_primary,
@@ -156,7 +126,8 @@ def _row(domain: Any) -> dict[str, Any]:
     }
 
 
-def _records(row: dict[str, Any]) -> str:
-    from outgate.commands.dns_records import zone_text
-
-    return zone_text(row["dns"])
+def _tell_records(ctx: CommandContext, domain: Domain, text: str) -> None:
+    """A domain with the records that should be published for it."""
+    records = dns_records(domain, ctx.installation().config.hostname)
+    value = _row(domain) | {"dns": [asdict(record) for record in records]}
+    tell(ctx, value, f"{text}:\n\n{zone_text(records)}")

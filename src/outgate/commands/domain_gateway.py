@@ -8,6 +8,9 @@ from outgate.cli.output import tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin
 from outgate.cli.shell import CommandContext, command
 from outgate.commands import gateway_options
+from outgate.operations import domain_gateway_operations
+from outgate.operations.gateway_trial import described
+from outgate.operations.resources import gateway_row
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,34 +39,23 @@ def set_(
 
     It is tried first (connect, TLS, log in) and not saved if it can't be used. Mail that waits is decided again.
     """
-    from outgate.operations import domain_operations
-    from outgate.operations.resources import gateway_row
-
-    wanted = gateway_options.server(host, port, security, username, password_file, password_stdin)
-    if not no_probe:
-        gateway_options.try_out(ctx, wanted, organisations=True)
-    with ctx.writing() as op:
-        saved = domain_operations.set_gateway(op, wanted)
-    tell(ctx, {"gateway": gateway_row(saved)}, f"mail that leaves passes {gateway_options.described(saved)}")
+    wanted = gateway_options.gateway_settings(host, port, security, username, password_file, password_stdin)
+    saved = domain_gateway_operations.save(ctx, wanted, None if no_probe else gateway_options.probe(ctx))
+    tell(ctx, {"gateway": gateway_row(saved)}, f"mail that leaves passes {described(saved)}")
 
 
 @command(app, example="outgate domain-gateway show")
 def show(ctx: CommandContext) -> None:
     """Show the organisation's outbound gateway."""
-    from outgate.operations import domain_operations
-    from outgate.operations.resources import gateway_row
-
     with ctx.reading() as op:
-        found = domain_operations.gateway(op)
-    text = f"mail that leaves passes {gateway_options.described(found)}" if found else "no outbound gateway is set"
+        found = domain_gateway_operations.show(op)
+    text = f"mail that leaves passes {described(found)}" if found else "no outbound gateway is set"
     tell(ctx, {"gateway": gateway_row(found)}, text)
 
 
 @command(app, example="outgate domain-gateway clear")
 def clear(ctx: CommandContext) -> None:
     """Remove the outbound gateway: mail goes to the recipients' mail exchangers, mail that waits as well."""
-    from outgate.operations import domain_operations
-
     with ctx.writing() as op:
-        domain_operations.clear_gateway(op)
+        domain_gateway_operations.clear_gateway(op)
     tell(ctx, {"gateway": None}, "no outbound gateway is set: mail goes to the recipients' mail exchangers")

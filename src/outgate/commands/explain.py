@@ -1,21 +1,21 @@
 """`outgate explain`: the decision about a message that nobody sends."""
 
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import tell
+from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.status import Status
+from outgate.model import Refused
+from outgate.operations import explanation_operations
+from outgate.operations.resources import gateway_row
+from outgate.route import Route
+
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, example="outgate explain alice@example.com alice@dominiopartner.example carol@recipient.example")(
-        explain
-    )
-
-
+@command(app, example="outgate explain alice@example.com alice@dominiopartner.example carol@recipient.example")
 def explain(
     ctx: CommandContext,
     account: Annotated[str, typer.Argument(help="Who sends", metavar="ACCOUNT", show_default=False)],
@@ -26,35 +26,17 @@ def explain(
 
     Nothing is sent. If it would be refused the exit status is 6.
     """
-    from outgate.authorise import authorise
-    from outgate.directory import accounts
-    from outgate.mail.addresses import canonical
-    from outgate.model import Refused
-    from outgate.operations import send_as_operations
-    from outgate.route import route
-
-    sender, recipient = canonical(sender), canonical(recipient)
     with ctx.reading() as op:
-        owner = send_as_operations.account(op, account)
-        organisation = accounts.load_organisation(op.connection)
-    verdict = authorise(owner, sender, [sender])
-    asked = {"account": owner.primary, "from": sender, "recipient": recipient}
-    if isinstance(verdict, Refused):
-        _refuse(ctx, asked, verdict.reason)
-    way = route(organisation, owner, verdict.chosen, recipient, reverse_path=sender, automatic=False)
-    if isinstance(way, Refused):
-        _refuse(ctx, asked, way.reason)
-    tell(ctx, asked | _row(way), _text(way))
+        found = explanation_operations.explain(op, account, sender, recipient)
+    asked: JsonObject = {"account": found.account, "from": found.sender, "recipient": found.recipient}
+    if isinstance(found.outcome, Refused):
+        reason = found.outcome.reason
+        tell(ctx, asked | {"allowed": False, "reasons": [reason]}, f"refused: {reason}")
+        raise typer.Exit(Status.NOT_ALLOWED)
+    tell(ctx, asked | _row(found.outcome), _text(found.outcome))
 
 
-def _refuse(ctx: CommandContext, asked: dict[str, Any], reason: str) -> NoReturn:
-    tell(ctx, asked | {"allowed": False, "reasons": [reason]}, f"refused: {reason}")
-    raise typer.Exit(Status.NOT_ALLOWED)
-
-
-def _row(way: Any) -> dict[str, Any]:
-    from outgate.operations.resources import gateway_row
-
+def _row(way: Route) -> JsonObject:
     return {
         "allowed": True,
         "way": way.kind.value,
@@ -66,7 +48,7 @@ def _row(way: Any) -> dict[str, Any]:
     }
 
 
-def _text(way: Any) -> str:
+def _text(way: Route) -> str:
     lines = [
         f"way        {way.kind.value}",
         f"queue      {way.queue}",

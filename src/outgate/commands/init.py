@@ -2,30 +2,41 @@
 
 import socket
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import tell
+from outgate import clock
+from outgate.accept.self_signed import self_signed
+from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.commands.configuration import configuration
+from outgate.commands.dns_records import dns_records, zone_text
+from outgate.commands.domain import default_selector
+from outgate.directory import organisation
+from outgate.directory.errors import AlreadyExists
+from outgate.installation import KEY_FILE, open_installation
+from outgate.mail import dkim
+from outgate.mail.addresses import canonical_domain
+from outgate.store import keyfile
+from outgate.store.engine import read, write
 
-Settings = dict[str, Any]  # as in outgate.toml: sections are dictionaries
+Settings = dict[str, object]  # as in outgate.toml: sections are dictionaries
 
 _DATABASE = "outgate.db"
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(
-        app,
-        example="outgate --data /var/lib/outgate init example.com --hostname mail.example.com\n"
-        "outgate --data /tmp/try init example.com --set submission.starttls_port=2587 --set submission.tls_port=2465",
-    )(init)
+app = typer.Typer()
 
 
+@command(
+    app,
+    example="outgate --data /var/lib/outgate init example.com --hostname mail.example.com\n"
+    "outgate --data /tmp/try init example.com --set submission.starttls_port=2587 --set submission.tls_port=2465",
+)
 def init(
     ctx: CommandContext,
     domain: Annotated[
@@ -47,14 +58,12 @@ def init(
 
     Prints what to do next, with the DNS records to publish. Refuses to run twice; if it fails it leaves nothing behind.
     """
-    from outgate.mail.addresses import canonical_domain
-
     name = canonical_domain(domain)
     chosen = parse_settings(settings or [])
-    chosen["hostname"] = hostname or chosen.get("hostname") or _own_hostname(name)
+    chosen["hostname"] = hostname or str(chosen.get("hostname") or _own_hostname(name))
     if database_url:
         chosen["database_url"] = database_url
-    _refuse_password(chosen.get("database_url", ""))
+    _refuse_password(str(chosen.get("database_url", "")))
     make(ctx.data, name, chosen)
     _tell_next(ctx, name)
 
@@ -80,15 +89,18 @@ def parse_settings(pairs: Sequence[str]) -> Settings:
         if not equals or not name or "." in section:
             raise typer.BadParameter(f"--set takes KEY=VALUE, as in submission.tls_port=2465, not '{pair}'")
         target = settings.setdefault(section, {}) if dot else settings
+        if not isinstance(target, dict):
+            raise typer.BadParameter(f"'{section}' is both a setting and a section in what --set gives")
         target[name] = _value(text)
     return settings
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> object:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value: object = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    return value
 
 
 def _refuse_password(database_url: str) -> None:
@@ -106,9 +118,6 @@ def _own_hostname(domain: str) -> str:
 
 
 def _refuse_existing(data: Path) -> None:
-    from outgate.directory.errors import AlreadyExists
-    from outgate.wiring import KEY_FILE
-
     for name in ("outgate.toml", KEY_FILE, _DATABASE, "tls"):
         if (data / name).exists():
             raise AlreadyExists(f"{data / name} exists already; choose an empty directory, nothing is overwritten")
@@ -122,18 +131,12 @@ def _make_folder(data: Path, undo: ExitStack) -> None:
 
 
 def _make_files(data: Path, settings: Settings, undo: ExitStack) -> None:
-    from outgate import clock
-    from outgate.accept.self_signed import self_signed
-    from outgate.commands.configuration import configuration
-    from outgate.store import keyfile
-    from outgate.wiring import KEY_FILE
-
     _write(data / "outgate.toml", configuration(settings).encode(), undo)
     undo.callback((data / KEY_FILE).unlink, missing_ok=True)
     keyfile.create(data / KEY_FILE)
     (data / "tls").mkdir(mode=0o700)
     undo.callback((data / "tls").rmdir)
-    certificate, key = self_signed(settings["hostname"], clock.now())
+    certificate, key = self_signed(str(settings["hostname"]), clock.now())
     _write(data / "tls" / "cert.pem", certificate, undo)
     _write(data / "tls" / "key.pem", key, undo)
 
@@ -146,13 +149,6 @@ def _write(path: Path, content: bytes, undo: ExitStack) -> None:
 
 def _make_organisation(data: Path, domain: str) -> None:
     """The last step, one transaction: on PostgreSQL an error leaves an empty schema."""
-    from outgate import clock
-    from outgate.commands.domain import default_selector
-    from outgate.directory import organisation
-    from outgate.mail import dkim
-    from outgate.store.engine import write
-    from outgate.wiring import open_installation
-
     installation, now = open_installation(data), clock.now()
     try:
         pem = dkim.generate("rsa")
@@ -165,25 +161,22 @@ def _make_organisation(data: Path, domain: str) -> None:
 
 
 def _tell_next(ctx: CommandContext, domain: str) -> None:
-    from outgate.commands.dns_records import dns_records, zone_text
-    from outgate.directory import organisation
-    from outgate.store.engine import read
-
     installation = ctx.installation()
+    hostname = installation.config.hostname
     with read(installation.engine) as connection:
         made = organisation.domains(connection)[0]
-    records = dns_records(made, installation.config.hostname)
-    value = {"data": str(ctx.data), "domain": domain, "hostname": installation.config.hostname, "dns": records}
-    tell(ctx, value, _next_steps(value, zone_text(records)))
+    records = dns_records(made, hostname)
+    dns = [asdict(record) for record in records]
+    value: JsonObject = {"data": str(ctx.data), "domain": domain, "hostname": hostname, "dns": dns}
+    tell(ctx, value, _next_steps(ctx.data, domain, hostname, zone_text(records)))
 
 
-def _next_steps(value: Mapping[str, Any], zone: str) -> str:
-    data, hostname = value["data"], value["hostname"]
+def _next_steps(data: Path, domain: str, hostname: str, zone: str) -> str:
     return f"""\
-made {data} for {value["domain"]}
+made {data} for {domain}
 
 1. Look through the settings:   {data}/outgate.toml
-2. Add a user:                  outgate --data {data} user add alice@{value["domain"]}
+2. Add a user:                  outgate --data {data} user add alice@{domain}
 3. Run the server:              outgate --data {data} serve
 4. Publish these in the DNS, next to an address (A, AAAA) for {hostname} and the reverse of it:
 

@@ -1,24 +1,24 @@
 """`outgate ldap`: users of an LDAP directory made accounts, and kept like it."""
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import Annotated, Final
 
 import typer
 
-from outgate.cli.output import table, tell
+from outgate.cli.output import JsonObject, table, tell
+from outgate.cli.progress import with_progress
 from outgate.cli.shell import CommandContext, command
-
-if TYPE_CHECKING:
-    from outgate.ldap.entries import Fault, LdapEntry
-    from outgate.ldap.ldap_client import LdapClient
-    from outgate.ldap.sync import Plan, Problem, Step
-    from outgate.operations.operation import OperationContext
-    from outgate.record import audit_trail
-
-T = TypeVar("T")
+from outgate.config import ConfigError
+from outgate.directory.errors import DirectoryError, NotAllowed
+from outgate.ldap import entries
+from outgate.ldap.entries import Fault, LdapEntry
+from outgate.ldap.ldap_client import LdapClient
+from outgate.ldap.sync import Plan, Problem, StepKind, SyncStep, plan
+from outgate.operations import propagation, user_operations
+from outgate.operations.context import Denied, OperationContext, record
+from outgate.record.audit_trail import AuditEntry
 
 app = typer.Typer(no_args_is_help=True, help="Users and passwords from an LDAP directory (settings: ldap.*).")
 
@@ -33,8 +33,6 @@ class LdapDryRun(Exception):
 @command(app, example="outgate ldap check")
 def check(ctx: CommandContext) -> None:
     """Connect, search, and show the first users as Outgate understands them. Changes nothing."""
-    from outgate.ldap.entries import LdapEntry
-
     found = _search(ctx)
     entries = [one for one in found if isinstance(one, LdapEntry)]
     faults = [{"subject": one.dn, "text": one.text} for one in found if not isinstance(one, LdapEntry)]
@@ -63,10 +61,6 @@ def sync(
     Nobody is deleted. An entry that can't be used is told of, and its account stays as it is. Run again, it changes
     nothing more.
     """
-    from outgate.directory.errors import NotAllowed
-    from outgate.ldap.sync import StepKind, plan
-    from outgate.operations import user_operations
-
     found = _search(ctx)
     with ctx.reading() as op:
         planned = plan(user_operations.list_users(op), found, adopt=adopt)
@@ -78,34 +72,25 @@ def sync(
     _report(ctx, planned, done, faults, dry_run=dry_run)
 
 
-def _search(ctx: CommandContext) -> list["LdapEntry | Fault"]:
-    from outgate.ldap import entries
-
+def _search(ctx: CommandContext) -> list[LdapEntry | Fault]:
     client = _client(ctx)
     with client.connected() as connection:
-        return list(_with_progress(entries.search(connection, client.settings), "searching", None))
+        return list(with_progress(entries.search(connection, client.settings), "searching", None))
 
 
-def _client(ctx: CommandContext) -> "LdapClient":
-    from outgate.config import ConfigError
-
+def _client(ctx: CommandContext) -> LdapClient:
     config = ctx.installation().config
     if not config.ldap.url:
         raise ConfigError("no LDAP directory is set: set ldap.url and ldap.base in outgate.toml; see docs/ldap.md")
-    from outgate.ldap.ldap_client import LdapClient
-
     return LdapClient(config)
 
 
-def _run(ctx: CommandContext, steps: Sequence["Step"], *, dry_run: bool) -> tuple[list["Step"], list["Problem"]]:
+def _run(ctx: CommandContext, steps: Sequence[SyncStep], *, dry_run: bool) -> tuple[list[SyncStep], list[Problem]]:
     """Do the steps, or find out whether they could be done. A step that fails undoes only itself."""
-    from outgate.operations import propagation
-    from outgate.operations.operation import record
-
-    done: list[Step] = []
+    done: list[SyncStep] = []
     faults: list[Problem] = []
-    denied: list[audit_trail.AuditEntry] = []
-    progress = iter(_with_progress(steps, "checking" if dry_run else "saving", len(steps)))
+    denied: list[AuditEntry] = []
+    progress = iter(with_progress(steps, "checking" if dry_run else "saving", len(steps)))
     installation = ctx.installation()
     while batch := list(islice(progress, BATCH)):
         with suppress(LdapDryRun), ctx.writing_one_of_many() as op:
@@ -121,19 +106,15 @@ def _run(ctx: CommandContext, steps: Sequence["Step"], *, dry_run: bool) -> tupl
 
 
 def _one(
-    op: "OperationContext",
-    step: "Step",
-    done: list["Step"],
-    faults: list["Problem"],
-    denied: list["audit_trail.AuditEntry"],
+    op: OperationContext,
+    step: SyncStep,
+    done: list[SyncStep],
+    faults: list[Problem],
+    denied: list[AuditEntry],
 ) -> None:
-    from outgate.directory.errors import DirectoryError
-    from outgate.ldap.sync import Problem
-    from outgate.operations.operation import Denied
-
     try:
-        with op.connection.begin_nested():
-            _changes()[step.kind](op, step)
+        with op.step():
+            _CHANGES[step.kind](op, step)
         done.append(step)
     except DirectoryError as error:
         faults.append(Problem(step.address, f"{step.kind}: {error}"))
@@ -141,33 +122,28 @@ def _one(
             denied.append(error.entry)
 
 
-def _changes() -> "dict[str, Callable[[OperationContext, Step], object]]":
-    """How each kind of step is done: the one place that changes accounts."""
-    from outgate.ldap.sync import StepKind
-    from outgate.operations import user_operations
+def _suspend(op: OperationContext, step: SyncStep) -> None:
+    user_operations.suspend(op, step.address)
+    user_operations.link(op, step.address, step.external)
 
-    def suspend(op: "OperationContext", step: "Step") -> None:
-        user_operations.suspend(op, step.address)
-        user_operations.link(op, step.address, step.external)
 
-    return {
-        StepKind.CREATE: lambda op, step: user_operations.create(
-            op, step.address, None, name=step.name, unit=step.unit or "/", external=step.external
-        ),
-        StepKind.ADOPT: lambda op, step: user_operations.link(op, step.address, step.external),
-        StepKind.LINK: lambda op, step: user_operations.link(op, step.address, step.external),
-        StepKind.RENAME: lambda op, step: user_operations.edit(op, step.address, name=step.name),
-        StepKind.MOVE: lambda op, step: user_operations.move(op, step.address, step.unit or "/"),
-        StepKind.RESUME: lambda op, step: user_operations.resume(op, step.address),
-        StepKind.SUSPEND: suspend,
-    }
+# How each kind of step is done: the one place that changes accounts.
+_CHANGES: Final[Mapping[StepKind, Callable[[OperationContext, SyncStep], object]]] = {
+    StepKind.CREATE: lambda op, step: user_operations.create(
+        op, step.address, None, name=step.name, unit=step.unit or "/", external=step.external
+    ),
+    StepKind.ADOPT: lambda op, step: user_operations.link(op, step.address, step.external),
+    StepKind.LINK: lambda op, step: user_operations.link(op, step.address, step.external),
+    StepKind.RENAME: lambda op, step: user_operations.edit(op, step.address, name=step.name),
+    StepKind.MOVE: lambda op, step: user_operations.move(op, step.address, step.unit or "/"),
+    StepKind.RESUME: lambda op, step: user_operations.resume(op, step.address),
+    StepKind.SUSPEND: _suspend,
+}
 
 
 def _report(
-    ctx: CommandContext, planned: "Plan", done: Sequence["Step"], faults: Sequence["Problem"], *, dry_run: bool
+    ctx: CommandContext, planned: Plan, done: Sequence[SyncStep], faults: Sequence[Problem], *, dry_run: bool
 ) -> None:
-    from outgate.ldap.sync import StepKind
-
     counts = {kind.value: sum(step.kind is kind for step in done) for kind in StepKind}
     steps = [{"kind": step.kind.value, "address": step.address, "because": step.because} for step in done]
     problems = [{"subject": one.subject, "text": one.text} for one in (*planned.problems, *faults)]
@@ -177,7 +153,7 @@ def _report(
         _show_problems(ctx, problems)
     said = ", ".join(f"{kind} {count}" for kind, count in counts.items() if count) or "nothing to do"
     ending = "; nothing was changed" if dry_run else ""
-    value = {"dry_run": dry_run, "counts": counts, "steps": steps, "problems": problems}
+    value: JsonObject = {"dry_run": dry_run, "counts": counts, "steps": steps, "problems": problems}
     tell(ctx, value, f"{said}; {len(problems)} left alone{ending}")
 
 
@@ -186,7 +162,7 @@ def _show_problems(ctx: CommandContext, problems: Sequence[dict[str, str]]) -> N
         table(ctx, problems, {"subject": "left alone", "text": "because"}, nothing="")
 
 
-def _entry(entry: "LdapEntry") -> dict[str, Any]:
+def _entry(entry: LdapEntry) -> JsonObject:
     return {
         "address": entry.address,
         "name": entry.name,
@@ -194,11 +170,3 @@ def _entry(entry: "LdapEntry") -> dict[str, Any]:
         "disabled": entry.disabled,
         "dn": entry.dn,
     }
-
-
-def _with_progress(those: Iterable[T], doing: str, total: int | None) -> Iterator[T]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    yield from track(those, description=doing, total=total, console=console, disable=not sys.stderr.isatty())

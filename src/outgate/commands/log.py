@@ -2,16 +2,16 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
-from outgate.cli.output import iso, plain, table, tell
+from outgate.cli.output import JsonObject, Row, iso, plain, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
 from outgate.directory.errors import Invalid, NotFound
-from outgate.operations import record_operations
+from outgate.operations import message_log_operations
 from outgate.queue.queue_id import from_text, to_text
 from outgate.record.events import MessageEvent
 from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome
@@ -19,20 +19,17 @@ from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutc
 _POLL_SECONDS = 0.5
 _BATCH = 500
 
-Row = Mapping[str, object]
+
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(
-        app,
-        example="outgate log 0c8sm2v1r0003\n"
-        "outgate log --to carol@recipient.example --since 2026-01-31\n"
-        "outgate log --from example.com --outcome bounced\n"
-        "outgate log --follow",
-    )(log)
-
-
+@command(
+    app,
+    example="outgate log 0c8sm2v1r0003\n"
+    "outgate log --to carol@recipient.example --since 2026-01-31\n"
+    "outgate log --from example.com --outcome bounced\n"
+    "outgate log --follow",
+)
 def log(
     ctx: CommandContext,
     identity: Annotated[
@@ -81,7 +78,7 @@ def log(
 
 def _messages(ctx: CommandContext, wanted: MessageFilter) -> None:
     with ctx.reading() as op:
-        rows = [_row(message) for message in record_operations.messages(op, wanted)]
+        rows = [_row(message) for message in message_log_operations.messages(op, wanted)]
     columns = {"id": "id", "at": "at", "outcome": "outcome", "sender": "from", "recipients": "to"}
     if not ctx.json:
         rows = [{**row, "at": _to_the_second(row), "recipients": _first(row)} for row in rows]
@@ -94,19 +91,19 @@ def _story(ctx: CommandContext, identity: str) -> None:
     except ValueError as error:
         raise Invalid(str(error)) from None
     with ctx.reading() as op:
-        events = record_operations.history(op, number)
+        events = message_log_operations.history(op, number)
     if not events:
         raise NotFound(f"there is no message {identity}")
-    value = {"id": to_text(number), "facts": [_event_row(event) for event in events]}
+    value: JsonObject = {"id": to_text(number), "facts": [_event_row(event) for event in events]}
     tell(ctx, value, "\n".join([f"message {value['id']}", *(_lines(event) for event in events)]))
 
 
 def _follow(ctx: CommandContext) -> None:
     with ctx.reading() as op:
-        after = record_operations.latest(op).after
+        after = message_log_operations.latest(op).after
     while True:
         with ctx.reading() as op:
-            tail = record_operations.latest(op, after, _BATCH)
+            tail = message_log_operations.latest(op, after, _BATCH)
         after = tail.after
         for event in tail.events:
             typer.echo(json.dumps({"id": to_text(event.message_id)} | _event_row(event)) if ctx.json else _short(event))
@@ -114,11 +111,16 @@ def _follow(ctx: CommandContext) -> None:
             time.sleep(_POLL_SECONDS)
 
 
-def _row(message: LoggedMessage) -> Row:
+def _row(message: LoggedMessage) -> JsonObject:
     event = message.event
-    fixed = {"id": to_text(event.message_id), "at": iso(event.at), "outcome": message.outcome.value, "refused": ""}
+    fixed: JsonObject = {
+        "id": to_text(event.message_id),
+        "at": iso(event.at),
+        "outcome": message.outcome.value,
+        "refused": "",
+    }
     sender = ", ".join(event.detail["from"]) or event.detail["mail_from"] or event.detail["account"]
-    return fixed | {"sender": sender} | event.detail
+    return fixed | {"sender": sender, "refused": ""} | event.detail
 
 
 def _to_the_second(row: Row) -> str:
@@ -131,7 +133,7 @@ def _first(row: Row) -> str:
     return f"{recipients[0]} +{len(recipients) - 1}" if len(recipients) > 1 else plain(recipients)
 
 
-def _event_row(event: MessageEvent) -> dict[str, object]:
+def _event_row(event: MessageEvent) -> JsonObject:
     detail = dict(event.detail)
     if "next_attempt" in detail:
         detail["next_attempt"] = iso(detail["next_attempt"])

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from outgate.accept.throttle import limits_of
 from outgate.cli.output import iso, table, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.operations import log_in_operations
 
 app = typer.Typer(no_args_is_help=True, help="Failed log-ins: what is locked by them, and unlocking a network.")
 
@@ -14,9 +16,6 @@ app = typer.Typer(no_args_is_help=True, help="Failed log-ins: what is locked by 
 @command(app, example="outgate log-in locked")
 def locked(ctx: CommandContext) -> None:
     """List the accounts and networks that are locked after too many failed log-ins, and until when."""
-    from outgate.accept.throttle import limits_of
-    from outgate.operations import log_in_operations
-
     limits = limits_of(ctx.installation().config.log_in)
     with ctx.reading() as op:
         found = log_in_operations.locked(op, limits)
@@ -32,8 +31,6 @@ def unlock(
     ],
 ) -> None:
     """Forget the failed log-ins from a network, for all accounts. The server knows of it within two seconds."""
-    from outgate.operations import log_in_operations
-
     try:
         meant = ip_network(network, strict=False)
     except ValueError:

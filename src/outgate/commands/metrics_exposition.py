@@ -8,12 +8,10 @@ from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import NotFound
 from outgate.record import metrics
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, example="outgate metrics", name="metrics")(show)
+app = typer.Typer()
 
 
+@command(app, example="outgate metrics", name="metrics")
 def show(ctx: CommandContext) -> None:
     """Print what the server of this data directory has counted, in Prometheus' text format.
 

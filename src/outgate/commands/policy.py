@@ -6,6 +6,11 @@ import typer
 
 from outgate.cli.output import record, table, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.directory import settings
+from outgate.directory.settings import SETTINGS, in_words
+from outgate.directory.units import normal_path
+from outgate.operations import policy_operations
+from outgate.operations.resources import effective_row
 
 app = typer.Typer(no_args_is_help=True, help="What users may do. A unit without a value of its own inherits.")
 
@@ -27,35 +32,29 @@ def list_(
     own: Annotated[bool, typer.Option("--own", help="Only values that units have of their own")] = False,
 ) -> None:
     """List every setting for every organisational unit, with the value in force and the unit that it comes from."""
-    from outgate.directory.settings import SETTINGS, in_words
-    from outgate.operations import unit_operations
-    from outgate.operations.resources import policy_rows
-
     with ctx.reading() as op:
-        paths, policies = unit_operations.list_policies(op, unit)
+        paths, policies = policy_operations.list_policies(op, unit)
     paths = paths if unit is None else paths[:1]
-    found = {path: policy_rows(policies, path) for path in paths}
-    rows = [found[path][name] for name in SETTINGS for path in paths]
+    found = {path: policies.all_effective(path) for path in paths}
+    listed = [(path, name, found[path][name]) for name in SETTINGS for path in paths]
     if own:
-        rows = [row for row in rows if row["inherited_from"] is None]
-    shown = rows if ctx.json else [row | {"value": in_words(row["value"])} for row in rows]
+        listed = [(path, name, effective) for path, name, effective in listed if effective.source == path]
+    rows = [effective_row(path, name, effective) for path, name, effective in listed]
+    if not ctx.json:
+        rows = [row | {"value": in_words(effective.value)} for row, (*_, effective) in zip(rows, listed, strict=True)]
     columns = {"setting": "setting", "ou": "unit", "value": "value", "inherited_from": "inherited from"}
-    table(ctx, shown, columns, nothing="there are no units")
+    table(ctx, rows, columns, nothing="there are no units")
 
 
 @command(app, example="outgate policy show allowUsersToUseExternalSmtpServers --ou /Sales")
 def show(ctx: CommandContext, setting: SettingName, unit: Unit = "/") -> None:
     """Show the value in force for a unit, where it comes from, and what the setting is for."""
-    from outgate.directory import settings
-    from outgate.operations import unit_operations
-    from outgate.operations.resources import policy_row
-
     known = settings.setting(setting)
     with ctx.reading() as op:
-        paths, policies = unit_operations.list_policies(op, unit)
-    value = policy_row(policies, paths[0], known)
-    value |= {"may_be": known.form, "summary": known.summary}
-    record(ctx, value if ctx.json else value | {"value": settings.in_words(value["value"])})
+        paths, policies = policy_operations.list_policies(op, unit)
+    effective = policies.effective(paths[0], known)
+    value = effective_row(paths[0], known.name, effective) | {"may_be": known.form, "summary": known.summary}
+    record(ctx, value if ctx.json else value | {"value": settings.in_words(effective.value)})
 
 
 @command(
@@ -84,17 +83,12 @@ def clear(ctx: CommandContext, setting: SettingName, unit: Unit = "/") -> None:
 
 
 def _change(ctx: CommandContext, name: str, unit: str, value: str | None) -> None:
-    from outgate.directory import policies, settings
-    from outgate.directory.units import normal_path
-    from outgate.operations import unit_operations
-    from outgate.operations.resources import policy_row
-
     setting, path = settings.setting(name), normal_path(unit)
     with ctx.writing() as op:
         if value is None:
-            unit_operations.clear_policy(op, path, setting)
+            effective = policy_operations.clear_policy(op, path, setting)
         else:
-            unit_operations.set_policy(op, path, setting, value)
-        row = policy_row(policies.load(op.connection), path, setting)
+            effective = policy_operations.set_policy(op, path, setting, value)
+    row = effective_row(path, setting.name, effective)
     inherited = f" (from {row['inherited_from']})" if row["inherited_from"] else ""
-    tell(ctx, row, f"{setting.name} is {settings.in_words(row['value']) or 'empty'} for {path}{inherited}")
+    tell(ctx, row, f"{setting.name} is {settings.in_words(effective.value) or 'empty'} for {path}{inherited}")

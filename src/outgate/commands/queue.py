@@ -1,16 +1,17 @@
 """`outgate queue`: mail that waits."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import iso, record, table, tell
+from outgate.cli.output import JsonObject, iso, record, table, tell
 from outgate.cli.shell import CommandContext, command
-
-if TYPE_CHECKING:
-    from outgate.operations.operation import OperationContext
-    from outgate.queue.admin import Selection, Waiting
+from outgate.directory.errors import Invalid
+from outgate.operations import queue_operations
+from outgate.operations.context import OperationContext
+from outgate.queue.admin import Selection, Waiting
+from outgate.queue.queue_id import from_text, to_text
 
 app = typer.Typer(
     no_args_is_help=True, help="Mail that waits: to be tried again, because it is held, or as it just came."
@@ -35,9 +36,8 @@ def list_(
     limit: Annotated[int, typer.Option("--limit", help="At most so many recipients", min=1)] = 200,
 ) -> None:
     """List the recipients that have no final outcome yet, those of the oldest message first."""
-    from outgate.queue.admin import Selection
-
-    rows = _waiting(ctx, Selection(address=address, queue=queue), limit)
+    with ctx.reading() as op:
+        rows = [_row(each) for each in queue_operations.waiting(op, Selection(address=address, queue=queue), limit)]
     columns = {
         "id": "id",
         "from": "from",
@@ -54,12 +54,8 @@ def list_(
 @command(app, example="outgate queue show 0c8sm2v1r0003")
 def show(ctx: CommandContext, identity: Identity) -> None:
     """Show what waits of one message. Its whole story is in `outgate log ID`."""
-    from outgate.directory.errors import NotFound
-    from outgate.queue.admin import Selection
-
-    rows = _waiting(ctx, Selection(message_id=_number(identity)), 1_000_000)
-    if not rows:
-        raise NotFound(f"nothing waits of the message {identity}; `outgate log {identity}` shows what became of it")
+    with ctx.reading() as op:
+        rows = [_row(each) for each in queue_operations.of_message(op, _number(identity))]
     common = ("id", "from", "size", "received_at")
     recipients = [{key: value for key, value in row.items() if key not in common} for row in rows]
     value = {key: rows[0][key] for key in common}
@@ -74,10 +70,8 @@ def show(ctx: CommandContext, identity: Identity) -> None:
 @command(app, example="outgate queue count")
 def count(ctx: CommandContext) -> None:
     """Count what waits, by queue: one for each gateway and destination."""
-    from outgate.operations import record_operations
-
     with ctx.reading() as op:
-        rows = [
+        rows: list[JsonObject] = [
             {
                 "queue": each.queue,
                 "messages": each.messages,
@@ -85,7 +79,7 @@ def count(ctx: CommandContext) -> None:
                 "held": each.held,
                 "oldest": iso(each.oldest),
             }
-            for each in record_operations.counts(op)
+            for each in queue_operations.counts(op)
         ]
     table(ctx, rows, {key: key for key in rows[0]} if rows else {}, nothing="nothing waits")
 
@@ -99,10 +93,8 @@ def retry(
     everything: Everything = False,
 ) -> None:
     """Try again now, whatever the schedule says. What is held stays held."""
-    from outgate.operations import record_operations
-
     selection = _selection(identity, address, queue, everything)
-    _change(ctx, selection, record_operations.retry, "will be tried again now")
+    _change(ctx, selection, queue_operations.retry, "will be tried again now")
 
 
 @command(app, example="outgate queue hold 0c8sm2v1r0003\noutgate queue hold --address newsletter@example.com")
@@ -114,10 +106,8 @@ def hold(
     everything: Everything = False,
 ) -> None:
     """Attempt nothing until `release`. An attempt that is under way is not broken off."""
-    from outgate.operations import record_operations
-
     selection = _selection(identity, address, queue, everything)
-    _change(ctx, selection, record_operations.hold, "held")
+    _change(ctx, selection, queue_operations.hold, "held")
 
 
 @command(app, example="outgate queue release --all")
@@ -129,10 +119,8 @@ def release(
     everything: Everything = False,
 ) -> None:
     """Undo `hold`, and try at once."""
-    from outgate.operations import record_operations
-
     selection = _selection(identity, address, queue, everything)
-    _change(ctx, selection, record_operations.release, "released")
+    _change(ctx, selection, queue_operations.release, "released")
 
 
 @command(app, example="outgate queue delete 0c8sm2v1r0003")
@@ -147,15 +135,11 @@ def delete(
 
     What is being delivered at this moment stays; hold it first to be sure.
     """
-    from outgate.operations import record_operations
-
     selection = _selection(identity, address, queue, everything)
-    _change(ctx, selection, record_operations.delete, "deleted")
+    _change(ctx, selection, queue_operations.delete, "deleted")
 
 
-def _selection(identity: str | None, address: str | None, queue: str | None, everything: bool) -> "Selection":
-    from outgate.queue.admin import Selection
-
+def _selection(identity: str | None, address: str | None, queue: str | None, everything: bool) -> Selection:
     if not (identity or address or queue) and not everything:
         raise typer.BadParameter("say which: a queue id, --address, --queue or --all")
     if everything and (identity or address or queue):
@@ -164,9 +148,6 @@ def _selection(identity: str | None, address: str | None, queue: str | None, eve
 
 
 def _number(identity: str) -> int:
-    from outgate.directory.errors import Invalid
-    from outgate.queue.queue_id import from_text
-
     try:
         return from_text(identity)
     except ValueError as error:
@@ -174,29 +155,14 @@ def _number(identity: str) -> int:
 
 
 def _change(
-    ctx: CommandContext, selection: "Selection", change: "Callable[[OperationContext, Selection], int]", outcome: str
+    ctx: CommandContext, selection: Selection, change: Callable[[OperationContext, Selection], int], outcome: str
 ) -> None:
-    from outgate.directory.errors import NotFound
-    from outgate.queue import admin
-
     with ctx.writing() as op:
-        found = len(list(admin.waiting(op.connection, selection, op.now, 1)))
         changed = change(op, selection)
-    if selection.message_id is not None and not found:
-        raise NotFound("nothing waits of this message; `outgate log ID` shows what became of it")
     tell(ctx, {"recipients": changed}, f"{changed} recipient{'' if changed == 1 else 's'} {outcome}")
 
 
-def _waiting(ctx: CommandContext, selection: "Selection", limit: int) -> list[dict[str, Any]]:
-    from outgate.operations import record_operations
-
-    with ctx.reading() as op:
-        return [_row(each) for each in record_operations.waiting(op, selection, limit)]
-
-
-def _row(each: "Waiting") -> dict[str, Any]:
-    from outgate.queue.queue_id import to_text
-
+def _row(each: Waiting) -> JsonObject:
     return {
         "id": to_text(each.message_id),
         "from": each.sender,

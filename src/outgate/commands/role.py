@@ -1,11 +1,14 @@
 """`outgate role`: what administrators may do, and who is one."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import table, tell
+from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.directory.privileges import BUILT_IN
+from outgate.directory.roles import Assignment
+from outgate.operations import role_operations
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,11 +23,8 @@ Unit = Annotated[str, typer.Option("--ou", help="Organisational unit, as in /Sal
 @command(app, name="list", example="outgate role list")
 def list_(ctx: CommandContext) -> None:
     """List the roles with their privileges: the built-in ones, then those that were made here."""
-    from outgate.directory.privileges import BUILT_IN
-    from outgate.operations import role_operations
-
     with ctx.reading() as op:
-        rows = [
+        rows: list[JsonObject] = [
             {
                 "name": role.name,
                 "summary": role.summary,
@@ -47,18 +47,14 @@ def create(
     summary: Annotated[str, typer.Option("--summary", help="What the role is for")] = "",
 ) -> None:
     """Make a role of your own."""
-    from outgate.operations import role_operations
-
     with ctx.writing() as op:
-        made = role_operations.create(op, name, privileges, summary)
-    tell(ctx, {"name": made.name, "privileges": sorted(made.privileges)}, f"made the role {made.name}")
+        role = role_operations.create(op, name, privileges, summary)
+    tell(ctx, {"name": role.name, "privileges": sorted(role.privileges)}, f"made the role {role.name}")
 
 
 @command(app, example="outgate role remove queue-watch")
 def remove(ctx: CommandContext, name: Name) -> None:
     """Remove a role that nobody has. The built-in ones stay."""
-    from outgate.operations import role_operations
-
     with ctx.writing() as op:
         role_operations.remove(op, name)
     tell(ctx, {"name": name}, f"removed the role {name}")
@@ -67,18 +63,14 @@ def remove(ctx: CommandContext, name: Name) -> None:
 @command(app, example="outgate role assign alice@example.com help-desk --ou /Sales")
 def assign(ctx: CommandContext, address: User, role: Name, unit: Unit = "/") -> None:
     """Give a user a role for a unit and those below it."""
-    from outgate.operations import role_operations
-
     with ctx.writing() as op:
-        made = role_operations.assign(op, address, role, unit)
-    tell(ctx, _row(made), f"{made.account} has the role {made.role} for {made.unit}")
+        assignment = role_operations.assign(op, address, role, unit)
+    tell(ctx, _row(assignment), f"{assignment.account} has the role {assignment.role} for {assignment.unit}")
 
 
 @command(app, example="outgate role unassign alice@example.com help-desk --ou /Sales")
 def unassign(ctx: CommandContext, address: User, role: Name, unit: Unit = "/") -> None:
     """Take a role away from a user."""
-    from outgate.operations import role_operations
-
     with ctx.writing() as op:
         former = role_operations.unassign(op, address, role, unit)
     tell(ctx, _row(former), f"{former.account} no longer has the role {former.role} for {former.unit}")
@@ -87,12 +79,10 @@ def unassign(ctx: CommandContext, address: User, role: Name, unit: Unit = "/") -
 @command(app, example="outgate role assignments")
 def assignments(ctx: CommandContext) -> None:
     """See who has which role for which unit."""
-    from outgate.operations import role_operations
-
     with ctx.reading() as op:
-        rows = [_row(one) for one in role_operations.assignments(op)]
+        rows = [_row(assignment) for assignment in role_operations.assignments(op)]
     table(ctx, rows, {"account": "user", "role": "role", "ou": "unit"}, nothing="nobody has a role")
 
 
-def _row(one: Any) -> dict[str, Any]:
-    return {"account": one.account, "role": one.role, "ou": one.unit}
+def _row(assignment: Assignment) -> JsonObject:
+    return {"account": assignment.account, "role": assignment.role, "ou": assignment.unit}

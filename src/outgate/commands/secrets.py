@@ -1,17 +1,20 @@
 """`outgate secrets`: the keys that stored passwords and DKIM keys are sealed with."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import record, table, tell
+from outgate.cli.output import JsonObject, record, table, tell
 from outgate.cli.shell import CommandContext, command
-
-if TYPE_CHECKING:
-    from outgate.secretscan.encodings import Secret
-    from outgate.secretscan.search import Search, Searched
-    from outgate.wiring import Installation
+from outgate.installation import KEY_FILE, LOCK_FILE
+from outgate.operations import secret_operations
+from outgate.operations.error_codes import CheckFailed
+from outgate.operations.secret_operations import SearchResult
+from outgate.secretscan import scan_targets, sources
+from outgate.secretscan.encodings import Secret
+from outgate.store import keysource, rotation
+from outgate.store.keysource import KeySource
 
 app = typer.Typer(
     no_args_is_help=True, help="The key file: what gateways' passwords and DKIM keys are encrypted with at rest."
@@ -21,15 +24,10 @@ app = typer.Typer(
 @command(app, example="outgate secrets status")
 def status(ctx: CommandContext) -> None:
     """Show where the keys come from, their ids, which is in use, and how much each has sealed. Never the keys."""
-    from outgate.store import keysource, sealed
-    from outgate.store.engine import read
-    from outgate.wiring import KEY_FILE
-
-    installation = ctx.installation()
-    source = keysource.source(ctx.data / KEY_FILE, command=installation.config.secret_key_command)
+    with ctx.reading() as op:
+        counted = secret_operations.count_by_key(op)
+    source = _key_source(ctx)
     keys = list(source.read())
-    with read(installation.engine) as connection:
-        counted = sealed.count_by_key(connection)
     record(
         ctx,
         {
@@ -50,16 +48,12 @@ def rotate(ctx: CommandContext) -> None:
     with the last one. A server that is running goes on. Codes that wait to be entered lapse: have them sent again
     (`outgate sendas resend`). Safe to interrupt: run it again. Make a new copy of the key file afterwards.
     """
-    from outgate.operations import domain_operations
-    from outgate.store import rotation
-    from outgate.wiring import KEY_FILE
-
-    _require(ctx, "secrets.rotate")
     installation = ctx.installation()
-    done = rotation.rotate(installation.engine, ctx.data / KEY_FILE, command=installation.config.secret_key_command)
-    with ctx.writing() as op:
-        domain_operations.rotated(op, done.key_id, done.resealed)
-    value = {"current": done.key_id, "resealed": done.resealed}
+    command_line = installation.config.secret_key_command
+    done = secret_operations.rotate(
+        ctx, lambda: rotation.rotate(installation.engine, ctx.data / KEY_FILE, command=command_line)
+    )
+    value: JsonObject = {"current": done.key_id, "resealed": done.resealed}
     tell(ctx, value, f"the key is {done.key_id} now; {done.resealed} secrets were sealed anew")
 
 
@@ -80,47 +74,22 @@ def audit(
     names; each raw, in base64, hex, UTF-16, URL-encoded, in JSON and in SASL PLAIN. Shows places and counts, never a
     secret. Ends with 8 when something was found. The memory can be read by root. See docs/secrets.md.
     """
-    from outgate.cli.status import CheckFailed
-    from outgate.operations import domain_operations
-    from outgate.secretscan import scan, scan_targets
-    from outgate.secretscan.search import Search
-    from outgate.wiring import LOCK_FILE
-
-    _require(ctx, "secrets.audit")
-    installation = ctx.installation()
-    search = Search(_known(ctx, installation, secret_file or []))
     pids = pid or scan_targets.holders(ctx.data / LOCK_FILE)
-    try:
-        searched = list(scan.look(installation.engine, search, log or [], pids))
-    except scan_targets.NotReadable as error:
-        raise CheckFailed(str(error)) from None
-    _show(ctx, search, searched, [] if pids else ["memory: no server is running"])
-    found = sum(finding.count for one in searched for finding in one.findings)
-    with ctx.writing() as op:
-        domain_operations.searched(op, found)
-    if found:
-        raise CheckFailed(f"secrets were found in the open, {found} times")
+    given = _given(ctx, secret_file or [])
+    result = secret_operations.search(ctx, ctx.installation().engine, given, log or [], pids)
+    _show(ctx, result, [] if pids else ["memory: no server is running"])
+    if result.found:
+        raise CheckFailed(f"secrets were found in the open, {result.found} times")
 
 
-def _require(ctx: CommandContext, operation: str) -> None:
-    """Both are recorded when they are done; whether they may be is to be known before."""
-    from outgate.operations import targets
-    from outgate.operations.operation import OPERATIONS
-
-    with ctx.reading() as op:
-        op.require(OPERATIONS[operation], targets.organisation(op.connection))
+def _key_source(ctx: CommandContext) -> KeySource:
+    return keysource.source(ctx.data / KEY_FILE, command=ctx.installation().config.secret_key_command)
 
 
-def _known(ctx: CommandContext, installation: "Installation", files: list[Path]) -> list["Secret"]:
-    from outgate.secretscan import sources
-    from outgate.store import keysource
-    from outgate.store.engine import read
-    from outgate.wiring import KEY_FILE
-
-    settings = installation.config
-    source = keysource.source(ctx.data / KEY_FILE, command=settings.secret_key_command)
-    with read(installation.engine) as connection:
-        secrets = [*sources.of_keys(source.read()), *sources.of_vault(connection, installation.vault)]
+def _given(ctx: CommandContext, files: list[Path]) -> list[Secret]:
+    """What files name: the vault's own keys, the password for LDAP, and what else is to be looked for."""
+    settings = ctx.installation().config
+    secrets = list(sources.of_keys(_key_source(ctx).read()))
     if settings.ldap.bind_password_file:
         # The server needs it for every search, so its memory may have it.
         path = settings.path(settings.ldap.bind_password_file)
@@ -130,8 +99,8 @@ def _known(ctx: CommandContext, installation: "Installation", files: list[Path])
     return secrets
 
 
-def _show(ctx: CommandContext, search: "Search", searched: list["Searched"], not_searched: list[str]) -> None:
-    rows = [
+def _show(ctx: CommandContext, result: SearchResult, not_searched: list[str]) -> None:
+    rows: list[JsonObject] = [
         {
             "place": one.place,
             "bytes": one.size,
@@ -140,13 +109,13 @@ def _show(ctx: CommandContext, search: "Search", searched: list["Searched"], not
                 {"secret": f.secret, "form": f.form, "count": f.count, "offsets": f.offsets} for f in one.findings
             ],
         }
-        for one in searched
+        for one in result.places
     ]
     if ctx.json:
-        tell(ctx, {"places": rows, "too_short": search.too_short, "not_searched": not_searched}, "")
+        tell(ctx, {"places": rows, "too_short": result.too_short, "not_searched": not_searched}, "")
         return
     table(ctx, rows, {"place": "place", "bytes": "bytes", "found": "found", "findings": "what and where"}, nothing="")
-    for name in search.too_short:
+    for name in result.too_short:
         typer.echo(f"not looked for, since it is too short: {name}")
     for words in not_searched:
         typer.echo(f"not looked at: {words}")

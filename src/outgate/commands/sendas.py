@@ -1,16 +1,21 @@
 """`outgate sendas`: the From addresses of an account. Their gateways are in sendas_gateway."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import record, table, tell
+from outgate.cli.output import JsonObject, JsonValue, record, table, tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin
 from outgate.cli.shell import CommandContext, command
 from outgate.commands import gateway_options
-
-if TYPE_CHECKING:
-    from outgate.operations.confirmation import Confirmation
+from outgate.mail.addresses import canonical
+from outgate.operations import confirmation_operations, gateway_operations, send_as_operations
+from outgate.operations.account_lookup import entry_of
+from outgate.operations.confirmation import Confirmation
+from outgate.operations.gateway_trial import described
+from outgate.operations.resources import send_as_row
+from outgate.operations.send_as_operations import NewAddress
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,51 +64,25 @@ def add(
     A message with a nine-digit code goes to the address, by the running server; the address can be used once the code
     is entered with `outgate sendas verify`. A gateway is tried first: nothing is saved if it can't be used.
     """
-    from outgate.operations import send_as_operations
-
-    wanted = gateway_options.server(host, port, security, username, password_file, password_stdin) if host else None
-    owner = find_account(ctx, account)
-    if wanted and not no_probe and _may_have_gateway(ctx, owner, address):
-        gateway_options.try_out(ctx, wanted)
-    with ctx.writing() as op:
-        if grant:
-            send_as_operations.grant(op, account, address)
-            entry = send_as_operations.edit(
-                op,
-                account,
-                address,
-                display_name=name,
-                reply_to=reply_to,
-                treat_as_alias=not not_an_alias,
-                make_default=default,
-            )
-            if wanted:
-                send_as_operations.set_gateway(op, account, address, wanted)
-        else:
-            entry = send_as_operations.add(
-                op,
-                account,
-                address,
-                _confirmation(ctx),
-                display_name=name,
-                reply_to=reply_to,
-                treat_as_alias=not not_an_alias,
-                gateway=wanted,
-                make_default=default,
-            )
-    pending = f"; enter the code that is mailed to it: outgate sendas verify {owner.primary} {entry.address} CODE"
-    told = f"added {entry.address} to {owner.primary}{'' if entry.verified else pending}"
-    tell(ctx, _row(ctx, owner.primary, entry.address), told)
+    gateway = (
+        gateway_options.gateway_settings(host, port, security, username, password_file, password_stdin)
+        if host
+        else None
+    )
+    wanted = NewAddress(address, name, reply_to, not not_an_alias, grant, default, gateway)
+    probe = None if no_probe else gateway_options.probe(ctx)
+    entry = send_as_operations.save(ctx, account, wanted, confirmation(ctx), probe)
+    row = send_as_row(canonical(account), entry)
+    pending = f"; enter the code that is mailed to it: outgate sendas verify {row['account']} {entry.address} CODE"
+    tell(ctx, row, f"added {entry.address} to {row['account']}{'' if entry.verified else pending}")
 
 
 @command(app, name="list", example="outgate sendas list alice@example.com")
 def list_(ctx: CommandContext, account: AccountName) -> None:
     """List the From addresses of an account, the primary first."""
-    from outgate.operations.resources import send_as_row
-
-    owner = find_account(ctx, account)
+    with ctx.reading() as op:
+        owner = send_as_operations.account(op, account)
     rows = [send_as_row(owner.primary, entry) for entry in owner.send_as.values()]
-    shown = rows if ctx.json else [row | {"gateway": (row["gateway"] or {}).get("host")} for row in rows]
     columns = {
         "address": "address",
         "name": "name",
@@ -111,13 +90,15 @@ def list_(ctx: CommandContext, account: AccountName) -> None:
         "is_default": "default",
         "gateway": "gateway",
     }
-    table(ctx, shown, columns, nothing="there are no addresses")
+    _table(ctx, rows, columns)
 
 
 @command(app, example="outgate sendas show alice@example.com alice@dominiopartner.example")
 def show(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Show a From address of an account. Passwords of gateways are never shown."""
-    record(ctx, _row(ctx, account, address))
+    with ctx.reading() as op:
+        owner = send_as_operations.account(op, account)
+    record(ctx, send_as_row(owner.primary, entry_of(owner, address)))
 
 
 @command(app, example="outgate sendas edit alice@example.com alice@dominiopartner.example --name 'Alice (partner)'")
@@ -135,32 +116,27 @@ def edit(
     ] = None,
 ) -> None:
     """Change the name, the Reply-To or the treatment as an alias; what is not given stays."""
-    from outgate.operations import send_as_operations
-
     with ctx.writing() as op:
-        send_as_operations.edit(op, account, address, display_name=name, reply_to=reply_to, treat_as_alias=alias)
-    tell(ctx, _row(ctx, account, address), f"changed {address}")
+        entry = send_as_operations.edit(
+            op, account, address, display_name=name, reply_to=reply_to, treat_as_alias=alias
+        )
+    tell(ctx, send_as_row(canonical(account), entry), f"changed {entry.address}")
 
 
 @command(app, name="default", example="outgate sendas default alice@example.com alice@dominiopartner.example")
 def default_(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Make a confirmed address the account's default."""
-    from outgate.operations import send_as_operations
-
     with ctx.writing() as op:
-        send_as_operations.edit(op, account, address, make_default=True)
-    tell(ctx, _row(ctx, account, address), f"{address} is the default of {account}")
+        entry = send_as_operations.edit(op, account, address, make_default=True)
+    tell(ctx, send_as_row(canonical(account), entry), f"{entry.address} is the default of {account}")
 
 
 @command(app, example="outgate sendas delete alice@example.com alice@dominiopartner.example")
 def delete(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Delete a From address with its gateway and its confirmation."""
-    from outgate.operations import send_as_operations
-    from outgate.operations.resources import send_as_row
-
     with ctx.writing() as op:
         entry = send_as_operations.remove(op, account, address)
-    tell(ctx, send_as_row(account, entry), f"deleted {entry.address} from {account}")
+    tell(ctx, send_as_row(canonical(account), entry), f"deleted {entry.address} from {account}")
 
 
 @command(app, example="outgate sendas transfer bob@example.com sales@example.com alice@example.com")
@@ -175,13 +151,10 @@ def transfer(
     One of the organisation's own domains can be used there at once. One outside must be proven anew by the code that is
     mailed to it, and comes without its gateway: that log-in was the former user's.
     """
-    from outgate.operations import send_as_operations
-    from outgate.operations.resources import send_as_row
-
     with ctx.writing() as op:
-        entry = send_as_operations.transfer(op, account, address, to, _confirmation(ctx))
+        entry = send_as_operations.transfer(op, account, address, to, confirmation(ctx))
     pending = "" if entry.verified else ", who must enter the code that is mailed to it"
-    tell(ctx, send_as_row(to, entry), f"{entry.address} belongs to {to} now{pending}")
+    tell(ctx, send_as_row(canonical(to), entry), f"{entry.address} belongs to {to} now{pending}")
 
 
 @command(app, example="outgate sendas list-all --ou /Sales")
@@ -193,15 +166,9 @@ def list_all(
     ] = None,
 ) -> None:
     """List the From addresses of all users, with their gateways."""
-    from outgate.operations import send_as_operations
-    from outgate.operations.resources import send_as_row
-
     with ctx.reading() as op:
-        rows = [
-            send_as_row(user, entry) | {"ou": installation}
-            for user, installation, entry in send_as_operations.every(op, unit)
-        ]
-    shown = rows if ctx.json else [row | {"gateway": (row["gateway"] or {}).get("host")} for row in rows]
+        found = send_as_operations.every(op, unit)
+    rows = [{**send_as_row(user, entry), "ou": path} for user, path, entry in found]
     columns = {
         "account": "user",
         "ou": "unit",
@@ -209,7 +176,7 @@ def list_all(
         "verification_status": "status",
         "gateway": "gateway",
     }
-    table(ctx, shown, columns, nothing="there are no addresses")
+    _table(ctx, rows, columns)
 
 
 @command(app, example="outgate sendas verify alice@example.com alice@dominiopartner.example 123456789")
@@ -223,82 +190,38 @@ def verify(
 
     A code is good once, for three days and five tries.
     """
-    from outgate.operations import send_as_operations
-
     with ctx.writing() as op:
-        send_as_operations.verify(op, account, address, code)
-    tell(ctx, _row(ctx, account, address), f"{account} can send as {address} now")
+        entry = confirmation_operations.verify(op, account, address, code)
+    tell(ctx, send_as_row(canonical(account), entry), f"{account} can send as {entry.address} now")
 
 
 @command(app, example="outgate sendas resend alice@example.com alice@dominiopartner.example")
 def resend(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Mail a new code to an address that is not confirmed yet; the former code is void."""
-    from outgate.operations import send_as_operations
-
-    row = _row(ctx, account, address)
     with ctx.writing() as op:
-        send_as_operations.resend(op, account, address, _confirmation(ctx))
-    tell(ctx, row, f"a new code is on its way to {row['address']}")
+        entry = confirmation_operations.resend(op, account, address, confirmation(ctx))
+    tell(ctx, send_as_row(canonical(account), entry), f"a new code is on its way to {entry.address}")
 
 
 @command(app, example="outgate sendas test alice@example.com alice@dominiopartner.example")
 def test(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Try an address's gateway by the way of real delivery: connect, TLS, log in. Hands no message over."""
-    from outgate.directory.errors import NotFound
-    from outgate.operations import send_as_operations
-    from outgate.sendas.gateways import open_password
-
-    installation = ctx.installation()
-    entry = find_entry(find_account(ctx, account), address)
-    if entry.gateway is None:
-        raise NotFound(f"{entry.address} has no gateway; set one with: outgate sendas gateway set")
-    # Recorded, and refused to who may not, before anything is connected to.
-    with ctx.writing_one_of_many() as op:
-        send_as_operations.tested(op, account, entry.address, gateway_options.described(entry.gateway))
-    gateway_options.probe(ctx, entry.gateway, open_password(installation.vault, entry.gateway))
-    value = _row(ctx, account, address) | {"works": True}
-    tell(ctx, value, f"{gateway_options.described(entry.gateway)} works")
+    entry = gateway_operations.try_out(ctx, account, address, gateway_options.probe(ctx))
+    value = {**send_as_row(canonical(account), entry), "works": True}
+    tell(ctx, value, f"{described(entry.gateway)} works")
 
 
-def find_account(ctx: CommandContext, address: str) -> Any:
-    """The model.Account with this primary address."""
-    from outgate.operations import send_as_operations
-
-    with ctx.reading() as op:
-        return send_as_operations.account(op, address)
-
-
-def find_entry(account: Any, address: str) -> Any:
-    """The account's authorise.SendAs of this address. Raises NotFound and AddressError."""
-    from outgate.directory.errors import NotFound
-    from outgate.mail.addresses import canonical
-
-    entry = account.send_as.get(canonical(address))
-    if entry is None:
-        raise NotFound(f"{address} is not an address of {account.primary}")
-    return entry
-
-
-def _row(ctx: CommandContext, account: str, address: str) -> dict[str, Any]:
-    from outgate.operations.resources import send_as_row
-
-    owner = find_account(ctx, account)
-    return send_as_row(owner.primary, find_entry(owner, address))
-
-
-def _confirmation(ctx: CommandContext) -> "Confirmation":
-    from outgate.operations.confirmation import Confirmation
-
+def confirmation(ctx: CommandContext) -> Confirmation:
+    """How codes are mailed here."""
     config = ctx.installation().config
     return Confirmation(config.hostname, config.web.public_url)
 
 
-def _may_have_gateway(ctx: CommandContext, account: Any, address: str) -> bool:
-    """Whether saving the gateway could succeed: what policy forbids is refused before anything is connected to."""
-    from outgate.directory.accounts import load_organisation
-    from outgate.mail.addresses import canonical
-    from outgate.store.engine import read
+def _table(ctx: CommandContext, rows: Sequence[JsonObject], columns: Mapping[str, str]) -> None:
+    """All of each row for programs; for people the gateway's host is enough."""
+    shown = rows if ctx.json else [{**row, "gateway": _host(row["gateway"])} for row in rows]
+    table(ctx, shown, columns, nothing="there are no addresses")
 
-    with read(ctx.installation().engine) as connection:
-        own = load_organisation(connection).domains
-    return bool(account.policy.allow_external_smtp) and canonical(address).rpartition("@")[2] not in own
+
+def _host(gateway: JsonValue) -> JsonValue:
+    return gateway.get("host") if isinstance(gateway, Mapping) else None

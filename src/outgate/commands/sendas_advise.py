@@ -1,31 +1,32 @@
 """`outgate sendas advise`: what recipients will make of mail from an address, before any is sent."""
 
 import asyncio
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from ipaddress import ip_address
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import plain, tell
+from outgate.advisor.advice import Advice, Outlook
+from outgate.advisor.advice import advise as conclude
+from outgate.advisor.advisor import Advisor, Question
+from outgate.advisor.dkim_check import Signing
+from outgate.advisor.findings import Findings, Sending, Unanswered
+from outgate.advisor.wording import LANGUAGES
+from outgate.cli.output import JsonObject, plain, tell
 from outgate.cli.shell import CommandContext, command
-from outgate.commands.sendas import AccountName, Address, find_account
+from outgate.commands.sendas import AccountName, Address
+from outgate.mail.addresses import canonical, canonical_domain
+from outgate.operations import send_as_operations
 
-if TYPE_CHECKING:
-    from outgate.advisor.advice import Advice, Outlook
-    from outgate.advisor.advisor import Question
-    from outgate.advisor.findings import Findings, Sending, Unanswered
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(
-        app,
-        example="outgate sendas advise alice@example.com alice@dominiopartner.example\n"
-        "outgate sendas advise alice@example.com alice@dominiopartner.example --host smtp.dominiopartner.example\n"
-        "outgate sendas advise alice@example.com alice@example.com --address 192.0.2.25",
-    )(advise)
+app = typer.Typer()
 
 
+@command(
+    app,
+    example="outgate sendas advise alice@example.com alice@dominiopartner.example\n"
+    "outgate sendas advise alice@example.com alice@dominiopartner.example --host smtp.dominiopartner.example\n"
+    "outgate sendas advise alice@example.com alice@example.com --address 192.0.2.25",
+)
 def advise(
     ctx: CommandContext,
     account: AccountName,
@@ -49,54 +50,29 @@ def advise(
     By the organisation's servers, and by the address's own gateway. Only the DNS is asked; no server is connected to.
     The address need not be one of the account's yet.
     """
-    from outgate.advisor.advice import advise as conclude
-    from outgate.advisor.advisor import Advisor
-
-    question, users_language = _question(ctx, account, address)
-    addresses = tuple(_ip(text) for text in from_address or ())
-    question = replace(question, addresses=addresses, gateway_host=_host(host))
+    with ctx.reading() as op:
+        basis = send_as_operations.advice_basis(op, account)
+    question = Question(
+        basis.organisation,
+        basis.account,
+        canonical(address),
+        {domain: Signing(selector, record) for domain, (selector, record) in basis.dkim.items()},
+        addresses=tuple(_ip(text) for text in from_address or ()),
+        gateway_host=canonical_domain(host) if host else "",
+    )
     findings = asyncio.run(Advisor(ctx.installation().config).findings(question))
-    advice = conclude(findings, _language(language) or users_language)
-    tell(ctx, _row(question.account.primary, findings, advice), _text(findings, advice))
-
-
-def _question(ctx: CommandContext, account: str, address: str) -> "tuple[Question, str]":
-    """The question as the directory has it, and the language of the account's user."""
-    from outgate.advisor.advisor import Question
-    from outgate.advisor.dkim_check import Signing
-    from outgate.directory import accounts, organisation, users
-    from outgate.mail.addresses import canonical
-    from outgate.store.engine import read
-
-    owner = find_account(ctx, account)
-    with read(ctx.installation().engine) as connection:
-        signing = {
-            domain.name: Signing(domain.dkim_selector, domain.dkim_record)
-            for domain in organisation.domains(connection)
-            if domain.dkim_selector and domain.dkim_record
-        }
-        language = users.find(connection, owner.primary).language
-        return Question(accounts.load_organisation(connection), owner, canonical(address), signing), language
+    advice = conclude(findings, _language(language) or basis.language)
+    tell(ctx, _row(basis.account.primary, findings, advice), _text(findings, advice))
 
 
 def _ip(text: str) -> str:
-    from ipaddress import ip_address
-
     try:
         return str(ip_address(text))
     except ValueError:
         raise typer.BadParameter(f"--address: '{text[:50]}' is no IP address") from None
 
 
-def _host(text: str) -> str:
-    from outgate.mail.addresses import canonical_domain
-
-    return canonical_domain(text) if text else ""
-
-
 def _language(text: str | None) -> str | None:
-    from outgate.advisor.wording import LANGUAGES
-
     if text is not None and text not in LANGUAGES:
         raise typer.BadParameter(f"--language: there are texts in {', '.join(LANGUAGES)}")
     return text
@@ -105,7 +81,7 @@ def _language(text: str | None) -> str | None:
 # --- output ----------------------------------------------------------------------------------------------------------
 
 
-def _row(account: str, findings: "Findings", advice: "Advice") -> dict[str, Any]:
+def _row(account: str, findings: Findings, advice: Advice) -> JsonObject:
     gateway = _way(findings.gateway, advice.gateway) if findings.gateway and advice.gateway else None
     return {
         "account": account,
@@ -118,9 +94,7 @@ def _row(account: str, findings: "Findings", advice: "Advice") -> dict[str, Any]
     }
 
 
-def _policy(findings: "Findings") -> dict[str, Any] | None:
-    from outgate.advisor.findings import Unanswered
-
+def _policy(findings: Findings) -> JsonObject | None:
     record = findings.dmarc
     if record is None:
         return None
@@ -136,7 +110,7 @@ def _policy(findings: "Findings") -> dict[str, Any] | None:
     }
 
 
-def _way(way: "Sending", outlook: "Outlook") -> dict[str, Any]:
+def _way(way: Sending, outlook: Outlook) -> JsonObject:
     return {
         "host": way.host,
         "mail_from": way.mail_from,
@@ -160,7 +134,7 @@ def _way(way: "Sending", outlook: "Outlook") -> dict[str, Any]:
     }
 
 
-def _text(findings: "Findings", advice: "Advice") -> str:
+def _text(findings: Findings, advice: Advice) -> str:
     lines = [f"{advice.sentence}.", ""]
     lines += _lines("by the organisation's servers", findings.organisation, advice.organisation)
     if findings.gateway and advice.gateway:
@@ -168,7 +142,7 @@ def _text(findings: "Findings", advice: "Advice") -> str:
     return "\n".join(plain(line) if line else "" for line in lines)
 
 
-def _lines(title: str, way: "Sending", outlook: "Outlook") -> list[str]:
+def _lines(title: str, way: Sending, outlook: Outlook) -> list[str]:
     addresses = ", ".join(f"{one.address} {one.result}" for one in way.checks)
     sender_domain = way.mail_from.rpartition("@")[2]
     causes = [f"  SPF of {one.address}: {one.explanation}" for one in way.checks if one.explanation]
@@ -189,7 +163,7 @@ def _lines(title: str, way: "Sending", outlook: "Outlook") -> list[str]:
     ]
 
 
-def _unanswered(way: "Sending") -> "list[Unanswered]":
+def _unanswered(way: Sending) -> list[Unanswered]:
     return [*way.unanswered, *(one.unanswered for one in way.checks if one.unanswered)]
 
 

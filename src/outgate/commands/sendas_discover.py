@@ -2,31 +2,25 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import typer
 
+from outgate import wiring
 from outgate.cli.output import table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.sendas import Address
+from outgate.discovery.candidates import Discovered
 
-if TYPE_CHECKING:
-    from outgate.discovery.candidates import Discovered
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, example="outgate sendas discover alice@dominiopartner.example")(discover)
+app = typer.Typer()
 
 
+@command(app, example="outgate sendas discover alice@dominiopartner.example")
 def discover(ctx: CommandContext, address: Address) -> None:
     """Look for the SMTP server of an address: by presets, DNS, and what its domain publishes for mail programs.
 
     Nothing is saved and no mail server is connected to. Where it says `confirm`, the server is outside the address's
     domain and only the DNS says so: ask the provider before a password goes there.
     """
-    from outgate import wiring
-
     found = asyncio.run(wiring.discoverer(ctx.installation().config).discover(address))
     if ctx.json:
         tell(ctx, asdict(found), "")
@@ -34,7 +28,7 @@ def discover(ctx: CommandContext, address: Address) -> None:
         _show(ctx, found)
 
 
-def _show(ctx: CommandContext, found: "Discovered") -> None:
+def _show(ctx: CommandContext, found: Discovered) -> None:
     candidates = {
         "host": "server",
         "port": "port",

@@ -5,22 +5,20 @@ import socket
 
 import typer
 
+from outgate import wiring
 from outgate.cli.shell import CommandContext, command
+from outgate.installation import InstallationError
+
+app = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, example="outgate --data /var/lib/outgate serve")(serve)
-
-
+@command(app, example="outgate --data /var/lib/outgate serve")
 def serve(ctx: CommandContext) -> None:
     """Run the server: take submissions on ports 587 and 465, deliver, and record, until SIGTERM or Ctrl-C.
 
     SIGHUP has it read its certificate again. Changes by other commands are in force at once, without a restart. It logs
     to standard error.
     """
-    from outgate import wiring
-
     installation = ctx.installation()
     submission, web = installation.config.submission, installation.config.web
     for key in ("starttls_port", "tls_port"):
@@ -33,8 +31,6 @@ def serve(ctx: CommandContext) -> None:
 
 def _check_port(section: str, key: str, address: str, port: int) -> None:
     """Before anything is started: what is wrong with this port, and what to do."""
-    from outgate.wiring import InstallationError
-
     try:
         socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET).close()
     except OSError as error:

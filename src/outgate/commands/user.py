@@ -1,12 +1,18 @@
 """`outgate user`: the organisation's users."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
-from outgate.cli.output import iso, record, table, tell
+from outgate.cli.output import JsonObject, iso, record, table, tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin, read_password
 from outgate.cli.shell import CommandContext, command
+from outgate.directory.settings import in_words
+from outgate.directory.users import Credentials, User
+from outgate.operations import log_in_operations, send_as_operations, user_operations
+from outgate.operations.context import OperationContext
+from outgate.operations.resources import effective_rows, send_as_row
 
 app = typer.Typer(no_args_is_help=True, help="The users of the organisation, each with a primary address.")
 
@@ -33,9 +39,6 @@ def add(
     The address must be in one of the organisation's domains. The password is asked for, twice, unless it comes from a
     file or from standard input.
     """
-    from outgate.directory.users import Credentials
-    from outgate.operations import user_operations
-
     installation = ctx.installation()
     credentials = None
     if not no_password:
@@ -54,8 +57,6 @@ def list_(
     ] = None,
 ) -> None:
     """List the users, all or those of one organisational unit."""
-    from outgate.operations import user_operations
-
     with ctx.reading() as op:
         rows = [_row(user) for user in user_operations.list_users(op, unit)]
     columns = {"address": "address", "name": "name", "ou": "unit", "suspended": "suspended"}
@@ -65,28 +66,19 @@ def list_(
 @command(app, example="outgate user show alice@example.com")
 def show(ctx: CommandContext, address: Address) -> None:
     """Show a user, the policy in force for them, and their From addresses."""
-    from outgate.directory import accounts, policies
-    from outgate.directory.settings import in_words
-    from outgate.operations import user_operations
-    from outgate.operations.resources import policy_rows, send_as_row
-
     with ctx.reading() as op:
-        user = user_operations.show(op, address)
-        account = accounts.load(op.connection, user.id)
-        log_in = accounts.login(op.connection, user.address)
-        in_force = policies.load(op.connection)
-    assert account
+        details = user_operations.show(op, address)
+        account = send_as_operations.account(op, address)
+    user = details.user
     value = _row(user) | {
-        "has_password": bool(log_in and log_in.password_hash),
+        "has_password": details.has_password,
         "ldap_id": user.external.id if user.external else None,
         "ldap_dn": user.external.dn if user.external else None,
-        "policy": policy_rows(in_force, account.unit),
+        "policy": effective_rows(user.unit, details.policy),
         "send_as": [send_as_row(account.primary, entry) for entry in account.send_as.values()],
     }
-    shown = {
-        name: in_words(one["value"]) for name, one in value["policy"].items() if one["inherited_from"] != "the default"
-    }
-    record(ctx, value if ctx.json else value | {"send_as": list(account.send_as), "policy": shown})
+    set_values = {name: in_words(one.value) for name, one in details.policy.items() if one.source is not None}
+    record(ctx, value if ctx.json else value | {"send_as": list(account.send_as), "policy": set_values})
 
 
 @command(
@@ -98,12 +90,9 @@ def password(
     ctx: CommandContext, address: Address, password_file: PasswordFile = None, password_stdin: PasswordStdin = False
 ) -> None:
     """Give a user a new password."""
-    from outgate.directory.users import Credentials
-    from outgate.operations import user_operations
-
     installation = ctx.installation()
     with ctx.reading() as op:
-        user = user_operations.show(op, address)
+        user = user_operations.show(op, address).user
     new = read_password(password_file, password_stdin, f"New password for {user.address}", confirm=True)
     credentials = Credentials.derive(new, installation.config.log_in.scram_iterations)
     with ctx.writing() as op:
@@ -121,8 +110,6 @@ def edit(
     ] = None,
 ) -> None:
     """Change a user's name or language; what is not given stays."""
-    from outgate.operations import user_operations
-
     _change(ctx, address, lambda op, user: user_operations.edit(op, user, name=name, language=language), "is changed")
 
 
@@ -132,24 +119,18 @@ def suspend(ctx: CommandContext, address: Address) -> None:
 
     The passwords of the user's gateways are erased, and must be entered again if the user is resumed.
     """
-    from outgate.operations import user_operations
-
     _change(ctx, address, user_operations.suspend, "is suspended; the passwords of their gateways are erased")
 
 
 @command(app, example="outgate user resume bob@example.com")
 def resume(ctx: CommandContext, address: Address) -> None:
     """Undo `suspend`."""
-    from outgate.operations import user_operations
-
     _change(ctx, address, user_operations.resume, "is no longer suspended")
 
 
 @command(app, example="outgate user unlock alice@example.com")
 def unlock(ctx: CommandContext, address: Address) -> None:
     """Forget a user's failed log-ins, so that they may try again. The server knows of it within two seconds."""
-    from outgate.operations import log_in_operations
-
     with ctx.writing() as op:
         count = log_in_operations.unlock_user(op, address)
     done = f"unlocked {address}" if count else f"there were no failed log-ins of {address}"
@@ -161,29 +142,25 @@ def move(
     ctx: CommandContext, address: Address, unit: Annotated[str, typer.Argument(help="The unit's path", metavar="PATH")]
 ) -> None:
     """Put a user in another organisational unit, whose policy is theirs from now on, for mail that waits as well."""
-    from outgate.operations import user_operations
-
     _change(ctx, address, lambda op, user: user_operations.move(op, user, unit), f"is in {unit} now")
 
 
 @command(app, example="outgate user remove bob@example.com")
 def remove(ctx: CommandContext, address: Address) -> None:
     """Delete a user with all their From addresses and gateways. The log of their messages stays."""
-    from outgate.operations import user_operations
-
     with ctx.writing() as op:
         user = user_operations.remove(op, address)
     tell(ctx, _row(user), f"removed the user {user.address}")
 
 
-def _change(ctx: CommandContext, address: str, change: Any, outcome: str) -> None:
+def _change(ctx: CommandContext, address: str, change: Callable[[OperationContext, str], User], outcome: str) -> None:
     """Make a change to a user and show what it came to."""
     with ctx.writing() as op:
         user = change(op, address)
     tell(ctx, _row(user), f"{user.address} {outcome}")
 
 
-def _row(user: Any) -> dict[str, Any]:
+def _row(user: User) -> JsonObject:
     return {
         "address": user.address,
         "name": user.name,

@@ -1,14 +1,19 @@
-"""What policy says of content that leaves by a user's gateway: knows no message, only what was found in it."""
+"""What policy says of attachments in mail that leaves by a user's gateway. Knows no message, only its bytes in pieces.
+
+Asked when a message comes, and again right before it is handed over, with the policy of that moment.
+"""
 
 import asyncio
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
 
-from outgate.mail.attachments import Attachment, Scanner
+from outgate.mail.attachments import Attachment, Scanner, TooComplex
 from outgate.model import Policy
 
 _AT_ONCE: Final = 16 * 1024  # bytes that are looked through in less time than a thread takes to begin
+
+Attachments = Sequence[Attachment] | TooComplex  # what was found, or why it can't be told
 
 
 def looks_at_attachments(policy: Policy) -> bool:
@@ -16,16 +21,35 @@ def looks_at_attachments(policy: Policy) -> bool:
     return bool(policy.attachment_bytes or policy.refused_attachments)
 
 
-async def scan(scanner: Scanner, piece: bytes) -> None:
-    """Look through a piece of a message; a large one in a thread, so that nobody else waits."""
-    if len(piece) <= _AT_ONCE:
-        scanner.feed(piece)
-    else:
-        await asyncio.to_thread(scanner.feed, piece)
+def find_attachments(pieces: Iterable[bytes]) -> Attachments:
+    """Look through a message that is in memory."""
+    scanner = Scanner()
+    try:
+        for piece in pieces:
+            scanner.feed(piece)
+        return scanner.attachments()
+    except TooComplex as error:
+        return error
 
 
-def refuses_attachments(policy: Policy, attachments: Sequence[Attachment]) -> str | None:
+async def scan_attachments(pieces: AsyncIterator[bytes]) -> Attachments:
+    """Look through a message while its pieces are read; a large one in a thread, so that nobody else waits."""
+    scanner = Scanner()
+    try:
+        async for piece in pieces:
+            if len(piece) <= _AT_ONCE:
+                scanner.feed(piece)
+            else:
+                await asyncio.to_thread(scanner.feed, piece)
+        return scanner.attachments()
+    except TooComplex as error:
+        return error
+
+
+def refuses_attachments(policy: Policy, attachments: Attachments) -> str | None:
     """Why a message with these attachments may not leave by a user's gateway; None if it may."""
+    if isinstance(attachments, TooComplex):
+        return str(attachments)
     for one in attachments:
         if reason := _refuses(policy, one):
             name = f"'{_shown(one.filename)}'" if one.filename else f"of type {one.media_type}"

@@ -10,11 +10,11 @@ from outgate.deliver.outcome import Outcome, Verdict
 from outgate.mail.report import FailedRecipient, bounce
 from outgate.model import Organisation
 from outgate.queue import Defer, Finish, Put, Recipient
-from outgate.queue.originate import originate
 from outgate.queue.queue_id import to_text
 from outgate.queue.retry import next_attempt
 from outgate.record import events
 from outgate.record.events import MessageEvent, Passage
+from outgate.submit import originate
 
 Failed = tuple[Recipient, Outcome]
 

@@ -1,5 +1,6 @@
-"""What policy asks of mail that leaves by a user's gateway, done right before the hand-over: attachments refused, a
-footer added, a copy put into the journal. Nothing leaves that should be in the journal and is not.
+"""The maker of the outgoing message. By a user's gateway it leaves as policy (compliance/) wants it right before the
+hand-over: attachments refused, a footer added, a copy put into the journal. Nothing leaves that should be in the
+journal and is not.
 """
 
 import asyncio
@@ -11,24 +12,21 @@ from weakref import WeakValueDictionary
 import structlog
 
 from outgate import clock
-from outgate.compliance.attachment_policy import looks_at_attachments, refuses_attachments, scan
+from outgate.compliance.attachment_policy import looks_at_attachments, refuses_attachments, scan_attachments
+from outgate.compliance.footer_policy import add_footer
+from outgate.compliance.journal_copy import JournalNote, journal_copy
 from outgate.deliver.delivery import Delivery
-from outgate.deliver.journal import journal_copy
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.transmission import KeyFor, Transmission, prepare
 from outgate.directory.reader import DirectoryReader
-from outgate.mail.attachments import Scanner, TooComplex
-from outgate.mail.footer import NoFooter, with_footer
 from outgate.mail.header_check import split_message
-from outgate.model import Policy
 from outgate.queue import Queue
-from outgate.queue.queue_id import QueueIds
+from outgate.queue.queue_id import QueueIds, to_text
 from outgate.route import RouteKind
 from outgate.store.engine import StoreUnavailable
+from outgate.submit import originate_pieces
 
 _REMEMBERED: Final = 10_000  # messages of which we know that they are in the journal
-
-_BEGINNING: Final = 1024 * 1024  # bytes of a message in which its text is looked for to add a footer
 
 _log = structlog.get_logger("deliver")
 
@@ -49,7 +47,7 @@ class MessagePreparer:
         if policy is None or not (policy.journal_to or policy.footer or looks_at_attachments(policy)):
             return transmission
         if looks_at_attachments(policy):
-            if reason := await _refused(policy, transmission):
+            if reason := refuses_attachments(policy, await scan_attachments(transmission.pieces())):
                 return Outcome(Verdict.FAILED, f"5.7.1 {reason}")
             transmission = await self._from_the_start(transmission, delivery, hostname)
         transmission = await _with_footer(transmission, policy.footer)
@@ -79,47 +77,59 @@ class MessagePreparer:
         async with lock:
             if message_id in self._journalled:
                 return
-            organisation, now = await self._directory.organisation(), clock.now()
-            await journal_copy(self._queue, delivery, transmission, to, organisation, self._queue_ids.new(now), now)
+            await self._copy(delivery, transmission, to)
             self._journalled[message_id] = None
             if len(self._journalled) > _REMEMBERED:
                 self._journalled.popitem(last=False)
 
-
-async def _refused(policy: Policy, transmission: Transmission) -> str | None:
-    scanner = Scanner()
-    try:
-        async for piece in transmission.pieces():
-            await scan(scanner, piece)
-        return refuses_attachments(policy, scanner.attachments())
-    except TooComplex as error:
-        return str(error)
+    async def _copy(self, delivery: Delivery, transmission: Transmission, to: str) -> None:
+        """Queue the copy for the archive `to`; when this returns it is on disk. Raises StoreUnavailable."""
+        organisation, now = await self._directory.organisation(), clock.now()
+        identity = self._queue_ids.new(now)
+        copy = journal_copy(
+            _journal_note(delivery),
+            transmission.header,
+            eight_bit=transmission.eight_bit,
+            to=to,
+            queue_id=to_text(identity),
+            at=now,
+        )
+        await originate_pieces(
+            self._queue,
+            identity,
+            copy.header,
+            copy.body(transmission.pieces()),
+            copy.sender,
+            [to],
+            organisation,
+            now,
+            journal_of=delivery.item.message.id,
+        )
 
 
 async def _with_footer(transmission: Transmission, text: str) -> Transmission:
-    """The beginning of the message is in memory for this; the text that gets the footer is in it."""
     if not text:
         return transmission
-    beginning, pieces = bytearray(), transmission.pieces()
-    async for piece in pieces:
-        beginning += piece
-        if len(beginning) >= _BEGINNING:
-            break
-    whole = len(beginning) == transmission.size
-    raw = bytes(beginning)
-    try:
-        new = await asyncio.to_thread(with_footer, raw, text, whole=whole)
-        told = "added"
-    except NoFooter as error:
-        new, told = raw, f"not added: {error}"
-    header_size = split_message(new) or len(new)
-    body = new[header_size:]
+    result = await add_footer(transmission.pieces(), transmission.size, text)
+    header_size = split_message(result.beginning) or len(result.beginning)
+    body = result.beginning[header_size:]
     return replace(
         transmission,
-        header=new[:header_size],
+        header=result.beginning[:header_size],
         body=body,
-        more=None if whole else pieces,
-        size=transmission.size + len(new) - len(raw),
+        more=result.more,
+        size=transmission.size + result.growth,
         eight_bit=transmission.eight_bit or not body.isascii(),
-        footer=told,
+        footer=result.remark,
+    )
+
+
+def _journal_note(delivery: Delivery) -> JournalNote:
+    return JournalNote(
+        queue_id=to_text(delivery.item.message.id),
+        account=delivery.account.primary if delivery.account else "",
+        reverse_path=delivery.route.reverse_path,
+        recipients=[one.address for one in delivery.item.recipients],
+        gateway=delivery.route.gateway,
+        accepted_at=delivery.item.message.received_at,
     )

@@ -13,13 +13,16 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, TypeVar
 
-from outgate.demo import internet
-from outgate.demo.display import Display
-from outgate.demo.example_organisation import DemoError, Outgate
-from outgate.demo.internet import Internet
-from outgate.demo.network import ORGANISATION, NetworkError, reserve
-from outgate.demo.recipient import Arrival
-from outgate.demo.story import OTHER, SUBJECT, USER, Case, Command, Row, cases
+from outgate.extras import extra
+
+with extra("demo"):
+    from outgate.demo import internet
+    from outgate.demo.display import Display
+    from outgate.demo.example_organisation import DemoError, Outgate
+    from outgate.demo.internet import Internet
+    from outgate.demo.network import ORGANISATION, NetworkError, reserve
+    from outgate.demo.recipient import Arrival
+    from outgate.demo.story import OTHER, SUBJECT, USER, Case, Command, Row, cases
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ organisation's. Knows no table.
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Self
 
 from outgate.directory.errors import Invalid
 from outgate.mail.addresses import AddressError, canonical_domain
@@ -24,9 +24,13 @@ class GatewaySettings:
     username: str = ""
     password: str = field(default="", repr=False)
 
+    @classmethod
+    def entered(cls, host: str, port: int, security: str, username: str = "", password: str = "") -> Self:
+        """As somebody entered it. Raises Invalid."""
+        return cls(host, port, _security(security), username, password)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _host(self.host))
-        object.__setattr__(self, "security", _security(self.security))
         if not 1 <= self.port <= 65535:
             raise Invalid(f"{self.port} is not a port; it is a number from 1 to 65535, in most cases 587 or 465")
         if bool(self.username) != bool(self.password):

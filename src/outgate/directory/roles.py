@@ -99,7 +99,7 @@ def assignments(
     query = (
         select(account.primary_address, held.role, tables.unit.c.path)
         .join_from(tables.role_assignment, tables.account)
-        .join(tables.unit)
+        .join(tables.unit, tables.unit.c.id == held.unit_id)
         .order_by(account.primary_address, held.role, tables.unit.c.path)
     )
     if address is not None:

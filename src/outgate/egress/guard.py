@@ -147,6 +147,11 @@ def _address(text: str) -> Address | None:
         return None
 
 
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, not a name."""
+    return _address(text) is not None
+
+
 def plain(name: str) -> str:
     """A host's name in the one form in which it is looked up, an address as it is. Raises AddressError."""
     return name if _address(name) else canonical_domain(name.removesuffix("."))

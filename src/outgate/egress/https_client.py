@@ -1,8 +1,8 @@
 """Fetches a small document by HTTPS from a host that a user named. Knows nothing of what is in it.
 
 The name is resolved once, every address is checked, and only these are connected to, with the name in SNI and in the
-verification of the certificate; a redirect passes the same checks. httpcore is used without httpx, which would add what
-is not wanted here: proxies of the environment, cookies, decompression (a small answer can unpack to a large one).
+verification of the certificate; a redirect passes the same checks. httpcore2 is used without httpx2, which would add
+what is not wanted here: proxies of the environment, cookies, decompression (a small answer can unpack to a large one).
 """
 
 import asyncio
@@ -11,12 +11,11 @@ import ssl
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
-import httpcore
+import httpcore2
 
-from outgate.egress.guard import plain
+from outgate.egress.guard import is_address, plain
 from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.mail.addresses import AddressError
 
@@ -61,7 +60,7 @@ class _Place:
 class HttpsClient:
     """Asks with the names that the resolver gives and the authorities that the context trusts.
 
-    The context is for this object alone (httpcore sets its ALPN). `port` is another than 443 in tests only: URLs may
+    The context is for this object alone (httpcore2 sets its ALPN). `port` is another than 443 in tests only: URLs may
     not name one, so that nothing else can be knocked at.
     """
 
@@ -94,15 +93,15 @@ class HttpsClient:
             return NotFetched(url, hosts.reason, hosts.forbidden)
         try:
             return await self._exchange(url, place, hosts)
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-            # OSError: a TLS fault after the handshake (ssl.SSLError) comes through httpcore as it is.
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
+            # OSError: a TLS fault after the handshake (ssl.SSLError) comes through httpcore2 as it is.
             return NotFetched(url, str(error) or type(error).__name__)
 
     async def _exchange(self, url: str, place: _Place, hosts: Sequence[Host]) -> Fetched | NotFetched | str:
-        where = httpcore.URL(scheme=b"https", host=place.host.encode(), port=443, target=place.target.encode())
+        where = httpcore2.URL(scheme=b"https", host=place.host.encode(), port=443, target=place.target.encode())
         async with AsyncExitStack() as stack:
             backend = _Checked(hosts, self._port, stack)
-            pool = httpcore.AsyncConnectionPool(ssl_context=self._context, network_backend=backend)
+            pool = httpcore2.AsyncConnectionPool(ssl_context=self._context, network_backend=backend)
             await stack.enter_async_context(pool)
             headers = [(b"Host", where.host), *_HEADERS]
             answer = await stack.enter_async_context(pool.stream(b"GET", where, headers=headers))
@@ -115,30 +114,32 @@ class HttpsClient:
         return Fetched(url, answer.status, content)
 
 
-class _Checked(httpcore.AsyncNetworkBackend):
+class _Checked(httpcore2.AsyncNetworkBackend):
     """Connects to addresses that were checked, whatever the name has by now."""
 
     def __init__(self, hosts: Sequence[Host], port: int, stack: AsyncExitStack) -> None:
         self._hosts, self._port, self._stack = hosts, port, stack
-        self._network = httpcore.AnyIOBackend()
+        self._network = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 -- httpcore's signature
+        timeout: float | None = None,  # noqa: ASYNC109 -- httpcore2's signature
         local_address: str | None = None,
         socket_options: Iterable[_SocketOption] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> httpcore2.AsyncNetworkStream:
         """A connection to the first address that takes one."""
-        fault: Exception = httpcore.ConnectError("there is no address")
+        fault: Exception = httpcore2.ConnectError("there is no address")
         for checked in self._hosts:
             try:
                 stream = await self._network.connect_tcp(checked.address, self._port, CONNECT)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 fault = error
             else:
-                self._stack.push_async_callback(stream.aclose)  # httpcore leaves it open when a handshake is broken off
+                self._stack.push_async_callback(
+                    stream.aclose
+                )  # httpcore2 leaves it open when a handshake is broken off
                 return stream
         raise fault
 
@@ -156,7 +157,7 @@ def _read(url: str) -> _Place | NotFetched:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not _TARGET.fullmatch(target):
         return NotFetched(url, "it is no URL", forbidden=True)
-    if _is_address(host):
+    if is_address(host):
         return NotFetched(url, "a URL with an address for a host is not asked", forbidden=True)
     try:
         return _Place(plain(host), target)
@@ -171,18 +172,10 @@ def _joined(url: str, location: bytes) -> str:
         return ""  # no URL, which is then said
 
 
-async def _content(answer: httpcore.Response) -> bytes | None:
+async def _content(answer: httpcore2.Response) -> bytes | None:
     content = bytearray()
     async for piece in answer.aiter_stream():
         content += piece
         if len(content) > MAX_BYTES:
             return None
     return bytes(content)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

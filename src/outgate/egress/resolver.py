@@ -9,7 +9,6 @@ import random
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 import dns.asyncresolver
 import dns.exception
@@ -18,7 +17,7 @@ import dns.resolver
 from dns.rdata import Rdata
 from dns.rdtypes.ANY.MX import MX
 
-from outgate.egress.guard import Guard, plain
+from outgate.egress.guard import Guard, is_address, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Resolver:
 
     async def host(self, name: str) -> list[Host] | Unresolved:
         """All addresses of a host that the administrator named, in the order to try: they are not checked."""
-        if _is_address(name):
+        if is_address(name):
             return [Host(name, name)]
         try:
             addresses = await (self._by_dns(name) if self._own else self._by_system(name))
@@ -126,7 +125,7 @@ class Resolver:
     async def _literal(self, domain: str) -> list[Host] | Unresolved:
         """An address literal (RFC 5321 section 4.1.3)."""
         text = domain.strip("[]").removeprefix("IPv6:").removeprefix("ipv6:")
-        if not _is_address(text):
+        if not is_address(text):
             return Unresolved("5.1.2", f"{domain} is no address literal")
         return await self._checked(domain, [text])
 
@@ -149,18 +148,10 @@ def _by_preference(records: Sequence[MX]) -> list[str]:
     return [record.exchange.to_text(omit_final_dot=True) if len(record.exchange) > 1 else "" for record in shuffled]
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def nameserver(text: str) -> dns.nameserver.Nameserver:
     """A DNS server of `delivery.nameservers`, written as `address` or `address:port`."""
     host, separator, port = text.rpartition(":")
-    if separator and port.isdigit() and not _is_address(text):
+    if separator and port.isdigit() and not is_address(text):
         return dns.nameserver.Do53Nameserver(host.strip("[]"), int(port))
     return dns.nameserver.Do53Nameserver(text, 53)
 

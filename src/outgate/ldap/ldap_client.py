@@ -17,12 +17,14 @@ from urllib.parse import unquote, urlsplit
 
 from outgate.config import Config, ConfigError, LdapSettings
 from outgate.directory.source import SourceUnavailable
+from outgate.extras import extra
 
 with warnings.catch_warnings():
     # ldap3 2.9 asks pyasn1 for names that were renamed since; both spellings work.
     warnings.filterwarnings("ignore", "(tagMap|typeMap) is deprecated", DeprecationWarning)
-    from ldap3 import ANONYMOUS, DEREF_NEVER, NONE, SIMPLE, Connection, Server, Tls
-    from ldap3.core.exceptions import LDAPException
+    with extra("ldap"):
+        from ldap3 import ANONYMOUS, DEREF_NEVER, NONE, SIMPLE, Connection, Server, Tls
+        from ldap3.core.exceptions import LDAPException
 
 __all__ = ["DEREF_NEVER", "Connection", "LdapClient", "LdapUnavailable", "Location", "result_of"]
 

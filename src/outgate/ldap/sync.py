@@ -30,7 +30,7 @@ class StepKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SyncStep:
     """One change of one account. `external` is what it is linked to; `name` and `unit` as far as they are set."""
 
     kind: StepKind
@@ -53,7 +53,7 @@ class Problem:
 class Plan:
     """All that has to be done. Steps about one account are together and in their order."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[SyncStep, ...]
     problems: tuple[Problem, ...]
     active: int  # accounts of the directory that are not suspended
 
@@ -76,7 +76,7 @@ def plan(users: Sequence[User], found: Iterable[LdapEntry | Fault], *, adopt: bo
     by_address = {user.address: user for user in users}
     ids = Counter(entry.id for entry in entries)
     claims = Counter(entry.address for entry in entries if not entry.disabled)
-    outcome: list[Step | Problem] = [Problem(fault.dn, fault.text) for fault in faults]
+    outcome: list[SyncStep | Problem] = [Problem(fault.dn, fault.text) for fault in faults]
     for entry in entries:
         if ids[entry.id] > 1:
             outcome.append(Problem(entry.dn, f"{ids[entry.id]} entries have the id {entry.id}; see ldap.id_attribute"))
@@ -88,34 +88,36 @@ def plan(users: Sequence[User], found: Iterable[LdapEntry | Fault], *, adopt: bo
             outcome += _arrival(by_address.get(entry.address), entry, ids, adopt=adopt)
     # An entry with a fault is there: its account stays as it is.
     spared = {*ids, *(fault.id for fault in faults), *(fault.dn for fault in faults)}
-    spared |= {step.address for step in outcome if isinstance(step, Step) and step.kind is StepKind.ADOPT}
+    spared |= {step.address for step in outcome if isinstance(step, SyncStep) and step.kind is StepKind.ADOPT}
     for user in known.values():
         if user.external and not {user.external.id, user.external.dn, user.address} & spared:
             outcome += _suspension(user, user.external, "gone from the directory")
     return Plan(
-        steps=tuple(one for one in outcome if isinstance(one, Step)),
+        steps=tuple(one for one in outcome if isinstance(one, SyncStep)),
         problems=tuple(one for one in outcome if isinstance(one, Problem)),
         active=sum(not user.suspended for user in known.values()),
     )
 
 
-def _arrival(user: User | None, entry: LdapEntry, present: Container[str], *, adopt: bool) -> Iterator[Step | Problem]:
+def _arrival(
+    user: User | None, entry: LdapEntry, present: Container[str], *, adopt: bool
+) -> Iterator[SyncStep | Problem]:
     """An entry that no account is linked to; `user` has its address, if anybody has."""
     external = External(entry.id, entry.dn)
     if user is None:
-        yield Step(StepKind.CREATE, entry.address, external, entry.name, entry.unit, entry.dn)
+        yield SyncStep(StepKind.CREATE, entry.address, external, entry.name, entry.unit, entry.dn)
     elif user.external and user.external.id in present:
         yield Problem(entry.dn, f"{entry.address} is the account of another entry, which has another address now")
     elif not adopt:
         whose = "of an entry that is gone" if user.external else "that is kept here"
         yield Problem(entry.dn, f"there is an account {entry.address} {whose}; --adopt makes it this entry's")
     else:
-        yield Step(StepKind.ADOPT, user.address, external, because=entry.dn)
+        yield SyncStep(StepKind.ADOPT, user.address, external, because=entry.dn)
         yield from _resumption(user, external)
         yield from _edits(user, entry, external)
 
 
-def _changes(user: User, entry: LdapEntry) -> Iterator[Step | Problem]:
+def _changes(user: User, entry: LdapEntry) -> Iterator[SyncStep | Problem]:
     """An entry whose account is known."""
     external = External(entry.id, entry.dn)
     if entry.address != user.address:
@@ -124,26 +126,26 @@ def _changes(user: User, entry: LdapEntry) -> Iterator[Step | Problem]:
         yield from _suspension(user, external, "disabled in the directory")
         return
     if user.external != external:
-        yield Step(StepKind.LINK, user.address, external, because=entry.dn)
+        yield SyncStep(StepKind.LINK, user.address, external, because=entry.dn)
     yield from _resumption(user, external)
     yield from _edits(user, entry, external)
 
 
-def _edits(user: User, entry: LdapEntry, external: External) -> Iterator[Step]:
+def _edits(user: User, entry: LdapEntry, external: External) -> Iterator[SyncStep]:
     if entry.name and entry.name != user.name:
-        yield Step(
+        yield SyncStep(
             StepKind.RENAME, user.address, external, name=entry.name, because=f"was {user.name or 'without a name'}"
         )
     if entry.unit and entry.unit != user.unit:
-        yield Step(StepKind.MOVE, user.address, external, unit=entry.unit, because=f"was in {user.unit}")
+        yield SyncStep(StepKind.MOVE, user.address, external, unit=entry.unit, because=f"was in {user.unit}")
 
 
-def _resumption(user: User, external: External) -> Iterator[Step]:
+def _resumption(user: User, external: External) -> Iterator[SyncStep]:
     """Only whom a sync suspended: an administrator's suspension stays."""
     if user.suspended and user.external and user.external.dn is None:
-        yield Step(StepKind.RESUME, user.address, external, because="back in the directory")
+        yield SyncStep(StepKind.RESUME, user.address, external, because="back in the directory")
 
 
-def _suspension(user: User, external: External, because: str) -> Iterator[Step]:
+def _suspension(user: User, external: External, because: str) -> Iterator[SyncStep]:
     if not user.suspended:
-        yield Step(StepKind.SUSPEND, user.address, External(external.id, None), because=because)
+        yield SyncStep(StepKind.SUSPEND, user.address, External(external.id, None), because=because)

@@ -5,7 +5,7 @@ from typing import Final, Self
 
 from sqlalchemy import Connection
 
-from outgate.directory import roles
+from outgate.directory import roles, users
 from outgate.directory.privileges import Grant, Privilege, at_least, may
 
 _EVERYTHING: Final = (Grant("/", frozenset(Privilege)),)
@@ -23,6 +23,17 @@ class Actor:
     def console(cls, system_user: str) -> Self:
         """Whoever can read the data directory has its keys already."""
         return cls(f"console ({system_user})", "console")
+
+    @classmethod
+    def user(cls, connection: Connection, address: str, peer: str) -> Self:
+        """A user, with the privileges of their roles. Raises NotFound."""
+        user = users.find(connection, address)
+        return cls(user.address, peer, user.id)
+
+    @property
+    def at_console(self) -> bool:
+        """Whether they may do everything."""
+        return self.account_id is None
 
     def grants(self, connection: Connection) -> tuple[Grant, ...]:
         """What the actor may do now."""

@@ -3,23 +3,29 @@
 Knows no file and no CSV (commands.bulk does); a row is a mapping from column to text.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Final
 
 from outgate.directory import users as directory
-from outgate.directory.errors import Invalid, NotFound
+from outgate.directory.errors import DirectoryError, Invalid, NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.users import Credentials, User
-from outgate.mail.addresses import canonical
+from outgate.mail.addresses import AddressError, canonical
 from outgate.model import SendAs
-from outgate.operations import send_as_operations, user_operations
+from outgate.operations import gateway_operations, send_as_operations, user_operations
 from outgate.operations.confirmation import Confirmation
-from outgate.operations.operation import OperationContext
+from outgate.operations.context import Denied, OperationContext, Transactions, rehearse
+from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, tentative
+from outgate.record import audit_trail
+from outgate.record.audit_trail import AuditEntry
 from outgate.sendas.send_as_addresses import is_own_domain
 
 Row = Mapping[str, str]
 
+BATCH: Final = 100  # rows in one transaction: others wait no longer than for these
 _YES: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
@@ -37,6 +43,109 @@ class ListKind:
     def columns(self) -> tuple[str, ...]:
         """All columns that an import may have."""
         return (*self.key, *self.optional, *self.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportLine:
+    """A row with the line of the file that it begins in."""
+
+    number: int
+    row: Row
+
+
+_Prepared = tuple[ImportLine, Credentials | DirectoryError | None]
+
+
+@dataclass(slots=True)
+class ImportResult:
+    """What became of the rows: `created`, `changed` or `unchanged` for each good one, line and text of each fault."""
+
+    done: list[str] = field(default_factory=list)
+    faults: list[tuple[int, str]] = field(default_factory=list)
+    denied: list[AuditEntry] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Rows of one kind, checked or saved. `derive` makes credentials of a password, and may take long."""
+
+    transactions: Transactions
+    kind: ListKind
+    confirmation: Confirmation
+    derive: Callable[[str], Credentials]
+
+    def check(self, lines: Iterable[ImportLine], probe: GatewayProbe | None) -> ImportResult:
+        """Find out whether it could be done, and try the gateways of good rows with the probe. Changes nothing."""
+        result = ImportResult()
+        for batch in _batches(lines):
+            rehearse(self.transactions, partial(self._apply_all, self._prepared(batch), result))
+            if probe and self.kind.name == "gateways":
+                _try_gateways(probe, batch, result)
+        self._record_denials(result)
+        return result
+
+    def save(self, lines: Iterable[ImportLine]) -> ImportResult:
+        """Do it. A row that fails undoes only itself. Returns when all is in force everywhere."""
+        result = ImportResult()
+        for batch in _batches(lines):
+            prepared = self._prepared(batch)
+            with self.transactions.writing_one_of_many() as op:
+                self._apply_all(prepared, result, op)
+        self._record_denials(result)
+        with self.transactions.writing():
+            return result
+
+    def _prepared(self, batch: Sequence[ImportLine]) -> list[_Prepared]:
+        """The hashes of passwords take long, so they are made before the transaction."""
+        return [(line, self._credentials(line.row)) for line in batch]
+
+    def _credentials(self, row: Row) -> Credentials | DirectoryError | None:
+        if self.kind.name != "users" or not row.get("password"):
+            return None
+        try:
+            return self.derive(row["password"])
+        except DirectoryError as fault:
+            return fault
+
+    def _apply_all(self, prepared: Sequence[_Prepared], result: ImportResult, op: OperationContext) -> None:
+        for line, credentials in prepared:
+            try:
+                if isinstance(credentials, DirectoryError):
+                    raise credentials
+                with op.step():
+                    result.done.append(self._apply(op, line.row, credentials))
+            except (DirectoryError, AddressError) as error:
+                result.faults.append((line.number, str(error)))
+                if isinstance(error, Denied):
+                    result.denied.append(error.entry)
+
+    def _apply(self, op: OperationContext, row: Row, credentials: Credentials | None) -> str:
+        if self.kind.name == "users":
+            return import_user(op, row, credentials)
+        if self.kind.name == "gateways":
+            return import_gateway(op, row)
+        return import_address(op, row, self.confirmation)
+
+    def _record_denials(self, result: ImportResult) -> None:
+        if result.denied:
+            with self.transactions.writing_one_of_many() as op:
+                audit_trail.append(op.connection, op.vault, result.denied)
+
+
+def _batches(lines: Iterable[ImportLine]) -> Iterator[list[ImportLine]]:
+    rest = iter(lines)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _try_gateways(probe: GatewayProbe, batch: Sequence[ImportLine], result: ImportResult) -> None:
+    """Only of rows that nothing else speaks against: policy has been asked."""
+    faulty = {number for number, _ in result.faults}
+    for line in batch:
+        if line.number not in faulty:
+            wanted = server(line.row)
+            if reason := probe.user_gateway(tentative(wanted), wanted.password):
+                result.faults.append((line.number, str(GatewayUnusable(wanted, reason))))
 
 
 def import_user(op: OperationContext, row: Row, credentials: Credentials | None) -> str:
@@ -103,7 +212,7 @@ def import_gateway(op: OperationContext, row: Row) -> str:
     if entry is None:
         raise NotFound(f"{row['address']} is not an address of {row['user']}; import it first")
     before = entry.gateway
-    made = send_as_operations.set_gateway(op, row["user"], row["address"], server(row))
+    made = gateway_operations.set_gateway(op, row["user"], row["address"], server(row)).gateway
     return "created" if before is None else "unchanged" if made == before else "changed"
 
 
@@ -113,7 +222,7 @@ def server(row: Row) -> GatewaySettings:
     if not port.isascii() or not port.isdigit():
         raise Invalid(f"'{port[:20]}' is not a port")
     security = row.get("security") or "starttls"
-    return GatewaySettings(row["host"], int(port), security, row.get("username", ""), row.get("password", ""))  # type: ignore[arg-type]  # it checks
+    return GatewaySettings.entered(row["host"], int(port), security, row.get("username", ""), row.get("password", ""))
 
 
 def _export_users(op: OperationContext) -> Iterator[dict[str, str]]:

@@ -8,11 +8,11 @@ from outgate.directory import accounts, organisation, users
 from outgate.mail.addresses import Mailbox
 from outgate.mail.confirmation_message import confirmation
 from outgate.model import Account
-from outgate.queue.originate import originate
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.sendas import verification
 from outgate.store.batch import apply
 from outgate.store.vault import Vault
+from outgate.submit import originate
 
 
 @dataclass(frozen=True, slots=True)

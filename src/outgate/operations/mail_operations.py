@@ -1,17 +1,66 @@
 """Operations on mail itself: sending as a user."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from outgate.directory import users
+from outgate.directory.accounts import load, load_organisation, local_mailbox
+from outgate.directory.errors import DirectoryError, Invalid, NotAllowed, NotFound
 from outgate.directory.privileges import Privilege
+from outgate.mail.addresses import canonical
+from outgate.model import Account, Organisation
 from outgate.operations import targets
-from outgate.operations.operation import OperationContext, operation
-from outgate.queue import AddChunk, Put
+from outgate.operations.context import Counted, OperationContext
+from outgate.operations.operation import operation
+from outgate.queue import Put
 from outgate.queue.queue_id import to_text
-from outgate.store.batch import apply
+from outgate.submit import MessageLimits, Refusal, RefusalReason, submit, whole_message
+
+_AT_FAULT = (RefusalReason.MALFORMED, RefusalReason.TOO_LARGE, RefusalReason.LOOP)
 
 
-@operation("mail.send", Privilege.MAIL_SEND, of=targets.user, own=True)
-def send(op: OperationContext, user: str, pieces: Sequence[AddChunk], put: Put) -> None:
+@dataclass(frozen=True, slots=True)
+class SendLimits:
+    """What sending needs of the configuration. `local_mailboxes` says that an address in the organisation's own domains
+    must be somebody's."""
+
+    message: MessageLimits
+    local_mailboxes: bool
+
+
+@operation("mail.send", Privilege.MAIL_SEND, targets.user("user"), own=True, services=("identity", "limits"))
+def send(
+    op: OperationContext, user: str, identity: int, recipients: Sequence[str], raw: bytes, limits: SendLimits
+) -> Put:
     """Send a message as a user."""
-    op.note(message=to_text(put.message.id), sender=put.message.chosen_from)
-    apply(op.connection, [*pieces, put])
+    account, organisation = _sender(op, user), load_organisation(op.connection)
+    submission = whole_message(
+        identity, op.now, account, raw, reverse_path=account.primary, recipients=recipients, limits=limits.message
+    )
+    if isinstance(submission, Refusal):
+        raise _error(submission)
+    if limits.local_mailboxes:
+        _check_mailboxes(op, organisation, recipients)
+    outcome = submit(op.connection, submission, organisation, limits.message)
+    if isinstance(outcome, Refusal):
+        op.note(message=to_text(identity))
+        raise Counted(_error(outcome))
+    op.note(message=to_text(identity), sender=outcome.message.chosen_from)
+    return outcome
+
+
+def _sender(op: OperationContext, user: str) -> Account:
+    account = load(op.connection, users.find(op.connection, user).id)
+    assert account, "the operation has found its target"
+    return account
+
+
+def _check_mailboxes(op: OperationContext, organisation: Organisation, recipients: Sequence[str]) -> None:
+    """As at RCPT: a colleague's address that does not exist is refused, not returned later."""
+    for address in map(canonical, recipients):
+        if address.rpartition("@")[2] in organisation.domains and local_mailbox(op.connection, address) is None:
+            raise NotFound(f"<{address}>: no such mailbox here")
+
+
+def _error(refusal: Refusal) -> DirectoryError:
+    return (Invalid if refusal.reason in _AT_FAULT else NotAllowed)(refusal.text)

@@ -1,14 +1,18 @@
-"""The JSON shapes that several commands print."""
+"""The JSON shapes of things that several faces show. Never a password."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-from outgate.directory.policies import Effective, Policies
-from outgate.directory.settings import Setting
+from outgate.directory.policies import Effective
 from outgate.model import Gateway, SendAs
 
+# What JSON can say.
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+JsonObject: TypeAlias = dict[str, JsonValue]
 
-def gateway_row(gateway: Gateway | None) -> dict[str, Any] | None:
-    """A gateway without its password."""
+
+def gateway_row(gateway: Gateway | None) -> JsonObject | None:
+    """A gateway without its password; None for none."""
     if gateway is None:
         return None
     return {
@@ -19,7 +23,7 @@ def gateway_row(gateway: Gateway | None) -> dict[str, Any] | None:
     }
 
 
-def send_as_row(account: str, entry: SendAs) -> dict[str, Any]:
+def send_as_row(account: str, entry: SendAs) -> JsonObject:
     """A From address of an account."""
     return {
         "account": account,
@@ -35,21 +39,17 @@ def send_as_row(account: str, entry: SendAs) -> dict[str, Any]:
     }
 
 
-def policy_row(policies: Policies, unit: str, setting: Setting) -> dict[str, Any]:
+def effective_row(unit: str, setting: str, effective: Effective) -> JsonObject:
     """A setting's value in force for a unit. `inherited_from` is None where the unit has a value of its own."""
-    return _policy_row(unit, setting.name, policies.effective(unit, setting))
-
-
-def _policy_row(unit: str, name: str, effective: Effective) -> dict[str, Any]:
     source = "the default" if effective.source is None else effective.source
     return {
-        "setting": name,
+        "setting": setting,
         "ou": unit,
         "value": effective.value,
         "inherited_from": None if source == unit else source,
     }
 
 
-def policy_rows(policies: Policies, unit: str) -> dict[str, dict[str, Any]]:
-    """All settings in force for a unit, by name."""
-    return {name: _policy_row(unit, name, effective) for name, effective in policies.all_effective(unit).items()}
+def effective_rows(unit: str, found: Mapping[str, Effective]) -> dict[str, JsonObject]:
+    """Values in force for a unit, by the name of the setting."""
+    return {name: effective_row(unit, name, effective) for name, effective in found.items()}

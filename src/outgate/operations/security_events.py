@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import structlog
 from sqlalchemy import Engine
 
-from outgate.operations.operation import record
+from outgate.operations.context import record
 from outgate.record.audit_trail import REFUSED, AuditEntry
 from outgate.store.vault import Vault
 

@@ -1,37 +1,84 @@
-"""Finds what an operation is about: the unit in which its actor needs the privilege. Knows no operation."""
+"""Finds what an operation is about: the objects over which its actor needs the privilege. Knows no operation."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from sqlalchemy import Connection
 
 from outgate.directory import units, users
-from outgate.operations.operation import WHERE, Target
+from outgate.directory.change import compared
+from outgate.operations.operation_table import Target, TargetFinder
+from outgate.sendas import send_as_addresses
 
-WHOLE = Target("/", "the organisation")
+Arguments = Mapping[str, object]
 
-
-def organisation(_connection: Connection, *_args: Any, **_options: Any) -> Target:
-    """What concerns everybody needs the privilege at the root."""
-    return WHOLE
-
-
-def unit(connection: Connection, path: str | None = None, *_args: Any, **_options: Any) -> Target:
-    """The unit named first; the root if none is."""
-    found = units.find(connection, path or "/").path
-    return Target(found, found)
+# What concerns everybody needs the privilege at the root.
+ORGANISATION: Final = TargetFinder((), "`/`", lambda _connection, _arguments: [Target("/", "the organisation")])
 
 
-def parent(connection: Connection, path: str, *_args: Any, **_options: Any) -> Target:
-    """The unit above the one named, which may not be there yet."""
-    path = units.normal_path(path)
-    above = units.find(connection, path.rpartition("/")[0] or "/").path
-    return Target(above, path)
+def unit(parameter: str) -> TargetFinder:
+    """The unit that is named; the root if none is."""
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        found = units.find(connection, _text(arguments, parameter) or "/").path
+        return [Target(found, found)]
+
+    return TargetFinder((parameter,), "the one named", find)
 
 
-def user(connection: Connection, address: str, *_args: Any, **_options: Any) -> Target:
-    """The user named first, in the user's unit."""
-    found = users.find(connection, address)
-    return Target(found.unit, found.address, found.id)
+def parent(parameter: str) -> TargetFinder:
+    """The unit above the one that is named, which may not be there yet."""
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        path = units.normal_path(_text(arguments, parameter))
+        return [Target(units.find(connection, path.rpartition("/")[0] or "/").path, path)]
+
+    return TargetFinder((parameter,), "the one above", find)
 
 
-WHERE.update({organisation: "`/`", unit: "the one named", parent: "the one above", user: "the user's"})
+def user(parameter: str) -> TargetFinder:
+    """The user that is named, in the user's unit."""
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        found = users.find(connection, _text(arguments, parameter))
+        return [Target(found.unit, found.address, found.id)]
+
+    return TargetFinder((parameter,), "the user's", find)
+
+
+def new_user(address: str, place: str) -> TargetFinder:
+    """A user who is not there yet, in the unit where they will be."""
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        return [Target(units.find(connection, _text(arguments, place)).path, _text(arguments, address))]
+
+    return TargetFinder((address, place), "the one named", find)
+
+
+def assignee(address: str, place: str) -> TargetFinder:
+    """A user in the unit for which they are given something."""
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        found = users.find(connection, _text(arguments, address))
+        return [Target(units.find(connection, _text(arguments, place)).path, found.address, found.id)]
+
+    return TargetFinder((address, place), "the one named", find)
+
+
+def holders(parameter: str) -> TargetFinder:
+    """Everybody who has an address of the organisation's own domains: whoever gives it away acts on them as well.
+
+    Not of addresses outside: nobody gets one of those but by proving it.
+    """
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        address = compared(_text(arguments, parameter))
+        if send_as_addresses.is_own_domain(connection, address):
+            for holder in send_as_addresses.holders(connection, address):
+                yield Target(holder.unit, holder.account, holder.account_id)
+
+    return TargetFinder((parameter,), "that of whoever has the address", find)
+
+
+def _text(arguments: Arguments, parameter: str) -> str:
+    return str(arguments[parameter] or "")

@@ -1,23 +1,29 @@
 """Operations on users: the accounts with their passwords, places and states."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
-from outgate.directory import units, users
+from outgate.directory import accounts, policies, units, users
+from outgate.directory.policies import Effective
 from outgate.directory.privileges import Privilege
 from outgate.directory.users import Credentials, External, User
 from outgate.operations import targets
-from outgate.operations.operation import OPERATIONS, OperationContext, Target, operation
+from outgate.operations.context import OperationContext
+from outgate.operations.operation import operation
 from outgate.queue import admin as queue
 from outgate.sendas import gateways
 
 
-def _new(connection: Connection, address: str, *_args: Any, unit: str = "/", **_options: Any) -> Target:
-    return Target(units.find(connection, unit).path, address)
+@dataclass(frozen=True, slots=True)
+class UserDetails:
+    """A user; whether a password is kept here; the values in force for them of all settings of policy, by name."""
+
+    user: User
+    has_password: bool
+    policy: Mapping[str, Effective]
 
 
-@operation("user.list", Privilege.USERS_READ, of=targets.unit, changes=False)
+@operation("user.list", Privilege.USERS_READ, targets.unit("unit"), changes=False)
 def list_users(op: OperationContext, unit: str | None = None, *, below: bool = False) -> tuple[User, ...]:
     """List the users of a unit, or all."""
     found = users.users(op.connection, None if below else unit)
@@ -27,13 +33,17 @@ def list_users(op: OperationContext, unit: str | None = None, *, below: bool = F
     return tuple(user for user in found if user.unit == path or user.unit.startswith(f"{path.rstrip('/')}/"))
 
 
-@operation("user.show", Privilege.USERS_READ, of=targets.user, changes=False, own=True)
-def show(op: OperationContext, address: str) -> User:
-    """Show a user."""
-    return users.find(op.connection, address)
+@operation("user.show", Privilege.USERS_READ, targets.user("address"), changes=False, own=True)
+def show(op: OperationContext, address: str) -> UserDetails:
+    """Show a user, with the policy that is in force for them."""
+    user = users.find(op.connection, address)
+    log_in = accounts.login(op.connection, user.address)
+    return UserDetails(
+        user, bool(log_in and log_in.password_hash), policies.load(op.connection).all_effective(user.unit)
+    )
 
 
-@operation("user.create", Privilege.USERS_MANAGE, of=_new)
+@operation("user.create", Privilege.USERS_MANAGE, targets.new_user("address", "unit"), targets.holders("address"))
 def create(
     op: OperationContext,
     address: str,
@@ -45,67 +55,66 @@ def create(
 ) -> User:
     """Add a user."""
     made = users.create(op.connection, address, credentials, op.now, name=name, unit_path=unit, external=external)
-    op.note(name=["", name], password=credentials is not None)
-    if external:
-        op.note(external=["", _named(external)])
+    op.changed(name=("", name), external=("", _named(external)))
+    op.note(password=credentials is not None)
     return made
 
 
-@operation("user.edit", Privilege.USERS_MANAGE, of=targets.user)
+@operation("user.edit", Privilege.USERS_MANAGE, targets.user("address"))
 def edit(op: OperationContext, address: str, *, name: str | None = None, language: str | None = None) -> User:
     """Change a user's name or language."""
     before = users.find(op.connection, address)
     users.edit(op.connection, address, name=name, language=language)
     after = users.find(op.connection, address)
-    op.note(name=[before.name, after.name], language=[before.language, after.language])
+    op.changed(name=(before.name, after.name), language=(before.language, after.language))
     return after
 
 
-@operation("user.password", Privilege.USERS_SECURITY, of=targets.user, own=True)
+@operation("user.password", Privilege.USERS_SECURITY, targets.user("address"), own=True)
 def set_password(op: OperationContext, address: str, credentials: Credentials) -> None:
     """Give a user a new password."""
     users.set_credentials(op.connection, address, credentials)
 
 
-@operation("user.link", Privilege.USERS_MANAGE, of=targets.user)
+@operation("user.link", Privilege.USERS_MANAGE, targets.user("address"))
 def link(op: OperationContext, address: str, external: External) -> User:
     """Make a user that of an entry of the LDAP directory, whose password is theirs from now on."""
     before = users.find(op.connection, address).external
-    op.note(external=[_named(before), _named(external)])
+    op.changed(external=(_named(before), _named(external)))
     users.link(op.connection, address, external)
     return users.find(op.connection, address)
 
 
-@operation("user.suspend", Privilege.USERS_MANAGE, of=targets.user)
+@operation("user.suspend", Privilege.USERS_MANAGE, targets.user("address"))
 def suspend(op: OperationContext, address: str) -> User:
     """Suspend a user: no log-in, no sending, and the passwords of their gateways are erased."""
     user = users.find(op.connection, address)
     users.suspend(op.connection, address)
-    op.note(suspended=[user.suspended, True], gateways_erased=gateways.erase(op.connection, user.id))
+    op.changed(suspended=(user.suspended, True))
+    op.note(gateways_erased=gateways.erase(op.connection, user.id))
     return users.find(op.connection, address)
 
 
-@operation("user.resume", Privilege.USERS_MANAGE, of=targets.user)
+@operation("user.resume", Privilege.USERS_MANAGE, targets.user("address"))
 def resume(op: OperationContext, address: str) -> User:
     """Undo a suspension. Passwords of gateways were erased and must be entered again."""
-    op.note(suspended=[users.find(op.connection, address).suspended, False])
+    op.changed(suspended=(users.find(op.connection, address).suspended, False))
     users.resume(op.connection, address)
     queue.reconsider(op.connection, op.now)
     return users.find(op.connection, address)
 
 
-@operation("user.move", Privilege.USERS_MANAGE, of=targets.user)
+@operation("user.move", Privilege.USERS_MANAGE, targets.user("address"), targets.unit("unit"))
 def move(op: OperationContext, address: str, unit: str) -> User:
     """Put a user in another unit, whose policy is theirs from now on."""
-    before, wanted = users.find(op.connection, address), targets.unit(op.connection, unit)
-    op.require(OPERATIONS["user.move"], wanted)
-    op.note(unit=[before.unit, wanted.unit])
-    users.move(op.connection, address, wanted.unit)
+    before, place = users.find(op.connection, address), units.find(op.connection, unit).path
+    op.changed(unit=(before.unit, place))
+    users.move(op.connection, address, place)
     queue.reconsider(op.connection, op.now)
     return users.find(op.connection, address)
 
 
-@operation("user.remove", Privilege.USERS_MANAGE, of=targets.user)
+@operation("user.remove", Privilege.USERS_MANAGE, targets.user("address"))
 def remove(op: OperationContext, address: str) -> User:
     """Delete a user with all their addresses, gateways and passwords."""
     user = users.find(op.connection, address)

@@ -121,6 +121,7 @@ class Discard(RowsOnly):
 class Put(RowsOnly):
     """A message has arrived: its last piece, its row, its recipients. After the commit it is ours.
 
+    `earlier_chunks` are the pieces right before the last that no AddChunk has stored.
     `leased_by` is set, and `lease` is its seconds, when it is handed over in memory at the same time; else a claim will
     find it.
     """
@@ -134,17 +135,20 @@ class Put(RowsOnly):
     lease: float = 0.0
     fields: Sequence[Field] | None = None  # for whom it is handed over to in memory
     journal_of: int | None = None  # the message that this is the journal copy of
+    earlier_chunks: Sequence[bytes] = ()
 
     @property
     def weight(self) -> int:
-        """Bytes of the last piece."""
-        return len(self.last_chunk)
+        """Bytes of the pieces."""
+        return len(self.last_chunk) + sum(map(len, self.earlier_chunks))
 
     def add_to(self, batch: Batch) -> None:
         """The message, its last piece, its recipients, its events, and what its account has sent."""
         entry = self.message
         batch.add(_ADD_MESSAGE, {name: getattr(entry, name) for name in Message.__slots__})
-        batch.add(_ADD_CHUNK, {"message_id": entry.id, "number": entry.chunks - 1, "data": self.last_chunk})
+        pieces = (*self.earlier_chunks, self.last_chunk)
+        numbered = enumerate(pieces, entry.chunks - len(pieces))
+        batch.add(_ADD_CHUNK, *({"message_id": entry.id, "number": n, "data": data} for n, data in numbered))
         batch.add(_ADD_RECIPIENT, *(self._row(one) for one in self.recipients))
         message_log.add_to(batch, self.events)
         if self.journal_of is not None:

@@ -34,7 +34,7 @@ class Message:
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Self:
-        """As the database has it."""
+        """As it was stored; a new one is made in submit.queue_entry only."""
         return cls(**row._asdict())
 
 

@@ -19,7 +19,7 @@ from outgate.store.vault import SealBroken, Vault
 HEAD: Final = "audit-head"  # the identity that the head is sealed for
 _START: Final = b"\0" * 32
 
-DONE, DENIED, REFUSED = "done", "denied", "refused"
+DONE, DENIED, REFUSED, FAILED = "done", "denied", "refused", "failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from ahocorasick_rs import BytesAhoCorasick
-
+from outgate.extras import extra
 from outgate.secretscan.encodings import Secret, forms
 
 SHOWN: Final = 10  # offsets of one finding
@@ -72,6 +71,8 @@ class Search:
                 whose[text].append((secret, form))
             if not found:
                 self.too_short.append(secret.name)
+        with extra("diagnostics"):  # here: `outgate secrets` has commands that do without
+            from ahocorasick_rs import BytesAhoCorasick  # noqa: PLC0415
         self._whose = list(whose.values())
         self._overlap = max(map(len, whose), default=1) - 1
         self._automaton = BytesAhoCorasick(list(whose)) if whose else None

@@ -27,7 +27,8 @@ def set_gateway(
         raise Invalid("without TLS (security 'none') only port 25 is allowed; use 'starttls' or 'ssl'")
     version = touch(connection)
     send_as_id = send_as_addresses.find(connection, account_id, address).id
-    entry = _allowed(connection, account_id, address, wanted)
+    account, entry = _entry(connection, account_id, address)
+    require_allowed(account, entry, wanted)
     if entry.gateway and _same(vault, entry.gateway, wanted):
         return entry.gateway
     columns = tables.gateway.c
@@ -62,15 +63,14 @@ def erase(connection: Connection, account_id: int) -> int:
     return connection.execute(update(tables.gateway).where(*mine).values(sealed_password=None)).rowcount
 
 
-def _allowed(connection: Connection, account_id: int, address: str, wanted: GatewaySettings) -> SendAs:
-    account, entry = _entry(connection, account_id, address)
+def require_allowed(account: Account, entry: SendAs, wanted: GatewaySettings | Gateway) -> None:
+    """Raises NotAllowed unless policy lets the address have this gateway."""
     if entry.own_domain:
         raise NotAllowed(f"{entry.address} is in the organisation's own domains: the organisation's servers deliver it")
     if not account.policy.allow_external_smtp:
         raise NotAllowed(not_enabled(entry.address))
     if reason := account.policy.refuses_gateway(wanted.host, wanted.port, wanted.security):
         raise NotAllowed(f"this server may not be used: {reason}; ask your administrator")
-    return entry
 
 
 def _entry(connection: Connection, account_id: int, address: str) -> tuple[Account, SendAs]:

@@ -1,5 +1,6 @@
 """The From addresses of an account: adding, editing, deleting. What makes one usable is in sendas.verification."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -12,6 +13,15 @@ from outgate.model import SendAs
 from outgate.store import tables
 
 MAX_ADDRESSES: Final = 99  # of one account, its primary address among them
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Somebody who has an address: the primary address and unit of the account."""
+
+    account_id: int
+    account: str
+    unit: str
 
 
 def addresses(connection: Connection, account_id: int) -> tuple[SendAs, ...]:
@@ -153,6 +163,19 @@ def is_own_domain(connection: Connection, address: str) -> bool:
     """Whether an address in compared form is in one of the organisation's domains."""
     own = select(func.count()).where(tables.domain.c.name == address.rpartition("@")[2])
     return bool(connection.scalar(own))
+
+
+def holders(connection: Connection, address: str) -> tuple[Holder, ...]:
+    """All accounts that can send as an address in compared form: it is their primary one, or was proven or granted."""
+    account = tables.account.c
+    rows = connection.execute(
+        select(account.id, account.primary_address, tables.unit.c.path)
+        .join_from(tables.send_as, tables.account, tables.send_as.c.account_id == account.id)
+        .join(tables.unit, tables.unit.c.id == account.unit_id)
+        .where(tables.send_as.c.address == address, tables.send_as.c.verified_at.is_not(None))
+        .order_by(account.id)
+    )
+    return tuple(Holder(*row) for row in rows)
 
 
 def _make_default(connection: Connection, row: Row[*tuple[Any, ...]]) -> None:

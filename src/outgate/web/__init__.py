@@ -1,1 +1,1 @@
-"""Pages for people, by HTTP. For now one: what a confirmation link leads to."""
+"""Pages for people, as routes on the HTTP base. For now one: what a confirmation link leads to."""

@@ -59,6 +59,10 @@ TEXTS: Final = {
             ),
         ),
         faults={
+            400: Text("This request can't be answered", ("Go back and try again.",)),
+            403: Text(
+                "This was not asked for here", ("Another site has sent you. Open the link from the message again.",)
+            ),
             404: Text("There is no such page", ("Check the address of the page.",)),
             405: Text("This page does not do that", ("Open the link from the message again.",)),
             413: Text("That is too much", ("This page takes no data. Open the link from the message again.",)),
@@ -99,6 +103,11 @@ TEXTS: Final = {
             ),
         ),
         faults={
+            400: Text("Questa richiesta non è comprensibile", ("Torna indietro e riprova.",)),
+            403: Text(
+                "La richiesta non viene da qui",
+                ("Ti ha mandato un altro sito. Apri di nuovo il link che trovi nel messaggio.",),
+            ),
             404: Text("Questa pagina non esiste", ("Controlla l'indirizzo della pagina.",)),
             405: Text("Questa pagina non lo permette", ("Apri di nuovo il link che trovi nel messaggio.",)),
             413: Text("È troppo", ("Questa pagina non riceve dati. Apri di nuovo il link che trovi nel messaggio.",)),

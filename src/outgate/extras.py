@@ -1,0 +1,22 @@
+"""Packages that only some installations use. Knows how to ask for them, and not what they are for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class MissingExtra(Exception):
+    """A feature is used whose packages are not installed; the text says how to install them."""
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Stands round the import of packages that the extra `name` brings; raises MissingExtra where they are missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == __package__:
+            raise  # our own module: a fault, not an installation's choice
+        raise MissingExtra(
+            f"this needs the package {error.name}, which is not installed; install it with: "
+            f"pip install 'outgate[{name}]'"
+        ) from error

@@ -1,0 +1,64 @@
+"""What each answer tells browsers, whatever made it: what a page may load, who may frame it, who may keep it.
+
+An ASGI application round another one. Knows no page.
+"""
+
+import secrets
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from outgate.http.http_route import NO_STORE, HttpRoute, route_of
+
+_PAGE_POLICY: Final = (
+    "default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+_HEADERS: Final = {
+    # No site learns a path, our own included: a link to a page may be a secret. Not "no-referrer": with that, browsers
+    # send "Origin: null" with our own forms as well (Fetch, 3.2), and cross_site could not tell them from others'.
+    "Referrer-Policy": "strict-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+_HSTS: Final = "max-age=31536000"
+_NONCE: Final = "outgate.nonce"
+
+
+class SecurityHeaders:
+    """The inner application's answers, each with our headers."""
+
+    def __init__(self, inner: ASGIApp) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        scope[_NONCE] = secrets.token_urlsafe(16)
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _complete(MutableHeaders(scope=message), scope, message["status"])
+            await send(message)
+
+        await self._inner(scope, receive, with_headers)
+
+
+def nonce_of(request: Request) -> str:
+    """What a page's own styles bear, so that the browser knows them from others'."""
+    nonce: str = request.scope[_NONCE]
+    return nonce
+
+
+def _complete(headers: MutableHeaders, scope: Scope, status: int) -> None:
+    route = route_of(scope)
+    headers.update(_HEADERS)
+    headers["Cache-Control"] = _cache(route, status)
+    policy = _API_POLICY if route and route.kind == "api" else _PAGE_POLICY
+    headers["Content-Security-Policy"] = policy.format(nonce=scope[_NONCE])
+    if scope["scheme"] == "https":
+        headers["Strict-Transport-Security"] = _HSTS  # never in plain HTTP (RFC 6797 7.2)
+
+
+def _cache(route: HttpRoute | None, status: int) -> str:
+    return route.cache if route and status < 400 else NO_STORE

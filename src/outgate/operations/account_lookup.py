@@ -1,0 +1,22 @@
+"""The account and the address that operations on From addresses name. Reads only; knows no operation."""
+
+from outgate.directory import accounts, users
+from outgate.directory.change import compared
+from outgate.directory.errors import NotFound
+from outgate.model import Account, SendAs
+from outgate.operations.context import OperationContext
+
+
+def account_of(op: OperationContext, user: str) -> Account:
+    """The account with this primary address. Raises NotFound."""
+    found = accounts.load(op.connection, users.find(op.connection, user).id)
+    assert found
+    return found
+
+
+def entry_of(owner: Account, address: str) -> SendAs:
+    """One of the account's addresses. Raises NotFound and Invalid."""
+    entry = owner.send_as.get(compared(address))
+    if entry is None:
+        raise NotFound(f"{compared(address)} is not an address of {owner.primary}")
+    return entry

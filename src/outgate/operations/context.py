@@ -1,0 +1,155 @@
+"""One transaction of one actor, in which operations are called. Knows no operation."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from outgate.directory.change import lock
+from outgate.directory.errors import DirectoryError, NotAllowed
+from outgate.operations.actor import Actor
+from outgate.operations.operation_table import Operation, Target
+from outgate.record import audit_trail
+from outgate.record.audit_trail import DENIED, DONE, AuditEntry
+from outgate.store.engine import read, write
+from outgate.store.vault import Vault
+
+T = TypeVar("T")
+
+
+class Denied(NotAllowed):
+    """The actor may not do this. `entry` is what the audit trail is to say of it."""
+
+    def __init__(self, text: str, entry: AuditEntry) -> None:
+        super().__init__(text)
+        self.entry = entry
+
+
+class Counted(DirectoryError):
+    """A refusal that must leave its traces (a wrong code costs a try): the transaction is committed nevertheless."""
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+@dataclass(slots=True)
+class OperationContext:
+    """`detail` and `outcome` are what the record of the operation under way will say."""
+
+    connection: Connection
+    vault: Vault
+    actor: Actor
+    now: float
+    detail: dict[str, object] = field(default_factory=dict)
+    outcome: str = DONE
+
+    def note(self, **facts: object) -> None:
+        """For the record. Never a secret."""
+        self.detail |= facts
+
+    def changed(self, **pairs: tuple[object, object]) -> None:
+        """For the record: each thing's old and new value, where they differ. Never a secret."""
+        self.detail |= {name: [old, new] for name, (old, new) in pairs.items() if old != new}
+
+    def step(self) -> AbstractContextManager[object]:
+        """A part of the transaction that, if it fails, undoes only itself."""
+        return self.connection.begin_nested()
+
+    def require(self, operation: Operation, targets: Iterable[Target]) -> None:
+        """Raises Denied unless the actor may do this to every one of the targets."""
+        if self.actor.at_console:
+            return  # and nobody looks for the other targets
+        for target in targets:
+            if reason := self._reason_against(operation, target):
+                self.detail = {"reason": reason}
+                text = f"you may not do this ({operation.name}): {reason}"
+                raise Denied(text, self.entry(operation, target, DENIED))
+
+    def entry(self, operation: Operation, target: Target, outcome: str) -> AuditEntry:
+        """What the audit trail says of this."""
+        return AuditEntry(
+            at=self.now,
+            actor=self.actor.name,
+            peer=self.actor.peer,
+            operation=operation.name,
+            target=target.name,
+            unit=target.unit,
+            outcome=outcome,
+            detail=self.detail,
+        )
+
+    def _reason_against(self, operation: Operation, target: Target) -> str:
+        if operation.own and target.account_id is not None and target.account_id == self.actor.account_id:
+            return ""
+        if not self.actor.may(self.connection, operation.needs, target.unit):
+            return f"it needs the privilege {operation.needs} in unit {target.unit}"
+        other = target.account_id if operation.changes else None
+        if other is not None and not self.actor.may_act_on(self.connection, other):
+            return f"{target.name} has privileges that you don't have"
+        return ""
+
+
+Change = Callable[[OperationContext], T]
+
+
+class Transactions(Protocol):
+    """Where whatever needs several transactions gets them: one caller's, who is the same actor in all of them."""
+
+    def reading(self) -> AbstractContextManager[OperationContext]:
+        """As the function below."""
+
+    def writing(self) -> AbstractContextManager[OperationContext]:
+        """As the function below; returns when what was committed is in force everywhere (operations.propagation)."""
+
+    def writing_one_of_many(self) -> AbstractContextManager[OperationContext]:
+        """As `writing`, without waiting; whoever asks for it asks for `writing` at the end."""
+
+
+@contextmanager
+def writing(engine: Engine, vault: Vault, actor: Actor, now: float) -> Iterator[OperationContext]:
+    """A transaction for operations that change something. Who was denied is recorded although nothing was done."""
+    counted: Counted | None = None
+    try:
+        with write(engine) as connection:
+            lock(connection)  # what the check has found holds until the commit
+            try:
+                yield OperationContext(connection, vault, actor, now)
+            except Counted as error:
+                counted = error
+    except Denied as denied:
+        record(engine, vault, denied.entry)
+        raise
+    if counted:
+        raise counted.fault from None
+
+
+@contextmanager
+def reading(engine: Engine, vault: Vault, actor: Actor, now: float) -> Iterator[OperationContext]:
+    """A transaction for operations that only look."""
+    try:
+        with read(engine) as connection:
+            yield OperationContext(connection, vault, actor, now)
+    except Denied as denied:
+        record(engine, vault, denied.entry)
+        raise
+
+
+def record(engine: Engine, vault: Vault, *entries: AuditEntry) -> None:
+    """Add to the audit trail in a transaction of its own."""
+    with write(engine) as connection:
+        lock(connection)
+        audit_trail.append(connection, vault, entries)
+
+
+class _Undone(Exception):
+    """Ends a rehearsal."""
+
+
+def rehearse(transactions: Transactions, change: Change[object]) -> None:
+    """Make a change and undo it: whatever speaks against it is raised now, before anything is connected to."""
+    with suppress(_Undone), transactions.writing_one_of_many() as op:
+        change(op)
+        raise _Undone

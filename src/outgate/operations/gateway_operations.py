@@ -1,0 +1,83 @@
+"""Operations on the gateways of From addresses."""
+
+from outgate.directory.errors import NotFound
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.directory.privileges import Privilege
+from outgate.model import Gateway, SendAs
+from outgate.operations import targets
+from outgate.operations.account_lookup import account_of, entry_of
+from outgate.operations.context import OperationContext, Transactions
+from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, described, make_after_trial
+from outgate.operations.operation import operation
+from outgate.queue import admin as queue
+from outgate.record.audit_trail import FAILED
+from outgate.sendas import gateways
+
+
+@operation("gateway.set", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True)
+def set_gateway(op: OperationContext, user: str, address: str, wanted: GatewaySettings) -> SendAs:
+    """Set or replace the gateway of an address."""
+    owner = account_of(op, user)
+    before = entry_of(owner, address)
+    made = gateways.set_gateway(op.connection, op.vault, owner.id, address, wanted, op.now)
+    op.note(address=before.address)
+    op.changed(gateway=(described(before.gateway), described(made)))
+    if made != before.gateway:
+        op.note(password=bool(wanted.password))
+    queue.reconsider(op.connection, op.now)
+    return entry_of(account_of(op, user), address)
+
+
+@operation("gateway.clear", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True)
+def clear_gateway(op: OperationContext, user: str, address: str) -> SendAs:
+    """Let the organisation's servers deliver what is sent as an address."""
+    owner = account_of(op, user)
+    before = entry_of(owner, address)
+    op.note(address=before.address)
+    op.changed(gateway=(described(before.gateway), ""))
+    gateways.clear(op.connection, owner.id, address)
+    queue.reconsider(op.connection, op.now)
+    return entry_of(account_of(op, user), address)
+
+
+@operation("gateway.test", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True, services=("gateway", "reason"))
+def tested(op: OperationContext, user: str, address: str, gateway: Gateway, reason: str) -> None:
+    """Try the gateway of an address."""
+    op.note(address=address, gateway=described(gateway))
+    if reason:
+        op.note(reason=reason)
+        op.outcome = FAILED
+
+
+def save(
+    transactions: Transactions, user: str, address: str, wanted: GatewaySettings, probe: GatewayProbe | None
+) -> SendAs:
+    """Set a gateway once it was tried; at once without a probe. Raises GatewayUnusable."""
+    return make_after_trial(
+        transactions,
+        lambda op: set_gateway(op, user, address, wanted),
+        wanted,
+        probe.user_gateway if probe else None,
+    )
+
+
+def try_out(transactions: Transactions, user: str, address: str, probe: GatewayProbe) -> SendAs:
+    """Try the gateway that an address has, if policy lets it be used. What came of it is on record.
+
+    Raises NotFound, NotAllowed, GatewayUnusable and store.vault.SealBroken.
+    """
+    with transactions.reading() as op:
+        owner = account_of(op, user)
+        entry = entry_of(owner, address)
+        gateway = entry.gateway
+        if gateway is None:
+            raise NotFound(f"{entry.address} has no gateway; set one with: outgate sendas gateway set")
+        tested.require(op, user, entry.address, gateway, "")
+        gateways.require_allowed(owner, entry, gateway)
+        password = gateways.open_password(op.vault, gateway)
+    reason = probe.user_gateway(gateway, password)
+    with transactions.writing() as op:
+        tested(op, user, entry.address, gateway, reason)
+    if reason:
+        raise GatewayUnusable(gateway, reason)
+    return entry

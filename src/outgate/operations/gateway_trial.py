@@ -1,0 +1,59 @@
+"""A gateway is tried before it is saved: what could refuse it is asked first, then it is connected to, then saved.
+
+Knows no socket: who connects is given (GatewayProbe).
+"""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.model import Gateway
+from outgate.operations.context import Change, Transactions, rehearse
+from outgate.operations.error_codes import CheckFailed
+
+T = TypeVar("T")
+
+
+class GatewayProbe(Protocol):
+    """Tries a gateway as delivery would: connects, logs in, hands nothing over. Blocks for some seconds.
+
+    Both return what stands in the way, as far as whoever asks may know it; nothing if the gateway works.
+    """
+
+    def user_gateway(self, gateway: Gateway, password: str) -> str:
+        """One of a user, which may be where such gateways may be."""
+
+    def domain_gateway(self, gateway: Gateway, password: str) -> str:
+        """The organisation's, which may be anywhere."""
+
+
+class GatewayUnusable(CheckFailed):
+    """The gateway was tried and can't be used; the text says why."""
+
+    def __init__(self, gateway: Gateway | GatewaySettings, reason: str) -> None:
+        super().__init__(f"{gateway.host}:{gateway.port} can't be used as a gateway: {reason}")
+
+
+def make_after_trial(
+    transactions: Transactions, change: Change[T], wanted: GatewaySettings, probe: Callable[[Gateway, str], str] | None
+) -> T:
+    """Make a change that saves a gateway, once it was tried; at once without a probe. Raises GatewayUnusable."""
+    if probe:
+        rehearse(transactions, change)
+        if reason := probe(tentative(wanted), wanted.password):
+            raise GatewayUnusable(wanted, reason)
+    with transactions.writing() as op:
+        return change(op)
+
+
+def tentative(wanted: GatewaySettings) -> Gateway:
+    """A gateway that is not saved."""
+    return Gateway("new", wanted.host, wanted.port, wanted.security, wanted.username)
+
+
+def described(server: Gateway | GatewaySettings | None) -> str:
+    """As in `smtp.example.org:587 (starttls, as alice)`; empty for none."""
+    if server is None:
+        return ""
+    log_in = f", as {server.username}" if server.username else ", without log-in"
+    return f"{server.host}:{server.port} ({server.security}{log_in})"

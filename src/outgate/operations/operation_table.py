@@ -1,0 +1,82 @@
+"""The table of operations: what is known of each without calling it. Checks, tests, docs/roles.md and every face of the
+operations are made of it. Knows no connection's content and no face.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from inspect import Parameter as Argument
+from inspect import signature
+from typing import Final, get_type_hints
+
+from sqlalchemy import Connection
+
+from outgate.directory.privileges import Privilege
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One object of an operation: the unit it lies in, its name for the record, and the account, if it is one."""
+
+    unit: str
+    name: str = ""
+    account_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFinder:
+    """Finds what parameters of an operation name. `where` says in whose unit the privilege is needed, for people.
+
+    `find` gets all arguments by name, and gives no target where there is no such object to protect.
+    """
+
+    parameters: tuple[str, ...]
+    where: str
+    find: Callable[[Connection, Mapping[str, object]], Iterable[Target]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a caller gives. `type` is its annotation, resolved."""
+
+    name: str
+    type: object
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`needs` is what the actor must have in the unit of every target.
+
+    With `own`, users may do it to their own account. `services` are the arguments that the installation gives and no
+    caller.
+    """
+
+    name: str
+    needs: Privilege
+    summary: str
+    targets: tuple[TargetFinder, ...]
+    changes: bool
+    own: bool
+    services: frozenset[str]
+    body: Callable[..., object]
+
+    @property
+    def where(self) -> str:
+        """In which units the privilege is needed, for people."""
+        counted = Counter(finder.where for finder in self.targets)
+        return " and ".join(f"{where} (both)" if count > 1 else where for where, count in counted.items())
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What a caller gives, in the order in which the function takes it."""
+        types = get_type_hints(self.body, include_extras=True)
+        arguments = list(signature(self.body).parameters.values())[1:]
+        return tuple(
+            Parameter(one.name, types[one.name], one.default is Argument.empty)
+            for one in arguments
+            if one.name not in self.services
+        )
+
+
+OPERATIONS: Final[dict[str, Operation]] = {}  # filled as the modules of the operations are imported

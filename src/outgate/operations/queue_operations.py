@@ -1,0 +1,75 @@
+"""Operations on mail that waits."""
+
+from outgate.directory.errors import NotFound
+from outgate.directory.privileges import Privilege
+from outgate.operations import targets
+from outgate.operations.context import OperationContext
+from outgate.operations.operation import operation
+from outgate.queue import admin as queue
+from outgate.queue.admin import Count, Selection, Waiting
+from outgate.queue.queue_id import to_text
+
+_ALL_RECIPIENTS = 1_000_000  # of one message
+
+
+@operation("queue.list", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
+def waiting(op: OperationContext, wanted: Selection, limit: int) -> list[Waiting]:
+    """See what waits in the queue."""
+    return list(queue.waiting(op.connection, wanted, op.now, limit))
+
+
+@operation("queue.count", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
+def counts(op: OperationContext) -> list[Count]:
+    """See how much waits where."""
+    return list(queue.count(op.connection))
+
+
+@operation("queue.retry", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+def retry(op: OperationContext, wanted: Selection) -> int:
+    """Try waiting mail at once."""
+    _require_message(op, wanted)
+    return _selected(op, wanted, queue.retry(op.connection, wanted, op.now))
+
+
+@operation("queue.hold", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+def hold(op: OperationContext, wanted: Selection) -> int:
+    """Hold waiting mail."""
+    _require_message(op, wanted)
+    return _selected(op, wanted, queue.hold(op.connection, wanted))
+
+
+@operation("queue.release", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+def release(op: OperationContext, wanted: Selection) -> int:
+    """Let held mail go on."""
+    _require_message(op, wanted)
+    return _selected(op, wanted, queue.release(op.connection, wanted, op.now))
+
+
+@operation("queue.delete", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+def delete(op: OperationContext, wanted: Selection) -> int:
+    """Delete waiting mail."""
+    _require_message(op, wanted)
+    return _selected(op, wanted, queue.remove(op.connection, wanted, op.now))
+
+
+def of_message(op: OperationContext, message_id: int) -> list[Waiting]:
+    """What waits of one message. Raises NotFound if nothing does."""
+    found = waiting(op, Selection(message_id=message_id), _ALL_RECIPIENTS)
+    if not found:
+        raise _nothing_waits(message_id)
+    return found
+
+
+def _require_message(op: OperationContext, wanted: Selection) -> None:
+    if wanted.message_id is not None and not list(queue.waiting(op.connection, wanted, op.now, 1)):
+        raise _nothing_waits(wanted.message_id)
+
+
+def _nothing_waits(message_id: int) -> NotFound:
+    name = to_text(message_id)
+    return NotFound(f"nothing waits of the message {name}; `outgate log {name}` shows what became of it")
+
+
+def _selected(op: OperationContext, wanted: Selection, number: int) -> int:
+    op.note(message=wanted.message_id, address=wanted.address, queue=wanted.queue, recipients=number)
+    return number

@@ -1,0 +1,87 @@
+"""What becomes of a submission: the checks in their order, and the entry for the queue or the refusal. Pure.
+
+`routed` says what must be looked up before `decide` can: attachments only where policy speaks of them and a user's
+gateway is among the ways. Here authorise and route meet the message for the first time; deliver asks both again at
+every attempt, and compliance at every hand-over.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from outgate.authorise import Authorised, authorise
+from outgate.compliance.attachment_policy import Attachments, looks_at_attachments, refuses_attachments
+from outgate.mail.addresses import canonical
+from outgate.model import Organisation, Refused
+from outgate.queue import Put
+from outgate.route import Route, RouteKind, route
+from outgate.submit.daily_limits import DailyUse, over_limit
+from outgate.submit.queue_entry import submitted
+from outgate.submit.refusal import Refusal, RefusalReason
+from outgate.submit.submission import MessageLimits, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedSubmission:
+    """A submission that its account may send as this From, with a route for each recipient, in their order."""
+
+    submission: Submission
+    authorised: Authorised
+    routes: Sequence[Route]
+
+    @property
+    def asks_for_attachments(self) -> bool:
+        """Whether `decide` must know them: only what leaves by a user's gateway passes no other control."""
+        by_gateway = any(one.kind is RouteKind.USER_GATEWAY for one in self.routes)
+        return by_gateway and looks_at_attachments(self.submission.account.policy)
+
+
+def routed(submission: Submission, organisation: Organisation, limits: MessageLimits) -> RoutedSubmission | Refusal:
+    """The submission with its routes, or why it is refused whatever else is known of it."""
+    header, account = submission.header, submission.account
+    if header.received_count > limits.received:
+        text = "Too many Received lines: the message is in a loop"
+        return Refusal(RefusalReason.LOOP, 554, "5.4.6", text)
+    submission, recipients = _each_once(submission)
+    if len(recipients) > limits.recipients:
+        text = f"Too many recipients; at most {limits.recipients}"
+        return Refusal(RefusalReason.TOO_MANY, 452, "4.5.3", text)
+    reverse_path = submission.envelope.reverse_path and canonical(submission.envelope.reverse_path)
+    verdict = authorise(account, reverse_path, header.header_from, header.sender)
+    if isinstance(verdict, Refused):
+        return Refusal(RefusalReason.NOT_AUTHORISED, 550, "5.7.1", verdict.reason)
+    routes = []
+    for address in recipients:
+        choice = route(
+            organisation, account, verdict.chosen, address, reverse_path=reverse_path, automatic=header.automatic
+        )
+        if isinstance(choice, Refused):
+            return Refusal(RefusalReason.POLICY, 550, "5.7.1", choice.reason)
+        routes.append(choice)
+    return RoutedSubmission(submission, verdict, routes)
+
+
+def decide(candidate: RoutedSubmission, attachments: Attachments, use: DailyUse) -> Put | Refusal:
+    """The change that puts the message into the queue, or why it is refused.
+
+    `attachments` are only looked at if `asks_for_attachments`; `use` is what the account has sent in this day.
+    """
+    policy = candidate.submission.account.policy
+    if candidate.asks_for_attachments and (reason := refuses_attachments(policy, attachments)):
+        return Refusal(RefusalReason.ATTACHMENT, 550, "5.7.1", reason)
+    if over := over_limit(policy, use, len(candidate.routes)):
+        return over
+    return submitted(candidate.submission, candidate.authorised, candidate.routes)
+
+
+def _each_once(submission: Submission) -> tuple[Submission, list[str]]:
+    """One recipient for each address in compared form, as it was named first; and these forms, in the same order.
+
+    A client that takes To and Cc together names some twice; what was said with the first name counts.
+    """
+    recipients = submission.envelope.recipients
+    by_address = {canonical(one.address): one for one in reversed(recipients)}
+    if len(by_address) < len(recipients):
+        unique = [one for one in recipients if by_address[canonical(one.address)] is one]
+        envelope = replace(submission.envelope, recipients=unique)
+        submission = replace(submission, envelope=envelope)
+    return submission, [canonical(one.address) for one in submission.envelope.recipients]

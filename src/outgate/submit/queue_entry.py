@@ -1,0 +1,164 @@
+"""The entry in the queue, made of a message that is taken: the one place where a Message gets its fields. Pure.
+
+`submitted` is an account's message, `originated` the organisation's own (delivery report, confirmation code, journal
+copy). What the record says of either is made beside it, once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from outgate.authorise import Authorised
+from outgate.mail.addresses import canonical
+from outgate.mail.headers import Field, value
+from outgate.model import Organisation, QueueKey
+from outgate.queue import Message, Put, Recipient
+from outgate.queue.queue_id import to_text
+from outgate.record import events
+from outgate.record.events import MessageEvent
+from outgate.route import Route, own_route
+from outgate.submit.refusal import Refusal
+from outgate.submit.submission import Content, Envelope, Submission
+
+OWN_MAIL = "the organisation"  # stands for the account in the record
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Whom a message is from: what tells an account's message from the organisation's own.
+
+    `account` and the addresses of From are for the record.
+    """
+
+    account: str = OWN_MAIL
+    account_id: int | None = None
+    chosen_from: str = ""
+    rewrite_from: bool = False
+    automatic: bool = True
+    header_from: Sequence[str] = ()
+    fields: Sequence[Field] | None = field(default=None, repr=False)
+
+
+def submitted(submission: Submission, authorised: Authorised, routes: Sequence[Route]) -> Put:
+    """The entry of an account's message; `routes` are those of the envelope's recipients, in their order."""
+    origin = _origin(submission, authorised)
+    return _entry(submission.identity, submission.at, origin, submission.envelope, submission.content, routes)
+
+
+def refused(submission: Submission, refusal: Refusal) -> MessageEvent:
+    """What the record says of an account's message that came whole and is not taken."""
+    accepted = _accepted(
+        submission.identity, submission.at, _origin(submission), submission.envelope, submission.content.size
+    )
+    return events.refused(accepted, str(refusal))
+
+
+def originated(
+    identity: int,
+    at: float,
+    envelope: Envelope,
+    content: Content,
+    organisation: Organisation,
+    journal_of: int | None = None,
+) -> Put:
+    """The entry of the organisation's own mail, which takes the organisation's own ways.
+
+    `journal_of` is the queue id of the message that it is the journal copy of: both are noted in one transaction.
+    """
+    sender = envelope.reverse_path
+    routes = [own_route(organisation, canonical(one.address), sender) for one in envelope.recipients]
+    return _entry(identity, at, _Origin(), envelope, content, routes, journal_of)
+
+
+def _origin(submission: Submission, authorised: Authorised | None = None) -> _Origin:
+    header = submission.header
+    return _Origin(
+        account=submission.account.primary,
+        account_id=submission.account.id,
+        chosen_from=authorised.chosen.address if authorised else "",
+        rewrite_from=bool(authorised and authorised.rewrite),
+        automatic=header.automatic,
+        header_from=header.header_from,
+        fields=header.fields,
+    )
+
+
+def _entry(
+    identity: int,
+    at: float,
+    origin: _Origin,
+    envelope: Envelope,
+    content: Content,
+    routes: Sequence[Route],
+    journal_of: int | None = None,
+) -> Put:
+    message = Message(
+        id=identity,
+        account_id=origin.account_id,
+        chosen_from=origin.chosen_from,
+        reverse_path=envelope.reverse_path,
+        size=content.size,
+        header_size=content.header_size,
+        chunks=content.chunks,
+        body_digest=content.body_digest,
+        eight_bit=content.eight_bit,
+        smtputf8=envelope.smtputf8,
+        automatic=origin.automatic,
+        envid=envelope.envid,
+        ret=envelope.ret,
+        protocol=envelope.protocol,
+        received_at=at,
+        rewrite_from=origin.rewrite_from,
+        journalled=False,
+    )
+    recorded = [_accepted(identity, at, origin, envelope, content.size), *_routed(identity, at, envelope, routes)]
+    if journal_of is not None:
+        archive = envelope.recipients[0].address
+        recorded.append(events.journalled(journal_of, at, copy=to_text(identity), to=archive))
+    return Put(
+        message,
+        _waiting(envelope, routes),
+        content.last_chunk,
+        recorded,
+        due_at=at,
+        fields=origin.fields,
+        journal_of=journal_of,
+        earlier_chunks=content.earlier_chunks,
+    )
+
+
+def _waiting(envelope: Envelope, routes: Sequence[Route]) -> tuple[Recipient, ...]:
+    return tuple(
+        Recipient(number, one.address, way.queue, one.orcpt, one.notify)
+        for number, (one, way) in enumerate(zip(envelope.recipients, routes, strict=True))
+    )
+
+
+def _accepted(identity: int, at: float, origin: _Origin, envelope: Envelope, size: int) -> MessageEvent:
+    return events.accepted(
+        identity,
+        at,
+        account=origin.account,
+        header_from=origin.header_from,
+        reverse_path=envelope.reverse_path,
+        recipients=[one.address for one in envelope.recipients],
+        size=size,
+        peer=envelope.peer,
+        protocol=envelope.protocol,
+        rfc822_message_id=_message_id(origin.fields or ()),
+    )
+
+
+def _message_id(fields: Sequence[Field]) -> str:
+    found = next((one for one in fields if one.name == b"message-id"), None)
+    return value(found).strip().decode("utf-8", "replace")[:998] if found else ""
+
+
+def _routed(identity: int, at: float, envelope: Envelope, routes: Sequence[Route]) -> list[MessageEvent]:
+    """One event for each queue, with the recipients that wait in it."""
+    by_queue: dict[QueueKey, tuple[Route, list[str]]] = {}
+    for one, way in zip(envelope.recipients, routes, strict=True):
+        by_queue.setdefault(way.queue, (way, []))[1].append(one.address)
+    return [
+        events.routed(identity, at, recipients=addresses, way=way.kind.value, queue=str(queue), reasons=way.reasons)
+        for queue, (way, addresses) in by_queue.items()
+    ]

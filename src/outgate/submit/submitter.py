@@ -1,0 +1,90 @@
+"""Where a decision about a submission meets the store: for callers on the event loop, and for those in a transaction.
+
+Both read what the decision asks for, have it made, and store what came of it; neither decides anything.
+"""
+
+from collections.abc import AsyncIterator
+
+from sqlalchemy import Connection
+
+from outgate.compliance.attachment_policy import Attachments, find_attachments, scan_attachments
+from outgate.model import Organisation
+from outgate.queue import Put, Queue, admin
+from outgate.queue.changes import RecordEvents
+from outgate.store.batch import apply
+from outgate.submit.daily_limits import DailyLimits, DailyUse, hour_of, is_limited
+from outgate.submit.decision import RoutedSubmission, decide, routed
+from outgate.submit.queue_entry import refused
+from outgate.submit.refusal import Refusal
+from outgate.submit.submission import MessageLimits, Submission
+
+
+class Submitter:
+    """Takes messages in on an event loop."""
+
+    def __init__(self, queue: Queue, daily_limits: DailyLimits, limits: MessageLimits) -> None:
+        self._queue, self._daily_limits, self._limits = queue, daily_limits, limits
+
+    async def submit(self, submission: Submission, organisation: Organisation) -> Put | Refusal:
+        """Queue the message, or say why not; either is on disk when this returns. Raises StoreUnavailable.
+
+        What a caller has stored of a message that is refused, the caller discards.
+        """
+        outcome = await self._submit(submission, organisation)
+        if isinstance(outcome, Refusal):
+            await self._queue.record([refused(submission, outcome)])
+        return outcome
+
+    async def _submit(self, submission: Submission, organisation: Organisation) -> Put | Refusal:
+        candidate = routed(submission, organisation, self._limits)
+        if isinstance(candidate, Refusal):
+            return candidate
+        attachments = await self._attachments(candidate)
+        account, recipients = submission.account, len(candidate.routes)
+        use = await self._daily_limits.use(account, recipients)
+        outcome = decide(candidate, attachments, use)  # nothing is awaited from the use to the counting
+        if isinstance(outcome, Put):
+            with self._daily_limits.counting(account, recipients):
+                await self._queue.put(outcome)
+        return outcome
+
+    async def _attachments(self, candidate: RoutedSubmission) -> Attachments:
+        if not candidate.asks_for_attachments:
+            return ()
+        return await scan_attachments(self._pieces(candidate.submission))
+
+    async def _pieces(self, submission: Submission) -> AsyncIterator[bytes]:
+        for number in range(submission.content.stored_chunks):
+            yield await self._queue.stored(submission.identity, number)
+        for piece in submission.content.pieces():
+            yield piece
+
+
+def submit(
+    connection: Connection, submission: Submission, organisation: Organisation, limits: MessageLimits
+) -> Put | Refusal:
+    """The same in the caller's transaction, of a message that is here as a whole. Raises StoreUnavailable.
+
+    The caller commits what came of it, a refusal as well: it is on record.
+    """
+    outcome = _submit(connection, submission, organisation, limits)
+    stored = RecordEvents([refused(submission, outcome)]) if isinstance(outcome, Refusal) else outcome
+    apply(connection, [stored])
+    return outcome
+
+
+def _submit(
+    connection: Connection, submission: Submission, organisation: Organisation, limits: MessageLimits
+) -> Put | Refusal:
+    candidate = routed(submission, organisation, limits)
+    if isinstance(candidate, Refusal):
+        return candidate
+    attachments = find_attachments(submission.content.pieces()) if candidate.asks_for_attachments else ()
+    return decide(candidate, attachments, _use(connection, submission))
+
+
+def _use(connection: Connection, submission: Submission) -> DailyUse:
+    account = submission.account
+    if not is_limited(account.policy):
+        return DailyUse()
+    return DailyUse(admin.sent(connection, account.id, hour_of(submission.at)))

@@ -1,0 +1,385 @@
+"""The deliverer with a real store and directory, and transports that do what a test says."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import Engine, func, select, text
+
+from outgate import clock
+from outgate.config import DeliverySettings
+from outgate.deliver.deliverer import Deliverer
+from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
+from outgate.deliver.outcome import Outcome, Verdict
+from outgate.directory import accounts, organisation
+from outgate.directory.cache import DirectoryCache
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.directory.reader import DirectoryReader
+from outgate.model import Security
+from outgate.queue import Put, Queue
+from outgate.queue.queue_id import QueueIds
+from outgate.record import message_log
+from outgate.route import Route
+from outgate.store.batch import apply
+from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.group_commit import GroupCommit
+from outgate.store.tables import message, recipient
+from outgate.store.vault import Vault
+from outgate.submit import originate
+
+OK = Outcome(Verdict.DELIVERED, "250 2.0.0 Ok")
+LATER = Outcome(Verdict.RETRY, "451 4.3.0 Later")
+NO = Outcome(Verdict.FAILED, "550 5.7.1 No")
+CAROL, DAVE = "carol@recipient.example", "dave@elsewhere.example"
+POSTMASTER = "postmaster@example.com"
+
+Answer = Callable[[Delivery], Awaitable[AttemptResult]]
+
+
+class Wire:
+    """All transports of a test: `answer` says what becomes of a delivery, `connects` whether there is a connection."""
+
+    def __init__(self) -> None:
+        self.carried: list[Delivery] = []
+        self.connects: Outcome | None = None
+        self.answer: Answer = self.deliver
+
+    def transport(self, route: Route) -> "Line":
+        return Line(self, route)
+
+    async def deliver(self, delivery: Delivery) -> AttemptResult:
+        return all_alike(delivery, OK, "peer.example")
+
+    def addresses(self) -> Counter[str]:
+        return Counter(one.address for delivery in self.carried for one in delivery.recipients)
+
+
+class Line:
+    def __init__(self, wire: Wire, route: Route) -> None:
+        self.wire, self.route = wire, route
+
+    async def connect(self) -> Outcome | None:
+        await asyncio.sleep(0)
+        return self.wire.connects
+
+    async def carry(self, delivery: Delivery) -> AttemptResult:
+        self.wire.carried.append(delivery)
+        return await self.wire.answer(delivery)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class House:
+    """A process that delivers."""
+
+    def __init__(self, engine: Engine, wire: Wire, settings: DeliverySettings, owner: str = "node#0;") -> None:
+        self.engine, self.wire, self.ids = engine, wire, QueueIds()
+        self.commits = GroupCommit(engine)
+        self.queue = Queue(engine, self.commits, owner, settings.lease)
+        self.directory = DirectoryReader(DirectoryCache(engine))
+        self.deliverer = Deliverer(
+            self.queue, self.commits, self.directory, settings, "mail.example.com", wire.transport, self.ids
+        )
+
+    def letter(self, *to: str, sender: str = POSTMASTER) -> Put:
+        """A letter of the organisation's own; what is tested here is the same for all."""
+        raw = b"From: postmaster@example.com\r\nSubject: Test\r\n\r\nHello\r\n"
+        with read(self.engine) as connection:
+            routed_by = accounts.load_organisation(connection)
+        return originate(self.ids.new(clock.now()), raw, sender, to, routed_by, clock.now())
+
+    def waits(self) -> int:
+        with read(self.engine) as connection:
+            return connection.scalar(select(func.count()).select_from(recipient)) or 0
+
+    def leased(self) -> int:
+        with read(self.engine) as connection:
+            return connection.scalar(select(func.count(recipient.c.leased_by))) or 0
+
+    def kinds(self, put: Put) -> list[str]:
+        with read(self.engine) as connection:
+            return [one.kind.value for one in message_log.history(connection, put.message.id)]
+
+    async def close(self) -> None:
+        await self.deliverer.stop()
+        await self.commits.close()
+        self.queue.close()
+        self.directory.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest_asyncio.fixture
+async def house(example: Engine, wire: Wire) -> AsyncIterator[House]:
+    made = House(example, wire, DeliverySettings(retry=(0.001,), stop_timeout=5.0))
+    made.deliverer.start()
+    yield made
+    await made.close()
+
+
+async def test_what_is_put_is_carried_in_memory_and_is_gone(house: House, wire: Wire) -> None:
+    put = house.letter(CAROL, DAVE)
+    await house.queue.put(put)
+    await until(lambda: not house.waits())
+    assert wire.addresses() == {CAROL: 1, DAVE: 1}
+    assert Counter(house.kinds(put)) == {"accepted": 1, "routed": 2, "attempt": 2, "delivered": 2}
+
+
+async def test_what_waits_on_disk_is_claimed(house: House, wire: Wire) -> None:
+    house.queue.hand_over_to(None)
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: not house.waits())
+    assert wire.addresses() == {CAROL: 1}
+
+
+async def test_a_recipient_due_again_beside_another_in_transfer_keeps_its_lease(house: House, wire: Wire) -> None:
+    """One recipient is deferred and due at once, the other's transaction is still open."""
+    release, tries = asyncio.Event(), Counter[str]()
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        (one,) = delivery.recipients
+        tries[one.address] += 1
+        if one.address == CAROL:
+            await release.wait()
+            return all_alike(delivery, OK)
+        return all_alike(delivery, LATER if tries[DAVE] < 3 else OK)
+
+    wire.answer = answer
+    await house.queue.put(house.letter(CAROL, DAVE))
+    await until(lambda: tries[DAVE] == 3 and house.waits() == 1)
+    assert house.leased() == 1
+    release.set()
+    await until(lambda: not house.waits())
+    assert tries == {CAROL: 1, DAVE: 3}
+
+
+async def test_when_nobody_can_be_reached_each_has_its_own_outcome(house: House, wire: Wire) -> None:
+    wire.connects = LATER
+    letters = [house.letter(CAROL) for _ in range(20)]
+    for put in letters:
+        await house.queue.put(put)
+    await until(lambda: all("deferred" in house.kinds(put) for put in letters))
+    assert not wire.carried
+    wire.connects = None
+    await until(lambda: not house.waits())
+    assert wire.addresses() == {CAROL: 20}
+
+
+async def test_a_way_that_no_longer_holds_when_nobody_is_reached_is_not_bounced(
+    house: House, wire: Wire, vault: Vault
+) -> None:
+    """The exchangers refuse for good; by now the organisation has an outbound gateway."""
+    asked = asyncio.Event()
+
+    class Exchanger(Line):
+        async def connect(self) -> Outcome | None:
+            if self.route.gateway:
+                return None
+            asked.set()
+            await changed.wait()
+            return NO
+
+    changed = asyncio.Event()
+    house.deliverer._new_transport = lambda route: Exchanger(wire, route)
+    put = house.letter(CAROL)
+    await house.queue.put(put)
+    await asked.wait()
+    await asyncio.to_thread(_set_gateway, house.engine, vault)
+    changed.set()
+    await until(lambda: not house.waits())
+    assert "bounced" not in house.kinds(put)
+    assert [delivery.route.kind.value for delivery in wire.carried] == ["domain-gateway"]
+
+
+async def test_a_fault_of_a_transport_is_an_outcome(house: House, wire: Wire) -> None:
+    faults: list[Exception] = [ZeroDivisionError(), StoreUnavailable("away")]
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        if faults:
+            raise faults.pop()
+        return all_alike(delivery, OK)
+
+    wire.answer = answer
+    put = house.letter(CAROL)
+    await house.queue.put(put)
+    await until(lambda: not house.waits())
+    assert house.kinds(put).count("deferred") == 2
+
+
+async def test_a_report_that_can_not_be_made_does_not_keep_the_outcome_from_the_record(
+    house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object, **_options: object) -> Put:
+        raise ValueError("no report today")
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        return all_alike(delivery, NO)
+
+    wire.answer = answer
+    monkeypatch.setattr("outgate.deliver.deliverer.report", broken)
+    put = house.letter(CAROL)
+    await house.queue.put(put)
+    await until(lambda: not house.waits())
+    assert "bounced" in house.kinds(put)
+    assert len(wire.carried) == 1
+
+
+async def test_events_that_can_not_be_stored_do_not_keep_the_outcome_from_the_record(house: House, wire: Wire) -> None:
+    put = house.letter(CAROL)
+    await asyncio.to_thread(_rename, house.engine, "fact", "elsewhere")
+    await asyncio.to_thread(_store, house.engine, replace(put, events=()))
+    await until(lambda: not house.waits())
+    await asyncio.to_thread(_rename, house.engine, "elsewhere", "fact")
+    assert wire.addresses() == {CAROL: 1}
+    with read(house.engine) as connection:
+        assert connection.scalar(select(func.count()).select_from(message)) == 0
+
+
+def _rename(engine: Engine, old: str, new: str) -> None:
+    with write(engine) as connection:
+        connection.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+
+def _store(engine: Engine, put: Put) -> None:
+    with write(engine) as connection:
+        apply(connection, [put])
+
+
+def _set_gateway(engine: Engine, vault: Vault) -> None:
+    with write(engine) as connection:
+        organisation.set_domain_gateway(connection, vault, GatewaySettings("relay.example", 25, Security.NONE))
+
+
+async def test_while_the_directory_is_away_nothing_is_forgotten(house: House, wire: Wire) -> None:
+    reading, failures = house.directory.reading, [StoreUnavailable("away")] * 3
+
+    async def sometimes(account_id: int | None) -> object:
+        if failures:
+            raise failures.pop()
+        return await reading(account_id)
+
+    house.directory.reading = sometimes  # type: ignore[method-assign,assignment]  # a store that is away for a while
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: not house.waits())
+    assert wire.addresses() == {CAROL: 1}
+
+
+async def test_what_was_leased_while_its_answer_was_lost_is_delivered_soon(house: House, wire: Wire) -> None:
+    claim, lost = house.queue.claim, list[object]()
+
+    async def losing(now: float, room: object) -> object:
+        claimed = await claim(now, room)  # type: ignore[arg-type]  # passed on
+        if claimed.items and not lost:
+            lost.append(claimed)
+            raise StoreUnavailable("the answer was lost")
+        return claimed
+
+    house.queue.claim = losing  # type: ignore[method-assign,assignment]
+    house.queue.hand_over_to(None)
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: not house.waits())
+    assert lost
+    assert wire.addresses() == {CAROL: 1}
+
+
+async def test_an_outcome_whose_answer_was_lost_is_not_recorded_twice(house: House, wire: Wire) -> None:
+    finish, lost = house.queue.finish, list[object]()
+
+    async def losing(outcome: object) -> None:
+        await finish(outcome)  # type: ignore[arg-type]  # passed on
+        if not lost:
+            lost.append(outcome)
+            raise StoreUnavailable("the answer was lost")
+
+    house.queue.finish = losing  # type: ignore[method-assign,assignment]
+    put = house.letter(CAROL)
+    await house.queue.put(put)
+    await until(lambda: lost and not house.waits() and not house.deliverer._inflight.message_ids())
+    assert house.kinds(put).count("delivered") == 1
+
+
+async def test_an_orderly_stop_lets_what_is_being_handed_over_end_and_gives_the_rest_back(
+    example: Engine, wire: Wire
+) -> None:
+    settings = DeliverySettings(connections_per_queue=1, stop_timeout=10.0)
+    house, release = House(example, wire, settings), asyncio.Event()
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        await release.wait()
+        return all_alike(delivery, OK)
+
+    wire.answer = answer
+    house.deliverer.start()
+    for _ in range(3):
+        await house.queue.put(house.letter(CAROL))
+    await until(lambda: len(wire.carried) == 1)
+    stopping = asyncio.ensure_future(house.deliverer.stop())
+    await asyncio.sleep(0)
+    release.set()
+    await stopping
+    assert (len(wire.carried), house.waits(), house.leased()) == (1, 2, 0)
+    await house.close()
+
+
+async def test_a_stop_does_not_wait_for_ever(example: Engine, wire: Wire) -> None:
+    house = House(example, wire, DeliverySettings(stop_timeout=0.05))
+
+    async def never(_delivery: Delivery) -> AttemptResult:
+        await asyncio.Event().wait()
+        raise AssertionError("not reached")
+
+    wire.answer = never
+    house.deliverer.start()
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: wire.carried)
+    async with asyncio.timeout(20):
+        await house.close()
+    assert (house.waits(), house.leased()) == (1, 0)
+
+
+async def test_a_loop_that_fails_is_begun_again(house: House, wire: Wire) -> None:
+    claim, failures = house.queue.claim, [ZeroDivisionError()] * 2
+
+    async def failing(now: float, room: object) -> object:
+        if failures:
+            raise failures.pop()
+        return await claim(now, room)  # type: ignore[arg-type]  # passed on
+
+    house.queue.claim = failing  # type: ignore[method-assign,assignment]
+    house.queue.hand_over_to(None)
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: not house.waits())
+    assert not failures
+
+
+async def test_one_slow_destination_holds_up_nobody(example: Engine, wire: Wire) -> None:
+    house = House(example, wire, DeliverySettings(in_memory=50, stop_timeout=0.05))
+    slow = "slow@slow.example"
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        if delivery.recipients[0].address == slow:
+            await asyncio.Event().wait()
+        return all_alike(delivery, OK)
+
+    wire.answer = answer
+    house.deliverer.start()
+    for _ in range(60):
+        await house.queue.put(house.letter(slow))
+    for _ in range(20):
+        await house.queue.put(house.letter(CAROL))
+    await until(lambda: wire.addresses()[CAROL] == 20)
+    await until(lambda: house.waits() == 60)
+    await house.close()

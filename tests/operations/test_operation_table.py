@@ -1,0 +1,181 @@
+"""The one table of operations, compared with what the command line offers and with docs/roles.md."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import FunctionType
+from typing import Final
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_group
+
+from outgate.cli.lazy_command import LazyCommand
+from outgate.cli.program import app
+from outgate.cli.roles_reference import all_operations
+from outgate.operations.operation_table import Operation
+
+ROOT: Final = Path(__file__).parents[2]
+SOURCE: Final = ROOT / "src" / "outgate"
+
+# Commands that neither show nor change anything that is kept, or that nobody could be asked about.
+NO_OPERATION: Final = {
+    "init": "makes the installation in which there are operations",
+    "serve": "is the server",
+    "demo": "has installations of its own",
+    "sendas discover": "asks the DNS and the web alone",
+    "ldap check": "asks the LDAP directory alone",
+}
+# Operations that no command calls.
+NO_COMMAND: Final[Mapping[str, str]] = {}
+# Commands that read or write rows past the operations, and why.
+PAST_THE_OPERATIONS: Final = {
+    "init": "there is no organisation yet",
+    "secrets": "rotates the keys in transactions of its own, which secret_operations.rotate calls",
+}
+
+Node = tuple[str, str]  # module, name at its top
+
+_ROOMS: Final = ("directory", "sendas", "queue", "record", "store", "submit")
+
+
+def commands() -> dict[str, Node]:
+    """The function of each command, by the words after `outgate`."""
+    return dict(_commands(get_group(app), ""))
+
+
+def _commands(group: TyperGroup, path: str) -> Iterator[tuple[str, Node]]:
+    for name, entry in group.commands.items():
+        found = entry.load() if isinstance(entry, LazyCommand) else entry
+        if isinstance(found, TyperGroup):
+            yield from _commands(found, f"{path}{name} ")
+        else:
+            body = inspect.unwrap(found.callback or (lambda: None))
+            yield f"{path}{name}", (body.__module__, body.__name__)
+
+
+@cache
+def _references(module: str) -> dict[str, set[Node]]:
+    """What each function, class and constant of a module uses of this and of others."""
+    path = SOURCE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    if not path.exists():  # it is a name in a module
+        return {}
+    tree = ast.parse(path.read_text())
+    known = dict(_imported(tree)) | {name: (module, name) for node in tree.body for name in _names(node)}
+    return {name: set(_used(node, known)) for node in tree.body for name in _names(node)}
+
+
+def _imported(tree: ast.Module) -> Iterator[tuple[str, Node]]:
+    for node in ast.walk(tree):  # some imports are still within functions
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("outgate"):
+            for name in node.names:
+                yield name.asname or name.name, (str(node.module), name.name)
+
+
+def _names(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets):
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+    return []
+
+
+def _used(tree: ast.AST, known: Mapping[str, Node]) -> Iterator[Node]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in known:
+                yield f"{known[name][0]}.{known[name][1]}", attribute
+            case ast.Name(id=name) if name in known:
+                yield known[name]
+
+
+def reached(start: Node) -> set[Node]:
+    """All that a function uses, whatever lies between, in commands/ and operations/."""
+    seen: set[Node] = set()
+    ahead = [start]
+    while ahead:
+        node = ahead.pop()
+        if node not in seen and node[0].startswith(("outgate.commands.", "outgate.operations.")):
+            seen.add(node)
+            ahead += _references(node[0]).get(node[1], ())
+    return seen
+
+
+def _node(operation: Operation) -> Node:
+    body = operation.body
+    assert isinstance(body, FunctionType)
+    return body.__module__, body.__name__
+
+
+def test_every_command_calls_an_operation_or_there_is_a_reason() -> None:
+    operations = {_node(operation) for operation in all_operations().values()}
+    without = {name for name, node in commands().items() if not reached(node) & operations}
+    assert without == set(NO_OPERATION)
+
+
+def test_every_operation_is_offered_by_a_command_or_there_is_a_reason() -> None:
+    offered = set().union(*(reached(node) for node in commands().values()))
+    missing = {name for name, operation in all_operations().items() if _node(operation) not in offered}
+    assert missing == set(NO_COMMAND)
+
+
+def test_the_table_is_what_the_docs_say() -> None:
+    page = (ROOT / "docs" / "roles.md").read_text().partition("## Operations")[2]
+    rows = re.findall(r"^\| `([\w.-]+)` \| (.*?) \| `([\w-]+)` \| (.*?) \| (own)? ?\|", page, re.MULTILINE)
+    told = {name: (summary, needs, where, own == "own") for name, summary, needs, where, own in rows}
+    assert told == {
+        name: (operation.summary, str(operation.needs), operation.where, operation.own)
+        for name, operation in all_operations().items()
+    }
+
+
+def test_all_that_a_caller_gives_is_typed() -> None:
+    for operation in all_operations().values():
+        for parameter in operation.parameters:
+            assert "Any" not in str(parameter.type), (operation.name, parameter.name)
+        names = {parameter.name for parameter in operation.parameters}
+        assert operation.services.isdisjoint(names)
+        assert operation.services <= set(inspect.signature(operation.body).parameters)
+        assert {name for finder in operation.targets for name in finder.parameters} <= names
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "commands").glob("*.py")), ids=lambda path: path.stem)
+def test_commands_read_and_write_no_row_themselves(path: Path) -> None:
+    past = sorted({name for name in _row_functions(path) if path.stem not in PAST_THE_OPERATIONS})
+    assert past == []
+
+
+def test_whoever_goes_past_the_operations_does() -> None:
+    """A reason that holds no more is taken from the list."""
+    for name in PAST_THE_OPERATIONS:
+        assert list(_row_functions(SOURCE / "commands" / f"{name}.py")), name
+
+
+def _row_functions(path: Path) -> Iterator[str]:
+    """What a file uses of those rooms that takes a connection or an engine; and the connection of an operation."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == "connection":
+            yield ".connection"
+    known = {name: node for name, node in _imported(tree) if node[0].split(".")[1:2] and node[0] != "outgate.commands"}
+    for module, name in set(_used(tree, known)):
+        if module.split(".")[1] in _ROOMS and _takes_rows(module, name):
+            yield f"{module}.{name}"
+
+
+def _takes_rows(module: str, name: str) -> bool:
+    try:
+        found = getattr(import_module(module), name, None)
+    except ModuleNotFoundError:  # an attribute of something that is no module
+        return False
+    if not isinstance(found, FunctionType):
+        return False
+    hints = [str(parameter.annotation) for parameter in inspect.signature(found).parameters.values()]
+    return any("Connection" in hint or "Engine" in hint for hint in hints)

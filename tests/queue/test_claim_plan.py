@@ -1,0 +1,95 @@
+"""What a claim costs: steps in an index, never a look at all that waits."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+from sqlalchemy import Engine, event, insert, text
+
+from outgate.model import QueueKey, QueueKind
+from outgate.queue import Claimed, Room
+from outgate.queue.changes import Claim
+from outgate.store.batch import apply
+from outgate.store.engine import write
+from outgate.store.tables import recipient
+
+NOW = 1_800_000_000.0
+WAITING = 50_000
+
+
+def _fill(engine: Engine, queues: Sequence[str], due_at: float) -> None:
+    rows = [
+        {
+            "message_id": number,
+            "number": 0,
+            "address": "bob@x.example",
+            "queue": queues[number % len(queues)],
+            "due_at": due_at,
+            "held": False,
+        }
+        for number in range(WAITING)
+    ]
+    with write(engine) as connection:
+        connection.execute(insert(recipient), rows)
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("ANALYZE recipient"))
+
+
+def _claim(engine: Engine) -> Claimed:
+    with write(engine) as connection:
+        [claimed] = apply(connection, [Claim("node", NOW, 60.0, Room(1000, {}))])
+    assert isinstance(claimed, Claimed)
+    return claimed
+
+
+@pytest.fixture
+def statements(engine: Engine) -> Iterator[list[tuple[str, object]]]:
+    """What is executed, with its parameters."""
+    seen: list[tuple[str, object]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        seen.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def test_no_statement_of_a_claim_scans_or_sorts_what_waits(
+    engine: Engine, statements: list[tuple[str, object]]
+) -> None:
+    _fill(engine, ["mx:slow.example", "gateway:1"], NOW - 1)
+    statements.clear()
+    claimed = _claim(engine)
+    assert claimed.left_behind == {QueueKey(QueueKind.MX, "slow.example"), QueueKey(QueueKind.GATEWAY, "1")}
+    asked = [one for one in statements if "recipient" in one[0]]
+    assert len(asked) >= 3
+    explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
+    with write(engine) as connection:
+        for statement, parameters in asked:
+            first = parameters[0] if isinstance(parameters, list) else parameters
+            plan = [str(row[-1]) for row in connection.exec_driver_sql(explain + statement, first)]
+            assert not [line for line in plan if "SCAN recipient" in line or "Seq Scan on recipient" in line], plan
+            assert not [
+                line
+                for line in plan
+                if "TEMP B-TREE" in line and "ORDER BY" in line and "SCAN queues" not in "".join(plan)
+            ], plan
+
+
+@pytest.mark.measures
+def test_a_claim_takes_as_long_among_many_that_wait_as_among_few(engine: Engine) -> None:
+    few = _seconds(engine)
+    _fill(engine, ["mx:slow.example", "gateway:1"], NOW + 1e6)
+    many = _seconds(engine)
+    assert many < 5 * few + 0.005
+
+
+def _seconds(engine: Engine) -> float:
+    """The best of several, in processor time."""
+    taken = []
+    for _ in range(10):
+        start = time.thread_time()
+        _claim(engine)
+        taken.append(time.thread_time() - start)
+    return min(taken)

@@ -1,0 +1,79 @@
+"""Who may send as whom: the decision, in all its cases."""
+
+import pytest
+
+from outgate.authorise import Authorised, authorise, authorise_envelope
+from outgate.model import Account, Policy, Refused, SendAs, UnknownFrom
+
+ALICE = SendAs("alice@example.com", is_primary=True, is_default=True, verified=True, own_domain=True)
+PARTNER = SendAs("alice@partner.example", verified=True)
+PENDING = SendAs("alice@pending.example")
+REWRITE = Policy(unknown_from=UnknownFrom.REWRITE)
+NOT_OWN = r"<bob@example.com> is not an address of alice@example.com; add it"
+
+
+def account(*entries: SendAs, policy: Policy | None = None, suspended: bool = False) -> Account:
+    own = {entry.address: entry for entry in entries or (ALICE, PARTNER, PENDING)}
+    return Account(1, "alice@example.com", "Alice", "/", suspended, policy or Policy(), own)
+
+
+@pytest.mark.parametrize("reverse_path", ["", ALICE.address, PARTNER.address])
+@pytest.mark.parametrize(
+    ("header_from", "sender", "chosen"),
+    [
+        ([ALICE.address], None, ALICE),
+        ([PARTNER.address], None, PARTNER),
+        ([PARTNER.address], ALICE.address, PARTNER),
+        ([ALICE.address, PARTNER.address], None, ALICE),
+        ([ALICE.address, PARTNER.address], PARTNER.address, PARTNER),
+        ([ALICE.address, PARTNER.address], "bob@example.com", ALICE),
+    ],
+)
+def test_own_confirmed_addresses_may_be_sent_as(
+    reverse_path: str, header_from: list[str], sender: str | None, chosen: SendAs
+) -> None:
+    assert authorise(account(), reverse_path, header_from, sender) == Authorised(chosen)
+
+
+@pytest.mark.parametrize(
+    ("reverse_path", "header_from", "reason"),
+    [
+        ("bob@example.com", [ALICE.address], f"MAIL FROM {NOT_OWN}"),
+        (PENDING.address, [ALICE.address], "MAIL FROM <alice@pending.example> is not confirmed yet"),
+        (ALICE.address, ["bob@example.com"], f"From {NOT_OWN}"),
+        (ALICE.address, [PENDING.address], "From <alice@pending.example> is not confirmed yet"),
+        (ALICE.address, [ALICE.address, "bob@example.com"], f"From {NOT_OWN}"),
+        (ALICE.address, [], "the message has no From address"),
+    ],
+)
+def test_everything_else_is_refused_with_what_to_do(reverse_path: str, header_from: list[str], reason: str) -> None:
+    refused = authorise(account(), reverse_path, header_from)
+    assert isinstance(refused, Refused)
+    assert refused.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("policy", [Policy(), REWRITE])
+def test_a_suspended_account_sends_nothing(policy: Policy) -> None:
+    suspended = account(policy=policy, suspended=True)
+    refused = Refused("the account alice@example.com is suspended; ask your administrator")
+    assert authorise_envelope(suspended, "") == refused
+    assert authorise(suspended, ALICE.address, [ALICE.address]) == refused
+
+
+def test_the_envelope_is_judged_alone_at_mail() -> None:
+    assert authorise_envelope(account(), PARTNER.address) is None
+    assert authorise_envelope(account(), "") is None
+    assert isinstance(authorise_envelope(account(), "bob@example.com"), Refused)
+    assert authorise_envelope(account(policy=REWRITE), "bob@example.com") is None
+
+
+@pytest.mark.parametrize("header_from", [["bob@example.com"], [PENDING.address], [ALICE.address, "bob@example.com"]])
+def test_where_policy_says_so_the_default_takes_the_place_of_a_foreign_from(header_from: list[str]) -> None:
+    assert authorise(account(policy=REWRITE), "bob@example.com", header_from) == Authorised(ALICE, rewrite=True)
+
+
+@pytest.mark.parametrize(
+    "entries", [(PARTNER,), (SendAs(ALICE.address, is_default=True), PARTNER)], ids=["no default", "not confirmed"]
+)
+def test_without_a_default_to_take_its_place_a_foreign_from_is_refused(entries: tuple[SendAs, ...]) -> None:
+    assert isinstance(authorise(account(*entries, policy=REWRITE), "", ["bob@example.com"]), Refused)

@@ -1,0 +1,24 @@
+"""What is installed is whole: `make test` runs on the wheel, which the build could have left files out of."""
+
+import re
+from pathlib import Path
+
+import outgate
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "outgate"
+
+
+def _files(package: Path) -> set[str]:
+    return {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+
+def test_the_installed_package_has_every_file_of_the_source() -> None:
+    installed = _files(Path(outgate.__file__).parent)
+    assert installed == _files(SOURCE)
+    assert {"py.typed", "web/templates/page.html", "discovery/presets.toml"} <= installed
+
+
+def test_the_lock_names_no_registry() -> None:
+    hosts = set(re.findall(r"https?://([^/\"]+)", (ROOT / "uv.lock").read_text()))
+    assert hosts == {"files.invalid", "index.invalid"}

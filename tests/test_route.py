@@ -1,0 +1,154 @@
+"""By which way a message leaves: the table of decisions, and what holds for all of them."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outgate.model import Account, Gateway, Organisation, Policy, Refused, Security, SendAs, WithoutGateway
+from outgate.route import Route, RouteKind, own_route, route
+
+GATEWAY = Gateway("7", "smtp.partner.example", 587, Security.STARTTLS, "alice", b"sealed")
+RELAY = Gateway("relay", "relay.example.com", 25, Security.NONE)
+ALICE = SendAs("alice@example.com", is_primary=True, is_default=True, verified=True, own_domain=True)
+PARTNER = SendAs("alice@partner.example", verified=True, gateway=GATEWAY)
+WITHOUT = SendAs("alice@other.example", verified=True)
+ORGANISATION = Organisation(frozenset({"example.com"}))
+ON = Policy(allow_external_smtp=True, sources={"allow_external_smtp": "/Sales"})
+OFF = Policy()
+REFUSING = Policy(without_gateway=WithoutGateway.REFUSE)
+NO_EXTERNAL = Policy(external_from=False)
+CAROL, BOB = "carol@recipient.example", "bob@example.com"
+
+
+def account(policy: Policy) -> Account:
+    own = {entry.address: entry for entry in (ALICE, PARTNER, WITHOUT)}
+    return Account(1, ALICE.address, "Alice", "/Sales", False, policy, own)
+
+
+def way(
+    policy: Policy,
+    chosen: SendAs,
+    recipient: str = CAROL,
+    *,
+    organisation: Organisation = ORGANISATION,
+    automatic: bool = False,
+    null_sender: bool = False,
+) -> Route | Refused:
+    reverse_path = "" if null_sender else chosen.address
+    return route(organisation, account(policy), chosen, recipient, reverse_path=reverse_path, automatic=automatic)
+
+
+@pytest.mark.parametrize(
+    ("policy", "chosen", "recipient", "kind", "reverse_path", "on_behalf_of"),
+    [
+        (ON, PARTNER, CAROL, RouteKind.USER_GATEWAY, PARTNER.address, None),
+        (ON, PARTNER, BOB, RouteKind.USER_GATEWAY, PARTNER.address, None),  # before local mailboxes
+        (OFF, PARTNER, CAROL, RouteKind.DIRECT, ALICE.address, ALICE.address),
+        (OFF, PARTNER, BOB, RouteKind.LOCAL, ALICE.address, ALICE.address),
+        (ON, WITHOUT, CAROL, RouteKind.DIRECT, ALICE.address, ALICE.address),
+        (ON, ALICE, CAROL, RouteKind.DIRECT, ALICE.address, None),
+        (ON, ALICE, BOB, RouteKind.LOCAL, ALICE.address, None),
+        (ON, replace(ALICE, gateway=GATEWAY), CAROL, RouteKind.DIRECT, ALICE.address, None),  # an own domain has none
+        (NO_EXTERNAL, ALICE, CAROL, RouteKind.DIRECT, ALICE.address, None),
+        (REFUSING, WITHOUT, CAROL, RouteKind.DIRECT, ALICE.address, ALICE.address),
+    ],
+)
+def test_the_first_way_that_matches_is_taken(
+    policy: Policy, chosen: SendAs, recipient: str, kind: RouteKind, reverse_path: str, on_behalf_of: str | None
+) -> None:
+    found = way(policy, chosen, recipient)
+    assert isinstance(found, Route)
+    assert (found.kind, found.reverse_path, found.on_behalf_of) == (kind, reverse_path, on_behalf_of)
+    assert found.gateway is (chosen.gateway if kind is RouteKind.USER_GATEWAY else None)
+    assert found.reasons
+
+
+def test_mail_that_leaves_the_organisation_passes_its_gateway() -> None:
+    organisation = replace(ORGANISATION, domain_gateway=RELAY)
+    found = way(OFF, PARTNER, organisation=organisation)
+    assert isinstance(found, Route)
+    assert (found.kind, found.gateway, found.on_behalf_of) == (RouteKind.DOMAIN_GATEWAY, RELAY, ALICE.address)
+    local = way(OFF, PARTNER, BOB, organisation=organisation)
+    assert isinstance(local, Route)
+    assert local.kind is RouteKind.LOCAL
+
+
+@pytest.mark.parametrize(("automatic", "null_sender"), [(True, False), (False, True), (True, True)])
+def test_automatic_mail_takes_no_user_gateway(automatic: bool, null_sender: bool) -> None:
+    found = way(
+        replace(ON, without_gateway=WithoutGateway.REFUSE), PARTNER, automatic=automatic, null_sender=null_sender
+    )
+    assert isinstance(found, Route)
+    assert (found.kind, found.reverse_path) == (RouteKind.DIRECT, "" if null_sender else ALICE.address)
+
+
+@pytest.mark.parametrize(
+    ("policy", "chosen", "reason"),
+    [
+        (replace(ON, refused_recipient_domains=("recipient.example",)), PARTNER, "deniedRecipientDomains"),
+        (replace(ON, recipient_domains=("*.recipient.example",)), PARTNER, "allowedRecipientDomains"),
+        (REFUSING, PARTNER, "Functionality not enabled. You must send through partner.example SMTP servers"),
+        (NO_EXTERNAL, PARTNER, "allowExternalFromWithoutGateway is off (the default)"),
+        (NO_EXTERNAL, WITHOUT, "can only be sent through its own server"),
+    ],
+)
+def test_what_policy_leaves_no_way_for_is_refused_with_the_setting(policy: Policy, chosen: SendAs, reason: str) -> None:
+    found = way(policy, chosen)
+    assert isinstance(found, Refused)
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(("account_left", "chosen"), [(None, PARTNER), (account(ON), None), (None, None)])
+def test_mail_whose_account_or_address_is_gone_goes_by_the_organisation(
+    account_left: Account | None, chosen: SendAs | None
+) -> None:
+    found = route(ORGANISATION, account_left, chosen, CAROL, reverse_path="was@partner.example", automatic=False)
+    assert isinstance(found, Route)
+    assert (found.kind, found.gateway, found.on_behalf_of) == (RouteKind.DIRECT, None, None)
+
+
+def test_the_organisations_own_mail_takes_its_own_ways() -> None:
+    assert own_route(ORGANISATION, BOB, "").kind is RouteKind.LOCAL
+    assert own_route(ORGANISATION, CAROL, "").kind is RouteKind.DIRECT
+    assert own_route(replace(ORGANISATION, domain_gateway=RELAY), CAROL, "").gateway is RELAY
+
+
+POLICIES = st.builds(
+    Policy,
+    allow_external_smtp=st.booleans(),
+    without_gateway=st.sampled_from(WithoutGateway),
+    external_from=st.booleans(),
+    gateway_hosts=st.sampled_from([(), ("smtp.partner.example",), ("*.elsewhere.example",)]),
+    gateway_ports=st.sampled_from([(), (587,), (465,)]),
+    gateway_security=st.sampled_from([(), (Security.STARTTLS,), (Security.SSL,)]),
+    require_tls=st.booleans(),
+    recipient_domains=st.sampled_from([(), ("recipient.example",), ("other.example",)]),
+    refused_recipient_domains=st.sampled_from([(), ("recipient.example",)]),
+)
+CHOSEN = st.sampled_from([ALICE, PARTNER, WITHOUT, replace(PARTNER, gateway=replace(GATEWAY, security=Security.NONE))])
+
+
+@given(POLICIES, CHOSEN, st.sampled_from([CAROL, BOB]), st.booleans(), st.booleans(), st.booleans())
+def test_whatever_the_policy_a_gateway_is_that_of_the_address_and_only_if_allowed(
+    policy: Policy, chosen: SendAs, recipient: str, automatic: bool, null_sender: bool, relayed: bool
+) -> None:
+    organisation = replace(ORGANISATION, domain_gateway=RELAY if relayed else None)
+    found = way(policy, chosen, recipient, organisation=organisation, automatic=automatic, null_sender=null_sender)
+    if isinstance(found, Refused):
+        assert not chosen.own_domain
+        return
+    if found.kind is RouteKind.USER_GATEWAY:
+        gateway = chosen.gateway
+        assert gateway
+        assert found.gateway is gateway
+        assert policy.refuses_gateway(gateway.host, gateway.port, gateway.security) is None
+        assert policy.refuses_recipient(recipient.rpartition("@")[2]) is None
+        assert not automatic
+        assert not null_sender
+        assert (found.reverse_path, found.on_behalf_of) == (chosen.address, None)
+    else:
+        assert found.gateway is (RELAY if found.kind is RouteKind.DOMAIN_GATEWAY else None)
+        assert found.on_behalf_of == (None if chosen.own_domain else ALICE.address)
+        assert found.reverse_path == ("" if null_sender else ALICE.address)
