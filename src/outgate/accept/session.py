@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import cast
 
 import structlog
+from prometheus_client import Counter
 
 from outgate import clock
 from outgate.accept.authenticator import TOO_MANY, WRONG, LoggedIn
@@ -51,6 +52,8 @@ TOKEN_EXPIRED = Reply(421, "4.7.0", ("The access token has expired; connect and 
 GONE = Reply(421, "4.7.0", ("The account is no longer there",))
 REVOKED = Reply(421, "4.7.0", ("The application password was revoked",))
 HANDSHAKE_TIMEOUT = 30.0  # seconds
+
+_TLS_FAILED = Counter("outgate_submission_tls_failures", "STARTTLS handshakes with mail programs that failed")
 
 _log = structlog.get_logger("accept")
 
@@ -317,6 +320,7 @@ class Session(asyncio.Protocol):
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
             )
         except (OSError, ConnectionError, TimeoutError) as error:
+            _TLS_FAILED.inc()
             _log.info("TLS handshake failed", peer=self._peer, error=str(error))
             return
         finally:

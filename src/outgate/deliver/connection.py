@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar, cast
 
+from prometheus_client import Counter
+
 from outgate.deliver.credentials import CredentialSource
 from outgate.deliver.outcome import Outcome, Verdict, text_of
 from outgate.egress.resolver import Host
@@ -32,6 +34,8 @@ from outgate.smtp import (
     TransactionDone,
     TransactionResult,
 )
+
+_TLS_FAILED = Counter("outgate_delivery_tls_failures", "TLS handshakes with peers that failed, certificates included")
 
 E = TypeVar("E", bound=ClientEvent)
 
@@ -220,13 +224,14 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             raise self._fault("connection lost before TLS")
         self.tls_failed = True  # until the handshake is done
-        transport = await self._loop.start_tls(
-            self._transport,
-            self,
-            context,
-            server_hostname=self._host.name,
-            ssl_handshake_timeout=self._timeouts.connect,
-        )
+        with _TLS_FAILED.count_exceptions():
+            transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                context,
+                server_hostname=self._host.name,
+                ssl_handshake_timeout=self._timeouts.connect,
+            )
         self.tls_failed = False
         if transport is None:
             raise self._fault("connection lost in the TLS handshake")
