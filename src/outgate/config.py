@@ -215,6 +215,17 @@ class LocalSettings(Section):
     )
 
 
+class RecordSettings(Section):
+    """What is kept of messages that came, and logged of them."""
+
+    keep_messages: int = Field(90, ge=0, description="Days that the record of a message is kept; 0 is for ever")
+    log: Literal["failures", "outcomes", "all"] = Field(
+        "outcomes",
+        description="Log lines of messages: `failures` (deferred, bounced, refused), `outcomes` (also what was accepted"
+        " and delivered) or `all` (also each step)",
+    )
+
+
 class Config(BaseSettings):
     """The whole configuration. Section settings are `OUTGATE_<SECTION>__<KEY>` in the environment."""
 
@@ -244,6 +255,7 @@ class Config(BaseSettings):
     ldap: LdapSettings = LdapSettings()
     egress: EgressSettings = EgressSettings()
     web: WebSettings = WebSettings()
+    record: RecordSettings = RecordSettings()
 
     @model_validator(mode="after")
     def _share_known_ports(self) -> Self:

@@ -41,7 +41,12 @@ from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
 from outgate.queue import Queue
-from outgate.queue.queue_id import QueueIds
+from outgate.queue.queue_id import QueueIds, to_text
+from outgate.record import metrics
+from outgate.record.events import Weight
+from outgate.record.metrics import Snapshot
+from outgate.record.publication import Publication
+from outgate.record.retention import Retention
 from outgate.smtp import TokenIssuer
 from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
@@ -67,8 +72,11 @@ class ServerProcess:
         directory_cache = DirectoryCache(installation.engine)
         self._directory = DirectoryReader(directory_cache)
         self._commits = GroupCommit(installation.engine)
+        self._publication = Publication(to_text, Weight.of(settings.record.log))
         owner = f"{_node(settings)}#{number};"
-        self._queue = Queue(installation.engine, self._commits, owner, settings.delivery.lease)
+        self._queue = Queue(
+            installation.engine, self._commits, owner, settings.delivery.lease, committed=self._publication
+        )
         queue_ids = QueueIds()
         tokens = token_verifier(settings)
         certificate = Certificate(
@@ -112,6 +120,10 @@ class ServerProcess:
         )
         # One process is enough for a page that is seen once for each address.
         self._http = http_listener(installation, certificate) if settings.web.public_url and number == 0 else None
+        keep = settings.record.keep_messages * DAY if number == 0 else 0.0
+        self._retention = Retention(installation.engine, keep, clock.now) if keep else None
+        self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Take up what this process left in a former run, then open the listeners."""
@@ -121,6 +133,9 @@ class ServerProcess:
         await self._listener.open()
         if self._http:
             await self._http.open()
+        self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
+        if self._retention:
+            self._tasks.append(asyncio.create_task(self._retention.run(), name="retention"))
         ports = self._listener.ports
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
 
@@ -137,6 +152,9 @@ class ServerProcess:
 
     async def stop(self) -> None:
         """Stop accepting, give back what is not delivered."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._http:
             await self._http.close()
         await self._listener.close()
@@ -147,6 +165,7 @@ class ServerProcess:
         self._directory.close()
         await asyncio.to_thread(self._security.close)
         self._installation.engine.dispose()
+        self._snapshot.remove()
         _log.info("stopped")
 
     def _open_password(self, gateway: Gateway) -> str:
@@ -226,6 +245,16 @@ def serve(data: Path) -> None:
             uvloop.run(_serve(data, 0))
         else:
             Processes(settings.processes, lambda number: uvloop.run(_serve(data, number))).run()
+
+
+async def _keep_written(snapshot: Snapshot) -> None:
+    """What this process counts, for `outgate metrics` and whoever serves it."""
+    while True:
+        try:
+            snapshot.write()
+        except OSError as error:
+            _log.error("metrics not written", error=str(error))
+        await asyncio.sleep(metrics.EVERY)
 
 
 async def _take_up(data: Path) -> None:

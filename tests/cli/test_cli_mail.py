@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from cli.program import ALICE, CAROL, PARTNER, Program
 from outgate.cli.status import Status
+from outgate.record.metrics import Snapshot
 
 # --- explain ---------------------------------------------------------------------------------------------------------
 
@@ -204,6 +207,38 @@ def test_the_log_finds_messages(program: Program) -> None:
     assert len(program.run("log", "--limit", "1")) == 1
     assert first in program.says("log")
     program.fails(Status.USAGE, "log", "--since", "yesterday")
+    program.fails(Status.USAGE, "log", "--outcome", "lost")
+    program.fails(Status.USAGE, "log", "--follow", "--from", ALICE)
+
+
+def test_the_log_finds_messages_by_sender_recipient_and_outcome(program: Program) -> None:
+    gone = program.run("send", ALICE, "--to", CAROL, "--text", "x")["id"]
+    waits = program.run("send", "bob@example.com", "--to", ALICE, "--text", "x")["id"]
+    program.run("queue", "delete", gone)
+    assert [(row["id"], row["outcome"]) for row in program.run("log")] == [(waits, "waiting"), (gone, "bounced")]
+    for arguments, found in (
+        (("--from", ALICE), [gone]),
+        (("--to", ALICE), [waits]),
+        (("--to", "recipient.example"), [gone]),
+        (("--from", "example.com"), [waits, gone]),
+        (("--outcome", "bounced"), [gone]),
+        (("--outcome", "delivered"), []),
+    ):
+        assert [row["id"] for row in program.run("log", *arguments)] == found, arguments
+
+
+def test_ids_are_whole_on_a_narrow_terminal(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = program.run("send", ALICE, "--to", "somebody.with.a.long.name@recipient.example", "--text", "x")["id"]
+    monkeypatch.setattr("outgate.cli.output._WIDE", 80)
+    text = program.says("log")
+    assert identity in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_metrics_are_those_of_a_running_server(program: Program) -> None:
+    assert "no server is running" in program.fails(Status.NOT_FOUND, "metrics")
+    Snapshot(program.data / "metrics", 0).write()
+    assert 'outgate_messages_accepted_total{process="0"}' in program.says("metrics")
 
 
 def test_the_log_of_one_message_is_its_story_with_reasons(program: Program) -> None:

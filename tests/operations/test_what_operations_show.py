@@ -39,7 +39,8 @@ def console(connection: Connection, vault: Vault) -> OperationContext:
 
 
 def bounce(connection: Connection, recipient: str) -> None:
-    message_log.add(connection, [events.bounced(7, 1.0, recipient=recipient, reason="no such user", report=None)])
+    passage = events.Passage(7, ALICE, "local", "local")
+    message_log.add(connection, [events.bounced(passage, 1.0, recipient=recipient, reason="no such user", report=None)])
 
 
 def test_an_assignment_is_shown_with_its_own_unit_not_its_users(example: Engine, vault: Vault) -> None:

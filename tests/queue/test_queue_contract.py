@@ -47,7 +47,8 @@ def put(identity: int, *addresses: str, chunks: int = 1, last: bytes = b"last", 
 
 
 def finish(item: Item, done: Sequence[int], deferred: Sequence[Defer] = (), by: str = "node") -> Finish:
-    fact = events.delivered(item.message.id, NOW, recipient="bob@x.example", by="peer", reply="250 ok")
+    passage = events.Passage(item.message.id, "alice@dominiopartner.example", "mx:x.example", "direct")
+    fact = events.delivered(passage, NOW, recipient="bob@x.example", by="peer", reply="250 ok", delay=0.5)
     return Finish(item.message.id, done, deferred, [fact], by)
 
 

@@ -37,5 +37,5 @@ def _waiting(site: Site) -> int:
 def _kinds(site: Site) -> list[str]:
     place = site.place()
     with read(place.engine) as conn:
-        (accepted,) = message_log.search(conn, message_log.MessageFilter())
-        return [fact.kind.value for fact in message_log.history(conn, accepted.message_id)]
+        (logged,) = message_log.search(conn, message_log.MessageFilter())
+        return [event.kind.value for event in message_log.history(conn, logged.event.message_id)]

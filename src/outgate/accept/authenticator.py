@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 import structlog
+from prometheus_client import Counter
 from sqlalchemy import Engine
 
 from outgate import clock
@@ -33,6 +34,8 @@ UNAVAILABLE = Reply(454, "4.7.0", ("Temporary authentication failure; try again 
 # Told of what an administrator should know: what happened, to whom, from which address. Must not block.
 SecurityEvent = Callable[[str, str, str], None]
 SUSPENDED = "suspended-application-password"
+
+_FAILED = Counter("outgate_log_ins_failed", "Log-ins with a wrong name, password or token")
 
 _log = structlog.get_logger("accept")
 
@@ -90,6 +93,7 @@ class Authenticator:
     def failed(self, username: str, peer: str) -> None:
         """Count and log a failure."""
         self._throttle.failed(username, peer)
+        _FAILED.inc()
         _log.warning("log-in failed", username=username[:254], peer=peer)
 
     async def password(self, username: str, password: str, peer: str) -> LoggedIn | Reply:

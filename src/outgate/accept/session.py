@@ -8,11 +8,13 @@ from collections.abc import Coroutine
 from typing import cast
 
 import structlog
+from prometheus_client import Counter
 
 from outgate import clock
 from outgate.accept.authenticator import TOO_MANY, WRONG, LoggedIn
 from outgate.accept.incoming import IncomingMessage
 from outgate.accept.session_services import SessionServices
+from outgate.accept.throttle import account_of
 from outgate.authorise import authorise_envelope
 from outgate.mail.addresses import AddressError, canonical
 from outgate.model import Account
@@ -27,6 +29,7 @@ from outgate.smtp import (
     PasswordOffered,
     Rcpt,
     Reply,
+    ScramAbandoned,
     ScramFailed,
     ScramProved,
     ScramStarted,
@@ -49,6 +52,8 @@ TOKEN_EXPIRED = Reply(421, "4.7.0", ("The access token has expired; connect and 
 GONE = Reply(421, "4.7.0", ("The account is no longer there",))
 REVOKED = Reply(421, "4.7.0", ("The application password was revoked",))
 HANDSHAKE_TIMEOUT = 30.0  # seconds
+
+_TLS_FAILED = Counter("outgate_submission_tls_failures", "STARTTLS handshakes with mail programs that failed")
 
 _log = structlog.get_logger("accept")
 
@@ -121,7 +126,7 @@ class Session(asyncio.Protocol):
         self._transport = None
         self._engine.receive_eof()
         if self._task is None:
-            self._forget_message()
+            self._advance()
 
     def stop(self) -> asyncio.Task[None] | None:
         """Say 421 and close. If an answer is being looked for, such as while a message is stored, it is given first;
@@ -168,7 +173,7 @@ class Session(asyncio.Protocol):
                 self._answer_later(self._start_tls())
             case PasswordOffered() | TokenOffered() | ScramStarted() | ScramProved():
                 self._answer_later(self._log_in(event))
-            case ScramFailed(username):
+            case ScramFailed(username) | ScramAbandoned(username):
                 self._services.log_in.failed(username, self._peer)
             case Closed():
                 pass
@@ -315,6 +320,7 @@ class Session(asyncio.Protocol):
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
             )
         except (OSError, ConnectionError, TimeoutError) as error:
+            _TLS_FAILED.inc()
             _log.info("TLS handshake failed", peer=self._peer, error=str(error))
             return
         finally:
@@ -329,7 +335,7 @@ class Session(asyncio.Protocol):
         services = self._services.log_in
         if isinstance(event, ScramStarted):
             if await services.allows(event.username, self._peer):
-                self._engine.scram(await services.verifier(event.username))
+                self._engine.scram(await services.verifier(event.username), account_of(event.username))
             else:
                 self._engine.reject(TOO_MANY)
             return

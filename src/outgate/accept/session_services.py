@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
+from prometheus_client import Gauge
+
 from outgate.accept.authenticator import Authenticator
 from outgate.accept.tls import Certificate
 from outgate.config import Config
@@ -12,6 +14,8 @@ from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.smtp import TokenIssuer
 from outgate.submit import Submitter
+
+_SESSIONS = Gauge("outgate_submission_sessions", "Sessions of mail programs that are open")
 
 
 @dataclass(slots=True)
@@ -43,11 +47,13 @@ class SessionServices:
         count = self.sessions_by_peer.get(peer, 0) + 1
         self.sessions_by_peer[peer] = count
         self.sessions += 1
+        _SESSIONS.inc()
         return count <= settings.max_sessions_per_peer and self.sessions <= settings.max_sessions
 
     def leave(self, peer: str) -> None:
         """A session has ended."""
         self.sessions -= 1
+        _SESSIONS.dec()
         self.sessions_by_peer[peer] -= 1
         if not self.sessions_by_peer[peer]:
             del self.sessions_by_peer[peer]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import prometheus_client
 import structlog
 
 from outgate.config import LogInSettings
@@ -22,6 +23,10 @@ from outgate.store.rates import Event, Key, Rates
 MEMORY: Final = 2.0  # seconds after which an unlocking is noticed, at most
 NO_ADDRESS: Final = "-"  # the account of all user names that are no address: people type passwords there
 _LIMIT: Final = 10_000  # of what is kept in memory
+
+_LOCKED = prometheus_client.Counter(
+    "outgate_log_ins_locked", "Times that an account or a network was found locked after failures"
+)
 
 _log = structlog.get_logger("accept")
 
@@ -118,5 +123,6 @@ class Throttle:
         if key not in self._locked:
             if len(self._locked) >= _LIMIT:
                 self._locked.clear()
+            _LOCKED.inc()
             _log.warning("log-in locked", by=key[1], target=" ".join(key[2:]))
         self._locked[key] = until

@@ -1,7 +1,7 @@
 """What commands print: for people by default, JSON for programs. Times are ISO 8601 in UTC in both."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -9,6 +9,7 @@ import typer
 
 from outgate.cli.shell import CommandContext
 from outgate.operations import resources
+from outgate.printable import printable
 
 # What is printed; `JsonObject` is for those who make one.
 JsonValue: TypeAlias = resources.JsonValue
@@ -23,8 +24,13 @@ def tell(ctx: CommandContext, value: Row | Sequence[Row], text: str) -> None:
     typer.echo(json.dumps(value, indent=2) if ctx.json else text)
 
 
-def table(ctx: CommandContext, rows: Sequence[Row], columns: Mapping[str, str], *, nothing: str) -> None:
-    """A list: all of each row for programs, these columns (key to title) for people; `nothing` if there is no row."""
+def table(
+    ctx: CommandContext, rows: Sequence[Row], columns: Mapping[str, str], *, nothing: str, whole: Container[str] = ()
+) -> None:
+    """A list: all of each row for programs, these columns (key to title) for people; `nothing` if there is no row.
+
+    Values of the columns `whole` are never broken, however narrow the terminal is: they are copied.
+    """
     if ctx.json or not rows:
         tell(ctx, rows, nothing)
         return
@@ -34,8 +40,8 @@ def table(ctx: CommandContext, rows: Sequence[Row], columns: Mapping[str, str], 
     from rich.table import Table  # noqa: PLC0415
 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in columns.values():
-        drawn.add_column(title, overflow="fold")
+    for key, title in columns.items():
+        drawn.add_column(title, overflow="fold", no_wrap=key in whole)
     for row in rows:
         drawn.add_row(*(plain(row[key]) for key in columns))
     console = Console(highlight=False, markup=False, emoji=False)
@@ -61,7 +67,7 @@ def plain(value: object) -> str:
             return ", ".join(f"{key} {plain(each)}" for key, each in value.items())
         case list() | tuple():
             return ", ".join(plain(each) for each in value) or "-"
-    return "".join(char if char.isprintable() else "?" for char in str(value))
+    return printable(str(value))
 
 
 def iso(at: float) -> str:

@@ -36,6 +36,11 @@ COMMANDS: Final = (
         "Show the messages that came, the newest first; or the whole story of one; or what happens now.",
     ),
     LazyCommand(
+        "metrics",
+        "metrics_exposition",
+        "Print what the server of this data directory has counted, in Prometheus' text format.",
+    ),
+    LazyCommand(
         "send",
         "send",
         "Queue a message for an account: a new one, or one that is whole in a file. The running server delivers it.",

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from outgate.cli.lazy_command import LazyCommand
+from outgate.cli.metrics_reference import metrics_page
 from outgate.cli.program import app
 from outgate.cli.roles_reference import policy_page, roles_page
 from outgate.cli.status import MEANING, Status
@@ -157,6 +158,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "configuration.md": configuration_page,
     "roles.md": lambda: f"{_NOTE}\n{roles_page()}",
+    "metrics.md": lambda: f"{_NOTE}\n{metrics_page()}",
     "policy.md": lambda: f"{_NOTE}\n{policy_page()}",
 }
 

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import JsonObject, iso, plain, table, tell
+from outgate.cli.output import JsonObject, Row, iso, plain, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
 from outgate.directory.errors import Invalid, NotFound
 from outgate.operations import message_log_operations
 from outgate.queue.queue_id import from_text, to_text
 from outgate.record.events import MessageEvent
-from outgate.record.message_log import MessageFilter
+from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome
 
 _POLL_SECONDS = 0.5
 _BATCH = 500
@@ -26,7 +26,8 @@ app = typer.Typer()
 @command(
     app,
     example="outgate log 0c8sm2v1r0003\n"
-    "outgate log --address carol@recipient.example --since 2026-01-31\n"
+    "outgate log --to carol@recipient.example --since 2026-01-31\n"
+    "outgate log --from example.com --outcome bounced\n"
     "outgate log --follow",
 )
 def log(
@@ -34,9 +35,19 @@ def log(
     identity: Annotated[
         str | None, typer.Argument(help="Queue id of one message, for its whole story", metavar="[ID]")
     ] = None,
-    address: Annotated[str | None, typer.Option("--address", help="Only messages from or to this address")] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Only messages from or to this address, or this domain")
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option("--from", help="Only messages with this sender or account, or of this domain")
+    ] = None,
+    recipient: Annotated[str | None, typer.Option("--to", help="Only messages to this address, or this domain")] = None,
     message_id: Annotated[
         str | None, typer.Option("--message-id", help="Only the messages with this Message-ID")
+    ] = None,
+    outcome: Annotated[
+        MessageOutcome | None,
+        typer.Option("--outcome", help="Only messages that came to this: waiting, delivered, bounced, refused"),
     ] = None,
     since: Annotated[
         str | None, typer.Option("--since", help="Only from then on, as in 2026-01-31 or 2026-01-31T12:00")
@@ -49,30 +60,29 @@ def log(
 ) -> None:
     """Show the messages that came, the newest first; or the whole story of one; or what happens now.
 
-    A story has each decision with its reasons, each attempt with the peer's reply, and each outcome.
+    A story has each decision with its reasons, each attempt with the peer's reply, and each outcome. A message waits
+    while one of its recipients does; it has bounced if one was given up.
     """
-    if identity and follow:
-        raise typer.BadParameter("--follow shows all messages; leave out the queue id")
+    wanted = MessageFilter(
+        address, sender, recipient, message_id, outcome, since=seconds(since), until=seconds(until), limit=limit
+    )
+    if follow and (identity or wanted != MessageFilter(limit=limit)):
+        raise typer.BadParameter("--follow shows what happens to all messages; leave out the queue id and what to find")
     if follow:
         _follow(ctx)
     elif identity:
         _story(ctx, identity)
     else:
-        wanted = MessageFilter(address or message_id, seconds(since), seconds(until), limit)
-        _messages(ctx, wanted, message_id)
+        _messages(ctx, wanted)
 
 
-def _messages(ctx: CommandContext, wanted: MessageFilter, message_id: str | None) -> None:
+def _messages(ctx: CommandContext, wanted: MessageFilter) -> None:
     with ctx.reading() as op:
-        found = [_row(fact) for fact in message_log_operations.messages(op, wanted)]
-    rows = [row for row in found if message_id is None or _bare(str(row["message_id"])) == _bare(message_id)]
-    columns = {"id": "id", "at": "at", "account": "account", "from": "from", "recipients": "recipients"}
-    columns["refused"] = "refused"
-    table(ctx, rows, columns, nothing="no message matches")
-
-
-def _bare(message_id: str) -> str:
-    return message_id.strip().strip("<>")
+        rows = [_row(message) for message in message_log_operations.messages(op, wanted)]
+    columns = {"id": "id", "at": "at", "outcome": "outcome", "sender": "from", "recipients": "to"}
+    if not ctx.json:
+        rows = [{**row, "at": _to_the_second(row), "recipients": _first(row)} for row in rows]
+    table(ctx, rows, columns, nothing="no message matches", whole=("id", "outcome"))
 
 
 def _story(ctx: CommandContext, identity: str) -> None:
@@ -81,45 +91,62 @@ def _story(ctx: CommandContext, identity: str) -> None:
     except ValueError as error:
         raise Invalid(str(error)) from None
     with ctx.reading() as op:
-        facts = message_log_operations.history(op, number)
-    if not facts:
+        events = message_log_operations.history(op, number)
+    if not events:
         raise NotFound(f"there is no message {identity}")
-    value: JsonObject = {"id": to_text(number), "facts": [_fact_row(fact) for fact in facts]}
-    tell(ctx, value, "\n".join([f"message {value['id']}", *(_lines(fact) for fact in facts)]))
+    value: JsonObject = {"id": to_text(number), "facts": [_event_row(event) for event in events]}
+    tell(ctx, value, "\n".join([f"message {value['id']}", *(_lines(event) for event in events)]))
 
 
 def _follow(ctx: CommandContext) -> None:
-    after: int | None = None
+    with ctx.reading() as op:
+        after = message_log_operations.latest(op).after
     while True:
         with ctx.reading() as op:
             tail = message_log_operations.latest(op, after, _BATCH)
         after = tail.after
-        for fact in tail.events:
-            told = json.dumps({"id": to_text(fact.message_id)} | _fact_row(fact)) if ctx.json else _short(fact)
-            typer.echo(told)
+        for event in tail.events:
+            typer.echo(json.dumps({"id": to_text(event.message_id)} | _event_row(event)) if ctx.json else _short(event))
         if len(tail.events) < _BATCH:
             time.sleep(_POLL_SECONDS)
 
 
-def _row(fact: MessageEvent) -> JsonObject:
-    """The `accepted` or `refused` fact of a message."""
-    return {"id": to_text(fact.message_id), "at": iso(fact.at), "refused": ""} | fact.detail
+def _row(message: LoggedMessage) -> JsonObject:
+    event = message.event
+    fixed: JsonObject = {
+        "id": to_text(event.message_id),
+        "at": iso(event.at),
+        "outcome": message.outcome.value,
+        "refused": "",
+    }
+    sender = ", ".join(event.detail["from"]) or event.detail["mail_from"] or event.detail["account"]
+    return fixed | {"sender": sender, "refused": ""} | event.detail
 
 
-def _fact_row(fact: MessageEvent) -> JsonObject:
-    detail = dict(fact.detail)
+def _to_the_second(row: Row) -> str:
+    return f"{str(row['at'])[:19]}Z".replace("T", " ")
+
+
+def _first(row: Row) -> str:
+    recipients = row["recipients"]
+    assert isinstance(recipients, list)
+    return f"{recipients[0]} +{len(recipients) - 1}" if len(recipients) > 1 else plain(recipients)
+
+
+def _event_row(event: MessageEvent) -> JsonObject:
+    detail = dict(event.detail)
     if "next_attempt" in detail:
         detail["next_attempt"] = iso(detail["next_attempt"])
-    return {"at": iso(fact.at), "kind": fact.kind.value} | detail
+    return {"at": iso(event.at), "kind": event.kind.value} | detail
 
 
-def _short(fact: MessageEvent) -> str:
-    return f"{iso(fact.at)}  {to_text(fact.message_id)}  {fact.kind.value:9}  {_details(_fact_row(fact))}"
+def _short(event: MessageEvent) -> str:
+    return f"{iso(event.at)}  {to_text(event.message_id)}  {event.kind.value:9}  {_details(_event_row(event))}"
 
 
-def _lines(fact: MessageEvent) -> str:
-    """A fact as a heading and a line for each of its details."""
-    row = _fact_row(fact)
+def _lines(event: MessageEvent) -> str:
+    """An event as a heading and a line for each of its details."""
+    row = _event_row(event)
     lines = [f"{row.pop('at')}  {row.pop('kind')}"]
     for key, value in row.items():
         values: Iterable[object] = value if isinstance(value, list) else [value]
@@ -128,6 +155,6 @@ def _lines(fact: MessageEvent) -> str:
     return "\n".join(lines)
 
 
-def _details(row: JsonObject) -> str:
+def _details(row: Row) -> str:
     shown = {key: value for key, value in row.items() if key not in ("at", "kind") and value not in ("", None, [])}
     return "  ".join(f"{key}={plain(value)}" for key, value in shown.items())

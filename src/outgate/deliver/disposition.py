@@ -13,7 +13,7 @@ from outgate.queue import Defer, Finish, Put, Recipient
 from outgate.queue.queue_id import to_text
 from outgate.queue.retry import next_attempt
 from outgate.record import events
-from outgate.record.events import MessageEvent
+from outgate.record.events import MessageEvent, Passage
 from outgate.submit import originate
 
 Failed = tuple[Recipient, Outcome]
@@ -27,17 +27,18 @@ class Disposition:
     deferred: list[Defer]
     failed: list[Failed]
     events: list[MessageEvent]
+    passage: Passage
 
     def finish(self, message_id: int, leased_by: str, now: float, report: Put | None = None) -> Finish:
         """The change that commits it all."""
-        recorded = [*self.events, *_bounced(message_id, self.failed, now, report)]
+        recorded = [*self.events, *_bounced(self.passage, self.failed, now, report)]
         done = [*self.done, *(recipient.number for recipient, _ in self.failed)]
         return Finish(message_id, done, self.deferred, recorded, leased_by, report)
 
 
 def settle(delivery: Delivery, result: AttemptResult, now: float, settings: DeliverySettings) -> Disposition:
     """Sort the outcomes of an attempt that ended at `now`."""
-    disposition = Disposition([], [], [], [_attempt(delivery, result, now)])
+    disposition = Disposition([], [], [], [_attempt(delivery, result, now)], _passage(delivery))
     for recipient, outcome in zip(delivery.recipients, result.outcomes, strict=True):
         _sort(disposition, delivery, recipient, outcome, result.peer, now, settings)
     return disposition
@@ -56,7 +57,14 @@ def _sort(
     if outcome.verdict is Verdict.DELIVERED:
         into.done.append(recipient.number)
         into.events.append(
-            events.delivered(message.id, now, recipient=recipient.address, by=peer, reply=outcome.reason)
+            events.delivered(
+                into.passage,
+                now,
+                recipient=recipient.address,
+                by=peer,
+                reply=outcome.reason,
+                delay=now - message.received_at,
+            )
         )
         return
     again = None
@@ -71,7 +79,7 @@ def _sort(
     )
     into.deferred.append(Defer(tried, again, outcome.reason))
     into.events.append(
-        events.deferred(message.id, now, recipient=recipient.address, reason=outcome.reason, next_attempt=again)
+        events.deferred(into.passage, now, recipient=recipient.address, reason=outcome.reason, next_attempt=again)
     )
 
 
@@ -80,6 +88,7 @@ def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEv
         delivery.item.message.id,
         now,
         way=delivery.route.kind.value,
+        verdicts=[outcome.verdict.value for outcome in result.outcomes],
         peer=result.peer,
         tls=result.tls,
         mail_from=delivery.route.reverse_path,
@@ -90,11 +99,16 @@ def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEv
     )
 
 
-def _bounced(message_id: int, failed: Sequence[Failed], now: float, report: Put | None) -> list[MessageEvent]:
+def _passage(delivery: Delivery) -> Passage:
+    message, route = delivery.item.message, delivery.route
+    return Passage(message.id, message.chosen_from or message.reverse_path, str(route.queue), route.kind.value)
+
+
+def _bounced(passage: Passage, failed: Sequence[Failed], now: float, report: Put | None) -> list[MessageEvent]:
     named = to_text(report.message.id) if report else None
     return [
         events.bounced(
-            message_id,
+            passage,
             now,
             recipient=recipient.address,
             reason=outcome.reason,

@@ -1,6 +1,5 @@
 """Operations on the record of messages: where each went."""
 
-from bisect import bisect_left
 from dataclasses import dataclass
 
 from outgate.directory.privileges import Privilege
@@ -9,11 +8,11 @@ from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.record import message_log
 from outgate.record.events import MessageEvent
-from outgate.record.message_log import MessageFilter
+from outgate.record.message_log import LoggedMessage, MessageFilter
 
 
 @operation("log.search", Privilege.LOG_READ, targets.ORGANISATION, changes=False)
-def messages(op: OperationContext, wanted: MessageFilter) -> list[MessageEvent]:
+def messages(op: OperationContext, wanted: MessageFilter) -> list[LoggedMessage]:
     """Find messages in the mail log."""
     return list(message_log.search(op.connection, wanted))
 
@@ -36,7 +35,6 @@ class LogTail:
 def latest(op: OperationContext, after: int | None = None, limit: int = 500) -> LogTail:
     """See what happens to messages as it happens."""
     if after is None:
-        # The number of the newest row: the first one behind which there is none.
-        return LogTail(bisect_left(range(2**40), True, key=lambda row: not message_log.latest(op.connection, row, 1)))
+        return LogTail(message_log.newest(op.connection))
     found = message_log.latest(op.connection, after, limit)
     return LogTail(found[-1][0] if found else after, tuple(event for _, event in found))

@@ -151,17 +151,20 @@ def remove(conn: Connection, wanted: Selection, now: float) -> int:
     """
     columns = recipient.c
     rows = conn.execute(
-        select(columns.message_id, columns.number, columns.address)
+        select(columns.message_id, columns.number, columns.address, columns.queue)
         .where(columns.leased_until <= LeaseNow(), *_conditions(wanted))
         .with_for_update()
     ).all()
     for row in rows:
         conn.execute(delete(recipient).where(columns.message_id == row.message_id, columns.number == row.number))
-    message_log.add(
-        conn, [events.bounced(row.message_id, now, recipient=row.address, reason=DELETED, report=None) for row in rows]
-    )
+    message_log.add(conn, [_deleted(row.message_id, row.address, row.queue, now) for row in rows])
     _drop_empty(conn, sorted({row.message_id for row in rows}))
     return len(rows)
+
+
+def _deleted(message_id: int, address: str, queue: str, now: float) -> events.MessageEvent:
+    passage = events.Passage(message_id, sender="", queue=queue, way="deleted")
+    return events.bounced(passage, now, recipient=address, reason=DELETED, report=None)
 
 
 def _drop_empty(conn: Connection, message_ids: Sequence[int]) -> None:

@@ -15,7 +15,7 @@ from outgate.mail.headers import Field
 from outgate.model import QueueKey
 from outgate.queue.entry import Claimed, Item, Message, Recipient, Room
 from outgate.record import message_log
-from outgate.record.events import MessageEvent
+from outgate.record.events import MessageEvent, excerpt
 from outgate.store.batch import Batch, Row, RowsOnly, Step
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import chunk, message, recipient, usage
@@ -227,7 +227,7 @@ class Finish(RowsOnly):
             "b_due_at": one.due_at,
             "b_attempts": one.recipient.attempts,
             "b_queue": str(one.recipient.queue),
-            "b_reply": one.reply,
+            "b_reply": excerpt(one.reply),
         }
 
 

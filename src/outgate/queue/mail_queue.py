@@ -5,7 +5,7 @@ insurance. Whatever is not handed over is found by `claim`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
@@ -36,6 +36,9 @@ CHUNK_BYTES = 256 * 1024
 HOUR = 3600.0
 
 
+Committed = Callable[[Sequence[MessageEvent]], None]
+
+
 class Taker(Protocol):
     """Whoever delivers what is handed over in memory."""
 
@@ -51,12 +54,16 @@ class Taker(Protocol):
 
 class Queue:
     """One process's access to the queue. `owner` names it in leases and must be the same after a restart; `lease` is
-    how many seconds others leave alone what it holds.
+    how many seconds others leave alone what it holds. `committed` hears of all events after their commit
+    (record.publication); it neither raises nor blocks.
     """
 
-    def __init__(self, engine: Engine, commits: GroupCommit, owner: str, lease: float) -> None:
+    def __init__(
+        self, engine: Engine, commits: GroupCommit, owner: str, lease: float, committed: Committed = lambda _: None
+    ) -> None:
         self.owner = owner
         self.lease = lease
+        self._committed = committed
         self._engine, self._commits = engine, commits
         self._readers = ThreadPoolExecutor(4, "queue-read")
         self._taker: Taker | None = None
@@ -79,6 +86,7 @@ class Queue:
         taker = self._taker
         if taker is None or not taker.reserve(put):
             await self._commits.make(put)
+            self._committed(put.events)
             return
         try:
             await self._commits.make(replace(put, leased_by=self.owner, lease=self.lease))
@@ -87,10 +95,12 @@ class Queue:
             raise
         content = put.last_chunk if put.message.chunks == 1 else None
         taker.take(Item(put.message, tuple(put.recipients), content, put.fields))
+        self._committed(put.events)
 
     async def record(self, events: Sequence[MessageEvent]) -> None:
         """Keep events of a message that is not in the queue."""
         await self._commits.make(RecordEvents(events))
+        self._committed(events)
 
     async def claim(self, now: float, room: Room) -> Claimed:
         """Lease what is due; and once an hour forget what counts for no limit any more."""
@@ -102,6 +112,7 @@ class Queue:
     async def finish(self, finish: Finish) -> None:
         """Commit outcomes, and the delivery report that tells of them, in one transaction."""
         await self._commits.make(finish)
+        self._committed([*finish.events, *(finish.report.events if finish.report else ())])
 
     async def is_finished(self, finish: Finish) -> bool:
         """Whether these outcomes are committed, when the answer to `finish` was lost."""

@@ -1,12 +1,41 @@
-"""The facts of a message's life: one function for each, so that this file lists all that is ever recorded.
+"""The events of a message's life: one function for each, which decides what its row, its log line and its counter say.
 
-Knows no table and no clock. Details are small JSON objects; never a credential, never content.
+So this file lists all that is ever recorded, logged or counted of a message; `message_log` writes the rows,
+`publication` the lines and counts, after the commit. Knows no table and no clock. Details are small JSON objects; never
+a credential, never content.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from functools import cache
+from typing import Any, Final
+
+from prometheus_client import Counter, Histogram
+
+REPLY_LENGTH: Final = 2048  # characters of a reply that are kept: a peer may send any number
+
+_ACCEPTED = Counter("outgate_messages_accepted", "Messages acknowledged, the organisation's own and copies included")
+_REFUSED = Counter(
+    "outgate_messages_refused", "Messages that came whole and were refused, by class of status", ["status"]
+)
+_ROUTED = Counter("outgate_recipients_routed", "Recipients of accepted messages, by the kind of route", ["route"])
+_ATTEMPTS = Counter(
+    "outgate_attempts",
+    "Transactions with peers, by kind of route and what came of all their recipients",
+    ["route", "verdict"],
+)
+_DELIVERED = Counter("outgate_recipients_delivered", "Recipients for whom somebody else is now responsible", ["route"])
+_DEFERRED = Counter("outgate_recipients_deferred", "Times that a recipient was put off", ["route"])
+_BOUNCED = Counter("outgate_recipients_bounced", "Recipients given up", ["route"])
+_JOURNALLED = Counter("outgate_journal_copies", "Copies queued for the archive")
+_LATENCY = Histogram(
+    "outgate_delivery_seconds",
+    "Seconds from a message's arrival to the delivery to a recipient",
+    ["route"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 43200, 172800),
+)
 
 
 class EventKind(StrEnum):
@@ -22,17 +51,57 @@ class EventKind(StrEnum):
     REFUSED = "refused"
 
 
+class Weight(IntEnum):
+    """How much a log line matters: a step on the way, an outcome as it should be, one that somebody may ask about."""
+
+    STEP = 0
+    OUTCOME = 1
+    FAILURE = 2
+
+    @classmethod
+    def of(cls, setting: str) -> "Weight":
+        """The lightest line that is written by this value of `record.log`."""
+        return {"all": cls.STEP, "outcomes": cls.OUTCOME, "failures": cls.FAILURE}[setting]
+
+
+Fields = Mapping[str, object]  # of a log line, beside the queue id
+
+
 @dataclass(frozen=True, slots=True)
 class MessageEvent:
-    """One row of the record."""
+    """One row of the record; with the line and the count that follow its commit, if it was not read back from there."""
 
     message_id: int
     at: float
     kind: EventKind
     detail: dict[str, Any]
+    weight: Weight = field(default=Weight.STEP, compare=False, repr=False)
+    line: Callable[[], Fields] | None = field(default=None, compare=False, repr=False)
+    count: Callable[[], None] | None = field(default=None, compare=False, repr=False)
 
 
-def accepted(  # the one fact that describes the message itself
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What the outcomes of a message's recipients have in common: its From address, its queue, the kind of route."""
+
+    message_id: int
+    sender: str
+    queue: str
+    way: str
+
+
+@cache
+def _of(metric: Counter, *labels: str) -> Counter:
+    """Kept, since prometheus_client takes a lock to find it."""
+    return metric.labels(*labels)
+
+
+def excerpt(reply: str) -> str:
+    """As much of a reply as is kept."""
+    return reply if len(reply) <= REPLY_LENGTH else reply[:REPLY_LENGTH] + "…"
+
+
+def accepted(  # the one event that describes the message itself
     message_id: int,
     at: float,
     *,
@@ -56,12 +125,23 @@ def accepted(  # the one fact that describes the message itself
         "protocol": protocol,
         "message_id": rfc822_message_id,
     }
-    return MessageEvent(message_id, at, EventKind.ACCEPTED, detail)
+    return MessageEvent(
+        message_id, at, EventKind.ACCEPTED, detail, Weight.OUTCOME, lambda: _message_line(detail), _ACCEPTED.inc
+    )
 
 
 def refused(submitted: MessageEvent, reply: str) -> MessageEvent:
     """The message came whole and was not taken; `submitted` is what `accepted` would have said of it."""
-    return replace(submitted, kind=EventKind.REFUSED, detail={**submitted.detail, "refused": reply})
+    detail = {**submitted.detail, "refused": excerpt(reply)}
+    return MessageEvent(
+        submitted.message_id,
+        submitted.at,
+        EventKind.REFUSED,
+        detail,
+        Weight.FAILURE,
+        lambda: {**_message_line(detail), "reply": reply},
+        lambda: _of(_REFUSED, _status_class(reply)).inc(),
+    )
 
 
 def routed(
@@ -69,7 +149,15 @@ def routed(
 ) -> MessageEvent:
     """A way was chosen, and why."""
     detail = {"recipients": list(recipients), "way": way, "queue": queue, "reasons": list(reasons)}
-    return MessageEvent(message_id, at, EventKind.ROUTED, detail)
+    return MessageEvent(
+        message_id,
+        at,
+        EventKind.ROUTED,
+        detail,
+        Weight.STEP,
+        lambda: {"recipient": _first(recipients), "queue": queue, "reasons": "; ".join(reasons)},
+        lambda: _of(_ROUTED, way).inc(len(recipients)),
+    )
 
 
 def attempt(
@@ -77,6 +165,7 @@ def attempt(
     at: float,
     *,
     way: str,
+    verdicts: Sequence[str],
     peer: str,
     tls: str,
     mail_from: str,
@@ -87,7 +176,8 @@ def attempt(
 ) -> MessageEvent:
     """A transaction with a peer (or a mailbox) came to its end; `reply` is the peer's last word, with its queue id.
 
-    `footer` says whether one was added, or why not, where policy asks for one.
+    `verdicts` has one for each recipient (deliver.outcome.Verdict). `footer` says whether one was added, or why not,
+    where policy asks for one.
     """
     detail: dict[str, Any] = {
         "way": way,
@@ -95,30 +185,96 @@ def attempt(
         "tls": tls,
         "mail_from": mail_from,
         "recipients": recipients,
-        "reply": reply,
+        "reply": excerpt(reply),
         "seconds": round(seconds, 3),
     }
     if footer:
         detail["footer"] = footer
-    return MessageEvent(message_id, at, EventKind.ATTEMPT, detail)
+    verdict = verdicts[0] if len(set(verdicts)) == 1 else "mixed"
+    return MessageEvent(
+        message_id,
+        at,
+        EventKind.ATTEMPT,
+        detail,
+        Weight.STEP,
+        lambda: {**detail, "verdict": verdict},
+        lambda: _of(_ATTEMPTS, way, verdict).inc(),
+    )
 
 
-def delivered(message_id: int, at: float, *, recipient: str, by: str, reply: str) -> MessageEvent:
-    """Somebody else is now responsible for this recipient."""
-    return MessageEvent(message_id, at, EventKind.DELIVERED, {"recipient": recipient, "by": by, "reply": reply})
+def delivered(passage: Passage, at: float, *, recipient: str, by: str, reply: str, delay: float) -> MessageEvent:
+    """Somebody else is now responsible for this recipient, `delay` seconds after the message's arrival."""
+
+    def count() -> None:
+        _of(_DELIVERED, passage.way).inc()
+        _LATENCY.labels(passage.way).observe(delay)
+
+    return MessageEvent(
+        passage.message_id,
+        at,
+        EventKind.DELIVERED,
+        {"recipient": recipient, "by": by, "reply": excerpt(reply)},
+        Weight.OUTCOME,
+        lambda: _outcome_line(passage, recipient, by=by, delay=round(delay, 3), reply=reply),
+        count,
+    )
 
 
-def deferred(message_id: int, at: float, *, recipient: str, reason: str, next_attempt: float) -> MessageEvent:
+def deferred(passage: Passage, at: float, *, recipient: str, reason: str, next_attempt: float) -> MessageEvent:
     """It did not work this time."""
-    detail = {"recipient": recipient, "reason": reason, "next_attempt": next_attempt}
-    return MessageEvent(message_id, at, EventKind.DEFERRED, detail)
+    return MessageEvent(
+        passage.message_id,
+        at,
+        EventKind.DEFERRED,
+        {"recipient": recipient, "reason": excerpt(reason), "next_attempt": next_attempt},
+        Weight.FAILURE,
+        lambda: _outcome_line(passage, recipient, next_in=round(next_attempt - at), reply=reason),
+        lambda: _of(_DEFERRED, passage.way).inc(),
+    )
 
 
-def bounced(message_id: int, at: float, *, recipient: str, reason: str, report: str | None) -> MessageEvent:
+def bounced(passage: Passage, at: float, *, recipient: str, reason: str, report: str | None) -> MessageEvent:
     """It will not work; `report` is the queue id of the delivery report, None if nobody is to be told."""
-    return MessageEvent(message_id, at, EventKind.BOUNCED, {"recipient": recipient, "reason": reason, "report": report})
+    return MessageEvent(
+        passage.message_id,
+        at,
+        EventKind.BOUNCED,
+        {"recipient": recipient, "reason": excerpt(reason), "report": report},
+        Weight.FAILURE,
+        lambda: _outcome_line(passage, recipient, report=report or "none", reply=reason),
+        lambda: _of(_BOUNCED, passage.way).inc(),
+    )
 
 
 def journalled(message_id: int, at: float, *, copy: str, to: str) -> MessageEvent:
     """A copy for the archive is queued (`copy` is its queue id); only then is the message handed over."""
-    return MessageEvent(message_id, at, EventKind.JOURNALLED, {"copy": copy, "to": to})
+    detail = {"copy": copy, "to": to}
+    return MessageEvent(message_id, at, EventKind.JOURNALLED, detail, Weight.STEP, lambda: detail, _JOURNALLED.inc)
+
+
+def _message_line(detail: Mapping[str, Any]) -> Fields:
+    return {
+        "sender": ", ".join(detail["from"]) or f"<{detail['mail_from']}>",
+        "recipient": _first(detail["recipients"]),
+        "size": detail["size"],
+        "account": detail["account"],
+        "peer": detail["peer"],
+        "message_id": detail["message_id"],
+    }
+
+
+def _outcome_line(passage: Passage, recipient: str, **fields: object) -> Fields:
+    return {"sender": passage.sender or "<>", "recipient": recipient, "queue": passage.queue, **fields}
+
+
+def _first(recipients: Sequence[str]) -> str:
+    return f"{recipients[0]} and {len(recipients) - 1} more" if len(recipients) > 1 else "".join(recipients)
+
+
+_STATUS = re.compile(r"\b([245]\.\d{1,3})\.\d{1,3}\b")
+
+
+def _status_class(reply: str) -> str:
+    """Class and subject of the enhanced status (RFC 3463), as in 5.7 for policy; else the first digit of the reply."""
+    found = _STATUS.search(reply[:40])
+    return found.group(1) if found else reply[:1]

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
+from prometheus_client import Counter
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 BUSY_SECONDS: Final = 5  # how long a writer waits for another one before it is told that the store is busy
-SCHEMA: Final = "0003"  # the newest migration; a test compares
+SCHEMA: Final = "0004"  # the newest migration; a test compares
 POOL: Final = 20  # connections in all: more than the threads that use them
 
 # Durability as with Postfix: FULL syncs the write-ahead log at each commit, so a commit is on disk when it returns.
@@ -51,6 +52,10 @@ _SQLITE_UNAVAILABLE: Final = frozenset(
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_PROTOCOL,
     }
+)
+
+_UNAVAILABLE = Counter(
+    "outgate_store_errors", "Times that the database could not be used: locked, full, connection lost"
 )
 
 _WRITES: Final = "outgate_writes"  # execution option: this transaction takes SQLite's write lock at its start
@@ -161,6 +166,9 @@ def _checked_out(engine: Engine) -> Iterator[Connection]:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # sqlite3 begins no transaction by itself; _begin_sqlite does
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if pages == 0:  # space can be given back later if that is said before anything is written
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL").close()
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma).close()
 
@@ -172,6 +180,13 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _translate(context: ExceptionContext) -> BaseException | None:
     """Replace a driver's exception by StoreUnavailable where the fault lies with the store's surroundings."""
+    unavailable = _unavailable(context)
+    if unavailable:
+        _UNAVAILABLE.inc()
+    return unavailable
+
+
+def _unavailable(context: ExceptionContext) -> StoreUnavailable | None:
     error = context.original_exception
     if isinstance(error, sqlite3.Error):
         # The low byte is the kind, the rest its variety: https://sqlite.org/rescode.html

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 metadata = MetaData(
@@ -35,6 +36,10 @@ Key = BigInteger().with_variant(Integer(), "sqlite")
 
 def _id() -> Column[int]:
     return Column("id", Key, Identity(), primary_key=True)
+
+
+def _index_where(name: str, column: str, condition: str) -> Index:
+    return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 # --- directory -------------------------------------------------------------------------------------------------------
@@ -283,7 +288,7 @@ node = Table(
 
 # --- record ----------------------------------------------------------------------------------------------------------
 
-# One row for each fact of a message; never changed. `detail` is JSON, its keys per kind are in record.events.
+# One row for each event of a message; never changed. `detail` is JSON, its keys per kind are in record.events.
 fact = Table(
     "fact",
     metadata,
@@ -293,7 +298,21 @@ fact = Table(
     Column("kind", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Index("ix_fact_message", "message_id"),
-    Index("ix_fact_at", "at"),
+    # Of each message its first event, and those that few messages have.
+    _index_where("ix_fact_first", "at", "kind IN ('accepted', 'refused')"),
+    _index_where("ix_fact_refused", "at", "kind = 'refused'"),
+    _index_where("ix_fact_bounced", "message_id", "kind = 'bounced'"),
+)
+
+# What a message is searched by: see record.message_log. The key is the table, one tree to write to for each row.
+search_key = Table(
+    "search_key",
+    metadata,
+    Column("role", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 # One row for each change of who may do what, and for each refusal that matters; never changed (triggers see to that).

@@ -1,0 +1,20 @@
+"""The one place that makes text from outside fit for a log line or a terminal. Pure."""
+
+from typing import Final
+
+_ELLIPSIS: Final = "…"
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    """`text` with all that a terminal would obey, or that would end the line, escaped as Python writes it (`\\x1b`).
+
+    That is every character that is not printable: controls, line separators, marks that turn the direction of
+    writing, lone surrogates. Of more than `limit` characters the first ones are left, and an ellipsis.
+    """
+    if limit is not None and len(text) > limit:
+        text = text[:limit] + _ELLIPSIS
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,74 @@
+"""Tells of events after their commit: the log line, the counter, and whoever asked to be told in this process.
+
+An outcome never depends on its report: nothing here raises. Each event itself says what is to be logged and counted
+(record.events). Knows no kind of event, no table and no event loop.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+from prometheus_client import Counter
+
+from outgate.printable import printable
+from outgate.record.events import MessageEvent, Weight
+
+LINE_LENGTH: Final = 400  # characters of each field of a log line
+
+_FAILURES = Counter("outgate_publication_failures", "Events that could not be logged or counted, or told a subscriber")
+
+_log = structlog.get_logger("mail")
+
+Subscriber = Callable[[Sequence[MessageEvent]], None]
+
+
+class Publication:
+    """Call it with what was committed together. `queue_id` writes a queue id; lines lighter than `least` are left out.
+
+    A subscriber is called on the event loop that commits and must not block it; a trace is a subscriber, too. The first
+    time that one fails is logged, each time is counted.
+    """
+
+    def __init__(self, queue_id: Callable[[int], str], least: Weight) -> None:
+        self._queue_id, self._least = queue_id, least
+        self._subscribers: list[Subscriber] = []
+        self._failing: set[Subscriber] = set()
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Have it called with all that is committed from now on, until the function returned is called."""
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber)
+
+    def __call__(self, events: Sequence[MessageEvent]) -> None:
+        """Log, count and tell."""
+        for event in events:
+            try:
+                if event.count:
+                    event.count()
+                self._log(event)
+            except Exception:  # a full disk, a closed pipe: nobody who waits for an outcome is to hear of it
+                _FAILURES.inc()
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber(events)
+            except Exception:
+                _FAILURES.inc()
+                self._tell_once(subscriber)
+
+    def _log(self, event: MessageEvent) -> None:
+        if event.line and event.weight >= self._least:
+            fields = {name: _cut(value) for name, value in event.line().items()}
+            _log.info(event.kind.value, id=self._queue_id(event.message_id), **fields)
+
+    def _tell_once(self, subscriber: Subscriber) -> None:
+        if subscriber in self._failing:
+            return
+        self._failing.add(subscriber)
+        try:
+            _log.exception("a subscriber to the record failed", subscriber=repr(subscriber))
+        except Exception:
+            _FAILURES.inc()
+
+
+def _cut(value: object) -> object:
+    return printable(value, LINE_LENGTH) if isinstance(value, str) else value

@@ -1,0 +1,97 @@
+"""Removes the record of messages that are older than is kept, in small batches with room between, and gives space back.
+
+What still waits in the queue is kept. Knows no configuration and no clock.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import Connection, Engine, delete, select, tuple_
+
+from outgate.record.message_log import FIRST, event_of, keys_of
+from outgate.store.engine import read, write
+from outgate.store.tables import fact, message, search_key
+
+BATCH: Final = 200  # messages in one transaction: some ten milliseconds
+PAUSE: Final = 0.25  # seconds between batches, for everybody else's transactions
+EVERY: Final = 3600.0  # seconds
+_PAGES: Final = 256  # given back in one transaction
+_FREE_PART: Final = 8  # space is given back while more than this part of the file is free; the rest is used again
+
+_REMOVED = Counter("outgate_record_messages_removed", "Messages whose record was older than is kept")
+
+_log = structlog.get_logger("record")
+
+
+class Retention:
+    """Keeps the record of messages for `keep` seconds."""
+
+    def __init__(self, engine: Engine, keep: float, now: Callable[[], float]) -> None:
+        self._engine, self._keep, self._now = engine, keep, now
+
+    async def run(self) -> None:
+        """Every hour, until it is cancelled. A fault is logged and waits for the next time."""
+        while True:
+            try:
+                await self.tidy()
+            except Exception as error:
+                _log.error("old messages could not be removed from the record", error=str(error))
+            await asyncio.sleep(EVERY)
+
+    async def tidy(self, pause: float = PAUSE) -> None:
+        """Remove what is too old by now, and give the space back."""
+        before = self._now() - self._keep
+        while removed := await asyncio.to_thread(self._remove, before):
+            _REMOVED.inc(removed)
+            await asyncio.sleep(pause)
+        while await asyncio.to_thread(self._give_back):  # noqa: ASYNC110 -- nothing is waited for: room for others
+            await asyncio.sleep(pause)
+
+    def _remove(self, before: float) -> int:
+        with write(self._engine) as conn:
+            return remove(conn, before, BATCH)
+
+    def _give_back(self) -> bool:
+        """Some pages of an SQLite database that may shrink; whether that was not all."""
+        if self._engine.dialect.name != "sqlite":
+            return False
+        with read(self._engine) as conn:
+            free = _pragma(conn, "freelist_count")
+            if _pragma(conn, "auto_vacuum") != 2 or free * _FREE_PART <= _pragma(conn, "page_count"):
+                return False
+        with write(self._engine) as conn:
+            driver = conn.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.execute(
+                f"PRAGMA incremental_vacuum({_PAGES})"
+            ).fetchall()  # a page a step: SQLAlchemy takes the first
+        return True
+
+
+def remove(conn: Connection, before: float, limit: int) -> int:
+    """Forget at most `limit` messages that came before then and wait no more; returns their number."""
+    old = conn.execute(
+        select(fact)
+        .where(FIRST, fact.c.at < before, fact.c.message_id.not_in(select(message.c.id)))
+        .order_by(fact.c.at)
+        .limit(limit)
+    ).all()
+    if not old:
+        return 0
+    keys = [(*key, row.message_id) for row in old for key in keys_of(event_of(row))]
+    columns = search_key.c
+    for start in range(0, len(keys), BATCH):
+        part = keys[start : start + BATCH]
+        conn.execute(
+            delete(search_key).where(tuple_(columns.role, columns.domain, columns.name, columns.message_id).in_(part))
+        )
+    conn.execute(delete(fact).where(fact.c.message_id.in_([row.message_id for row in old])))
+    return len(old)
+
+
+def _pragma(conn: Connection, name: str) -> int:
+    return int(conn.exec_driver_sql(f"PRAGMA {name}").scalar_one())
