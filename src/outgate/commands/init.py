@@ -19,7 +19,7 @@ from outgate.commands.dns_records import dns_records, zone_text
 from outgate.commands.domain import default_selector
 from outgate.directory import organisation
 from outgate.directory.errors import AlreadyExists
-from outgate.installation import KEY_FILE, open_installation
+from outgate.installation import KEY_FILE, make_database, open_installation
 from outgate.mail import dkim
 from outgate.mail.addresses import canonical_domain
 from outgate.store import keyfile
@@ -149,6 +149,7 @@ def _write(path: Path, content: bytes, undo: ExitStack) -> None:
 
 def _make_organisation(data: Path, domain: str) -> None:
     """The last step, one transaction: on PostgreSQL an error leaves an empty schema."""
+    make_database(data)
     installation, now = open_installation(data), clock.now()
     try:
         pem = dkim.generate("rsa")
