@@ -10,6 +10,7 @@ from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
 from outgate.operations import queue_operations
 from outgate.operations.context import OperationContext
+from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.admin import Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
 
@@ -155,10 +156,14 @@ def _number(identity: str) -> int:
 
 
 def _change(
-    ctx: CommandContext, selection: Selection, change: Callable[[OperationContext, Selection], int], outcome: str
+    ctx: CommandContext,
+    selection: Selection,
+    change: Callable[[OperationContext, Selection], LaterChange],
+    outcome: str,
 ) -> None:
     with ctx.writing() as op:
-        changed = change(op, selection)
+        made = change(op, selection)
+    changed = made.recipients
     tell(ctx, {"recipients": changed}, f"{changed} recipient{'' if changed == 1 else 's'} {outcome}")
 
 
