@@ -28,6 +28,7 @@ NO_OPERATION: Final = {
     "serve": "is the server",
     "demo": "has installations of its own",
     "sendas discover": "asks the DNS and the web alone",
+    "metrics": "reads files that the server writes",
     "ldap check": "asks the LDAP directory alone",
 }
 # Operations that no command calls.

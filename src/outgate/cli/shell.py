@@ -75,10 +75,8 @@ class CommandContext:
     @contextmanager
     def writing_one_of_many(self) -> Iterator[OperationContext]:
         """As `writing`, for one transaction of many; the caller waits for the last."""
-        installation = self.installation()
-        with operation_context.writing(
-            installation.engine, installation.vault, self.actor(), clock.now(), self._later
-        ) as op:
+        place, actor = self.installation(), self.actor()
+        with operation_context.writing(place.engine, place.vault, actor, clock.now(), self._later) as op:
             yield op
 
     @contextmanager

@@ -26,6 +26,7 @@ Address = Annotated[str | None, typer.Option("--address", help="Only with this i
 QueueName = Annotated[
     str | None, typer.Option("--queue", help="Only in this queue, as `outgate queue count` names them")
 ]
+QueueChange = Callable[[OperationContext, Selection], LaterChange]
 Everything = Annotated[bool, typer.Option("--all", help="Everything that waits")]
 
 
@@ -155,12 +156,7 @@ def _number(identity: str) -> int:
         raise Invalid(str(error)) from None
 
 
-def _change(
-    ctx: CommandContext,
-    selection: Selection,
-    change: Callable[[OperationContext, Selection], LaterChange],
-    outcome: str,
-) -> None:
+def _change(ctx: CommandContext, selection: Selection, change: QueueChange, outcome: str) -> None:
     with ctx.writing() as op:
         made = change(op, selection)
     changed = made.recipients

@@ -119,7 +119,8 @@ def end_of_step(conn: Connection, after: int) -> int | None:
     """The last message of a step that begins behind the message `after`; None if nothing waits there."""
     columns = recipient.c
     rows = select(columns.message_id).where(columns.message_id > after).order_by(columns.message_id).limit(STEP)
-    return conn.scalar(select(func.max(rows.subquery().c.message_id)))
+    last: int | None = conn.scalar(select(func.max(rows.subquery().c.message_id)))
+    return last
 
 
 def hold(conn: Connection, wanted: Selection) -> int:
