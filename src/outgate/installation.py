@@ -1,5 +1,6 @@
 """A data directory, opened: its settings, its keys and its database. Knows neither the server nor the commands."""
 
+import fcntl
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,18 @@ from outgate.store.vault import Vault
 
 KEY_FILE = "secret.key"
 LOCK_FILE = "serve.lock"  # open in every process of the server
+
+
+def server_runs(data: Path) -> bool:
+    """Whether a server is running on this data directory, on this machine."""
+    try:
+        with (data / LOCK_FILE).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 class InstallationError(Exception):

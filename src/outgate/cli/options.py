@@ -13,6 +13,7 @@ Data = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs", show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing", show_default=False)]
 ActsAs = Annotated[
     str,
     typer.Option(

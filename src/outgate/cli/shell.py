@@ -8,6 +8,7 @@ import functools
 import getpass
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ import typer
 from outgate import clock
 from outgate.cli.failure import fail
 from outgate.cli.options import CommonOptions, Data, Json
-from outgate.installation import Installation, open_installation
+from outgate.installation import Installation, open_installation, server_runs
 from outgate.operations import context as operation_context
 from outgate.operations import propagation, waiting_mail
 from outgate.operations.actor import Actor
@@ -86,6 +87,18 @@ class CommandContext:
         with operation_context.reading(installation.engine, installation.vault, self.actor(), clock.now()) as op:
             yield op
 
+    def only_with_server(self) -> str:
+        """Words to add to what only a running server does: nothing if one runs, or may run on another machine."""
+        place = self.installation()
+        if place.engine.dialect.name != "sqlite" or server_runs(place.config.data):
+            return ""
+        return "; no server runs just now, so nothing leaves until one does: outgate serve"
+
+    def confirm(self, question: str, yes: bool) -> None:
+        """Ask before what can't be undone, on a terminal; raises Abort unless agreed. Scripts are not asked."""
+        if not yes and _on_terminal():
+            typer.confirm(question, abort=True, err=True)
+
     def _carry_out(self) -> None:
         changes, self._later = self._later, []
         if changes:
@@ -96,6 +109,10 @@ class CommandContext:
         self._carry_out()
         if self._installation:
             self._installation.engine.dispose()
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def command(app: typer.Typer, *, example: str, name: str | None = None) -> Callable[[Body], Body]:

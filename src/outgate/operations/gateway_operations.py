@@ -61,6 +61,19 @@ def save(
     )
 
 
+def kept_password(transactions: Transactions, user: str, address: str) -> str:
+    """The password of the gateway that an address has, for whoever may set another: to be saved again with a change.
+
+    Raises NotFound and store.vault.SealBroken.
+    """
+    with transactions.reading() as op:
+        gateway = entry_of(account_of(op, user), address).gateway
+        if gateway is None:
+            raise NotFound(f"{address} has no gateway")
+        clear_gateway.require(op, user, address)
+        return gateways.open_password(op.vault, gateway)
+
+
 def try_out(transactions: Transactions, user: str, address: str, probe: GatewayProbe) -> SendAs:
     """Try the gateway that an address has, if policy lets it be used. What came of it is on record.
 
