@@ -13,7 +13,7 @@ from outgate.cli.shell import CommandContext, command
 app = typer.Typer()
 
 
-@command(app, example="outgate --data /var/lib/outgate systemd-unit > /etc/systemd/system/outgate.service")
+@command(app, example="outgate --data /var/lib/outgate systemd-unit --user outgate")
 def systemd_unit(
     ctx: CommandContext,
     user: Annotated[str, typer.Option("--user", help="The user that the server runs as")] = "outgate",
