@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from outgate.smtp.content import too_large
-from outgate.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, Parameter, Value
+from outgate.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, ExtensionParameter, Value
 from outgate.smtp.reply import Reply
 
 
@@ -114,7 +114,7 @@ def _argument(argument: str, keyword: str) -> tuple[str, list[str]]:
     return path, match[2].split()
 
 
-def _read(words: list[str], known: Mapping[str, Parameter], *, utf8: bool) -> dict[str, Value]:
+def _read(words: list[str], known: Mapping[str, ExtensionParameter], *, utf8: bool) -> dict[str, Value]:
     """The fields of MailParams or RcptParams that these words give."""
     seen: set[str] = set()
     fields: dict[str, Value] = {}

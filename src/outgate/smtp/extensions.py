@@ -35,7 +35,7 @@ ParameterReader = Callable[[str | None, bool], Value]
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class ExtensionParameter:
     """A parameter of MAIL or RCPT. `name` is the field of MailParams or RcptParams; without one it is passed over."""
 
     read: ParameterReader
@@ -56,8 +56,8 @@ class Extension:
 
     keyword: str
     offer: Callable[[OfferState], str | None] = _always
-    mail: Mapping[str, Parameter] = field(default_factory=dict)
-    rcpt: Mapping[str, Parameter] = field(default_factory=dict)
+    mail: Mapping[str, ExtensionParameter] = field(default_factory=dict)
+    rcpt: Mapping[str, ExtensionParameter] = field(default_factory=dict)
     mail_words: Callable[[Transaction], str] | None = None
     rcpt_words: Callable[[Addressee], str] | None = None
 
@@ -121,17 +121,17 @@ EXTENSIONS = (
     Extension(  # RFC 1870
         "SIZE",
         offer=lambda state: str(state.max_size),
-        mail={"SIZE": Parameter(_size, "size")},
+        mail={"SIZE": ExtensionParameter(_size, "size")},
         mail_words=_size_word,
     ),
     Extension(  # RFC 6152
         "8BITMIME",
-        mail={"BODY": Parameter(_one_of("7BIT", "8BITMIME"), "body")},
+        mail={"BODY": ExtensionParameter(_one_of("7BIT", "8BITMIME"), "body")},
         mail_words=lambda message: " BODY=8BITMIME" if message.eight_bit else "",
     ),
     Extension(  # RFC 6531
         "SMTPUTF8",
-        mail={"SMTPUTF8": Parameter(_flag, "smtputf8")},
+        mail={"SMTPUTF8": ExtensionParameter(_flag, "smtputf8")},
         mail_words=lambda message: " SMTPUTF8" if message.smtputf8 else "",
     ),
     Extension("CHUNKING"),  # RFC 3030
@@ -139,12 +139,14 @@ EXTENSIONS = (
     Extension(  # RFC 3461
         "DSN",
         mail={
-            "RET": Parameter(_one_of("FULL", "HDRS"), "ret"),
-            "ENVID": Parameter(_matching(lambda value, utf8: _XTEXT.fullmatch(value) and len(value) <= 100), "envid"),
+            "RET": ExtensionParameter(_one_of("FULL", "HDRS"), "ret"),
+            "ENVID": ExtensionParameter(
+                _matching(lambda value, utf8: _XTEXT.fullmatch(value) and len(value) <= 100), "envid"
+            ),
         },
         rcpt={
-            "NOTIFY": Parameter(_matching(lambda value, utf8: _NOTIFY.fullmatch(value)), "notify"),
-            "ORCPT": Parameter(_matching(_original_recipient), "orcpt"),
+            "NOTIFY": ExtensionParameter(_matching(lambda value, utf8: _NOTIFY.fullmatch(value)), "notify"),
+            "ORCPT": ExtensionParameter(_matching(_original_recipient), "orcpt"),
         },
         mail_words=_return_words,
         rcpt_words=_notify_words,
@@ -154,14 +156,14 @@ EXTENSIONS = (
         "AUTH",
         offer=lambda state: " ".join(state.mechanisms) or None if state.tls is Tls.ACTIVE else None,
         # Section 5: by whom the message was first submitted; we trust our own log-in only.
-        mail={"AUTH": Parameter(_matching(lambda value, utf8: True))},
+        mail={"AUTH": ExtensionParameter(_matching(lambda value, utf8: True))},
     ),
 )
 
-MAIL_PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
+MAIL_PARAMETERS: Mapping[str, ExtensionParameter] = MappingProxyType(
     {name: parameter for row in EXTENSIONS for name, parameter in row.mail.items()}
 )
-RCPT_PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
+RCPT_PARAMETERS: Mapping[str, ExtensionParameter] = MappingProxyType(
     {name: parameter for row in EXTENSIONS for name, parameter in row.rcpt.items()}
 )
 
