@@ -53,6 +53,7 @@ from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
 from outgate.submit import MessageLimits, Submitter
 from outgate.submit.daily_limits import DailyLimits
+from outgate.supervision import supervised
 
 if TYPE_CHECKING:
     from outgate.http.http_listener import HttpListener
@@ -78,6 +79,7 @@ class ServerProcess:
             installation.engine, self._commits, owner, settings.delivery.lease, committed=self._publication
         )
         queue_ids = QueueIds()
+        self._daily_limits = DailyLimits(installation.engine, clock.now)
         tokens = token_verifier(settings)
         certificate = Certificate(
             settings.path(settings.submission.certificate), settings.path(settings.submission.private_key)
@@ -91,7 +93,7 @@ class ServerProcess:
                 config=settings,
                 queue=self._queue,
                 directory=self._directory,
-                submitter=Submitter(self._queue, DailyLimits(self._queue, clock.now), message_limits(settings)),
+                submitter=Submitter(self._queue, self._daily_limits, message_limits(settings)),
                 log_in=self._log_in,
                 certificate=certificate,
                 scram_secret=installation.vault.digest(b"fake salts", "scram"),  # the same in all processes
@@ -134,6 +136,7 @@ class ServerProcess:
         if self._http:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
+        self._tasks.append(asyncio.create_task(supervised("daily limits", self._daily_limits.run)))
         if self._retention:
             self._tasks.append(asyncio.create_task(self._retention.run(), name="retention"))
         ports = self._listener.ports

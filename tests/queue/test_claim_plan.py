@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, insert, text
@@ -67,7 +68,7 @@ def test_no_statement_of_a_claim_scans_or_sorts_what_waits(
     explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
     with write(engine) as connection:
         for statement, parameters in asked:
-            first = parameters[0] if isinstance(parameters, list) else parameters
+            first: Any = parameters[0] if isinstance(parameters, list) else parameters
             plan = [str(row[-1]) for row in connection.exec_driver_sql(explain + statement, first)]
             assert not [line for line in plan if "SCAN recipient" in line or "Seq Scan on recipient" in line], plan
             assert not [

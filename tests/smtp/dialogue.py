@@ -1,14 +1,16 @@
 """What the tests of the server engine share: an application that answers its questions, in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 
 from outgate.smtp import (
+    KeyDerivation,
     Mail,
     MessageAborted,
     MessageData,
     MessageEnded,
     MessageStarted,
+    PasswordCredentials,
     PasswordOffered,
     Rcpt,
     Reply,
@@ -22,6 +24,7 @@ from outgate.smtp import (
     Tls,
     TokenOffered,
 )
+from outgate.smtp.sasl import exchange
 
 NO_SUCH_USER = Reply(550, "5.1.1", ("No such mailbox",))
 WRONG = Reply(535, "5.7.8", ("Wrong",))
@@ -106,6 +109,17 @@ class Desk:
             case StartTls():
                 self.said += engine.data_to_send()
                 engine.tls_established()
+
+
+def client_half(mechanism: str, username: str, password: str) -> Generator[bytes, bytes, None]:
+    """What a client says in an exchange, with the slow part done at once."""
+    steps = exchange(mechanism, PasswordCredentials(username, password))
+    step = next(steps)
+    while True:
+        if isinstance(step, KeyDerivation):
+            step = steps.send(step.run())
+        assert isinstance(step, bytes)
+        step = steps.send((yield step))
 
 
 def greeted(**options: object) -> Desk:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from outgate.smtp import (
     ClientEvent,
     ConnectionLost,
     HelloDone,
+    KeyDerivation,
     Mail,
     MessageData,
     MessageEnded,
@@ -58,7 +60,7 @@ class Pair:
             to_client = self.server.data_to_send()
             for offer in self.hidden:
                 to_client = to_client.replace(offer, b"X-NOTHING")
-            self._pass(to_client, self.client.receive_data, lambda: seen.extend(_drain(self.client)))
+            self._pass(to_client, self.client.receive_data, lambda: seen.extend(self._events()))
             to_server = self.client.data_to_send()
             self._pass(to_server, self.server.receive_data, self._serve)
             if not to_client and not to_server and len(seen) == before:
@@ -70,6 +72,13 @@ class Pair:
         for start in range(0, len(data), self.cut):
             receive(data[start : start + self.cut])
             then()
+
+    def _events(self) -> Iterator[ClientEvent]:
+        for event in _drain(self.client):
+            if isinstance(event, KeyDerivation):
+                self.client.derived(event.run())
+            else:
+                yield event
 
     def _serve(self) -> None:
         while (event := self.server.next_event()) is not None:
@@ -274,9 +283,7 @@ def test_lmtp_has_a_reply_for_each_recipient() -> None:
     assert [reply.code for reply in done.result.final] == [250, 452]
 
 
-@pytest.mark.parametrize(
-    "nonsense", [b"hello\r\n", b"250-a\r\n251 b\r\n", b"99 x\r\n", b"2" * 9000, b"250-x\r\n" * 3000]
-)
+@pytest.mark.parametrize("nonsense", [b"hello\r\n" * 101, b"99 x\r\n" * 200, b"250 ok\r\n354 ok\r\n", b"x" * 2_000_000])
 def test_a_reply_that_is_none_is_a_protocol_error(nonsense: bytes) -> None:
     client = _ready(b"250-PIPELINING\r\n")
     client.send(_transaction("bob@b.example"))

@@ -5,8 +5,7 @@ import base64
 import pytest
 
 from outgate.smtp import PasswordOffered, ScramFailed, ScramProved, ScramStarted, Tls
-from outgate.smtp.sasl import PasswordCredentials, exchange
-from smtp.dialogue import Desk, codes, greeted, server
+from smtp.dialogue import Desk, client_half, codes, greeted, server
 
 
 def b64(data: bytes) -> bytes:
@@ -20,10 +19,10 @@ def challenge(said: bytes) -> bytes:
 
 def scram(services: Desk, username: str, password: str) -> bytes:
     """Run the client's half; what the server says last."""
-    steps = exchange("SCRAM-SHA-256", PasswordCredentials(username, password))
-    said = services.run(b"AUTH SCRAM-SHA-256 " + b64(next(steps) or b"") + b"\r\n")
+    steps = client_half("SCRAM-SHA-256", username, password)
+    said = services.run(b"AUTH SCRAM-SHA-256 " + b64(next(steps)) + b"\r\n")
     while said.startswith(b"334 "):
-        said = services.run(b64(steps.send(challenge(said)) or b"") + b"\r\n")
+        said = services.run(b64(steps.send(challenge(said))) + b"\r\n")
     return said
 
 
@@ -89,6 +88,7 @@ def test_scram_does_not_tell_who_exists() -> None:
         b"AUTH SCRAM-SHA-256 " + b64(b"n,,m=x,n=alice,r=x"),
         b"AUTH SCRAM-SHA-256 " + b64(b"n,,r=x"),
         b"AUTH SCRAM-SHA-256 " + b64(b"n"),
+        b"AUTH SCRAM-SHA-256 " + b64(b"n,x"),
     ],
 )
 def test_what_can_not_be_read_is_refused(line: bytes) -> None:
@@ -97,11 +97,14 @@ def test_what_can_not_be_read_is_refused(line: bytes) -> None:
     assert services.heard == []
 
 
-@pytest.mark.parametrize("final", [b"c=biws,r=other,p=AAAA", b"c=eSws,r=x,p=AAAA", b"x", b"c=biws,r=x,p=!"])
+@pytest.mark.parametrize(
+    "final", [b"c=biws,r=other,p=AAAA", b"RIGHT,p=AAAA", b"c=eSws,r=x,p=AAAA", b"x", b"c=biws,r=x,p=!"]
+)
 def test_a_final_message_that_can_not_be_right_fails(final: bytes) -> None:
     services = greeted()
     services.run(b"AUTH SCRAM-SHA-256 " + b64(b"n,,n=alice,r=x") + b"\r\n")
-    assert codes(services.run(b64(final) + b"\r\n")) == [535]
+    nonce = base64.b64decode(services.said.rpartition(b"334 ")[2]).partition(b",")[0]
+    assert codes(services.run(b64(final.replace(b"RIGHT", b"c=biws," + nonce)) + b"\r\n")) == [535]
 
 
 def test_an_exchange_can_be_cancelled() -> None:

@@ -11,12 +11,12 @@ from outgate.mail.addresses import canonical
 from outgate.mail.attachments import Attachment, TooComplex
 from outgate.model import Policy, UnknownFrom
 from outgate.queue import Put
-from outgate.queue.admin import Sent
 from outgate.record.events import EventKind
 from outgate.submit import EnvelopeRecipient, Refusal, RefusalReason, Submission
 from outgate.submit.daily_limits import DailyUse, over_limit
 from outgate.submit.decision import RoutedSubmission, decide, routed
 from outgate.submit.queue_entry import refused
+from outgate.submit.usage import Sent
 from submissions import ALICE, CAROL, LIMITS, NOON, ORGANISATION, PARTNER, submission
 
 ON = Policy(allow_external_smtp=True)

@@ -37,7 +37,7 @@ async def queue(engine: Engine) -> AsyncIterator[Queue]:
 @pytest.fixture(params=["loop", "transaction"])
 def door(request: pytest.FixtureRequest, queue: Queue, engine: Engine) -> Submit:
     """Submits a message to example.com's server."""
-    submitter = Submitter(queue, DailyLimits(queue, lambda: NOON), LIMITS)
+    submitter = Submitter(queue, DailyLimits(engine, lambda: NOON), LIMITS)
 
     async def by_loop(message: Submission) -> Put | Refusal:
         return await submitter.submit(message, ORGANISATION)
@@ -90,7 +90,7 @@ async def test_a_daily_limit_is_exact(door: Submit, policy: Policy) -> None:
     assert [isinstance(one, Put) for one in outcomes] == [True, True, True, False, False]
 
 
-async def test_attachments_are_found_in_pieces_that_are_stored_already(queue: Queue) -> None:
+async def test_attachments_are_found_in_pieces_that_are_stored_already(queue: Queue, engine: Engine) -> None:
     """As a session stores them while they come: two here, one in memory, one at the end."""
     parts = b"--b\r\nContent-Type: text/plain\r\n\r\n%b\r\n--b\r\n%b\r\nMZ\r\n--b--\r\n"
     body = parts % (b"Hello.\r\n" * 100_000, WITH_A_TOOL)
@@ -100,17 +100,17 @@ async def test_attachments_are_found_in_pieces_that_are_stored_already(queue: Qu
     for number, piece in enumerate((first, second)):
         await queue.add_chunk(1, number, piece)
     message = replace(message, content=replace(message.content, earlier_chunks=rest))
-    submitter = Submitter(queue, DailyLimits(queue, lambda: NOON), LIMITS)
+    submitter = Submitter(queue, DailyLimits(engine, lambda: NOON), LIMITS)
     refusal = await submitter.submit(message, ORGANISATION)
     assert isinstance(refusal, Refusal)
     assert refusal.reason is RefusalReason.ATTACHMENT
 
 
 async def test_what_could_not_be_stored_counts_until_the_next_reading(
-    queue: Queue, monkeypatch: pytest.MonkeyPatch
+    queue: Queue, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = NOON
-    limits = DailyLimits(queue, lambda: now)
+    limits = DailyLimits(engine, lambda: now)
     submitter = Submitter(queue, limits, LIMITS)
     policy = replace(ON, messages_per_day=1000)
 
@@ -126,9 +126,9 @@ async def test_what_could_not_be_stored_counts_until_the_next_reading(
     assert (await limits.use(account(policy), 1)).messages == 0
 
 
-async def test_accounts_that_sent_nothing_lately_are_forgotten(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_accounts_that_sent_nothing_lately_are_forgotten(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daily_limits, "_MOST_ACCOUNTS", 2)
-    limits = DailyLimits(queue, lambda: NOON)
+    limits = DailyLimits(engine, lambda: NOON)
     policy = replace(ON, messages_per_day=1000)
     first = replace(account(policy), id=1)
     with limits.counting(first, 1):

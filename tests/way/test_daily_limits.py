@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from corpus.peer import RawPeer
 from outgate.model import Account, Organisation, Policy, Security, SendAs
-from outgate.queue import Queue, Room
-from outgate.queue.admin import Sent
+from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
+from outgate.store.engine import read, write
 from outgate.store.group_commit import GroupCommit
-from outgate.submit import MessageLimits, Refusal, Submission, Submitter, whole_message
+from outgate.submit import MessageLimits, Refusal, Submission, Submitter, usage, whole_message
 from outgate.submit.daily_limits import REMEMBERED, DailyLimits
+from outgate.submit.usage import Sent
 from way.place import Site, eventually, install, listens, running, serve
 from way.submit import client, message, submit
 from way.test_policy_in_force import set_policy
@@ -35,12 +36,17 @@ class Office:
         self.now = NOON
         self._commits = GroupCommit(engine)
         self.queue = Queue(engine, self._commits, owner, 60.0)
-        self.submitter = Submitter(self.queue, DailyLimits(self.queue, lambda: self.now), LIMITS)
+        self._engine = engine
+        self.submitter = Submitter(self.queue, DailyLimits(engine, lambda: self.now), LIMITS)
         self._queue_ids = QueueIds()
 
     async def send(self, policy: Policy, recipients: int = 1, account: int = 7) -> Refusal | None:
         outcome = await self.submitter.submit(self.letter(policy, recipients, account), ORGANISATION)
         return outcome if isinstance(outcome, Refusal) else None
+
+    def sent(self, account: int, hour: int) -> list[Sent]:
+        with read(self._engine) as connection:
+            return usage.sent(connection, account, hour)
 
     async def close(self) -> None:
         await self._commits.close()
@@ -79,7 +85,7 @@ async def test_all_that_an_account_sends_is_counted_by_the_hour(office: Office) 
     await asyncio.gather(*(office.send(Policy(), 2) for _ in range(5)))
     await office.send(Policy(), 2, account=8)
     hour = int(NOON // HOUR)
-    assert await office.queue.sent(7, hour + 1) == [Sent(hour, 2, 4), Sent(hour + 1, 5, 10)]
+    assert office.sent(7, hour + 1) == [Sent(hour, 2, 4), Sent(hour + 1, 5, 10)]
 
 
 async def test_a_limit_holds_for_many_sessions_at_once(office: Office) -> None:
@@ -121,14 +127,14 @@ async def test_a_count_is_remembered_for_a_hundredth_of_the_limit_and_two_second
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
-    sent = office.queue.sent
+    sent = usage.sent
 
-    async def counting(account_id: int, hour: int) -> list[Sent]:
+    def counting(connection: Connection, account_id: int, hour: int) -> list[Sent]:
         nonlocal asked
         asked += 1
-        return await sent(account_id, hour)
+        return sent(connection, account_id, hour)
 
-    monkeypatch.setattr(office.queue, "sent", counting)
+    monkeypatch.setattr(usage, "sent", counting)
     for _ in range(50):
         await office.send(Policy())
     assert asked == 0
@@ -151,13 +157,17 @@ async def test_two_processes_pass_a_limit_by_a_hundredth_at_most(office: Office,
     assert limit <= answers.count(None) <= limit + limit // 100
 
 
-async def test_what_counts_no_more_is_forgotten(office: Office) -> None:
+async def test_what_counts_no_more_is_forgotten(office: Office, engine: Engine) -> None:
     hour = int(NOON // HOUR)
     await office.send(Policy())
-    await office.queue.claim(NOON + 24 * HOUR, Room(0, {}))
-    assert len(await office.queue.sent(7, hour)) == 1
-    await office.queue.claim(NOON + 25 * HOUR, Room(0, {}))
-    assert await office.queue.sent(7, hour) == []
+    for later, left in ((24, 1), (25, 0)):
+        await asyncio.to_thread(_forget, engine, NOON + later * HOUR)
+        assert len(office.sent(7, hour)) == left
+
+
+def _forget(engine: Engine, now: float) -> None:
+    with write(engine) as connection:
+        usage.forget(connection, now)
 
 
 async def test_a_limit_of_messages_holds_over_a_kill_and_for_each_account_alone(tmp_path: Path) -> None:

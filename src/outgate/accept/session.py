@@ -14,6 +14,7 @@ from outgate import clock
 from outgate.accept.authenticator import TOO_MANY, WRONG, LoggedIn
 from outgate.accept.incoming import IncomingMessage
 from outgate.accept.session_services import SessionServices
+from outgate.accept.throttle import account_of
 from outgate.authorise import authorise_envelope
 from outgate.mail.addresses import AddressError, canonical
 from outgate.model import Account
@@ -28,6 +29,7 @@ from outgate.smtp import (
     PasswordOffered,
     Rcpt,
     Reply,
+    ScramAbandoned,
     ScramFailed,
     ScramProved,
     ScramStarted,
@@ -124,7 +126,7 @@ class Session(asyncio.Protocol):
         self._transport = None
         self._engine.receive_eof()
         if self._task is None:
-            self._forget_message()
+            self._advance()
 
     def stop(self) -> asyncio.Task[None] | None:
         """Say 421 and close. If an answer is being looked for, such as while a message is stored, it is given first;
@@ -171,7 +173,7 @@ class Session(asyncio.Protocol):
                 self._answer_later(self._start_tls())
             case PasswordOffered() | TokenOffered() | ScramStarted() | ScramProved():
                 self._answer_later(self._log_in(event))
-            case ScramFailed(username):
+            case ScramFailed(username) | ScramAbandoned(username):
                 self._services.log_in.failed(username, self._peer)
             case Closed():
                 pass
@@ -333,7 +335,7 @@ class Session(asyncio.Protocol):
         services = self._services.log_in
         if isinstance(event, ScramStarted):
             if await services.allows(event.username, self._peer):
-                self._engine.scram(await services.verifier(event.username))
+                self._engine.scram(await services.verifier(event.username), account_of(event.username))
             else:
                 self._engine.reject(TOO_MANY)
             return

@@ -26,6 +26,7 @@ from outgate.smtp import (
     ConnectionLost,
     Greeting,
     HelloDone,
+    KeyDerivation,
     ProtocolError,
     SmtpClient,
     StartTlsDone,
@@ -81,11 +82,18 @@ class PeerFault(Exception):
 class Connection(asyncio.Protocol):
     """An open connection, logged in where the link says so, ready for transactions one after the other."""
 
-    def __init__(self, host: Host, link: Link, timeouts: Timeouts, verifying: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        host: Host,
+        link: Link,
+        timeouts: Timeouts,
+        verifying: ssl.SSLContext,
+        avoided: frozenset[str] = frozenset(),
+    ) -> None:
         self.peer = f"{host.name}[{host.address}]:{link.port}" if not link.unix_path else link.unix_path
         self.tls = ""
         self._host, self._link, self._timeouts, self._verifying = host, link, timeouts, verifying
-        self._engine = SmtpClient(lmtp=link.lmtp)
+        self._engine = SmtpClient(lmtp=link.lmtp, avoided=avoided)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -240,12 +248,26 @@ class Connection(asyncio.Protocol):
             return
         if self._link.tls not in (TlsPolicy.IMPLICIT, TlsPolicy.STARTTLS):
             raise self._fault("a credential leaves only through verified TLS", "4.7.10")
-        try:
-            self._engine.auth(await log_in())
-        except AuthNotOffered:
-            raise self._fault("the peer offers no log-in that we can use", "4.7.4") from None
-        done = await self._expect(AuthDone, self._timeouts.reply)
-        self._require(done.reply.code == 235, f"log-in refused: {text_of(done.reply)}", "4.7.8")
+        credentials = await log_in()
+        refusal = "the peer offers no log-in that we can use"
+        while True:
+            try:
+                self._engine.auth(credentials)
+            except AuthNotOffered:
+                raise self._fault(refusal, "4.7.8" if refusal.startswith("log-in") else "4.7.4") from None
+            done = await self._log_in_done()
+            if done.reply.code == 235:
+                return
+            refusal = f"log-in refused: {text_of(done.reply)}"
+
+    async def _log_in_done(self) -> AuthDone:
+        event = await self._event(self._timeouts.reply)
+        if isinstance(event, KeyDerivation):
+            self._engine.derived(await asyncio.to_thread(event.run))
+            event = await self._event(self._timeouts.reply)
+        if not isinstance(event, AuthDone):
+            raise self._unexpected(event)
+        return event
 
     # --- transactions --------------------------------------------------------------------------------------------
 

@@ -27,14 +27,16 @@ class Outcome:
     public: str = ""
 
 
-# Replies that speak of our log-in or of a limit, not of the message: it waits. 552 at RCPT stands for 452 with old
-# servers (RFC 5321 section 4.5.3.1.10).
-_WAITS = frozenset({530, 534, 535, 538})
-_WAITS_AT_RCPT = _WAITS | {552}
+# Replies that speak of our log-in, not of the message: it waits, where there is a log-in that somebody can repair.
+_OF_LOG_IN = frozenset({530, 534, 535, 538})
+# 552 at RCPT stands for 452 with old servers (RFC 5321 section 4.5.3.1.10).
+_OF_LIMITS = frozenset({552})
+_NONE: frozenset[int] = frozenset()
+_NOT_SENT = Outcome(Verdict.RETRY, "4.5.0 the peer answered to content that it was not sent whole")
 
 
-def judge(reply: Reply, waits: frozenset[int] = _WAITS) -> Outcome:
-    """The outcome that one reply means."""
+def judge(reply: Reply, waits: frozenset[int] = _NONE) -> Outcome:
+    """The outcome that one reply means; `waits` has codes of 5xx that are not final."""
     if reply.code // 100 == 2:
         verdict = Verdict.DELIVERED
     elif reply.code // 100 == 5 and reply.code not in waits:
@@ -50,20 +52,31 @@ def text_of(reply: Reply) -> str:
     return " ".join(part for part in (str(reply.code), reply.enhanced, words) if part)
 
 
-def outcomes(result: TransactionResult, count: int) -> list[Outcome]:
-    """One outcome for each of the `count` recipients of a transaction that came to its end."""
-    if judge(result.mail).verdict is not Verdict.DELIVERED:
-        return [judge(result.mail)] * count
+def outcomes(result: TransactionResult, count: int, *, logs_in: bool) -> list[Outcome]:
+    """One outcome for each of the `count` recipients of a transaction that came to its end. `logs_in` says whether the
+    connection has a log-in.
+    """
+    waits = _OF_LOG_IN if logs_in else _NONE
+    if not result.mail.positive:
+        return [judge(result.mail, waits)] * count
     final = iter(result.final)
     last: Reply | None = None
     found = []
     for reply in result.recipients:
-        outcome = judge(reply, _WAITS_AT_RCPT)
+        outcome = judge(reply, waits | _OF_LIMITS)
         if outcome.verdict is Verdict.DELIVERED:
             last = next(final, last)  # LMTP answers for each recipient, SMTP once for all
-            outcome = judge(last) if last else Outcome(Verdict.RETRY, "4.4.2 the peer did not answer to the content")
+            outcome = _judge_content(last, result, waits)
         found.append(outcome)
     return found
+
+
+def _judge_content(reply: Reply | None, result: TransactionResult, waits: frozenset[int]) -> Outcome:
+    """Nothing is delivered whose content was not handed out whole, whatever the peer says."""
+    if reply is None:
+        return Outcome(Verdict.RETRY, "4.4.2 the peer did not answer to the content")
+    outcome = judge(reply, waits)
+    return _NOT_SENT if outcome.verdict is Verdict.DELIVERED and not result.content_complete else outcome
 
 
 def last_word(result: TransactionResult) -> str:

@@ -34,6 +34,7 @@ class SmtpTransport:
         self._link, self._hosts, self._compliance = link, hosts, compliance
         self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
         self._connection: Connection | None = None
+        self._avoided: frozenset[str] = frozenset()  # extensions that the peer offers and does not have
 
     async def connect(self) -> Outcome | None:
         """Keep the warm connection, or open one to the first host that answers."""
@@ -63,7 +64,9 @@ class SmtpTransport:
         result = await connection.transfer(wanted, content)
         if isinstance(result, Outcome):
             return all_alike(delivery, result, connection.peer)
-        found = outcomes(result, len(delivery.recipients))
+        if result.bdat_refused:
+            return await self._carry_without("CHUNKING", delivery)
+        found = outcomes(result, len(delivery.recipients), logs_in=self._link.log_in is not None)
         return AttemptResult(found, connection.peer, connection.tls, last_word(result), transmission.footer)
 
     def close(self) -> None:
@@ -72,15 +75,22 @@ class SmtpTransport:
             self._connection.hang_up()
         self._connection = None
 
+    async def _carry_without(self, extension: str, delivery: Delivery) -> AttemptResult:
+        """Once more at once, on a connection that does not use it: what lies between may pass on an offer too much."""
+        self._avoided |= {extension}
+        self.close()
+        failed = await self.connect()
+        return all_alike(delivery, failed) if failed else await self.carry(delivery)
+
     async def _open(self, hosts: list[Host]) -> Outcome | None:
         problem: Outcome | None = None
         for host in hosts:
-            connection = Connection(host, self._link, self._timeouts, self._verifying)
+            connection = Connection(host, self._link, self._timeouts, self._verifying, self._avoided)
             failed = await connection.open()
             if failed and connection.tls_failed and self._link.tls is TlsPolicy.OPPORTUNISTIC:
                 # RFC 7435: what may go unencrypted must not be held up by a peer's broken TLS.
                 plain = replace(self._link, tls=TlsPolicy.PLAIN)
-                connection = Connection(host, plain, self._timeouts, self._verifying)
+                connection = Connection(host, plain, self._timeouts, self._verifying, self._avoided)
                 failed = await connection.open()
             if failed is None:
                 self._connection = connection

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 
 from outgate.record import events, message_log
 from outgate.store.lease_clock import LeaseNow
-from outgate.store.tables import chunk, message, recipient, usage
+from outgate.store.tables import chunk, message, recipient
 
 DELETED = "deleted from the queue by the administrator"
 
@@ -97,29 +97,6 @@ def count(conn: Connection) -> Iterator[Count]:
         .order_by(number.desc(), columns.queue)
     )
     return (Count(*row) for row in rows)
-
-
-DAY_HOURS = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """How much an account has sent in one hour (hours since the epoch)."""
-
-    hour: int
-    messages: int
-    recipients: int
-
-
-def sent(conn: Connection, account_id: int, hour: int) -> list[Sent]:
-    """What an account has sent in this hour and in the 23 before it, the oldest first."""
-    columns = usage.c
-    rows = conn.execute(
-        select(columns.hour, columns.messages, columns.recipients)
-        .where(columns.account_id == account_id, columns.hour.in_(range(hour - DAY_HOURS + 1, hour + 1)))
-        .order_by(columns.hour)
-    )
-    return [Sent(*row) for row in rows]
 
 
 def retry(conn: Connection, wanted: Selection, now: float) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, select, text, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, select, update
 from sqlalchemy import Row as SqlRow
 
 from outgate.mail.headers import Field
@@ -18,21 +18,7 @@ from outgate.record import message_log
 from outgate.record.events import MessageEvent, excerpt
 from outgate.store.batch import Batch, Row, RowsOnly, Step
 from outgate.store.lease_clock import LeaseNow
-from outgate.store.tables import chunk, message, recipient, usage
-
-
-def _usage_rows(rows: Sequence[Row]) -> list[Row]:
-    """One for each account and hour, in the order of accounts, so that two nodes never wait for each other's rows."""
-    counted: dict[tuple[int, int], list[int]] = {}
-    for row in rows:
-        entry = counted.setdefault((row["hour"], row["account_id"]), [0, 0])
-        entry[0] += 1
-        entry[1] += row["recipients"]
-    return [
-        {"account_id": account_id, "hour": hour, "messages": messages, "recipients": recipients}
-        for (hour, account_id), (messages, recipients) in sorted(counted.items())
-    ]
-
+from outgate.store.tables import chunk, message, recipient
 
 _OF_THE_MESSAGE = recipient.c.message_id == bindparam("b_message")
 _THE_RECIPIENT = and_(_OF_THE_MESSAGE, recipient.c.number == bindparam("b_number"))
@@ -76,16 +62,6 @@ _DROP_MESSAGE = Step(34, delete(message).where(message.c.id == bindparam("b_mess
 _RENEW = Step(40, update(recipient).where(_OF_THE_MESSAGE, _OWN_LEASE).values(leased_until=_LEASED_UNTIL))
 _GIVE_BACK = Step(41, update(recipient).where(_THE_RECIPIENT, _OWN_LEASE).values(leased_by=None, leased_until=0.0))
 _JOURNALLED = Step(50, update(message).where(message.c.id == bindparam("b_message")).values(journalled=True))
-# Both databases have it, SQLAlchemy only by dialect.
-_USED = Step(
-    60,
-    text(
-        "INSERT INTO usage (account_id, hour, messages, recipients) VALUES (:account_id, :hour, :messages, :recipients)"
-        " ON CONFLICT (hour, account_id) DO UPDATE SET"
-        " messages = usage.messages + excluded.messages, recipients = usage.recipients + excluded.recipients"
-    ),
-    merge=_usage_rows,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +112,7 @@ class Put(RowsOnly):
     fields: Sequence[Field] | None = None  # for whom it is handed over to in memory
     journal_of: int | None = None  # the message that this is the journal copy of
     earlier_chunks: Sequence[bytes] = ()
+    beside: Sequence[RowsOnly] = ()  # other rooms' changes that are made in the same transaction
 
     @property
     def weight(self) -> int:
@@ -143,7 +120,7 @@ class Put(RowsOnly):
         return len(self.last_chunk) + sum(map(len, self.earlier_chunks))
 
     def add_to(self, batch: Batch) -> None:
-        """The message, its last piece, its recipients, its events, and what its account has sent."""
+        """The message, its pieces, its recipients, its events, and what is made beside it."""
         entry = self.message
         batch.add(_ADD_MESSAGE, {name: getattr(entry, name) for name in Message.__slots__})
         pieces = (*self.earlier_chunks, self.last_chunk)
@@ -153,9 +130,8 @@ class Put(RowsOnly):
         message_log.add_to(batch, self.events)
         if self.journal_of is not None:
             batch.add(_JOURNALLED, {"b_message": self.journal_of})
-        if entry.account_id is not None:
-            hour = int(entry.received_at // 3600)
-            batch.add(_USED, {"account_id": entry.account_id, "hour": hour, "recipients": len(self.recipients)})
+        for beside in self.beside:
+            beside.add_to(batch)
 
     def _row(self, one: Recipient) -> Row:
         return {
@@ -277,20 +253,6 @@ class Release(RowsOnly):
             .where(recipient.c.leased_by.startswith(self.leased_by, autoescape=True))
             .values(leased_by=None, leased_until=0.0)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetUsage(RowsOnly):
-    """What was sent before this hour counts for no limit any more."""
-
-    before_hour: int
-
-    def add_to(self, batch: Batch) -> None:
-        """Not batched: it is one statement for all."""
-
-    def answer(self, connection: Connection) -> None:
-        """Nothing."""
-        connection.execute(delete(usage).where(usage.c.hour < self.before_hour))
 
 
 # All queues in which something waits, each found by one step in the index, with when the oldest of it was due.

@@ -12,14 +12,11 @@ from typing import Protocol
 
 from sqlalchemy import Engine, and_, delete, or_, select
 
-from outgate.queue import admin
-from outgate.queue.admin import DAY_HOURS, Sent
 from outgate.queue.changes import (
     AddChunk,
     Claim,
     Discard,
     Finish,
-    ForgetUsage,
     GiveBack,
     Put,
     RecordEvents,
@@ -33,8 +30,6 @@ from outgate.store.group_commit import GroupCommit
 from outgate.store.tables import chunk, message, recipient
 
 CHUNK_BYTES = 256 * 1024
-HOUR = 3600.0
-
 
 Committed = Callable[[Sequence[MessageEvent]], None]
 
@@ -67,7 +62,6 @@ class Queue:
         self._engine, self._commits = engine, commits
         self._readers = ThreadPoolExecutor(4, "queue-read")
         self._taker: Taker | None = None
-        self._tidy_at = 0.0
 
     def hand_over_to(self, taker: Taker | None) -> None:
         """From now on, messages go to `taker` right after their commit while it has room."""
@@ -103,10 +97,7 @@ class Queue:
         self._committed(events)
 
     async def claim(self, now: float, room: Room) -> Claimed:
-        """Lease what is due; and once an hour forget what counts for no limit any more."""
-        if now >= self._tidy_at:
-            self._tidy_at = now + HOUR
-            await self._commits.make(ForgetUsage(int(now // HOUR) - DAY_HOURS))
+        """Lease what is due, as much as there is room for."""
         return await self._commits.make(Claim(self.owner, now, self.lease, room))
 
     async def finish(self, finish: Finish) -> None:
@@ -148,10 +139,6 @@ class Queue:
         """A piece of a message, which may be still arriving, as `add_chunk` has stored it."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._chunk, message_id, number)
 
-    async def sent(self, account_id: int, hour: int) -> list[Sent]:
-        """What an account has sent in this hour (since the epoch) and in the 23 before it, the oldest first."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._sent, account_id, hour)
-
     async def sweep(self, before: int) -> None:
         """Remove pieces of messages that never arrived whole and whose queue id is below `before`."""
         await asyncio.get_running_loop().run_in_executor(self._readers, self._sweep, before)
@@ -179,10 +166,6 @@ class Queue:
         held = select(recipient.c.message_id, recipient.c.number).where(recipient.c.leased_by == self.owner)
         with read(self._engine) as conn:
             return [(row.message_id, row.number) for row in conn.execute(held)]
-
-    def _sent(self, account_id: int, hour: int) -> list[Sent]:
-        with read(self._engine) as conn:
-            return admin.sent(conn, account_id, hour)
 
     def _sweep(self, before: int) -> None:
         orphaned = chunk.c.message_id.not_in(select(message.c.id))

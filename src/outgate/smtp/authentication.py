@@ -15,11 +15,14 @@ class Authentication:
     """One exchange. `respond` gives a challenge (bytes) or an event; raises SaslError on what can't be understood.
 
     `refusal` is set once a token is refused: the reply for when the client has answered the challenge that says why.
+    `unproved` while a client has seen a user's salt and not shown yet what it knows of the password.
     """
 
     def __init__(self, mechanism: str) -> None:
         self.mechanism = mechanism
         self.refusal: Reply | None = None
+        self.username = ""
+        self.unproved = False
         self.first_challenge = b"Username:" if mechanism == "LOGIN" else b""
         self._respond = {
             "PLAIN": self._plain,
@@ -28,8 +31,7 @@ class Authentication:
             "OAUTHBEARER": self._oauthbearer,
             "XOAUTH2": self._xoauth2,
         }[mechanism]
-        self._name = ""
-        self._scram: ScramServer | None = None
+        self._scram: ScramServer
 
     def respond(self, message: bytes) -> Step:
         """Take the client's next message."""
@@ -37,9 +39,7 @@ class Authentication:
 
     def scram_challenge(self, verifier: ScramVerifier) -> bytes:
         """The challenge after ScramStarted."""
-        if self._scram is None:
-            raise RuntimeError("no SCRAM exchange has begun")
-        self._respond = self._scram_final
+        self._respond, self.unproved = self._scram_final, True
         return self._scram.challenge(verifier)
 
     def _plain(self, message: bytes) -> Step:
@@ -47,12 +47,12 @@ class Authentication:
         return PasswordOffered("PLAIN", username, password, authzid)
 
     def _login_name(self, message: bytes) -> Step:
-        self._name = utf8(message)
+        self.username = utf8(message)
         self._respond = self._login_password
         return b"Password:"
 
     def _login_password(self, message: bytes) -> Step:
-        return PasswordOffered("LOGIN", self._name, utf8(message))
+        return PasswordOffered("LOGIN", self.username, utf8(message))
 
     def _oauthbearer(self, message: bytes) -> Step:
         return TokenOffered(*oauthbearer_message(message), "OAUTHBEARER")
@@ -62,17 +62,18 @@ class Authentication:
 
     def _scram_first(self, message: bytes) -> Step:
         self._scram = ScramServer(message)
-        self._name = self._scram.username
-        return ScramStarted(self._name)
+        self.username = self._scram.username
+        return ScramStarted(self.username)
 
     def _scram_final(self, message: bytes) -> Step:
+        self.unproved = False
         try:
-            final = self._scram.final(message) if self._scram else b""
+            final = self._scram.final(message)
         except SaslError:
-            return ScramFailed(self._name)
+            return ScramFailed(self.username)
         self._respond = self._scram_acknowledged
         return final
 
     def _scram_acknowledged(self, message: bytes) -> Step:
         """The client has seen our proof; RFC 4954 section 4 has no place for it in the 235."""
-        return ScramProved(self._name)
+        return ScramProved(self.username)

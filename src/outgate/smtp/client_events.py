@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from outgate.smtp.reply import Reply
+from outgate.smtp.sasl import KeyDerivation
 from outgate.smtp.transaction import TransactionResult
 
 
@@ -29,7 +30,7 @@ class StartTlsDone:
 
 @dataclass(frozen=True, slots=True)
 class AuthDone:
-    """The log-in ended."""
+    """The log-in ended. If it failed, there may be `mechanisms` left."""
 
     reply: Reply
 
@@ -47,10 +48,9 @@ class TransactionDone:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandDone:
-    """RSET, NOOP or QUIT was answered."""
+class QuitDone:
+    """QUIT was answered."""
 
-    command: str
     reply: Reply
 
 
@@ -67,5 +67,13 @@ class ConnectionLost:
 
 
 ClientEvent = (
-    Greeting | HelloDone | StartTlsDone | AuthDone | BodyWanted | TransactionDone | CommandDone | ConnectionLost
+    Greeting
+    | HelloDone
+    | StartTlsDone
+    | KeyDerivation
+    | AuthDone
+    | BodyWanted
+    | TransactionDone
+    | QuitDone
+    | ConnectionLost
 )

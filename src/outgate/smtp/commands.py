@@ -1,9 +1,14 @@
-"""Command arguments: paths and ESMTP parameters of MAIL and RCPT, read and written (RFC 5321 4.1.2, 3461, 6531)."""
+"""Arguments of MAIL and RCPT, read and written: paths and parameters (RFC 5321 section 4.1.2).
+
+Which parameters there are is in smtp/extensions.py.
+"""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from outgate.smtp.content import too_large
+from outgate.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, ExtensionParameter, Value
 from outgate.smtp.reply import Reply
 
 
@@ -34,16 +39,20 @@ class RcptParams:
     orcpt: str | None = None
 
 
+_NO_MAIL_PARAMS = MailParams()
+_NO_RCPT_PARAMS = RcptParams()
+
 # A quoted local part may hold spaces and angle brackets, so it has a branch of its own. A source route
 # ("@one,@two:") is obsolete and ignored, as RFC 5321 section 4.1.2 asks.
 _PATH = re.compile(
     r'<(?:@[^:<>" ]+:)?((?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[^<>"\s@\\\x00-\x1f\x7f]+)'
     r'(?:@[^<>"\s@\\\x00-\x1f\x7f]+)?)?>((?: +[^ ]+)*) *'
 )
+# Devices that can't be changed leave the angle brackets out: taken where nothing else could be meant.
+_WORD = r'[^<>"\s@\\,;:()\x00-\x1f\x7f]+'
+_BARE_PATH = re.compile(rf"({_WORD}@{_WORD})((?: +[^ ]+)*) *")
 # RFC 6533 section 3 has ORCPT=utf-8;... beyond US-ASCII.
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^=\x00-\x20\x7f]+))?")
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
-_NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_PATH = 320  # bytes: 64 for the local part, "@", 255 for the domain
 
@@ -52,47 +61,26 @@ _SYNTAX = "5.5.4"
 
 def mail_argument(argument: str, max_size: int) -> tuple[str, MailParams]:
     """What follows "MAIL": the reverse path and its parameters. Raises BadArgument."""
-    path, given = _argument(argument, "FROM:")
-    params: dict[str, str | int | bool] = {}
-    for name, value in given:
-        match name, value:
-            case "SIZE", str() if value.isascii() and value.isdigit() and len(value) <= 20:
-                params["size"] = int(value)
-            case "BODY", str() if value.upper() in ("7BIT", "8BITMIME"):
-                params["body"] = value.upper()
-            case "SMTPUTF8", None:
-                params["smtputf8"] = True
-            case "RET", str() if value.upper() in ("FULL", "HDRS"):
-                params["ret"] = value.upper()
-            case "ENVID", str() if _XTEXT.fullmatch(value) and len(value) <= 100:
-                params["envid"] = value
-            case "AUTH", str():
-                pass  # RFC 4954 section 5: who the message was first submitted by; we trust our own log-in only
-            case _:
-                raise _bad_parameter(name, value)
-    made = MailParams(**params)  # type: ignore[arg-type] # the table above gives each its type
-    if made.size is not None and made.size > max_size:
-        raise BadArgument(too_large(max_size))
-    _check_utf8(path, made.smtputf8)
-    return path, made
+    path, words = _argument(argument, "FROM:")
+    if not words:
+        params = _NO_MAIL_PARAMS
+    else:
+        params = MailParams(**_read(words, MAIL_PARAMETERS, utf8=False))  # type: ignore[arg-type] # typed by the table
+        if params.size is not None and params.size > max_size:
+            raise BadArgument(too_large(max_size))
+    _check_utf8(path, params.smtputf8)
+    return path, params
 
 
 def rcpt_argument(argument: str, *, smtputf8: bool) -> tuple[str, RcptParams]:
     """What follows "RCPT": the forward path and its parameters. Raises BadArgument."""
-    path, given = _argument(argument, "TO:")
+    path, words = _argument(argument, "TO:")
     if not path:
         raise BadArgument(Reply(501, "5.1.3", ("A recipient needs an address: RCPT TO:<user@domain>",)))
-    params: dict[str, str] = {}
-    for name, value in given:
-        match name, value:
-            case "NOTIFY", str() if _NOTIFY.fullmatch(value):
-                params["notify"] = value
-            case "ORCPT", str() if ";" in value and len(value) <= 500 and (smtputf8 or _XTEXT.fullmatch(value)):
-                params["orcpt"] = value
-            case _:
-                raise _bad_parameter(name, value)
     _check_utf8(path, smtputf8)
-    return path, RcptParams(**params)
+    if not words:
+        return path, _NO_RCPT_PARAMS
+    return path, RcptParams(**_read(words, RCPT_PARAMETERS, utf8=smtputf8))  # type: ignore[arg-type] # typed by the table
 
 
 def command_line(text: str) -> bytes:
@@ -102,48 +90,61 @@ def command_line(text: str) -> bytes:
     return text.encode() + b"\r\n"
 
 
-def mail_command(path: str, parameters: list[str]) -> bytes:
-    """A MAIL command. Raises ValueError."""
-    return command_line(" ".join([f"MAIL FROM:<{path}>", *parameters]))
+def mail_command(path: str, parameters: str) -> bytes:
+    """A MAIL command; `parameters` begin with a space each. Raises ValueError."""
+    return command_line(f"MAIL FROM:<{path}>{parameters}")
 
 
-def rcpt_command(path: str, parameters: list[str]) -> bytes:
-    """An RCPT command. Raises ValueError."""
-    return command_line(" ".join([f"RCPT TO:<{path}>", *parameters]))
+def rcpt_command(path: str, parameters: str) -> bytes:
+    """An RCPT command; `parameters` begin with a space each. Raises ValueError."""
+    return command_line(f"RCPT TO:<{path}>{parameters}")
 
 
-def _argument(argument: str, keyword: str) -> tuple[str, list[tuple[str, str | None]]]:
+def _argument(argument: str, keyword: str) -> tuple[str, list[str]]:
+    """The path, and the words behind it."""
     if argument[: len(keyword)].upper() != keyword:
         raise BadArgument(Reply(501, _SYNTAX, (f"Syntax: {keyword}<address>",)))
-    match = _PATH.fullmatch(argument[len(keyword) :].lstrip(" "))
+    given = argument[len(keyword) :].lstrip(" ")
+    match = _PATH.fullmatch(given) or _BARE_PATH.fullmatch(given)
     if not match:
         raise BadArgument(Reply(501, "5.1.3" if keyword == "TO:" else "5.1.7", (f"Syntax: {keyword}<address>",)))
     path = match[1] or ""
     if len(path.encode()) > _MAX_PATH:
         raise BadArgument(Reply(501, "5.1.3", ("The address is too long",)))
-    return path, _parameters(match[2].split()) if match[2] else []
+    return path, match[2].split()
 
 
-def _parameters(words: list[str]) -> list[tuple[str, str | None]]:
-    given: dict[str, str | None] = {}
+def _read(words: list[str], known: Mapping[str, ExtensionParameter], *, utf8: bool) -> dict[str, Value]:
+    """The fields of MailParams or RcptParams that these words give."""
+    seen: set[str] = set()
+    fields: dict[str, Value] = {}
     for word in words:
-        parameter = _PARAMETER.fullmatch(word)
-        if not parameter:
+        match = _PARAMETER.fullmatch(word)
+        if not match:
             raise BadArgument(Reply(501, _SYNTAX, ("A parameter can't be read",)))
-        name = parameter[1].upper()
-        if name in given:
+        name = match[1].upper()
+        if name in seen:
             raise BadArgument(Reply(501, _SYNTAX, (f"{name} is given twice",)))
-        given[name] = parameter[2]
-    return list(given.items())
+        seen.add(name)
+        if name not in known:
+            raise _unknown(name)
+        try:
+            value = known[name].read(match[2], utf8)
+        except ValueError:
+            raise _not_allowed(name) from None
+        if known[name].name:
+            fields[known[name].name] = value
+    return fields
 
 
-_KNOWN = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "NOTIFY", "ORCPT"})
-
-
-def _bad_parameter(name: str, value: str | None) -> BadArgument:
-    if name in _KNOWN:
-        return BadArgument(Reply(501, _SYNTAX, (f"{name}: this value is not allowed here",)))
+def _unknown(name: str) -> BadArgument:
+    if name in MAIL_PARAMETERS or name in RCPT_PARAMETERS:
+        return _not_allowed(name)  # of the other command
     return BadArgument(Reply(555, _SYNTAX, (f"The parameter {name[:40]} is not known here",)))
+
+
+def _not_allowed(name: str) -> BadArgument:
+    return BadArgument(Reply(501, _SYNTAX, (f"{name}: this value is not allowed here",)))
 
 
 def _check_utf8(path: str, smtputf8: bool) -> None:

@@ -27,6 +27,7 @@ class ContentCheck:
         self._lines = 0
         self._open_line = 0  # bytes of the line that the last piece ended in
         self._cr = False  # the last piece ended in CR
+        self._in_body = False  # the empty line behind the header has come
 
     def feed(self, data: bytes) -> None:
         """Look at the next piece."""
@@ -58,7 +59,9 @@ class ContentCheck:
         elif b"\0" in text:
             self.fault = _NUL
         else:
+            in_body = self._in_body or self._header_ends(data, len(data))
             self._measure(data)
+            self._in_body = in_body
             self._lines += (len(data) - len(text)) // 2
 
     def _measure(self, data: bytes) -> None:
@@ -67,13 +70,25 @@ class ContentCheck:
         while len(data) - start > self._max_line:
             end = data.rfind(b"\r\n", max(start, 0), start + self._max_line + 2)
             if end < 0:
-                number = self._lines + data.count(b"\n", 0, max(start, 0)) + 1
-                words = f"Line {number} of the content is longer than {self._max_line} bytes"
-                self.fault = Reply(550, "5.6.0", (f"{words}; encode it (quoted-printable)",))
+                self.fault = self._too_long(data, max(start, 0))
                 return
             start = end + 2
         last = data.rfind(b"\r\n", max(start, 0))
         self._open_line = len(data) - (start if last < 0 else last + 2)
+
+    def _too_long(self, data: bytes, start: int) -> Reply:
+        """The refusal of the line that begins at `start`, or before this piece."""
+        number = self._lines + data.count(b"\n", 0, start) + 1
+        words = f"Line {number} of the content is longer than"
+        if self._in_body or self._header_ends(data, start):
+            return Reply(550, "5.6.0", (f"{words} {self._max_line} bytes; encode it (quoted-printable)",))
+        # A field can't be encoded: programs would read the encoding.
+        return Reply(550, "5.6.0", (f"{words} {self._max_line} bytes; it is in the header: fold it (RFC 5322 2.2.3)",))
+
+    def _header_ends(self, data: bytes, before: int) -> bool:
+        """Whether an empty line stands in the first `before` bytes of this piece."""
+        first = self._open_line == 0 and data.startswith(b"\r\n", 0, before)
+        return first or data.find(b"\r\n\r\n", 0, before) >= 0
 
 
 def too_large(max_size: int) -> Reply:

@@ -1,4 +1,4 @@
-"""The limits of a server session, with their reasons."""
+"""The limits of a server session, with their reasons, and what is counted against them."""
 
 from dataclasses import dataclass
 
@@ -14,3 +14,40 @@ class SessionLimits:
     max_errors: int = 10  # since the last message, before a session is closed: whoever errs more is a scanner
     max_idle_commands: int = 100  # since the last message, other than RCPT, DATA and BDAT
     max_auth: int = 3  # failed log-ins in one session
+
+    @property
+    def max_refusals(self) -> int:
+        """Refused commands since the last message: a good client may have pipelined a whole list of recipients."""
+        return self.max_recipients + self.max_idle_commands
+
+
+class SessionCounts:
+    """What a session did since its last message. Each method counts one, and says whether that was one too many."""
+
+    def __init__(self, limits: SessionLimits) -> None:
+        self._limits = limits
+        self._errors = self._refusals = self._idle_commands = self._failed_log_ins = 0
+
+    def message(self) -> None:
+        """A message was taken: this client is one that sends mail."""
+        self._errors = self._refusals = self._idle_commands = 0
+
+    def error(self) -> bool:
+        """Something that a good client does not say."""
+        self._errors += 1
+        return self._errors >= self._limits.max_errors
+
+    def refusal(self) -> bool:
+        """Something refused that a good client may say as well."""
+        self._refusals += 1
+        return self._refusals >= self._limits.max_refusals
+
+    def idle_command(self) -> bool:
+        """A command that brings no message nearer."""
+        self._idle_commands += 1
+        return self._idle_commands > self._limits.max_idle_commands
+
+    def failed_log_in(self) -> bool:
+        """A log-in that failed."""
+        self._failed_log_ins += 1
+        return self._failed_log_ins >= self._limits.max_auth

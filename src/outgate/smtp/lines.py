@@ -51,10 +51,6 @@ class Inbound:
         self._overlong, self._behind_bare = False, line[-1:] != b"\r"
         return fault or line[:-1]
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._data, self._at = b"", 0
-
     def _fault(self, line: bytes, limit: int) -> Reply | None:
         if self._overlong or len(line) >= limit:
             return TOO_LONG

@@ -8,8 +8,12 @@ import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 
-MAX_LINE = 4096  # bytes; RFC 5321 4.5.3.1.5 allows 512, servers with long explanations send more
-MAX_LINES = 200  # of one reply; an EHLO reply has some 20
+# What is kept of a reply. RFC 5321 section 4.5.3.1.5 allows lines of 512 bytes; long explanations have more.
+MAX_LINE = 4096  # bytes
+MAX_LINES = 200  # an EHLO reply has some 20
+MAX_TEXT = 8192  # bytes of all lines: it is stored for each recipient
+MAX_NONSENSE = 100  # lines without a code, before a peer is given up
+MAX_UNREAD = 1_048_576  # bytes: the answers to the longest envelope in one write are a tenth of it
 
 
 class ProtocolError(Exception):
@@ -70,57 +74,100 @@ def _folded(text: str, utf8: bool) -> list[str]:
 
 
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+_LINE = re.compile(rb"([2-5][0-9]{2})(?:([^0-9])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |$)")
 
 
 class ReplyParser:
-    """Makes replies of what arrives, in any pieces."""
+    """Makes replies of what arrives, in any pieces.
+
+    Servers break the grammar, and a message that was refused, or taken, must not go out again because of it. So the
+    first three characters of a line decide, and of several codes the last (RFC 5321 sections 4.2, 4.3.1); what is too
+    long is cut; a line without a code is passed over, but as the very first: then this is no SMTP server.
+    """
 
     def __init__(self) -> None:
-        self._buffer = b""
-        self._code = 0
+        self._buffer = bytearray()
+        self._searched = 0  # so many bytes of the buffer have no line end
+        self._flooded = False
+        self._greeted = False
+        self._nonsense = 0  # lines without a code since the last reply
         self._lines: list[str] = []
+        self._room = MAX_TEXT
 
     @property
     def buffered(self) -> bool:
         """Whether bytes came that no reply was made of yet."""
-        return bool(self._buffer or self._lines)
+        return bool(self._buffer or self._lines or self._nonsense or self._flooded)
 
     def feed(self, data: bytes) -> None:
-        """Take bytes from the wire."""
-        self._buffer += data
+        """Take bytes from the wire. Memory does not grow with what nobody reads."""
+        if len(self._buffer) + len(data) > MAX_UNREAD:
+            self._flooded = True
+        else:
+            self._buffer += data
 
     def next(self) -> Reply | None:
-        """The next complete reply; raises ProtocolError when it can't be one."""
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-            if len(line) > MAX_LINE:
-                raise ProtocolError("a reply line is too long")
-            if self._add(line.removesuffix(b"\r")):
-                return self._complete()
-        if len(self._buffer) > MAX_LINE:
-            raise ProtocolError("a reply line is too long")
+        """The next complete reply; raises ProtocolError when the peer does not speak SMTP."""
+        if self._flooded:
+            raise ProtocolError("more came than was asked for")
+        while (end := self._buffer.find(b"\n", self._searched)) >= 0:
+            line = bytes(self._buffer[: min(end, MAX_LINE)])
+            del self._buffer[: end + 1]
+            self._searched = 0
+            if reply := self._add(line):
+                return reply
+        del self._buffer[MAX_LINE:]
+        self._searched = len(self._buffer)
         return None
 
-    def _add(self, line: bytes) -> bool:
-        """True when this was the reply's last line."""
+    def _add(self, line: bytes) -> Reply | None:
+        """The reply, when this was its last line."""
+        if not self._lines and (reply := _of_one_line(line)):
+            self._greeted, self._nonsense = True, 0
+            return reply
+        code = self._add_to_several(line.removesuffix(b"\r"))
+        return self._complete(code) if code else None
+
+    def _add_to_several(self, line: bytes) -> int:
         match = _LINE.fullmatch(line)
         if not match:
-            raise ProtocolError("a reply does not begin with three digits")
-        code = int(match[1])
-        if self._lines and code != self._code:
-            raise ProtocolError("the lines of a reply have different codes")
-        if len(self._lines) >= MAX_LINES:
-            raise ProtocolError("a reply has too many lines")
-        self._code = code
-        self._lines.append((match[3] or b"").decode("utf-8", "replace"))
-        return match[2] != b"-"
+            self._nonsense += 1
+            if not self._greeted or self._nonsense > MAX_NONSENSE:
+                raise ProtocolError("a reply does not begin with three digits")
+            return 0
+        self._greeted = True
+        self._keep(match[3] or b"")
+        return 0 if match[2] == b"-" else int(match[1])
 
-    def _complete(self) -> Reply:
-        lines, self._lines = self._lines, []
-        match = _ENHANCED.match(lines[0])
-        if not match or match[1][0] != str(self._code)[0]:
-            return Reply(self._code, "", tuple(lines))
-        enhanced = match[1]
-        return Reply(self._code, enhanced, tuple(line.removeprefix(enhanced).removeprefix(" ") for line in lines))
+    def _keep(self, text: bytes) -> None:
+        if len(self._lines) >= MAX_LINES or not self._room:
+            return
+        self._lines.append(_printable(text[: self._room]))
+        self._room -= min(len(text), self._room)
+
+    def _complete(self, code: int) -> Reply:
+        lines, self._lines, self._room, self._nonsense = self._lines, [], MAX_TEXT, 0
+        enhanced = next((found for line in lines if (found := _enhanced(line, code))), "")
+        return Reply(code, enhanced, tuple(line.removeprefix(enhanced).lstrip(" ") for line in lines))
+
+
+@lru_cache(256)  # most are as short as "250 2.1.5 Ok", and the same each time
+def _of_one_line(line: bytes) -> Reply | None:
+    """The reply that this line is, if it is one by itself."""
+    match = _LINE.fullmatch(line.removesuffix(b"\r"))
+    if not match or match[2] == b"-":
+        return None
+    code, text = int(match[1]), _printable(match[3] or b"")
+    enhanced = _enhanced(text, code)
+    return Reply(code, enhanced, (text.removeprefix(enhanced).lstrip(" "),))
+
+
+def _printable(text: bytes) -> str:
+    line = text.decode("utf-8", "replace")
+    return line if line.isprintable() else _BREAKS.sub(" ", line)
+
+
+def _enhanced(line: str, code: int) -> str:
+    match = _ENHANCED.match(line)
+    return match[1] if match and match[1][0] == str(code)[0] else ""

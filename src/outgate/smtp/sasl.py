@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 import stringprep
 import unicodedata
@@ -17,6 +18,10 @@ from typing import Self
 
 class SaslError(Exception):
     """The other side's message can't be understood, or proves that it does not know the password."""
+
+
+class ProofFailed(SaslError):
+    """The other side does not know the password."""
 
 
 def encode(data: bytes) -> bytes:
@@ -147,12 +152,33 @@ class TokenCredentials:
     token: str = field(repr=False)
 
 
+Credentials = PasswordCredentials | TokenCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDerivation:
+    """SCRAM's slow part: `run` it where nobody waits for it. It takes a second at most, where one was asked for."""
+
+    password: str = field(repr=False)
+    salt: bytes
+    iterations: int
+
+    def run(self) -> bytes:
+        """The salted password (RFC 5802 section 3)."""
+        return hashlib.pbkdf2_hmac("sha256", self.password.encode(), self.salt, self.iterations)
+
+
 # A client's half: yields what to send (None first for mechanisms in which the server speaks first), is sent the
-# server's challenges.
-Exchange = Generator[bytes | None, bytes, None]
+# server's challenges; after a KeyDerivation, what it gave.
+Step = bytes | KeyDerivation | None
+Exchange = Generator[Step, bytes, None]
+
+MIN_ITERATIONS = 4096  # RFC 7677 section 4
+MAX_ITERATIONS = 1_000_000  # a third to a whole second; OWASP's advice of 2023 is 600,000
 
 # Best first: a challenge that a server can't reuse, then the password itself (only ever under verified TLS).
 PASSWORD_MECHANISMS = ("SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5")
+PASSWORD_ITSELF = ("PLAIN", "LOGIN")
 TOKEN_MECHANISMS = ("XOAUTH2",)
 
 # How many challenges must be answered before a 235 counts: the last of SCRAM's proves that the server knows the
@@ -160,7 +186,7 @@ TOKEN_MECHANISMS = ("XOAUTH2",)
 CHALLENGES_DUE = {"SCRAM-SHA-256": 2, "PLAIN": 0, "LOGIN": 2, "CRAM-MD5": 1, "XOAUTH2": 0}
 
 
-def exchange(mechanism: str, credentials: PasswordCredentials | TokenCredentials) -> Exchange:
+def exchange(mechanism: str, credentials: Credentials) -> Exchange:
     """The client's half of a mechanism."""
     if isinstance(credentials, TokenCredentials):
         return _xoauth2(credentials)
@@ -190,34 +216,34 @@ def _xoauth2(credentials: TokenCredentials) -> Exchange:
     yield b""  # a failure's details; an empty answer brings the final reply
 
 
-def _scram(credentials: PasswordCredentials, nonce: str | None = None) -> Exchange:
+def _scram(credentials: PasswordCredentials) -> Exchange:
     """RFC 5802 and 7677; also checks that the server knows the password."""
-    nonce = nonce or secrets.token_urlsafe(18)
+    nonce = secrets.token_urlsafe(18)
     name = saslprep(credentials.username).replace("=", "=3D").replace(",", "=2C")
     bare = f"n={name},r={nonce}"
     server_first = utf8((yield b"n,," + bare.encode()))
     fields = _fields(server_first)
-    if not {"r", "s", "i"} <= fields.keys() or not fields["r"].startswith(nonce) or not fields["i"].isdigit():
+    if not {"r", "s", "i"} <= fields.keys() or not fields["r"].startswith(nonce):
         raise SaslError("the server's first message can't be right")
-    verifier = _limited(credentials, int(fields["i"]), decode(fields["s"].encode()))
+    password = saslprep(credentials.password)
+    salted = yield KeyDerivation(password, decode(fields["s"].encode()), _iterations(fields["i"]))
+    client_key, server_key = hmac.digest(salted, b"Client Key", "sha256"), hmac.digest(salted, b"Server Key", "sha256")
     without_proof = f"c=biws,r={fields['r']}"
     auth_message = f"{bare},{server_first},{without_proof}".encode()
-    client_key, server_key = verifier
     stored_key = hashlib.sha256(client_key).digest()
     proof = encode(_xor(client_key, hmac.digest(stored_key, auth_message, "sha256"))).decode()
     server_final = utf8((yield f"{without_proof},p={proof}".encode()))
-    expected = encode(hmac.digest(server_key, auth_message, "sha256")).decode()
-    if not hmac.compare_digest(_fields(server_final).get("v", ""), expected):
-        raise SaslError("the server does not know the password")
+    expected = encode(hmac.digest(server_key, auth_message, "sha256"))
+    if not hmac.compare_digest(_fields(server_final).get("v", "").encode(), expected):
+        raise ProofFailed("the server does not know the password")
     yield b""
 
 
-def _limited(credentials: PasswordCredentials, iterations: int, salt: bytes) -> tuple[bytes, bytes]:
-    """Client and server key. A server must not make us weak with few rounds, nor busy for minutes with many."""
-    if not 4096 <= iterations <= 2_000_000:
+def _iterations(text: str) -> int:
+    """A server must not make us weak with few rounds, nor busy for long with many."""
+    if not re.fullmatch("[0-9]{4,7}", text) or not MIN_ITERATIONS <= int(text) <= MAX_ITERATIONS:
         raise SaslError("the server asks for too few or too many rounds")
-    salted = hashlib.pbkdf2_hmac("sha256", saslprep(credentials.password).encode(), salt, iterations)
-    return hmac.digest(salted, b"Client Key", "sha256"), hmac.digest(salted, b"Server Key", "sha256")
+    return int(text)
 
 
 def plain_message(message: bytes) -> tuple[str, str, str]:

@@ -53,6 +53,13 @@ class ScramFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ScramAbandoned:
+    """The client has seen the salt of this user and did not go on: it cancelled, sent nonsense, or went away."""
+
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """Question: may this be the reverse path?"""
 
@@ -100,21 +107,11 @@ class Closed:
     """The session is over."""
 
 
-ServerEvent = (
-    StartTls
-    | PasswordOffered
-    | TokenOffered
-    | ScramStarted
-    | ScramProved
-    | ScramFailed
-    | Mail
-    | Rcpt
-    | MessageStarted
-    | MessageData
-    | MessageEnded
-    | MessageAborted
-    | Closed
-)
+MessageQuestion = Mail | Rcpt | MessageStarted | MessageEnded
+LogInQuestion = PasswordOffered | TokenOffered | ScramStarted | ScramProved
+Question = MessageQuestion | LogInQuestion
+MESSAGE_QUESTIONS = (Mail, Rcpt, MessageStarted, MessageEnded)
+LOG_IN_QUESTIONS = (PasswordOffered, TokenOffered, ScramStarted, ScramProved)
+QUESTIONS = MESSAGE_QUESTIONS + LOG_IN_QUESTIONS
 
-Question = Mail | Rcpt | MessageStarted | MessageEnded | PasswordOffered | TokenOffered | ScramStarted | ScramProved
-QUESTIONS = (Mail, Rcpt, MessageStarted, MessageEnded, PasswordOffered, TokenOffered, ScramStarted, ScramProved)
+ServerEvent = Question | StartTls | ScramFailed | ScramAbandoned | MessageData | MessageAborted | Closed

@@ -65,6 +65,10 @@ class RowsOnly:
 
     __slots__ = ()
 
+    def add_to(self, batch: Batch) -> None:
+        """Add the rows that this change is made of."""
+        raise NotImplementedError
+
     @property
     def weight(self) -> int:
         """Nothing to speak of."""

@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from sqlalchemy import Engine
+
 from outgate.model import Account, Policy
-from outgate.queue import Queue
-from outgate.queue.admin import DAY_HOURS, Sent
+from outgate.store.engine import read, write
+from outgate.submit import usage
 from outgate.submit.refusal import Refusal, RefusalReason
+from outgate.submit.usage import DAY_HOURS, Sent
 
 REMEMBERED: Final = 2.0  # seconds
+HOUR: Final = 3600.0
 SHARE: Final = 0.01  # of the limit
 _MOST_ACCOUNTS: Final = 10_000
 
@@ -100,9 +104,15 @@ class DailyLimits:
     nothing awaited between the first and the last, no two messages take the same place.
     """
 
-    def __init__(self, queue: Queue, now: Callable[[], float]) -> None:
-        self._queue, self._now = queue, now
+    def __init__(self, engine: Engine, now: Callable[[], float]) -> None:
+        self._engine, self._now = engine, now
         self._counts: OrderedDict[int, _Count] = OrderedDict()
+
+    async def run(self) -> None:
+        """Once an hour, forget what counts no more; until it is cancelled. Raises StoreUnavailable."""
+        while True:
+            await asyncio.to_thread(self._forget)
+            await asyncio.sleep(HOUR)
 
     async def use(self, account: Account, recipients: int) -> DailyUse:
         """What the account has sent, as exactly as one more message to so many needs it. Raises StoreUnavailable."""
@@ -140,8 +150,16 @@ class DailyLimits:
         """What is finished before this begins is in the database by then; what ends meanwhile may count twice."""
         async with count.reading:
             count.finished, now = [], self._now()
-            count.sent = await self._queue.sent(account_id, hour_of(now))
+            count.sent = await asyncio.to_thread(self._sent, account_id, hour_of(now))
             count.read_at = now
+
+    def _sent(self, account_id: int, hour: int) -> list[Sent]:
+        with read(self._engine) as connection:
+            return usage.sent(connection, account_id, hour)
+
+    def _forget(self) -> None:
+        with write(self._engine) as connection:
+            usage.forget(connection, self._now())
 
 
 def _is_uncertain(policy: Policy, use: DailyUse, recipients: int) -> bool:

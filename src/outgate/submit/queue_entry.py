@@ -18,6 +18,7 @@ from outgate.record.events import MessageEvent
 from outgate.route import Route, own_route
 from outgate.submit.refusal import Refusal
 from outgate.submit.submission import Content, Envelope, Submission
+from outgate.submit.usage import CountMessage
 
 OWN_MAIL = "the organisation"  # stands for the account in the record
 
@@ -123,7 +124,13 @@ def _entry(
         fields=origin.fields,
         journal_of=journal_of,
         earlier_chunks=content.earlier_chunks,
+        beside=_counted(origin, at, len(envelope.recipients)),
     )
+
+
+def _counted(origin: _Origin, at: float, recipients: int) -> tuple[CountMessage, ...]:
+    """For the limits of its account, if it has one."""
+    return () if origin.account_id is None else (CountMessage(origin.account_id, at, recipients),)
 
 
 def _waiting(envelope: Envelope, routes: Sequence[Route]) -> tuple[Recipient, ...]:

@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 
 from outgate.compliance.attachment_policy import Attachments, find_attachments, scan_attachments
 from outgate.model import Organisation
-from outgate.queue import Put, Queue, admin
+from outgate.queue import Put, Queue
 from outgate.queue.changes import RecordEvents
 from outgate.store.batch import apply
+from outgate.submit import usage
 from outgate.submit.daily_limits import DailyLimits, DailyUse, hour_of, is_limited
 from outgate.submit.decision import RoutedSubmission, decide, routed
 from outgate.submit.queue_entry import refused
@@ -87,4 +88,4 @@ def _use(connection: Connection, submission: Submission) -> DailyUse:
     account = submission.account
     if not is_limited(account.policy):
         return DailyUse()
-    return DailyUse(admin.sent(connection, account.id, hour_of(submission.at)))
+    return DailyUse(usage.sent(connection, account.id, hour_of(submission.at)))
