@@ -116,7 +116,7 @@ def test_what_a_client_pipelines_before_it_hears_of_a_refusal_has_an_end(command
     services = greeted(limits=limits)
     said = codes(services.run(first + command * 20))
     assert 421 not in said
-    said = codes(services.run(command * 20))
+    said = codes(services.run(command * 70))
     assert said[-1] == 421
     assert services.engine.closing
 

@@ -16,7 +16,7 @@ from outgate.demo.network import VirtualHost
 from outgate.model import Security
 from outgate.queue.admin import reconsider
 from outgate.record import message_log
-from outgate.record.events import MessageEvent
+from outgate.record.events import EventKind, MessageEvent
 from outgate.store.engine import read, write
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
@@ -127,6 +127,17 @@ async def test_two_accounts_with_one_address_each_use_their_own_credential(site:
             await server.stop()
     assert not any(b"from bob" in one.content for one in from_alice)
     assert all(b"from bob" in one.content for one in from_bob)
+
+
+async def test_a_colleague_named_twice_gets_one_copy(site: Site) -> None:
+    server = await running(site)
+    try:
+        await submit(site, "alice@example.com", ["bob@example.com", "Bob@Example.com"], message("alice@example.com"))
+        await eventually(lambda: any(one.kind is EventKind.DELIVERED for one in _events(site)), "it is delivered")
+    finally:
+        await server.stop()
+    assert len(_mailbox(site, "bob@example.com")) == 1
+    assert [one.kind for one in _events(site)].count(EventKind.DELIVERED) == 1
 
 
 async def test_mail_to_a_colleague_lands_in_their_maildir_on_behalf_of_the_sender(site: Site) -> None:

@@ -17,8 +17,10 @@ class SessionLimits:
 
     @property
     def max_refusals(self) -> int:
-        """Refused commands since the last message: a good client may have pipelined a whole list of recipients."""
-        return self.max_recipients + self.max_idle_commands
+        """Refused commands since the last message. A program may name ten times the recipients that are allowed, and
+        go on with those that were taken (RFC 5321 section 4.5.3.1.10).
+        """
+        return 10 * self.max_recipients + self.max_idle_commands
 
 
 class SessionCounts:
