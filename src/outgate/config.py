@@ -221,8 +221,8 @@ class RecordSettings(Section):
     keep_messages: int = Field(90, ge=0, description="Days that the record of a message is kept; 0 is for ever")
     log: Literal["failures", "outcomes", "all"] = Field(
         "outcomes",
-        description="Log lines of messages: `failures` (deferred, bounced, refused), `outcomes` (also what was accepted"
-        " and delivered) or `all` (also each step)",
+        description="Log lines of messages: `failures` (deferred, bounced, refused), `outcomes` (also what was"
+        " delivered) or `all` (also what was accepted, and each step)",
     )
 
 
