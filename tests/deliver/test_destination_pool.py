@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from outgate.deliver.delivery import AttemptResult, Delivery
-from outgate.deliver.destination_pool import GROWTH, INTERNAL, NO_STORE, Closing, DestinationPool
-from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.destination_pool import GROWTH, Closing, DestinationPool
+from outgate.deliver.outcome import INTERNAL, NO_STORE, Outcome, Verdict
 from outgate.store.engine import StoreUnavailable
 
 DOWN = Outcome(Verdict.RETRY, "4.4.1 could not connect")

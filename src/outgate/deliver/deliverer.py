@@ -16,11 +16,11 @@ import structlog
 from outgate import clock
 from outgate.config import DeliverySettings
 from outgate.deliver.delivery import AttemptResult, Delivery, Transport, all_alike
-from outgate.deliver.destination_pool import INTERNAL, NO_STORE, Closing, DestinationPool
+from outgate.deliver.destination_pool import Closing, DestinationPool
 from outgate.deliver.disposition import Disposition, report, report_to, settle, wants_report
 from outgate.deliver.heartbeat import Heartbeat
 from outgate.deliver.inflight import InFlight
-from outgate.deliver.outcome import Outcome
+from outgate.deliver.outcome import INTERNAL, NO_STORE, Outcome
 from outgate.deliver.routing import decide, is_still, refusal
 from outgate.deliver.transmission import submitted_header
 from outgate.directory.reader import DirectoryReader

@@ -11,14 +11,12 @@ from typing import Final
 
 import structlog
 
+from outgate.deliver.connection_limit import ConnectionLimit
 from outgate.deliver.delivery import Transport
-from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.outcome import INTERNAL, NO_STORE, Outcome
 from outgate.store.engine import StoreUnavailable
 
 GROWTH: Final = 10  # loans of each connection after which a peer that once wanted no more is tried with one more
-
-INTERNAL: Final = Outcome(Verdict.RETRY, "4.3.0 internal error; the server's log has the details")
-NO_STORE: Final = Outcome(Verdict.RETRY, "4.3.0 the database can't be read just now")
 
 _log = structlog.get_logger("deliver")
 
@@ -31,9 +29,17 @@ class DestinationPool:
     """Lends transports that are connected. Who comes first is served first."""
 
     def __init__(
-        self, name: str, new_transport: Callable[[], Transport], *, connections: int, idle_timeout: float
+        self,
+        name: str,
+        new_transport: Callable[[], Transport],
+        *,
+        connections: int,
+        idle_timeout: float,
+        in_all: ConnectionLimit,
+        is_exchanger: bool = False,
     ) -> None:
         self.name = name
+        self._in_all, self._is_exchanger = in_all, is_exchanger
         self._new_transport = new_transport
         self._most = self._limit = connections
         self._idle_timeout = idle_timeout
