@@ -46,6 +46,7 @@ class Wire:
         self.carried: list[Delivery] = []
         self.connects: Outcome | None = None
         self.answer: Answer = self.deliver
+        self.recall: Callable[[], bool] = lambda: False
 
     def transport(self, route: Route) -> "Line":
         return Line(self, route)
@@ -68,6 +69,9 @@ class Line:
     async def carry(self, delivery: Delivery) -> AttemptResult:
         self.wire.carried.append(delivery)
         return await self.wire.answer(delivery)
+
+    def recall(self) -> bool:
+        return self.wire.recall()
 
     def close(self) -> None:
         """Nothing is open."""

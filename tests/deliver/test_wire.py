@@ -24,8 +24,6 @@ GREYLISTED, BUSY = "451 4.3.2 try later", "452 4.3.1 full"
 FLOW = [b"x" * 998 + b"\r\n"] * 200
 
 
-
-
 async def takes_all(talk: Talk) -> None:
     await talk.greet()
     while True:

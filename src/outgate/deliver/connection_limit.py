@@ -17,21 +17,19 @@ class ConnectionLimit:
     """Places, given in the order of asking; who asks in vain gets that of the connection that is idle for longest."""
 
     def __init__(self, most: int) -> None:
-        self._free = most
-        self._kept = most // KEPT
-        self._waiting: dict[bool, deque[asyncio.Future[None]]] = {False: deque(), True: deque()}  # by is_exchanger
-        self._idle: dict[object, Callable[[], None]] = {}  # longest first
+        self._most = {False: most, True: most - most // KEPT}  # in all, and to exchangers
+        self._open = {False: 0, True: 0}  # by whether it is to an exchanger
+        self._waiting: dict[bool, deque[asyncio.Future[None]]] = {False: deque(), True: deque()}
+        self._idle: dict[bool, dict[object, Callable[[], None]]] = {False: {}, True: {}}  # longest first
+        self._serving = False
 
     @property
-    def free(self) -> int:
-        """How many more may be opened."""
-        return self._free
+    def taken(self) -> int:
+        """Connections that are open, or about to be."""
+        return sum(self._open.values())
 
     async def take(self, *, is_exchanger: bool) -> None:
         """A place for one more connection, in its turn; it is to be released."""
-        if not self._waiting[is_exchanger] and self._has_room(is_exchanger):
-            self._free -= 1
-            return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[is_exchanger].append(turn)
         self._serve()
@@ -39,37 +37,55 @@ class ConnectionLimit:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.release()
+                self.release(is_exchanger=is_exchanger)
             raise
 
-    def release(self) -> None:
+    def release(self, *, is_exchanger: bool) -> None:
         """The connection is closed."""
-        self._free += 1
+        self._open[is_exchanger] -= 1
         self._serve()
 
-    def idle(self, connection: object, close: Callable[[], None]) -> None:
+    def idle(self, connection: object, close: Callable[[], None], *, is_exchanger: bool) -> None:
         """It is kept warm, unless somebody wants its place: then it is to close, which releases it."""
-        self._idle[connection] = close
+        self._idle[is_exchanger][connection] = close
         self._serve()
 
-    def busy(self, connection: object) -> None:
+    def busy(self, connection: object, *, is_exchanger: bool) -> None:
         """It is no longer idle."""
-        self._idle.pop(connection, None)
-
-    def _has_room(self, is_exchanger: bool) -> bool:
-        return self._free > (self._kept if is_exchanger else 0)
+        self._idle[is_exchanger].pop(connection, None)
 
     def _serve(self) -> None:
         """Places to those who wait, as long as there are any."""
-        for is_exchanger, waiting in self._waiting.items():
-            while waiting and self._has_room(is_exchanger):
-                turn = waiting.popleft()
-                if not turn.done():
-                    self._free -= 1
-                    turn.set_result(None)
-            if any(not turn.done() for turn in waiting) and self._idle:
-                self._idle.pop(next(iter(self._idle)))()  # comes back here by release
-                return
+        if self._serving:
+            return
+        self._serving = True
+        for is_exchanger in (False, True):
+            while self._is_waited_for(is_exchanger) and (self._has_room(is_exchanger) or self._close_one(is_exchanger)):
+                if self._has_room(is_exchanger):
+                    self._open[is_exchanger] += 1
+                    self._waiting[is_exchanger].popleft().set_result(None)
+        self._serving = False
+
+    def _is_waited_for(self, is_exchanger: bool) -> bool:
+        waiting = self._waiting[is_exchanger]
+        while waiting and waiting[0].done():  # cancelled
+            waiting.popleft()
+        return bool(waiting)
+
+    def _has_room(self, is_exchanger: bool) -> bool:
+        return self.taken < self._most[False] and self._has_share(is_exchanger)
+
+    def _has_share(self, is_exchanger: bool) -> bool:
+        return not is_exchanger or self._open[True] < self._most[True]
+
+    def _close_one(self, is_exchanger: bool) -> bool:
+        """Close one that is idle, so that there is room; False if none is."""
+        for kind in (True, False) if self._has_share(is_exchanger) else (True,):
+            idle = self._idle[kind]
+            if idle:
+                idle.pop(next(iter(idle)))()
+                return True
+        return False
 
 
 def default_limit() -> int:
