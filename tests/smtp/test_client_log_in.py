@@ -6,6 +6,7 @@ import hmac
 import pytest
 
 from outgate.smtp import (
+    Addressee,
     AuthDone,
     AuthNotOffered,
     ClientEvent,
@@ -16,6 +17,8 @@ from outgate.smtp import (
     ScramVerifier,
     SmtpClient,
     TokenCredentials,
+    Transaction,
+    TransactionDone,
 )
 from outgate.smtp.sasl import saslprep
 from smtp.test_client_judgement import ready, say
@@ -211,3 +214,59 @@ def test_saslprep_maps_and_refuses() -> None:
     assert saslprep("a\u00a0b\u00adc\u2168") == "a bcIX"
     with pytest.raises(SaslError):
         saslprep("a\0b")
+
+
+# --- what is recorded ------------------------------------------------------------------------------------------------
+
+WHOLE = b64(b"\0alice\0secret").decode()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"bad AUTH PLAIN {WHOLE}",
+        f"bad AUTH PLAIN {WHOLE[:12]}...",
+        f"bad initial response '{WHOLE}='",
+        "wrong password secret for alice",
+        f"{b64(b'secret').decode()} is wrong",
+    ],
+)
+def test_what_was_sent_in_an_exchange_is_cut_out_of_replies(words: str) -> None:
+    client = offered(b"PLAIN")
+    client.auth(ALICE)
+    (done,) = say(client, f"535-5.7.8 no\r\n535 5.7.8 {words}\r\n".encode())
+    assert isinstance(done, AuthDone)
+    text = " ".join(done.reply.lines)
+    assert "[cut]" in text
+    assert WHOLE[:12] not in text
+    assert "secret" not in text
+    assert b64(b"secret").decode() not in text
+
+
+def test_it_is_cut_out_of_later_replies_too_and_other_words_stay() -> None:
+    client = offered(b"LOGIN")
+    client.auth(PasswordCredentials("alice", "a very long secret"))
+    say(client, b"334 " + b64(b"Username:") + b"\r\n")
+    say(client, b"334 " + b64(b"Password:") + b"\r\n")
+    say(client, b"235 2.7.0 Authentication successful\r\n")
+    client.send(Transaction("a@x.example", [Addressee("b@y.example")], content=b"Hi\r\n"))
+    secret = b64(b"a very long secret")
+    (done,) = say(client, b"550 5.7.1 Authentication by " + secret + b" is not enough\r\n")
+    assert isinstance(done, TransactionDone)
+    assert done.result.mail.lines == ("Authentication by [cut] is not enough",)
+
+
+def test_a_short_password_cuts_no_words() -> None:
+    client = offered(b"PLAIN")
+    client.auth(PasswordCredentials("al", "no"))
+    (done,) = say(client, b"535 5.7.8 no, not now\r\n")
+    assert isinstance(done, AuthDone)
+    assert done.reply.lines == ("no, not now",)
+
+
+def test_a_token_is_cut_out_as_well() -> None:
+    client = offered(b"XOAUTH2")
+    client.auth(TokenCredentials("alice", "token-of-alice"))
+    (done,) = say(client, b"535 5.7.8 token-of-alice has expired\r\n")
+    assert isinstance(done, AuthDone)
+    assert done.reply.lines == ("[cut] has expired",)
