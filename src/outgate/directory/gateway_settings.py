@@ -31,6 +31,7 @@ class GatewaySettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _host(self.host))
+        object.__setattr__(self, "security", _security(self.security))
         if not 1 <= self.port <= 65535:
             raise Invalid(f"{self.port} is not a port; it is a number from 1 to 65535, in most cases 587 or 465")
         if bool(self.username) != bool(self.password):
