@@ -47,7 +47,7 @@ class ClientLogIn:
         self._exchange: Exchange | None = None
         self._initial = b""  # the initial response, until the peer has answered it
         self._challenges_due = 0
-        self._said: list[str] = []  # messages of all exchanges, encoded
+        self._said: list[str] = []  # messages of the exchange under way, encoded
         self._secret = ""  # what they are about
 
     @property
@@ -86,7 +86,7 @@ class ClientLogIn:
         return True
 
     def without_secrets(self, reply: Reply) -> Reply:
-        """The reply without what was said in an exchange: peers quote it, and replies are recorded."""
+        """The reply without what was said in this exchange: peers quote it, and replies are recorded."""
         if not self._said or not any(self._quoted(line) for line in reply.lines):
             return reply
         return replace(reply, lines=tuple(self._cut(line) for line in reply.lines))
@@ -156,7 +156,9 @@ class ClientLogIn:
         self._conversation.command(text, self._take, continues=True)
 
     def _end(self, reply: Reply) -> None:
-        self._exchange, self._initial = None, b""  # nothing of the credential stays for as long as the connection
+        # Nothing of the credential stays for as long as the connection.
+        self._exchange, self._initial, self._secret = None, b"", ""
+        self._said.clear()
         if not reply.positive:
             self._spend(reply)
         elif self._challenges_due > 0:
