@@ -108,7 +108,7 @@ class ServerProcess:
             self._directory,
             resolver(settings),
             self._open_password,
-            SigningKeys(installation.engine, installation.vault, directory_cache).key_for,
+            SigningKeys(installation.engine, installation.vault).key_for,
             self._security,
             queue_ids,
         )

@@ -98,11 +98,15 @@ async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     commits, fresh = GroupCommit(engine), DirectoryReader(DirectoryCache(engine))
     queue = Queue(engine, commits, "test", 60.0)
     resolver = wiring.resolver(config)
-    yield TransportFactory(config, queue, fresh, resolver, lambda _: "", lambda _: None, lambda *_: None, QueueIds())
+    yield TransportFactory(config, queue, fresh, resolver, lambda _: "", _no_key, lambda *_: None, QueueIds())
     await commits.close()
     queue.close()
     fresh.close()
     engine.dispose()
+
+
+async def _no_key(_domain: str, _version: int) -> None:
+    """Nothing is signed here."""
 
 
 async def _connect_all(config: Config, routes: list[Route]) -> list[Outcome | None]:

@@ -346,7 +346,7 @@ def test_replies_that_nobody_reads_take_no_memory() -> None:
 def test_a_line_without_end_takes_no_memory() -> None:
     parser = ReplyParser()
     parser.feed(b"220-")
-    for _ in range(1000):
+    for _ in range(100):
         parser.feed(b"x" * 10_000)
         assert parser.next() is None
     assert len(parser._buffer) <= MAX_LINE
@@ -355,6 +355,26 @@ def test_a_line_without_end_takes_no_memory() -> None:
     assert reply
     assert [len(line) for line in reply.lines] == [MAX_LINE - 4, 1]
     assert not parser.buffered
+
+
+@pytest.mark.parametrize("piece", [b"x" * 10_000, b"250-more\r\n" * 1000, b"250-" + b"x" * 5000 + b"\r\n"])
+def test_a_reply_without_end_is_given_up(piece: bytes) -> None:
+    parser = ReplyParser()
+    parser.feed(b"250-")
+    for _ in range(1000):
+        if not parser.flooded:
+            assert parser.next() is None
+        parser.feed(piece)
+    with pytest.raises(ProtocolError, match="more came"):
+        parser.next()
+
+
+def test_many_replies_that_were_asked_for_are_no_flood() -> None:
+    parser = ReplyParser()
+    for _ in range(200):
+        parser.feed(b"250-" + b"x" * 8000 + b"\r\n250 ok\r\n")
+        assert parser.next()
+    assert not parser.flooded
 
 
 # --- any split -------------------------------------------------------------------------------------------------------
