@@ -49,6 +49,7 @@ ALLOWED = {
     "web": {"http", "operations", "sendas", "store"},
     "peer": set(),
     "supervision": set(),
+    "systemd": set(),
     "demo": {"clock", "extras"},
 }
 NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "compliance", "submit", "operations")
