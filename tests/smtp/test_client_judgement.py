@@ -377,6 +377,32 @@ def test_many_replies_that_were_asked_for_are_no_flood() -> None:
     assert not parser.flooded
 
 
+# --- what is known ---------------------------------------------------------------------------------------------------
+
+
+def test_who_gives_up_hears_what_is_known_so_far_once_and_always_the_same() -> None:
+    client = ready(b"250-peer\r\n250 PIPELINING\r\n")
+    assert client.heard
+    client.send(message())
+    assert not client.content_complete
+    assert say(client, b"250 2.1.0 ok\r\n") == []
+    known = client.give_up()
+    assert known.result_so_far
+    assert known.result_so_far.mail.code == 250
+    assert client.give_up() is known
+    assert client.next_event() is None
+    assert not client.content_complete
+
+
+def test_before_anything_came_nothing_was_heard() -> None:
+    client = SmtpClient()
+    assert not client.heard
+    client.receive_data(b"2")
+    assert client.heard
+    assert not client.flooded
+    assert client.give_up() == ConnectionLost()
+
+
 # --- any split -------------------------------------------------------------------------------------------------------
 
 STREAM = (
