@@ -34,7 +34,7 @@ ALLOWED = {
     "discovery": {"model", "mail", "config", "clock", "egress"},
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
-        *("config", "clock", "extras", "peer"),
+        *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener"),
     },
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
@@ -45,9 +45,11 @@ ALLOWED = {
         *("secretscan", "clock"),
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras"},
-    "http": {"store", "config", "clock", "peer"},
+    "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
     "web": {"http", "operations", "sendas", "store"},
     "peer": set(),
+    "peer_limit": set(),
+    "tcp_listener": {"peer", "peer_limit"},
     "supervision": set(),
     "demo": {"clock", "extras"},
 }

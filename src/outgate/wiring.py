@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from outgate import clock, config, log_lines
+from outgate import clock, config, log_lines, open_files
 from outgate.accept.authenticator import Authenticator
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
@@ -26,6 +26,7 @@ from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
+from outgate.directory import known_networks
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.reader import DirectoryReader
@@ -48,6 +49,7 @@ from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
 from outgate.record.retention import Retention
 from outgate.smtp import TokenIssuer
+from outgate.store.engine import read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
@@ -84,7 +86,7 @@ class ServerProcess:
         certificate = Certificate(
             settings.path(settings.submission.certificate), settings.path(settings.submission.private_key)
         )
-        throttle = Throttle(settings.log_in, Rates(installation.engine))
+        throttle = Throttle(settings.log_in, Rates(installation.engine), self._knows)
         self._log_in = Authenticator(
             self._directory, throttle, installation.engine, tokens, self._security, password_checker(settings)
         )
@@ -99,7 +101,8 @@ class ServerProcess:
                 scram_secret=installation.vault.digest(b"fake salts", "scram"),  # the same in all processes
                 token_issuer=TokenIssuer(tokens.configuration, settings.oidc.scope) if tokens else None,
                 queue_ids=queue_ids,
-            )
+            ),
+            open_files.room_for_sessions(settings.submission.max_sessions),
         )
         transports = TransportFactory(
             settings,
@@ -174,6 +177,10 @@ class ServerProcess:
     def _open_password(self, gateway: Gateway) -> str:
         return open_password(self._installation.vault, gateway)
 
+    def _knows(self, address: str, network: str) -> bool:
+        with read(self._installation.engine) as connection:
+            return known_networks.is_known(connection, address, network, clock.now())
+
 
 def message_limits(settings: Config) -> MessageLimits:
     """What one message may have, by whatever way it comes."""
@@ -242,6 +249,7 @@ def serve(data: Path) -> None:
     settings = config.load(data)
     log_lines.configure(settings.log_format)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have the vault's keys
+    open_files.raise_limit()
     with _alone(settings):
         uvloop.run(_take_up(data))
         if settings.processes == 1:
