@@ -38,7 +38,7 @@ ALLOWED = {
     },
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
-        *("store", "config", "clock", "egress", "supervision"),
+        *("store", "config", "clock", "egress", "supervision", "node_id"),
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
@@ -47,6 +47,8 @@ ALLOWED = {
     "ldap": {"mail", "smtp", "directory", "config", "extras"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
     "web": {"http", "operations", "sendas", "store"},
+    "node_id": set(),
+    "open_files": set(),
     "peer": set(),
     "peer_limit": set(),
     "tcp_listener": {"peer", "peer_limit"},

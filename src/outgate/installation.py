@@ -36,5 +36,5 @@ def open_installation(data: Path) -> Installation:
     settings = config.load(data)
     vault = Vault.load(data / KEY_FILE, command=settings.secret_key_command)
     engine = open_engine(settings.database)
-    migrate(engine)
+    migrate(engine, vault)
     return Installation(settings, engine, vault)

@@ -23,6 +23,7 @@ from outgate.accept.tokens import TokenVerifier
 from outgate.config import Config, DeliverySettings
 from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.deliverer import Deliverer
+from outgate.deliver.node_claim import claim_name
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
@@ -38,6 +39,7 @@ from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
 from outgate.model import Gateway
+from outgate.node_id import node_id
 from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
@@ -49,7 +51,7 @@ from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
 from outgate.record.retention import Retention
 from outgate.smtp import TokenIssuer
-from outgate.store.engine import read
+from outgate.store.engine import StoreUnavailable, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
     from outgate.http.http_listener import HttpListener
 
 DAY = 86400.0
+UNFINISHED = DAY  # seconds after which pieces of a message that did not come whole are of no use to anybody
+SWEEP_EVERY = 3600.0  # seconds
 
 _log = structlog.get_logger("outgate")
 
@@ -70,13 +74,13 @@ class ServerProcess:
 
     def __init__(self, installation: Installation, number: int = 0) -> None:
         settings = installation.config
-        self._installation = installation
+        self._installation, self._number = installation, number
         self._security = SecurityEvents(installation.engine, installation.vault, clock.now)
         directory_cache = DirectoryCache(installation.engine)
         self._directory = DirectoryReader(directory_cache)
         self._commits = GroupCommit(installation.engine)
         self._publication = Publication(to_text, Weight.of(settings.record.log))
-        owner = f"{_node(settings)}#{number};"
+        owner = _process(settings, number)
         self._queue = Queue(
             installation.engine, self._commits, owner, settings.delivery.lease, committed=self._publication
         )
@@ -140,6 +144,8 @@ class ServerProcess:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         self._tasks.append(asyncio.create_task(supervised("daily limits", self._daily_limits.run)))
+        if self._number == 0:
+            self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
         if self._retention:
             self._tasks.append(asyncio.create_task(self._retention.run(), name="retention"))
         ports = self._listener.ports
@@ -173,6 +179,15 @@ class ServerProcess:
         self._installation.engine.dispose()
         self._snapshot.remove()
         _log.info("stopped")
+
+    async def _sweep(self) -> None:
+        """Remove the pieces that nobody will make a message of: those of nodes that are gone, too."""
+        while True:
+            try:
+                await self._queue.sweep(QueueIds().new(clock.now() - UNFINISHED))
+            except StoreUnavailable as error:
+                _log.error("pieces of messages not swept", error=str(error))
+            await asyncio.sleep(SWEEP_EVERY)
 
     def _open_password(self, gateway: Gateway) -> str:
         return open_password(self._installation.vault, gateway)
@@ -274,11 +289,13 @@ async def _take_up(data: Path) -> None:
     # On SQLite nobody else can hold or be receiving anything now; on PostgreSQL another node may.
     alone = installation.engine.dialect.name == "sqlite"
     commits = GroupCommit(installation.engine)
-    owner = "" if alone else f"{_node(installation.config)}#"
+    node = _node(installation.config)
+    if not alone:
+        await claim_name(installation.engine, node)
+    owner = "" if alone else node
     queue = Queue(installation.engine, commits, owner, installation.config.delivery.lease)
     await queue.release()
-    age = 0.0 if alone else DAY
-    await queue.sweep(QueueIds().new(clock.now() - age))
+    await queue.sweep(QueueIds().new(clock.now() - (0.0 if alone else UNFINISHED)))
     await commits.close()
     queue.close()
     installation.engine.dispose()
@@ -318,8 +335,15 @@ def _spare_the_collector() -> None:
 
 
 def _node(settings: Config) -> str:
-    """The name in leases: the same after a restart, so that this node's own leases are taken up at once."""
-    return f"{settings.hostname}:{settings.data.resolve()}"
+    """What the names of this node's processes begin with, in leases and in the list of nodes: the same after a restart,
+    so that its own leases are taken up at once.
+    """
+    return f"{node_id(settings.data)}@"
+
+
+def _process(settings: Config, number: int) -> str:
+    """Ends so that no name of a process is the begin of another's."""
+    return f"{_node(settings)}{settings.hostname}#{number};"
 
 
 @contextmanager
