@@ -18,7 +18,7 @@ from outgate.model import Security
 from outgate.record import audit_trail
 from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store import keyfile
-from outgate.store.engine import migrate, open_engine, write
+from outgate.store.engine import make_file, migrate, open_engine, write
 
 _CONFIGURATION = """\
 hostname = "mail.example.com"
@@ -80,6 +80,7 @@ class Outgate:
         (self._data / "outgate.toml").write_text(text)
         keyfile.create(self._data / KEY_FILE)
         engine = open_engine(f"sqlite:///{self._data / 'outgate.db'}")
+        make_file(engine)
         migrate(engine)
         engine.dispose()
         _fill(self._data, work)

@@ -24,7 +24,7 @@ from sqlalchemy import Engine, make_url
 from outgate.directory import organisation, units, users
 from outgate.record import audit_trail
 from outgate.store import tables
-from outgate.store.engine import migrate, open_engine, read, write
+from outgate.store.engine import make_file, migrate, open_engine, read, write
 from outgate.store.vault import Vault
 
 # In the background of a shell SIGINT is ignored, and what the tests start would inherit that.
@@ -122,6 +122,8 @@ def new_sqlite(tmp_path: Path, migrated_sqlite: Path) -> NewDatabase:
         path = tmp_path / f"outgate-{next(numbers)}.db"
         if migrated:
             shutil.copyfile(migrated_sqlite, path)
+        else:
+            path.touch()
         return f"sqlite:///{path}"
 
     return new
@@ -259,5 +261,6 @@ def _wait_until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> N
 
 def _migrate(url: str) -> None:
     opened = open_engine(url)
+    make_file(opened)
     migrate(opened)
     opened.dispose()

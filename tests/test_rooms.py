@@ -53,6 +53,7 @@ ALLOWED = {
     "peer_limit": set(),
     "tcp_listener": {"peer", "peer_limit"},
     "supervision": set(),
+    "systemd": set(),
     "demo": {"clock", "extras"},
 }
 NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "compliance", "submit", "operations")

@@ -3,6 +3,7 @@
 Knows no other room. What changes while the server runs (policy, users, gateways) is in the directory, not here.
 """
 
+import json
 import os
 import re
 import socket
@@ -12,7 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 MIB = 1024 * 1024
 Seconds = Annotated[float, Field(gt=0)]
@@ -238,8 +245,8 @@ class RecordSettings(Section):
     keep_messages: int = Field(90, ge=0, description="Days that the record of a message is kept; 0 is for ever")
     log: Literal["failures", "outcomes", "all"] = Field(
         "outcomes",
-        description="Log lines of messages: `failures` (deferred, bounced, refused), `outcomes` (also what was accepted"
-        " and delivered) or `all` (also each step)",
+        description="Log lines of messages: `failures` (deferred, bounced, refused), `outcomes` (also what was"
+        " delivered) or `all` (also what was accepted, and each step)",
     )
 
 
@@ -313,6 +320,8 @@ def load(data: Path) -> Config:
         config = Config(data=data)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{_file(data)} is not valid TOML: {error}") from None
+    except SettingsError as error:
+        raise ConfigError(_broken_variable(error)) from None
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(data, fault) for fault in error.errors())) from None
     _check_environment()
@@ -324,10 +333,61 @@ def _file(data: Path) -> Path:
 
 
 def _explain(data: Path, fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
+    """A fault in our words, with the name of whatever said so: the variable if there is one, else the file's key."""
+    names = [part for part in fault["loc"] if isinstance(part, str)][:2]
+    variable = f"OUTGATE_{'__'.join(names).upper()}"
+    by_variable = variable in os.environ
     if fault["type"] == "extra_forbidden":
-        return f"{_file(data)}: there is no setting '{key}'; see docs/configuration.md for those that exist"
-    return f"{_file(data)} or OUTGATE_*: setting '{key}': {fault['msg']}"
+        if by_variable:
+            return f"there is no setting for the environment variable {variable}; unset it or correct its name"
+        return f"{_file(data)}: there is no setting '{'.'.join(names)}'; see docs/configuration.md for those that exist"
+    key = variable if by_variable else ".".join(names)
+    where = "the environment" if by_variable else _file(data)
+    if fault["type"] == "value_error":
+        text = str(fault["ctx"]["error"])
+        return f"{where}: {key} {text}" if text.startswith("must ") else f"{where}: {f'{key}: ' if key else ''}{text}"
+    return f"{where}: {key} {_demand(fault, key)}"
+
+
+def _demand(fault: Any, key: str) -> str:
+    """What a setting must be."""
+    bounds = fault.get("ctx", {})
+    match fault["type"]:
+        case "greater_than":
+            return f"must be more than {bounds['gt']:g}"
+        case "greater_than_equal":
+            return f"must be at least {bounds['ge']:g}"
+        case "less_than_equal":
+            return f"must be at most {bounds['le']:g}"
+        case "literal_error":
+            return f"must be {bounds['expected']}"
+        case "model_type" | "model_attributes_type":
+            return f"must be a table: [{key}]"
+        case "dict_type":
+            return "must be a table, as in {partner = '10.9.0.0/16'}"
+    kind = next((words for part, words in _KINDS.items() if fault["type"].startswith(part)), None)
+    return f"must be {kind or 'another value'}"
+
+
+_KINDS = {
+    "int_": "a whole number",
+    "float_": "a number",
+    "bool_": "true or false",
+    "string_": "text",
+    "tuple_": "a list, as in [60, 300] or ['a', 'b']",
+}
+
+
+def _broken_variable(error: SettingsError) -> str:
+    """pydantic-settings does not say which variable it could not read: the ones that must be JSON are asked again."""
+    section = str(error).partition('"')[2].partition('"')[0]
+    for variable, text in os.environ.items():
+        if variable.startswith(f"OUTGATE_{section.upper()}") and text[:1] in "[{":
+            try:
+                json.loads(text)
+            except ValueError:
+                return f'the environment: {variable} is not JSON, as lists are written there: [60, 300] or ["a", "b"]'
+    return f"the environment: OUTGATE_{section.upper()} can't be read; lists and tables are written in JSON there"
 
 
 def _check_environment() -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from outgate import clock, config, log_lines, open_files
+from outgate import clock, config, log_lines, open_files, systemd
+from outgate.accept import tls
 from outgate.accept.authenticator import Authenticator
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
@@ -149,7 +150,17 @@ class ServerProcess:
         if self._retention:
             self._tasks.append(asyncio.create_task(self._retention.run(), name="retention"))
         ports = self._listener.ports
+        self._warn_of_certificate()
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
+        systemd.notify("READY=1")
+
+    def _warn_of_certificate(self) -> None:
+        settings = self._installation.config
+        chain = settings.path(settings.submission.certificate)
+        left = tls.ends_at(chain) - clock.now()
+        if left < tls.SOON:
+            text = "the certificate has expired" if left <= 0 else "the certificate ends soon"
+            _log.warning(text, file=str(chain), days=int(left // DAY), then="put a new one there and send SIGHUP")
 
     def reload(self) -> None:
         """SIGHUP: read the certificate again, and the vault's keys, which may take a command's time."""
@@ -164,6 +175,7 @@ class ServerProcess:
 
     async def stop(self) -> None:
         """Stop accepting, give back what is not delivered."""
+        systemd.notify("STOPPING=1")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -23,7 +23,7 @@ from outgate.operations import propagation
 from outgate.record import audit_trail
 from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store import keyfile
-from outgate.store.engine import migrate, open_engine, write
+from outgate.store.engine import make_file, migrate, open_engine, write
 
 PASSWORD = "correct horse battery"
 GATEWAY_PASSWORD = "partner secret 42"
@@ -156,6 +156,7 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
     keyfile.create(data / KEY_FILE)
     site = Site(data, starttls, tls, authority)
     engine = open_engine(database_url or f"sqlite:///{data / 'outgate.db'}")
+    make_file(engine)
     migrate(engine)
     engine.dispose()
     place = site.place()

@@ -31,6 +31,7 @@ class GatewaySettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _host(self.host))
+        object.__setattr__(self, "security", _security(self.security))
         if not 1 <= self.port <= 65535:
             raise Invalid(f"{self.port} is not a port; it is a number from 1 to 65535, in most cases 587 or 465")
         if bool(self.username) != bool(self.password):
@@ -69,6 +70,11 @@ def open_password(vault: Vault, gateway: Gateway) -> str:
         gateway.username,
     )
     return vault.open(gateway.sealed, identity).decode()
+
+
+def in_short(server: Gateway) -> str:
+    """As in `smtp.partner.example (alice)`: what people call it."""
+    return f"{server.host} ({server.username})" if server.username else server.host
 
 
 def _host(text: str) -> str:

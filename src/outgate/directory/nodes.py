@@ -34,6 +34,21 @@ class GoesBy(RowsOnly):
             connection.execute(insert(node).values(name=self.node, version=self.version, seen_at=self.at))
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A process that delivers, and when it was heard of last."""
+
+    name: str
+    seen_at: float
+
+
+def live(connection: Connection, now: float) -> tuple[Node, ...]:
+    """The nodes that were heard of lately."""
+    columns = node.c
+    rows = connection.execute(select(columns.name, columns.seen_at).where(columns.seen_at > now - NODE_GONE))
+    return tuple(sorted((Node(row.name, row.seen_at) for row in rows), key=lambda one: one.name))
+
+
 def behind(connection: Connection, version: int, now: float) -> list[str]:
     """The nodes that do not go by this version of the directory yet."""
     live = and_(node.c.seen_at > now - NODE_GONE, node.c.version < version)

@@ -106,7 +106,7 @@ class ClientLogIn:
         """Give the exchange up (RFC 4954 section 4); the reply is the end. A peer that can't prove that it knows the
         password is not told it by another mechanism.
         """
-        self._exchange, self._challenges_due = None, 1
+        self._exchange, self._initial, self._challenges_due = None, b"", 1
         if distrusted:
             self._spent.update(PASSWORD_MECHANISMS)
         self._say("*")
@@ -115,7 +115,7 @@ class ClientLogIn:
         self._conversation.command(text, self._take, continues=True)
 
     def _end(self, reply: Reply) -> None:
-        self._exchange = None
+        self._exchange, self._initial = None, b""  # nothing of the credential stays for as long as the connection
         if not reply.positive:
             self._spend(reply)
         elif self._challenges_due > 0:

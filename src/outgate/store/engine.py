@@ -6,7 +6,9 @@ The same on SQLite and PostgreSQL for everyone who calls it. Knows no table's me
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import psycopg
 from prometheus_client import Counter
@@ -77,10 +79,14 @@ class SchemaTooNew(StoreError):
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for `sqlite:///<path>` or `postgresql://…`; connects at first use. Raises StoreError for other URLs."""
+    """An engine for `sqlite:///<path>` or `postgresql://…`; connects at first use. Raises StoreError for other URLs.
+
+    An SQLite file that is not there is not made: an empty database in place of one that is gone would pass for it.
+    """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         engine = _create(parsed, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "do_connect", _open_existing)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
@@ -111,6 +117,18 @@ def write(engine: Engine) -> Iterator[Connection]:
         connection.execution_options(**{_WRITES: True})
         with connection.begin():
             yield connection
+
+
+def make_file(engine: Engine) -> None:
+    """Make the empty file of an SQLite database, its owner's alone. PostgreSQL's databases are made there."""
+    if engine.dialect.name == "sqlite":
+        Path(str(engine.url.database)).touch(mode=0o600)
+
+
+def is_made(engine: Engine) -> bool:
+    """Whether there is a schema, of whatever release."""
+    with read(engine) as connection:
+        return inspect(connection).has_table("alembic_version")
 
 
 def migrate(engine: Engine, vault: "Vault | None" = None) -> None:
@@ -165,6 +183,12 @@ def _checked_out(engine: Engine) -> Iterator[Connection]:
         raise StoreUnavailable(f"all {POOL} database connections were in use for {BUSY_SECONDS} s") from None
     with connection:
         yield connection
+
+
+def _open_existing(_dialect: object, _record: object, arguments: list[str], options: dict[str, Any]) -> None:
+    """Only what is there is opened."""
+    arguments[0] = f"file:{quote(arguments[0])}?mode=rw"
+    options["uri"] = True
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
