@@ -72,8 +72,16 @@ class SubmissionSettings(Section):
     max_message_bytes: int = Field(35 * MIB, ge=1024, description="Largest message, offered as SIZE")
     max_recipients: int = Field(1000, ge=1, description="Recipients of one message")
     max_line_bytes: int = Field(998, ge=998, description="Longest line of a message, without its CRLF (RFC 5322 2.1.1)")
-    max_sessions: int = Field(1000, ge=1, description="Sessions open at once")
-    max_sessions_per_peer: int = Field(100, ge=1, description="Sessions open at once from one address")
+    max_sessions: int = Field(
+        1000, ge=1, description="Connections open at once, counted from the first packet; fewer if files run out"
+    )
+    max_sessions_per_peer: int = Field(
+        100, ge=1, description="Connections open at once from one IPv4 address or /64 of IPv6"
+    )
+    max_unfinished_bytes: int = Field(
+        512 * MIB, ge=MIB, description="Bytes of messages of one user that have not come whole, in all sessions"
+    )
+    log_in_timeout: Seconds = Field(120.0, description="Seconds that a session may last without a log-in")
     command_timeout: Seconds = Field(300.0, description="Seconds to wait for the next command (RFC 5321 4.5.3.2)")
     session_timeout: Seconds = Field(3600.0, description="Seconds that a session may last without a message")
     max_received: int = Field(50, ge=5, description="Received lines after which a message is taken to be in a loop")
@@ -87,7 +95,16 @@ class LogInSettings(Section):
     failures_per_account_anywhere: Rate = Field(
         "100/1hour", description="Wrong passwords for one account from all networks"
     )
+    exempt_networks: tuple[str, ...] = Field(
+        (),
+        description="Ranges, such as the offices', where wrong passwords lock only the account for its own network",
+    )
     scram_iterations: int = Field(600_000, ge=4096, description="PBKDF2 rounds of the stored SCRAM-SHA-256 verifier")
+
+    @field_validator("exempt_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_network(text) for text in texts)
 
 
 class OidcSettings(Section):
