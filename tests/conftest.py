@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, make_url
 
 from outgate.directory import organisation, units, users
+from outgate.record import audit_trail
 from outgate.store import tables
 from outgate.store.engine import make_file, migrate, open_engine, read, write
 from outgate.store.vault import Vault
@@ -78,10 +79,11 @@ def vault() -> Vault:
 
 
 @pytest.fixture
-def example(engine: Engine) -> Engine:
+def example(engine: Engine, vault: Vault) -> Engine:
     """A database with the organisation example.com, its unit /Sales, alice there and bob in the root."""
     with write(engine) as connection:
         organisation.create(connection, "example.com", 0.0)
+        audit_trail.begin(connection, vault)
         units.create(connection, "/Sales")
         users.create(connection, "alice@example.com", None, 0.0, name="Alice", unit_path="/Sales")
         users.create(connection, "bob@example.com", None, 0.0, name="Bob")

@@ -55,7 +55,7 @@ def open_installation(data: Path) -> Installation:
         engine = open_engine(settings.database)
         try:
             _check_database(engine)
-            migrate(engine)
+            migrate(engine, vault)
         except BaseException:
             engine.dispose()
             raise

@@ -11,6 +11,8 @@ from cryptography import x509
 # OpenSSL wipes what it has deciphered from its own buffers once we have it (SSL_CTX_set_options(3); Python has no name
 # for it): else passwords of users lie there until the next session overwrites them.
 CLEANSE_PLAINTEXT = 1 << 1
+# Of TLS 1.2 what is also in TLS 1.3: keys that are used once, and no CBC.
+TLS_1_2_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 SOON: Final = 14 * 86400.0  # seconds before its end from which on a certificate is warned of
@@ -59,6 +61,7 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8314 section 4.1, RFC 8996
         context.options |= CLEANSE_PLAINTEXT
+        context.set_ciphers(TLS_1_2_SUITES)
         try:
             context.load_cert_chain(self._chain, self._private_key)
         except FileNotFoundError:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from outgate import clock
+from outgate import clock, node_id
 from outgate.accept.self_signed import self_signed
 from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
@@ -24,6 +24,7 @@ from outgate.directory.errors import AlreadyExists
 from outgate.installation import KEY_FILE, make_database, open_installation
 from outgate.mail import dkim
 from outgate.mail.addresses import canonical_domain
+from outgate.record import audit_trail
 from outgate.store import keyfile
 from outgate.store.engine import read, write
 
@@ -174,6 +175,8 @@ def _make_files(data: Path, settings: Settings, undo: ExitStack) -> None:
     _write(data / "outgate.toml", configuration(settings).encode(), undo)
     undo.callback((data / KEY_FILE).unlink, missing_ok=True)
     keyfile.create(data / KEY_FILE)
+    undo.callback((data / node_id.FILE).unlink, missing_ok=True)
+    node_id.node_id(data)
     (data / "tls").mkdir(mode=0o700)
     undo.callback((data / "tls").rmdir)
     certificate, key = self_signed(str(settings["hostname"]), clock.now())
@@ -198,6 +201,7 @@ def _make_organisation(data: Path, domain: str) -> None:
         pem = dkim.generate("rsa")
         with write(installation.engine) as connection:
             organisation.create(connection, domain, now)
+            audit_trail.begin(connection, installation.vault)
             selector = default_selector(now)
             organisation.set_signing_key(connection, installation.vault, domain, selector, pem, dkim.dns_record(pem))
     finally:

@@ -56,6 +56,11 @@ class Transport(Protocol):
     async def carry(self, delivery: Delivery) -> AttemptResult:
         """Hand one delivery over, after `connect`."""
 
+    def recall(self) -> bool:
+        """Whether what is being carried can still be kept from the peer. If so the task that carries it is to be
+        cancelled, and `carry` ends with RECALLED for those recipients that nothing was said of.
+        """
+
     def close(self) -> None:
         """No more deliveries come."""
 

@@ -43,9 +43,9 @@ class GatewaySettings:
                 raise Invalid(f"the {what} is too long or has a control character")
 
 
-def sealed_values(vault: Vault, row: str, wanted: GatewaySettings, version: int) -> dict[str, Any]:
+def sealed_values(vault: Vault, row: str, holder: str, wanted: GatewaySettings, version: int) -> dict[str, Any]:
     """The columns of a gateway's row. `version` must never have been used for `row` before."""
-    identity = credential(row, version, wanted.security, wanted.host, wanted.port, wanted.username)
+    identity = credential(row, holder, version, wanted.security, wanted.host, wanted.port, wanted.username)
     return {
         "host": wanted.host,
         "port": wanted.port,
@@ -62,6 +62,7 @@ def open_password(vault: Vault, gateway: Gateway) -> str:
         return ""
     identity = credential(
         gateway.identity,
+        gateway.holder,
         gateway.credential_version,
         gateway.security,
         gateway.host,

@@ -90,6 +90,18 @@ class Count:
     oldest: float
 
 
+def leased_by(conn: Connection, owners: Sequence[str], before: float, limit: int) -> list[tuple[int, str, str]]:
+    """What these workers hold of messages that came before a time: message id, recipient, queue; the oldest first."""
+    rows = conn.execute(
+        select(recipient.c.message_id, recipient.c.address, recipient.c.queue)
+        .join(message, message.c.id == recipient.c.message_id)
+        .where(recipient.c.leased_by.in_(owners), message.c.received_at < before)
+        .order_by(recipient.c.message_id, recipient.c.number)
+        .limit(limit)
+    )
+    return [(row.message_id, row.address, row.queue) for row in rows]
+
+
 def count(conn: Connection) -> Iterator[Count]:
     """Each queue in which something waits, the fullest first."""
     columns = recipient.c

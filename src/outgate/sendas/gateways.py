@@ -12,7 +12,7 @@ from outgate.model import Account, Gateway, Security, SendAs
 from outgate.route import not_enabled
 from outgate.sendas import send_as_addresses
 from outgate.store import tables
-from outgate.store.vault import SealBroken, Vault
+from outgate.store.vault import SealBroken, Vault, holder_of
 
 __all__ = ["GatewaySettings", "clear", "open_password", "set_gateway"]
 
@@ -39,7 +39,8 @@ def set_gateway(
         # The password is sealed for its row, so the row must be there first.
         blank = {"host": "", "port": 0, "security": "", "changed_at": now}
         row_id = connection.scalar(insert(tables.gateway).values(send_as_id=send_as_id, **blank).returning(columns.id))
-    values = gateway_settings.sealed_values(vault, f"gateway:{row_id}", wanted, version)
+    holder = holder_of(account_id, entry.address)
+    values = gateway_settings.sealed_values(vault, f"gateway:{row_id}", holder, wanted, version)
     connection.execute(update(tables.gateway).where(columns.id == row_id).values(changed_at=now, **values))
     _, entry = _entry(connection, account_id, address)
     assert entry.gateway

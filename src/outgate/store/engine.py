@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import psycopg
@@ -17,8 +17,11 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+if TYPE_CHECKING:
+    from outgate.store.vault import Vault
+
 BUSY_SECONDS: Final = 5  # how long a writer waits for another one before it is told that the store is busy
-SCHEMA: Final = "0004"  # the newest migration; a test compares
+SCHEMA: Final = "0005"  # the newest migration; a test compares
 POOL: Final = 20  # connections in all: more than the threads that use them
 
 # Durability as with Postfix: FULL syncs the write-ahead log at each commit, so a commit is on disk when it returns.
@@ -128,8 +131,8 @@ def is_made(engine: Engine) -> bool:
         return inspect(connection).has_table("alembic_version")
 
 
-def migrate(engine: Engine) -> None:
-    """Create the schema or bring it up to date, in one transaction.
+def migrate(engine: Engine, vault: "Vault | None" = None) -> None:
+    """Create the schema or bring it up to date, in one transaction; `vault` is for what must be sealed anew.
 
     Raises SchemaTooNew when a later release has been at work here. A database that is up to date is only looked at:
     commands need neither the write lock nor Alembic for that.
@@ -138,7 +141,7 @@ def migrate(engine: Engine) -> None:
         return
     from outgate.store import schema  # noqa: PLC0415  # Alembic takes 0.1 s, and there is seldom anything to do
 
-    schema.upgrade(engine)
+    schema.upgrade(engine, vault)
 
 
 def _is_current(engine: Engine) -> bool:
@@ -216,7 +219,15 @@ def _unavailable(context: ExceptionContext) -> StoreUnavailable | None:
         # The low byte is the kind, the rest its variety: https://sqlite.org/rescode.html
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_UNAVAILABLE:
             return StoreUnavailable(f"the database can't be used: {error}")
+    elif isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and _was_to_write(context):
+        context.is_disconnect = True  # this server follows another one now: connections are made anew, to whom leads
+        return StoreUnavailable("the database takes no writes: it is a standby now, or was made read-only")
     elif isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         first_line = str(error).strip().partition("\n")[0]
         return StoreUnavailable(f"the database can't be used: {first_line}")
     return None
+
+
+def _was_to_write(context: ExceptionContext) -> bool:
+    """Else a change within `read` is a fault of the program."""
+    return context.connection is not None and _WRITES in context.connection.get_execution_options()
