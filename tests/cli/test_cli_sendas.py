@@ -297,7 +297,7 @@ def test_a_change_of_what_routes_depend_on_has_waiting_mail_decided_again(
 ) -> None:
     program.add_partner()
     for number in range(3):
-        program.run("send", ALICE, "--to", f"{number}@recipient.example", "--text", "x")
+        program.run("send", ALICE, "--from", PARTNER, "--to", f"{number}@recipient.example", "--text", "x")
     with program.writing() as connection:
         connection.execute(update(recipient).values(due_at=FAR))
         connection.execute(update(recipient).where(recipient.c.address.like("0@%")).values(held=True))
