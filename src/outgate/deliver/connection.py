@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
             return self._fault("timed out in the TLS handshake").outcome
         except OSError as error:
             self.abort()
-            return self._fault(_tls_words(error)).outcome
+            return self._fault(_tls_words(error), "4.7.5" if isinstance(error, ssl.SSLError) else "4.4.1").outcome
         self.opened_at = self._loop.time()
         return None
 

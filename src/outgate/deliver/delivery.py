@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from outgate.deliver.outcome import Outcome
+from outgate.mail.report_text import Action
 from outgate.model import Account
 from outgate.queue import Item, Recipient
 from outgate.route import Route
@@ -36,7 +37,8 @@ class Delivery:
 class AttemptResult:
     """What came of a delivery: an outcome for each recipient, in their order, and what the record says of the attempt.
 
-    `seconds` is how long the handing over took.
+    `seconds` is how long the handing over took. `success` is what a report says of those who were delivered; None if
+    the peer sends such reports itself. `mail_from` is the envelope sender, where it was not the route's.
     """
 
     outcomes: Sequence[Outcome]
@@ -45,6 +47,8 @@ class AttemptResult:
     reply: str = ""
     footer: str = ""
     seconds: float = 0.0
+    success: Action | None = None
+    mail_from: str | None = None
 
 
 class Transport(Protocol):

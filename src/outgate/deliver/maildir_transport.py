@@ -11,6 +11,7 @@ from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.transmission import prepare
 from outgate.directory.reader import DirectoryReader
 from outgate.mail.addresses import canonical
+from outgate.mail.report_text import Action
 from outgate.queue import Queue
 from outgate.queue.queue_id import to_text
 
@@ -32,7 +33,7 @@ class MaildirTransport:
         """Write the message into every recipient's folder."""
         content = await self._content(delivery)
         found = [await self._deliver(delivery, number, content) for number in range(len(delivery.recipients))]
-        return AttemptResult(found, peer="maildir", reply=found[-1].reason)
+        return AttemptResult(found, peer="maildir", reply=found[-1].reason, success=Action.DELIVERED)
 
     def close(self) -> None:
         """Nothing is open."""

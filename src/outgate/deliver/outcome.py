@@ -1,7 +1,7 @@
 """What became of a recipient, judged by the peer's replies. Pure; outcomes are data, exceptions are for bugs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from outgate.smtp import Reply, TransactionResult
@@ -20,11 +20,32 @@ class Outcome:
     """The verdict with its reason: the peer's reply, or our own words with an enhanced status code before them.
 
     `public` is what the sender is told where the reason would tell of a network that is not his (docs/egress.md).
+    `reply` is the peer's; without one the reason is ours.
     """
 
     verdict: Verdict
     reason: str
     public: str = ""
+    reply: Reply | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def status(self) -> str:
+        """The RFC 3463 code: the one that the peer gave, or what its reply means at least; else our own."""
+        if self.reply is None:
+            return self.reason.partition(" ")[0]
+        return self.reply.enhanced or f"{self.reply.code // 100}.0.0"
+
+    @property
+    def is_of_log_in(self) -> bool:
+        """Whether our log-in was refused, at log-in or afterwards."""
+        if self.reply is None:
+            return self.reason.startswith("4.7.8 ")
+        return self.reply.code in _OF_LOG_IN
+
+    @property
+    def is_of_tls(self) -> bool:
+        """Whether there is no secure connection."""
+        return self.reply is None and self.reason.startswith(("4.7.4 ", "4.7.5 ", "4.7.10 "))
 
 
 # Replies that speak of our log-in, not of the message: it waits, where there is a log-in that somebody can repair.
@@ -43,7 +64,7 @@ def judge(reply: Reply, waits: frozenset[int] = _NONE) -> Outcome:
         verdict = Verdict.FAILED
     else:
         verdict = Verdict.RETRY
-    return Outcome(verdict, text_of(reply))
+    return Outcome(verdict, text_of(reply), reply=reply)
 
 
 def text_of(reply: Reply) -> str:

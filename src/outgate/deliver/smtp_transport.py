@@ -10,6 +10,7 @@ from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import Outcome, Verdict, last_word, outcomes
 from outgate.deliver.transmission import transaction
 from outgate.egress.resolver import Host
+from outgate.mail.report_text import Action
 from outgate.store.vault import SealBroken
 
 _NO_SIGNING_KEY = Outcome(
@@ -67,7 +68,20 @@ class SmtpTransport:
         if result.bdat_refused:
             return await self._carry_without("CHUNKING", delivery)
         found = outcomes(result, len(delivery.recipients), logs_in=self._link.log_in is not None)
-        return AttemptResult(found, connection.peer, connection.tls, last_word(result), transmission.footer)
+        return AttemptResult(
+            found,
+            connection.peer,
+            connection.tls,
+            last_word(result),
+            transmission.footer,
+            success=self._success(connection),
+        )
+
+    def _success(self, connection: Connection) -> Action | None:
+        """Who does not know of DSN tells nobody: then we say that we have passed it on (RFC 3461 section 5.2.2)."""
+        if connection.capabilities.dsn:
+            return None
+        return Action.DELIVERED if self._link.lmtp else Action.RELAYED
 
     def close(self) -> None:
         """Hang up."""

@@ -10,7 +10,7 @@ from outgate.mail.addresses import Mailbox, ascii_form, needs_smtputf8
 from outgate.mail.dkim import DkimKey, sign
 from outgate.mail.header_check import examine
 from outgate.mail.header_rewrite import Trace, outgoing
-from outgate.queue import Item, Queue
+from outgate.queue import Queue
 from outgate.queue.queue_id import to_text
 from outgate.route import RouteKind
 from outgate.smtp import Addressee, Capabilities, Transaction
@@ -57,11 +57,6 @@ async def prepare(queue: Queue, delivery: Delivery, hostname: str, key_for: KeyF
     header = _edited(delivery, submitted, hostname, key_for)
     size = len(header) + message.size - message.header_size
     return Transmission(header, body, pieces if message.chunks > 1 else None, size, message.eight_bit)
-
-
-async def submitted_header(queue: Queue, item: Item) -> bytes:
-    """The header block as it was submitted."""
-    return (await anext(queue.content(item)))[: item.message.header_size]
 
 
 def _edited(delivery: Delivery, submitted: bytes, hostname: str, key_for: KeyFor) -> bytes:

@@ -220,15 +220,29 @@ def delivered(passage: Passage, at: float, *, recipient: str, by: str, reply: st
     )
 
 
-def deferred(passage: Passage, at: float, *, recipient: str, reason: str, next_attempt: float) -> MessageEvent:
-    """It did not work this time."""
+def deferred(
+    passage: Passage,
+    at: float,
+    *,
+    recipient: str,
+    reason: str,
+    next_attempt: float,
+    late: bool = False,
+    report: str | None = None,
+) -> MessageEvent:
+    """It did not work this time. `late`: for so long that it is time to tell of it; `report` is the queue id of the
+    report to the sender, if one was made."""
+    detail: dict[str, Any] = {"recipient": recipient, "reason": excerpt(reason), "next_attempt": next_attempt}
+    if late:
+        detail |= {"late": True, "queue": passage.queue, "sender": passage.sender, "report": report}
+    told = {"report": report or "none"} if late else {}
     return MessageEvent(
         passage.message_id,
         at,
         EventKind.DEFERRED,
-        {"recipient": recipient, "reason": excerpt(reason), "next_attempt": next_attempt},
+        detail,
         Weight.FAILURE,
-        lambda: _outcome_line(passage, recipient, next_in=round(next_attempt - at), reply=reason),
+        lambda: _outcome_line(passage, recipient, next_in=round(next_attempt - at), **told, reply=reason),
         lambda: _of(_DEFERRED, passage.way).inc(),
     )
 

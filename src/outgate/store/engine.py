@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 BUSY_SECONDS: Final = 5  # how long a writer waits for another one before it is told that the store is busy
-SCHEMA: Final = "0004"  # the newest migration; a test compares
+SCHEMA: Final = "0007"  # the newest migration; a test compares
 POOL: Final = 20  # connections in all: more than the threads that use them
 
 # Durability as with Postfix: FULL syncs the write-ahead log at each commit, so a commit is on disk when it returns.
