@@ -224,6 +224,11 @@ class LocalSettings(Section):
             raise ValueError("must be maildir, lmtp://host:port, lmtp:/path/to/socket or smtp://host:port")
         return text
 
+    postmaster: str = Field(
+        "",
+        description="Mailbox of one of the organisation's domains that gets what is sent to `postmaster@` and `abuse@` in"
+        " any of them, where these are nobody's address; empty: a Maildir of that name, or the mailbox server has them",
+    )
     maildir: str = Field(
         "mail", description="Folder of the Maildirs, one for each account; relative to the data directory"
     )

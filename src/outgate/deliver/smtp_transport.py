@@ -1,7 +1,7 @@
 """Carries jobs to an SMTP or LMTP peer over one warm connection."""
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from outgate.deliver.connection import Connection, Link, Timeouts, TlsPolicy
@@ -11,6 +11,7 @@ from outgate.deliver.outcome import Outcome, Verdict, last_word, outcomes
 from outgate.deliver.transmission import transaction
 from outgate.egress.resolver import Host
 from outgate.mail.report_text import Action
+from outgate.route import RouteKind
 from outgate.store.vault import SealBroken
 
 _NO_SIGNING_KEY = Outcome(
@@ -68,6 +69,11 @@ class SmtpTransport:
         if result.bdat_refused:
             return await self._carry_without("CHUNKING", delivery)
         found = outcomes(result, len(delivery.recipients), logs_in=self._link.log_in is not None)
+        if mail_from := _sender_instead_of_none(delivery, found):
+            named = replace(delivery, route=replace(delivery.route, reverse_path=mail_from))
+            failed = await self.connect()
+            result_of_it = all_alike(named, failed) if failed else await self.carry(named)
+            return replace(result_of_it, mail_from=mail_from)
         return AttemptResult(
             found,
             connection.peer,
@@ -111,3 +117,14 @@ class SmtpTransport:
                 return None
             problem = problem or failed
         return problem
+
+
+def _sender_instead_of_none(delivery: Delivery, found: Sequence[Outcome]) -> str:
+    """The address itself, for a user's gateway that takes no null sender: it refused all that it was asked. Whoever is
+    refused for another reason is so once more.
+    """
+    route = delivery.route
+    refused = all(outcome.verdict is Verdict.FAILED for outcome in found)
+    if route.kind is RouteKind.USER_GATEWAY and not route.reverse_path and refused:
+        return delivery.item.message.chosen_from
+    return ""

@@ -63,7 +63,8 @@ def _edited(delivery: Delivery, submitted: bytes, hostname: str, key_for: KeyFor
     message, route = delivery.item.message, delivery.route
     user_gateway = route.kind is RouteKind.USER_GATEWAY
     primary = delivery.account.primary if delivery.account else ""
-    from_domain = (message.chosen_from or f"@{hostname}").rpartition("@")[2]
+    # The organisation's own mail is from its postmaster, and signed as that domain.
+    from_domain = (message.chosen_from or examine(submitted).header_from[0]).rpartition("@")[2]
     block = outgoing(
         delivery.item.fields or examine(submitted).fields,
         trace=Trace(hostname, to_text(message.id), message.protocol, message.received_at),
@@ -96,25 +97,20 @@ def transaction(delivery: Delivery, transmission: Transmission, peer: Capabiliti
         return Outcome(Verdict.FAILED, "5.6.3 the next server does not take 8-bit content, and mail is never converted")
     if peer.size and transmission.size > peer.size:
         return Outcome(Verdict.FAILED, f"5.3.4 the next server takes at most {peer.size} bytes")
-    reverse_path = delivery.route.reverse_path
-    addressees = [Addressee(one.address, one.notify, one.orcpt) for one in delivery.recipients]
-    smtputf8 = not transmission.header.isascii() or any(
-        needs_smtputf8(address) for address in (reverse_path, *(one.address for one in addressees)) if address
-    )
+    # No more is asked of the next server than of us: a header in UTF-8 that came without SMTPUTF8 goes on as it came.
+    flagged = message.smtputf8 and not transmission.header.isascii()
+    paths = [delivery.route.reverse_path, *(one.address for one in delivery.recipients)]
+    smtputf8 = flagged or any(needs_smtputf8(one) for one in paths if one)
     if smtputf8 and not peer.smtputf8:
-        # A header in UTF-8 that came without SMTPUTF8 goes on as it came; one that came with it must not.
-        if not reverse_path.isascii() or (message.smtputf8 and not transmission.header.isascii()):
-            return Outcome(Verdict.FAILED, "5.6.7 the next server does not take internationalised mail (RFC 6531)")
-        ascii_forms = [ascii_form(one.address) for one in addressees]
-        if None in ascii_forms:
-            return Outcome(Verdict.FAILED, "5.6.7 the next server does not take internationalised addresses (RFC 6531)")
-        addressees = [
-            Addressee(form or one.address, one.notify, one.orcpt)
-            for form, one in zip(ascii_forms, addressees, strict=True)
-        ]
-        smtputf8 = False
+        return Outcome(Verdict.FAILED, "5.6.7 the next server does not take internationalised mail (RFC 6531)")
+    if not smtputf8:
+        paths = [ascii_form(one) or one if one else "" for one in paths]
+    addressees = [
+        Addressee(address, one.notify, one.orcpt if smtputf8 or (one.orcpt or "").isascii() else None)
+        for address, one in zip(paths[1:], delivery.recipients, strict=True)
+    ]
     return Transaction(
-        reverse_path,
+        paths[0],
         addressees,
         size=transmission.size,
         eight_bit=transmission.eight_bit,

@@ -41,7 +41,6 @@ def explain(op: OperationContext, user: str, sender: str, recipient: str) -> Exp
         verdict.chosen,
         recipient,
         reverse_path=sender,
-        automatic=False,
     )
     if isinstance(found, Route) and found.kind is RouteKind.DOMAIN_GATEWAY and not _sees_domain_gateway(op):
         found = replace(found, gateway=None)

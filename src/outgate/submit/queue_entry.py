@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from outgate.authorise import Authorised
 from outgate.mail.addresses import canonical
+from outgate.mail.header_rewrite import made_message_id
 from outgate.mail.headers import Field, value
 from outgate.model import Organisation, QueueKey
 from outgate.queue import Message, Put, Recipient
@@ -151,13 +152,16 @@ def _accepted(identity: int, at: float, origin: _Origin, envelope: Envelope, siz
         size=size,
         peer=envelope.peer,
         protocol=envelope.protocol,
-        rfc822_message_id=_message_id(origin.fields or ()),
+        rfc822_message_id=_message_id(identity, origin),
     )
 
 
-def _message_id(fields: Sequence[Field]) -> str:
-    found = next((one for one in fields if one.name == b"message-id"), None)
-    return value(found).strip().decode("utf-8", "replace")[:998] if found else ""
+def _message_id(identity: int, origin: _Origin) -> str:
+    """The message's own, or the one that it gets when it leaves; of what is refused before it has a From, none."""
+    found = next((one for one in origin.fields or () if one.name == b"message-id"), None)
+    if found:
+        return value(found).strip().decode("utf-8", "replace")[:998]
+    return made_message_id(to_text(identity), origin.chosen_from) if origin.chosen_from else ""
 
 
 def _routed(identity: int, at: float, envelope: Envelope, routes: Sequence[Route]) -> list[MessageEvent]:
