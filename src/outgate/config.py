@@ -226,8 +226,8 @@ class LocalSettings(Section):
 
     postmaster: str = Field(
         "",
-        description="Mailbox of one of the organisation's domains that gets what is sent to `postmaster@` and `abuse@` in"
-        " any of them, where these are nobody's address; empty: a Maildir of that name, or the mailbox server has them",
+        description="Address of the organisation that gets what is sent to `postmaster@` and `abuse@` in its domains,"
+        " where these are nobody's; empty: a Maildir of that name, or the mailbox server's own",
     )
     maildir: str = Field(
         "mail", description="Folder of the Maildirs, one for each account; relative to the data directory"

@@ -20,7 +20,8 @@ def named(disposition: str, kind: str = "application/octet-stream") -> str:
 
 def in_parts(*header: str, boundary: str = 'boundary="A"', kind: str = "multipart/mixed") -> str:
     lines = "\r\n".join(header)
-    return f"MIME-Version: 1.0\r\nContent-Type: {kind}; {boundary}\r\n\r\n--A\r\n\r\nHello\r\n--A\r\n{lines}{BODY}--A--\r\n"
+    head = f"MIME-Version: 1.0\r\nContent-Type: {kind}; {boundary}\r\n\r\n"
+    return f"{head}--A\r\n\r\nHello\r\n--A\r\n{lines}{BODY}--A--\r\n"
 
 
 EVIL = 'Content-Disposition: attachment; filename="evil.exe"'

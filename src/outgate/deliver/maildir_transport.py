@@ -9,7 +9,7 @@ from urllib.parse import quote
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.transmission import prepare
-from outgate.directory.reader import DirectoryReader
+from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.mail.addresses import canonical
 from outgate.mail.report_text import Action
 from outgate.queue import Queue
@@ -22,8 +22,8 @@ class MaildirTransport:
     The file's name comes from queue id and recipient, so what is written again after a crash replaces itself.
     """
 
-    def __init__(self, queue: Queue, directory: DirectoryReader, root: Path, hostname: str) -> None:
-        self._queue, self._directory, self._root, self._hostname = queue, directory, root, hostname
+    def __init__(self, queue: Queue, mailboxes: LocalMailboxes, root: Path, hostname: str) -> None:
+        self._queue, self._mailboxes, self._root, self._hostname = queue, mailboxes, root, hostname
 
     async def connect(self) -> Outcome | None:
         """The folders are always there."""
@@ -44,7 +44,7 @@ class MaildirTransport:
 
     async def _deliver(self, delivery: Delivery, index: int, content: Sequence[bytes]) -> Outcome:
         recipient = delivery.recipients[index]
-        owner = await self._directory.mailbox(canonical(recipient.address))
+        owner = await self._mailboxes.owner(canonical(recipient.address))
         if owner is None:
             return Outcome(Verdict.FAILED, f"5.1.1 <{recipient.address}>: no such mailbox here")
         folder = self._root / quote(owner, safe="@+=.-_")

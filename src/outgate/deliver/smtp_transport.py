@@ -9,6 +9,7 @@ from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
 from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import Outcome, Verdict, last_word, outcomes
 from outgate.deliver.transmission import transaction
+from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.egress.resolver import Host
 from outgate.mail.report_text import Action
 from outgate.route import RouteKind
@@ -32,9 +33,11 @@ class SmtpTransport:
         verifying: ssl.SSLContext,
         compliance: MessagePreparer,
         max_age: float,
+        mailboxes: LocalMailboxes | None = None,
     ) -> None:
         self._link, self._hosts, self._compliance = link, hosts, compliance
         self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
+        self._mailboxes = mailboxes  # of the organisation, if the peer keeps them
         self._connection: Connection | None = None
         self._avoided: frozenset[str] = frozenset()  # extensions that the peer offers and does not have
 
@@ -59,7 +62,8 @@ class SmtpTransport:
             return all_alike(delivery, _NO_SIGNING_KEY, connection.peer)
         if isinstance(transmission, Outcome):
             return all_alike(delivery, transmission)
-        wanted = transaction(delivery, transmission, connection.capabilities)
+        addressed = await self._addressed(delivery)
+        wanted = transaction(addressed, transmission, connection.capabilities)
         if isinstance(wanted, Outcome):
             return all_alike(delivery, wanted, connection.peer)
         content = None if wanted.content is not None else transmission.pieces()
@@ -82,6 +86,14 @@ class SmtpTransport:
             transmission.footer,
             success=self._success(connection),
         )
+
+    async def _addressed(self, delivery: Delivery) -> Delivery:
+        """The delivery with its recipients as the peer is told them."""
+        mailboxes = self._mailboxes
+        if mailboxes is None:
+            return delivery
+        recipients = [replace(one, address=await mailboxes.redirected(one.address)) for one in delivery.recipients]
+        return replace(delivery, recipients=tuple(recipients))
 
     def _success(self, connection: Connection) -> Action | None:
         """Who does not know of DSN tells nobody: then we say that we have passed it on (RFC 3461 section 5.2.2)."""

@@ -73,7 +73,8 @@ def _edited(delivery: Delivery, submitted: bytes, hostname: str, key_for: KeyFor
         from_domain=from_domain,
         rewrite_from=_rewrite_from(delivery),
     )
-    if route.kind in _SIGNED_WAYS:
+    # The organisation's mailboxes may be elsewhere, and be asked whether what is from its postmaster is.
+    if route.kind in _SIGNED_WAYS or (route.kind is RouteKind.LOCAL and message.account_id is None):
         signing_domain = (route.on_behalf_of or f"@{from_domain}").rpartition("@")[2]
         if key := key_for(signing_domain):
             block = sign(block, message.body_digest, key, clock.now()) + block

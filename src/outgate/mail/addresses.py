@@ -87,6 +87,11 @@ def split(address: str) -> tuple[str, str]:
     return local, domain
 
 
+def is_role(address: str) -> bool:
+    """Whether the address (in compared form) is one that every domain must have (RFC 5321 section 4.5.1, RFC 2142)."""
+    return address.rpartition("@")[0] in ("postmaster", "abuse")
+
+
 def needs_smtputf8(address: str) -> bool:
     """Whether only an SMTPUTF8 server can take the address (RFC 6531): a domain has its A-labels, a local part not."""
     return not split(address)[0].isascii()

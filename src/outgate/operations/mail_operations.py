@@ -7,7 +7,7 @@ from outgate.directory import users
 from outgate.directory.accounts import load, load_organisation, local_mailbox
 from outgate.directory.errors import DirectoryError, Invalid, NotAllowed, NotFound
 from outgate.directory.privileges import Privilege
-from outgate.mail.addresses import canonical
+from outgate.mail.addresses import canonical, is_role
 from outgate.model import Account, Organisation
 from outgate.operations import targets
 from outgate.operations.context import Counted, OperationContext
@@ -58,7 +58,9 @@ def _sender(op: OperationContext, user: str) -> Account:
 def _check_mailboxes(op: OperationContext, organisation: Organisation, recipients: Sequence[str]) -> None:
     """As at RCPT: a colleague's address that does not exist is refused, not returned later."""
     for address in map(canonical, recipients):
-        if address.rpartition("@")[2] in organisation.domains and local_mailbox(op.connection, address) is None:
+        if address.rpartition("@")[2] in organisation.domains and not (
+            is_role(address) or local_mailbox(op.connection, address)
+        ):
             raise NotFound(f"<{address}>: no such mailbox here")
 
 

@@ -113,8 +113,10 @@ def accepted(  # the one event that describes the message itself
     peer: str,
     protocol: str,
     rfc822_message_id: str,
+    made_message_id: str = "",
 ) -> MessageEvent:
-    """The message was acknowledged: from now on it is ours."""
+    """The message was acknowledged: from now on it is ours. `made_message_id` takes the place of its Message-ID where
+    that may not leave."""
     detail = {
         "account": account,
         "from": list(header_from),
@@ -125,6 +127,8 @@ def accepted(  # the one event that describes the message itself
         "protocol": protocol,
         "message_id": rfc822_message_id,
     }
+    if made_message_id:
+        detail["made_message_id"] = made_message_id
     return MessageEvent(
         message_id, at, EventKind.ACCEPTED, detail, Weight.OUTCOME, lambda: _message_line(detail), _ACCEPTED.inc
     )

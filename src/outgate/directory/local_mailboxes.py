@@ -2,12 +2,8 @@
 2142): the product itself sends from postmaster@, and whoever suffers from its mail writes there.
 """
 
-from typing import Final
-
 from outgate.directory.reader import DirectoryReader
-from outgate.mail.addresses import AddressError, canonical
-
-ROLES: Final = frozenset({"postmaster", "abuse"})
+from outgate.mail.addresses import AddressError, canonical, is_role
 
 
 class LocalMailboxes:
@@ -36,8 +32,3 @@ class LocalMailboxes:
             return await self._directory.mailbox(canonical(self._postmaster)) if self._postmaster else None
         except AddressError:
             return None
-
-
-def is_role(address: str) -> bool:
-    """Whether the address (in compared form) is that of a role that every domain must have."""
-    return address.rpartition("@")[0] in ROLES
