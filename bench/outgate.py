@@ -15,9 +15,10 @@ from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
 from outgate.installation import KEY_FILE, open_installation
 from outgate.model import Security
+from outgate.record import audit_trail
 from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store import keyfile
-from outgate.store.engine import migrate, open_engine, write
+from outgate.store.engine import make_file, migrate, open_engine, write
 
 _CONFIGURATION = """\
 hostname = "mail.example.com"
@@ -79,6 +80,7 @@ class Outgate:
         (self._data / "outgate.toml").write_text(text)
         keyfile.create(self._data / KEY_FILE)
         engine = open_engine(f"sqlite:///{self._data / 'outgate.db'}")
+        make_file(engine)
         migrate(engine)
         engine.dispose()
         _fill(self._data, work)
@@ -91,6 +93,7 @@ def _fill(data: Path, work: Work) -> None:
     derived = [(account, Credentials.derive(account.password, 4096)) for account in population.accounts()]
     with write(installation.engine) as conn:
         organisation.create(conn, population.ORGANISATION, now)
+        audit_trail.begin(conn, installation.vault)
         policies.set_value(conn, "/", ALLOW_EXTERNAL_SMTP, True, now)
         if work.name == "relay":
             organisation.set_domain_gateway(

@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, make_url
 
 from outgate.directory import organisation, units, users
+from outgate.record import audit_trail
 from outgate.store import tables
-from outgate.store.engine import migrate, open_engine, read, write
+from outgate.store.engine import make_file, migrate, open_engine, read, write
 from outgate.store.vault import Vault
 
 # In the background of a shell SIGINT is ignored, and what the tests start would inherit that.
@@ -78,10 +79,11 @@ def vault() -> Vault:
 
 
 @pytest.fixture
-def example(engine: Engine) -> Engine:
+def example(engine: Engine, vault: Vault) -> Engine:
     """A database with the organisation example.com, its unit /Sales, alice there and bob in the root."""
     with write(engine) as connection:
         organisation.create(connection, "example.com", 0.0)
+        audit_trail.begin(connection, vault)
         units.create(connection, "/Sales")
         users.create(connection, "alice@example.com", None, 0.0, name="Alice", unit_path="/Sales")
         users.create(connection, "bob@example.com", None, 0.0, name="Bob")
@@ -120,6 +122,8 @@ def new_sqlite(tmp_path: Path, migrated_sqlite: Path) -> NewDatabase:
         path = tmp_path / f"outgate-{next(numbers)}.db"
         if migrated:
             shutil.copyfile(migrated_sqlite, path)
+        else:
+            path.touch()
         return f"sqlite:///{path}"
 
     return new
@@ -257,5 +261,6 @@ def _wait_until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> N
 
 def _migrate(url: str) -> None:
     opened = open_engine(url)
+    make_file(opened)
     migrate(opened)
     opened.dispose()

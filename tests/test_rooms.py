@@ -34,21 +34,26 @@ ALLOWED = {
     "discovery": {"model", "mail", "config", "clock", "egress"},
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
-        *("config", "clock", "extras", "peer"),
+        *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener"),
     },
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
-        *("store", "config", "clock", "egress", "supervision"),
+        *("store", "config", "clock", "egress", "supervision", "node_id", "printable"),
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
         *("secretscan", "clock"),
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras"},
-    "http": {"store", "config", "clock", "peer"},
+    "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
     "web": {"http", "operations", "sendas", "store"},
+    "node_id": set(),
+    "open_files": set(),
     "peer": set(),
+    "peer_limit": set(),
+    "tcp_listener": {"peer", "peer_limit"},
     "supervision": set(),
+    "systemd": set(),
     "demo": {"clock", "extras"},
 }
 NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "compliance", "submit", "operations")

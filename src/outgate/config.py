@@ -3,6 +3,7 @@
 Knows no other room. What changes while the server runs (policy, users, gateways) is in the directory, not here.
 """
 
+import json
 import os
 import re
 import socket
@@ -12,7 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 MIB = 1024 * 1024
 Seconds = Annotated[float, Field(gt=0)]
@@ -65,8 +72,16 @@ class SubmissionSettings(Section):
     max_message_bytes: int = Field(35 * MIB, ge=1024, description="Largest message, offered as SIZE")
     max_recipients: int = Field(1000, ge=1, description="Recipients of one message")
     max_line_bytes: int = Field(998, ge=998, description="Longest line of a message, without its CRLF (RFC 5322 2.1.1)")
-    max_sessions: int = Field(1000, ge=1, description="Sessions open at once")
-    max_sessions_per_peer: int = Field(100, ge=1, description="Sessions open at once from one address")
+    max_sessions: int = Field(
+        1000, ge=1, description="Connections open at once, counted from the first packet; fewer if files run out"
+    )
+    max_sessions_per_peer: int = Field(
+        100, ge=1, description="Connections open at once from one IPv4 address or /64 of IPv6"
+    )
+    max_unfinished_bytes: int = Field(
+        512 * MIB, ge=MIB, description="Bytes of messages of one user that have not come whole, in all sessions"
+    )
+    log_in_timeout: Seconds = Field(120.0, description="Seconds that a session may last without a log-in")
     command_timeout: Seconds = Field(300.0, description="Seconds to wait for the next command (RFC 5321 4.5.3.2)")
     session_timeout: Seconds = Field(3600.0, description="Seconds that a session may last without a message")
     max_received: int = Field(50, ge=5, description="Received lines after which a message is taken to be in a loop")
@@ -80,7 +95,16 @@ class LogInSettings(Section):
     failures_per_account_anywhere: Rate = Field(
         "100/1hour", description="Wrong passwords for one account from all networks"
     )
+    exempt_networks: tuple[str, ...] = Field(
+        (),
+        description="Ranges, such as the offices', where wrong passwords lock only the account for its own network",
+    )
     scram_iterations: int = Field(600_000, ge=4096, description="PBKDF2 rounds of the stored SCRAM-SHA-256 verifier")
+
+    @field_validator("exempt_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_network(text) for text in texts)
 
 
 class OidcSettings(Section):
@@ -174,9 +198,13 @@ class DeliverySettings(Section):
     """How messages leave."""
 
     connections_per_queue: int = Field(5, ge=1, description="Connections open at once to one gateway or destination")
+    connections: int = Field(
+        0, ge=0, description="Connections open at once in all; 0: half of the files that the system lets a process open"
+    )
     connect_timeout: Seconds = Field(30.0, description="Seconds to connect, TLS included")
-    reply_timeout: Seconds = Field(300.0, description="Seconds to wait for a reply (RFC 5321 4.5.3.2)")
-    content_timeout: Seconds = Field(600.0, description="Seconds to wait for the reply to the message's end")
+    reply_timeout: Seconds = Field(300.0, description="Seconds until a reply is there whole (RFC 5321 4.5.3.2)")
+    content_timeout: Seconds = Field(600.0, description="The same for the reply to the message's end")
+    transaction_timeout: Seconds = Field(3600.0, description="Seconds that handing over one message may take in all")
     idle_timeout: Seconds = Field(30.0, description="Seconds that a warm connection may lie idle")
     max_age: Seconds = Field(600.0, description="Seconds after which a connection is not used again")
     lease: Seconds = Field(1200.0, description="Seconds after which another worker may take a message over")
@@ -208,6 +236,17 @@ class DeliverySettings(Section):
         (), description="DNS servers as `address` or `address:port`; else the system's"
     )
     ca_file: str | None = Field(None, description="PEM of further certificate authorities to trust for gateways")
+    discard_ehlo_keywords: dict[str, tuple[str, ...]] = Field(
+        {},
+        description="Extensions not to use although they are offered, by gateway host or recipient domain, `*` for all:"
+        ' `{ "broken.example" = ["CHUNKING"] }`',
+    )
+
+    def discarded(self, destination: str) -> frozenset[str]:
+        """The extensions that are not used with a gateway's host, or a domain's exchangers."""
+        named = {name.lower(): words for name, words in self.discard_ehlo_keywords.items()}
+        found = (*named.get("*", ()), *named.get(destination.lower(), ()))
+        return frozenset(word.upper() for word in found)
 
 
 class LocalSettings(Section):
@@ -240,8 +279,8 @@ class RecordSettings(Section):
     keep_messages: int = Field(90, ge=0, description="Days that the record of a message is kept; 0 is for ever")
     log: Literal["failures", "outcomes", "all"] = Field(
         "outcomes",
-        description="Log lines of messages: `failures` (deferred, bounced, refused), `outcomes` (also what was accepted"
-        " and delivered) or `all` (also each step)",
+        description="Log lines of messages: `failures` (deferred, bounced, refused), `outcomes` (also what was"
+        " delivered) or `all` (also what was accepted, and each step)",
     )
 
 
@@ -315,6 +354,8 @@ def load(data: Path) -> Config:
         config = Config(data=data)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{_file(data)} is not valid TOML: {error}") from None
+    except SettingsError as error:
+        raise ConfigError(_broken_variable(error)) from None
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(data, fault) for fault in error.errors())) from None
     _check_environment()
@@ -326,10 +367,61 @@ def _file(data: Path) -> Path:
 
 
 def _explain(data: Path, fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
+    """A fault in our words, with the name of whatever said so: the variable if there is one, else the file's key."""
+    names = [part for part in fault["loc"] if isinstance(part, str)][:2]
+    variable = f"OUTGATE_{'__'.join(names).upper()}"
+    by_variable = variable in os.environ
     if fault["type"] == "extra_forbidden":
-        return f"{_file(data)}: there is no setting '{key}'; see docs/configuration.md for those that exist"
-    return f"{_file(data)} or OUTGATE_*: setting '{key}': {fault['msg']}"
+        if by_variable:
+            return f"there is no setting for the environment variable {variable}; unset it or correct its name"
+        return f"{_file(data)}: there is no setting '{'.'.join(names)}'; see docs/configuration.md for those that exist"
+    key = variable if by_variable else ".".join(names)
+    where = "the environment" if by_variable else _file(data)
+    if fault["type"] == "value_error":
+        text = str(fault["ctx"]["error"])
+        return f"{where}: {key} {text}" if text.startswith("must ") else f"{where}: {f'{key}: ' if key else ''}{text}"
+    return f"{where}: {key} {_demand(fault, key)}"
+
+
+def _demand(fault: Any, key: str) -> str:
+    """What a setting must be."""
+    bounds = fault.get("ctx", {})
+    match fault["type"]:
+        case "greater_than":
+            return f"must be more than {bounds['gt']:g}"
+        case "greater_than_equal":
+            return f"must be at least {bounds['ge']:g}"
+        case "less_than_equal":
+            return f"must be at most {bounds['le']:g}"
+        case "literal_error":
+            return f"must be {bounds['expected']}"
+        case "model_type" | "model_attributes_type":
+            return f"must be a table: [{key}]"
+        case "dict_type":
+            return "must be a table, as in {partner = '10.9.0.0/16'}"
+    kind = next((words for part, words in _KINDS.items() if fault["type"].startswith(part)), None)
+    return f"must be {kind or 'another value'}"
+
+
+_KINDS = {
+    "int_": "a whole number",
+    "float_": "a number",
+    "bool_": "true or false",
+    "string_": "text",
+    "tuple_": "a list, as in [60, 300] or ['a', 'b']",
+}
+
+
+def _broken_variable(error: SettingsError) -> str:
+    """pydantic-settings does not say which variable it could not read: the ones that must be JSON are asked again."""
+    section = str(error).partition('"')[2].partition('"')[0]
+    for variable, text in os.environ.items():
+        if variable.startswith(f"OUTGATE_{section.upper()}") and text[:1] in "[{":
+            try:
+                json.loads(text)
+            except ValueError:
+                return f'the environment: {variable} is not JSON, as lists are written there: [60, 300] or ["a", "b"]'
+    return f"the environment: OUTGATE_{section.upper()} can't be read; lists and tables are written in JSON there"
 
 
 def _check_environment() -> None:

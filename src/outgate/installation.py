@@ -1,5 +1,9 @@
 """A data directory, opened: its settings, its keys and its database. Knows neither the server nor the commands."""
 
+import fcntl
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,11 +11,23 @@ from sqlalchemy import Engine
 
 from outgate import config
 from outgate.config import Config
-from outgate.store.engine import migrate, open_engine
+from outgate.store.engine import is_made, make_file, migrate, open_engine
 from outgate.store.vault import Vault
 
 KEY_FILE = "secret.key"
 LOCK_FILE = "serve.lock"  # open in every process of the server
+
+
+def server_runs(data: Path) -> bool:
+    """Whether a server is running on this data directory, on this machine."""
+    try:
+        with (data / LOCK_FILE).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 class InstallationError(Exception):
@@ -29,12 +45,63 @@ class Installation:
 
 def open_installation(data: Path) -> Installation:
     """Open a data directory that `outgate init` made, and bring its database up to date."""
-    if not (data / "outgate.toml").exists():
-        raise InstallationError(
-            f"{data} is not an Outgate data directory; make one with: outgate --data {data} init DOMAIN"
-        )
-    settings = config.load(data)
-    vault = Vault.load(data / KEY_FILE, command=settings.secret_key_command)
-    engine = open_engine(settings.database)
-    migrate(engine)
+    with _readable(data):
+        if not (data / "outgate.toml").exists():
+            raise InstallationError(
+                f"{data} is not an Outgate data directory; make one with: outgate --data {data} init DOMAIN"
+            )
+        settings = config.load(data)
+        vault = Vault.load(data / KEY_FILE, command=settings.secret_key_command)
+        engine = open_engine(settings.database)
+        try:
+            _check_database(engine)
+            migrate(engine, vault)
+        except BaseException:
+            engine.dispose()
+            raise
     return Installation(settings, engine, vault)
+
+
+def make_database(data: Path) -> None:
+    """The empty database of a new data directory. Nothing but `outgate init` makes one."""
+    engine = open_engine(config.load(data).database)
+    make_file(engine)
+    migrate(engine)
+    engine.dispose()
+
+
+def _check_database(engine: Engine) -> None:
+    """That there is one, and that it is Outgate's."""
+    file = Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+    name = file or engine.url.render_as_string()
+    if file and not file.exists():
+        raise InstallationError(
+            f"the database {name} is missing: bring back your backup of it (docs/operating.md), or begin anew with:"
+            " outgate --data NEW-DIRECTORY init DOMAIN"
+        )
+    if file:
+        file.open("r+b").close()  # who may not is told so
+    if (file and not file.stat().st_size) or not is_made(engine):
+        raise InstallationError(
+            f"the database {name} has no tables of Outgate: bring back your backup of it (docs/operating.md), or"
+            " correct database_url in outgate.toml"
+        )
+
+
+@contextmanager
+def _readable(data: Path) -> Iterator[None]:
+    """Stands round whatever reads the data directory."""
+    try:
+        yield
+    except PermissionError as error:
+        raise InstallationError(
+            f"{error.filename or data} may not be read by {getpass.getuser()}: run this as {_owner(data)}"
+        ) from None
+
+
+def _owner(data: Path) -> str:
+    """Who the data directory belongs to, as far as that can be seen."""
+    try:
+        return data.owner()
+    except (OSError, KeyError):
+        return "root"

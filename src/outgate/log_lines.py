@@ -3,7 +3,11 @@
 Whatever a peer or a user wrote is made printable here: a line is one line, and no terminal obeys it.
 """
 
+import asyncio
+import atexit
+import contextlib
 import sys
+from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -24,9 +28,38 @@ def configure(log_format: str) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer() if log_format == "json" else _for_people,
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _Lines(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+class _Lines:
+    """Writes lines: those of one turn of the event loop together, since each message has its own; others at once."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._gathered: list[str] = []
+        atexit.register(self._write)
+
+    def msg(self, line: str) -> None:
+        """Take a line; it is written at the end of this turn of the loop, if there is one."""
+        self._gathered.append(line)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._write()
+        else:
+            if len(self._gathered) == 1:
+                loop.call_soon(self._write)
+
+    debug = info = warning = error = critical = exception = msg
+
+    def _write(self) -> None:
+        lines, self._gathered = self._gathered, []
+        if lines:
+            with contextlib.suppress(OSError, ValueError):  # a closed pipe must not end what the lines tell of
+                self._file.write("\n".join(lines) + "\n")
+                self._file.flush()
 
 
 def _for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

@@ -23,7 +23,7 @@ class Gateway:
     """One SMTP server with its credential, read as one record: host and password are never looked up apart.
 
     `sealed` is the password as the vault keeps it; only deliver/ has it opened, for the one connection.
-    `identity` is the row that the seal is bound to.
+    `identity` is the row, and `holder` the account and address, that the seal is bound to (store.vault.credential).
     """
 
     identity: str
@@ -33,6 +33,7 @@ class Gateway:
     username: str = ""
     sealed: bytes | None = field(default=None, repr=False)
     credential_version: int = 1
+    holder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from outgate import clock, config, log_lines
+from outgate import clock, config, log_lines, open_files, systemd
+from outgate.accept import tls
 from outgate.accept.authenticator import Authenticator
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
@@ -24,9 +25,11 @@ from outgate.config import Config, DeliverySettings
 from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.gateway_notices import GatewayNotices
+from outgate.deliver.node_claim import claim_name
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
+from outgate.directory import known_networks
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.reader import DirectoryReader
@@ -38,6 +41,7 @@ from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
 from outgate.model import Gateway
+from outgate.node_id import node_id
 from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
@@ -49,6 +53,7 @@ from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
 from outgate.record.retention import Retention
 from outgate.smtp import TokenIssuer
+from outgate.store.engine import StoreUnavailable, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
@@ -60,6 +65,8 @@ if TYPE_CHECKING:
     from outgate.http.http_listener import HttpListener
 
 DAY = 86400.0
+UNFINISHED = DAY  # seconds after which pieces of a message that did not come whole are of no use to anybody
+SWEEP_EVERY = 3600.0  # seconds
 
 _log = structlog.get_logger("outgate")
 
@@ -69,13 +76,13 @@ class ServerProcess:
 
     def __init__(self, installation: Installation, number: int = 0) -> None:
         settings = installation.config
-        self._installation = installation
+        self._installation, self._number = installation, number
         self._security = SecurityEvents(installation.engine, installation.vault, clock.now)
         directory_cache = DirectoryCache(installation.engine)
         self._directory = DirectoryReader(directory_cache)
         self._commits = GroupCommit(installation.engine)
         self._publication = Publication(to_text, Weight.of(settings.record.log))
-        owner = f"{_node(settings)}#{number};"
+        owner = _process(settings, number)
         self._queue = Queue(
             installation.engine, self._commits, owner, settings.delivery.lease, committed=self._publication
         )
@@ -85,7 +92,7 @@ class ServerProcess:
         certificate = Certificate(
             settings.path(settings.submission.certificate), settings.path(settings.submission.private_key)
         )
-        throttle = Throttle(settings.log_in, Rates(installation.engine))
+        throttle = Throttle(settings.log_in, Rates(installation.engine), self._knows)
         self._log_in = Authenticator(
             self._directory, throttle, installation.engine, tokens, self._security, password_checker(settings)
         )
@@ -100,7 +107,8 @@ class ServerProcess:
                 scram_secret=installation.vault.digest(b"fake salts", "scram"),  # the same in all processes
                 token_issuer=TokenIssuer(tokens.configuration, settings.oidc.scope) if tokens else None,
                 queue_ids=queue_ids,
-            )
+            ),
+            open_files.room_for_sessions(settings.submission.max_sessions),
         )
         transports = TransportFactory(
             settings,
@@ -108,7 +116,7 @@ class ServerProcess:
             self._directory,
             resolver(settings),
             self._open_password,
-            SigningKeys(installation.engine, installation.vault, directory_cache).key_for,
+            SigningKeys(installation.engine, installation.vault).key_for,
             self._security,
             queue_ids,
         )
@@ -148,10 +156,22 @@ class ServerProcess:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         self._tasks.append(asyncio.create_task(supervised("daily limits", self._daily_limits.run)))
+        if self._number == 0:
+            self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
         if self._retention:
             self._tasks.append(asyncio.create_task(self._retention.run(), name="retention"))
         ports = self._listener.ports
+        self._warn_of_certificate()
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
+        systemd.notify("READY=1")
+
+    def _warn_of_certificate(self) -> None:
+        settings = self._installation.config
+        chain = settings.path(settings.submission.certificate)
+        left = tls.ends_at(chain) - clock.now()
+        if left < tls.SOON:
+            text = "the certificate has expired" if left <= 0 else "the certificate ends soon"
+            _log.warning(text, file=str(chain), days=int(left // DAY), then="put a new one there and send SIGHUP")
 
     def reload(self) -> None:
         """SIGHUP: read the certificate again, and the vault's keys, which may take a command's time."""
@@ -166,6 +186,7 @@ class ServerProcess:
 
     async def stop(self) -> None:
         """Stop accepting, give back what is not delivered."""
+        systemd.notify("STOPPING=1")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -182,8 +203,21 @@ class ServerProcess:
         self._snapshot.remove()
         _log.info("stopped")
 
+    async def _sweep(self) -> None:
+        """Remove the pieces that nobody will make a message of: those of nodes that are gone, too."""
+        while True:
+            try:
+                await self._queue.sweep(QueueIds().new(clock.now() - UNFINISHED))
+            except StoreUnavailable as error:
+                _log.error("pieces of messages not swept", error=str(error))
+            await asyncio.sleep(SWEEP_EVERY)
+
     def _open_password(self, gateway: Gateway) -> str:
         return open_password(self._installation.vault, gateway)
+
+    def _knows(self, address: str, network: str) -> bool:
+        with read(self._installation.engine) as connection:
+            return known_networks.is_known(connection, address, network, clock.now())
 
 
 def message_limits(settings: Config) -> MessageLimits:
@@ -253,6 +287,7 @@ def serve(data: Path) -> None:
     settings = config.load(data)
     log_lines.configure(settings.log_format)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have the vault's keys
+    open_files.raise_limit()
     with _alone(settings):
         uvloop.run(_take_up(data))
         if settings.processes == 1:
@@ -277,11 +312,13 @@ async def _take_up(data: Path) -> None:
     # On SQLite nobody else can hold or be receiving anything now; on PostgreSQL another node may.
     alone = installation.engine.dialect.name == "sqlite"
     commits = GroupCommit(installation.engine)
-    owner = "" if alone else f"{_node(installation.config)}#"
+    node = _node(installation.config)
+    if not alone:
+        await claim_name(installation.engine, node)
+    owner = "" if alone else node
     queue = Queue(installation.engine, commits, owner, installation.config.delivery.lease)
     await queue.release()
-    age = 0.0 if alone else DAY
-    await queue.sweep(QueueIds().new(clock.now() - age))
+    await queue.sweep(QueueIds().new(clock.now() - (0.0 if alone else UNFINISHED)))
     await commits.close()
     queue.close()
     installation.engine.dispose()
@@ -321,8 +358,15 @@ def _spare_the_collector() -> None:
 
 
 def _node(settings: Config) -> str:
-    """The name in leases: the same after a restart, so that this node's own leases are taken up at once."""
-    return f"{settings.hostname}:{settings.data.resolve()}"
+    """What the names of this node's processes begin with, in leases and in the list of nodes: the same after a restart,
+    so that its own leases are taken up at once.
+    """
+    return f"{node_id(settings.data)}@"
+
+
+def _process(settings: Config, number: int) -> str:
+    """Ends so that no name of a process is the begin of another's."""
+    return f"{_node(settings)}{settings.hostname}#{number};"
 
 
 @contextmanager

@@ -1,14 +1,24 @@
 """`outgate import` and `outgate export`: many rows at once, all or none, and again."""
 
 import csv
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
+from typer.testing import CliRunner
 
 from cli.program import ALICE, PARTNER, SWITCH, Program
+from outgate.cli.program import app
 from outgate.cli.status import Status
+from outgate.directory import accounts, password_hash
+from outgate.directory.users import Credentials
 from outgate.store import tables
+from outgate.store.engine import open_engine, write
+
+BOB = "bob@example.com"
 
 
 def write_csv(path: Path, *lines: str) -> str:
@@ -151,3 +161,94 @@ def test_a_gateway_that_does_not_answer_is_a_fault(program: Program, tmp_path: P
         tmp_path / "g.csv", "user,address,host,port,username,password", f"{ALICE},{PARTNER},localhost,1,alice,x"
     )
     assert "rows have faults" in program.fails(Status.INVALID, "import", "gateways", path)
+
+
+BAD_USERS = (
+    "good@example.com,Good,/,en,no,long enough",
+    "bad@elsewhere.example,,/,,,",
+    "no address,,/,,,",
+    "lost@example.com,,/Nowhere,,,",
+    "twice//@example.com,,a//b,,,",
+    "odd@example.com,,/,,perhaps,",
+    "french@example.com,,/,fr,,",
+    "short@example.com,,/,,,seven77",
+    "line@example.com,A\tB,/,,,",
+    "alice@example.com,Alice,/,it,,",
+    "bob@example.com,,/Nowhere,,,",
+    "bob@example.com,,,xx,,",
+)
+
+
+def test_a_dry_run_finds_what_the_import_would_and_in_the_same_words(program: Program, tmp_path: Path) -> None:
+    for number, line in enumerate(BAD_USERS):
+        path = write_csv(tmp_path / f"{number}.csv", "address,name,unit,language,suspended,password", line)
+        dry = _faults(program, path, "--dry-run", "--skip-faulty")
+        assert dry == _faults(program, path, "--skip-faulty"), line
+
+
+def _faults(program: Program, path: str, *options: str) -> str:
+    """What a run says of its one row; nothing if it is good."""
+    env = {"OUTGATE_DATA": str(program.data)}
+    result = CliRunner().invoke(app, ["import", "users", path, *options], env=env)
+    return "\n".join(line for line in result.stdout.splitlines() if line.startswith("2 "))
+
+
+def test_a_dry_run_takes_no_lock_and_hashes_nothing(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Credentials, "derive", None)
+    path = write_csv(tmp_path / "u.csv", "address,password", *(f"u{i}@example.com,a password {i}" for i in range(20)))
+    with program.writing():  # nobody else may write now
+        assert program.run("import", "users", path, "--dry-run") == {"rows": 20, "dry_run": True}
+
+
+def test_each_password_is_hashed_once_and_works(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    derive = Credentials.derive
+
+    def counted(password: str, iterations: int) -> Credentials:
+        asked.append(password)
+        return derive(password, iterations)
+
+    monkeypatch.setattr(Credentials, "derive", counted)
+    path = write_csv(tmp_path / "u.csv", "address,password", *(f"u{i}@example.com,a password {i}" for i in range(5)))
+    assert program.run("import", "users", path)["created"] == 5
+    assert sorted(asked) == [f"a password {i}" for i in range(5)]
+    with program.reading() as connection:
+        log_in = accounts.login(connection, "u3@example.com")
+    assert log_in
+    assert log_in.password_hash
+    assert password_hash.verify(log_in.password_hash, "a password 3")
+
+
+@pytest.mark.parametrize("kind", ["users", "addresses"])
+def test_submissions_beside_an_import_are_neither_refused_nor_late(program: Program, tmp_path: Path, kind: str) -> None:
+    """Each writes as the server does, every 20 ms; `make hard` has the long form."""
+    if kind == "users":
+        rows = [f"u{i}@example.com,U {i},long enough {i}" for i in range(100)]
+        path = write_csv(tmp_path / "u.csv", "address,name,password", *rows)
+    else:
+        rows = [f"{user},{i}@partner.example" for user in (ALICE, BOB) for i in range(15)]
+        path = write_csv(tmp_path / "a.csv", "user,address", *rows)
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        slowest = thread.submit(_write_until, program, done)
+        try:
+            assert program.run("import", kind, path)["created"] == len(rows)
+        finally:
+            done.set()
+        assert slowest.result() < 0.5
+
+
+def _write_until(program: Program, done: threading.Event) -> float:
+    """The longest that a transaction of another program took."""
+    slowest, engine = 0.0, open_engine(f"sqlite:///{program.data / 'outgate.db'}")
+    while not done.wait(0.02):
+        began = time.monotonic()
+        with write(engine) as connection:
+            connection.execute(insert(tables.rate_event).values(key="x", at=began))
+        slowest = max(slowest, time.monotonic() - began)
+    engine.dispose()
+    return slowest

@@ -54,7 +54,7 @@ def test_settings_are_written_and_the_others_stand_there_as_comments(empty: Prog
         "log_in": {},
         "delivery": {"retry": [1, 2]},
         "local": {"mailbox": "lmtp://localhost:24"},
-        **{name: {} for name in ("oidc", "ldap", "egress", "web")},
+        **{name: {} for name in ("oidc", "ldap", "egress", "web", "record")},
     }
     assert "#tls_port = 465" in text
 

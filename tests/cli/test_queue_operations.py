@@ -79,7 +79,7 @@ def test_hasten_makes_due_what_neither_is_held_nor_in_transfer(engine: Engine) -
     with write(engine) as connection:
         connection.execute(update(recipient).values(due_at=NOW + 500))
         admin.hold(connection, Selection(address="held@"))
-        assert admin.reconsider(connection, NOW) == 1
+        assert admin.retry(connection, EVERYTHING, NOW) == 1
     assert [one.due_at - NOW for one in _waiting(engine)] == [500, 500, 0]
 
 

@@ -100,7 +100,7 @@ def test_notify_says_what_is_told(notify: str | None, failure: bool, delay: bool
     assert bool(told(DOWN, 5 * HOUR, one(notify))) == delay
     tried = delivery(one(notify))
     for action in (Action.DELIVERED, Action.RELAYED):
-        result = AttemptResult([said(250, "2.0.0", "Ok")], "mx[192.0.2.1]:25", success=action)
+        result = AttemptResult([replace(said(250, "2.0.0", "Ok"), success=action)], "mx[192.0.2.1]:25")
         reported = settle(tried, result, NOON, SETTINGS).reported()
         assert [each.action for each in reported] == ([action] if success else [])
     honoured = AttemptResult([said(250, "2.0.0", "Ok")], "mx[192.0.2.1]:25")
@@ -221,7 +221,7 @@ async def test_who_wants_no_report_of_a_delay_gets_none(house: House, wire: Wire
 
 async def test_a_report_of_success_is_queued_with_the_outcome(house: House, wire: Wire) -> None:
     async def relayed(delivery: Delivery) -> AttemptResult:
-        return replace(all_alike(delivery, Outcome(Verdict.DELIVERED, "250 Ok"), "mx"), success=Action.RELAYED)
+        return all_alike(delivery, Outcome(Verdict.DELIVERED, "250 Ok", success=Action.RELAYED), "mx")
 
     wire.answer = relayed
     await house.queue.put(letter(house, "SUCCESS"))

@@ -14,7 +14,11 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("page", "says"),
-    [("set-up.md", "alice@dominiopartner.example"), ("administration.md", "the audit trail is whole")],
+    [
+        ("set-up.md", "alice@dominiopartner.example"),
+        ("administration.md", "the audit trail is whole"),
+        ("operating.md", "something is wrong"),
+    ],
 )
 def test_a_page_runs_from_top_to_bottom(tmp_path: Path, page: str, says: str) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)

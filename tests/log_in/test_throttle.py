@@ -3,7 +3,7 @@
 import asyncio
 import smtplib
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,12 +14,13 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from outgate import clock
+from outgate.accept import throttle
 from outgate.accept.throttle import Throttle, limits_of
 from outgate.config import LogInSettings
-from outgate.directory import log_in_limits
+from outgate.directory import known_networks, log_in_limits
 from outgate.store.engine import open_engine, read, write
-from outgate.store.rates import Event, Key, Rates
-from outgate.store.tables import rate_event
+from outgate.store.rates import Event, Rates
+from outgate.store.tables import known_network, rate_event
 from way.place import PASSWORD, Site, free_port, install, running
 
 ALICE, BOB, NOBODY = "alice@example.com", "bob@example.com", "nobody@example.com"
@@ -140,24 +141,33 @@ def counts(engine: Engine) -> Rates:
     return Rates(engine)
 
 
+async def allows(limiter: Throttle, username: str, peer: str) -> bool:
+    """Whether a try would be judged; it comes to nothing."""
+    attempt = limiter.attempt(username, peer)
+    admitted = await limiter.admit(attempt)
+    limiter.settle(attempt)
+    return admitted
+
+
 async def fail(limiter: Throttle, username: str, *peers: str) -> None:
     for peer in peers:
-        assert await limiter.allows(username, peer)
-        limiter.failed(username, peer)
+        attempt = limiter.attempt(username, peer)
+        assert await limiter.admit(attempt)
+        limiter.failed(attempt)
 
 
 async def test_each_of_the_three_limits_locks_what_it_says_and_no_more(counts: Rates) -> None:
     limiter = Throttle(LIMITS, counts)
     await fail(limiter, ALICE, *["192.0.2.1"] * 3)
-    assert not await limiter.allows("Alice@EXAMPLE.com", "192.0.2.200")
-    assert await limiter.allows(ALICE, "198.51.100.1")
-    assert await limiter.allows(BOB, "192.0.2.1")
+    assert not await allows(limiter, "Alice@EXAMPLE.com", "192.0.2.200")
+    assert await allows(limiter, ALICE, "198.51.100.1")
+    assert await allows(limiter, BOB, "192.0.2.1")
     await fail(limiter, BOB, *["192.0.2.1"] * 2)  # that makes five from this network
-    assert not await limiter.allows(NOBODY, "192.0.2.77")
-    assert await limiter.allows(NOBODY, "192.0.3.77")
+    assert not await allows(limiter, NOBODY, "192.0.2.77")
+    assert await allows(limiter, NOBODY, "192.0.3.77")
     await fail(limiter, ALICE, "198.51.100.1", "2001:db8::1", "2001:db8:0:1::1", "203.0.113.9")  # seven in all
-    assert not await limiter.allows(ALICE, "192.0.3.77")
-    assert await limiter.allows(BOB, "192.0.3.77")
+    assert not await allows(limiter, ALICE, "192.0.3.77")
+    assert await allows(limiter, BOB, "192.0.3.77")
     await limiter.close()
 
 
@@ -174,7 +184,7 @@ async def test_what_is_locked_is_listed_and_unlocked_by_network(engine: Engine, 
         assert log_in_limits.unlock_network(connection, ip_network("192.0.2.9/32")) == 10
         assert limits_of(LIMITS).locked(connection, clock.now()) == ()
     again = Throttle(LIMITS, counts)
-    assert await again.allows(ALICE, "192.0.2.1")
+    assert await allows(again, ALICE, "192.0.2.1")
     await again.close()
 
 
@@ -184,15 +194,15 @@ async def test_a_flood_beyond_the_limit_writes_nothing_and_hardly_reads(engine: 
     await limiter.close()
     flooded = Throttle(LIMITS, counts)
     asked = 0
-    look = counts.all_seconds_left
+    look = counts.room
 
-    def counting(*arguments: object) -> list[float]:
+    def counting(events: Sequence[Event]) -> list[int]:
         nonlocal asked
         asked += 1
-        return look(*arguments)  # type: ignore[arg-type]  # handed on as they came
+        return look(events)
 
-    counts.all_seconds_left = counting  # type: ignore[method-assign,assignment]  # to count the readings
-    assert not any([await flooded.allows(ALICE, "192.0.2.1") for _ in range(500)])
+    counts.room = counting  # type: ignore[method-assign]  # to count the readings
+    assert not any([await allows(flooded, ALICE, "192.0.2.1") for _ in range(500)])
     assert asked == 1
     await flooded.close()
     with read(engine) as connection:
@@ -202,7 +212,7 @@ async def test_a_flood_beyond_the_limit_writes_nothing_and_hardly_reads(engine: 
 async def test_a_failure_is_not_counted_twice_while_it_is_written(counts: Rates) -> None:
     limiter = Throttle(LIMITS, counts)
     committed, looked, go_on = threading.Event(), threading.Event(), threading.Event()
-    hit_all, look = counts.hit_all, counts.all_seconds_left
+    hit_all, look = counts.hit_all, counts.room
 
     def slowly(events: Sequence[Event]) -> int:
         counted = hit_all(events)
@@ -210,17 +220,17 @@ async def test_a_failure_is_not_counted_twice_while_it_is_written(counts: Rates)
         assert go_on.wait(20)
         return counted
 
-    def watched(events: Sequence[Event], more: Mapping[Key, int]) -> list[float]:
-        left = look(events, more)
+    def watched(events: Sequence[Event]) -> list[int]:
+        left = look(events)
         looked.set()
         return left
 
     counts.hit_all = slowly  # type: ignore[method-assign]  # as on a slow disk
-    counts.all_seconds_left = watched  # type: ignore[method-assign,assignment]  # to know when it has looked
-    limiter.failed(ALICE, "192.0.2.1")
-    limiter.failed(ALICE, "192.0.2.1")
+    counts.room = watched  # type: ignore[method-assign]  # to know when it has looked
+    limiter.failed(limiter.attempt(ALICE, "192.0.2.1"))
+    limiter.failed(limiter.attempt(ALICE, "192.0.2.1"))
     assert await asyncio.to_thread(committed.wait, 20)
-    asked = asyncio.create_task(limiter.allows(ALICE, "192.0.2.1"))
+    asked = asyncio.create_task(allows(limiter, ALICE, "192.0.2.1"))
     assert await asyncio.to_thread(looked.wait, 20)
     go_on.set()
     assert await asked
@@ -231,10 +241,96 @@ async def test_user_names_that_are_no_address_are_not_kept(engine: Engine, count
     limiter = Throttle(LIMITS, counts)
     for name in ("hunter2", "a\0b@example.com", ""):
         await fail(limiter, name, "192.0.2.1")
-    assert not await limiter.allows("another", "192.0.2.1")
+    assert not await allows(limiter, "another", "192.0.2.1")
     await limiter.close()
     with read(engine) as connection:
         assert not any("hunter2" in key for key in connection.scalars(select(rate_event.c.key)))
+
+
+async def test_of_tries_for_many_accounts_at_once_no_more_are_judged_than_one_network_may_fail(counts: Rates) -> None:
+    limiter = Throttle(LIMITS, counts)
+    attempts = [limiter.attempt(f"user{number}@example.com", "192.0.2.1") for number in range(12)]
+    admitted = [asyncio.create_task(limiter.admit(one)) for one in attempts]
+    async with asyncio.timeout(20):
+        while sum(one.is_held for one in attempts) < 5:
+            await asyncio.sleep(0)
+    for one in attempts:
+        if one.is_held:
+            limiter.failed(one)
+    assert sum(await asyncio.gather(*admitted)) == 5
+    await limiter.close()
+
+
+async def test_who_is_right_keeps_nobody_out_however_many_there_are_at_once(counts: Rates) -> None:
+    limiter = Throttle(LIMITS, counts)
+
+    async def log_in_rightly() -> bool:
+        attempt = limiter.attempt(ALICE, "192.0.2.1")
+        admitted = await limiter.admit(attempt)
+        limiter.settle(attempt)
+        return admitted
+
+    assert all(await asyncio.gather(*(log_in_rightly() for _ in range(50))))
+    await limiter.close()
+
+
+async def test_who_waits_for_others_is_refused_in_the_end(counts: Rates, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "PATIENCE", 0.1)
+    limiter = Throttle(LIMITS, counts)
+    held = [limiter.attempt(ALICE, "192.0.2.1") for _ in range(3)]
+    assert all([await limiter.admit(one) for one in held])
+    assert not await allows(limiter, ALICE, "192.0.2.1")
+    assert await allows(limiter, BOB, "192.0.2.1")
+    await limiter.close()
+
+
+async def test_in_an_exempt_network_only_the_account_is_locked_and_only_there(counts: Rates) -> None:
+    settings = LIMITS.model_copy(update={"exempt_networks": ("192.0.2.0/25", "2001:db8::/32")})
+    limiter = Throttle(settings, counts)
+    for name in (ALICE, BOB, NOBODY):
+        await fail(limiter, name, *["192.0.2.1"] * 3)
+    assert not await allows(limiter, ALICE, "192.0.2.1")
+    await fail(limiter, "fourth@example.com", "192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1")
+    assert await allows(limiter, ALICE, "198.51.100.1")  # nothing was counted for her elsewhere
+    await limiter.close()
+
+
+async def test_strangers_guesses_lock_no_owner_out_of_where_they_logged_in_before(counts: Rates) -> None:
+    limiter = Throttle(LIMITS, counts, lambda address, network: (address, network) == (ALICE, "203.0.113.0/24"))
+    await fail(limiter, ALICE, *(f"198.51.{number}.1" for number in range(7)))
+    assert not await allows(limiter, ALICE, "192.0.2.1")
+    assert await allows(limiter, "Alice@Example.COM", "203.0.113.77")
+    await fail(limiter, ALICE, *["203.0.113.9"] * 3)
+    assert not await allows(limiter, ALICE, "203.0.113.77")  # the limit of the network itself holds
+    await limiter.close()
+
+
+def test_networks_of_log_ins_are_known_for_a_while(example: Engine, alice: int) -> None:
+    home, now = "192.0.2.0/24", 1e9
+    with write(example) as connection:
+        assert known_networks.needs_note(connection, alice, home, now)
+        known_networks.note(connection, alice, home, now)
+        known_networks.note(connection, alice, "2001:db8::/64", now)
+        assert not known_networks.needs_note(connection, alice, home, now + 3600)
+        assert known_networks.needs_note(connection, alice, home, now + 2 * 86400)
+        assert known_networks.is_known(connection, ALICE, home, now + 80 * 86400)
+        assert not known_networks.is_known(connection, BOB, home, now)
+        known_networks.note(connection, alice, home, now + 80 * 86400)
+        known_networks.note(connection, alice, home, now + 120 * 86400)
+        assert known_networks.is_known(connection, ALICE, home, now + 120 * 86400)
+        assert not known_networks.is_known(connection, ALICE, "2001:db8::/64", now + 100 * 86400)
+        assert connection.scalar(select(func.count()).select_from(known_network)) == 1
+
+
+async def test_an_owner_who_has_logged_in_is_known_at_the_listener(tmp_path: Path) -> None:
+    site = install(tmp_path / "outgate", log_in={"failures_per_account_anywhere": "3/10minutes"})
+    async with served(site):
+        assert await code(site) == OK
+        assert await code(site, BOB, "wrong") == WRONG
+    place = site.place()
+    with read(place.engine) as connection:
+        assert list(connection.execute(select(known_network.c.network))) == [("127.0.0.0/24",)]
+    place.engine.dispose()
 
 
 async def test_failures_count_although_the_store_takes_no_writes_for_a_while(tmp_path: Path) -> None:
@@ -245,7 +341,7 @@ async def test_failures_count_although_the_store_takes_no_writes_for_a_while(tmp
         other.exec_driver_sql("COMMIT")
         other.exec_driver_sql("BEGIN IMMEDIATE")
         await fail(limiter, ALICE, *["192.0.2.1"] * 3)
-        assert not await limiter.allows(ALICE, "192.0.2.1")
+        assert not await allows(limiter, ALICE, "192.0.2.1")
         other.rollback()
     await limiter.close()
     engine.dispose()

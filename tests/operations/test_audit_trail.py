@@ -1,12 +1,14 @@
 """The audit trail: what is recorded, and that tampering shows."""
 
 import contextlib
+import hashlib
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from outgate.directory import organisation, roles
@@ -30,8 +32,8 @@ from outgate.record import audit_trail
 from outgate.record.activity import activity
 from outgate.record.audit_trail import AuditEntry, AuditFilter, Recorded
 from outgate.store.engine import read, write
-from outgate.store.tables import metadata
-from outgate.store.vault import Vault
+from outgate.store.tables import audit, metadata
+from outgate.store.vault import KeyMissing, Vault
 
 CONSOLE = Actor.console("root")
 PARTNER = "alice@dominiopartner.example"
@@ -196,12 +198,87 @@ def test_tampering_shows(trail: Engine, vault: Vault, statement: str, fault: str
     assert any(fault in one for one in faults(trail, vault))
 
 
-def test_a_trail_that_was_written_anew_shows_by_its_seal(trail: Engine, vault: Vault) -> None:
-    forger = Vault({"other": bytes(32)}, "other")
+FORGER = Vault({"other": bytes(32)}, "other")
+SAME_ID = Vault({"k1": bytes(32)}, "k1")  # as a forger would: the id is in the seal, the key is not
+
+
+@pytest.mark.parametrize("forger", [SAME_ID])
+def test_a_trail_that_was_written_anew_shows_by_its_seal(trail: Engine, vault: Vault, forger: Vault) -> None:
     with write(trail) as connection:
         past_the_triggers(connection, "DELETE FROM audit")
+        audit_trail.begin(connection, forger)
         audit_trail.append(connection, forger, [AuditEntry(0.0, "nobody", "", "unit.create")] * 3)
-    assert faults(trail, vault) == ["the seal of the last entry was changed"]
+    assert "the seal of the last entry was changed" in faults(trail, vault)
+    assert "the key of the trail is missing or was changed" in faults(trail, vault)
+
+
+CUT = "DELETE FROM audit WHERE id = 3"
+ALL_GONE = "DELETE FROM audit"
+NO_HEAD = "UPDATE organisation SET audit_head = NULL"
+NO_KEY = "UPDATE organisation SET audit_key = NULL"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [CUT],
+        ["DELETE FROM audit WHERE id >= 2"],
+        [ALL_GONE],
+        [ALL_GONE, NO_HEAD],
+        [ALL_GONE, NO_HEAD, NO_KEY],
+        [NO_HEAD],
+        [NO_KEY],
+        [NO_HEAD, NO_KEY],
+        ["UPDATE audit SET actor = 'mallory' WHERE id = 2"],
+        ["UPDATE organisation SET audit_key = audit_head"],
+        ["rewritten"],
+        ["rewritten", NO_KEY],
+    ],
+    ids=", ".join,
+)
+def test_tampering_shows_before_and_after_the_next_entries(trail: Engine, vault: Vault, statements: list[str]) -> None:
+    with write(trail) as connection:
+        for statement in statements:
+            if statement == "rewritten":
+                rewrite(connection)
+            else:
+                past_the_triggers(connection, statement)
+    assert faults(trail, vault)
+    for number in range(2):
+        with writing(trail, vault, CONSOLE, 9.0) as op:
+            unit_operations.create(op, f"/Later{number}")
+    assert faults(trail, vault)
+
+
+def rewrite(connection: Connection) -> None:
+    """Another actor in all rows, and the chain of hashes computed anew as it was before it had a key."""
+    past_the_triggers(connection, "UPDATE audit SET actor = 'mallory'")
+    digest = bytes(32)
+    for row in connection.execute(select(audit).order_by(audit.c.id)).all():
+        values = [value for name, value in row._mapping.items() if name != "hash"]
+        digest = hashlib.sha256(digest + json.dumps(values, ensure_ascii=False).encode()).digest()
+        connection.execute(update(audit).where(audit.c.id == row.id).values(hash=digest))
+
+
+@pytest.mark.parametrize("statements", [[CUT], [ALL_GONE, NO_HEAD], [NO_KEY]])
+def test_what_the_next_entry_finds_is_told_in_the_trail_and_once(
+    trail: Engine, vault: Vault, statements: list[str]
+) -> None:
+    with write(trail) as connection:
+        for statement in statements:
+            past_the_triggers(connection, statement)
+    for number in range(2):
+        with writing(trail, vault, CONSOLE, 9.0) as op:
+            unit_operations.create(op, f"/Later{number}")
+    told = [entry for entry in entries(trail) if entry.operation == "security.audit-tampered"]
+    assert [entry.outcome for entry in told] == ["failed"]
+    assert [entry.operation for entry in entries(trail)][-2:] == ["unit.create"] * 2
+
+
+def test_a_vault_without_the_key_of_the_seal_adds_nothing(trail: Engine) -> None:
+    with pytest.raises(KeyMissing), writing(trail, FORGER, CONSOLE, 9.0) as op:
+        unit_operations.create(op, "/Later")
+    assert len(entries(trail)) == 3
 
 
 def test_that_tampering_was_found_is_recorded(trail: Engine, vault: Vault) -> None:
@@ -229,6 +306,7 @@ def test_whatever_is_recorded_verifies(details: list[dict[str, Any]], at: float)
     vault = Vault({"k1": bytes(32)}, "k1")
     with contextlib.closing(engine.connect()) as connection, connection.begin():
         organisation.create(connection, "example.com", 0.0)
+        audit_trail.begin(connection, vault)
         audit_trail.append(connection, vault, [AuditEntry(at, "a", "b", "c", detail=detail) for detail in details])
         assert audit_trail.verify(connection, vault) == []
 

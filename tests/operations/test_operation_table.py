@@ -26,8 +26,10 @@ SOURCE: Final = ROOT / "src" / "outgate"
 NO_OPERATION: Final = {
     "init": "makes the installation in which there are operations",
     "serve": "is the server",
+    "metrics": "shows what the server has counted, of nobody in particular",
     "demo": "has installations of its own",
     "sendas discover": "asks the DNS and the web alone",
+    "systemd-unit": "prints a text that nobody need keep",
     "ldap check": "asks the LDAP directory alone",
 }
 # Operations that no command calls.

@@ -120,7 +120,7 @@ def test_a_message_of_which_nothing_waits_is_told_apart(example: Engine, vault: 
     with write(example) as connection:
         op = console(connection, vault)
         make = getattr(queue_operations, change)
-        assert make(op, Selection(address="nobody@")) == 0
+        assert make(op, Selection(address="nobody@")).recipients == 0
         with pytest.raises(NotFound, match="outgate log"):
             make(op, Selection(message_id=7))
         with pytest.raises(NotFound):

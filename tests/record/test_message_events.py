@@ -141,15 +141,15 @@ def test_what_a_peer_says_is_printable_in_the_line(publication: Publication) -> 
 
 
 @pytest.mark.parametrize(
-    ("setting", "logged"), [("failures", ["refused"]), ("outcomes", ["accepted", "refused"]), ("all", None)]
+    ("setting", "logged"), [("failures", ["refused"]), ("outcomes", ["delivered", "refused"]), ("all", None)]
 )
 def test_a_setting_says_how_much_is_logged_but_all_is_counted(setting: str, logged: list[str] | None) -> None:
     publication = Publication(to_text, Weight.of(setting))
-    told = [KINDS[kind][0]("x") for kind in (EventKind.ACCEPTED, EventKind.REFUSED, EventKind.ROUTED)]
+    told = [KINDS[kind][0]("x") for kind in (EventKind.ACCEPTED, EventKind.DELIVERED, EventKind.REFUSED)]
     before = _counted("outgate_messages_accepted_total", {})
     with capture_logs() as lines:
         publication(told)
-    assert [line["event"] for line in lines] == (logged or ["accepted", "refused", "routed"])
+    assert [line["event"] for line in lines] == (logged or ["accepted", "delivered", "refused"])
     assert _counted("outgate_messages_accepted_total", {}) == before + 1
 
 

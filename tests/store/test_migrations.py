@@ -1,13 +1,19 @@
 """Migrations keep what a database of a former release holds."""
 
+import hashlib
+import json
 from collections.abc import Callable
 
+import pytest
 from alembic import command
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from outgate.directory import accounts
+from outgate.directory import accounts, gateway_settings
+from outgate.record import audit_trail
+from outgate.record.audit_trail import AuditEntry
 from outgate.store import schema
-from outgate.store.engine import migrate, open_engine, read, write
+from outgate.store.engine import StoreError, migrate, open_engine, read, write
+from outgate.store.vault import Vault
 
 ROWS = (
     "INSERT INTO organisation (id, name, directory_version, created_at) VALUES (1, 'example.com', 7, 0)",
@@ -34,7 +40,7 @@ def test_a_database_of_the_first_schema_keeps_its_rows(new_database: Callable[..
     engine = open_engine(new_database(migrated=False))
     config = schema._config()
     with write(engine) as connection:
-        config.attributes["connection"] = connection
+        config.attributes.update(connection=connection, vault=None)
         command.upgrade(config, "0001")
         for row in ROWS:
             connection.execute(text(row))
@@ -53,3 +59,74 @@ def test_a_database_of_the_first_schema_keeps_its_rows(new_database: Callable[..
         True,
     )
     assert verifications == 1
+
+
+def test_seals_and_trail_of_the_fourth_schema_are_taken_over(new_database: Callable[..., str], vault: Vault) -> None:
+    """A gateway's password is sealed for whose it is as well, and the trail is whole, old entries and new ones."""
+    engine = open_engine(new_database(migrated=False))
+    config = schema._config()
+    with write(engine) as connection:
+        config.attributes.update(connection=connection, vault=None)
+        command.upgrade(config, "0001")
+        for row in ROWS:
+            connection.execute(text(row))
+        command.upgrade(config, "0004")
+        old = vault.seal(b"secret", "gateway:1:v3:starttls://@smtp.dominiopartner.example:587")
+        connection.execute(text("UPDATE gateway SET sealed_password = :sealed"), {"sealed": old})
+        _old_trail(connection, vault)
+    with pytest.raises(StoreError, match="keys"):
+        migrate(engine)
+    migrate(engine, vault)
+    with write(engine) as connection:
+        account = accounts.load(connection, 1)
+        assert account
+        gateway = account.send_as["alice@dominiopartner.example"].gateway
+        assert gateway
+        assert gateway_settings.open_password(vault, gateway) == "secret"
+        assert audit_trail.verify(connection, vault) == []
+        audit_trail.append(connection, vault, [AuditEntry(9.0, "x", "y", "z")])
+        assert audit_trail.verify(connection, vault) == []
+        _past_the_triggers(connection, "UPDATE audit SET actor = 'mallory' WHERE id = 2")
+        assert audit_trail.verify(connection, vault) == ["entry 2 was changed, or the one before it"]
+    engine.dispose()
+
+
+def test_a_trail_that_was_cut_before_shows_after_the_migration(new_database: Callable[..., str], vault: Vault) -> None:
+    engine = open_engine(new_database(migrated=False))
+    config = schema._config()
+    with write(engine) as connection:
+        config.attributes.update(connection=connection, vault=None)
+        command.upgrade(config, "0001")
+        connection.execute(text(ROWS[0]))
+        command.upgrade(config, "0004")
+        _old_trail(connection, vault)
+        _past_the_triggers(connection, "DELETE FROM audit WHERE id = 3")
+    migrate(engine, vault)
+    with write(engine) as connection:
+        assert audit_trail.verify(connection, vault)
+        audit_trail.append(connection, vault, [AuditEntry(9.0, "x", "y", "z")])
+        assert audit_trail.verify(connection, vault)
+    engine.dispose()
+
+
+def _past_the_triggers(connection: Connection, statement: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+    else:
+        for name in ("audit_no_update", "audit_no_delete"):
+            connection.execute(text(f"DROP TRIGGER {name}"))
+    connection.execute(text(statement))
+
+
+def _old_trail(connection: Connection, vault: Vault) -> None:
+    """Three entries as they were chained before there was a key."""
+    digest = bytes(32)
+    for number in (1, 2, 3):
+        values = [number, float(number), "root", "console", "unit.create", "done", "/", "/", "{}"]
+        digest = hashlib.sha256(digest + json.dumps(values, ensure_ascii=False).encode()).digest()
+        names = ("id", "at", "actor", "peer", "operation", "outcome", "target", "unit", "detail", "hash")
+        row = dict(zip(names, [*values, digest], strict=True))
+        columns, places = ", ".join(names), ", ".join(f":{name}" for name in names)
+        connection.execute(text(f"INSERT INTO audit ({columns}) VALUES ({places})"), row)
+    head = vault.seal(f"3:{digest.hex()}".encode(), "audit-head")
+    connection.execute(text("UPDATE organisation SET audit_head = :head"), {"head": head})

@@ -35,6 +35,7 @@ def key_path(example: Engine, alice: int, tmp_path: Path) -> Path:
     path = tmp_path / "secret.key"
     vault = Vault.create(path)
     with write(example) as connection:
+        audit_trail.begin(connection, vault)
         policies.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
         send_as_addresses.add(connection, alice, EXTERNAL, 0.0)
         partner = GatewaySettings("mail.dominiopartner.example", 587, Security.STARTTLS, "alice", PASSWORDS["gateway"])
@@ -62,7 +63,7 @@ def opened(engine: Engine, alice: int, vault: Vault) -> dict[str, str]:
 def test_everything_is_sealed_anew_and_the_old_key_is_gone(example: Engine, alice: int, key_path: Path) -> None:
     before = Vault.load(key_path, {})
     done = rotate(example, key_path, {})
-    assert done.resealed == 3
+    assert done.resealed == 5  # with the trail's key and head
     assert list(keyfile.read(key_path)) == [done.key_id]
     assert opened(example, alice, Vault.load(key_path, {})) == PASSWORDS
     assert opened(example, alice, before) == PASSWORDS  # a program that was running all the while
@@ -149,7 +150,7 @@ def test_the_head_of_the_audit_trail_is_sealed_anew(example: Engine, key_path: P
         audit_trail.append(
             connection, Vault.load(key_path, {}), [audit_trail.AuditEntry(0.0, "alice@example.com", "", "test")]
         )
-    assert rotate(example, key_path, {}).resealed == 4
+    assert rotate(example, key_path, {}).resealed == 5
     with read(example) as connection:
         assert audit_trail.verify(connection, Vault.load(key_path, {})) == []
         assert set(sealed.count_by_key(connection)) == set(keyfile.read(key_path))
@@ -180,7 +181,7 @@ def test_with_one_key_in_the_environment_it_says_what_to_do(example: Engine, key
 
 def test_with_two_keys_in_the_environment_the_last_one_seals(example: Engine, alice: int, key_path: Path) -> None:
     both = _lines(keyfile.read(key_path) | {"new": b"2" * 32})
-    assert rotate(example, key_path, {keyfile.VARIABLE: both}).resealed == 3
+    assert rotate(example, key_path, {keyfile.VARIABLE: both}).resealed == 5
     assert opened(example, alice, Vault({"new": b"2" * 32}, "new")) == PASSWORDS
 
 

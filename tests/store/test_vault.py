@@ -61,15 +61,20 @@ def test_a_digest_depends_on_data_row_and_key(vault: Vault) -> None:
 
 def test_the_identity_of_a_credential_names_where_it_is_sent() -> None:
     queue_ids = {
-        credential("gateway:1", 1, "starttls", "mail.example", 587, "alice"),
-        credential("gateway:2", 1, "starttls", "mail.example", 587, "alice"),
-        credential("gateway:1", 2, "starttls", "mail.example", 587, "alice"),
-        credential("gateway:1", 1, "ssl", "mail.example", 587, "alice"),
-        credential("gateway:1", 1, "starttls", "evil.example", 587, "alice"),
-        credential("gateway:1", 1, "starttls", "mail.example", 25, "alice"),
-        credential("gateway:1", 1, "starttls", "mail.example", 587, "bob"),
+        credential("gateway:1", "7:a@b.example", 1, "starttls", "mail.example", 587, "alice"),
+        credential("gateway:1", "8:a@b.example", 1, "starttls", "mail.example", 587, "alice"),
+        credential("gateway:1", "7:c@b.example", 1, "starttls", "mail.example", 587, "alice"),
+        credential("gateway:1", "7:a@b.example", 1, "starttls", "mail.example", 587, 'alice", "x'),
+        credential("gateway:1", "7:a@b.example", 1, "starttls", "x@mail.example", 587, "alice"),
+        credential("gateway:1", "7:a@b.example", 1, "starttls", "mail.example", 587, "alice@x"),
+        credential("gateway:2", "7:a@b.example", 1, "starttls", "mail.example", 587, "alice"),
+        credential("gateway:1", "7:a@b.example", 2, "starttls", "mail.example", 587, "alice"),
+        credential("gateway:1", "7:a@b.example", 1, "ssl", "mail.example", 587, "alice"),
+        credential("gateway:1", "7:a@b.example", 1, "starttls", "evil.example", 587, "alice"),
+        credential("gateway:1", "7:a@b.example", 1, "starttls", "mail.example", 25, "alice"),
+        credential("gateway:1", "7:a@b.example", 1, "starttls", "mail.example", 587, "bob"),
     }
-    assert len(queue_ids) == 7
+    assert len(queue_ids) == 12
 
 
 def test_a_new_key_file_is_for_its_owner_only(tmp_path: Path) -> None:
@@ -87,7 +92,7 @@ def test_an_existing_key_file_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_missing_key_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(KeyFileError, match="no key file"):
+    with pytest.raises(KeyFileError, match="is missing: bring back your copy"):
         Vault.load(tmp_path / "secret.key", {})
 
 

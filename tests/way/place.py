@@ -20,9 +20,10 @@ from outgate.installation import KEY_FILE, Installation, open_installation
 from outgate.mail import dkim
 from outgate.model import Security
 from outgate.operations import propagation
+from outgate.record import audit_trail
 from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store import keyfile
-from outgate.store.engine import migrate, open_engine, write
+from outgate.store.engine import make_file, migrate, open_engine, write
 
 PASSWORD = "correct horse battery"
 GATEWAY_PASSWORD = "partner secret 42"
@@ -155,12 +156,14 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
     keyfile.create(data / KEY_FILE)
     site = Site(data, starttls, tls, authority)
     engine = open_engine(database_url or f"sqlite:///{data / 'outgate.db'}")
+    make_file(engine)
     migrate(engine)
     engine.dispose()
     place = site.place()
     now = clock.now()
     with write(place.engine) as conn:
         organisation.create(conn, "example.com", now)
+        audit_trail.begin(conn, place.vault)
         if dkim_key:
             pem = dkim.generate("rsa")
             organisation.set_signing_key(conn, place.vault, "example.com", "s1", pem, dkim.dns_record(pem))

@@ -14,7 +14,7 @@ from corpus.peer import RawPeer
 from outgate import clock
 from outgate.demo.network import VirtualHost
 from outgate.model import Security
-from outgate.queue.admin import reconsider
+from outgate.queue.admin import Selection, retry
 from outgate.record import message_log
 from outgate.record.events import EventKind, MessageEvent
 from outgate.store.engine import read, write
@@ -233,7 +233,7 @@ def _not_yet(line: str) -> str | None:
 def _due_now(site: Site) -> None:
     place = site.place()
     with write(place.engine) as conn:
-        reconsider(conn, clock.now())
+        retry(conn, Selection(), clock.now())
     place.engine.dispose()
 
 

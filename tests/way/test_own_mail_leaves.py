@@ -70,7 +70,7 @@ async def test_the_confirmation_is_signed_and_has_a_named_sender(site: Site) -> 
         finally:
             await server.stop()
     assert is_signed_by(received.content, "example.com", site)
-    assert b"From: Outgate at example.com <postmaster@example.com>" in received.content
+    assert b'From: "Outgate at example.com" <postmaster@example.com>' in received.content
 
 
 async def test_a_report_that_leaves_is_signed_as_the_primary_domain(tmp_path: Path) -> None:

@@ -87,6 +87,44 @@ async def test_an_edited_gateway_gets_nothing_and_the_message_waits(
         assert told[0][1] == "gateway:2"
 
 
+OF_ANOTHER_ACCOUNT = "UPDATE send_as SET account_id = 3 - account_id WHERE NOT is_primary"
+OF_ANOTHER_ADDRESS = "UPDATE send_as SET address = 'x' || address WHERE NOT is_primary"
+
+
+@pytest.mark.parametrize(
+    ("statements", "sender"),
+    [
+        (["UPDATE gateway SET send_as_id = -send_as_id", "UPDATE gateway SET send_as_id = 7 + send_as_id"], PARTNER),
+        ([OF_ANOTHER_ACCOUNT], BOBS),
+        ([OF_ANOTHER_ADDRESS], f"x{PARTNER}"),
+    ],
+)
+async def test_a_gateway_that_was_moved_to_somebody_else_gets_nothing(
+    engine_of: tuple[Site, Engine], statements: list[str], sender: str
+) -> None:
+    """Else alice's mail would log in as bob."""
+    site, engine = engine_of
+    credentials = {PARTNER: GATEWAY_PASSWORD, BOBS: GATEWAY_PASSWORD}
+    async with RawPeer(tls=site.authority.server_context(LOCALHOST), credentials=credentials) as partner:
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, partner.port)
+        await site.add_external("bob@example.com", BOBS, partner.port)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+            connection.commit()
+            connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        async with server_of(site) as (_, told):
+            await submit(site, sender)
+            await eventually(lambda: waiting(engine), "the message waits")
+        assert "set it again" in waiting(engine)[0]
+        assert partner.connections == 0
+        assert [kind for kind, *_ in told] == ["seal-broken"]
+
+
 async def test_an_edited_gateway_of_the_organisation_gets_nothing(engine_of: tuple[Site, Engine]) -> None:
     site, engine = engine_of
     async with RawPeer(tls=site.authority.server_context(LOCALHOST)) as mallory:

@@ -5,8 +5,9 @@ import hashlib
 import hmac
 import math
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
@@ -15,17 +16,16 @@ from prometheus_client import Counter
 from sqlalchemy import Engine
 
 from outgate import clock
-from outgate.accept.throttle import Throttle, account_of
+from outgate.accept.throttle import LogInAttempt, Throttle
 from outgate.accept.tokens import ProviderUnavailable, TokenRefused, TokenVerifier
-from outgate.directory import application_passwords
+from outgate.directory import application_passwords, known_networks
 from outgate.directory import password_hash as stored_password
 from outgate.directory.accounts import LogInEntry
 from outgate.directory.application_passwords import NOTED_EVERY, Scope
 from outgate.directory.reader import DirectoryReader
 from outgate.directory.source import PasswordChecker, SourceUnavailable
-from outgate.peer import network_of
 from outgate.smtp import Reply, ScramVerifier
-from outgate.store.engine import write
+from outgate.store.engine import read, write
 
 WRONG = Reply(535, "5.7.8", ("Authentication credentials invalid",))
 TOO_MANY = Reply(454, "4.7.0", ("Too many failed log-ins; try again later",))
@@ -81,73 +81,53 @@ class Authenticator:
         self._threads = ThreadPoolExecutor(2, "argon2")
         self._key = secrets.token_bytes(32)
         self._right: dict[str, bytes] = {}
-        # Guesses that come at once are judged one after the other: the last ones find the account locked.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
-        self._noted: dict[int, float] = {}  # when the use of an application password was written, in the loop's time
+        # When the use of an application password, or an account's network, was written, in the loop's time.
+        self._noted: dict[int | tuple[int, str], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def allows(self, username: str, peer: str) -> bool:
-        """Whether this peer may try this account now. Raises store.engine.StoreUnavailable."""
-        return await self._throttle.allows(username, peer)
+    async def attempt(self, username: str, peer: str) -> LogInAttempt | None:
+        """A try of this peer for this account, None if there were too many. Raises store.engine.StoreUnavailable."""
+        attempt = self._throttle.attempt(username, peer)
+        return attempt if await self._throttle.admit(attempt) else None
 
-    def failed(self, username: str, peer: str) -> None:
-        """Count and log a failure."""
-        self._throttle.failed(username, peer)
+    def failed(self, attempt: LogInAttempt) -> None:
+        """Count and log a failure. What is no address is not logged: people type passwords there."""
+        self._throttle.failed(attempt)
         _FAILED.inc()
-        _log.warning("log-in failed", username=username[:254], peer=peer)
+        _log.warning("log-in failed", username=attempt.account, peer=attempt.peer)
 
     async def password(self, username: str, password: str, peer: str) -> LoggedIn | Reply:
         """Who this is, or the reply to refuse with."""
-        turn = self._turns.setdefault((account_of(username), network_of(peer)), asyncio.Lock())
-        async with turn:
-            if not await self.allows(username, peer):
-                return TOO_MANY
-            entry = await self._directory.login(username)
-            held = entry.application_passwords if entry else ()
-            if application := application_passwords.match(held, password, Scope.SMTP):
-                return self._outcome(entry, username, peer, application.id)
-            try:
-                matches = await self._matches(entry, password)
-            except SourceUnavailable as error:
-                _log.error("password not checked", error=str(error))
-                return UNAVAILABLE
-            return self._outcome(entry if matches else None, username, peer)
+        attempt = await self.attempt(username, peer)
+        if attempt is None:
+            return TOO_MANY
+        # One after the other: the first right one spares the others their argon2id.
+        turn = self._turns.setdefault((attempt.account, attempt.network), asyncio.Lock())
+        with self._judging(attempt):
+            async with turn:
+                return await self._by_password(attempt, password)
 
     async def token(self, username: str, token: str, peer: str) -> LoggedIn | Reply:
         """Who this is by an access token. The user name may be empty: the token says who it is.
 
         Then nobody is locked out by what others tried without a name. An empty token asks only where to get one.
         """
-        if username and not await self.allows(username, peer):
+        attempt = self._throttle.attempt(username, peer)
+        if username and not await self._throttle.admit(attempt):
             return TOO_MANY
-        if self._tokens is None or not token:
-            return WRONG
-        verdict = await self._tokens.verify(token, clock.now())
-        if isinstance(verdict, ProviderUnavailable):
-            _log.error("token not verified", reason=verdict.reason)
-            return UNAVAILABLE
-        if isinstance(verdict, TokenRefused):
-            _log.warning("token refused", reason=verdict.reason, peer=peer)
-            self.failed(username, peer)
-            return Reply(WRONG.code, WRONG.enhanced, (verdict.told,)) if verdict.told else WRONG
-        if username and account_of(username) != verdict.address:
-            _log.warning("token refused", reason="it is another user's", peer=peer)
-            return self._outcome(None, username, peer)
-        if not username and not await self.allows(verdict.address, peer):
-            return TOO_MANY
-        who = self._outcome(await self._directory.login(verdict.address), verdict.address, peer)
-        return who if isinstance(who, Reply) else replace(who, valid_until=verdict.valid_until)
+        with self._judging(attempt):
+            return await self._by_token(attempt, token)
 
     async def verifier(self, username: str) -> ScramVerifier | None:
         """The account's SCRAM-SHA-256 verifier, None if there is no such account or it has none."""
         entry = await self._directory.login(username)
         return ScramVerifier.parse(entry.scram) if entry and entry.scram else None
 
-    async def proved(self, username: str, peer: str) -> LoggedIn | Reply:
+    async def proved(self, attempt: LogInAttempt) -> LoggedIn | Reply:
         """Who this is after a SCRAM exchange that proved the password."""
-        if not await self.allows(username, peer):
-            return TOO_MANY  # others have failed since this exchange began
-        return self._outcome(await self._directory.login(username), username, peer)
+        with self._judging(attempt):
+            return self._outcome(await self._directory.login(attempt.username), attempt)
 
     async def stands(self, who: LoggedIn) -> bool:
         """Whether what a session was opened with is still good; what else it may do, its account says."""
@@ -164,18 +144,60 @@ class Authenticator:
         if self._elsewhere:
             self._elsewhere.close()
 
+    @contextmanager
+    def _judging(self, attempt: LogInAttempt) -> Iterator[None]:
+        """Whatever comes of it, the attempt gives its place back."""
+        try:
+            yield
+        finally:
+            self._throttle.settle(attempt)
+
+    async def _by_password(self, attempt: LogInAttempt, password: str) -> LoggedIn | Reply:
+        entry = await self._directory.login(attempt.username)
+        held = entry.application_passwords if entry else ()
+        if application := application_passwords.match(held, password, Scope.SMTP):
+            return self._outcome(entry, attempt, application.id)
+        try:
+            matches = await self._matches(entry, password)
+        except SourceUnavailable as error:
+            _log.error("password not checked", error=str(error))
+            return UNAVAILABLE
+        return self._outcome(entry if matches else None, attempt)
+
+    async def _by_token(self, attempt: LogInAttempt, token: str) -> LoggedIn | Reply:
+        if self._tokens is None or not token:
+            return WRONG
+        verdict = await self._tokens.verify(token, clock.now())
+        if isinstance(verdict, ProviderUnavailable):
+            _log.error("token not verified", reason=verdict.reason)
+            return UNAVAILABLE
+        if isinstance(verdict, TokenRefused):
+            _log.warning("token refused", reason=verdict.reason, peer=attempt.peer)
+            self.failed(attempt)
+            return Reply(WRONG.code, WRONG.enhanced, (verdict.told,)) if verdict.told else WRONG
+        if attempt.username and attempt.account != verdict.address:
+            _log.warning("token refused", reason="it is another user's", peer=attempt.peer)
+            return self._outcome(None, attempt)
+        named = attempt if attempt.username else self._throttle.attempt(verdict.address, attempt.peer)
+        if not attempt.username and not await self._throttle.admit(named):
+            return TOO_MANY
+        with self._judging(named):
+            who = self._outcome(await self._directory.login(verdict.address), named)
+        return who if isinstance(who, Reply) else replace(who, valid_until=verdict.valid_until)
+
     def _outcome(
-        self, entry: LogInEntry | None, username: str, peer: str, application_password: int | None = None
+        self, entry: LogInEntry | None, attempt: LogInAttempt, application_password: int | None = None
     ) -> LoggedIn | Reply:
         """What a log-in with the right password comes to; no entry is a wrong one."""
         if entry is None or entry.suspended:
             if entry and application_password is not None:
-                self._security_event(SUSPENDED, account_of(username), peer)
-            self.failed(username, peer)
+                self._security_event(SUSPENDED, attempt.account, attempt.peer)
+            self.failed(attempt)
             return WRONG
         if application_password is not None:
             self._note_use(application_password)
-        return LoggedIn(entry.account_id, username, application_password)
+        self._note_network(entry.account_id, attempt.network)
+        return LoggedIn(entry.account_id, attempt.username, application_password)
 
     async def _matches(self, entry: LogInEntry | None, password: str) -> bool:
         if entry and entry.external:
@@ -206,17 +228,35 @@ class Authenticator:
             await nobody
 
     def _note_use(self, application_password: int) -> None:
+        if self._is_news(application_password, NOTED_EVERY):
+            self._in_thread(self._write_use, application_password)
+
+    def _note_network(self, account_id: int, network: str) -> None:
+        if self._is_news((account_id, network), known_networks.NOTED_EVERY):
+            self._in_thread(self._write_network, account_id, network)
+
+    def _is_news(self, what: int | tuple[int, str], every: float) -> bool:
+        """Whether this was not noted in the last `every` seconds; from now on it is."""
         now = asyncio.get_running_loop().time()
-        if now < self._noted.get(application_password, now - NOTED_EVERY) + NOTED_EVERY:
-            return
+        noted = self._noted.get(what)
+        if noted is not None and now < noted + every:
+            return False
         if len(self._noted) >= 10_000:
             self._noted.clear()
-        self._noted[application_password] = now
-        self._in_thread(self._write_use, application_password)
+        self._noted[what] = now
+        return True
 
     def _write_use(self, application_password: int) -> None:
         with write(self._engine) as connection:
             application_passwords.note_use(connection, application_password, clock.now())
+
+    def _write_network(self, account_id: int, network: str) -> None:
+        now = clock.now()
+        with read(self._engine) as connection:
+            if not known_networks.needs_note(connection, account_id, network, now):
+                return
+        with write(self._engine) as connection:
+            known_networks.note(connection, account_id, network, now)
 
     def _in_thread(self, work: Callable[..., None], *arguments: object) -> None:
         """Let something be done that no session waits for."""

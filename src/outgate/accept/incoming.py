@@ -1,23 +1,33 @@
 """A message while it arrives: pieces are stored as they fill, so that memory does not grow with the message's size."""
 
+from outgate.accept.unfinished import UnfinishedBytes
 from outgate.mail.dkim import BodyDigest
 from outgate.mail.header_check import CheckedHeader
 from outgate.queue import Queue
 from outgate.queue.mail_queue import CHUNK_BYTES
-from outgate.submit import Content, Refusal
+from outgate.submit import Content, Refusal, RefusalReason
 from outgate.submit.whole_message import read_header
+
+TOO_MUCH_UNFINISHED = Refusal(
+    RefusalReason.TOO_MANY,
+    452,
+    "4.3.1",
+    "Too much of your other messages has not come whole yet; try again when those are sent",
+)
 
 
 class IncomingMessage:
     """Collects one message. If it can't be taken, the rest is thrown away and `end` says why."""
 
-    def __init__(self, queue: Queue, identity: int) -> None:
+    def __init__(self, queue: Queue, identity: int, account_id: int, unfinished: UnfinishedBytes) -> None:
         self.identity = identity
         self._queue = queue
+        self._account_id, self._unfinished = account_id, unfinished
         self._refusal: Refusal | None = None
         self._header: CheckedHeader | None = None
         self._header_size = 0
         self._chunks = 0  # that are stored
+        self._counted = 0  # bytes in `unfinished`
         self._digest = BodyDigest()
         self._pieces: list[bytes] = []
         self._buffered = 0
@@ -37,8 +47,12 @@ class IncomingMessage:
         for start in range(0, whole, CHUNK_BYTES):
             piece = data[start : start + CHUNK_BYTES]
             self._look_at(piece)
+            if not self._refusal and not self._unfinished.add(self._account_id, CHUNK_BYTES):
+                self.fail(TOO_MUCH_UNFINISHED)
+                await self.discard()
             if self._refusal:
                 return
+            self._counted += CHUNK_BYTES
             await self._queue.add_chunk(self.identity, self._chunks, piece)
             self._chunks += 1
         self._pieces, self._buffered = [data[whole:]], len(data) - whole
@@ -59,9 +73,16 @@ class IncomingMessage:
         digest = self._digest.digest()
         return self._header, Content(size, self._header_size, self._chunks + 1, digest, eight_bit, last_chunk)
 
+    def leave(self) -> None:
+        """It is unfinished no more: it was taken, or is thrown away, or nobody knows and its pieces are swept later."""
+        counted, self._counted = self._counted, 0
+        self._unfinished.remove(self._account_id, counted)
+
     async def discard(self) -> None:
         """Remove what was stored."""
+        self.leave()
         if self._chunks:
+            self._chunks = 0
             await self._queue.discard(self.identity)
 
     def _look_at(self, piece: bytes) -> None:

@@ -15,7 +15,7 @@ from outgate import clock
 from outgate.accept.authenticator import TOO_MANY, WRONG, LoggedIn
 from outgate.accept.incoming import IncomingMessage
 from outgate.accept.session_services import SessionServices
-from outgate.accept.throttle import account_of
+from outgate.accept.throttle import LogInAttempt
 from outgate.authorise import authorise_envelope
 from outgate.mail.addresses import AddressError, canonical, is_role
 from outgate.model import Account
@@ -43,17 +43,18 @@ from outgate.smtp import (
 )
 from outgate.store.engine import StoreUnavailable
 from outgate.submit import Envelope, EnvelopeRecipient, Refusal, RefusalReason, Submission
+from outgate.tcp_listener import HANDSHAKE_SECONDS
 
 NOT_STORED = Refusal(RefusalReason.UNAVAILABLE, 451, "4.3.1", "Can't store the message now; try again later")
 INTERNAL_FAULT = Reply(451, "4.3.0", ("Local error; try again later",))
 TIMED_OUT = Reply(421, "4.4.2", ("Timed out; closing the connection",))
 STOPPING = Reply(421, "4.3.2", ("The server is stopping; try again later",))
-TOO_MANY_SESSIONS = Reply(421, "4.7.0", ("Too many connections; try again later",))
+WENT_AWAY = Reply(421, "4.4.2", ("The connection is lost",))  # nobody hears it
 TOKEN_EXPIRED = Reply(421, "4.7.0", ("The access token has expired; connect and log in again",))
 GONE = Reply(421, "4.7.0", ("The account is no longer there",))
 REVOKED = Reply(421, "4.7.0", ("The application password was revoked",))
 RECORDED_REFUSALS = 20  # of MAIL and RCPT, for each message of a session
-HANDSHAKE_TIMEOUT = 30.0  # seconds
+CLOSE_SECONDS = 10.0  # in which a client that is told to go reads what it was told
 
 _TLS_FAILED = Counter("outgate_submission_tls_failures", "STARTTLS handshakes with mail programs that failed")
 
@@ -61,9 +62,13 @@ _log = structlog.get_logger("accept")
 
 
 class Session(asyncio.Protocol):
-    """Drives one connection. Only one question is open at a time; while it is, the engine reads no further."""
+    """Drives one connection. Only one question is open at a time; while it is, the engine reads no further.
 
-    def __init__(self, services: SessionServices, *, implicit_tls: bool) -> None:
+    Nothing is read either while the client does not read what was said: so neither what comes nor what goes gathers.
+    `lost` is done when the connection is no more.
+    """
+
+    def __init__(self, services: SessionServices, peer: str, *, implicit_tls: bool) -> None:
         settings = services.config.submission
         self._services = services
         self._loop = asyncio.get_running_loop()
@@ -78,17 +83,20 @@ class Session(asyncio.Protocol):
         )
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
+        self.lost: asyncio.Future[None] = self._loop.create_future()
         self._reading = True
+        self._writable = True
         self._handshaking = False
         self._early = b""
         self._stopping = False
-        self._peer = ""
+        self._peer = peer
+        self._attempt: LogInAttempt | None = None  # the SCRAM exchange under way
         self._who: LoggedIn | None = None
         self._mail: Mail | None = None
         self._recipients: list[EnvelopeRecipient] = []
         self._incoming: IncomingMessage | None = None
         self._recorded = 0  # refusals of envelopes since the last message
-        self._last_heard = self._last_message = self._loop.time()
+        self._began = self._last_heard = self._last_message = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
     # --- asyncio.Protocol ----------------------------------------------------------------------------------------
@@ -96,9 +104,6 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there (after the handshake, with implicit TLS)."""
         self._transport = cast(asyncio.Transport, transport)
-        self._peer = (transport.get_extra_info("peername") or ("0.0.0.0",))[0]  # noqa: S104 -- a peer that is gone already
-        if not self._services.enter(self._peer):
-            self._engine.shut_down(TOO_MANY_SESSIONS)
         self._watch()
         self._flush()
 
@@ -111,25 +116,46 @@ class Session(asyncio.Protocol):
             self._early += data
             return
         self._engine.receive_data(data)
-        if self._task is None:
+        if self._task is None and self._writable:
             self._advance()
-        elif self._reading and self._transport:
-            self._reading = False
-            self._transport.pause_reading()
+        elif self._reading:
+            self._pause_reading()
+
+    def pause_writing(self) -> None:
+        """The client does not read: what it says next must wait until it does."""
+        self._writable = False
+        if self._reading:
+            self._pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._writable = True
+        self._go_on()
 
     def eof_received(self) -> None:
         """The client sends no more; the transport closes."""
         self._engine.receive_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone: a message that had not come whole is forgotten."""
+        """The connection is gone: a message that had not come whole is forgotten.
+
+        The transport says so, or whoever finds that it never will.
+        """
+        if self.lost.done():
+            return
+        self.lost.set_result(None)
         if self._timer:
             self._timer.cancel()
-        self._services.leave(self._peer)
         self._transport = None
         self._engine.receive_eof()
         if self._task is None:
             self._advance()
+            self._fail_attempt()
+
+    def abort(self) -> None:
+        """End the connection without a word."""
+        if self._transport:
+            self._transport.abort()
 
     def stop(self) -> asyncio.Task[None] | None:
         """Say 421 and close. If an answer is being looked for, such as while a message is stored, it is given first;
@@ -148,13 +174,33 @@ class Session(asyncio.Protocol):
             self._handle(event)
         self._flush()
 
+    def _go_on(self) -> None:
+        """Work on what has come meanwhile, and read on when that is done."""
+        if self._task is None and self._writable:
+            self._advance()
+        if self._task is None and self._writable and not self._reading and self._transport:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _pause_reading(self) -> None:
+        if self._transport and not self._transport.is_closing():
+            self._reading = False
+            self._transport.pause_reading()
+
     def _flush(self) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         if out := self._engine.data_to_send():
             self._transport.write(out)
         if self._engine.closing and self._task is None:
-            self._transport.close()
+            self._close(self._transport)
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """The transport waits until all is sent, and would for a client that does not read: not for long."""
+        transport.close()
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(CLOSE_SECONDS, transport.abort)
 
     def _handle(self, event: ServerEvent) -> None:
         match event:
@@ -166,8 +212,7 @@ class Session(asyncio.Protocol):
             case Rcpt():
                 self._on_rcpt(event)
             case MessageStarted():
-                self._incoming = IncomingMessage(self._services.queue, self._services.queue_ids.new(clock.now()))
-                self._engine.accept()
+                self._on_message_started()
             case MessageEnded():
                 self._answer_later(self._on_message_ended(event))
             case MessageAborted():
@@ -176,8 +221,8 @@ class Session(asyncio.Protocol):
                 self._answer_later(self._start_tls())
             case PasswordOffered() | TokenOffered() | ScramStarted() | ScramProved():
                 self._answer_later(self._log_in(event))
-            case ScramFailed(username) | ScramAbandoned(username):
-                self._services.log_in.failed(username, self._peer)
+            case ScramFailed() | ScramAbandoned():
+                self._fail_attempt()
             case Closed():
                 pass
 
@@ -198,15 +243,15 @@ class Session(asyncio.Protocol):
             self._refuse(INTERNAL_FAULT)
         self._task = None
         if self._transport is None:
-            self._forget_message()
+            self._engine.shut_down(WENT_AWAY)  # what came behind the question is not looked at any more
+            self._advance()
+            self._fail_attempt()
             return
         if self._stopping:
             self._flush()
             self._engine.shut_down(STOPPING)
-        self._advance()
-        if self._task is None and not self._reading and self._transport:
-            self._reading = True
-            self._transport.resume_reading()
+            self._advance()
+        self._go_on()
 
     def _refuse_envelope(self, reply: Reply, recipient: str = "", *, sender: str | None = None) -> None:
         """Say no to MAIL or RCPT, and put that on record: a few times for each message, whoever tries on and on."""
@@ -281,6 +326,14 @@ class Session(asyncio.Protocol):
         self._recipients.append(EnvelopeRecipient(event.address, event.params.notify, event.params.orcpt))
         self._engine.accept()
 
+    def _on_message_started(self) -> None:
+        if self._who is None:
+            raise AssertionError("the engine takes no message without a log-in")
+        identity = self._services.queue_ids.new(clock.now())
+        services = self._services
+        self._incoming = IncomingMessage(services.queue, identity, self._who.account_id, services.unfinished)
+        self._engine.accept()
+
     async def _spill(self, incoming: IncomingMessage) -> None:
         try:
             await incoming.spill()
@@ -296,8 +349,9 @@ class Session(asyncio.Protocol):
         try:
             refusal = await self._store(incoming, event, self._mail)
         except StoreUnavailable:
-            await _try_to(incoming.discard())
+            incoming.leave()  # its pieces stay: a commit that nobody knows of may yet make them a message
             raise
+        incoming.leave()
         if refusal:
             await _try_to(incoming.discard())
             self._engine.reject(_reply(refusal))
@@ -332,24 +386,25 @@ class Session(asyncio.Protocol):
     async def _start_tls(self) -> None:
         if self._transport is None:
             return
-        self._transport.write(self._engine.data_to_send())
+        before, context = self._transport, self._services.certificate.context
+        before.write(self._engine.data_to_send())
         self._handshaking = True
         try:
-            transport = await self._loop.start_tls(
-                self._transport,
-                self,
-                self._services.certificate.context,
-                server_side=True,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
+            self._transport = await self._loop.start_tls(
+                before, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
             )
-        except (OSError, ConnectionError, TimeoutError) as error:
+        except Exception as error:
+            # Neither uvloop nor asyncio tells the protocol that is left without a transport.
+            before.abort()
+            self.connection_lost(error)
+            if not isinstance(error, OSError):
+                raise
             _TLS_FAILED.inc()
             _log.info("TLS handshake failed", peer=self._peer, error=str(error))
             return
         finally:
             self._handshaking = False
-        self._transport = transport
-        self._reading = True
+        self._reading = self._writable = True
         self._engine.tls_established()
         self._engine.receive_data(self._early)
         self._early = b""
@@ -357,15 +412,13 @@ class Session(asyncio.Protocol):
     async def _log_in(self, event: PasswordOffered | TokenOffered | ScramStarted | ScramProved) -> None:
         services = self._services.log_in
         if isinstance(event, ScramStarted):
-            if await services.allows(event.username, self._peer):
-                self._engine.scram(await services.verifier(event.username), account_of(event.username))
-            else:
-                self._engine.reject(TOO_MANY)
+            await self._begin_scram(event)
             return
         if isinstance(event, TokenOffered):
             outcome = await services.token(event.username, event.token, self._peer)
         elif isinstance(event, ScramProved):
-            outcome = await services.proved(event.username, self._peer)
+            attempt, self._attempt = self._attempt, None
+            outcome = await services.proved(attempt) if attempt else WRONG
         elif event.authzid and event.authzid != event.username:
             outcome = WRONG  # nobody may act for somebody else (RFC 4616 section 2)
         else:
@@ -375,6 +428,22 @@ class Session(asyncio.Protocol):
         else:
             self._who = outcome
             self._engine.accept()
+
+    async def _begin_scram(self, event: ScramStarted) -> None:
+        """An exchange counts from its begin: who has seen the salt may guess elsewhere, and was one of many at once."""
+        services = self._services.log_in
+        self._fail_attempt()
+        verifier = await services.verifier(event.username)
+        self._attempt = await services.attempt(event.username, self._peer)
+        if self._attempt is None:
+            self._engine.reject(TOO_MANY)
+        else:
+            self._engine.scram(verifier, self._attempt.account)
+
+    def _fail_attempt(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt:
+            self._services.log_in.failed(attempt)
 
     async def _account(self) -> Account:
         account = await self._services.directory.account((await self._still_logged_in()).account_id)
@@ -402,16 +471,20 @@ class Session(asyncio.Protocol):
             self._services.spawn(_try_to(incoming.discard()))
 
     def _watch(self) -> None:
-        """Close a session that is silent for too long, or that goes on without a message."""
-        settings = self._services.config.submission
-        now = self._loop.time()
-        silent_at = self._last_heard + settings.command_timeout
-        over_at = self._last_message + settings.session_timeout
-        if self._task is None and now >= min(silent_at, over_at):
+        """Close a session that is silent for too long, that nobody logs in to, or that goes on without a message."""
+        now, over_at = self._loop.time(), self._over_at()
+        if self._task is None and now >= over_at:
             self._engine.shut_down(TIMED_OUT)
             self._flush()
         else:
-            self._timer = self._loop.call_later(max(min(silent_at, over_at) - now, 1.0), self._watch)
+            self._timer = self._loop.call_later(max(over_at - now, 1.0), self._watch)
+
+    def _over_at(self) -> float:
+        settings = self._services.config.submission
+        ends = [self._last_heard + settings.command_timeout, self._last_message + settings.session_timeout]
+        if self._who is None:
+            ends.append(self._began + settings.log_in_timeout)
+        return min(ends)
 
 
 class LoggedOut(Exception):
@@ -427,7 +500,7 @@ def _reply(refusal: Refusal) -> Reply:
 
 
 async def _try_to(discard: Coroutine[None, None, None]) -> None:
-    """Pieces that can't be removed now are swept at the next start."""
+    """Pieces that can't be removed now are swept later."""
     try:
         await discard
     except StoreUnavailable as error:

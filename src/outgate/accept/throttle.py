@@ -5,23 +5,28 @@ and what is locked is remembered for some seconds, so that a flood costs neither
 """
 
 import asyncio
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 import prometheus_client
 import structlog
 
 from outgate.config import LogInSettings
+from outgate.directory import log_in_limits
 from outgate.directory.log_in_limits import LogInLimits
 from outgate.mail.addresses import AddressError, canonical
-from outgate.peer import network_of
+from outgate.peer import network_of, plain
 from outgate.store.engine import StoreUnavailable
 from outgate.store.rates import Event, Key, Rates
 
 MEMORY: Final = 2.0  # seconds after which an unlocking is noticed, at most
 NO_ADDRESS: Final = "-"  # the account of all user names that are no address: people type passwords there
+PATIENCE: Final = 30.0  # seconds that a try waits for others that are being judged
 _LIMIT: Final = 10_000  # of what is kept in memory
 
 _LOCKED = prometheus_client.Counter(
@@ -46,40 +51,80 @@ def limits_of(settings: LogInSettings) -> LogInLimits:
     )
 
 
-class Throttle:
-    """Whether a log-in may be tried, and what became of it. For one event loop."""
+@dataclass(slots=True, eq=False)
+class LogInAttempt:
+    """A try that is judged, and what it counts as if it fails. While `is_held` it has a place among the failures."""
 
-    def __init__(self, settings: LogInSettings, counts: Rates) -> None:
+    username: str
+    account: str
+    network: str
+    peer: str
+    events: Sequence[Event]
+    is_held: bool = False
+
+
+class Throttle:
+    """Whether a log-in may be tried, and what became of it. For one event loop.
+
+    `is_known` tells whether an account has logged in from a network before; it is called in a thread.
+    """
+
+    def __init__(
+        self, settings: LogInSettings, counts: Rates, is_known: Callable[[str, str], bool] = lambda *_: False
+    ) -> None:
         self._limits = limits_of(settings)
-        self._counts = counts
+        self._exempt = [ip_network(network) for network in settings.exempt_networks]
+        self._counts, self._is_known = counts, is_known
         self._threads = ThreadPoolExecutor(2, "throttle")  # one may wait for the write lock while the other reads
         self._locked: dict[Key, float] = {}  # until when, in the loop's time
+        self._known: dict[tuple[str, str], tuple[bool, float]] = {}  # as `is_known` said, and until when it holds
+        self._judged: Counter[Key] = Counter()  # tries that are being judged
+        self._one_judged = asyncio.Event()
         self._unwritten: list[Event] = []
         self._more: Counter[Key] = Counter()  # failures that are not in the database yet
         self._writing: asyncio.Task[None] | None = None
 
-    async def allows(self, username: str, peer: str) -> bool:
-        """False when there were too many failures for this account from this network, from this network for all
-        accounts, or for this account from all networks. Raises store.engine.StoreUnavailable.
-        """
-        loop = asyncio.get_running_loop()
-        events = self._limits.events(account_of(username), network_of(peer))
-        if any(self._locked.get(key, 0.0) > loop.time() for _, key in events):
-            return False
-        left = await self._seconds_left(events)
-        for key, seconds in left.items():
-            if seconds:
-                self._remember(key, loop.time() + min(seconds, MEMORY))
-        return not any(left.values())
+    def attempt(self, username: str, peer: str) -> LogInAttempt:
+        """A try, with no place yet."""
+        account, network = account_of(username), network_of(peer)
+        events = self._limits.events(account, network, exempt=self._is_exempt(peer))
+        return LogInAttempt(username, account, network, peer, events)
 
-    def failed(self, username: str, peer: str) -> None:
+    async def admit(self, attempt: LogInAttempt) -> bool:
+        """Whether it may be judged now; if so `settle` or `failed` must follow.
+
+        Not when there were too many failures for this account from this network, from this network for all accounts,
+        or for this account from all networks. Who would be one too many if those that are being judged fail waits for
+        them: of many guesses at once no more are judged than may fail. Raises store.engine.StoreUnavailable.
+        """
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while (room := await self._room(attempt)) is not None:
+            if all(room[key] > self._judged[key] for key in room):
+                self._judged.update(key for _, key in attempt.events)
+                attempt.is_held = True
+                return True
+            if not await self._another_judged(deadline):
+                return False
+        return False
+
+    def settle(self, attempt: LogInAttempt) -> None:
+        """It is judged no more. If it has not failed, it was right or nobody can say: nothing is counted."""
+        if not attempt.is_held:
+            return
+        attempt.is_held = False
+        self._judged.subtract(key for _, key in attempt.events)
+        self._judged = +self._judged
+        self._one_judged.set()
+        self._one_judged = asyncio.Event()
+
+    def failed(self, attempt: LogInAttempt) -> None:
         """Count a failure."""
         if len(self._unwritten) < _LIMIT:
-            events = self._limits.events(account_of(username), network_of(peer))
-            self._unwritten += events
-            self._more.update(key for _, key in events)
+            self._unwritten += attempt.events
+            self._more.update(key for _, key in attempt.events)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
+        self.settle(attempt)
 
     async def close(self) -> None:
         """Write what is counted so far."""
@@ -101,28 +146,67 @@ class Throttle:
             self._more.subtract(key for _, key in events)
             self._more = +self._more
 
-    async def _seconds_left(self, events: Sequence[Event]) -> dict[Key, float]:
-        """Until each would be counted once more.
+    async def _room(self, attempt: LogInAttempt) -> dict[Key, int] | None:
+        """How many more failures each key would take; None if one that holds for this try takes none."""
+        events = [event for event in attempt.events if not self._is_locked(event[1])]
+        locked = {key for _, key in attempt.events} - {key for _, key in events}
+        if locked and not await self._holds_not(locked, attempt):
+            return None
+        room = await self._room_of(events)
+        full = {key for key, left in room.items() if left <= 0}
+        for key in full:
+            self._remember(key)
+        if full and not await self._holds_not(full, attempt):
+            return None
+        return {key: left for key, left in room.items() if key not in full}
 
-        A failure may be in the database and in `_more` for a moment; where that could have decided, ask again.
+    async def _holds_not(self, locked: Set[Key], attempt: LogInAttempt) -> bool:
+        """Whether all that is locked is the account for strangers, and this is no stranger."""
+        if locked != {log_in_limits.anywhere_key(attempt.account)}:
+            return False
+        now, who = asyncio.get_running_loop().time(), (attempt.account, attempt.network)
+        known, until = self._known.get(who, (False, 0.0))
+        if now >= until:
+            if len(self._known) >= _LIMIT:
+                self._known.clear()
+            known = await asyncio.get_running_loop().run_in_executor(self._threads, self._is_known, *who)
+            self._known[who] = known, now + MEMORY
+        return known
+
+    async def _room_of(self, events: Sequence[Event]) -> dict[Key, int]:
+        """As the database and `_more` say. A failure may be in both for a moment; where that could have decided, ask
+        again.
         """
         while True:
-            more = {key: self._more[key] for _, key in events}
-            look = asyncio.get_running_loop().run_in_executor(
-                self._threads, self._counts.all_seconds_left, events, more
-            )
-            left = {key: seconds for (_, key), seconds in zip(events, await look, strict=True)}
-            if not any(left[key] and more[key] for key in left):
-                return left
+            before = {key: self._more[key] for _, key in events}
+            counted = await asyncio.get_running_loop().run_in_executor(self._threads, self._counts.room, events)
+            more = {key: max(count, self._more[key]) for key, count in before.items()}
+            room = {key: left - more[key] for (_, key), left in zip(events, counted, strict=True)}
+            if not any(left <= 0 and more[key] for key, left in room.items()):
+                return room
             if self._writing and not self._writing.done():
                 await asyncio.wait([self._writing])
-            if all(self._more[key] == count for key, count in more.items()):
-                return left  # the store takes no writes
+            if all(self._more[key] == count for key, count in before.items()):
+                return room  # the store takes no writes
 
-    def _remember(self, key: Key, until: float) -> None:
+    async def _another_judged(self, deadline: float) -> bool:
+        """Wait until one of those that are being judged has been; False if that takes too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                return await self._one_judged.wait()
+        return False
+
+    def _is_exempt(self, peer: str) -> bool:
+        address = ip_address(plain(peer))
+        return any(address in network for network in self._exempt)
+
+    def _is_locked(self, key: Key) -> bool:
+        return self._locked.get(key, 0.0) > asyncio.get_running_loop().time()
+
+    def _remember(self, key: Key) -> None:
         if key not in self._locked:
             if len(self._locked) >= _LIMIT:
                 self._locked.clear()
             _LOCKED.inc()
             _log.warning("log-in locked", by=key[1], target=" ".join(key[2:]))
-        self._locked[key] = until
+        self._locked[key] = asyncio.get_running_loop().time() + MEMORY

@@ -1,15 +1,45 @@
 """The listeners' certificate. Read from files, read again on SIGHUP; sessions that are open keep the old one."""
 
+import getpass
+import os
 import ssl
 from pathlib import Path
+from typing import Final
+
+from cryptography import x509
 
 # OpenSSL wipes what it has deciphered from its own buffers once we have it (SSL_CTX_set_options(3); Python has no name
 # for it): else passwords of users lie there until the next session overwrites them.
 CLEANSE_PLAINTEXT = 1 << 1
+# Of TLS 1.2 what is also in TLS 1.3: keys that are used once, and no CBC.
+TLS_1_2_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+SOON: Final = 14 * 86400.0  # seconds before its end from which on a certificate is warned of
 
 
 class CertificateError(Exception):
     """The certificate or its key can't be used; the text names the file and what to do."""
+
+
+def ends_at(chain: Path) -> float:
+    """When the first certificate of a PEM file ends, in seconds since the epoch. Raises CertificateError."""
+    try:
+        return x509.load_pem_x509_certificate(chain.read_bytes()).not_valid_after_utc.timestamp()
+    except FileNotFoundError:
+        raise CertificateError(f"{chain} does not exist; set submission.certificate and private_key") from None
+    except PermissionError:
+        raise CertificateError(_may_not_read(chain)) from None
+    except (OSError, ValueError) as error:
+        raise CertificateError(f"{chain} can't be used: it is not a certificate in PEM ({error})") from None
+
+
+def _may_not_read(path: Path) -> str:
+    user = getpass.getuser()
+    return (
+        f"{path} may not be read by the server's user {user}; run: chown {user} {path}, or let whatever renews the"
+        f" certificate put a copy there that {user} may read"
+    )
 
 
 class Certificate:
@@ -31,11 +61,15 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8314 section 4.1, RFC 8996
         context.options |= CLEANSE_PLAINTEXT
+        context.set_ciphers(TLS_1_2_SUITES)
         try:
             context.load_cert_chain(self._chain, self._private_key)
         except FileNotFoundError:
             missing = next(path for path in (self._chain, self._private_key) if not path.exists())
             raise CertificateError(f"{missing} does not exist; set submission.certificate and private_key") from None
+        except PermissionError:
+            unread = next((one for one in (self._chain, self._private_key) if not os.access(one, os.R_OK)), self._chain)
+            raise CertificateError(_may_not_read(unread)) from None
         except (OSError, ssl.SSLError) as error:
             raise CertificateError(f"{self._chain} with {self._private_key} can't be used: {error}") from None
         return context

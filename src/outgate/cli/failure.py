@@ -9,6 +9,7 @@ from outgate.cli.status import Status, tell_error
 from outgate.config import ConfigError
 from outgate.extras import MissingExtra
 from outgate.installation import InstallationError
+from outgate.node_id import NodeIdError
 from outgate.operations.error_codes import code_of, text_of
 
 
@@ -17,7 +18,7 @@ def status_of(error: Exception) -> Status | None:
 
     What keeps the program from starting is the command line's own; of all else the operations say what it is.
     """
-    if isinstance(error, InstallationError | ConfigError | CertificateError | MissingExtra):
+    if isinstance(error, InstallationError | ConfigError | CertificateError | MissingExtra | NodeIdError):
         return Status.UNAVAILABLE
     code = code_of(error)
     return Status[code.name] if code else None

@@ -8,9 +8,12 @@ import typer
 
 Data = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="The data directory; else OUTGATE_DATA", show_default=False),
+    typer.Option(
+        "--data", metavar="DIR", help="The data directory; else OUTGATE_DATA", show_default=False, readable=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs", show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing", show_default=False)]
 ActsAs = Annotated[
     str,
     typer.Option(

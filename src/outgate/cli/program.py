@@ -26,6 +26,16 @@ COMMANDS: Final = (
         "Run the server: take submissions on ports 587 and 465, deliver, and record, until SIGTERM or Ctrl-C.",
     ),
     LazyCommand(
+        "systemd-unit",
+        "systemd_unit",
+        "Print the systemd unit of this data directory's server: its own user, low ports, nothing else to write to.",
+    ),
+    LazyCommand(
+        "status",
+        "server_status",
+        "Say how it stands: server, version, queue and its oldest, gateways that fail, the certificate's end, nodes.",
+    ),
+    LazyCommand(
         "explain",
         "explain",
         "Say whether an account may send as an address, and by which way a message would go, with the reasons.",
@@ -146,7 +156,6 @@ _STATUSES = "\n".join(f"  {status.value}  {MEANING[status]}" for status in Statu
 app = typer.Typer(
     cls=Program,
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # to load Rich takes longer than everything else that --help needs

@@ -8,9 +8,10 @@ import functools
 import getpass
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,11 +20,13 @@ import typer
 from outgate import clock
 from outgate.cli.failure import fail
 from outgate.cli.options import CommonOptions, Data, Json
-from outgate.installation import Installation, open_installation
+from outgate.cli.status import Status, tell_error
+from outgate.installation import Installation, open_installation, server_runs
 from outgate.operations import context as operation_context
-from outgate.operations import propagation
+from outgate.operations import propagation, waiting_mail
 from outgate.operations.actor import Actor
 from outgate.operations.context import OperationContext
+from outgate.operations.waiting_mail import LaterChange
 from outgate.store.engine import read
 
 Body = TypeVar("Body", bound=Callable[..., None])
@@ -37,7 +40,9 @@ class CommandContext:
     json: bool = False
     traceback: bool = False
     acts_as: str = ""
+    is_in_force: bool = True  # what was changed, on every node
     _installation: Installation | None = None
+    _later: list[LaterChange] = field(default_factory=list)  # what is to be done with waiting mail
 
     @property
     def data(self) -> Path:
@@ -65,15 +70,20 @@ class CommandContext:
         """A transaction for operations that change something (operations/); ends when it is in force everywhere."""
         with self.writing_one_of_many() as op:
             yield op
-        if behind := propagation.wait(self.installation().engine):
-            nodes = ", ".join(behind)
-            typer.echo(f"outgate: saved; mail that was decided before is still being handed over at {nodes}", err=True)
+        self.tell_behind(propagation.wait(self.installation().engine))
+        self._carry_out()
+
+    def tell_behind(self, behind: propagation.Behind | None) -> None:
+        """Say what is not in force yet; then the command ends with a status of its own."""
+        if behind:
+            tell_error(Status.NOT_IN_FORCE, "\n".join(behind.lines), as_json=self.json)
+            self.is_in_force = False
 
     @contextmanager
     def writing_one_of_many(self) -> Iterator[OperationContext]:
         """As `writing`, for one transaction of many; the caller waits for the last."""
-        installation = self.installation()
-        with operation_context.writing(installation.engine, installation.vault, self.actor(), clock.now()) as op:
+        place, actor = self.installation(), self.actor()
+        with operation_context.writing(place.engine, place.vault, actor, clock.now(), self._later) as op:
             yield op
 
     @contextmanager
@@ -83,10 +93,32 @@ class CommandContext:
         with operation_context.reading(installation.engine, installation.vault, self.actor(), clock.now()) as op:
             yield op
 
+    def only_with_server(self) -> str:
+        """Words to add to what only a running server does: nothing if one runs, or may run on another machine."""
+        place = self.installation()
+        if place.engine.dialect.name != "sqlite" or server_runs(place.config.data):
+            return ""
+        return "; no server runs just now, so nothing leaves until one does: outgate serve"
+
+    def confirm(self, question: str, yes: bool) -> None:
+        """Ask before what can't be undone, on a terminal; raises Abort unless agreed. Scripts are not asked."""
+        if not yes and _on_terminal():
+            typer.confirm(question, abort=True, err=True)
+
+    def _carry_out(self) -> None:
+        changes, self._later = self._later, []
+        if changes:
+            waiting_mail.carry_out(self.installation().engine, changes)
+
     def close(self) -> None:
         """Nothing more is asked."""
+        self._carry_out()
         if self._installation:
             self._installation.engine.dispose()
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def command(app: typer.Typer, *, example: str, name: str | None = None) -> Callable[[Body], Body]:
@@ -116,6 +148,8 @@ def _with_common_options(body: Callable[..., None]) -> Callable[..., None]:
             fail(error, as_json=ctx.json)
         finally:
             ctx.close()
+        if not ctx.is_in_force:
+            raise typer.Exit(Status.NOT_IN_FORCE)
 
     own = list(inspect.signature(body).parameters.values())[1:]
     keyword = inspect.Parameter.KEYWORD_ONLY

@@ -1,6 +1,8 @@
 """`outgate init`: a data directory, with everything in it that a server needs."""
 
+import os
 import socket
+import sys
 import tomllib
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from outgate import clock
+from outgate import clock, node_id
 from outgate.accept.self_signed import self_signed
 from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
@@ -19,9 +21,10 @@ from outgate.commands.dns_records import dns_records, zone_text
 from outgate.commands.domain import default_selector
 from outgate.directory import organisation
 from outgate.directory.errors import AlreadyExists
-from outgate.installation import KEY_FILE, open_installation
+from outgate.installation import KEY_FILE, make_database, open_installation
 from outgate.mail import dkim
 from outgate.mail.addresses import canonical_domain
+from outgate.record import audit_trail
 from outgate.store import keyfile
 from outgate.store.engine import read, write
 
@@ -49,6 +52,16 @@ def init(
         str,
         typer.Option("--database-url", help="postgresql://… without its password; else SQLite in the data directory"),
     ] = "",
+    mailbox: Annotated[
+        str,
+        typer.Option(
+            "--mailbox",
+            metavar="WHERE",
+            help="Where mail to the own domains goes: maildir, lmtp:/path/to/socket, lmtp://host:port or"
+            " smtp://host:port; asked for on a terminal",
+            show_default=False,
+        ),
+    ] = "",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting for outgate.toml; may be given several times"),
@@ -60,12 +73,38 @@ def init(
     """
     name = canonical_domain(domain)
     chosen = parse_settings(settings or [])
+    _choose_mailbox(chosen, mailbox)
     chosen["hostname"] = hostname or str(chosen.get("hostname") or _own_hostname(name))
     if database_url:
         chosen["database_url"] = database_url
     _refuse_password(str(chosen.get("database_url", "")))
     make(ctx.data, name, chosen)
     _tell_next(ctx, name)
+
+
+def _choose_mailbox(chosen: Settings, mailbox: str) -> None:
+    """As --mailbox or --set say, else as is answered on a terminal, else Maildirs."""
+    local = chosen.get("local", {})
+    if not isinstance(local, dict) or "mailbox" in local:
+        return
+    if not mailbox and _on_terminal():
+        typer.echo(_MAILBOXES, err=True)
+        mailbox = typer.prompt("Where are the mailboxes", default="maildir", err=True)
+    if mailbox:
+        chosen["local"] = {**local, "mailbox": mailbox}
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+_MAILBOXES = """\
+Mail to your own domains, and every report of a message that came back, goes to your users' mailboxes. Where are they?
+  lmtp:/path/to/socket  on this machine, as Dovecot has them (lmtp:/var/run/dovecot/lmtp)
+  lmtp://host:port      the same by TCP
+  smtp://host:port      on your mail server for what comes in
+  maildir               nowhere yet: Outgate keeps them as Maildirs in the data directory, which no mail program sees
+                        until a server such as Dovecot is pointed there"""
 
 
 def make(data: Path, domain: str, settings: Settings) -> None:
@@ -77,6 +116,8 @@ def make(data: Path, domain: str, settings: Settings) -> None:
         for suffix in ("", "-wal", "-shm"):
             undo.callback((data / f"{_DATABASE}{suffix}").unlink, missing_ok=True)
         _make_organisation(data, domain)
+        for folder in (data / "tls", data, data.parent):
+            keyfile.sync_folder(folder)
         undo.pop_all()
 
 
@@ -134,6 +175,8 @@ def _make_files(data: Path, settings: Settings, undo: ExitStack) -> None:
     _write(data / "outgate.toml", configuration(settings).encode(), undo)
     undo.callback((data / KEY_FILE).unlink, missing_ok=True)
     keyfile.create(data / KEY_FILE)
+    undo.callback((data / node_id.FILE).unlink, missing_ok=True)
+    node_id.node_id(data)
     (data / "tls").mkdir(mode=0o700)
     undo.callback((data / "tls").rmdir)
     certificate, key = self_signed(str(settings["hostname"]), clock.now())
@@ -144,20 +187,35 @@ def _make_files(data: Path, settings: Settings, undo: ExitStack) -> None:
 def _write(path: Path, content: bytes, undo: ExitStack) -> None:
     undo.callback(path.unlink, missing_ok=True)
     path.touch(mode=0o600)
-    path.write_bytes(content)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _make_organisation(data: Path, domain: str) -> None:
     """The last step, one transaction: on PostgreSQL an error leaves an empty schema."""
+    make_database(data)
     installation, now = open_installation(data), clock.now()
     try:
         pem = dkim.generate("rsa")
         with write(installation.engine) as connection:
             organisation.create(connection, domain, now)
+            audit_trail.begin(connection, installation.vault)
             selector = default_selector(now)
             organisation.set_signing_key(connection, installation.vault, domain, selector, pem, dkim.dns_record(pem))
     finally:
         installation.engine.dispose()
+
+
+def _tell_mailbox(mailbox: str) -> str:
+    """What becomes of mail to the own domains."""
+    if mailbox != "maildir":
+        return f"Mail to the own domains, and reports of what came back, go to {mailbox}."
+    return (
+        "Mail to the own domains, and reports of what came back, go to Maildirs in the data directory that no mail\n"
+        "program sees: set local.mailbox in outgate.toml to where your users' mailboxes are (docs/set-up.md)."
+    )
 
 
 def _tell_next(ctx: CommandContext, domain: str) -> None:
@@ -168,7 +226,8 @@ def _tell_next(ctx: CommandContext, domain: str) -> None:
     records = dns_records(made, hostname)
     dns = [asdict(record) for record in records]
     value: JsonObject = {"data": str(ctx.data), "domain": domain, "hostname": hostname, "dns": dns}
-    tell(ctx, value, _next_steps(ctx.data, domain, hostname, zone_text(records)))
+    steps = _next_steps(ctx.data, domain, hostname, zone_text(records))
+    tell(ctx, value, f"{steps}\n\n{_tell_mailbox(installation.config.local.mailbox)}")
 
 
 def _next_steps(data: Path, domain: str, hostname: str, zone: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import JsonObject, Row, iso, plain, table, tell
+from outgate.cli.output import JsonObject, Row, iso, plain, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
 from outgate.directory.errors import Invalid, NotFound
@@ -81,7 +81,7 @@ def _messages(ctx: CommandContext, wanted: MessageFilter) -> None:
         rows = [_row(message) for message in message_log_operations.messages(op, wanted)]
     columns = {"id": "id", "at": "at", "outcome": "outcome", "sender": "from", "recipients": "to"}
     if not ctx.json:
-        rows = [{**row, "at": _to_the_second(row), "recipients": _first(row)} for row in rows]
+        rows = [{**row, "at": to_the_second(row["at"]), "recipients": _first(row)} for row in rows]
     table(ctx, rows, columns, nothing="no message matches", whole=("id", "outcome"))
 
 
@@ -121,10 +121,6 @@ def _row(message: LoggedMessage) -> JsonObject:
     }
     sender = ", ".join(event.detail["from"]) or event.detail["mail_from"] or event.detail["account"]
     return fixed | {"sender": sender, "refused": ""} | event.detail
-
-
-def _to_the_second(row: Row) -> str:
-    return f"{str(row['at'])[:19]}Z".replace("T", " ")
 
 
 def _first(row: Row) -> str:

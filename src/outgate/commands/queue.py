@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import JsonObject, iso, record, table, tell
+from outgate.cli.options import Yes
+from outgate.cli.output import JsonObject, iso, record, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
 from outgate.operations import queue_operations
 from outgate.operations.context import OperationContext
+from outgate.operations.status_operations import queue_names
+from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.admin import Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
 
@@ -25,6 +28,7 @@ Address = Annotated[str | None, typer.Option("--address", help="Only with this i
 QueueName = Annotated[
     str | None, typer.Option("--queue", help="Only in this queue, as `outgate queue count` names them")
 ]
+QueueChange = Callable[[OperationContext, Selection], LaterChange]
 Everything = Annotated[bool, typer.Option("--all", help="Everything that waits")]
 
 
@@ -37,18 +41,22 @@ def list_(
 ) -> None:
     """List the recipients that have no final outcome yet, those of the oldest message first."""
     with ctx.reading() as op:
-        rows = [_row(each) for each in queue_operations.waiting(op, Selection(address=address, queue=queue), limit)]
+        found = queue_operations.waiting(op, Selection(address=address, queue=queue), limit)
+        names = queue_names(op, {each.queue for each in found})
+    rows = [_row(each) | {"queue_name": names[each.queue]} for each in found]
+    if not ctx.json:
+        rows = [row | {"next_attempt": to_the_second(row["next_attempt"])} for row in rows]
     columns = {
         "id": "id",
         "from": "from",
         "recipient": "recipient",
-        "queue": "queue",
+        "queue_name": "queue",
         "state": "state",
         "attempts": "attempts",
         "next_attempt": "next attempt",
         "last_reply": "last reply",
     }
-    table(ctx, rows, columns, nothing="nothing waits")
+    table(ctx, rows, columns, nothing="nothing waits", whole=("id",))
 
 
 @command(app, example="outgate queue show 0c8sm2v1r0003")
@@ -71,17 +79,21 @@ def show(ctx: CommandContext, identity: Identity) -> None:
 def count(ctx: CommandContext) -> None:
     """Count what waits, by queue: one for each gateway and destination."""
     with ctx.reading() as op:
-        rows: list[JsonObject] = [
-            {
-                "queue": each.queue,
-                "messages": each.messages,
-                "recipients": each.recipients,
-                "held": each.held,
-                "oldest": iso(each.oldest),
-            }
-            for each in queue_operations.counts(op)
-        ]
-    table(ctx, rows, {key: key for key in rows[0]} if rows else {}, nothing="nothing waits")
+        found = queue_operations.counts(op)
+        names = queue_names(op, [each.queue for each in found])
+    rows: list[JsonObject] = [
+        {
+            "queue": each.queue,
+            "queue_name": names[each.queue],
+            "messages": each.messages,
+            "recipients": each.recipients,
+            "held": each.held,
+            "oldest": iso(each.oldest),
+        }
+        for each in found
+    ]
+    columns = {key: key for key in ("queue_name", "messages", "recipients", "held", "oldest")}
+    table(ctx, rows, columns | {"queue_name": "waits for", "queue": "--queue"}, nothing="nothing waits")
 
 
 @command(app, example="outgate queue retry 0c8sm2v1r0003\noutgate queue retry --queue mx:recipient.example")
@@ -123,19 +135,24 @@ def release(
     _change(ctx, selection, queue_operations.release, "released")
 
 
-@command(app, example="outgate queue delete 0c8sm2v1r0003")
+@command(app, example="outgate queue delete 0c8sm2v1r0003\noutgate queue delete --all --yes")
 def delete(
     ctx: CommandContext,
     identity: SomeIdentity = None,
     address: Address = None,
     queue: QueueName = None,
     everything: Everything = False,
+    yes: Yes = False,
 ) -> None:
     """Delete from the queue for good: nothing is delivered, nobody is told, the log says so.
 
-    What is being delivered at this moment stays; hold it first to be sure.
+    What is being delivered at this moment stays; hold it first to be sure. On a terminal it asks first, unless it is
+    one message.
     """
     selection = _selection(identity, address, queue, everything)
+    if not identity:
+        which = " and ".join(one for one in (address, queue) if one)
+        ctx.confirm(f"Delete {f'what waits for {which}' if which else 'all that waits'} for good?", yes)
     _change(ctx, selection, queue_operations.delete, "deleted")
 
 
@@ -154,12 +171,12 @@ def _number(identity: str) -> int:
         raise Invalid(str(error)) from None
 
 
-def _change(
-    ctx: CommandContext, selection: Selection, change: Callable[[OperationContext, Selection], int], outcome: str
-) -> None:
+def _change(ctx: CommandContext, selection: Selection, change: QueueChange, outcome: str) -> None:
     with ctx.writing() as op:
-        changed = change(op, selection)
-    tell(ctx, {"recipients": changed}, f"{changed} recipient{'' if changed == 1 else 's'} {outcome}")
+        made = change(op, selection)
+    changed = made.recipients
+    waits = ctx.only_with_server() if change in (queue_operations.retry, queue_operations.release) else ""
+    tell(ctx, {"recipients": changed}, f"{changed} recipient{'' if changed == 1 else 's'} {outcome}{waits}")
 
 
 def _row(each: Waiting) -> JsonObject:

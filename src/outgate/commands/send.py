@@ -68,7 +68,7 @@ def send(
     ways = {one.address: str(one.queue) for one in put.recipients}
     told = "\n".join(f"  to {address} by {queue}" for address, queue in ways.items())
     value: JsonObject = {"id": to_text(identity), "from": put.message.chosen_from, "recipients": ways}
-    tell(ctx, value, f"queued as {value['id']}\n{told}")
+    tell(ctx, value, f"queued as {value['id']}{ctx.only_with_server()}\n{told}")
 
 
 def with_crlf(raw: bytes) -> bytes:

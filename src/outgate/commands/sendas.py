@@ -10,6 +10,7 @@ from outgate.cli.password_input import PasswordFile, PasswordStdin
 from outgate.cli.shell import CommandContext, command
 from outgate.commands import gateway_options
 from outgate.mail.addresses import canonical
+from outgate.model import SendAs
 from outgate.operations import confirmation_operations, gateway_operations, send_as_operations
 from outgate.operations.account_lookup import entry_of
 from outgate.operations.confirmation import Confirmation
@@ -64,6 +65,8 @@ def add(
     A message with a nine-digit code goes to the address, by the running server; the address can be used once the code
     is entered with `outgate sendas verify`. A gateway is tried first: nothing is saved if it can't be used.
     """
+    if not host and (port or username or password_file or password_stdin):
+        raise typer.BadParameter("--port, --username and a password are of a gateway: say which by --host")
     gateway = (
         gateway_options.gateway_settings(host, port, security, username, password_file, password_stdin)
         if host
@@ -74,7 +77,7 @@ def add(
     entry = send_as_operations.save(ctx, account, wanted, confirmation(ctx), probe)
     row = send_as_row(canonical(account), entry)
     pending = f"; enter the code that is mailed to it: outgate sendas verify {row['account']} {entry.address} CODE"
-    tell(ctx, row, f"added {entry.address} to {row['account']}{'' if entry.verified else pending}")
+    tell(ctx, row, f"added {entry.address} to {row['account']}{'' if entry.verified else pending}{_waits(ctx, entry)}")
 
 
 @command(app, name="list", example="outgate sendas list alice@example.com")
@@ -154,7 +157,7 @@ def transfer(
     with ctx.writing() as op:
         entry = send_as_operations.transfer(op, account, address, to, confirmation(ctx))
     pending = "" if entry.verified else ", who must enter the code that is mailed to it"
-    tell(ctx, send_as_row(canonical(to), entry), f"{entry.address} belongs to {to} now{pending}")
+    tell(ctx, send_as_row(canonical(to), entry), f"{entry.address} belongs to {to} now{pending}{_waits(ctx, entry)}")
 
 
 @command(app, example="outgate sendas list-all --ou /Sales")
@@ -200,7 +203,9 @@ def resend(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Mail a new code to an address that is not confirmed yet; the former code is void."""
     with ctx.writing() as op:
         entry = confirmation_operations.resend(op, account, address, confirmation(ctx))
-    tell(ctx, send_as_row(canonical(account), entry), f"a new code is on its way to {entry.address}")
+    tell(
+        ctx, send_as_row(canonical(account), entry), f"a new code is on its way to {entry.address}{_waits(ctx, entry)}"
+    )
 
 
 @command(app, example="outgate sendas test alice@example.com alice@dominiopartner.example")
@@ -209,6 +214,11 @@ def test(ctx: CommandContext, account: AccountName, address: Address) -> None:
     entry = gateway_operations.try_out(ctx, account, address, gateway_options.probe(ctx))
     value = {**send_as_row(canonical(account), entry), "works": True}
     tell(ctx, value, f"{described(entry.gateway)} works")
+
+
+def _waits(ctx: CommandContext, entry: SendAs) -> str:
+    """That the code of an address does not leave yet, if no server runs."""
+    return "" if entry.verified else ctx.only_with_server()
 
 
 def confirmation(ctx: CommandContext) -> Confirmation:

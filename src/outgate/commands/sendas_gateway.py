@@ -1,5 +1,6 @@
 """`outgate sendas gateway`: the SMTP server that delivers what is sent as an address."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,7 +11,8 @@ from outgate.cli.shell import CommandContext, command
 from outgate.commands import gateway_options
 from outgate.commands.sendas import AccountName, Address
 from outgate.mail.addresses import canonical
-from outgate.operations import gateway_operations
+from outgate.operations import gateway_operations, send_as_operations
+from outgate.operations.account_lookup import entry_of
 from outgate.operations.gateway_trial import described
 from outgate.operations.resources import send_as_row
 
@@ -29,19 +31,26 @@ def set_(
     ctx: CommandContext,
     account: AccountName,
     address: Address,
-    host: Annotated[str, typer.Option("--host", help="Name or IP address of the SMTP server", show_default=False)],
+    host: Annotated[
+        str | None, typer.Option("--host", help="Name or IP address of the SMTP server", show_default=False)
+    ] = None,
     port: gateway_options.Port = None,
-    security: gateway_options.Security = "starttls",
-    username: gateway_options.Username = "",
+    security: gateway_options.KeptSecurity = None,
+    username: gateway_options.KeptUsername = None,
+    no_log_in: gateway_options.NoLogIn = False,
     password_file: PasswordFile = None,
     password_stdin: PasswordStdin = False,
     no_probe: gateway_options.NoProbe = False,
 ) -> None:
-    """Set or replace the gateway of an external address, where policy allows it.
+    """Set or change the gateway of an external address, where policy allows it; what is not given stays.
 
     It is tried first (connect, TLS, log in) and not saved if it can't be used. Mail that waits is decided again.
     """
-    wanted = gateway_options.gateway_settings(host, port, security, username, password_file, password_stdin)
+    given = gateway_options.GatewayOptions(host, port, security, username, no_log_in, password_file, password_stdin)
+    with ctx.reading() as op:
+        before = entry_of(send_as_operations.account(op, account), address).gateway
+    kept = partial(gateway_operations.kept_password, ctx, account, address)
+    wanted = gateway_options.changed(ctx, given, before, kept)
     entry = gateway_operations.save(ctx, account, address, wanted, None if no_probe else gateway_options.probe(ctx))
     row = send_as_row(canonical(account), entry)
     tell(ctx, row, f"mail sent as {entry.address} goes through {described(entry.gateway)}")

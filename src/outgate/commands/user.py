@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from outgate.cli.options import Yes
 from outgate.cli.output import JsonObject, iso, record, table, tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin, read_password
 from outgate.cli.shell import CommandContext, command
@@ -146,8 +147,12 @@ def move(
 
 
 @command(app, example="outgate user remove bob@example.com")
-def remove(ctx: CommandContext, address: Address) -> None:
-    """Delete a user with all their From addresses and gateways. The log of their messages stays."""
+def remove(ctx: CommandContext, address: Address, yes: Yes = False) -> None:
+    """Delete a user with all their From addresses and gateways. The log of their messages stays.
+
+    On a terminal it asks first.
+    """
+    ctx.confirm(f"Delete {address} with all their From addresses, gateways and passwords?", yes)
     with ctx.writing() as op:
         user = user_operations.remove(op, address)
     tell(ctx, _row(user), f"removed the user {user.address}")

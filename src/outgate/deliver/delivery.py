@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from outgate.deliver.outcome import Outcome
-from outgate.mail.report_text import Action
 from outgate.model import Account
 from outgate.queue import Item, Recipient
 from outgate.route import Route
@@ -37,8 +36,7 @@ class Delivery:
 class AttemptResult:
     """What came of a delivery: an outcome for each recipient, in their order, and what the record says of the attempt.
 
-    `seconds` is how long the handing over took. `success` is what a report says of those who were delivered; None if
-    the peer sends such reports itself. `mail_from` is the envelope sender, where it was not the route's.
+    `seconds` is how long the handing over took; `mail_from` is the envelope sender, where it was not the route's.
     """
 
     outcomes: Sequence[Outcome]
@@ -47,7 +45,6 @@ class AttemptResult:
     reply: str = ""
     footer: str = ""
     seconds: float = 0.0
-    success: Action | None = None
     mail_from: str | None = None
 
 
@@ -59,6 +56,11 @@ class Transport(Protocol):
 
     async def carry(self, delivery: Delivery) -> AttemptResult:
         """Hand one delivery over, after `connect`."""
+
+    def recall(self) -> bool:
+        """Whether what is being carried can still be kept from the peer. If so the task that carries it is to be
+        cancelled, and `carry` ends with RECALLED for those recipients that nothing was said of.
+        """
 
     def close(self) -> None:
         """No more deliveries come."""

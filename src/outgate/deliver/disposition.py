@@ -51,11 +51,10 @@ class Disposition:
 
     def reported(self) -> list[ReportedRecipient]:
         """What the sender is to hear, of those recipients of whom he wants to (RFC 3461 section 4.1)."""
-        success = self.result.success
         return [
             *(self._failed(one, outcome) for one, outcome in self.failed if _wants(one, "FAILURE")),
             *(self._delayed(one) for one in self.deferred if one.late and _wants(one.recipient, "DELAY")),
-            *(self._done(*one, success) for one in self.done if success and _wants(one[0], "SUCCESS")),
+            *(self._done(one, outcome) for one, outcome in self.done if outcome.success and _wants(one, "SUCCESS")),
         ]
 
     def _defers(self) -> Iterator[Defer]:
@@ -73,7 +72,7 @@ class Disposition:
                 passage,
                 self.at,
                 recipient=recipient.address,
-                by=self.result.peer,
+                by=outcome.peer or self.result.peer,
                 reply=outcome.reason,
                 delay=delay,
             )
@@ -114,23 +113,23 @@ class Disposition:
             remedy=remedy,
             words="" if remote else outcome.public or outcome.reason.partition(" ")[2],
             reply=outcome.reason if remote else None,
-            remote_mta=self._peer() if remote else None,
+            remote_mta=self._peer(outcome) if remote else None,
             original=recipient.orcpt,
             last_attempt=self.at,
         )
 
-    def _done(self, recipient: Recipient, outcome: Outcome, action: Action) -> ReportedRecipient:
+    def _done(self, recipient: Recipient, outcome: Outcome) -> ReportedRecipient:
         return ReportedRecipient(
             address=recipient.address,
-            action=action,
+            action=outcome.success or Action.RELAYED,
             status="2.0.0" if outcome.reply is None else outcome.status,
-            remote_mta=self._peer(),
+            remote_mta=self._peer(outcome),
             original=recipient.orcpt,
             last_attempt=self.at,
         )
 
-    def _peer(self) -> str | None:
-        return self.result.peer.partition("[")[0] or None
+    def _peer(self, outcome: Outcome) -> str | None:
+        return (outcome.peer or self.result.peer).partition("[")[0] or None
 
 
 def settle(delivery: Delivery, result: AttemptResult, now: float, settings: DeliverySettings) -> Disposition:

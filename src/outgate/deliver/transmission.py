@@ -1,6 +1,6 @@
 """The message as it leaves by a certain way: header edited, signed where it is ours to sign, the body as it came."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from outgate import clock
@@ -15,7 +15,7 @@ from outgate.queue.queue_id import to_text
 from outgate.route import RouteKind
 from outgate.smtp import Addressee, Capabilities, Transaction
 
-KeyFor = Callable[[str], DkimKey | None]
+KeyFor = Callable[[str, int], Awaitable[DkimKey | None]]  # by domain, as of a version of the directory
 
 # By these ways the mail leaves by our own servers for others to check: there it bears our signature.
 _SIGNED_WAYS = frozenset({RouteKind.DIRECT, RouteKind.DOMAIN_GATEWAY})
@@ -54,30 +54,40 @@ async def prepare(queue: Queue, delivery: Delivery, hostname: str, key_for: KeyF
     pieces = queue.content(delivery.item)
     first = await anext(pieces)
     submitted, body = first[: message.header_size], first[message.header_size :]
-    header = _edited(delivery, submitted, hostname, key_for)
+    header = _edited(delivery, submitted, hostname, await _signing_key(delivery, submitted, key_for))
     size = len(header) + message.size - message.header_size
     return Transmission(header, body, pieces if message.chunks > 1 else None, size, message.eight_bit)
 
 
-def _edited(delivery: Delivery, submitted: bytes, hostname: str, key_for: KeyFor) -> bytes:
+def _from_domain(delivery: Delivery, submitted: bytes) -> str:
+    """The organisation's own mail is from its postmaster."""
+    return (delivery.item.message.chosen_from or examine(submitted).header_from[0]).rpartition("@")[2]
+
+
+async def _signing_key(delivery: Delivery, submitted: bytes, key_for: KeyFor) -> DkimKey | None:
+    """The organisation's mailboxes may be elsewhere, and be asked whether what is from its postmaster is."""
+    route, is_own = delivery.route, delivery.item.message.account_id is None
+    if route.kind not in _SIGNED_WAYS and not (route.kind is RouteKind.LOCAL and is_own):
+        return None
+    on_behalf_of = route.on_behalf_of
+    domain = on_behalf_of.rpartition("@")[2] if on_behalf_of else _from_domain(delivery, submitted)
+    return await key_for(domain, delivery.version)
+
+
+def _edited(delivery: Delivery, submitted: bytes, hostname: str, key: DkimKey | None) -> bytes:
     message, route = delivery.item.message, delivery.route
     user_gateway = route.kind is RouteKind.USER_GATEWAY
     primary = delivery.account.primary if delivery.account else ""
-    # The organisation's own mail is from its postmaster, and signed as that domain.
-    from_domain = (message.chosen_from or examine(submitted).header_from[0]).rpartition("@")[2]
     block = outgoing(
         delivery.item.fields or examine(submitted).fields,
         trace=Trace(hostname, to_text(message.id), message.protocol, message.received_at),
         sender=route.on_behalf_of,
         hide=primary if user_gateway and primary != message.chosen_from else None,
-        from_domain=from_domain,
+        from_domain=_from_domain(delivery, submitted),
         rewrite_from=_rewrite_from(delivery),
     )
-    # The organisation's mailboxes may be elsewhere, and be asked whether what is from its postmaster is.
-    if route.kind in _SIGNED_WAYS or (route.kind is RouteKind.LOCAL and message.account_id is None):
-        signing_domain = (route.on_behalf_of or f"@{from_domain}").rpartition("@")[2]
-        if key := key_for(signing_domain):
-            block = sign(block, message.body_digest, key, clock.now()) + block
+    if key:
+        block = sign(block, message.body_digest, key, clock.now()) + block
     # A message may end with its header; then it leaves without an empty line as well.
     return block + (b"\r\n" if submitted.endswith(b"\r\n\r\n") or submitted == b"\r\n" else b"")
 

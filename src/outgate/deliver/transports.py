@@ -56,7 +56,7 @@ class TransportFactory:
         if way.kind is RouteKind.LOCAL:
             return self._to_mailboxes()
         domain = way.queue.name
-        link = _link(self._config, self._config.delivery.smtp_port, TlsPolicy.OPPORTUNISTIC)
+        link = _link(self._config, domain, self._config.delivery.smtp_port, TlsPolicy.OPPORTUNISTIC)
         return self._smtp(link, lambda: _found(self._resolver.exchangers(domain), domain, link.port))
 
     def _to_gateway(self, gateway: Gateway, *, users: bool) -> Transport:
@@ -72,9 +72,9 @@ class TransportFactory:
             return self._smtp(link, _usable(log_in, lambda: _found(self._resolver.guarded(host, port), host, port)))
         return self._smtp(link, _usable(log_in, lambda: _found(self._resolver.host(host), host, port)))
 
-    def _key_for(self, domain: str) -> DkimKey | None:
+    async def _key_for(self, domain: str, version: int) -> DkimKey | None:
         try:
-            return self._stored_key_for(domain)
+            return await self._stored_key_for(domain, version)
         except SealBroken:
             self._security_event(SEAL_BROKEN, f"domain:{domain}", "")
             raise
@@ -87,10 +87,10 @@ class TransportFactory:
                 self._queue, self._mailboxes, self._config.path(local.maildir), self._config.hostname
             )
         if kind == "lmtp" and not where.startswith("//"):
-            link = _link(self._config, 0, TlsPolicy.PLAIN, lmtp=True, unix_path=where)
+            link = _link(self._config, "localhost", 0, TlsPolicy.PLAIN, lmtp=True, unix_path=where)
             return self._smtp(link, _here, self._mailboxes)
         host, _, port = where.removeprefix("//").rpartition(":")
-        link = _link(self._config, int(port), TlsPolicy.OPPORTUNISTIC, lmtp=kind == "lmtp")
+        link = _link(self._config, host, int(port), TlsPolicy.OPPORTUNISTIC, lmtp=kind == "lmtp")
         return self._smtp(link, lambda: _found(self._resolver.host(host.strip("[]")), host, int(port)), self._mailboxes)
 
     def _smtp(self, link: Link, hosts: Hosts, mailboxes: LocalMailboxes | None = None) -> Transport:
@@ -112,12 +112,14 @@ def gateway_link(
     tls = _TLS[gateway.security]
     if tls is TlsPolicy.PLAIN and opportunistic:
         tls = TlsPolicy.OPPORTUNISTIC
-    return _link(config, gateway.port, tls, log_in)
+    return _link(config, gateway.host, gateway.port, tls, log_in)
 
 
 def timeouts_of(settings: DeliverySettings) -> Timeouts:
     """The time-outs of a connection."""
-    return Timeouts(settings.connect_timeout, settings.reply_timeout, settings.content_timeout)
+    return Timeouts(
+        settings.connect_timeout, settings.reply_timeout, settings.content_timeout, settings.transaction_timeout
+    )
 
 
 def verifying_context(config: Config) -> ssl.SSLContext:
@@ -131,6 +133,7 @@ def verifying_context(config: Config) -> ssl.SSLContext:
 
 def _link(
     config: Config,
+    destination: str,
     port: int,
     tls: TlsPolicy,
     log_in: CredentialSource | None = None,
@@ -138,7 +141,9 @@ def _link(
     lmtp: bool = False,
     unix_path: str | None = None,
 ) -> Link:
-    return Link(port, tls, config.hostname, log_in, lmtp, config.delivery.source_address, unix_path)
+    settings = config.delivery
+    discarded = settings.discarded(destination)
+    return Link(port, tls, config.hostname, log_in, lmtp, settings.source_address, unix_path, discarded)
 
 
 def _once(security_event: SecurityEvent) -> SecurityEvent:

@@ -17,6 +17,7 @@ from outgate.directory.policies import Policies
 from outgate.directory.users import External
 from outgate.model import Account, Gateway, Organisation, Security, SendAs
 from outgate.store import tables
+from outgate.store.vault import holder_of
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -93,7 +94,7 @@ def load_shared(connection: Connection) -> Shared:
 def load_organisation(connection: Connection) -> Organisation:
     """The organisation's domains, which is the primary one, and its outbound gateway."""
     row = connection.execute(select(tables.domain_gateway)).first()
-    gateway = _gateway(row, f"domain-gateway:{row.id}") if row else None
+    gateway = _gateway(row, f"domain-gateway:{row.id}", "") if row else None
     primary = connection.scalar(select(tables.domain.c.name).where(tables.domain.c.is_primary))
     return Organisation(_domains(connection), gateway, primary or "")
 
@@ -184,13 +185,17 @@ def _send_as(rows: Iterable[AnyRow], domains: frozenset[str]) -> dict[str, SendA
             treat_as_alias=bool(row.treat_as_alias),
             verified=row.verified_at is not None,
             own_domain=_domain_of(row.address) in domains,
-            gateway=_gateway(row, f"gateway:{row.gateway_id}") if row.gateway_id is not None else None,
+            gateway=_gateway_of_user(row) if row.gateway_id is not None else None,
         )
         for row in rows
     }
 
 
-def _gateway(row: AnyRow, identity: str) -> Gateway:
+def _gateway_of_user(row: AnyRow) -> Gateway:
+    return _gateway(row, f"gateway:{row.gateway_id}", holder_of(row.account_id, row.address))
+
+
+def _gateway(row: AnyRow, identity: str, holder: str) -> Gateway:
     return Gateway(
         identity=identity,
         host=row.host,
@@ -199,6 +204,7 @@ def _gateway(row: AnyRow, identity: str) -> Gateway:
         username=row.username,
         sealed=row.sealed_password,
         credential_version=row.credential_version,
+        holder=holder,
     )
 
 

@@ -31,6 +31,7 @@ class GatewaySettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _host(self.host))
+        object.__setattr__(self, "security", _security(self.security))
         if not 1 <= self.port <= 65535:
             raise Invalid(f"{self.port} is not a port; it is a number from 1 to 65535, in most cases 587 or 465")
         if bool(self.username) != bool(self.password):
@@ -42,9 +43,9 @@ class GatewaySettings:
                 raise Invalid(f"the {what} is too long or has a control character")
 
 
-def sealed_values(vault: Vault, row: str, wanted: GatewaySettings, version: int) -> dict[str, Any]:
+def sealed_values(vault: Vault, row: str, holder: str, wanted: GatewaySettings, version: int) -> dict[str, Any]:
     """The columns of a gateway's row. `version` must never have been used for `row` before."""
-    identity = credential(row, version, wanted.security, wanted.host, wanted.port, wanted.username)
+    identity = credential(row, holder, version, wanted.security, wanted.host, wanted.port, wanted.username)
     return {
         "host": wanted.host,
         "port": wanted.port,
@@ -61,6 +62,7 @@ def open_password(vault: Vault, gateway: Gateway) -> str:
         return ""
     identity = credential(
         gateway.identity,
+        gateway.holder,
         gateway.credential_version,
         gateway.security,
         gateway.host,
@@ -68,6 +70,11 @@ def open_password(vault: Vault, gateway: Gateway) -> str:
         gateway.username,
     )
     return vault.open(gateway.sealed, identity).decode()
+
+
+def in_short(server: Gateway) -> str:
+    """As in `smtp.partner.example (alice)`: what people call it."""
+    return f"{server.host} ({server.username})" if server.username else server.host
 
 
 def _host(text: str) -> str:

@@ -29,13 +29,13 @@ class LogInLimits:
     per_network: str
     per_account_anywhere: str
 
-    def events(self, account: str, network: str) -> tuple[Event, ...]:
-        """What one failure counts as."""
-        return (
-            (self.per_account, _key("account", account, network)),
-            (self.per_network, _key("network", network)),
-            (self.per_account_anywhere, _key("anywhere", account)),
-        )
+    def events(self, account: str, network: str, *, exempt: bool = False) -> tuple[Event, ...]:
+        """What one failure counts as. In an exempt network it locks neither the network nor the account elsewhere."""
+        here = (self.per_account, _key("account", account, network))
+        if exempt:
+            return (here,)
+        anywhere = (self.per_account_anywhere, anywhere_key(account))
+        return here, (self.per_network, _key("network", network)), anywhere
 
     def locked(self, connection: Connection, now: float) -> tuple[Locked, ...]:
         """What is locked now, on all nodes."""
@@ -57,9 +57,14 @@ class LogInLimits:
                 return self.per_account_anywhere, key[-1], ""
 
 
+def anywhere_key(account: str) -> Key:
+    """What failures for an account are counted under wherever they come from."""
+    return _key("anywhere", account)
+
+
 def unlock_account(connection: Connection, address: str) -> int:
     """Forget the failures for an account (in compared form); how many counts there were."""
-    return rates.clear(connection, *_key("account", address)) + rates.clear(connection, *_key("anywhere", address))
+    return rates.clear(connection, *_key("account", address)) + rates.clear(connection, *anywhere_key(address))
 
 
 def unlock_network(connection: Connection, network: IPv4Network | IPv6Network) -> int:

@@ -12,6 +12,7 @@ from outgate.store.batch import Batch, RowsOnly
 from outgate.store.tables import node
 
 HEARTBEAT: Final = 5.0  # seconds between two signs of life
+_ANY: Final = 2**62  # a version that is behind none
 NODE_GONE: Final = 20.0  # seconds after which a node that was not heard of is taken to be gone
 
 
@@ -33,7 +34,35 @@ class GoesBy(RowsOnly):
             connection.execute(insert(node).values(name=self.node, version=self.version, seen_at=self.at))
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A process that delivers, and when it was heard of last."""
+
+    name: str
+    seen_at: float
+
+
+def live(connection: Connection, now: float) -> tuple[Node, ...]:
+    """The nodes that were heard of lately."""
+    columns = node.c
+    rows = connection.execute(select(columns.name, columns.seen_at).where(columns.seen_at > now - NODE_GONE))
+    return tuple(sorted((Node(row.name, row.seen_at) for row in rows), key=lambda one: one.name))
+
+
 def behind(connection: Connection, version: int, now: float) -> list[str]:
     """The nodes that do not go by this version of the directory yet."""
     live = and_(node.c.seen_at > now - NODE_GONE, node.c.version < version)
     return list(connection.scalars(select(node.c.name).where(live).order_by(node.c.name)))
+
+
+def seen(connection: Connection, prefix: str, now: float) -> dict[str, float]:
+    """The processes whose names begin so and were heard of not long ago, and when."""
+    live = and_(node.c.name.startswith(prefix, autoescape=True), node.c.seen_at > now - NODE_GONE)
+    return {row.name: row.seen_at for row in connection.execute(select(node).where(live))}
+
+
+def announce(connection: Connection, prefix: str, name: str, now: float) -> None:
+    """A process begins, which hands nothing over yet. Those that are gone, of names with this prefix, are forgotten."""
+    gone = and_(node.c.name.startswith(prefix, autoescape=True), node.c.seen_at <= now - NODE_GONE)
+    connection.execute(delete(node).where(gone))
+    connection.execute(insert(node).values(name=name, version=_ANY, seen_at=now))

@@ -123,7 +123,7 @@ def domain_gateway(connection: Connection) -> Gateway | None:
 def set_domain_gateway(connection: Connection, keys: Vault, wanted: gateway_settings.GatewaySettings) -> Gateway:
     """Set or replace it. Raises Invalid."""
     version = touch(connection, shared=True)
-    values = gateway_settings.sealed_values(keys, f"domain-gateway:{DOMAIN_GATEWAY_ID}", wanted, version)
+    values = gateway_settings.sealed_values(keys, f"domain-gateway:{DOMAIN_GATEWAY_ID}", "", wanted, version)
     clear_domain_gateway(connection)
     connection.execute(insert(tables.domain_gateway).values(id=DOMAIN_GATEWAY_ID, **values))
     gateway = domain_gateway(connection)

@@ -1,5 +1,6 @@
 """Users: the accounts of the organisation, each with its primary address and what its password is checked against."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
@@ -15,7 +16,8 @@ from outgate.store import tables
 
 SCRAM_ITERATIONS: Final = 600_000
 LANGUAGES: Final = ("en", "it")
-MAX_PASSWORD: Final = 1024  # characters
+MIN_PASSWORD: Final = 8  # characters (NIST SP 800-63B)
+MAX_PASSWORD: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,20 @@ class Credentials:
     @classmethod
     def derive(cls, password: str, iterations: int = SCRAM_ITERATIONS) -> Self:
         """Takes a good part of a second by intent: call it in a thread, outside of transactions. Raises Invalid."""
-        try:
-            prepared = saslprep(password)
-            prepared.encode()
-        except (SaslError, UnicodeEncodeError):
-            raise Invalid("the password has a character that SASL does not allow (RFC 4013)") from None
-        if not 0 < len(prepared) <= MAX_PASSWORD:
-            raise Invalid(f"a password has 1 to {MAX_PASSWORD} characters")
+        prepared = check_password(password)
         return cls(hash_password(prepared), str(ScramVerifier.derive(prepared, iterations)))
+
+
+def check_password(password: str) -> str:
+    """A new password as SASL prepares it. Raises Invalid."""
+    try:
+        prepared = saslprep(password)
+        prepared.encode()
+    except (SaslError, UnicodeEncodeError):
+        raise Invalid("the password has a character that SASL does not allow (RFC 4013)") from None
+    if not MIN_PASSWORD <= len(prepared) <= MAX_PASSWORD:
+        raise Invalid(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+    return prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ def create(
     touch(connection)
     address = compared(address)
     check_name(name, address)
-    _check_domain(connection, address)
+    check_domain(address, connection.scalars(select(tables.domain.c.name)).all())
     columns = tables.account.c
     if connection.execute(select(columns.id).where(columns.primary_address == address)).first():
         raise AlreadyExists(f"there is a user {address} already")
@@ -142,7 +150,7 @@ def create(
 def set_credentials(connection: Connection, address: str, credentials: Credentials) -> None:
     """A new password. Raises NotAllowed for a user whose password is kept elsewhere."""
     if find(connection, address).external:
-        raise NotAllowed(f"the password of {address} is kept in the LDAP directory; change it there")
+        raise NotAllowed(password_elsewhere(address))
     _update(connection, address, **_columns(credentials))
 
 
@@ -161,8 +169,7 @@ def edit(connection: Connection, address: str, *, name: str | None = None, langu
         connection.execute(update(tables.send_as).where(*primary).values(display_name=name))
         _update(connection, address, name=name)
     if language is not None:
-        if language not in LANGUAGES:
-            raise Invalid(f"'{language[:20]}' is not a language that there are texts in: {', '.join(LANGUAGES)}")
+        check_language(language)
         _update(connection, address, language=language)
 
 
@@ -195,6 +202,24 @@ def check_name(name: str, address: str) -> None:
         raise Invalid(str(error)) from None
 
 
+def check_language(language: str) -> None:
+    """Whether there are texts in it; raises Invalid."""
+    if language not in LANGUAGES:
+        raise Invalid(f"'{language[:20]}' is not a language that there are texts in: {', '.join(LANGUAGES)}")
+
+
+def check_domain(address: str, domains: Collection[str]) -> None:
+    """Whether a user may have this primary address; raises Invalid."""
+    domain = address.rpartition("@")[2]
+    if domain not in domains:
+        raise Invalid(f"{domain} is not one of the organisation's domains; add it first, or correct the address")
+
+
+def password_elsewhere(address: str) -> str:
+    """Why such a user's password is not changed here."""
+    return f"the password of {address} is kept in the LDAP directory; change it there"
+
+
 def _user(row: Row[*tuple[Any, ...]]) -> User:
     user, (source, id_, dn) = User(*row[:-3]), row[-3:]
     return user if source == "local" else replace(user, external=External(id_, dn, source))
@@ -216,9 +241,3 @@ def _update(connection: Connection, address: str, **values: Any) -> None:
     touch(connection)
     user = find(connection, address)
     connection.execute(update(tables.account).where(tables.account.c.id == user.id).values(values))
-
-
-def _check_domain(connection: Connection, address: str) -> None:
-    domain = address.rpartition("@")[2]
-    if domain not in connection.scalars(select(tables.domain.c.name)).all():
-        raise Invalid(f"{domain} is not one of the organisation's domains; add it first, or correct the address")

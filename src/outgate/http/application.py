@@ -23,10 +23,10 @@ from outgate.http.cross_site import is_forged, origin_of
 from outgate.http.database_threads import DatabaseThreads
 from outgate.http.error_response import ErrorPage, ErrorResponses
 from outgate.http.http_route import HttpRoute, Kind, bind
-from outgate.http.peer_limit import PeerLimit
 from outgate.http.rate_limit import RateLimit
 from outgate.http.request_id import RequestIds
 from outgate.http.security_headers import SecurityHeaders
+from outgate.peer_limit import PeerLimit
 from outgate.store.rates import Rates
 
 

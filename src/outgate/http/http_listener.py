@@ -1,8 +1,4 @@
-"""The one HTTP listener: takes connections, as many as there is room for, and gives them to uvicorn in this event loop.
-
-Connections are taken here rather than by asyncio's server, which counts and shows one only when its TLS handshake is
-over: whoever opened many and said nothing would have had all of the process's file descriptors.
-"""
+"""The one HTTP listener: gives the connections that there is room for to uvicorn, in this event loop."""
 
 import asyncio
 import logging
@@ -13,21 +9,17 @@ from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-import structlog
 import uvicorn
 
 from outgate.config import WebSettings
 from outgate.http.application import HttpApplication
 from outgate.http.http_connection import MAX_HEAD, HttpConnection
-from outgate.http.peer_limit import PeerLimit
 from outgate.peer import network_of
+from outgate.peer_limit import PeerLimit
+from outgate.tcp_listener import HANDSHAKE_SECONDS, TcpListener, bind
 
-HANDSHAKE_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 5
 STOP_SECONDS: Final = 5  # that answers may take while the server stops
-NO_DESCRIPTORS_SECONDS: Final = 1.0  # until a connection is tried again, as asyncio's own server does
-
-_log = structlog.get_logger("http")
 
 
 class HttpListener:
@@ -36,55 +28,32 @@ class HttpListener:
     def __init__(self, application: HttpApplication, settings: WebSettings, context: ssl.SSLContext | None) -> None:
         self._application, self._settings, self._context = application, settings, context
         self._uvicorn = EmbeddedUvicorn(_configuration(application, settings, behind_proxy=context is None))
-        self._limit = PeerLimit(settings.max_connections_per_peer, settings.max_connections)
+        limit = PeerLimit(settings.max_connections_per_peer, settings.max_connections)
         proxies = settings.trusted_proxies if context is None else ()
         self._proxies = [ip_network(network) for network in proxies]
-        self._connections: set[asyncio.Task[None]] = set()
-        self._running: list[asyncio.Task[None]] = []
-        self.port = 0
+        self._door = TcpListener("web", limit, self._serve, counted_as=network_of, exempt=self._is_proxy)
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._door.port
 
     async def open(self) -> None:
         """Listen; OSError names the port that can't be had."""
-        listening = _bind(self._settings)
-        self.port = listening.getsockname()[1]
-        self._running = [
-            asyncio.create_task(self._take_connections(listening)),
-            asyncio.create_task(self._uvicorn.serve(sockets=[])),  # it listens nowhere itself
-        ]
+        self._door.open(_listening(self._settings))
+        self._serving = asyncio.create_task(self._uvicorn.serve(sockets=[]))  # it listens nowhere itself
 
     async def close(self) -> None:
         """Take no new connections, and let open ones have their answers."""
-        if self._running:
-            taking, serving = self._running
-            await _cancel([taking])
+        if self._serving:
+            await self._door.stop_taking()
             self._uvicorn.should_exit = True
-            await serving
-            await _cancel(list(self._connections))
+            await self._serving
+            await self._door.close()
         await self._application.close()
 
-    async def _take_connections(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        with listening:
-            while True:
-                try:
-                    connection, address = await loop.sock_accept(listening)
-                except OSError as error:
-                    _log.error("a connection could not be taken", error=str(error))
-                    await asyncio.sleep(NO_DESCRIPTORS_SECONDS)
-                else:
-                    self._take(connection, address[0])
-
-    def _take(self, connection: socket.socket, host: str) -> None:
-        network = network_of(host)
-        if not self._limit.enter(network, exempt=self._is_proxy(host)):
-            connection.close()
-            return
-        task = asyncio.create_task(self._serve(connection))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
-        task.add_done_callback(lambda _: self._limit.leave(network))
-
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket, _host: str) -> None:
         """One connection, from its handshake to its end."""
         protocol = self._uvicorn.connection()
         timeout = HANDSHAKE_SECONDS if self._context else None
@@ -102,9 +71,8 @@ class HttpListener:
                 protocol.transport.abort()
 
     def _is_proxy(self, host: str) -> bool:
-        address = ip_address(host.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        return any(mapped in network for network in self._proxies)
+        address = ip_address(host)
+        return any(address in network for network in self._proxies)
 
 
 class EmbeddedUvicorn(uvicorn.Server):
@@ -140,18 +108,9 @@ def _configuration(application: HttpApplication, settings: WebSettings, *, behin
     return configuration
 
 
-def _bind(settings: WebSettings) -> socket.socket:
-    address, port = settings.address, settings.port
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+def _listening(settings: WebSettings) -> socket.socket:
     try:
-        listening = socket.create_server((address, port), family=family, backlog=settings.max_connections)
+        return bind(settings.address, settings.port, backlog=settings.max_connections)
     except OSError as error:
-        raise OSError(error.errno, f"can't listen on {address}, port {port} (web): {error.strerror}") from None
-    listening.setblocking(False)
-    return listening
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        where = f"{settings.address}, port {settings.port} (web)"
+        raise OSError(error.errno, f"can't listen on {where}: {error.strerror}") from None

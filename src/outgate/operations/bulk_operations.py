@@ -3,7 +3,13 @@
 Knows no file and no CSV (commands.bulk does); a row is a mapping from column to text.
 """
 
+import os
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -16,6 +22,7 @@ from outgate.directory.users import Credentials, User
 from outgate.mail.addresses import AddressError, canonical
 from outgate.model import SendAs
 from outgate.operations import gateway_operations, send_as_operations, user_operations
+from outgate.operations.bulk_check import UserCheck, flag
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.context import Denied, OperationContext, Transactions, rehearse
 from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, tentative
@@ -25,8 +32,8 @@ from outgate.sendas.send_as_addresses import is_own_domain
 
 Row = Mapping[str, str]
 
-BATCH: Final = 100  # rows in one transaction: others wait no longer than for these
-_YES: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+BATCH: Final = 100  # rows whose passwords are hashed together
+MOMENT: Final = 0.03  # seconds that rows are written for in one transaction: submissions wait no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class ImportLine:
     row: Row
 
 
-_Prepared = tuple[ImportLine, Credentials | DirectoryError | None]
+_Prepared = tuple[ImportLine, Callable[[], Credentials | None]]  # what was derived, or why it could not be
 
 
 @dataclass(slots=True)
@@ -63,6 +70,16 @@ class ImportResult:
     done: list[str] = field(default_factory=list)
     faults: list[tuple[int, str]] = field(default_factory=list)
     denied: list[AuditEntry] = field(default_factory=list)
+
+    @contextmanager
+    def taking_faults_of(self, line: ImportLine) -> Iterator[None]:
+        """Stands round what is done with a row: what is wrong with it is noted, and the next one can follow."""
+        try:
+            yield
+        except (DirectoryError, AddressError) as error:
+            self.faults.append((line.number, str(error)))
+            if isinstance(error, Denied):
+                self.denied.append(error.entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,49 +92,59 @@ class Import:
     derive: Callable[[str], Credentials]
 
     def check(self, lines: Iterable[ImportLine], probe: GatewayProbe | None) -> ImportResult:
-        """Find out whether it could be done, and try the gateways of good rows with the probe. Changes nothing."""
+        """Find out whether it could be done, and try the gateways of good rows with the probe. Writes nothing."""
         result = ImportResult()
-        for batch in _batches(lines):
-            rehearse(self.transactions, partial(self._apply_all, self._prepared(batch), result))
-            if probe and self.kind.name == "gateways":
-                _try_gateways(probe, batch, result)
+        if self.kind.name == "users":
+            with self.transactions.reading() as op:
+                check = UserCheck(op)
+                for line in lines:
+                    with result.taking_faults_of(line):
+                        check.check(line.row)
+        else:
+            self._rehearse(lines, probe, result)
         self._record_denials(result)
         return result
 
     def save(self, lines: Iterable[ImportLine]) -> ImportResult:
         """Do it. A row that fails undoes only itself. Returns when all is in force everywhere."""
         result = ImportResult()
-        for batch in _batches(lines):
-            prepared = self._prepared(batch)
-            with self.transactions.writing_one_of_many() as op:
-                self._apply_all(prepared, result, op)
+        with ThreadPoolExecutor(os.cpu_count(), initializer=_step_back) as threads:
+            for batch in _batches(lines):
+                rows = self._prepared(batch, threads)
+                while rows:
+                    with room_after(), self.transactions.writing_one_of_many() as op:
+                        self._apply_some(rows, result, op)
         self._record_denials(result)
         with self.transactions.writing():
             return result
 
-    def _prepared(self, batch: Sequence[ImportLine]) -> list[_Prepared]:
-        """The hashes of passwords take long, so they are made before the transaction."""
-        return [(line, self._credentials(line.row)) for line in batch]
+    def _rehearse(self, lines: Iterable[ImportLine], probe: GatewayProbe | None, result: ImportResult) -> None:
+        for batch in _batches(lines):
+            rows: deque[_Prepared] = deque((line, _no_credentials) for line in batch)
+            while rows:
+                with room_after():
+                    rehearse(self.transactions, partial(self._apply_some, rows, result))
+            if probe and self.kind.name == "gateways":
+                _try_gateways(probe, batch, result)
 
-    def _credentials(self, row: Row) -> Credentials | DirectoryError | None:
-        if self.kind.name != "users" or not row.get("password"):
-            return None
-        try:
-            return self.derive(row["password"])
-        except DirectoryError as fault:
-            return fault
+    def _prepared(self, batch: Sequence[ImportLine], threads: Executor) -> deque[_Prepared]:
+        """The hashes of passwords take long, so they are made before the transaction, each once, by all cores."""
+        futures = [threads.submit(self._credentials, line.row) for line in batch]
+        wait(futures)
+        return deque((line, future.result) for line, future in zip(batch, futures, strict=True))
 
-    def _apply_all(self, prepared: Sequence[_Prepared], result: ImportResult, op: OperationContext) -> None:
-        for line, credentials in prepared:
-            try:
-                if isinstance(credentials, DirectoryError):
-                    raise credentials
+    def _credentials(self, row: Row) -> Credentials | None:
+        return self.derive(row["password"]) if self.kind.name == "users" and row.get("password") else None
+
+    def _apply_some(self, rows: deque[_Prepared], result: ImportResult, op: OperationContext) -> None:
+        """The first rows, for a moment's time."""
+        end = time.monotonic() + MOMENT
+        while rows and time.monotonic() < end:
+            line, credentials = rows.popleft()
+            with result.taking_faults_of(line):
+                made = credentials()
                 with op.step():
-                    result.done.append(self._apply(op, line.row, credentials))
-            except (DirectoryError, AddressError) as error:
-                result.faults.append((line.number, str(error)))
-                if isinstance(error, Denied):
-                    result.denied.append(error.entry)
+                    result.done.append(self._apply(op, line.row, made))
 
     def _apply(self, op: OperationContext, row: Row, credentials: Credentials | None) -> str:
         if self.kind.name == "users":
@@ -130,6 +157,23 @@ class Import:
         if result.denied:
             with self.transactions.writing_one_of_many() as op:
                 audit_trail.append(op.connection, op.vault, result.denied)
+
+
+def _no_credentials() -> None:
+    """A rehearsal needs none."""
+
+
+@contextmanager
+def room_after() -> Iterator[None]:
+    """Stands round a transaction of many: what waited for it has as long to itself as it took."""
+    began = time.monotonic()
+    yield
+    time.sleep(time.monotonic() - began)
+
+
+def _step_back() -> None:
+    """Hashing takes what the server leaves of the machine."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _batches(lines: Iterable[ImportLine]) -> Iterator[list[ImportLine]]:
@@ -166,7 +210,7 @@ def import_user(op: OperationContext, row: Row, credentials: Credentials | None)
         changes.append(lambda: user_operations.edit(op, address, name=name, language=language))
     if unit and unit != before.unit:
         changes.append(lambda: user_operations.move(op, address, unit))
-    suspended = _flag(row, "suspended")
+    suspended = flag(row, "suspended")
     if suspended is not None and suspended != before.suspended:
         changes.append(lambda: (user_operations.suspend if suspended else user_operations.resume)(op, address))
     for change in changes:
@@ -188,8 +232,8 @@ def import_address(op: OperationContext, row: Row, confirmation: Confirmation) -
     wanted = (
         row.get("name") or entry.display_name,
         row.get("reply_to") or entry.reply_to,
-        _or(_flag(row, "treat_as_alias"), entry.treat_as_alias),
-        entry.is_default or bool(_flag(row, "is_default")),
+        _or(flag(row, "treat_as_alias"), entry.treat_as_alias),
+        entry.is_default or bool(flag(row, "is_default")),
     )
     if wanted == (entry.display_name, entry.reply_to, entry.treat_as_alias, entry.is_default):
         return done
@@ -293,15 +337,6 @@ def _existing(op: OperationContext, address: str) -> User | None:
 
 def _entry(op: OperationContext, user: str, address: str) -> SendAs | None:
     return send_as_operations.account(op, user).send_as.get(canonical(address))
-
-
-def _flag(row: Row, column: str) -> bool | None:
-    text = row.get(column, "").lower()
-    if not text:
-        return None
-    if text not in _YES:
-        raise Invalid(f"'{text[:20]}' in the column {column} is neither yes nor no")
-    return _YES[text]
 
 
 def _or(value: bool | None, otherwise: bool) -> bool:

@@ -9,8 +9,11 @@ from sqlalchemy import Connection, Engine
 
 from outgate.directory.change import lock
 from outgate.directory.errors import DirectoryError, NotAllowed
+from outgate.operations import waiting_mail
 from outgate.operations.actor import Actor
 from outgate.operations.operation_table import Operation, Target
+from outgate.operations.waiting_mail import LaterChange
+from outgate.queue.admin import Selection
 from outgate.record import audit_trail
 from outgate.record.audit_trail import DENIED, DONE, AuditEntry
 from outgate.store.engine import read, write
@@ -45,6 +48,7 @@ class OperationContext:
     now: float
     detail: dict[str, object] = field(default_factory=dict)
     outcome: str = DONE
+    later: list[LaterChange] = field(default_factory=list)  # made after the commit
 
     def note(self, **facts: object) -> None:
         """For the record. Never a secret."""
@@ -53,6 +57,10 @@ class OperationContext:
     def changed(self, **pairs: tuple[object, object]) -> None:
         """For the record: each thing's old and new value, where they differ. Never a secret."""
         self.detail |= {name: [old, new] for name, (old, new) in pairs.items() if old != new}
+
+    def reconsider(self, wanted: Selection) -> None:
+        """After the commit, have this waiting mail decided again: what its route depends on has changed."""
+        self.later.append(waiting_mail.reconsider(self.now, wanted))
 
     def step(self) -> AbstractContextManager[object]:
         """A part of the transaction that, if it fails, undoes only itself."""
@@ -109,14 +117,21 @@ class Transactions(Protocol):
 
 
 @contextmanager
-def writing(engine: Engine, vault: Vault, actor: Actor, now: float) -> Iterator[OperationContext]:
-    """A transaction for operations that change something. Who was denied is recorded although nothing was done."""
+def writing(
+    engine: Engine, vault: Vault, actor: Actor, now: float, later: list[LaterChange] | None = None
+) -> Iterator[OperationContext]:
+    """A transaction for operations that change something. Who was denied is recorded although nothing was done.
+
+    What it has done to waiting mail after the commit is put on the list `later`; without one it is done here.
+    """
+    op: OperationContext | None = None
     counted: Counted | None = None
     try:
         with write(engine) as connection:
             lock(connection)  # what the check has found holds until the commit
             try:
-                yield OperationContext(connection, vault, actor, now)
+                op = OperationContext(connection, vault, actor, now)
+                yield op
             except Counted as error:
                 counted = error
     except Denied as denied:
@@ -124,6 +139,10 @@ def writing(engine: Engine, vault: Vault, actor: Actor, now: float) -> Iterator[
         raise
     if counted:
         raise counted.fault from None
+    if op and later is not None:
+        later.extend(op.later)
+    elif op:
+        waiting_mail.carry_out(engine, op.later)
 
 
 @contextmanager

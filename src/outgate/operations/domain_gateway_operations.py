@@ -8,7 +8,7 @@ from outgate.operations import targets
 from outgate.operations.context import OperationContext, Transactions
 from outgate.operations.gateway_trial import GatewayProbe, described, make_after_trial
 from outgate.operations.operation import operation
-from outgate.queue import admin as queue
+from outgate.queue.admin import Selection
 
 
 @operation("domain-gateway.show", Privilege.UNITS_READ, targets.ORGANISATION, changes=False)
@@ -24,7 +24,7 @@ def set_gateway(op: OperationContext, wanted: GatewaySettings) -> Gateway:
     made = organisation.set_domain_gateway(op.connection, op.vault, wanted)
     op.changed(gateway=(described(before), described(made)))
     op.note(password=bool(wanted.password))
-    queue.reconsider(op.connection, op.now)
+    op.reconsider(Selection())
     return made
 
 
@@ -33,7 +33,7 @@ def clear_gateway(op: OperationContext) -> None:
     """Let the organisation's mail go to its recipients' exchangers."""
     op.changed(gateway=(described(organisation.domain_gateway(op.connection)), ""))
     organisation.clear_domain_gateway(op.connection)
-    queue.reconsider(op.connection, op.now)
+    op.reconsider(Selection())
 
 
 def save(transactions: Transactions, wanted: GatewaySettings, probe: GatewayProbe | None) -> Gateway:

@@ -9,7 +9,7 @@ from outgate.operations.account_lookup import account_of, entry_of
 from outgate.operations.context import OperationContext, Transactions
 from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, described, make_after_trial
 from outgate.operations.operation import operation
-from outgate.queue import admin as queue
+from outgate.queue.admin import Selection
 from outgate.record.audit_trail import FAILED
 from outgate.sendas import gateways
 
@@ -24,7 +24,7 @@ def set_gateway(op: OperationContext, user: str, address: str, wanted: GatewaySe
     op.changed(gateway=(described(before.gateway), described(made)))
     if made != before.gateway:
         op.note(password=bool(wanted.password))
-    queue.reconsider(op.connection, op.now)
+    op.reconsider(Selection(account_id=owner.id, chosen_from=before.address))
     return entry_of(account_of(op, user), address)
 
 
@@ -36,7 +36,7 @@ def clear_gateway(op: OperationContext, user: str, address: str) -> SendAs:
     op.note(address=before.address)
     op.changed(gateway=(described(before.gateway), ""))
     gateways.clear(op.connection, owner.id, address)
-    queue.reconsider(op.connection, op.now)
+    op.reconsider(Selection(account_id=owner.id, chosen_from=before.address))
     return entry_of(account_of(op, user), address)
 
 
@@ -59,6 +59,19 @@ def save(
         wanted,
         probe.user_gateway if probe else None,
     )
+
+
+def kept_password(transactions: Transactions, user: str, address: str) -> str:
+    """The password of the gateway that an address has, for whoever may set another: to be saved again with a change.
+
+    Raises NotFound and store.vault.SealBroken.
+    """
+    with transactions.reading() as op:
+        gateway = entry_of(account_of(op, user), address).gateway
+        if gateway is None:
+            raise NotFound(f"{address} has no gateway")
+        clear_gateway.require(op, user, address)
+        return gateways.open_password(op.vault, gateway)
 
 
 def try_out(transactions: Transactions, user: str, address: str, probe: GatewayProbe) -> SendAs:

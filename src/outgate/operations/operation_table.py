@@ -5,8 +5,7 @@ operations are made of it. Knows no connection's content and no face.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from inspect import Parameter as Argument
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Final, get_type_hints
 
 from sqlalchemy import Connection
@@ -36,7 +35,7 @@ class TargetFinder:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class OperationParameter:
     """What a caller gives. `type` is its annotation, resolved."""
 
     name: str
@@ -68,12 +67,12 @@ class Operation:
         return " and ".join(f"{where} (both)" if count > 1 else where for where, count in counted.items())
 
     @property
-    def parameters(self) -> tuple[Parameter, ...]:
+    def parameters(self) -> tuple[OperationParameter, ...]:
         """What a caller gives, in the order in which the function takes it."""
         types = get_type_hints(self.body, include_extras=True)
         arguments = list(signature(self.body).parameters.values())[1:]
         return tuple(
-            Parameter(one.name, types[one.name], one.default is Argument.empty)
+            OperationParameter(one.name, types[one.name], one.default is Parameter.empty)
             for one in arguments
             if one.name not in self.services
         )

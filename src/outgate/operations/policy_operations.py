@@ -4,11 +4,12 @@ from outgate.directory import policies, units
 from outgate.directory.policies import Effective, Policies
 from outgate.directory.privileges import Privilege
 from outgate.directory.settings import Setting
+from outgate.directory.units import normal_path
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.operations.unit_operations import paths_below
-from outgate.queue import admin as queue
+from outgate.queue.admin import Selection
 
 
 @operation("policy.list", Privilege.UNITS_READ, targets.unit("top"), changes=False)
@@ -40,5 +41,5 @@ def _effective(op: OperationContext, unit: str, setting: Setting) -> Effective:
 def _changed(op: OperationContext, unit: str, setting: Setting, before: Effective) -> Effective:
     after = _effective(op, unit, setting)
     op.note(**{setting.name: [before.value, after.value]})  # the Reports API shows what was asked for, changed or not
-    queue.reconsider(op.connection, op.now)
+    op.reconsider(Selection(unit=normal_path(unit)))
     return after

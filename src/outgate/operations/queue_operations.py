@@ -5,6 +5,7 @@ from outgate.directory.privileges import Privilege
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
+from outgate.operations.waiting_mail import LaterChange, StepChange
 from outgate.queue import admin as queue
 from outgate.queue.admin import Count, Selection, Waiting
 from outgate.queue.queue_id import to_text
@@ -25,31 +26,27 @@ def counts(op: OperationContext) -> list[Count]:
 
 
 @operation("queue.retry", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
-def retry(op: OperationContext, wanted: Selection) -> int:
+def retry(op: OperationContext, wanted: Selection) -> LaterChange:
     """Try waiting mail at once."""
-    _require_message(op, wanted)
-    return _selected(op, wanted, queue.retry(op.connection, wanted, op.now))
+    return _change(op, wanted, lambda connection, step: queue.retry(connection, step, op.now))
 
 
 @operation("queue.hold", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
-def hold(op: OperationContext, wanted: Selection) -> int:
+def hold(op: OperationContext, wanted: Selection) -> LaterChange:
     """Hold waiting mail."""
-    _require_message(op, wanted)
-    return _selected(op, wanted, queue.hold(op.connection, wanted))
+    return _change(op, wanted, queue.hold)
 
 
 @operation("queue.release", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
-def release(op: OperationContext, wanted: Selection) -> int:
+def release(op: OperationContext, wanted: Selection) -> LaterChange:
     """Let held mail go on."""
-    _require_message(op, wanted)
-    return _selected(op, wanted, queue.release(op.connection, wanted, op.now))
+    return _change(op, wanted, lambda connection, step: queue.release(connection, step, op.now))
 
 
 @operation("queue.delete", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
-def delete(op: OperationContext, wanted: Selection) -> int:
+def delete(op: OperationContext, wanted: Selection) -> LaterChange:
     """Delete waiting mail."""
-    _require_message(op, wanted)
-    return _selected(op, wanted, queue.remove(op.connection, wanted, op.now))
+    return _change(op, wanted, lambda connection, step: queue.remove(connection, step, op.now))
 
 
 def of_message(op: OperationContext, message_id: int) -> list[Waiting]:
@@ -60,16 +57,20 @@ def of_message(op: OperationContext, message_id: int) -> list[Waiting]:
     return found
 
 
-def _require_message(op: OperationContext, wanted: Selection) -> None:
-    if wanted.message_id is not None and not list(queue.waiting(op.connection, wanted, op.now, 1)):
+def _change(op: OperationContext, wanted: Selection, change: StepChange) -> LaterChange:
+    """One message's recipients at once; of more than that, after the commit, in steps: how many is known then."""
+    op.note(message=wanted.message_id, address=wanted.address, queue=wanted.queue)
+    made = LaterChange(change, wanted)
+    if wanted.message_id is None:
+        op.later.append(made)
+        return made
+    if not list(queue.waiting(op.connection, wanted, op.now, 1)):
         raise _nothing_waits(wanted.message_id)
+    made.recipients = change(op.connection, wanted)
+    op.note(recipients=made.recipients)
+    return made
 
 
 def _nothing_waits(message_id: int) -> NotFound:
     name = to_text(message_id)
     return NotFound(f"nothing waits of the message {name}; `outgate log {name}` shows what became of it")
-
-
-def _selected(op: OperationContext, wanted: Selection, number: int) -> int:
-    op.note(message=wanted.message_id, address=wanted.address, queue=wanted.queue, recipients=number)
-    return number

@@ -13,7 +13,7 @@ from outgate.operations.confirmation import Confirmation
 from outgate.operations.context import OperationContext, Transactions
 from outgate.operations.gateway_trial import GatewayProbe, make_after_trial
 from outgate.operations.operation import operation
-from outgate.queue import admin as queue
+from outgate.queue.admin import Selection
 from outgate.sendas import send_as_addresses
 
 
@@ -121,7 +121,7 @@ def remove(op: OperationContext, user: str, address: str) -> SendAs:
     entry = entry_of(owner, address)
     send_as_addresses.remove(op.connection, owner.id, address)
     op.changed(address=(entry.address, ""))
-    queue.reconsider(op.connection, op.now)
+    op.reconsider(Selection(account_id=owner.id, chosen_from=entry.address))
     return entry
 
 
@@ -141,7 +141,7 @@ def transfer(op: OperationContext, user: str, address: str, to: str, confirmatio
     op.changed(owner=(former.primary, heir.primary))
     if not entry.verified:
         confirmation.send(op.connection, op.vault, heir, entry.address, op.now)
-    queue.reconsider(op.connection, op.now)
+    op.reconsider(Selection(account_id=former.id, chosen_from=entry.address))
     return entry
 
 

@@ -5,7 +5,7 @@ from outgate.directory.privileges import Privilege
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
-from outgate.queue import admin as queue
+from outgate.queue.admin import Selection
 
 
 def paths_below(op: OperationContext, top: str | None) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def move(op: OperationContext, path: str, to: str) -> str:
     """Rename a unit or put it elsewhere in the tree, with everything below it."""
     new = units.move(op.connection, path, to)
     op.changed(path=(path, new))
-    queue.reconsider(op.connection, op.now)
+    op.reconsider(Selection(unit=new))
     return new
 
 

@@ -10,7 +10,7 @@ from outgate.directory.users import Credentials, External, User
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
-from outgate.queue import admin as queue
+from outgate.queue.admin import Selection
 from outgate.sendas import gateways
 
 
@@ -100,8 +100,9 @@ def resume(op: OperationContext, address: str) -> User:
     """Undo a suspension. Passwords of gateways were erased and must be entered again."""
     op.changed(suspended=(users.find(op.connection, address).suspended, False))
     users.resume(op.connection, address)
-    queue.reconsider(op.connection, op.now)
-    return users.find(op.connection, address)
+    user = users.find(op.connection, address)
+    op.reconsider(Selection(account_id=user.id))
+    return user
 
 
 @operation("user.move", Privilege.USERS_MANAGE, targets.user("address"), targets.unit("unit"))
@@ -110,7 +111,7 @@ def move(op: OperationContext, address: str, unit: str) -> User:
     before, place = users.find(op.connection, address), units.find(op.connection, unit).path
     op.changed(unit=(before.unit, place))
     users.move(op.connection, address, place)
-    queue.reconsider(op.connection, op.now)
+    op.reconsider(Selection(account_id=before.id))
     return users.find(op.connection, address)
 
 

@@ -5,13 +5,15 @@ The caller owns the transaction. Knows no event loop; a server that is running f
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, update
 
 from outgate.record import events, message_log
 from outgate.store.lease_clock import LeaseNow
-from outgate.store.tables import chunk, message, recipient
+from outgate.store.tables import account, chunk, message, recipient, unit
 
+STEP: Final = 500  # recipients that are changed in one transaction: some ten milliseconds
 DELETED = "deleted from the queue by the administrator"
 
 
@@ -36,11 +38,19 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which recipients are meant; what is None is not asked for. `address` is a part of the sender or recipient."""
+    """Which recipients are meant; what is None is not asked for. `address` is a part of the sender or recipient.
+
+    `account_id`, `chosen_from` and `unit` (with those below it) are the sender's. `within` are the first message and
+    the last one of a step.
+    """
 
     message_id: int | None = None
     address: str | None = None
     queue: str | None = None
+    account_id: int | None = None
+    chosen_from: str | None = None
+    unit: str | None = None
+    within: tuple[int, int] | None = None
 
 
 def waiting(conn: Connection, wanted: Selection, now: float, limit: int) -> Iterator[Waiting]:
@@ -80,6 +90,18 @@ class Count:
     oldest: float
 
 
+def leased_by(conn: Connection, owners: Sequence[str], before: float, limit: int) -> list[tuple[int, str, str]]:
+    """What these workers hold of messages that came before a time: message id, recipient, queue; the oldest first."""
+    rows = conn.execute(
+        select(recipient.c.message_id, recipient.c.address, recipient.c.queue)
+        .join(message, message.c.id == recipient.c.message_id)
+        .where(recipient.c.leased_by.in_(owners), message.c.received_at < before)
+        .order_by(recipient.c.message_id, recipient.c.number)
+        .limit(limit)
+    )
+    return [(row.message_id, row.address, row.queue) for row in rows]
+
+
 def count(conn: Connection) -> Iterator[Count]:
     """Each queue in which something waits, the fullest first."""
     columns = recipient.c
@@ -105,9 +127,12 @@ def retry(conn: Connection, wanted: Selection, now: float) -> int:
     return conn.execute(update(recipient).where(idle, *_conditions(wanted)).values(due_at=now)).rowcount
 
 
-def reconsider(conn: Connection, now: float) -> int:
-    """Have everything that waits decided again soon: something that its route depends on has changed."""
-    return retry(conn, Selection(), now)
+def end_of_step(conn: Connection, after: int) -> int | None:
+    """The last message of a step that begins behind the message `after`; None if nothing waits there."""
+    columns = recipient.c
+    rows = select(columns.message_id).where(columns.message_id > after).order_by(columns.message_id).limit(STEP)
+    last: int | None = conn.scalar(select(func.max(rows.subquery().c.message_id)))
+    return last
 
 
 def hold(conn: Connection, wanted: Selection) -> int:
@@ -155,10 +180,12 @@ def _conditions(wanted: Selection) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.message_id is not None:
         conditions.append(recipient.c.message_id == wanted.message_id)
+    if wanted.within is not None:
+        conditions.append(recipient.c.message_id.between(*wanted.within))
     if wanted.queue is not None:
         conditions.append(recipient.c.queue == wanted.queue)
     if wanted.address is not None:
-        sent_by = select(message.c.id).where(
+        sent_by = _messages(wanted).where(
             or_(
                 message.c.chosen_from.icontains(wanted.address, autoescape=True),
                 message.c.reverse_path.icontains(wanted.address, autoescape=True),
@@ -166,4 +193,25 @@ def _conditions(wanted: Selection) -> list[ColumnElement[bool]]:
         )
         sent_to = recipient.c.address.icontains(wanted.address, autoescape=True)
         conditions.append(or_(sent_to, recipient.c.message_id.in_(sent_by)))
+    if sender := _of_sender(wanted):
+        conditions.append(recipient.c.message_id.in_(_messages(wanted).where(*sender)))
+    return conditions
+
+
+def _messages(wanted: Selection) -> Select[tuple[int]]:
+    """Those of the step, so that no step looks at all that waits."""
+    found = select(message.c.id)
+    return found.where(message.c.id.between(*wanted.within)) if wanted.within else found
+
+
+def _of_sender(wanted: Selection) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.account_id is not None:
+        conditions.append(message.c.account_id == wanted.account_id)
+    if wanted.chosen_from is not None:
+        conditions.append(message.c.chosen_from == wanted.chosen_from)
+    if wanted.unit is not None and wanted.unit != "/":
+        below = unit.c.path.startswith(f"{wanted.unit}/", autoescape=True)
+        accounts = select(account.c.id).join(unit).where(or_(unit.c.path == wanted.unit, below))
+        conditions.append(message.c.account_id.in_(accounts))
     return conditions

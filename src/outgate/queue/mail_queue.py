@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
-from sqlalchemy import Engine, and_, delete, or_, select
+from sqlalchemy import Engine, and_, exists, or_, select
 
 from outgate.queue.changes import (
     AddChunk,
@@ -25,11 +25,12 @@ from outgate.queue.changes import (
 )
 from outgate.queue.entry import Claimed, Item, Room
 from outgate.record.events import MessageEvent
-from outgate.store.engine import read, write
+from outgate.store.engine import StoreUnavailable, read
 from outgate.store.group_commit import GroupCommit
-from outgate.store.tables import chunk, message, recipient
+from outgate.store.tables import chunk, fact, message, recipient
 
 CHUNK_BYTES = 256 * 1024
+UNSURE = 0.5  # seconds until a second look whether a message was stored
 
 Committed = Callable[[Sequence[MessageEvent]], None]
 
@@ -79,17 +80,35 @@ class Queue:
         """Returns when the message is on disk; raises StoreUnavailable if it is not known to be."""
         taker = self._taker
         if taker is None or not taker.reserve(put):
-            await self._commits.make(put)
+            await self._store(put)
             self._committed(put.events)
             return
         try:
-            await self._commits.make(replace(put, leased_by=self.owner, lease=self.lease))
+            await self._store(replace(put, leased_by=self.owner, lease=self.lease))
         except BaseException:
             taker.forget(put)
             raise
         content = put.last_chunk if put.message.chunks == 1 else None
         taker.take(Item(put.message, tuple(put.recipients), content, put.fields))
         self._committed(put.events)
+
+    async def _store(self, put: Put) -> None:
+        """A commit whose answer is lost may have been made: that is found out, else its client would send again."""
+        try:
+            await self._commits.make(put)
+        except StoreUnavailable:
+            if await self._is_stored(put.message.id):
+                return
+            await asyncio.sleep(UNSURE)  # it may be on its way yet
+            if not await self._is_stored(put.message.id):
+                raise
+
+    async def _is_stored(self, message_id: int) -> bool:
+        """Whether a message is, or was, in the queue. False if the store can't say."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._was_put, message_id)
+        except StoreUnavailable:
+            return False
 
     async def record(self, events: Sequence[MessageEvent]) -> None:
         """Keep events of a message that is not in the queue."""
@@ -141,7 +160,9 @@ class Queue:
 
     async def sweep(self, before: int) -> None:
         """Remove pieces of messages that never arrived whole and whose queue id is below `before`."""
-        await asyncio.get_running_loop().run_in_executor(self._readers, self._sweep, before)
+        orphans = await asyncio.get_running_loop().run_in_executor(self._readers, self._orphans, before)
+        for message_id in orphans:
+            await self.discard(message_id)
 
     def close(self) -> None:
         """Nothing more is asked; the group commit is closed by whoever made it."""
@@ -167,7 +188,15 @@ class Queue:
         with read(self._engine) as conn:
             return [(row.message_id, row.number) for row in conn.execute(held)]
 
-    def _sweep(self, before: int) -> None:
+    def _orphans(self, before: int) -> list[int]:
+        """Looked for without the write lock: it is a look at all pieces."""
         orphaned = chunk.c.message_id.not_in(select(message.c.id))
-        with write(self._engine) as conn:
-            conn.execute(delete(chunk).where(chunk.c.message_id < before, orphaned))
+        with read(self._engine) as conn:
+            found = select(chunk.c.message_id).where(chunk.c.message_id < before, orphaned).distinct()
+            return list(conn.scalars(found))
+
+    def _was_put(self, message_id: int) -> bool:
+        waits = exists().where(message.c.id == message_id)
+        is_recorded = exists().where(fact.c.message_id == message_id)
+        with read(self._engine) as conn:
+            return bool(conn.scalar(select(or_(waits, is_recorded))))

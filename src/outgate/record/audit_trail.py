@@ -1,25 +1,33 @@
 """The audit trail: who changed what, from where, when; and which refusals matter. Rows are added and never changed.
 
-Each row's hash covers the row and the hash before it, and the number and hash of the last row are sealed by the vault:
-so a row that was changed, removed, put in between or cut off at the end shows when the trail is verified. Knows no
-operation's meaning and no secret.
+Each row's hash covers the row and the hash before it, keyed: who has the database and not the vault can make none. The
+number and hash of the last row are sealed by the vault, and looked at before anything is built on them: so a row that
+was changed, removed, put in between or cut off at the end shows when the trail is verified, and at the next entry. That
+one is made all the same, behind an entry that tells what was found. Knows no operation's meaning and no secret.
 """
 
 import hashlib
+import hmac
 import json
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
 
+from outgate.store.sealed import AUDIT_HEAD, AUDIT_KEY
 from outgate.store.tables import audit, organisation
-from outgate.store.vault import SealBroken, Vault
+from outgate.store.vault import KeyMissing, SealBroken, Vault
 
-HEAD: Final = "audit-head"  # the identity that the head is sealed for
-_START: Final = b"\0" * 32
+START: Final = b"\0" * 32  # the hash before the first row
+TAMPERED: Final = "security.audit-tampered"  # the operation of an entry that tells what was found
+_KEY_BYTES: Final = 32
 
 DONE, DENIED, REFUSED, FAILED = "done", "denied", "refused", "failed"
+
+_log = structlog.get_logger("audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +63,72 @@ class AuditFilter:
     limit: int = 50
 
 
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A row's number and hash: what the next one is built on."""
+
+    number: int
+    digest: bytes
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.digest.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> "_Link":
+        number, _, digest = text.partition(":")
+        return cls(int(number), bytes.fromhex(digest))
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """What rows are chained with. Rows up to `since` are of a release that had no key: by SHA-256 alone, and held by
+    the hash of the last of them, which is sealed along with the key.
+    """
+
+    since: _Link
+    key: bytes = field(repr=False)
+
+    def link(self, before: _Link, row: Mapping[str, Any]) -> _Link:
+        """The hash is over an unambiguous form: JSON of all columns in their order."""
+        covered = before.digest + json.dumps(list(row.values()), ensure_ascii=False).encode()
+        number: int = row["id"]
+        if number <= self.since.number:
+            return _Link(number, hashlib.sha256(covered).digest())
+        return _Link(number, hmac.digest(self.key, covered, "sha256"))
+
+
+def begin(connection: Connection, vault: Vault) -> None:
+    """An empty trail, sealed: from now on a trail without a seal is one that somebody has taken away.
+
+    Called once for an organisation, in the transaction that makes it.
+    """
+    start = _Link(0, START)
+    _seal(connection, vault, start, _new_chain(start))
+
+
 def append(connection: Connection, vault: Vault, entries: Sequence[AuditEntry]) -> None:
-    """Add to the trail, in the caller's transaction, which holds the directory's lock (directory.change.lock)."""
-    last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
-    number, digest = (last.id, last.hash) if last else (0, _START)
+    """Add to the trail, in the caller's transaction, which holds the directory's lock (directory.change.lock).
+
+    Raises store.vault.KeyMissing.
+    """
+    if not entries:
+        return
+    last = _last(connection)
+    faults = _head_faults(connection, vault, last)
+    chain = _chain(connection, vault)
+    new_chain = None
+    if chain is None:
+        chain = new_chain = _new_chain(last)
+        faults.append(f"the key of the trail is missing or was changed; entries up to {last.number} are not held by it")
+    if faults:
+        _log.error("the audit trail was tampered with", faults=faults)
+        found = AuditEntry(entries[0].at, "server", "", TAMPERED, outcome=FAILED, detail={"faults": faults})
+        entries = [found, *entries]
     for entry in entries:
-        number += 1
-        row = _row(number, entry)
-        digest = _hash(digest, row)
-        connection.execute(insert(audit).values(**row, hash=digest))
-    sealed = vault.seal(_head(number, digest), HEAD)
-    connection.execute(update(organisation).values(audit_head=sealed))
+        row = _row(last.number + 1, entry)
+        last = chain.link(last, row)
+        connection.execute(insert(audit).values(**row, hash=last.digest))
+    _seal(connection, vault, last, new_chain)
 
 
 def search(connection: Connection, wanted: AuditFilter) -> Iterator[Recorded]:
@@ -87,33 +150,69 @@ _TEXTS: Final = (audit.c.actor, audit.c.target, audit.c.unit)
 
 
 def verify(connection: Connection, vault: Vault) -> list[str]:
-    """What is wrong with the trail, in words; nothing if it is whole."""
-    faults = []
-    number, digest = 0, _START
+    """What is wrong with the trail, in words; nothing if it is whole. Raises store.vault.KeyMissing."""
+    chain = _chain(connection, vault)
+    faults = [] if chain else ["the key of the trail is missing or was changed"]
+    chain = chain or _new_chain(_Link(0, START))
+    last = _Link(0, START)
     for row in connection.execute(select(audit).order_by(audit.c.id)):
-        if row.id != number + 1:
-            faults.append(f"entries {number + 1} to {row.id - 1} are missing")
-        elif _hash(digest, _row(row.id, _entry(row))) != row.hash:
+        entry = _entry(row)
+        if row.id != last.number + 1:
+            faults.append(f"entries {last.number + 1} to {row.id - 1} are missing")
+        elif chain.link(last, _row(row.id, entry)).digest != row.hash:
             faults.append(f"entry {row.id} was changed, or the one before it")
-        number, digest = row.id, row.hash
-    return faults + _verify_head(connection, vault, number, digest)
+        if entry.operation == TAMPERED:
+            faults += [f"entry {row.id} tells of what was found then: {fault}" for fault in entry.detail["faults"]]
+        last = _Link(row.id, row.hash)
+        if row.id == chain.since.number and last != chain.since:
+            faults.append(f"entry {row.id} is not the one that a former release had written last")
+    return faults + _head_faults(connection, vault, last)
 
 
-def _verify_head(connection: Connection, vault: Vault, number: int, digest: bytes) -> list[str]:
+def _last(connection: Connection) -> _Link:
+    last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
+    return _Link(last.id, last.hash) if last else _Link(0, START)
+
+
+def _head_faults(connection: Connection, vault: Vault, last: _Link) -> list[str]:
+    """Whether the seal tells of this row as the last one."""
     sealed = connection.scalar(select(organisation.c.audit_head))
     if sealed is None:
-        return ["the seal of the last entry is missing"] if number else []
+        return ["the seal of the last entry is missing"]
     try:
-        head = vault.open(sealed, HEAD)
+        head = vault.open(sealed, AUDIT_HEAD)
+    except KeyMissing:
+        raise
     except SealBroken:
         return ["the seal of the last entry was changed"]
-    if head == _head(number, digest):
+    if head == str(last).encode():
         return []
-    return [f"the last entry is number {number}, but the seal tells of another: entries were removed or added"]
+    return [f"the last entry is number {last.number}, but the seal tells of another: entries were removed or added"]
 
 
-def _head(number: int, digest: bytes) -> bytes:
-    return f"{number}:{digest.hex()}".encode()
+def _chain(connection: Connection, vault: Vault) -> _Chain | None:
+    """The chain's key, None if it is missing or was changed."""
+    sealed = connection.scalar(select(organisation.c.audit_key))
+    if sealed is None:
+        return None
+    try:
+        since, _, key = vault.open(sealed, AUDIT_KEY).decode().rpartition(":")
+    except KeyMissing:
+        raise
+    except SealBroken:
+        return None
+    return _Chain(_Link.parse(since), bytes.fromhex(key))
+
+
+def _new_chain(since: _Link) -> _Chain:
+    return _Chain(since, secrets.token_bytes(_KEY_BYTES))
+
+
+def _seal(connection: Connection, vault: Vault, last: _Link, new_chain: _Chain | None) -> None:
+    values = {"audit_head": vault.seal(str(last).encode(), AUDIT_HEAD)}
+    if new_chain:
+        values["audit_key"] = vault.seal(f"{new_chain.since}:{new_chain.key.hex()}".encode(), AUDIT_KEY)
+    connection.execute(update(organisation).values(values))
 
 
 def _row(number: int, entry: AuditEntry) -> dict[str, Any]:
@@ -128,11 +227,6 @@ def _row(number: int, entry: AuditEntry) -> dict[str, Any]:
         "unit": entry.unit,
         "detail": json.dumps(entry.detail, ensure_ascii=False, sort_keys=True, separators=(",", ":")),
     }
-
-
-def _hash(before: bytes, row: Mapping[str, Any]) -> bytes:
-    """Over an unambiguous form: JSON of all columns in their order."""
-    return hashlib.sha256(before + json.dumps(list(row.values()), ensure_ascii=False).encode()).digest()
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

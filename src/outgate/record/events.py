@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from prometheus_client import Counter, Histogram
 
@@ -64,6 +64,7 @@ class Weight(IntEnum):
         return {"all": cls.STEP, "outcomes": cls.OUTCOME, "failures": cls.FAILURE}[setting]
 
 
+Metric = TypeVar("Metric", Counter, Histogram)
 Fields = Mapping[str, object]  # of a log line, beside the queue id
 
 
@@ -91,7 +92,7 @@ class Passage:
 
 
 @cache
-def _of(metric: Counter, *labels: str) -> Counter:
+def _of(metric: Metric, *labels: str) -> Metric:
     """Kept, since prometheus_client takes a lock to find it."""
     return metric.labels(*labels)
 
@@ -130,7 +131,7 @@ def accepted(  # the one event that describes the message itself
     if made_message_id:
         detail["made_message_id"] = made_message_id
     return MessageEvent(
-        message_id, at, EventKind.ACCEPTED, detail, Weight.OUTCOME, lambda: _message_line(detail), _ACCEPTED.inc
+        message_id, at, EventKind.ACCEPTED, detail, Weight.STEP, lambda: _message_line(detail), _ACCEPTED.inc
     )
 
 
@@ -211,7 +212,7 @@ def delivered(passage: Passage, at: float, *, recipient: str, by: str, reply: st
 
     def count() -> None:
         _of(_DELIVERED, passage.way).inc()
-        _LATENCY.labels(passage.way).observe(delay)
+        _of(_LATENCY, passage.way).observe(delay)
 
     return MessageEvent(
         passage.message_id,

@@ -16,7 +16,11 @@ def of_vault(connection: Connection, vault: Vault) -> Iterator[Secret]:
     for column in (sealed.GATEWAY, sealed.DOMAIN_GATEWAY):
         for row in column.rows(connection):
             identity = column.identity(row)
-            yield Secret(f"password of {identity}", vault.open(column.value(row), identity), row.username)
+            yield Secret(
+                f"password of {column.table.name} {row.id} at {row.host}",
+                vault.open(column.value(row), identity),
+                row.username,
+            )
     for row in sealed.DKIM.rows(connection):
         key = vault.open(sealed.DKIM.value(row), sealed.DKIM.identity(row))
         yield Secret(f"DKIM key of {row.name}", key, in_memory=False)

@@ -1,5 +1,7 @@
 """The gateway of a From address: the partner's own server that delivers what is sent as it."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, delete, insert, select, update
 
 from outgate.directory import accounts, gateway_settings
@@ -10,7 +12,7 @@ from outgate.model import Account, Gateway, Security, SendAs
 from outgate.route import not_enabled
 from outgate.sendas import send_as_addresses
 from outgate.store import tables
-from outgate.store.vault import SealBroken, Vault
+from outgate.store.vault import SealBroken, Vault, holder_of
 
 __all__ = ["GatewaySettings", "clear", "open_password", "set_gateway"]
 
@@ -37,7 +39,8 @@ def set_gateway(
         # The password is sealed for its row, so the row must be there first.
         blank = {"host": "", "port": 0, "security": "", "changed_at": now}
         row_id = connection.scalar(insert(tables.gateway).values(send_as_id=send_as_id, **blank).returning(columns.id))
-    values = gateway_settings.sealed_values(vault, f"gateway:{row_id}", wanted, version)
+    holder = holder_of(account_id, entry.address)
+    values = gateway_settings.sealed_values(vault, f"gateway:{row_id}", holder, wanted, version)
     connection.execute(update(tables.gateway).where(columns.id == row_id).values(changed_at=now, **values))
     _, entry = _entry(connection, account_id, address)
     assert entry.gateway
@@ -61,6 +64,18 @@ def erase(connection: Connection, account_id: int) -> int:
     columns = tables.gateway.c
     mine = (columns.send_as_id.in_(of_account), columns.sealed_password.is_not(None))
     return connection.execute(update(tables.gateway).where(*mine).values(sealed_password=None)).rowcount
+
+
+def by_row(connection: Connection, rows: Sequence[int]) -> dict[str, Gateway]:
+    """Gateways by the row that their queue is named by, without their passwords."""
+    columns = tables.gateway.c
+    wanted = select(columns.id, columns.host, columns.port, columns.security, columns.username)
+    found: dict[str, Gateway] = {}
+    for start in range(0, len(rows), 500):
+        for row in connection.execute(wanted.where(columns.id.in_(rows[start : start + 500]))):
+            name = f"gateway:{row.id}"
+            found[str(row.id)] = Gateway(name, row.host, row.port, Security(row.security), row.username)
+    return found
 
 
 def require_allowed(account: Account, entry: SendAs, wanted: GatewaySettings | Gateway) -> None:

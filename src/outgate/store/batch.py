@@ -5,9 +5,12 @@ Knows no table. A room declares its statements with the step at which they run; 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import ClauseElement
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -23,7 +26,7 @@ class Step:
     """
 
     number: int
-    statement: Executable
+    statement: ClauseElement
     merge: Callable[[Sequence[Row]], Sequence[Row]] | None = None
     only_on: str | None = None
 
@@ -40,10 +43,36 @@ class Batch:
 
     def execute(self, connection: Connection) -> None:
         """Execute all steps in their order."""
-        database = connection.dialect.name
+        dialect = connection.dialect
         for step, rows in sorted(self._rows.items(), key=lambda entry: entry[0].number):
-            if rows and step.only_on in (None, database):
-                connection.execute(step.statement, step.merge(rows) if step.merge else rows)
+            if rows and step.only_on in (None, dialect.name):
+                merged = step.merge(rows) if step.merge else rows
+                compiled = _compiled(step, dialect, tuple(merged[0]))
+                connection.exec_driver_sql(compiled.text, [compiled.parameters(row) for row in merged])
+
+
+class _Compiled:
+    """A statement in the driver's own words. Core would look at each value of each row again: a third of the time."""
+
+    def __init__(self, statement: ClauseElement, dialect: Dialect, keys: tuple[str, ...]) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=list(keys))
+        assert isinstance(compiled, SQLCompiler)
+        self.text = str(compiled)
+        self._names = compiled.positiontup  # None: the driver takes them by name
+        # What no row gives: values of the statement itself, and what is to be looked up each time (the lease clock).
+        self._own = {name: bind for name, bind in compiled.binds.items() if name not in keys}
+
+    def parameters(self, row: Row) -> tuple[Any, ...] | dict[str, Any]:
+        """The row as the driver wants it."""
+        values = {**row, **{name: bind.effective_value for name, bind in self._own.items()}} if self._own else row
+        if self._names is None:
+            return dict(values)
+        return tuple([values[name] for name in self._names])
+
+
+@lru_cache(1000)
+def _compiled(step: Step, dialect: Dialect, keys: tuple[str, ...]) -> _Compiled:
+    return _Compiled(step.statement, dialect, keys)
 
 
 class Change(Protocol[R_co]):

@@ -6,7 +6,9 @@ The same on SQLite and PostgreSQL for everyone who calls it. Knows no table's me
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import psycopg
 from prometheus_client import Counter
@@ -14,6 +16,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+if TYPE_CHECKING:
+    from outgate.store.vault import Vault
 
 BUSY_SECONDS: Final = 5  # how long a writer waits for another one before it is told that the store is busy
 SCHEMA: Final = "0007"  # the newest migration; a test compares
@@ -74,10 +79,14 @@ class SchemaTooNew(StoreError):
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for `sqlite:///<path>` or `postgresql://…`; connects at first use. Raises StoreError for other URLs."""
+    """An engine for `sqlite:///<path>` or `postgresql://…`; connects at first use. Raises StoreError for other URLs.
+
+    An SQLite file that is not there is not made: an empty database in place of one that is gone would pass for it.
+    """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         engine = _create(parsed, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "do_connect", _open_existing)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
@@ -110,8 +119,20 @@ def write(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def migrate(engine: Engine) -> None:
-    """Create the schema or bring it up to date, in one transaction.
+def make_file(engine: Engine) -> None:
+    """Make the empty file of an SQLite database, its owner's alone. PostgreSQL's databases are made there."""
+    if engine.dialect.name == "sqlite":
+        Path(str(engine.url.database)).touch(mode=0o600)
+
+
+def is_made(engine: Engine) -> bool:
+    """Whether there is a schema, of whatever release."""
+    with read(engine) as connection:
+        return inspect(connection).has_table("alembic_version")
+
+
+def migrate(engine: Engine, vault: "Vault | None" = None) -> None:
+    """Create the schema or bring it up to date, in one transaction; `vault` is for what must be sealed anew.
 
     Raises SchemaTooNew when a later release has been at work here. A database that is up to date is only looked at:
     commands need neither the write lock nor Alembic for that.
@@ -120,7 +141,7 @@ def migrate(engine: Engine) -> None:
         return
     from outgate.store import schema  # noqa: PLC0415  # Alembic takes 0.1 s, and there is seldom anything to do
 
-    schema.upgrade(engine)
+    schema.upgrade(engine, vault)
 
 
 def _is_current(engine: Engine) -> bool:
@@ -164,6 +185,12 @@ def _checked_out(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def _open_existing(_dialect: object, _record: object, arguments: list[str], options: dict[str, Any]) -> None:
+    """Only what is there is opened."""
+    arguments[0] = f"file:{quote(arguments[0])}?mode=rw"
+    options["uri"] = True
+
+
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # sqlite3 begins no transaction by itself; _begin_sqlite does
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -192,7 +219,15 @@ def _unavailable(context: ExceptionContext) -> StoreUnavailable | None:
         # The low byte is the kind, the rest its variety: https://sqlite.org/rescode.html
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_UNAVAILABLE:
             return StoreUnavailable(f"the database can't be used: {error}")
+    elif isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and _was_to_write(context):
+        context.is_disconnect = True  # this server follows another one now: connections are made anew, to whom leads
+        return StoreUnavailable("the database takes no writes: it is a standby now, or was made read-only")
     elif isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         first_line = str(error).strip().partition("\n")[0]
         return StoreUnavailable(f"the database can't be used: {first_line}")
     return None
+
+
+def _was_to_write(context: ExceptionContext) -> bool:
+    """Else a change within `read` is a fault of the program."""
+    return context.connection is not None and _WRITES in context.connection.get_execution_options()

@@ -50,10 +50,13 @@ def read(path: Path) -> Keys:
             return parse(file.read(), str(path))
     except FileNotFoundError:
         raise KeyFileError(
-            f"there is no key file {path}; `outgate init` makes one, or set {VARIABLE} or secret_key_command"
+            f"the key file {path} is missing: bring back your copy of it, or set {VARIABLE} or secret_key_command."
+            " A new key would open nothing that is stored"
         ) from None
     except UnicodeDecodeError:
         raise KeyFileError(f"{path} is not a key file: it has bytes that are not US-ASCII") from None
+    except PermissionError:
+        raise  # of whom it is, whoever opens the data directory says
     except OSError as error:
         raise KeyFileError(f"the key file {path} can't be read: {error.strerror}") from None
 
@@ -71,12 +74,12 @@ def write(path: Path, keys: Mapping[str, bytes]) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise KeyFileError(f"the key file {path} can't be written: {error.strerror}") from None
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """The new name is on disk only when its folder is."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -7,9 +7,8 @@ meaning.
 The functions work in the caller's transaction; Rates has a transaction of its own for each call.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -44,16 +43,21 @@ def hit(connection: Connection, rate: str, key: Key, now: float) -> bool:
     return True
 
 
-def seconds_left(connection: Connection, rate: str, key: Key, now: float, more: int = 0) -> float:
-    """Until one more event would be counted: 0.0 if now. `more` events are taken to have happened just now."""
+def seconds_left(connection: Connection, rate: str, key: Key, now: float) -> float:
+    """Until one more event would be counted: 0.0 if now."""
     limit = _limit(rate)
     window = limit.get_expiry()
-    if more >= limit.amount:
-        return float(window)
     events = select(rate_event.c.at).where(rate_event.c.key == _text(key), rate_event.c.at > now - window)
     # The event that must leave the window first, for another to find room.
-    at = connection.scalar(events.order_by(rate_event.c.at.desc()).offset(limit.amount - more - 1).limit(1))
+    at = connection.scalar(events.order_by(rate_event.c.at.desc()).offset(limit.amount - 1).limit(1))
     return 0.0 if at is None else float(at + window - now)
+
+
+def room(connection: Connection, rate: str, key: Key, now: float) -> int:
+    """How many more events would be counted now."""
+    limit = _limit(rate)
+    recent = (rate_event.c.key == _text(key), rate_event.c.at > now - limit.get_expiry())
+    return limit.amount - (connection.scalar(select(func.count()).select_from(rate_event).where(*recent)) or 0)
 
 
 def clear(connection: Connection, *prefix: str) -> int:
@@ -104,13 +108,14 @@ class Rates:
 
     def seconds_left(self, rate: str, *key: str) -> float:
         """Until one more event would be counted: 0.0 if now."""
-        return self.all_seconds_left([(rate, key)])[0]
+        with read(self._engine) as connection:
+            return seconds_left(connection, rate, key, self._now())
 
-    def all_seconds_left(self, events: Sequence[Event], more: Mapping[Key, int] = MappingProxyType({})) -> list[float]:
-        """As `seconds_left` for many; `more` is how many events of a key are not counted yet, but will be."""
+    def room(self, events: Sequence[Event]) -> list[int]:
+        """How many more of each would be counted now."""
         now = self._now()
         with read(self._engine) as connection:
-            return [seconds_left(connection, rate, key, now, more.get(key, 0)) for rate, key in events]
+            return [room(connection, rate, key, now) for rate, key in events]
 
     def clear(self, *prefix: str) -> int:
         """Forget all events of a key and of those that begin with it; how many there were."""

@@ -11,19 +11,20 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 from outgate.store.engine import SchemaTooNew, write
+from outgate.store.vault import Vault
 
 _MIGRATION_LOCK: Final = 0x6F757467  # PostgreSQL's advisory lock: one program migrates at a time
 
 
-def upgrade(engine: Engine) -> None:
-    """Run what is missing, in one transaction. Raises SchemaTooNew."""
+def upgrade(engine: Engine, vault: Vault | None = None) -> None:
+    """Run what is missing, in one transaction; `vault` is for what must be sealed anew. Raises SchemaTooNew."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = _config()
     with write(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         _refuse_newer(connection, ScriptDirectory.from_config(config))
-        config.attributes["connection"] = connection
+        config.attributes.update(connection=connection, vault=vault)
         command.upgrade(config, "head")
 
 

@@ -10,24 +10,32 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, Row, Table, select
 
 from outgate.store import tables
-from outgate.store.vault import credential, key_id_of, signing_key
+from outgate.store.vault import credential, holder_of, key_id_of, signing_key
 
 AnyRow = Row[*tuple[Any, ...]]
 
 AUDIT_HEAD: Final = "audit-head"
+AUDIT_KEY: Final = "audit-key"
 
 
 @dataclass(frozen=True, slots=True)
 class SealedColumn:
-    """A column of sealed values. `identity` is what a row's value is sealed for."""
+    """A column of sealed values. `identity` is what a row's value is sealed for; it may name the row of another table
+    that the row belongs to, `beside`.
+    """
 
     table: Table
     column: Column[bytes]
     identity: Callable[[AnyRow], str]
+    beside: Table | None = None
 
     def rows(self, connection: Connection) -> Iterator[AnyRow]:
         """The rows that have a value."""
-        return iter(connection.execute(select(self.table).where(self.column.is_not(None))).all())
+        query = select(self.table)
+        if self.beside is not None:
+            named = [column.label(f"{self.beside.name}_{column.name}") for column in self.beside.columns]
+            query = query.add_columns(*named).join(self.beside)
+        return iter(connection.execute(query.where(self.column.is_not(None))).all())
 
     def value(self, row: AnyRow) -> bytes:
         """The sealed value of a row."""
@@ -35,21 +43,26 @@ class SealedColumn:
         return found
 
 
-def credential_of(row: AnyRow, prefix: str) -> str:
-    """The identity of a gateway row's password; `prefix` is `gateway` or `domain-gateway`."""
-    return credential(f"{prefix}:{row.id}", row.credential_version, row.security, row.host, row.port, row.username)
+def user_credential(row: AnyRow) -> str:
+    """The identity of the password in a row of `gateway`, with the columns of its `send_as` row beside."""
+    return _credential(f"gateway:{row.id}", holder_of(row.send_as_account_id, row.send_as_address), row)
 
 
-GATEWAY: Final = SealedColumn(
-    tables.gateway, tables.gateway.c.sealed_password, lambda row: credential_of(row, "gateway")
-)
+def _credential(name: str, holder: str, row: AnyRow) -> str:
+    return credential(name, holder, row.credential_version, row.security, row.host, row.port, row.username)
+
+
+GATEWAY: Final = SealedColumn(tables.gateway, tables.gateway.c.sealed_password, user_credential, beside=tables.send_as)
 DOMAIN_GATEWAY: Final = SealedColumn(
-    tables.domain_gateway, tables.domain_gateway.c.sealed_password, lambda row: credential_of(row, "domain-gateway")
+    tables.domain_gateway,
+    tables.domain_gateway.c.sealed_password,
+    lambda row: _credential(f"domain-gateway:{row.id}", "", row),
 )
 DKIM: Final = SealedColumn(tables.domain, tables.domain.c.dkim_sealed_key, lambda row: signing_key(row.name))
 HEAD: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_head, lambda _: AUDIT_HEAD)
+TRAIL_KEY: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_key, lambda _: AUDIT_KEY)
 
-SEALED: Final = (GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD)
+SEALED: Final = (GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY)
 
 
 def count_by_key(connection: Connection) -> dict[str, int]:

@@ -55,6 +55,7 @@ organisation = Table(
     # Grows with every change of units, policy and domains: what is kept of them in memory outlives changes of users.
     Column("policy_version", BigInteger, nullable=False, default=1, server_default="1"),
     Column("audit_head", LargeBinary),  # number and hash of the last row of `audit`, sealed by the vault
+    Column("audit_key", LargeBinary),  # what its rows are chained with, sealed by the vault: see record.audit_trail
     Column("created_at", Double, nullable=False),
 )
 
@@ -119,6 +120,15 @@ application_password = Table(
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
     Column("last_used_at", Double),
+)
+
+# Where users have logged in from: see directory.known_networks.
+known_network = Table(
+    "known_network",
+    metadata,
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    Column("network", Text, primary_key=True),  # peer.network_of
+    Column("seen_at", Double, nullable=False),
 )
 
 # A role that an administrator made; the built-in ones are in directory.privileges.
@@ -317,7 +327,7 @@ search_key = Table(
 )
 
 # One row for each change of who may do what, and for each refusal that matters; never changed (triggers see to that).
-# `id` counts without gaps and `hash` is SHA-256 over the former row's hash and this row: see record.audit.
+# `id` counts without gaps and `hash` is a keyed digest of the former row's hash and this row: see record.audit_trail.
 audit = Table(
     "audit",
     metadata,

@@ -5,6 +5,7 @@ Sealed form: version (1 byte), length of the key id (1 byte), key id, nonce (12 
 """
 
 import hmac
+import json
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
@@ -138,12 +139,18 @@ class Vault:
         self._current = next(reversed(keys))
 
 
-def credential(row: str, version: int, security: str, host: str, port: int, username: str) -> str:
-    """The identity that a gateway's password is sealed for: its row, and where it is sent.
+def credential(row: str, holder: str, version: int, security: str, host: str, port: int, username: str) -> str:
+    """The identity that a gateway's password is sealed for: its row, whose it is, and where it is sent.
 
-    So an edited row can't have the password sent to another server, or by another kind of connection.
+    So an edited row can't have the password sent to another server, by another kind of connection, or for somebody
+    else's mail. `holder` is account and address, empty for the organisation's own. As JSON, no two are written alike.
     """
-    return f"{row}:v{version}:{security}://{username}@{host}:{port}"
+    return json.dumps(["credential", row, holder, version, security, host, port, username])
+
+
+def holder_of(account_id: int, address: str) -> str:
+    """Whose gateway it is, for `credential`: an account's, for one of its addresses."""
+    return f"{account_id}:{address}"
 
 
 def signing_key(domain: str) -> str:

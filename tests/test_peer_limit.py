@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outgate.http.peer_limit import PeerLimit
 from outgate.peer import network_of
+from outgate.peer_limit import PeerLimit
 
 
 def test_one_peer_leaves_room_for_others() -> None:

@@ -1,0 +1,78 @@
+"""`outgate status`: how it stands, on one screen, with an exit status for scripts."""
+
+from importlib.metadata import version
+
+import typer
+
+from outgate import clock
+from outgate.accept import tls
+from outgate.cli.output import JsonObject, iso, plain, tell
+from outgate.cli.shell import CommandContext, command
+from outgate.cli.status import Status
+from outgate.installation import server_runs
+from outgate.operations import status_operations
+from outgate.operations.status_operations import State
+from outgate.queue.census import Trouble
+
+app = typer.Typer()
+
+_DAY = 86400.0
+
+
+@command(app, example="outgate status\noutgate --json status")
+def status(ctx: CommandContext) -> None:
+    """Say how it stands: server, version, queue and its oldest, gateways that fail, the certificate's end, nodes.
+
+    Works with the server down, and says so. The exit status is 8 if something is wrong, which is named.
+    """
+    config = ctx.installation().config
+    with ctx.reading() as op:
+        found = status_operations.state(op)
+    ends, ending = _certificate(ctx)
+    running = server_runs(config.data)
+    down = [] if running else [_DOWN]
+    problems = [*down, *ending, *(_told(found, trouble) for trouble in found.census.troubles)]
+    value: JsonObject = {
+        "version": version("outgate"),
+        "data": str(config.data),
+        "hostname": config.hostname,
+        "server": "running" if running else "not running",
+        "waiting": found.census.recipients,
+        "oldest": iso(found.census.oldest) if found.census.oldest else None,
+        "certificate_ends": iso(ends) if ends else None,
+        "nodes": [{"name": node.name.rstrip(";"), "seen_at": iso(node.seen_at)} for node in found.nodes],
+        "problems": problems,
+    }
+    tell(ctx, value, _text(value, problems))
+    if problems:
+        raise typer.Exit(Status.CHECK_FAILED)
+
+
+_DOWN = "no server runs on this data directory: nothing is taken and nothing leaves; start it with: outgate serve"
+
+
+def _certificate(ctx: CommandContext) -> tuple[float | None, list[str]]:
+    """When it ends, and what is wrong with it."""
+    config = ctx.installation().config
+    chain = config.path(config.submission.certificate)
+    try:
+        ends = tls.ends_at(chain)
+    except tls.CertificateError as error:
+        return None, [str(error)]
+    left = ends - clock.now()
+    if left <= 0:
+        return ends, [f"the certificate {chain} has expired: put a new one there and send the server SIGHUP"]
+    if left < tls.SOON:
+        days = int(left // _DAY)
+        return ends, [f"the certificate {chain} ends in {days} days: renew it and send the server SIGHUP"]
+    return ends, []
+
+
+def _told(found: State, trouble: Trouble) -> str:
+    name, said = plain(found.names[trouble.queue]), plain(trouble.last_reply)
+    return f"mail waits for {name} after {trouble.attempts} attempts, next {iso(trouble.next_attempt)[:19]}Z: {said}"
+
+
+def _text(value: JsonObject, problems: list[str]) -> str:
+    lines = [f"{key.replace('_', ' '):16}  {plain(each)}" for key, each in value.items() if key != "problems"]
+    return "\n".join([*lines, *(f"problem           {one}" for one in problems)])

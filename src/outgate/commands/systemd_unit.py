@@ -1,0 +1,25 @@
+"""`outgate systemd-unit`: the unit by which systemd runs the server."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from outgate import systemd
+from outgate.cli.output import tell
+from outgate.cli.shell import CommandContext, command
+
+app = typer.Typer()
+
+
+@command(app, example="outgate --data /var/lib/outgate systemd-unit --user outgate")
+def systemd_unit(
+    ctx: CommandContext,
+    user: Annotated[str, typer.Option("--user", help="The user that the server runs as")] = "outgate",
+) -> None:
+    """Print the systemd unit of this data directory's server: its own user, low ports, nothing else to write to."""
+    config = ctx.installation().config
+    program = Path(sys.executable).parent / "outgate"
+    unit = systemd.service_unit(program, config.data.resolve(), user, config.delivery.stop_timeout)
+    tell(ctx, {"unit": unit}, unit.rstrip("\n"))

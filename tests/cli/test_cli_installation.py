@@ -1,0 +1,133 @@
+"""What is missing or unreadable in a data directory is named, with what to do; nothing is made in its place."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cli.program import ALICE, Program
+from outgate.cli.status import Status
+
+COMMANDS = (
+    ("user", "list"),
+    ("serve",),
+    ("queue", "count"),
+    ("send", ALICE, "--to", "bob@example.com", "--text", "x"),
+    ("policy", "set", "allowUsersToUseExternalSmtpServers", "on"),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_makes_a_database_in_place_of_one_that_is_gone(program: Program, command: tuple[str, ...]) -> None:
+    database = program.data / "outgate.db"
+    database.unlink()
+    told = program.fails(Status.UNAVAILABLE, *command)
+    assert str(database) in told
+    assert "backup" in told
+    assert not database.exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_empty_file_is_not_taken_for_a_database(program: Program, command: tuple[str, ...]) -> None:
+    database = program.data / "outgate.db"
+    database.write_bytes(b"")
+    assert "has no tables of Outgate" in program.fails(Status.UNAVAILABLE, *command)
+    assert database.stat().st_size == 0
+
+
+def test_an_empty_postgresql_database_is_not_filled(program: Program, new_postgresql: object) -> None:
+    assert callable(new_postgresql)
+    (program.data / "outgate.toml").write_text(f'database_url = "{new_postgresql(migrated=False)}"\n')
+    for _ in range(2):
+        assert "has no tables of Outgate" in program.fails(Status.UNAVAILABLE, "user", "list")
+
+
+def test_a_missing_key_file_is_to_be_brought_back(program: Program) -> None:
+    (program.data / "secret.key").unlink()
+    told = program.fails(Status.UNAVAILABLE, "user", "list")
+    assert "bring back your copy" in told
+    assert "init" not in told
+    assert not (program.data / "secret.key").exists()
+
+
+@contextmanager
+def _somebody_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A user who may not read what the tests make."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("part", [".", "outgate.toml", "secret.key", "outgate.db"])
+def test_what_may_not_be_read_is_named_with_who_may(
+    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str
+) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    program.data.chmod(0o755)
+    for path in program.data.rglob("*"):
+        os.chown(path, 65534, 65534)
+    os.chown(program.data / part, 0, 0)
+    (program.data / part).chmod(0o700 if part == "." else 0o600)
+    with _somebody_else(monkeypatch):
+        told = program.fails(Status.UNAVAILABLE, "user", "list")
+    assert str(program.data) in told
+    assert "run this as root" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[submission]\nstarttls_port = 'many'\n", "submission.starttls_port must be a whole number"),
+        ("[delivery]\nretry = 60\n", "delivery.retry must be a list, as in [60, 300] or"),
+        ("[local]\nmailbox = 'mbox'\n", "local.mailbox must be maildir, lmtp://host:port"),
+        ("log_format = 'xml'\n", "log_format must be 'text' or 'json'"),
+        ("[submission]\nmax_sessions = 0\n", "submission.max_sessions must be at least 1"),
+        ("[web]\ntls = 'perhaps'\n", "web.tls must be true or false"),
+        ("submission = 3\n", "submission must be a table: [submission]"),
+        ("hostname = 5\n", "hostname must be text"),
+        ("processes = 2\n[submission]\ntls_port = 0\n", "with more than one process"),
+        ("[oidc]\nissuer = 'https://idp.example'\n", "set oidc.audience"),
+        ("[delivery]\nlease = -1\n", "delivery.lease must be more than 0"),
+        ("[egress]\nown_networks = ['10.0.0.1/8']\n", "a network is written as in 10.9.0.0/16"),
+    ],
+)
+def test_a_fault_of_the_configuration_is_told_in_words(program: Program, text: str, told: str) -> None:
+    file = program.data / "outgate.toml"
+    file.write_text(text)
+    said = program.fails(Status.UNAVAILABLE, "user", "list")
+    assert told in said
+    assert said.startswith(str(file))
+    _in_our_words(said)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("OUTGATE_SUBMISSION__STARTTLS_PORT", "many", "OUTGATE_SUBMISSION__STARTTLS_PORT must be a whole number"),
+        ("OUTGATE_DELIVERY__RETRY", "60", "OUTGATE_DELIVERY__RETRY must be a list, as in [60, 300]"),
+        ("OUTGATE_DELIVERY__RETRY", "[60", "OUTGATE_DELIVERY__RETRY is not JSON"),
+        ("OUTGATE_SUBMISSION__PROT", "1", "there is no setting for the environment variable OUTGATE_SUBMISSION__PROT"),
+        ("OUTGATE_LOG_FORMAT", "xml", "OUTGATE_LOG_FORMAT must be 'text' or 'json'"),
+        ("OUTGATE_PROCESSES", "0", "OUTGATE_PROCESSES must be at least 1"),
+    ],
+)
+def test_a_fault_of_the_environment_blames_the_variable(
+    program: Program, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    said = program.fails(Status.UNAVAILABLE, "user", "list")
+    assert told in said
+    assert "outgate.toml" not in said
+    _in_our_words(said)
+
+
+def _in_our_words(text: str) -> None:
+    for theirs in ("Value error", "Input should", "unable to parse", "setting ''", "pydantic", "Errno"):
+        assert theirs not in text
