@@ -133,6 +133,17 @@ async def test_of_guesses_made_at_once_no_more_are_judged_than_the_limit_says(tm
     assert sorted(replies) == [LOCKED] * 9 + [WRONG] * 3
 
 
+async def test_of_95_sessions_that_guess_at_once_50_are_judged(tmp_path: Path) -> None:
+    """Each another account's password, from one network, by the default limits."""
+    site = install(tmp_path / "outgate")
+    async with served(site):
+        with ThreadPoolExecutor(95) as pool:
+            loop = asyncio.get_running_loop()
+            work = [loop.run_in_executor(pool, log_in, site, f"user{n}@example.com", "guess") for n in range(95)]
+            replies = [reply for reply, _ in await asyncio.gather(*work)]
+    assert sorted(replies) == [LOCKED] * 45 + [WRONG] * 50
+
+
 # --- the throttle alone ----------------------------------------------------------------------------------------------
 
 
