@@ -198,9 +198,13 @@ class DeliverySettings(Section):
     """How messages leave."""
 
     connections_per_queue: int = Field(5, ge=1, description="Connections open at once to one gateway or destination")
+    connections: int = Field(
+        0, ge=0, description="Connections open at once in all; 0: half of the files that the system lets a process open"
+    )
     connect_timeout: Seconds = Field(30.0, description="Seconds to connect, TLS included")
-    reply_timeout: Seconds = Field(300.0, description="Seconds to wait for a reply (RFC 5321 4.5.3.2)")
-    content_timeout: Seconds = Field(600.0, description="Seconds to wait for the reply to the message's end")
+    reply_timeout: Seconds = Field(300.0, description="Seconds until a reply is there whole (RFC 5321 4.5.3.2)")
+    content_timeout: Seconds = Field(600.0, description="The same for the reply to the message's end")
+    transaction_timeout: Seconds = Field(3600.0, description="Seconds that handing over one message may take in all")
     idle_timeout: Seconds = Field(30.0, description="Seconds that a warm connection may lie idle")
     max_age: Seconds = Field(600.0, description="Seconds after which a connection is not used again")
     lease: Seconds = Field(1200.0, description="Seconds after which another worker may take a message over")
@@ -218,6 +222,17 @@ class DeliverySettings(Section):
         (), description="DNS servers as `address` or `address:port`; else the system's"
     )
     ca_file: str | None = Field(None, description="PEM of further certificate authorities to trust for gateways")
+    discard_ehlo_keywords: dict[str, tuple[str, ...]] = Field(
+        {},
+        description="Extensions not to use although they are offered, by gateway host or recipient domain, `*` for all:"
+        ' `{ "broken.example" = ["CHUNKING"] }`',
+    )
+
+    def discarded(self, destination: str) -> frozenset[str]:
+        """The extensions that are not used with a gateway's host, or a domain's exchangers."""
+        named = {name.lower(): words for name, words in self.discard_ehlo_keywords.items()}
+        found = (*named.get("*", ()), *named.get(destination.lower(), ()))
+        return frozenset(word.upper() for word in found)
 
 
 class LocalSettings(Section):

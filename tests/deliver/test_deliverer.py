@@ -1,6 +1,7 @@
 """The deliverer with a real store and directory, and transports that do what a test says."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -13,20 +14,22 @@ from outgate import clock
 from outgate.config import DeliverySettings
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
-from outgate.deliver.outcome import Outcome, Verdict
-from outgate.directory import accounts, organisation
+from outgate.deliver.outcome import RECALLED, Outcome, Verdict
+from outgate.deliver.tls_policy import TlsPolicy
+from outgate.directory import accounts, organisation, users
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.reader import DirectoryReader
 from outgate.model import Security
+from outgate.operations import propagation
 from outgate.queue import Put, Queue
-from outgate.queue.queue_id import QueueIds
+from outgate.queue.queue_id import QueueIds, to_text
 from outgate.record import message_log
-from outgate.route import Route
+from outgate.route import Route, RouteKind
 from outgate.store.batch import apply
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.group_commit import GroupCommit
-from outgate.store.tables import message, recipient
+from outgate.store.tables import message, node, recipient
 from outgate.store.vault import Vault
 from outgate.submit import originate
 
@@ -46,8 +49,9 @@ class Wire:
         self.carried: list[Delivery] = []
         self.connects: Outcome | None = None
         self.answer: Answer = self.deliver
+        self.recall: Callable[[], bool] = lambda: False
 
-    def transport(self, route: Route) -> "Line":
+    def transport(self, route: Route, _tls: TlsPolicy) -> "Line":
         return Line(self, route)
 
     async def deliver(self, delivery: Delivery) -> AttemptResult:
@@ -68,6 +72,9 @@ class Line:
     async def carry(self, delivery: Delivery) -> AttemptResult:
         self.wire.carried.append(delivery)
         return await self.wire.answer(delivery)
+
+    def recall(self) -> bool:
+        return self.wire.recall()
 
     def close(self) -> None:
         """Nothing is open."""
@@ -193,7 +200,7 @@ async def test_a_way_that_no_longer_holds_when_nobody_is_reached_is_not_bounced(
             return NO
 
     changed = asyncio.Event()
-    house.deliverer._new_transport = lambda route: Exchanger(wire, route)
+    house.deliverer._new_transport = lambda route, _tls: Exchanger(wire, route)
     put = house.letter(CAROL)
     await house.queue.put(put)
     await asked.wait()
@@ -383,3 +390,112 @@ async def test_one_slow_destination_holds_up_nobody(example: Engine, wire: Wire)
     await until(lambda: wire.addresses()[CAROL] == 20)
     await until(lambda: house.waits() == 60)
     await house.close()
+
+
+# --- a change of policy while something is under way ----------------------------------------------------------------
+
+
+async def _change(house: House, vault: Vault) -> int:
+    await asyncio.to_thread(_set_gateway, house.engine, vault)
+    return await house.directory.version()
+
+
+def _goes_by(house: House) -> int | None:
+    with read(house.engine) as connection:
+        return connection.scalar(select(node.c.version))
+
+
+async def test_what_has_not_left_whole_is_broken_off_and_goes_by_the_new_way_at_once(
+    house: House, wire: Wire, vault: Vault
+) -> None:
+    async def answer(delivery: Delivery) -> AttemptResult:
+        if delivery.route.gateway:
+            return all_alike(delivery, OK)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            assert task
+            task.uncancel()
+        return all_alike(delivery, RECALLED)
+
+    wire.answer, wire.recall = answer, lambda: True
+    put = house.letter(CAROL)
+    await house.queue.put(put)
+    await until(lambda: wire.carried)
+    version = await _change(house, vault)
+    await until(lambda: not house.waits())
+    assert [delivery.route.kind.value for delivery in wire.carried] == ["direct", "domain-gateway"]
+    assert "deferred" not in house.kinds(put)
+    await until(lambda: _goes_by(house) == version)
+
+
+async def test_who_had_it_or_was_refused_before_it_was_broken_off_keeps_that_outcome(
+    house: House, wire: Wire, vault: Vault
+) -> None:
+    erin, frank = "erin@recipient.example", "frank@recipient.example"
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        if delivery.route.kind is not RouteKind.DIRECT:
+            return all_alike(delivery, OK)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return AttemptResult([OK, NO, RECALLED])
+
+    wire.answer, wire.recall = answer, lambda: True
+    put = house.letter(CAROL, erin, frank)
+    await house.queue.put(put)
+    await until(lambda: wire.carried)
+    await _change(house, vault)
+    await until(lambda: not house.waits())
+    by_gateway = [one.address for delivery in wire.carried if delivery.route.gateway for one in delivery.recipients]
+    assert by_gateway == [frank]
+    assert Counter(house.kinds(put))["bounced"] == 1
+
+
+async def test_what_can_not_be_called_back_is_told_until_it_ends(house: House, wire: Wire, vault: Vault) -> None:
+    release = asyncio.Event()
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        await release.wait()
+        return all_alike(delivery, OK)
+
+    wire.answer = answer
+    put = house.letter(CAROL)
+    await house.queue.put(put)
+    await until(lambda: wire.carried)
+    version = await _change(house, vault)
+    behind = await asyncio.to_thread(propagation.wait, house.engine, 0.2)
+    assert behind is not None
+    assert behind.nodes == ["node#0;"]
+    assert behind.recipients == [f"{to_text(put.message.id)} to {CAROL} by mx:recipient.example"]
+    release.set()
+    await until(lambda: _goes_by(house) == version)
+    assert [delivery.route.kind.value for delivery in wire.carried] == ["direct"]
+
+
+async def test_a_change_that_leaves_the_way_as_it_is_breaks_nothing_off_and_waits_for_nothing(
+    house: House, wire: Wire
+) -> None:
+    release = asyncio.Event()
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        await release.wait()
+        return all_alike(delivery, OK)
+
+    def never() -> bool:
+        raise AssertionError("nothing is to be called back")
+
+    wire.answer, wire.recall = answer, never
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: wire.carried)
+    await asyncio.to_thread(_add_user, house.engine)
+    assert await asyncio.to_thread(propagation.wait, house.engine, 20.0) is None
+    release.set()
+    await until(lambda: not house.waits())
+    assert len(wire.carried) == 1
+
+
+def _add_user(engine: Engine) -> None:
+    with write(engine) as connection:
+        users.create(connection, "carol@example.com", None, 0.0, name="Carol")

@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from outgate.deliver.connection_limit import ConnectionLimit, default_limit
 from outgate.deliver.delivery import AttemptResult, Delivery
-from outgate.deliver.destination_pool import GROWTH, INTERNAL, NO_STORE, Closing, DestinationPool
-from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.destination_pool import GROWTH, Closing, DestinationPool
+from outgate.deliver.outcome import INTERNAL, NO_STORE, Outcome, Verdict
 from outgate.store.engine import StoreUnavailable
 
 DOWN = Outcome(Verdict.RETRY, "4.4.1 could not connect")
@@ -47,12 +48,28 @@ class Line:
     async def carry(self, delivery: Delivery) -> AttemptResult:
         raise AssertionError("a pool carries nothing")
 
+    def recall(self) -> bool:
+        return False
+
     def close(self) -> None:
         self.peer.open.discard(self)
 
 
-def pool(peer: Peer, connections: int = 3, idle_timeout: float = 60.0) -> DestinationPool:
-    return DestinationPool("mx:peer.example", peer.new, connections=connections, idle_timeout=idle_timeout)
+def pool(
+    peer: Peer,
+    connections: int = 3,
+    idle_timeout: float = 60.0,
+    in_all: ConnectionLimit | None = None,
+    is_exchanger: bool = False,
+) -> DestinationPool:
+    return DestinationPool(
+        "mx:peer.example",
+        peer.new,
+        connections=connections,
+        idle_timeout=idle_timeout,
+        in_all=in_all or ConnectionLimit(100),
+        is_exchanger=is_exchanger,
+    )
 
 
 async def lent(of: DestinationPool) -> Line:
@@ -178,3 +195,61 @@ async def test_who_is_stopped_while_it_waits_leaves_no_gap() -> None:
     connections.give_back(line)
     stopped.cancel()  # in the moment in which it was given the connection
     assert await next_one is line
+
+
+# --- in all ----------------------------------------------------------------------------------------------------------
+
+
+async def test_no_more_are_open_in_all_than_allowed_and_who_waits_gets_the_place_of_one_that_ends() -> None:
+    in_all, peers = ConnectionLimit(2), [Peer(), Peer(), Peer()]
+    pools = [pool(peer, in_all=in_all) for peer in peers]
+    first, _ = await lent(pools[0]), await lent(pools[1])
+    third = asyncio.ensure_future(pools[2].borrow())
+    await asyncio.sleep(0)
+    assert not peers[2].made
+    pools[0].give_back(first)  # it would be kept warm
+    assert isinstance(await third, Line)
+    assert not peers[0].open
+    assert in_all.taken == 2
+
+
+async def test_the_connection_that_is_idle_for_longest_makes_room() -> None:
+    in_all, peers = ConnectionLimit(3), [Peer() for _ in range(4)]
+    pools = [pool(peer, in_all=in_all) for peer in peers]
+    lines = [await lent(one) for one in pools[:3]]
+    for number in (1, 0, 2):
+        pools[number].give_back(lines[number])
+    await lent(pools[3])
+    assert [bool(peer.open) for peer in peers] == [True, False, True, True]
+
+
+async def test_silent_exchangers_leave_places_for_gateways() -> None:
+    in_all, exchanger, gateway = ConnectionLimit(8), Peer(), Peer()
+    exchangers = [pool(exchanger, in_all=in_all, is_exchanger=True) for _ in range(20)]
+    borrowed = [asyncio.ensure_future(one.borrow()) for one in exchangers]
+    await settled(lambda: len(exchanger.open) == 6)
+    assert [isinstance(await pool(gateway, in_all=in_all).borrow(), Line) for _ in range(2)] == [True, True]
+    assert (len(exchanger.open), in_all.taken) == (6, 8)
+    for one in borrowed:
+        one.cancel()
+
+
+async def test_places_come_back_from_all_who_fail_are_stopped_or_close() -> None:
+    in_all, peer = ConnectionLimit(1), Peer(connections=0)
+    failing = pool(peer, in_all=in_all)
+    assert await failing.borrow() == DOWN
+    assert in_all.taken == 0
+    peer.connections = 1
+    line = await lent(failing)
+    stopped = asyncio.ensure_future(failing.borrow())
+    late = asyncio.ensure_future(pool(peer, in_all=in_all).borrow())
+    await asyncio.sleep(0)
+    stopped.cancel()
+    failing.close()
+    failing.give_back(line)
+    assert isinstance(await late, Line)
+    assert in_all.taken == 1
+
+
+def test_by_default_half_of_the_files_may_be_connections() -> None:
+    assert 8 <= default_limit() <= 10_000

@@ -155,6 +155,30 @@ def test_the_oldest_version_is_that_of_what_is_under_way_alone(ledger: InFlight)
     assert ledger.oldest_version(7) == 7
 
 
+def test_what_goes_on_by_a_way_that_still_holds_counts_as_decided_anew(ledger: InFlight) -> None:
+    ledger.take(item(1, "a"))
+    one = delivery(item(1, "a"), [0], "a", version=3)
+    ledger.split([one])
+    with pytest.raises(ValueError, match="is not under way"):
+        ledger.confirm(one, 7)
+    ledger.start(one)
+    ledger.confirm(one, 7)
+    assert ledger.oldest_version(9) == 7
+    ledger.settle(one)
+    assert ledger.oldest_version(9) == 9
+    with pytest.raises(ValueError, match="is not under way"):
+        ledger.confirm(delivery(item(2, "a"), [0], "a"), 7)
+
+
+def test_what_is_broken_off_is_decided_again_and_holds_nobody_up(ledger: InFlight) -> None:
+    ledger.take(item(1, "a"))
+    one = delivery(item(1, "a"), [0], "a", version=3)
+    ledger.split([one])
+    ledger.start(one)
+    ledger.undecide(one)
+    assert (ledger.stage(1, 0), ledger.oldest_version(9)) == (Stage.UNDECIDED, 9)
+
+
 def test_what_was_leased_unnoticed_is_unknown(ledger: InFlight) -> None:
     ledger.take(item(1, "a"))
     ledger.reserve(put(item(2, "a")))

@@ -148,14 +148,19 @@ def named_hosts(zones: Zones) -> list[str]:
     zones.add("chain2.hostile.example", [">a0.hostile.example"])
     zones.add("redirected.hostile.example", [">localhost"])
     hosts += ["chain.hostile.example", "redirected.hostile.example", "CHAIN.hostile.example."]
+    return hosts
+
+
+def mixed_hosts(zones: Zones) -> list[str]:
+    """One good address beside some that lead inside."""
     mixed = {
-        "inside-last": ["8.8.8.8", "127.0.0.1"],
-        "inside-first": ["127.0.0.1", "8.8.8.8"],
-        "among-many": [*(f"8.8.8.{n}" for n in range(1, 9)), "10.0.0.1"],
-        "other-family": ["8.8.8.8", "::1"],
-        "mapped": ["8.8.8.8", "::ffff:127.0.0.1"],
+        "inside-last": [PUBLIC, "127.0.0.1"],
+        "inside-first": ["127.0.0.1", PUBLIC],
+        "among-many": [*(f"127.0.0.{n}" for n in range(1, 9)), PUBLIC, "10.0.0.1"],
+        "other-family": [PUBLIC, "::1"],
+        "mapped": ["::ffff:127.0.0.1", PUBLIC],
     }
-    return hosts + [zones.add(f"{name}.mixed.example", addresses) for name, addresses in mixed.items()]
+    return [zones.add(f"{name}.mixed.example", addresses) for name, addresses in mixed.items()]
 
 
 class Listener:

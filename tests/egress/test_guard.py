@@ -47,9 +47,13 @@ def test_ordinary_names_with_public_addresses_pass(name: str) -> None:
     assert GUARD.refuses(name, ["8.8.8.8", "2606:4700:4700::1111"]) is None
 
 
-def test_one_forbidden_address_refuses_the_host() -> None:
-    assert GUARD.refuses("smtp.example.com", ["8.8.8.8", "10.0.0.1"])
-    assert GUARD.refuses("smtp.example.com", ["10.0.0.1", "8.8.8.8"])
+def test_a_forbidden_address_is_left_out_and_refuses_the_host_only_if_no_other_is_left() -> None:
+    assert GUARD.refuses("smtp.example.com", ["8.8.8.8", "10.0.0.1"]) is None
+    assert GUARD.allowed("smtp.example.com", ["8.8.8.8", "10.0.0.1"]) == ["8.8.8.8"]
+    assert GUARD.refuses("smtp.example.com", ["10.0.0.1"])
+    assert GUARD.allowed("smtp.example.com", ["10.0.0.1"]) == []
+    assert GUARD.allowed("127.1", ["8.8.8.8"]) == []
+    assert GUARD.refuses("smtp.example.com", ["10.0.0.1", "8.8.8.8"]) is None
 
 
 @pytest.mark.parametrize("name", ["localhost", "a.localhost", "x.local", "metadata.google.internal", "X.LOCAL."])
@@ -62,7 +66,8 @@ def test_a_named_network_is_allowed_and_nothing_beside_it() -> None:
     assert guard.refuses("smtp.partner.internal", ["10.9.1.1", "fd00:9::1"]) is None
     assert guard.refuses_address("::ffff:10.9.1.1") is None
     assert guard.refuses_address("10.10.0.1")
-    assert guard.refuses("smtp.partner.internal", ["10.9.1.1", "8.8.8.8"])
+    assert guard.refuses("smtp.partner.internal", ["8.8.8.8"])
+    assert guard.allowed("smtp.partner.internal", ["10.9.1.1", "8.8.8.8"]) == ["10.9.1.1"]
 
 
 def test_own_networks_are_refused_where_they_are_public_and_even_where_they_are_allowed() -> None:

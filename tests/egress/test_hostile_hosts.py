@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import Engine
 
 from corpus.peer import RawPeer
-from egress.hostile import PUBLIC, Listener, Zones, literal_hosts, named_hosts, serving
+from egress.hostile import PUBLIC, Listener, Zones, literal_hosts, mixed_hosts, named_hosts, serving
 from outgate import wiring
 from outgate.config import Config
 from outgate.deliver.delivery import Transport
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.probe import TOO_OFTEN, Probed
+from outgate.deliver.tls_policy import tls_of
 from outgate.deliver.transports import TransportFactory
 from outgate.demo.network import VirtualHost
 from outgate.directory.cache import DirectoryCache
@@ -98,16 +99,20 @@ async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     commits, fresh = GroupCommit(engine), DirectoryReader(DirectoryCache(engine))
     queue = Queue(engine, commits, "test", 60.0)
     resolver = wiring.resolver(config)
-    yield TransportFactory(config, queue, fresh, resolver, lambda _: "", lambda _: None, lambda *_: None, QueueIds())
+    yield TransportFactory(config, queue, fresh, resolver, lambda _: "", _no_key, lambda *_: None, QueueIds())
     await commits.close()
     queue.close()
     fresh.close()
     engine.dispose()
 
 
+async def _no_key(_domain: str, _version: int) -> None:
+    """Nothing is signed here."""
+
+
 async def _connect_all(config: Config, routes: list[Route]) -> list[Outcome | None]:
     async with _ways(config) as ways:
-        return list(await asyncio.gather(*(_connect(ways.transport(route)) for route in routes)))
+        return list(await asyncio.gather(*(_connect(ways.transport(route, tls_of(route))) for route in routes)))
 
 
 async def _connect(carrier: Transport) -> Outcome | None:
@@ -180,6 +185,18 @@ async def test_what_the_systems_resolver_finds_is_checked_as_well(listener: List
 # --- controls: the listener would be reached -------------------------------------------------------------------------
 
 
+async def test_of_a_host_with_good_and_bad_addresses_only_the_good_one_is_reached(
+    listener: Listener, zones: Zones, nameserver: str, tmp_path: Path
+) -> None:
+    hosts = mixed_hosts(zones)
+    domains = [zones.add(f"d{number}.hostile.example", [f"@{name}"]) for number, name in enumerate(hosts)]
+    config = _config(tmp_path, nameserver, listener.port, {"public": f"{PUBLIC}/32"})
+    await _probe_all(config, hosts, listener.port)
+    routes = [_to(host, listener.port) for host in hosts]
+    await _connect_all(config, [*routes, *(_direct(domain) for domain in domains)])
+    assert set(listener.reached) == {PUBLIC}
+
+
 async def test_the_listener_is_reached_where_the_network_is_allowed(
     listener: Listener, zones: Zones, nameserver: str, tmp_path: Path
 ) -> None:
@@ -232,7 +249,8 @@ async def test_a_name_that_is_bound_anew_is_refused_at_the_next_connection(
     assert (first.connected, second.connected) == (True, False)
     assert "127.0.0.1 is loopback" in second.detail
     async with _ways(config) as ways:
-        carrier = ways.transport(_direct(domain))
+        route = _direct(domain)
+        carrier = ways.transport(route, tls_of(route))
         outcomes = [await carrier.connect() for _ in range(2)]
     assert [outcome.verdict for outcome in outcomes if outcome] == [Verdict.RETRY, Verdict.FAILED]
     await eventually(lambda: listener.reached[PUBLIC] == 2, "the first of each")

@@ -29,6 +29,7 @@ NO_OPERATION: Final = {
     "metrics": "shows what the server has counted, of nobody in particular",
     "demo": "has installations of its own",
     "sendas discover": "asks the DNS and the web alone",
+    "systemd-unit": "prints a text that nobody need keep",
     "ldap check": "asks the LDAP directory alone",
 }
 # Operations that no command calls.

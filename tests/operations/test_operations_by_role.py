@@ -39,6 +39,7 @@ from outgate.operations import (
     role_operations,
     secret_operations,
     send_as_operations,
+    status_operations,
     unit_operations,
     user_operations,
 )
@@ -116,6 +117,7 @@ CALLS: Final[dict[str, Call]] = {
     "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
     "log.show": lambda op, *_: message_log_operations.history(op, 1),
     "log.follow": lambda op, *_: message_log_operations.latest(op),
+    "status.show": lambda op, *_: status_operations.state(op),
     "queue.list": lambda op, *_: queue_operations.waiting(op, Selection(), 1),
     "queue.count": lambda op, *_: queue_operations.counts(op),
     "queue.retry": lambda op, *_: queue_operations.retry(op, Selection()),
@@ -178,6 +180,7 @@ ORGANISATION: Final = {
     "log.follow",
     "queue.list",
     "queue.count",
+    "status.show",
     "queue.retry",
     "queue.hold",
     "queue.release",
@@ -201,7 +204,7 @@ _SEND_AS: Final = {
     "gateway.test",
 }
 _LOG: Final = {"log.search", "log.show", "log.follow"}
-_QUEUE_READ: Final = {"queue.list", "queue.count"}
+_QUEUE_READ: Final = {"queue.list", "queue.count", "status.show"}
 
 EXPECTED: Final[dict[str, set[str]]] = {
     "super-admin": set(CALLS),

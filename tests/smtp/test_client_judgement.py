@@ -346,7 +346,7 @@ def test_replies_that_nobody_reads_take_no_memory() -> None:
 def test_a_line_without_end_takes_no_memory() -> None:
     parser = ReplyParser()
     parser.feed(b"220-")
-    for _ in range(1000):
+    for _ in range(100):
         parser.feed(b"x" * 10_000)
         assert parser.next() is None
     assert len(parser._buffer) <= MAX_LINE
@@ -355,6 +355,52 @@ def test_a_line_without_end_takes_no_memory() -> None:
     assert reply
     assert [len(line) for line in reply.lines] == [MAX_LINE - 4, 1]
     assert not parser.buffered
+
+
+@pytest.mark.parametrize("piece", [b"x" * 10_000, b"250-more\r\n" * 1000, b"250-" + b"x" * 5000 + b"\r\n"])
+def test_a_reply_without_end_is_given_up(piece: bytes) -> None:
+    parser = ReplyParser()
+    parser.feed(b"250-")
+    for _ in range(1000):
+        if not parser.flooded:
+            assert parser.next() is None
+        parser.feed(piece)
+    with pytest.raises(ProtocolError, match="more came"):
+        parser.next()
+
+
+def test_many_replies_that_were_asked_for_are_no_flood() -> None:
+    parser = ReplyParser()
+    for _ in range(200):
+        parser.feed(b"250-" + b"x" * 8000 + b"\r\n250 ok\r\n")
+        assert parser.next()
+    assert not parser.flooded
+
+
+# --- what is known ---------------------------------------------------------------------------------------------------
+
+
+def test_who_gives_up_hears_what_is_known_so_far_once_and_always_the_same() -> None:
+    client = ready(b"250-peer\r\n250 PIPELINING\r\n")
+    assert client.heard
+    client.send(message())
+    assert not client.content_complete
+    assert say(client, b"250 2.1.0 ok\r\n") == []
+    known = client.give_up()
+    assert known.result_so_far
+    assert known.result_so_far.mail.code == 250
+    assert client.give_up() is known
+    assert client.next_event() is None
+    assert not client.content_complete
+
+
+def test_before_anything_came_nothing_was_heard() -> None:
+    client = SmtpClient()
+    assert not client.heard
+    client.receive_data(b"2")
+    assert client.heard
+    assert not client.flooded
+    assert client.give_up() == ConnectionLost()
 
 
 # --- any split -------------------------------------------------------------------------------------------------------

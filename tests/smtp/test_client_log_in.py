@@ -211,3 +211,58 @@ def test_saslprep_maps_and_refuses() -> None:
     assert saslprep("a\u00a0b\u00adc\u2168") == "a bcIX"
     with pytest.raises(SaslError):
         saslprep("a\0b")
+
+
+# --- what is recorded ------------------------------------------------------------------------------------------------
+
+WHOLE = b64(b"\0alice\0secret").decode()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"bad AUTH PLAIN {WHOLE}",
+        f"bad AUTH PLAIN {WHOLE[:12]}...",
+        f"bad initial response '{WHOLE}='",
+        "wrong password secret for alice",
+        f"{b64(b'secret').decode()} is wrong",
+    ],
+)
+def test_what_was_sent_in_an_exchange_is_cut_out_of_replies(words: str) -> None:
+    client = offered(b"PLAIN")
+    client.auth(ALICE)
+    (done,) = say(client, f"535-5.7.8 no\r\n535 5.7.8 {words}\r\n".encode())
+    assert isinstance(done, AuthDone)
+    text = " ".join(done.reply.lines)
+    assert "[cut]" in text
+    assert WHOLE[:12] not in text
+    assert "secret" not in text
+    assert b64(b"secret").decode() not in text
+
+
+def test_it_is_cut_out_of_each_reply_of_the_exchange_and_forgotten_with_it() -> None:
+    client = offered(b"LOGIN")
+    client.auth(PasswordCredentials("alice", "a very long secret"))
+    say(client, b"334 " + b64(b"Username:") + b"\r\n")
+    say(client, b"334 " + b64(b"Password:") + b"\r\n")
+    (done,) = say(client, b"421 4.7.0 " + b64(b"a very long secret") + b" Authentication failed\r\n")
+    assert isinstance(done, AuthDone)
+    assert done.reply.lines == ("[cut] Authentication failed",)
+    assert not client._log_in._said
+    assert not client._log_in._secret
+
+
+def test_a_short_password_cuts_no_words() -> None:
+    client = offered(b"PLAIN")
+    client.auth(PasswordCredentials("al", "no"))
+    (done,) = say(client, b"535 5.7.8 no, not now\r\n")
+    assert isinstance(done, AuthDone)
+    assert done.reply.lines == ("no, not now",)
+
+
+def test_a_token_is_cut_out_as_well() -> None:
+    client = offered(b"XOAUTH2")
+    client.auth(TokenCredentials("alice", "token-of-alice"))
+    (done,) = say(client, b"535 5.7.8 token-of-alice has expired\r\n")
+    assert isinstance(done, AuthDone)
+    assert done.reply.lines == ("[cut] has expired",)

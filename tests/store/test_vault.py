@@ -92,7 +92,7 @@ def test_an_existing_key_file_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_missing_key_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(KeyFileError, match="no key file"):
+    with pytest.raises(KeyFileError, match="is missing: bring back your copy"):
         Vault.load(tmp_path / "secret.key", {})
 
 

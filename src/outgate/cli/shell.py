@@ -20,6 +20,7 @@ import typer
 from outgate import clock
 from outgate.cli.failure import fail
 from outgate.cli.options import CommonOptions, Data, Json
+from outgate.cli.status import Status, tell_error
 from outgate.installation import Installation, open_installation, server_runs
 from outgate.operations import context as operation_context
 from outgate.operations import propagation, waiting_mail
@@ -39,6 +40,7 @@ class CommandContext:
     json: bool = False
     traceback: bool = False
     acts_as: str = ""
+    is_in_force: bool = True  # what was changed, on every node
     _installation: Installation | None = None
     _later: list[LaterChange] = field(default_factory=list)  # what is to be done with waiting mail
 
@@ -68,10 +70,14 @@ class CommandContext:
         """A transaction for operations that change something (operations/); ends when it is in force everywhere."""
         with self.writing_one_of_many() as op:
             yield op
-        if behind := propagation.wait(self.installation().engine):
-            nodes = ", ".join(behind)
-            typer.echo(f"outgate: saved; mail that was decided before is still being handed over at {nodes}", err=True)
+        self.tell_behind(propagation.wait(self.installation().engine))
         self._carry_out()
+
+    def tell_behind(self, behind: propagation.Behind | None) -> None:
+        """Say what is not in force yet; then the command ends with a status of its own."""
+        if behind:
+            tell_error(Status.NOT_IN_FORCE, "\n".join(behind.lines), as_json=self.json)
+            self.is_in_force = False
 
     @contextmanager
     def writing_one_of_many(self) -> Iterator[OperationContext]:
@@ -142,6 +148,8 @@ def _with_common_options(body: Callable[..., None]) -> Callable[..., None]:
             fail(error, as_json=ctx.json)
         finally:
             ctx.close()
+        if not ctx.is_in_force:
+            raise typer.Exit(Status.NOT_IN_FORCE)
 
     own = list(inspect.signature(body).parameters.values())[1:]
     keyword = inspect.Parameter.KEYWORD_ONLY

@@ -20,6 +20,7 @@ class Status(IntEnum):
     NOT_ALLOWED = 6
     UNAVAILABLE = 7
     CHECK_FAILED = 8
+    NOT_IN_FORCE = 9
 
 
 MEANING = {
@@ -32,6 +33,7 @@ MEANING = {
     Status.NOT_ALLOWED: "policy, or the nature of the thing, forbids it",
     Status.UNAVAILABLE: "data directory, configuration, key file, certificate, database, LDAP or port can't be used",
     Status.CHECK_FAILED: "a check failed: a gateway that was tried, or the demonstration",
+    Status.NOT_IN_FORCE: "saved, but mail that was decided before is still being handed over and can't be called back",
 }
 
 

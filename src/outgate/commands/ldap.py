@@ -101,7 +101,7 @@ def _run(ctx: CommandContext, steps: Sequence[SyncStep], *, dry_run: bool) -> tu
     if denied:
         record(installation.engine, installation.vault, *denied)
     if done and not dry_run:
-        propagation.wait(installation.engine)
+        ctx.tell_behind(propagation.wait(installation.engine))
     return done, faults
 
 

@@ -9,13 +9,14 @@ import os
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import TypeVar, cast
+from functools import cache
+from typing import Final, TypeVar, cast
 
 from prometheus_client import Counter
 
 from outgate.deliver.credentials import CredentialSource
 from outgate.deliver.outcome import Outcome, Verdict, text_of
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.egress.resolver import Host
 from outgate.smtp import (
     AuthDone,
@@ -39,14 +40,9 @@ _TLS_FAILED = Counter("outgate_delivery_tls_failures", "TLS handshakes with peer
 
 E = TypeVar("E", bound=ClientEvent)
 
-
-class TlsPolicy(StrEnum):
-    """How a connection is secured. The first two verify name and chain; without them no credential leaves."""
-
-    IMPLICIT = "implicit"
-    STARTTLS = "starttls"
-    OPPORTUNISTIC = "opportunistic"  # RFC 7435: encrypted if the peer can, not verified
-    PLAIN = "plain"
+SUBMISSIONS: Final = 465  # the port of TLS from the first byte (RFC 8314)
+CLOSING_DOWN: Final = 421
+SILENCE: Final = 10.0  # seconds without a greeting there, after which STARTTLS was the wrong choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +56,44 @@ class Link:
     lmtp: bool = False
     source_address: str | None = None
     unix_path: str | None = None
+    discarded: frozenset[str] = frozenset()  # extensions that are not used there, offered or not
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds."""
+    """Seconds. They are deadlines: a reply that comes byte by byte does not prolong them."""
 
     connect: float
-    reply: float
-    content: float
+    reply: float  # from a command, or the reply before, to its reply
+    content: float  # the same for the end of the content
+    transaction: float  # for all of one message
+
+    @property
+    def opening(self) -> float:
+        """For all of greeting, TLS and log-in."""
+        return 2 * self.reply
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What came of a transaction. With a `fault` the connection broke and is closed; `result` is what is known then."""
+
+    result: TransactionResult | None
+    fault: Outcome | None = None
+    content_complete: bool = False  # the peer may have the whole message
+    bdat_unanswered: bool = False
+    stale: bool = False  # the connection had been used before, and nothing was taken on it this time
 
 
 class PeerFault(Exception):
-    """The connection can't be used any more; `outcome` says why. Stays inside this file."""
+    """The connection can't be used any more; `outcome` says why. Stays inside this file.
 
-    def __init__(self, outcome: Outcome) -> None:
+    `misunderstood`: what the peer said before may be the answer to something else, too.
+    """
+
+    def __init__(self, outcome: Outcome, *, misunderstood: bool = False) -> None:
         super().__init__(outcome.reason)
-        self.outcome = outcome
+        self.outcome, self.misunderstood = outcome, misunderstood
 
 
 class Connection(asyncio.Protocol):
@@ -93,19 +110,33 @@ class Connection(asyncio.Protocol):
         self.peer = f"{host.name}[{host.address}]:{link.port}" if not link.unix_path else link.unix_path
         self.tls = ""
         self._host, self._link, self._timeouts, self._verifying = host, link, timeouts, verifying
-        self._engine = SmtpClient(lmtp=link.lmtp, avoided=avoided)
+        self._engine = SmtpClient(lmtp=link.lmtp, avoided=link.discarded | avoided)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._lost: str | None = None
+        self._resting = False  # between two transactions
+        self._deadline = float("inf")  # of the opening, or of the transaction
+        self._handed_over = 0  # transactions that came to their end
         self.tls_failed = False
         self.opened_at = self._loop.time()
+
+    @property
+    def address(self) -> str:
+        """Whom it is connected to."""
+        return self._host.address
 
     @property
     def capabilities(self) -> Capabilities:
         """What the peer offered in its last EHLO reply."""
         return self._engine.capabilities
+
+    @property
+    def content_left(self) -> bool:
+        """The content of the transaction under way is on the wire whole: it can't be called back."""
+        unsent = self._transport.get_write_buffer_size() if self._transport else 0
+        return self._engine.content_complete and not unsent
 
     def fresh(self, max_age: float) -> bool:
         """Whether another transaction may begin: not too old, nothing came unasked, nobody closed."""
@@ -119,14 +150,24 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Replies came."""
+        """Replies came. What nobody asked for ends the connection, before it fills the memory."""
         self._engine.receive_data(data)
+        if self._transport and (self._resting or self._engine.flooded):
+            self._transport.abort()
         self._wake()
 
+    def eof_received(self) -> None:
+        """The peer has said its last words; nothing more is sent to it."""
+        self._end("connection closed by the peer")
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """The peer closed, or the network did."""
-        self._lost = str(exc) if exc else "connection closed by the peer"
-        self._engine.receive_eof()
+        """The network closed, or both have."""
+        self._end(str(exc) if exc else "connection closed by the peer")
+
+    def _end(self, why: str) -> None:
+        if self._lost is None:
+            self._lost = why
+            self._engine.receive_eof()
         self._wake()
         self.resume_writing()
 
@@ -159,6 +200,9 @@ class Connection(asyncio.Protocol):
             words = "timed out while connecting"
         except OSError as error:
             words = f"could not connect: {os.strerror(error.errno) if error.errno else error}"
+        except BaseException:
+            self.abort()
+            raise
         else:
             return None
         self.abort()
@@ -166,20 +210,25 @@ class Connection(asyncio.Protocol):
 
     async def establish(self) -> Outcome | None:
         """After `connect`: greet, secure, log in. None when it is ready, else why not; then it is closed."""
+        self._deadline = self._loop.time() + self._timeouts.opening
         try:
             await self._greet()
             await self._log_in()
         except PeerFault as fault:
-            self.abort()
-            return fault.outcome
+            failed = fault.outcome
         except TimeoutError:
-            self.abort()
-            return self._fault("timed out in the TLS handshake").outcome
+            failed = self._fault("timed out in the TLS handshake").outcome
         except OSError as error:
+            failed = self._fault(self._tls_words(error)).outcome
+        except BaseException:
             self.abort()
-            return self._fault(_tls_words(error)).outcome
-        self.opened_at = self._loop.time()
-        return None
+            raise
+        else:
+            self.opened_at = self._loop.time()
+            self._resting = True
+            return None
+        self.abort()
+        return failed
 
     async def _connect(self) -> None:
         link = self._link
@@ -191,11 +240,25 @@ class Connection(asyncio.Protocol):
 
     async def _greet(self) -> None:
         if self._link.tls is TlsPolicy.IMPLICIT:
+            self._require(not self._engine.heard, f"no TLS; {_TALKS_IN_THE_CLEAR}", "4.7.4")
             await self._handshake(self._verifying)
-        greeting = await self._expect(Greeting, self._timeouts.reply)
+        greeting = await self._greeting()
         self._require(greeting.reply.code == 220, f"greeting: {text_of(greeting.reply)}")
         await self._hello()
         await self._secure()
+
+    async def _greeting(self) -> Greeting:
+        """Who waits in silence at the port of implicit TLS waits for our handshake."""
+        starttls = self._link.tls is TlsPolicy.STARTTLS
+        patience = self._timeouts.reply
+        if starttls and self._link.port == SUBMISSIONS:
+            patience = min(SILENCE, patience)
+        try:
+            return await self._expect(Greeting, patience)
+        except PeerFault as fault:
+            if not starttls or fault.misunderstood or self._lost is not None:
+                raise
+            raise self._fault(f"no greeting within {patience:g} seconds; {_WANTS_TLS_AT_ONCE}", "4.7.4") from None
 
     async def _hello(self) -> None:
         self._engine.hello(self._link.hello)
@@ -217,7 +280,6 @@ class Connection(asyncio.Protocol):
             self._require(policy is TlsPolicy.OPPORTUNISTIC, f"STARTTLS: {text_of(done.reply)}", "4.7.4")
             return
         await self._handshake(self._verifying if policy is TlsPolicy.STARTTLS else _unverifying())
-        self._engine.tls_established()
         await self._hello()
 
     async def _handshake(self, context: ssl.SSLContext) -> None:
@@ -236,6 +298,7 @@ class Connection(asyncio.Protocol):
         if transport is None:
             raise self._fault("connection lost in the TLS handshake")
         self._transport = transport
+        self._engine.tls_established()
         self._note_tls()
 
     def _note_tls(self) -> None:
@@ -271,20 +334,35 @@ class Connection(asyncio.Protocol):
 
     # --- transactions --------------------------------------------------------------------------------------------
 
-    async def transfer(
-        self, transaction: Transaction, content: AsyncIterator[bytes] | None
-    ) -> TransactionResult | Outcome:
-        """Hand one message over. An Outcome means that the connection broke; it is closed then.
-
-        `content` gives the pieces when the transaction does not hold them.
-        """
+    async def transfer(self, transaction: Transaction, content: AsyncIterator[bytes] | None) -> Transferred:
+        """Hand one message over. `content` gives the pieces when the transaction does not hold them."""
+        self._resting = False
+        self._deadline = self._loop.time() + self._timeouts.transaction
         try:
             self._engine.send(transaction)
             result = await self._transaction(content)
         except PeerFault as fault:
+            return self._broken(fault)
+        except BaseException:
             self.abort()
-            return fault.outcome
-        return result
+            raise
+        stale = self._handed_over > 0 and result.mail.code == CLOSING_DOWN
+        self._handed_over += 1
+        self._resting = True
+        if not self._engine.idle:  # more came than was asked for, or a farewell
+            self.abort()
+        return Transferred(result, stale=stale)
+
+    def _broken(self, fault: PeerFault) -> Transferred:
+        """Whom the peer has answered for is not asked again, if the answers can be trusted to be theirs."""
+        unanswered = self._engine.bdat_unanswered
+        known = self._engine.give_up()
+        self.abort()
+        result = None if fault.misunderstood else known.result_so_far
+        unheard = known.result_so_far is None or known.result_so_far.mail.code == CLOSING_DOWN
+        stale = self._handed_over > 0 and unheard
+        unanswered = unanswered and not known.farewell
+        return Transferred(result, fault.outcome, known.content_complete, unanswered, stale)
 
     async def _transaction(self, content: AsyncIterator[bytes] | None) -> TransactionResult:
         while True:
@@ -303,7 +381,7 @@ class Connection(asyncio.Protocol):
             if ahead is not None:
                 self._engine.send_body(ahead, last=False)
                 await self._drain()
-            if self._lost:
+            if self._lost is not None:
                 return
             ahead = piece
         self._engine.send_body(ahead or b"", last=True)
@@ -313,18 +391,22 @@ class Connection(asyncio.Protocol):
         self._flush()
         if self._writable:
             try:
-                async with asyncio.timeout(self._timeouts.content):
+                async with asyncio.timeout_at(min(self._deadline, self._loop.time() + self._timeouts.content)):
                     await self._writable
             except TimeoutError:
                 raise self._fault("timed out while sending the content", "4.4.2") from None
 
     def hang_up(self) -> None:
-        """Say QUIT and close, without waiting for the answer."""
-        if self._transport and self._lost is None:
-            if self._engine.idle:
-                self._engine.quit()
-                self._flush()
-            self._transport.close()
+        """Say QUIT and close, without waiting for the answer; in the middle of something, close at once."""
+        if not self._transport:
+            return
+        if self._lost is not None or not self._engine.idle:
+            self.abort()
+            return
+        self._resting = False
+        self._engine.quit()
+        self._flush()
+        self._transport.close()
         self._transport = None
 
     def abort(self) -> None:
@@ -342,32 +424,43 @@ class Connection(asyncio.Protocol):
         return event
 
     async def _event(self, within: float) -> ClientEvent:
-        """The engine's next event, waiting for the peer where it must."""
+        """The engine's next event; for each reply that it needs, the peer has so many seconds."""
         self._flush()
+        answered, until = self._engine.answered, self._loop.time() + within
         while (event := self._next_event()) is None:
             self._flush()  # a reply may make the engine go on without an event
-            if self._lost:
+            if self._lost is not None:
                 raise self._fault(self._lost, "4.4.2")
-            self._waiting = self._loop.create_future()
-            timer = self._loop.call_later(within, self._time_out, self._waiting)
-            try:
-                await self._waiting
-            finally:
-                timer.cancel()
+            if answered != self._engine.answered:
+                answered, until = self._engine.answered, self._loop.time() + within
+            await self._more(min(until, self._deadline))
         return event
+
+    async def _more(self, until: float) -> None:
+        """Wait for bytes, or the end of the connection."""
+        self._waiting = self._loop.create_future()
+        timer = self._loop.call_at(until, self._time_out, self._waiting)
+        try:
+            await self._waiting
+        finally:
+            timer.cancel()
 
     def _next_event(self) -> ClientEvent | None:
         try:
             return self._engine.next_event()
         except ProtocolError as error:
-            raise self._fault(f"the peer's reply can't be understood: {error}", "4.5.0") from None
+            fault = self._fault(f"the peer's reply can't be understood: {error}", "4.5.0")
+            fault.misunderstood = True
+            raise fault from None
 
     def _time_out(self, waiting: asyncio.Future[None]) -> None:
         if not waiting.done():
             waiting.set_exception(self._fault("timed out waiting for a reply", "4.4.2"))
 
     def _flush(self) -> None:
-        if self._transport and (out := self._engine.data_to_send()):
+        """What is said to a peer that has gone is said to nobody."""
+        out = self._engine.data_to_send()
+        if out and self._transport and self._lost is None and not self._transport.is_closing():
             self._transport.write(out)
 
     def _unexpected(self, event: ClientEvent) -> PeerFault:
@@ -387,9 +480,20 @@ class Connection(asyncio.Protocol):
     def _fault(self, words: str, status: str = "4.4.1") -> PeerFault:
         return PeerFault(Outcome(Verdict.RETRY, f"{status} {self.peer}: {words}"))
 
+    def _tls_words(self, error: OSError) -> str:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"the peer's certificate is not accepted: {error.verify_message}"
+        if isinstance(error, ssl.SSLError):
+            words = f"TLS failed: {error.reason or error}"
+            wrong_kind = self._link.tls is TlsPolicy.IMPLICIT and error.reason in _NOT_TLS
+            return f"{words}; {_TALKS_IN_THE_CLEAR}" if wrong_kind else words
+        return f"connection lost: {error.strerror or error}"
 
+
+@cache
 def _unverifying() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    """For what may go unencrypted: no authority is asked, so none is loaded."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
@@ -400,9 +504,11 @@ def unreachable(name: str, port: int) -> str:
     return f"could not connect to {name}:{port}"
 
 
-def _tls_words(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the peer's certificate is not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or error}"
-    return f"connection lost: {error.strerror or error}"
+_NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
+_TALKS_IN_THE_CLEAR: Final = (
+    "this port begins in the clear: choose starttls for it (usual at 587), or ssl with another port (usually 465)"
+)
+_WANTS_TLS_AT_ONCE: Final = (
+    "perhaps this port wants TLS from the first byte: choose ssl for it (usual at 465), or starttls with another port"
+    " (usually 587)"
+)

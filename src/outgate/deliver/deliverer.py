@@ -15,19 +15,21 @@ import structlog
 
 from outgate import clock
 from outgate.config import DeliverySettings
+from outgate.deliver.connection_limit import ConnectionLimit, default_limit
 from outgate.deliver.delivery import AttemptResult, Delivery, Transport, all_alike
-from outgate.deliver.destination_pool import INTERNAL, NO_STORE, Closing, DestinationPool
+from outgate.deliver.destination_pool import Closing, DestinationPool
 from outgate.deliver.disposition import Disposition, report, report_to, settle, wants_report
 from outgate.deliver.heartbeat import Heartbeat
 from outgate.deliver.inflight import InFlight
-from outgate.deliver.outcome import Outcome
+from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome
 from outgate.deliver.routing import decide, is_still, refusal
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.deliver.transmission import submitted_header
 from outgate.directory.reader import DirectoryReader
 from outgate.model import Gateway, QueueKey
 from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds
-from outgate.route import Route
+from outgate.route import Route, RouteKind
 from outgate.store.engine import StoreUnavailable
 from outgate.store.group_commit import GroupCommit
 from outgate.supervision import supervised
@@ -35,10 +37,20 @@ from outgate.supervision import supervised
 POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
 STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
 
-NewTransport = Callable[[Route], Transport]
-PoolKey = tuple[QueueKey, Gateway | None]
+NewTransport = Callable[[Route, TlsPolicy], Transport]
+PoolKey = tuple[QueueKey, Gateway | None, TlsPolicy]
 
 _log = structlog.get_logger("deliver")
+
+
+@dataclass(slots=True, eq=False)
+class UnderWay:
+    """What is being handed over now. `is_outdated`: its way no longer holds."""
+
+    delivery: Delivery
+    transport: Transport
+    task: "asyncio.Task[None] | None"
+    is_outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +77,10 @@ class Deliverer:
         self._queue, self._directory, self._settings, self._hostname = queue, directory, settings, hostname
         self._new_transport, self._queue_ids = new_transport, queue_ids
         self._inflight = InFlight(settings.in_memory)
-        self._heartbeat = Heartbeat(commits, queue.owner, directory, self._inflight.oldest_version)
+        self._heartbeat = Heartbeat(commits, queue.owner, directory, self._go_by)
+        self._under_way: set[UnderWay] = set()
         self._pools: dict[PoolKey, DestinationPool] = {}
+        self._connections = ConnectionLimit(settings.connections or default_limit())
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._woken = asyncio.Event()
@@ -191,12 +205,59 @@ class Deliverer:
             self._spawn(self._deliver(delivery))
             return
         if isinstance(attempt, Attempt):
-            await self._record(attempt)
+            recalled = _recalled(attempt)
+            if recalled is None:
+                await self._record(attempt)
+                return
+            self._spawn(self._deliver_anew(recalled))
+            if rest := _settled(attempt):
+                await self._record(rest)
             return
         self._inflight.undecide(delivery)
-        self._inflight.split(attempt)
-        for other in attempt:
-            self._spawn(self._deliver(other))
+        self._go(attempt)
+
+    def _go(self, deliveries: Sequence[Delivery]) -> None:
+        """By the ways that were found."""
+        self._inflight.split(deliveries)
+        for delivery in deliveries:
+            self._spawn(self._deliver(delivery))
+
+    async def _deliver_anew(self, recalled: Delivery) -> None:
+        """By the way that holds now."""
+        self._inflight.undecide(recalled)
+        self._go(await self._decided(replace(recalled.item, recipients=recalled.recipients)))
+
+    async def _handed_over(self, transport: Transport, delivery: Delivery) -> AttemptResult:
+        """What came of handing it over; or what is known when it is recalled."""
+        self._inflight.start(delivery)
+        under_way = UnderWay(delivery, transport, asyncio.current_task())
+        self._under_way.add(under_way)
+        try:
+            return await _carried(transport, delivery)
+        finally:
+            self._under_way.remove(under_way)
+
+    async def _go_by(self, version: int) -> int:
+        """See to it that nothing is handed over by a way that no longer holds; returns the oldest version that
+        something is still handed over by. What the peer has whole can't be called back.
+        """
+        for one in list(self._under_way):
+            if one.delivery.version < version and not one.is_outdated:
+                await self._check(one)
+            if one.is_outdated and one in self._under_way and one.transport.recall() and one.task:
+                one.task.cancel()
+        return self._inflight.oldest_version(version)
+
+    async def _check(self, one: UnderWay) -> None:
+        """Raises StoreUnavailable."""
+        current = await self._current(one.delivery)
+        if one not in self._under_way:
+            return
+        if isinstance(current, Delivery) and refusal(current) is None:
+            self._inflight.confirm(one.delivery, current.version)
+            one.delivery = current
+        else:
+            one.is_outdated = True
 
     async def _attempt(self, delivery: Delivery) -> Attempt | Sequence[Delivery]:
         """What came of it, or the ways that are right by now.
@@ -206,7 +267,7 @@ class Deliverer:
         """
         if outcome := refusal(delivery):
             return Attempt(delivery, all_alike(delivery, outcome))
-        pool = self._pool(delivery.route)
+        pool = self._pool(delivery.route, delivery.tls)
         transport = await pool.borrow()
         if isinstance(transport, Outcome):
             current = await self._current(delivery)
@@ -217,8 +278,7 @@ class Deliverer:
                 return current
             if outcome := refusal(current):
                 return Attempt(current, all_alike(current, outcome))
-            self._inflight.start(current)
-            return Attempt(current, await _carried(transport, current))
+            return Attempt(current, await self._handed_over(transport, current))
         finally:
             pool.give_back(transport)
 
@@ -230,17 +290,21 @@ class Deliverer:
         found = decide(delivery.item, delivery.recipients, reading)
         return found[0] if is_still(delivery, found) else found
 
-    def _pool(self, way: Route) -> DestinationPool:
-        key = (way.queue, way.gateway)
+    def _pool(self, way: Route, tls: TlsPolicy) -> DestinationPool:
+        key = (way.queue, way.gateway, tls)
         pool = self._pools.get(key)
         if pool is None:
             if self._stopping:
                 raise Closing
+            most = self._settings.connections_per_queue
             pool = self._pools[key] = DestinationPool(
                 str(way.queue),
-                lambda: self._new_transport(way),
-                connections=self._settings.connections_per_queue,
+                lambda: self._new_transport(way, tls),
+                connections=most,
                 idle_timeout=self._settings.idle_timeout,
+                # What the organisation's own mailboxes have to get waits for no other destination.
+                in_all=ConnectionLimit(most) if way.kind is RouteKind.LOCAL else self._connections,
+                is_exchanger=way.kind is RouteKind.DIRECT,
             )
         return pool
 
@@ -318,6 +382,26 @@ class Deliverer:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             _log.error("delivery step failed", exc_info=error)
+
+
+def _recalled(attempt: Attempt) -> Delivery | None:
+    """Those of its recipients who are to get the message by another way."""
+    return _those(attempt, lambda outcome: outcome is RECALLED)
+
+
+def _settled(attempt: Attempt) -> Attempt | None:
+    """The attempt without them."""
+    delivery = _those(attempt, lambda outcome: outcome is not RECALLED)
+    if delivery is None:
+        return None
+    outcomes = [outcome for outcome in attempt.result.outcomes if outcome is not RECALLED]
+    return Attempt(delivery, replace(attempt.result, outcomes=outcomes))
+
+
+def _those(attempt: Attempt, wanted: Callable[[Outcome], bool]) -> Delivery | None:
+    pairs = zip(attempt.delivery.recipients, attempt.result.outcomes, strict=True)
+    found = tuple(recipient for recipient, outcome in pairs if wanted(outcome))
+    return replace(attempt.delivery, recipients=found) if found else None
 
 
 async def _carried(transport: Transport, delivery: Delivery) -> AttemptResult:

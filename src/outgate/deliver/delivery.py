@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from outgate.deliver.outcome import Outcome
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.model import Account
 from outgate.queue import Item, Recipient
 from outgate.route import Route
@@ -23,6 +24,7 @@ class Delivery:
     route: Route
     account: Account | None
     version: int
+    tls: TlsPolicy
     refused: str | None = None
 
     @property
@@ -55,6 +57,11 @@ class Transport(Protocol):
 
     async def carry(self, delivery: Delivery) -> AttemptResult:
         """Hand one delivery over, after `connect`."""
+
+    def recall(self) -> bool:
+        """Whether what is being carried can still be kept from the peer. If so the task that carries it is to be
+        cancelled, and `carry` ends with RECALLED for those recipients that nothing was said of.
+        """
 
     def close(self) -> None:
         """No more deliveries come."""

@@ -11,14 +11,12 @@ from typing import Final
 
 import structlog
 
+from outgate.deliver.connection_limit import ConnectionLimit
 from outgate.deliver.delivery import Transport
-from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.outcome import INTERNAL, NO_STORE, Outcome
 from outgate.store.engine import StoreUnavailable
 
 GROWTH: Final = 10  # loans of each connection after which a peer that once wanted no more is tried with one more
-
-INTERNAL: Final = Outcome(Verdict.RETRY, "4.3.0 internal error; the server's log has the details")
-NO_STORE: Final = Outcome(Verdict.RETRY, "4.3.0 the database can't be read just now")
 
 _log = structlog.get_logger("deliver")
 
@@ -31,14 +29,22 @@ class DestinationPool:
     """Lends transports that are connected. Who comes first is served first."""
 
     def __init__(
-        self, name: str, new_transport: Callable[[], Transport], *, connections: int, idle_timeout: float
+        self,
+        name: str,
+        new_transport: Callable[[], Transport],
+        *,
+        connections: int,
+        idle_timeout: float,
+        in_all: ConnectionLimit,
+        is_exchanger: bool = False,
     ) -> None:
         self.name = name
+        self._in_all, self._is_exchanger = in_all, is_exchanger
         self._new_transport = new_transport
         self._most = self._limit = connections
         self._idle_timeout = idle_timeout
         self._idle: list[tuple[Transport, asyncio.TimerHandle]] = []
-        self._waiting: deque[asyncio.Future[Transport | Outcome]] = deque()
+        self._waiting: deque[asyncio.Future[Transport | Outcome | None]] = deque()  # None: open one more
         self._lent = 0  # transports that are connecting, or with a delivery
         self._connected = 0  # those of them that had a connection, and all that are idle
         self._good = 0  # loans since the limit last changed
@@ -93,11 +99,8 @@ class DestinationPool:
             if not waiting.done():
                 waiting.set_exception(Closing())
         self._waiting.clear()
-        for transport, timer in self._idle:
-            timer.cancel()
-            transport.close()
-        self._connected -= len(self._idle)
-        self._idle.clear()
+        for transport, _ in list(self._idle):
+            self._drop(transport)
 
     async def _next(self) -> Transport | Outcome:
         """A transport that is ours to connect, in our turn."""
@@ -106,24 +109,45 @@ class DestinationPool:
         if self._idle:
             transport, timer = self._idle.pop()
             timer.cancel()
+            self._in_all.busy(transport, is_exchanger=self._is_exchanger)
             self._connected -= 1
             self._lent += 1
             return transport
         if self._lent < self._limit:
             self._lent += 1
-            return self._new_transport()
-        turn: asyncio.Future[Transport | Outcome] = self._loop.create_future()
+            return await self._one_more()
+        turn: asyncio.Future[Transport | Outcome | None] = self._loop.create_future()
         self._waiting.append(turn)
         try:
-            return await turn
+            given = await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and not turn.exception():
                 self._pass_on(turn.result())
             raise
+        return await self._one_more() if given is None else given
 
-    def _pass_on(self, given: Transport | Outcome) -> None:
+    async def _one_more(self) -> Transport:
+        """A new transport, as soon as one more connection may be opened at all; it counts as lent already."""
+        try:
+            await self._in_all.take(is_exchanger=self._is_exchanger)
+        except asyncio.CancelledError:
+            self._lent -= 1
+            raise
+        if self._closing:
+            self._lent -= 1
+            self._release()
+            raise Closing
+        return self._new_transport()
+
+    def _release(self) -> None:
+        self._in_all.release(is_exchanger=self._is_exchanger)
+
+    def _pass_on(self, given: Transport | Outcome | None) -> None:
         """A transport came in the moment in which its borrower was stopped."""
-        if not isinstance(given, Outcome):
+        if given is None:
+            self._lent -= 1
+            self._rouse()
+        elif not isinstance(given, Outcome):
             self._connected += 1
             self.give_back(given)
 
@@ -133,7 +157,7 @@ class DestinationPool:
             waiting = self._waiting.popleft()
             if not waiting.done():
                 self._lent += 1
-                waiting.set_result(self._new_transport())
+                waiting.set_result(None)
                 return
 
     async def _connect(self, transport: Transport) -> Outcome | None:
@@ -150,8 +174,12 @@ class DestinationPool:
             _log.exception("could not connect", destination=self.name)
         finally:
             if failed:
-                transport.close()
+                self._discard(transport)
         return failed
+
+    def _discard(self, transport: Transport) -> None:
+        transport.close()
+        self._release()
 
     def _tell_all(self, failed: Outcome) -> None:
         waiting, self._waiting = self._waiting, deque()
@@ -161,13 +189,19 @@ class DestinationPool:
 
     def _keep_warm(self, transport: Transport) -> None:
         if self._closing:
-            transport.close()
+            self._discard(transport)
             return
         timer = self._loop.call_later(self._idle_timeout, self._drop, transport)
         self._idle.append((transport, timer))
         self._connected += 1
+        self._in_all.idle(transport, lambda: self._drop(transport), is_exchanger=self._is_exchanger)
 
     def _drop(self, transport: Transport) -> None:
+        """It is kept warm no longer."""
+        for one, timer in self._idle:
+            if one is transport:
+                timer.cancel()
         self._idle = [one for one in self._idle if one[0] is not transport]
         self._connected -= 1
-        transport.close()
+        self._in_all.busy(transport, is_exchanger=self._is_exchanger)
+        self._discard(transport)

@@ -53,7 +53,7 @@ def _sort(
     now: float,
     settings: DeliverySettings,
 ) -> None:
-    message = delivery.item.message
+    message, peer = delivery.item.message, outcome.peer or peer
     if outcome.verdict is Verdict.DELIVERED:
         into.done.append(recipient.number)
         into.events.append(
@@ -176,7 +176,7 @@ def _failed(recipient: Recipient, outcome: Outcome, peer: str, now: float) -> Fa
         reason="it could not be delivered for too long" if gave_up else "the message was refused",
         reply=outcome.reason if remote else None,
         advice="" if remote else outcome.public or outcome.reason,
-        remote_mta=peer.partition("[")[0] or None if remote else None,
+        remote_mta=(outcome.peer or peer).partition("[")[0] or None if remote else None,
         original=recipient.orcpt,
         last_attempt=now,
     )

@@ -1,7 +1,7 @@
 """Tells those who change policy what version of the directory this process goes by (operations.propagation waits)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -19,13 +19,13 @@ _log = structlog.get_logger("deliver")
 
 
 class Heartbeat:
-    """`oldest_version` says what something still under way was decided under, given the version now."""
+    """`go_by` is told each version, and says what something still under way was decided under."""
 
     def __init__(
-        self, commits: GroupCommit, node: str, directory: DirectoryReader, oldest_version: Callable[[int], int]
+        self, commits: GroupCommit, node: str, directory: DirectoryReader, go_by: Callable[[int], Awaitable[int]]
     ) -> None:
         self._commits, self._node, self._directory = commits, node, directory
-        self._oldest_version = oldest_version
+        self._go_by = go_by
         self._failures = 0
         self._complained_at = float("-inf")
 
@@ -35,7 +35,7 @@ class Heartbeat:
         while True:
             try:
                 # In this order: a check that is made after this reading goes by this version or a later one.
-                version = self._oldest_version(await self._directory.version())
+                version = await self._go_by(await self._directory.version())
                 now = clock.now()
                 if version > told or not 0 <= now - told_at < HEARTBEAT:
                     await self._commits.make(GoesBy(self._node, version, now))

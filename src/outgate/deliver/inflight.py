@@ -147,6 +147,16 @@ class InFlight:
             self._held[key].version = delivery.version
             self._under_way[delivery.version] += 1
 
+    def confirm(self, delivery: Delivery, version: int) -> None:
+        """The way by which it is being handed over is right under this version, too."""
+        for key in delivery.keys:
+            held = self._held.get(key)
+            if held is None or held.stage is not Stage.UNDER_WAY:
+                raise ValueError(f"recipient {key} is not {Stage.UNDER_WAY.value}")
+            self._end_version(held)
+            held.version = version
+            self._under_way[version] += 1
+
     def undecide(self, delivery: Delivery) -> None:
         """Its way no longer holds: another one is looked for."""
         for key in delivery.keys:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from outgate.smtp import Reply, TransactionResult
 
@@ -20,11 +21,19 @@ class Outcome:
     """The verdict with its reason: the peer's reply, or our own words with an enhanced status code before them.
 
     `public` is what the sender is told where the reason would tell of a network that is not his (docs/egress.md).
+    `peer` is whose word it is, where several hosts were asked.
     """
 
     verdict: Verdict
     reason: str
     public: str = ""
+    peer: str = ""
+
+
+INTERNAL: Final = Outcome(Verdict.RETRY, "4.3.0 internal error; the server's log has the details")
+NO_STORE: Final = Outcome(Verdict.RETRY, "4.3.0 the database can't be read just now")
+# What was broken off because its way no longer holds: it is no outcome, and leaves at once by the right one.
+RECALLED: Final = Outcome(Verdict.RETRY, "4.3.0 the way that was taken no longer holds")
 
 
 # Replies that speak of our log-in, not of the message: it waits, where there is a log-in that somebody can repair.
@@ -32,6 +41,7 @@ _OF_LOG_IN = frozenset({530, 534, 535, 538})
 # 552 at RCPT stands for 452 with old servers (RFC 5321 section 4.5.3.1.10).
 _OF_LIMITS = frozenset({552})
 _NONE: frozenset[int] = frozenset()
+_UNANSWERED = Outcome(Verdict.RETRY, "4.4.2 the peer did not answer to the content")
 _NOT_SENT = Outcome(Verdict.RETRY, "4.5.0 the peer answered to content that it was not sent whole")
 
 
@@ -52,9 +62,11 @@ def text_of(reply: Reply) -> str:
     return " ".join(part for part in (str(reply.code), reply.enhanced, words) if part)
 
 
-def outcomes(result: TransactionResult, count: int, *, logs_in: bool) -> list[Outcome]:
-    """One outcome for each of the `count` recipients of a transaction that came to its end. `logs_in` says whether the
-    connection has a log-in.
+def outcomes(
+    result: TransactionResult, count: int, *, logs_in: bool, lmtp: bool = False, broken: Outcome | None = None
+) -> list[Outcome]:
+    """One outcome for each of the `count` recipients of a transaction. `logs_in` says whether the connection has a
+    log-in; `broken` is the outcome of those that the peer did not answer for before the connection broke.
     """
     waits = _OF_LOG_IN if logs_in else _NONE
     if not result.mail.positive:
@@ -65,16 +77,17 @@ def outcomes(result: TransactionResult, count: int, *, logs_in: bool) -> list[Ou
     for reply in result.recipients:
         outcome = judge(reply, waits | _OF_LIMITS)
         if outcome.verdict is Verdict.DELIVERED:
-            last = next(final, last)  # LMTP answers for each recipient, SMTP once for all
-            outcome = _judge_content(last, result, waits)
+            # LMTP answers for each recipient, SMTP once for all.
+            last = next(final, None if broken and lmtp else last)
+            outcome = broken if broken and last is None else _judge_content(last, result, waits)
         found.append(outcome)
-    return found
+    return found + [broken or _UNANSWERED] * (count - len(found))
 
 
 def _judge_content(reply: Reply | None, result: TransactionResult, waits: frozenset[int]) -> Outcome:
     """Nothing is delivered whose content was not handed out whole, whatever the peer says."""
     if reply is None:
-        return Outcome(Verdict.RETRY, "4.4.2 the peer did not answer to the content")
+        return _UNANSWERED
     outcome = judge(reply, waits)
     return _NOT_SENT if outcome.verdict is Verdict.DELIVERED and not result.content_complete else outcome
 

@@ -1,9 +1,10 @@
-"""The organisation's DKIM keys, opened, as the directory has them now."""
+"""The organisation's DKIM keys, opened, as of a version of the directory: in a thread, since that takes a while."""
+
+import asyncio
 
 from sqlalchemy import Engine
 
 from outgate.directory import organisation
-from outgate.directory.cache import DirectoryCache
 from outgate.mail import dkim
 from outgate.mail.dkim import DkimKey
 from outgate.store.engine import read
@@ -11,19 +12,24 @@ from outgate.store.vault import Vault
 
 
 class SigningKeys:
-    """Keys by domain; opening one takes a while, so they are kept until the directory changes."""
+    """Keys by domain, for one event loop; they are kept until the directory changes."""
 
-    def __init__(self, engine: Engine, vault: Vault, directory: DirectoryCache) -> None:
-        self._engine, self._vault, self._directory = engine, vault, directory
+    def __init__(self, engine: Engine, vault: Vault) -> None:
+        self._engine, self._vault = engine, vault
         self._version = -1
         self._keys: dict[str, DkimKey] = {}
+        self._reading = asyncio.Lock()
 
-    def key_for(self, domain: str) -> DkimKey | None:
-        """The key that mail of this domain is signed with, if it has one."""
-        version = self._directory.version()
-        if version != self._version:
-            self._keys = self._load()
-            self._version = version
+    async def key_for(self, domain: str, version: int) -> DkimKey | None:
+        """The key that mail of this domain is signed with, if it has one, at this version of the directory or later.
+
+        Raises store.engine.StoreUnavailable and store.vault.SealBroken.
+        """
+        if version > self._version:
+            async with self._reading:
+                if version > self._version:  # else another has read them while we waited
+                    self._keys = await asyncio.to_thread(self._load)
+                    self._version = version
         return self._keys.get(domain)
 
     def _load(self) -> dict[str, DkimKey]:

@@ -1,26 +1,69 @@
-"""Carries jobs to an SMTP or LMTP peer over one warm connection."""
+"""Carries deliveries to an SMTP or LMTP peer over one warm connection, and on to the peer's next host where one can't
+take them now.
+"""
 
+import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from outgate.deliver.connection import Connection, Link, Timeouts, TlsPolicy
-from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
+import structlog
+
+from outgate.deliver.connection import Connection, Link, Timeouts, Transferred
+from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.message_preparer import MessagePreparer
-from outgate.deliver.outcome import Outcome, Verdict, last_word, outcomes
-from outgate.deliver.transmission import transaction
+from outgate.deliver.outcome import NO_STORE, RECALLED, Outcome, Verdict, last_word, outcomes
+from outgate.deliver.tls_policy import TlsPolicy
+from outgate.deliver.transmission import Transmission, transaction
 from outgate.egress.resolver import Host
+from outgate.queue import Recipient
+from outgate.store.engine import StoreUnavailable
 from outgate.store.vault import SealBroken
 
 _NO_SIGNING_KEY = Outcome(
     Verdict.RETRY, "4.7.5 a stored signing key was changed outside of Outgate; make another: outgate domain dkim"
 )
+_CHUNKING: Final = "CHUNKING"
+
+_log = structlog.get_logger("deliver")
 
 Hosts = Callable[[], Awaitable[list[Host] | Outcome]]
 
 
+@dataclass(slots=True)
+class Progress:
+    """One delivery on its way over a peer's hosts: who still waits, and what the last host said."""
+
+    delivery: Delivery
+    left: tuple[Recipient, ...]
+    found: dict[int, Outcome] = field(default_factory=dict)  # recipient's number -> outcome, which another may follow
+    last: AttemptResult = field(default_factory=lambda: AttemptResult(()))
+    refreshed: bool = False  # a connection that had grown stale was replaced
+
+    def note(self, found: Sequence[Outcome], peer: str = "", tls: str = "", reply: str = "", footer: str = "") -> None:
+        """What became of those who were left: who must wait is left again."""
+        for one, outcome in zip(self.left, found, strict=True):
+            self.found[one.number] = replace(outcome, peer=peer)
+        self.last = AttemptResult((), peer, tls, reply or found[-1].reason, footer)
+        self.left = tuple(one for one in self.left if self.found[one.number].verdict is Verdict.RETRY)
+
+    def all_left(self, outcome: Outcome, peer: str = "") -> None:
+        """The same for all who are left."""
+        self.note([outcome] * len(self.left), peer)
+
+    def recall(self) -> None:
+        """What was not said to be done or refused is to go by another way."""
+        for one in self.left:
+            self.found[one.number] = RECALLED
+
+    def result(self) -> AttemptResult:
+        """In the recipients' order."""
+        return replace(self.last, outcomes=[self.found[one.number] for one in self.delivery.recipients])
+
+
 class SmtpTransport:
-    """Connects when the first job comes and again when the connection was lost or has grown old."""
+    """Connects when the first delivery comes and again when the connection was lost or has grown old."""
 
     def __init__(
         self,
@@ -35,39 +78,43 @@ class SmtpTransport:
         self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
         self._connection: Connection | None = None
         self._avoided: frozenset[str] = frozenset()  # extensions that the peer offers and does not have
+        self._tried: set[str] = set()  # addresses, in this attempt
+        self._are_several = False  # hosts
+        self._recalled = False
 
     async def connect(self) -> Outcome | None:
         """Keep the warm connection, or open one to the first host that answers."""
         if self._connection and self._connection.fresh(self._max_age):
+            self._tried = {self._connection.address}
             return None
         self.close()
+        self._tried = set()
         hosts = await self._hosts()
         if isinstance(hosts, Outcome):
             return hosts
+        self._are_several = len(hosts) > 1
         return await self._open(hosts)
 
     async def carry(self, delivery: Delivery) -> AttemptResult:
-        """One transaction."""
-        connection = self._connection
-        if connection is None:
-            raise AssertionError("connect comes first")
+        """One transaction, and one with each further host for those whom the former can't take now."""
+        progress = Progress(delivery, delivery.recipients)
         try:
-            transmission = await self._compliance.prepare(delivery, self._link.hello)
-        except SealBroken:
-            return all_alike(delivery, _NO_SIGNING_KEY, connection.peer)
-        if isinstance(transmission, Outcome):
-            return all_alike(delivery, transmission)
-        wanted = transaction(delivery, transmission, connection.capabilities)
-        if isinstance(wanted, Outcome):
-            return all_alike(delivery, wanted, connection.peer)
-        content = None if wanted.content is not None else transmission.pieces()
-        result = await connection.transfer(wanted, content)
-        if isinstance(result, Outcome):
-            return all_alike(delivery, result, connection.peer)
-        if result.bdat_refused:
-            return await self._carry_without("CHUNKING", delivery)
-        found = outcomes(result, len(delivery.recipients), logs_in=self._link.log_in is not None)
-        return AttemptResult(found, connection.peer, connection.tls, last_word(result), transmission.footer)
+            while await self._hand_over(progress):
+                pass
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._recalled or task is None:
+                raise
+            task.uncancel()
+            progress.recall()
+        finally:
+            self._recalled = False
+        return progress.result()
+
+    def recall(self) -> bool:
+        """Whether the content has not left whole."""
+        self._recalled = self._connection is None or not self._connection.content_left
+        return self._recalled
 
     def close(self) -> None:
         """Hang up."""
@@ -75,16 +122,87 @@ class SmtpTransport:
             self._connection.hang_up()
         self._connection = None
 
-    async def _carry_without(self, extension: str, delivery: Delivery) -> AttemptResult:
-        """Once more at once, on a connection that does not use it: what lies between may pass on an offer too much."""
-        self._avoided |= {extension}
+    # --- one host ------------------------------------------------------------------------------------------------
+
+    async def _hand_over(self, progress: Progress) -> bool:
+        """One transaction for those who are left; whether there is to be another."""
+        connection = self._connection
+        if connection is None:
+            raise AssertionError("connect comes first")
+        transmission = await self._prepared(progress.delivery)
+        if isinstance(transmission, Outcome):
+            progress.all_left(transmission)
+            return False
+        delivery = replace(progress.delivery, recipients=progress.left)
+        wanted = transaction(delivery, transmission, connection.capabilities)
+        if isinstance(wanted, Outcome):
+            progress.all_left(wanted, connection.peer)
+            return False
+        content = None if wanted.content is not None else transmission.pieces()
+        done = await connection.transfer(wanted, content)
+        if not await self._once_more(progress, done):
+            self._note(progress, done, connection, transmission.footer)
+            return bool(progress.left) and not done.content_complete and await self._next_host()
+        return self._connection is not None
+
+    async def _prepared(self, delivery: Delivery) -> Transmission | Outcome:
+        """The message as it leaves; a fault of ours costs no connection."""
+        try:
+            return await self._compliance.prepare(delivery, self._link.hello)
+        except SealBroken:
+            return _NO_SIGNING_KEY
+        except StoreUnavailable as error:
+            _log.error("message can't be read", error=str(error))
+            return NO_STORE
+
+    def _note(self, progress: Progress, done: Transferred, connection: Connection, footer: str) -> None:
+        if done.result is None:
+            assert done.fault is not None  # a transaction that came to its end has a result
+            progress.all_left(done.fault, connection.peer)
+            return
+        logs_in, lmtp = self._link.log_in is not None, self._link.lmtp
+        found = outcomes(done.result, len(progress.left), logs_in=logs_in, lmtp=lmtp, broken=done.fault)
+        reply = done.fault.reason if done.fault else last_word(done.result)
+        progress.note(found, connection.peer, connection.tls, reply, footer)
+
+    # --- once more, and the next one -----------------------------------------------------------------------------
+
+    async def _once_more(self, progress: Progress, done: Transferred) -> bool:
+        """Whether the fault was the connection's, not the message's: then there is another one, or nobody to reach.
+
+        What lies between may pass on an offer of CHUNKING too much; a peer may have given up a connection that was
+        kept warm.
+        """
+        no_bdat = done.bdat_unanswered or (done.result is not None and done.result.bdat_refused)
+        if no_bdat and _CHUNKING not in self._avoided:
+            self._avoided |= {_CHUNKING}
+        elif done.stale and not progress.refreshed:
+            progress.refreshed = True
+        else:
+            return False
         self.close()
-        failed = await self.connect()
-        return all_alike(delivery, failed) if failed else await self.carry(delivery)
+        if failed := await self.connect():
+            progress.all_left(failed)
+        return True
+
+    async def _next_host(self) -> bool:
+        """A connection to the best host that was not tried in this attempt (RFC 5321 section 5.1), if there is one.
+
+        A host that can't take mail now is not kept warm where there are others: the next delivery asks the best first.
+        """
+        if not self._are_several:
+            return False
+        self.close()
+        hosts = await self._hosts()
+        if isinstance(hosts, Outcome):
+            return False
+        left = [host for host in hosts if host.address not in self._tried]
+        return bool(left) and await self._open(left) is None
 
     async def _open(self, hosts: list[Host]) -> Outcome | None:
         problem: Outcome | None = None
         for host in hosts:
+            self._tried.add(host.address)
             connection = Connection(host, self._link, self._timeouts, self._verifying, self._avoided)
             failed = await connection.open()
             if failed and connection.tls_failed and self._link.tls is TlsPolicy.OPPORTUNISTIC:

@@ -1,6 +1,6 @@
 """The message as it leaves by a certain way: header edited, signed where it is ours to sign, the body as it came."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from outgate import clock
@@ -15,7 +15,7 @@ from outgate.queue.queue_id import to_text
 from outgate.route import RouteKind
 from outgate.smtp import Addressee, Capabilities, Transaction
 
-KeyFor = Callable[[str], DkimKey | None]
+KeyFor = Callable[[str, int], Awaitable[DkimKey | None]]  # by domain, as of a version of the directory
 
 # By these ways the mail leaves by our own servers for others to check: there it bears our signature.
 _SIGNED_WAYS = frozenset({RouteKind.DIRECT, RouteKind.DOMAIN_GATEWAY})
@@ -50,11 +50,14 @@ class Transmission:
 
 async def prepare(queue: Queue, delivery: Delivery, hostname: str, key_for: KeyFor) -> Transmission:
     """Read the message and make the header that this way asks for (docs/header-changes.md)."""
+    key = None
+    if delivery.route.kind in _SIGNED_WAYS:
+        key = await key_for(_signing_domain(delivery, hostname), delivery.version)
     message = delivery.item.message
     pieces = queue.content(delivery.item)
     first = await anext(pieces)
     submitted, body = first[: message.header_size], first[message.header_size :]
-    header = _edited(delivery, submitted, hostname, key_for)
+    header = _edited(delivery, submitted, hostname, key)
     size = len(header) + message.size - message.header_size
     return Transmission(header, body, pieces if message.chunks > 1 else None, size, message.eight_bit)
 
@@ -64,23 +67,29 @@ async def submitted_header(queue: Queue, item: Item) -> bytes:
     return (await anext(queue.content(item)))[: item.message.header_size]
 
 
-def _edited(delivery: Delivery, submitted: bytes, hostname: str, key_for: KeyFor) -> bytes:
+def _from_domain(delivery: Delivery, hostname: str) -> str:
+    return (delivery.item.message.chosen_from or f"@{hostname}").rpartition("@")[2]
+
+
+def _signing_domain(delivery: Delivery, hostname: str) -> str:
+    on_behalf_of = delivery.route.on_behalf_of
+    return on_behalf_of.rpartition("@")[2] if on_behalf_of else _from_domain(delivery, hostname)
+
+
+def _edited(delivery: Delivery, submitted: bytes, hostname: str, key: DkimKey | None) -> bytes:
     message, route = delivery.item.message, delivery.route
     user_gateway = route.kind is RouteKind.USER_GATEWAY
     primary = delivery.account.primary if delivery.account else ""
-    from_domain = (message.chosen_from or f"@{hostname}").rpartition("@")[2]
     block = outgoing(
         delivery.item.fields or examine(submitted).fields,
         trace=Trace(hostname, to_text(message.id), message.protocol, message.received_at),
         sender=route.on_behalf_of,
         hide=primary if user_gateway and primary != message.chosen_from else None,
-        from_domain=from_domain,
+        from_domain=_from_domain(delivery, hostname),
         rewrite_from=_rewrite_from(delivery),
     )
-    if route.kind in _SIGNED_WAYS:
-        signing_domain = (route.on_behalf_of or f"@{from_domain}").rpartition("@")[2]
-        if key := key_for(signing_domain):
-            block = sign(block, message.body_digest, key, clock.now()) + block
+    if key:
+        block = sign(block, message.body_digest, key, clock.now()) + block
     # A message may end with its header; then it leaves without an empty line as well.
     return block + (b"\r\n" if submitted.endswith(b"\r\n\r\n") or submitted == b"\r\n" else b"")
 

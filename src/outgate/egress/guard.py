@@ -72,14 +72,23 @@ class Guard:
         self._allowed = [ip_network(text) for text in settings.allowed_networks.values()]
         self._ports = settings.ports
 
+    def allowed(self, name: str, addresses: Sequence[str]) -> list[str]:
+        """Those of a host's addresses that may be connected to; a bad one among them is left out."""
+        if self.refuses_name(name):
+            return []
+        return [text for text in addresses if self._refuses_of(name, text) is None]
+
     def refuses(self, name: str, addresses: Sequence[str]) -> str | None:
-        """Why a host may not be connected to, by its name and all its addresses: one that is refused refuses all."""
+        """Why a host may not be connected to at all, by its name and all its addresses."""
         if reason := self.refuses_name(name):
             return reason
-        for text in addresses:
-            if reason := self.refuses_address(text):
-                return reason
-        if _is_private(name) and not all(_in(ip_address(text), self._allowed) for text in addresses):
+        reasons = [self._refuses_of(name, text) for text in addresses]
+        return None if None in reasons or not reasons else reasons[0]
+
+    def _refuses_of(self, name: str, address: str) -> str | None:
+        if reason := self.refuses_address(address):
+            return reason
+        if _is_private(name) and not _in(ip_address(address), self._allowed):
             return f"{name} is a name of a private network"
         return None
 

@@ -9,6 +9,8 @@ import random
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Final
 
 import dns.asyncresolver
 import dns.exception
@@ -18,6 +20,11 @@ from dns.rdata import Rdata
 from dns.rdtypes.ANY.MX import MX
 
 from outgate.egress.guard import Guard, is_address, plain
+
+# Who owns a domain decides how many exchangers and addresses it has; we, how many are looked up, and tried.
+EXCHANGERS: Final = 10
+ADDRESSES: Final = 5
+OF_EACH: Final = 2  # of several exchangers; so at least three of them are tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +60,28 @@ class Resolver:
             self._dns.nameservers = [nameserver(text) for text in nameservers]
 
     async def guarded(self, name: str, port: int | None = None) -> list[Host] | Unresolved:
-        """All addresses of a host that a user named, each of them checked; one that is forbidden refuses the host.
+        """The addresses of a host that a user named, each of them checked; one that is forbidden is left out.
 
         `port` is that of a user's gateway, to be on the list of `egress.ports`; other services have no such list.
         """
         port_reason = self.guard.refuses_port(port) if port is not None else None
         if reason := port_reason or self.guard.refuses_name(name):
             return _forbidden(name, reason)
-        hosts = await self.host(plain(name))
-        if isinstance(hosts, Unresolved):
-            return hosts
-        reason = self.guard.refuses(name, [host.address for host in hosts])
-        return _forbidden(name, reason) if reason else hosts
+        addresses = await self._addresses(plain(name))
+        if isinstance(addresses, Unresolved):
+            return addresses
+        if reason := self.guard.refuses(name, addresses):
+            return _forbidden(name, reason)
+        return _some(plain(name), self.guard.allowed(name, addresses))
 
     async def host(self, name: str) -> list[Host] | Unresolved:
-        """All addresses of a host that the administrator named, in the order to try: they are not checked."""
+        """The addresses of a host that the administrator named, in the order to try: they are not checked."""
+        addresses = await self._addresses(name)
+        return addresses if isinstance(addresses, Unresolved) else _some(name, addresses)
+
+    async def _addresses(self, name: str) -> list[str] | Unresolved:
         if is_address(name):
-            return [Host(name, name)]
+            return [name]
         try:
             addresses = await (self._by_dns(name) if self._own else self._by_system(name))
         except dns.resolver.NXDOMAIN:
@@ -78,7 +90,7 @@ class Resolver:
             return Unresolved("4.4.3", f"the host {name} could not be resolved: {_words(error)}")
         if not addresses:
             return Unresolved("4.4.3", f"the host {name} has no address")
-        return [Host(name, address) for address in addresses]
+        return addresses
 
     async def exchangers(self, domain: str) -> list[Host] | Unresolved:
         """The checked addresses of a domain's mail exchangers, best first, equal preferences shuffled.
@@ -111,10 +123,11 @@ class Resolver:
             return Unresolved("4.4.3", f"the {kind} records of {name} could not be found: {_words(error)}")
 
     async def _checked(self, domain: str, names: Sequence[str]) -> list[Host] | Unresolved:
-        found = await asyncio.gather(*(self.guarded(name) for name in names))
-        hosts = [host for one in found if not isinstance(one, Unresolved) for host in one]
-        if hosts:
-            return hosts
+        found = await asyncio.gather(*(self.guarded(name) for name in names[:EXCHANGERS]))
+        good = [one for one in found if not isinstance(one, Unresolved)]
+        if good:
+            each = ADDRESSES if len(good) == 1 else OF_EACH
+            return [host for one in good for host in one[:each]][:ADDRESSES]
         faults = [one for one in found if isinstance(one, Unresolved)]
         # As long as one of them may have an address later, the message waits for it.
         waits = [one for one in faults if not one.forbidden]
@@ -131,12 +144,22 @@ class Resolver:
 
     async def _by_dns(self, name: str) -> list[str]:
         answer = await self._dns.resolve_name(name)
-        return list(answer.addresses())
+        addresses = list(answer.addresses())
+        random.shuffle(addresses)  # spreads load
+        return addresses
 
     async def _by_system(self, name: str) -> list[str]:
         """The system's way also knows /etc/hosts, which a host in the own network may need."""
         found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _some(name: str, addresses: Sequence[str]) -> list[Host]:
+    """As many as are tried, both families by turns: who reaches only one of them reaches half of these at least."""
+    first = ":" in addresses[0]
+    families = ([one for one in addresses if (":" in one) is kind] for kind in (first, not first))
+    mixed = [one for pair in zip_longest(*families) for one in pair if one is not None]
+    return [Host(name, address) for address in mixed[:ADDRESSES]]
 
 
 def _forbidden(name: str, reason: str) -> Unresolved:

@@ -1,28 +1,57 @@
 """Waits until a change is in force on every node that delivers, so that a command that has returned has been obeyed."""
 
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Engine
 
 from outgate import clock
 from outgate.directory import accounts, nodes
+from outgate.queue import admin
+from outgate.queue.queue_id import to_text
 from outgate.store.engine import read
 
 PATIENCE: Final = 5.0  # seconds; a transaction with a slow gateway may take longer
 _PAUSE: Final = 0.02
 
 
-def wait(engine: Engine, patience: float = PATIENCE) -> list[str]:
-    """Returns the nodes that are still handing something over that was decided before; empty in the good case."""
-    deadline = time.monotonic() + patience
+LISTED: Final = 20  # recipients that are named
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The nodes at which something is still being handed over by what held before, and what that may be."""
+
+    nodes: list[str]
+    recipients: list[str]
+
+    @property
+    def lines(self) -> list[str]:
+        """For people."""
+        head = f"saved; mail that was decided before is still being handed over at {', '.join(self.nodes)}"
+        if not self.recipients:
+            return [head]
+        return [f"{head}; it is among this mail:", *[f"  {one}" for one in self.recipients]]
+
+
+def wait(engine: Engine, patience: float = PATIENCE) -> Behind | None:
+    """None in the good case; else who still hands over what was decided before and can't be called back."""
+    changed_at, deadline = clock.now(), time.monotonic() + patience
     with read(engine) as connection:
         version = accounts.directory_version(connection)
     while behind := _behind(engine, version):
         if time.monotonic() > deadline:
-            return behind
+            return Behind(behind, _held(engine, behind, changed_at))
         time.sleep(_PAUSE)
-    return []
+    return None
+
+
+def _held(engine: Engine, behind: list[str], changed_at: float) -> list[str]:
+    with read(engine) as connection:
+        held = admin.leased_by(connection, behind, changed_at, LISTED + 1)
+    more = ["and more: outgate queue list"] if len(held) > LISTED else []
+    return [f"{to_text(message_id)} to {address} by {queue}" for message_id, address, queue in held[:LISTED]] + more
 
 
 def _behind(engine: Engine, version: int) -> list[str]:

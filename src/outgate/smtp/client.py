@@ -32,7 +32,9 @@ class SmtpClient:
         self._handover: Handover | None = None
         self._hello_name = ""
         self._must_reset = False
-        self._lost = self._told_lost = False
+        self._lost = False
+        self._told_lost: ConnectionLost | None = None
+        self.answered = 0  # replies so far
         self._farewell: Reply | None = None
         self._conversation.expected.append((self._take_greeting, False))
 
@@ -50,6 +52,21 @@ class SmtpClient:
     def bdat_unanswered(self) -> bool:
         """The content goes by BDAT, and nothing was said to that yet: after a time-out, DATA may be worth a try."""
         return self._handover is not None and self._handover.bdat_unanswered
+
+    @property
+    def content_complete(self) -> bool:
+        """All of the content of the transaction under way was handed out."""
+        return self._handover is not None and self._handover.content_complete
+
+    @property
+    def heard(self) -> bool:
+        """Whether the peer has said anything."""
+        return bool(self.answered or self._replies.buffered)
+
+    @property
+    def flooded(self) -> bool:
+        """More came than was asked for; nothing will make sense of it."""
+        return self._replies.flooded
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the wire."""
@@ -79,14 +96,20 @@ class SmtpClient:
         return conversation.events.popleft()
 
     def _lose(self) -> ClientEvent | None:
-        if self._told_lost:
-            return None
-        self._told_lost = True
-        handover, self._handover = self._handover, None
+        return None if self._told_lost else self.give_up()
+
+    def give_up(self) -> ConnectionLost:
+        """Nothing more is heard of this peer: what is known of the transaction that was under way."""
+        if self._told_lost is None:
+            self._told_lost = self._known()
+        self._lost, self._handover = True, None
         self._conversation.expected.clear()
-        if handover is None:
+        return self._told_lost
+
+    def _known(self) -> ConnectionLost:
+        if self._handover is None:
             return ConnectionLost(farewell=self._farewell)
-        return ConnectionLost(handover.result(), handover.may_be_delivered, self._farewell)
+        return ConnectionLost(self._handover.result(), self._handover.may_be_delivered, self._farewell)
 
     # --- actions -------------------------------------------------------------------------------------------------
 
@@ -103,7 +126,7 @@ class SmtpClient:
         """What the peer said before is forgotten (RFC 3207 section 4.2)."""
         self.capabilities = Capabilities()
         if self._replies.buffered:
-            self._conversation.unusable = "something came in the clear behind the reply to STARTTLS"
+            self._conversation.unusable = "something came in the clear before TLS"
 
     def mechanisms(self, credentials: Credentials) -> tuple[str, ...]:
         """What the peer offers for these credentials and has not refused yet, best first."""
@@ -147,6 +170,8 @@ class SmtpClient:
     # --- replies -------------------------------------------------------------------------------------------------
 
     def _take(self, reply: Reply) -> None:
+        self.answered += 1
+        reply = self._log_in.without_secrets(reply)
         if reply.code == 421:
             self._farewell = reply
         if not self._conversation.expected:

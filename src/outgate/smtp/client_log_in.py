@@ -3,6 +3,10 @@
 Knows no connection; that only verified TLS may carry a credential is for the application to see to.
 """
 
+import re
+from dataclasses import replace
+from typing import Final
+
 from outgate.smtp.client_events import AuthDone
 from outgate.smtp.conversation import Conversation
 from outgate.smtp.reply import Reply
@@ -23,6 +27,11 @@ from outgate.smtp.sasl import (
     exchange,
 )
 
+_CUT: Final = "[cut]"
+_SHORTEST: Final = 8  # characters, as in _ENCODED; what is shorter is in other words by chance
+_SHORTEST_SECRET: Final = 4
+_ENCODED: Final = re.compile(r"[A-Za-z0-9+/=]{8,}")
+
 
 class AuthNotOffered(Exception):
     """The peer offers no mechanism that can carry these credentials, or none that is worth another try."""
@@ -38,6 +47,8 @@ class ClientLogIn:
         self._exchange: Exchange | None = None
         self._initial = b""  # the initial response, until the peer has answered it
         self._challenges_due = 0
+        self._said: list[str] = []  # messages of the exchange under way, encoded
+        self._secret = ""  # what they are about
 
     @property
     def under_way(self) -> bool:
@@ -66,10 +77,34 @@ class ClientLogIn:
         assert not isinstance(initial, KeyDerivation)  # that follows a challenge
         self._mechanism, self._exchange, self._initial = mechanism, steps, initial or b""
         self._challenges_due = CHALLENGES_DUE[mechanism]
+        self._secret = credentials.password if isinstance(credentials, PasswordCredentials) else credentials.token
+        self._remember(encode(self._secret.encode()).decode())
         # "=" stands for an initial response that is empty (RFC 4954 section 4).
-        text = "" if initial is None else f" {(encode(initial) or b'=').decode()}"
-        self._say(f"AUTH {mechanism}{text}")
+        text = "" if initial is None else (encode(initial) or b"=").decode()
+        self._remember(text)
+        self._say(f"AUTH {mechanism} {text}".rstrip(" "))
         return True
+
+    def without_secrets(self, reply: Reply) -> Reply:
+        """The reply without what was said in this exchange: peers quote it, and replies are recorded."""
+        if not self._said or not any(self._quoted(line) for line in reply.lines):
+            return reply
+        return replace(reply, lines=tuple(self._cut(line) for line in reply.lines))
+
+    def _quoted(self, line: str) -> bool:
+        return self._is_in(line) or any(self._was_said(word) for word in _ENCODED.findall(line))
+
+    def _is_in(self, line: str) -> bool:
+        return len(self._secret) >= _SHORTEST_SECRET and self._secret in line
+
+    def _cut(self, line: str) -> str:
+        if self._is_in(line):
+            line = line.replace(self._secret, _CUT)
+        return _ENCODED.sub(lambda word: _CUT if self._was_said(word[0]) else word[0], line)
+
+    def _was_said(self, word: str) -> bool:
+        """As a whole, a part of it, or with something about it."""
+        return any(word in text or text in word for text in self._said)
 
     def derived(self, salted: bytes) -> None:
         """What KeyDerivation asked for."""
@@ -100,7 +135,13 @@ class ClientLogIn:
         if isinstance(step, KeyDerivation):
             self._conversation.events.append(step)
         else:
-            self._say(encode(step or b"").decode())
+            text = encode(step or b"").decode()
+            self._remember(text)
+            self._say(text)
+
+    def _remember(self, text: str) -> None:
+        if len(text) >= _SHORTEST:
+            self._said.append(text)
 
     def _cancel(self, *, distrusted: bool) -> None:
         """Give the exchange up (RFC 4954 section 4); the reply is the end. A peer that can't prove that it knows the
@@ -115,7 +156,9 @@ class ClientLogIn:
         self._conversation.command(text, self._take, continues=True)
 
     def _end(self, reply: Reply) -> None:
-        self._exchange, self._initial = None, b""  # nothing of the credential stays for as long as the connection
+        # Nothing of the credential stays for as long as the connection.
+        self._exchange, self._initial, self._secret = None, b"", ""
+        self._said.clear()
         if not reply.positive:
             self._spend(reply)
         elif self._challenges_due > 0:

@@ -24,6 +24,7 @@ class Handover:
         if not transaction.recipients:
             raise ValueError("a transaction needs a recipient")
         self.finished = False
+        self.content_complete = False  # all of it was handed out, its end included
         self._conversation, self._lmtp, self._pipelining = conversation, lmtp, offered.pipelining
         self._content = transaction.content
         # Several chunks without waiting need PIPELINING (RFC 3030 section 4.2); one can do without.
@@ -37,7 +38,6 @@ class Handover:
         self._positive = 0  # recipients accepted
         self._offered = False  # DATA was sent, or a first BDAT, or the content was asked for
         self._streaming = False  # the application is to give the content, and has not given all
-        self._content_complete = False  # all of it was handed out, its end included
         self._chunk_fault: Reply | None = None  # the first refusal of a BDAT
 
     # --- what is known -------------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ class Handover:
         """The peer may have the whole content, and somebody to give it to."""
         refused = self._mail is not None and not self._mail.positive
         hopeless = refused or (len(self._recipients) == len(self._rcpt_commands) and not self.accepted)
-        return self._content_complete and not hopeless
+        return self.content_complete and not hopeless
 
     @property
     def bdat_unanswered(self) -> bool:
@@ -76,7 +76,7 @@ class Handover:
             self._mail,
             tuple(self._recipients),
             final,
-            self._content_complete,
+            self.content_complete,
             bdat_refused=self._chunking and any(reply.code in _NOT_KNOWN for reply in final),
         )
 
@@ -96,7 +96,7 @@ class Handover:
         if not self._streaming:
             return
         self._streaming = not last
-        self._content_complete = last
+        self.content_complete = last
         if not self._chunking:
             self._send_dotted(data, last)
         elif data or last:
@@ -108,7 +108,7 @@ class Handover:
         if not self._chunking:
             self._conversation.say(b"DATA\r\n", self._take_data, continues=True)
         elif self._content is not None:
-            self._content_complete = True
+            self.content_complete = True
             self._send_chunk(self._content, last=True)
         else:
             self._want()
@@ -175,7 +175,7 @@ class Handover:
         if not self.accepted:
             self._conversation.say(b".\r\n", self._take_final)
         elif self._content is not None:
-            self._content_complete = True
+            self.content_complete = True
             self._send_dotted(self._content, last=True)
         else:
             self._want()

@@ -89,7 +89,8 @@ class ReplyParser:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0  # so many bytes of the buffer have no line end
-        self._flooded = False
+        self.flooded = False  # more came than any reply has
+        self._fed = 0  # bytes since the last reply
         self._greeted = False
         self._nonsense = 0  # lines without a code since the last reply
         self._lines: list[str] = []
@@ -98,24 +99,26 @@ class ReplyParser:
     @property
     def buffered(self) -> bool:
         """Whether bytes came that no reply was made of yet."""
-        return bool(self._buffer or self._lines or self._nonsense or self._flooded)
+        return bool(self._buffer or self._lines or self._nonsense or self.flooded)
 
     def feed(self, data: bytes) -> None:
-        """Take bytes from the wire. Memory does not grow with what nobody reads."""
-        if len(self._buffer) + len(data) > MAX_UNREAD:
-            self._flooded = True
+        """Take bytes from the wire. Memory does not grow with what nobody reads, and no reply is without end."""
+        self._fed += len(data)
+        if self._fed > MAX_UNREAD:
+            self.flooded = True
         else:
             self._buffer += data
 
     def next(self) -> Reply | None:
         """The next complete reply; raises ProtocolError when the peer does not speak SMTP."""
-        if self._flooded:
+        if self.flooded:
             raise ProtocolError("more came than was asked for")
         while (end := self._buffer.find(b"\n", self._searched)) >= 0:
             line = bytes(self._buffer[: min(end, MAX_LINE)])
             del self._buffer[: end + 1]
             self._searched = 0
             if reply := self._add(line):
+                self._fed = len(self._buffer)
                 return reply
         del self._buffer[MAX_LINE:]
         self._searched = len(self._buffer)

@@ -1,0 +1,231 @@
+"""Opening a connection to peers that are not what the link says, or not what they should be."""
+
+import asyncio
+import base64
+import ssl
+
+import pytest
+
+from deliver.scripted import TIMEOUTS, Talk, carried, connection, peer, transport
+from outgate.deliver import connection as connections
+from outgate.deliver.connection import Timeouts
+from outgate.deliver.credentials import CredentialSource, given
+from outgate.deliver.tls_policy import TlsPolicy
+from outgate.demo.certificates import Authority
+from outgate.demo.network import VirtualHost
+from outgate.smtp import KeyDerivation
+from outgate.store.vault import SealBroken
+
+QUICK = Timeouts(connect=5.0, reply=0.3, content=0.3, transaction=5.0)
+ALICE = given("alice", "correct horse battery")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def secured(authority: Authority) -> ssl.SSLContext:
+    return authority.server_context(VirtualHost("localhost", "127.0.0.1"))
+
+
+@pytest.fixture
+def verifying(authority: Authority) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(authority.ca_file))
+
+
+async def greets(talk: Talk) -> None:
+    await talk.greet()
+    await talk.gone()
+
+
+async def test_ssl_at_a_port_that_begins_in_the_clear_says_what_to_choose() -> None:
+    async with peer([greets]) as host:
+        failed = await connection(host, tls=TlsPolicy.IMPLICIT).open()
+    assert failed is not None
+    assert "choose starttls" in failed.reason
+
+
+async def test_a_greeting_in_the_clear_before_the_handshake_never_counts() -> None:
+    """The peer has spoken before TLS was begun."""
+    async with peer([greets]) as host:
+        line = connection(host, tls=TlsPolicy.IMPLICIT)
+        assert await line.connect(5.0) is None
+        async with asyncio.timeout(5):
+            while not line._engine.heard:
+                await asyncio.sleep(0.001)
+        failed = await line.establish()
+    assert failed is not None
+    assert "choose starttls" in failed.reason
+
+
+async def test_starttls_at_the_port_of_implicit_tls_says_so_quickly(
+    secured: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "SILENCE", 0.2)
+    async with peer([greets], tls=secured) as host, asyncio.timeout(4):
+        monkeypatch.setattr(connections, "SUBMISSIONS", host.port)
+        failed = await connection(host, timeouts=TIMEOUTS, tls=TlsPolicy.STARTTLS).open()
+    assert failed is not None
+    assert "choose ssl" in failed.reason
+
+
+async def test_starttls_at_another_port_of_implicit_tls_says_so_after_a_while(secured: ssl.SSLContext) -> None:
+    async with peer([greets], tls=secured) as host:
+        failed = await connection(host, timeouts=QUICK, tls=TlsPolicy.STARTTLS).open()
+    assert failed is not None
+    assert "choose ssl" in failed.reason
+
+
+async def test_a_peer_that_closes_instead_of_greeting_gets_no_such_advice() -> None:
+    async def closes(_talk: Talk) -> None:
+        """At once."""
+
+    async with peer([closes]) as host:
+        failed = await connection(host, tls=TlsPolicy.STARTTLS).open()
+    assert failed is not None
+    assert "choose" not in failed.reason
+
+
+# --- log-in ----------------------------------------------------------------------------------------------------------
+
+
+async def logs_in(talk: Talk, *challenges: bytes, offers: str = "AUTH SCRAM-SHA-256 PLAIN") -> None:
+    """The server's half, word for word; after the challenges, 535."""
+    await talk.greet(("8BITMIME", offers))
+    message = base64.b64decode((await talk.hear("AUTH SCRAM")).split()[2])
+    nonce = message.rpartition(b"r=")[2]
+    for challenge in challenges:
+        talk.say("334 " + base64.b64encode(challenge.replace(b"NONCE", nonce)).decode())
+        if await talk.hear() == "*":
+            talk.say("501 5.7.0 cancelled")
+            break
+    else:
+        talk.say("535 5.7.8 no such user for SCRAM")
+    line = await talk.hear()
+    while line.startswith("AUTH PLAIN"):
+        talk.say("235 2.7.0 welcome")
+        line = await talk.hear()
+
+
+SALT = base64.b64encode(b"0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    ("challenges", "works"),
+    [
+        ([b"r=NONCEx,s=" + SALT + b",i=4096"], True),  # SCRAM ends in 535: the next mechanism is tried
+        ([b"r=NONCEx,s=" + SALT + "i=\u00b2".encode()], True),
+        ([b"r=NONCEx,s=" + SALT + ",i=\u00b2".encode()], True),
+        ([b"r=NONCEx,s=" + SALT + b",i=2000000"], True),
+        ([b"r=NONCEx,s=" + SALT + b",i=4096", "v=\u00e9".encode()], False),  # does not know the password
+        ([b"r=NONCEx,s=" + SALT + b",i=4096", b"\xff\xfe"], True),
+    ],
+)
+async def test_a_log_in_goes_on_or_ends_and_leaves_no_connection_open(
+    challenges: list[bytes], works: bool, secured: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
+    async def script(talk: Talk) -> None:
+        await logs_in(talk, *challenges)
+
+    async with peer([script], tls=secured) as host:
+        line = connection(host, verifying=verifying, tls=TlsPolicy.IMPLICIT, log_in=ALICE)
+        failed = await line.open()
+        assert (failed is None) is works, failed
+        line.hang_up()
+        async with asyncio.timeout(5):
+            while host.open:
+                await asyncio.sleep(0.005)
+
+
+class Fails:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    async def __call__(self) -> object:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [SealBroken("changed"), ZeroDivisionError(), asyncio.CancelledError()])
+async def test_whatever_goes_wrong_in_opening_the_connection_is_closed(
+    error: BaseException, secured: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
+    source: CredentialSource = Fails(error)  # type: ignore[assignment]  # it gives no credentials
+    async with peer([greets], tls=secured) as host:
+        with pytest.raises(type(error)):
+            await connection(host, verifying=verifying, tls=TlsPolicy.IMPLICIT, log_in=source).open()
+        async with asyncio.timeout(5):
+            while host.open:
+                await asyncio.sleep(0.005)
+
+
+async def test_the_slow_part_of_a_log_in_does_not_hold_up_others(
+    secured: ssl.SSLContext, verifying: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_up: list[bool] = []
+    run = KeyDerivation.run
+
+    def watched(derivation: KeyDerivation) -> bytes:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            held_up.append(False)
+        else:
+            held_up.append(True)
+        return run(derivation)
+
+    monkeypatch.setattr(KeyDerivation, "run", watched)
+
+    async def script(talk: Talk) -> None:
+        await logs_in(talk, b"r=NONCEx,s=" + SALT + b",i=600000")
+
+    async with peer([script], tls=secured) as host:
+        line = connection(host, verifying=verifying, tls=TlsPolicy.IMPLICIT, log_in=ALICE)
+        assert await line.open() is None
+        line.hang_up()
+    assert held_up == [False]
+
+
+async def test_a_refusal_that_quotes_the_credential_is_recorded_without_it(
+    secured: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.greet(("8BITMIME", "AUTH PLAIN"))
+        talk.say(f"535 5.7.8 bad {await talk.hear('AUTH')}")
+        await talk.gone()
+
+    async with peer([script], tls=secured) as host:
+        failed = await connection(host, verifying=verifying, tls=TlsPolicy.IMPLICIT, log_in=ALICE).open()
+    assert failed is not None
+    assert "535 5.7.8 bad AUTH PLAIN [cut]" in failed.reason
+
+
+# --- the greeting's dialogues, at a real listener --------------------------------------------------------------------
+
+
+async def test_where_ehlo_is_refused_with_503_helo_is_said() -> None:
+    async def old(talk: Talk) -> None:
+        talk.say("220 old.example")
+        await talk.answer("EHLO", "503 5.5.1 what")
+        await talk.answer("HELO", "250 old.example")
+        await talk.take()
+
+    async with peer([old]) as host:
+        assert await carried(transport(host)) == ["delivered 250"]
+
+
+async def test_without_pipelining_rset_is_answered_before_mail() -> None:
+    async def strict(talk: Talk) -> None:
+        await talk.greet()
+        await talk.take("550 5.1.1 nobody")
+        await talk.hear("RSET")
+        await asyncio.sleep(0.05)
+        assert not talk.reader._buffer, "something came before the reply"  # type: ignore[attr-defined]
+        talk.say("250 2.0.0 Ok")
+        await talk.take()
+
+    async with peer([strict]) as host:
+        line = transport(host)
+        assert await carried(line) == ["failed 550"]
+        assert await carried(line) == ["delivered 250"]
