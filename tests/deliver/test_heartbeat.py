@@ -29,7 +29,7 @@ async def test_a_database_that_is_away_is_no_flood_of_lines(
     monkeypatch.setattr(heartbeat, "WATCH", 0)
     monkeypatch.setattr(heartbeat, "AWAY", every)
     directory = AwayDirectory()
-    beat = Heartbeat(cast(Any, None), "node", cast(Any, directory), lambda version: version)
+    beat = Heartbeat(cast(Any, None), "node", cast(Any, directory), cast(Any, None))
     with structlog.testing.capture_logs() as log:
         running = asyncio.create_task(beat.run())
         while directory.asked < 50:

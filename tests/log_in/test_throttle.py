@@ -18,7 +18,7 @@ from outgate.accept import throttle
 from outgate.accept.throttle import Throttle, limits_of
 from outgate.config import LogInSettings
 from outgate.directory import known_networks, log_in_limits
-from outgate.store.engine import open_engine, read, write
+from outgate.store.engine import make_file, open_engine, read, write
 from outgate.store.rates import Event, Rates
 from outgate.store.tables import known_network, rate_event
 from way.place import PASSWORD, Site, free_port, install, running
@@ -346,6 +346,7 @@ async def test_an_owner_who_has_logged_in_is_known_at_the_listener(tmp_path: Pat
 
 async def test_failures_count_although_the_store_takes_no_writes_for_a_while(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'outgate.db'}")
+    make_file(engine)
     rate_event.create(engine)
     limiter = Throttle(LIMITS, Rates(engine))
     with engine.connect() as other:
