@@ -64,7 +64,7 @@ def test_an_added_address_is_pending_until_the_mailed_code_is_entered(program: P
     assert added["verification_status"] == "pending"
     [content] = program.waiting()
     assert f"To: {PARTNER}".encode() in content
-    assert b"From: postmaster@example.com" in content
+    assert b"<postmaster@example.com>" in content
     verified = program.run("sendas", "verify", ALICE, PARTNER, code_in(content))
     assert (verified["verification_status"], verified["name"]) == ("accepted", "Alice (partner)")
     program.fails(Status.INVALID, "sendas", "verify", ALICE, PARTNER, code_in(content))
