@@ -12,7 +12,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from outgate.printable import printable
+from outgate.printable import printable, printable_lines
 
 _LEVEL_WIDTH = len("critical")
 
@@ -70,14 +70,10 @@ def _for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     head = f"{event.pop('timestamp')} {event.pop('level'):{_LEVEL_WIDTH}} {printable(str(event.pop('event')))}"
     traceback = event.pop("exception", None)
     line = " ".join([head, *[f"{name}={_shown(value)}" for name, value in event.items()]])
-    return f"{line}\n{_printable_lines(traceback)}" if traceback else line
+    return f"{line}\n{printable_lines(traceback)}" if traceback else line
 
 
 def _shown(value: object) -> str:
     """In quotes where it would not be seen where it ends."""
     text = printable(value if isinstance(value, str) else str(value))
     return text if text and " " not in text and '"' not in text else '"' + text.replace('"', r"\"") + '"'
-
-
-def _printable_lines(text: str) -> str:
-    return "\n".join(map(printable, text.splitlines()))

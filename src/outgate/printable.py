@@ -16,5 +16,10 @@ def printable(text: str, limit: int | None = None) -> str:
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
+def printable_lines(text: str) -> str:
+    """As `printable`, of a text of several lines; line feeds alone end them."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _escaped(char: str) -> str:
     return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")

@@ -16,8 +16,10 @@ def notify(state: str) -> None:
         to.sendto(state.encode(), address)
 
 
-def service_unit(program: Path, data: Path, user: str, stop_seconds: float) -> str:
-    """The unit of the server on a data directory. It takes ports below 1024 without root, and may write only there."""
+def service_unit(program: Path, data: Path, maildirs: Path, user: str, stop_seconds: float) -> str:
+    """The unit of the server on a data directory. It takes ports below 1024 without root, and writes only there and to
+    the Maildirs."""
+    writes = str(data) if maildirs.is_relative_to(data) else f"{data} {maildirs}"
     return f"""\
 [Unit]
 Description=Outgate, outbound mail server
@@ -43,7 +45,7 @@ AmbientCapabilities=CAP_NET_BIND_SERVICE
 CapabilityBoundingSet=CAP_NET_BIND_SERVICE
 NoNewPrivileges=yes
 ProtectSystem=strict
-ReadWritePaths={data}
+ReadWritePaths={writes}
 ProtectHome=yes
 PrivateTmp=yes
 PrivateDevices=yes
@@ -62,8 +64,8 @@ LockPersonality=yes
 MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallFilter=setpriority
+SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target

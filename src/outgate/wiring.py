@@ -46,6 +46,7 @@ from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
 from outgate.queue import Queue
+from outgate.queue.clock_watch import ClockWatch
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.record import metrics
 from outgate.record.events import Weight
@@ -143,6 +144,8 @@ class ServerProcess:
         self._http = http_listener(installation, certificate) if settings.web.public_url and number == 0 else None
         keep = settings.record.keep_messages * DAY if number == 0 else 0.0
         self._retention = Retention(installation.engine, keep, clock.now) if keep else None
+        longest = max(settings.delivery.retry, default=0.0)
+        self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
         self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -158,6 +161,8 @@ class ServerProcess:
         self._tasks.append(asyncio.create_task(supervised("daily limits", self._daily_limits.run)))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
+        if self._clock_watch:
+            self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._retention:
             self._tasks.append(asyncio.create_task(self._retention.run(), name="retention"))
         ports = self._listener.ports

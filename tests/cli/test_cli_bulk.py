@@ -252,3 +252,39 @@ def _write_until(program: Program, done: threading.Event) -> float:
         slowest = max(slowest, time.monotonic() - began)
     engine.dispose()
     return slowest
+
+
+def test_each_export_is_imported_again_and_changes_nothing(program: Program, tmp_path: Path) -> None:
+    program.add_partner()
+    program.run("user", "add", "dora@example.com", "--name", 'Dora; "D", Verdi', "--no-password")
+    program.run("sendas", "add", ALICE, "sales@example.com", "--grant", "--name", "=Sales")
+    _set_gateway(program, "smtp.dominiopartner.example", "--username", "alice", "--password-stdin")
+    for kind, rows in (("users", 3), ("addresses", 2), ("gateways", 1)):
+        path = tmp_path / f"{kind}.csv"
+        assert program.run("export", kind, "--to", str(path))["rows"] == rows
+        assert program.run("import", kind, str(path), "--no-probe")["unchanged"] == rows
+        assert program.run("import", kind, str(path), "--no-probe", "--dry-run")["rows"] == rows
+
+
+def test_an_exported_gateway_without_log_in_comes_in_again(program: Program, tmp_path: Path) -> None:
+    program.add_partner()
+    _set_gateway(program, "smtp.dominiopartner.example", "--port", "25")
+    path = tmp_path / "g.csv"
+    program.run("export", "gateways", "--to", str(path))
+    assert program.run("import", "gateways", str(path), "--no-probe")["unchanged"] == 1
+
+
+@pytest.mark.parametrize(
+    "row", ["smtp.elsewhere.example,587,starttls,alice", "smtp.dominiopartner.example,587,starttls,mallory"]
+)
+def test_a_stored_password_serves_no_other_host_or_user(program: Program, tmp_path: Path, row: str) -> None:
+    program.add_partner()
+    _set_gateway(program, "smtp.dominiopartner.example", "--username", "alice", "--password-stdin")
+    path = write_csv(tmp_path / "g.csv", "user,address,host,port,security,username", f"{ALICE},{PARTNER},{row}")
+    told = program.says("import", "gateways", path, "--no-probe", "--skip-faulty")
+    assert "is not known here; give it" in told
+
+
+def _set_gateway(program: Program, host: str, *options: str) -> None:
+    command = ("sendas", "gateway", "set", ALICE, PARTNER, "--host", host, "--no-probe")
+    program.run(*command, *options, stdin="secret")

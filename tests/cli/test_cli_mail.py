@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, update
 
 from cli.program import ALICE, CAROL, PARTNER, Program
 from outgate.cli.status import Status
 from outgate.record.metrics import Snapshot
+from outgate.store.tables import recipient
 
 # --- explain ---------------------------------------------------------------------------------------------------------
 
@@ -35,6 +37,33 @@ def test_explain_of_what_would_be_refused_has_the_status_of_a_refusal(program: P
     assert "is not an address of" in refused["reasons"][0]
     program.fails(Status.NOT_FOUND, "explain", CAROL, ALICE, CAROL)
     program.fails(Status.INVALID, "explain", ALICE, ALICE, "nowhere")
+
+
+def test_explain_refuses_what_submission_refuses(program: Program) -> None:
+    """A colleague without a mailbox, where mailboxes are Maildirs; elsewhere the server of the mailboxes knows."""
+    refused = program.run("explain", ALICE, ALICE, "nobody@example.com", status=Status.NOT_ALLOWED)
+    assert "no such mailbox here" in refused["reasons"][0]
+    assert program.run("explain", ALICE, ALICE, "bob@example.com")["way"] == "local"
+    text = (program.data / "outgate.toml").read_text().replace("[local]", "[local]\nmailbox = 'lmtp://localhost:24'")
+    (program.data / "outgate.toml").write_text(text)
+    assert program.run("explain", ALICE, ALICE, "nobody@example.com")["way"] == "local"
+
+
+def test_explain_tells_the_state_of_the_gateway(program: Program) -> None:
+    program.add_partner()
+    gateway = ("sendas", "gateway", "set", ALICE, PARTNER, "--host", "smtp.dominiopartner.example", "--no-probe")
+    program.run(*gateway, "--username", "alice", "--password-stdin", stdin="secret")
+    assert program.run("explain", ALICE, PARTNER, CAROL)["cautions"] == []
+    program.run("send", ALICE, "--from", PARTNER, "--to", CAROL, "--text", "x")
+    with program.writing() as connection:
+        tried = {"attempts": 2, "last_reply": "535 5.7.8 no"}
+        connection.execute(update(recipient).where(recipient.c.queue.startswith("gateway:")).values(tried))
+    assert "535 5.7.8 no" in program.run("explain", ALICE, PARTNER, CAROL)["cautions"][0]
+    with program.writing() as connection:
+        connection.execute(delete(recipient))
+    program.run("user", "suspend", ALICE)
+    program.run("user", "resume", ALICE)
+    assert "erased" in program.says("explain", ALICE, PARTNER, CAROL)
 
 
 # --- send ------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from outgate.deliver.delivery import Delivery
+from outgate.deliver.tls_policy import tls_of
 from outgate.model import QueueKey, QueueKind
 from outgate.queue import Item, Message, Put, Recipient
 from outgate.route import Route, RouteKind
@@ -50,4 +51,4 @@ def delivery(of: Item, numbers: Sequence[int], name: str, version: int = 1) -> D
     """Some of an item's recipients on the way to a queue."""
     route = Route(RouteKind.DIRECT, queue(name), "alice@example.com", ())
     chosen = tuple(one for one in of.recipients if one.number in numbers)
-    return Delivery(of, chosen, route, None, version)
+    return Delivery(of, chosen, route, None, version, tls_of(route))

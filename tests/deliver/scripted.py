@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from deliver import ledger
-from outgate.deliver.connection import Connection, Link, Timeouts, TlsPolicy
+from outgate.deliver.connection import Connection, Link, Timeouts
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome
 from outgate.deliver.smtp_transport import SmtpTransport
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.deliver.transmission import Transmission
 from outgate.egress.resolver import Host
 

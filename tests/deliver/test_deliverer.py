@@ -15,6 +15,7 @@ from outgate.config import DeliverySettings
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
 from outgate.deliver.outcome import RECALLED, Outcome, Verdict
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory import accounts, organisation, users
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import GatewaySettings
@@ -50,7 +51,7 @@ class Wire:
         self.answer: Answer = self.deliver
         self.recall: Callable[[], bool] = lambda: False
 
-    def transport(self, route: Route) -> "Line":
+    def transport(self, route: Route, _tls: TlsPolicy) -> "Line":
         return Line(self, route)
 
     async def deliver(self, delivery: Delivery) -> AttemptResult:
@@ -199,7 +200,7 @@ async def test_a_way_that_no_longer_holds_when_nobody_is_reached_is_not_bounced(
             return NO
 
     changed = asyncio.Event()
-    house.deliverer._new_transport = lambda route: Exchanger(wire, route)
+    house.deliverer._new_transport = lambda route, _tls: Exchanger(wire, route)
     put = house.letter(CAROL)
     await house.queue.put(put)
     await asked.wait()

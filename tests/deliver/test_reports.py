@@ -13,6 +13,7 @@ from outgate.config import DeliverySettings
 from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
 from outgate.deliver.disposition import settle
 from outgate.deliver.outcome import Outcome, Verdict, judge
+from outgate.deliver.tls_policy import tls_of
 from outgate.mail.report_text import Action, Remedy
 from outgate.model import Account, Gateway, Organisation, Policy, QueueKey, QueueKind, Security, SendAs
 from outgate.queue import Item, Put, Recipient
@@ -47,7 +48,7 @@ def delivery(
     gateway = Gateway("gateway:3", "smtp.partner.example", 587, Security.STARTTLS)
     account = Account(1, "alice@example.com", "Alice", "/", False, Policy(), {CAROL: SendAs(CAROL)})
     route = Route(kind, QueueKey(QueueKind.GATEWAY, "3"), reverse_path, (), gateway=gateway)
-    return Delivery(Item(message, recipients), recipients, route, account, 1)
+    return Delivery(Item(message, recipients), recipients, route, account, 1, tls_of(route))
 
 
 def one(notify: str | None = None, *, told: bool = False, attempts: int = 3) -> Recipient:

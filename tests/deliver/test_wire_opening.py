@@ -8,8 +8,9 @@ import pytest
 
 from deliver.scripted import TIMEOUTS, Talk, carried, connection, peer, transport
 from outgate.deliver import connection as connections
-from outgate.deliver.connection import Timeouts, TlsPolicy
+from outgate.deliver.connection import Timeouts
 from outgate.deliver.credentials import CredentialSource, given
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.demo.certificates import Authority
 from outgate.demo.network import VirtualHost
 from outgate.smtp import KeyDerivation

@@ -16,6 +16,7 @@ from outgate.config import Config
 from outgate.deliver.delivery import Transport
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.probe import TOO_OFTEN, Probed
+from outgate.deliver.tls_policy import tls_of
 from outgate.deliver.transports import TransportFactory
 from outgate.demo.network import VirtualHost
 from outgate.directory.cache import DirectoryCache
@@ -111,7 +112,7 @@ async def _no_key(_domain: str, _version: int) -> None:
 
 async def _connect_all(config: Config, routes: list[Route]) -> list[Outcome | None]:
     async with _ways(config) as ways:
-        return list(await asyncio.gather(*(_connect(ways.transport(route)) for route in routes)))
+        return list(await asyncio.gather(*(_connect(ways.transport(route, tls_of(route))) for route in routes)))
 
 
 async def _connect(carrier: Transport) -> Outcome | None:
@@ -248,7 +249,8 @@ async def test_a_name_that_is_bound_anew_is_refused_at_the_next_connection(
     assert (first.connected, second.connected) == (True, False)
     assert "127.0.0.1 is loopback" in second.detail
     async with _ways(config) as ways:
-        carrier = ways.transport(_direct(domain))
+        route = _direct(domain)
+        carrier = ways.transport(route, tls_of(route))
         outcomes = [await carrier.connect() for _ in range(2)]
     assert [outcome.verdict for outcome in outcomes if outcome] == [Verdict.RETRY, Verdict.FAILED]
     await eventually(lambda: listener.reached[PUBLIC] == 2, "the first of each")

@@ -18,7 +18,7 @@ from outgate.accept import throttle
 from outgate.accept.throttle import Throttle, limits_of
 from outgate.config import LogInSettings
 from outgate.directory import known_networks, log_in_limits
-from outgate.store.engine import open_engine, read, write
+from outgate.store.engine import make_file, open_engine, read, write
 from outgate.store.rates import Event, Rates
 from outgate.store.tables import known_network, rate_event
 from way.place import PASSWORD, Site, free_port, install, running
@@ -131,6 +131,17 @@ async def test_of_guesses_made_at_once_no_more_are_judged_than_the_limit_says(tm
             work = [loop.run_in_executor(pool, log_in, site, ALICE, f"guess {n}") for n in range(12)]
             replies = [reply for reply, _ in await asyncio.gather(*work)]
     assert sorted(replies) == [LOCKED] * 9 + [WRONG] * 3
+
+
+async def test_of_95_sessions_that_guess_at_once_50_are_judged(tmp_path: Path) -> None:
+    """Each another account's password, from one network, by the default limits."""
+    site = install(tmp_path / "outgate")
+    async with served(site):
+        with ThreadPoolExecutor(95) as pool:
+            loop = asyncio.get_running_loop()
+            work = [loop.run_in_executor(pool, log_in, site, f"user{n}@example.com", "guess") for n in range(95)]
+            replies = [reply for reply, _ in await asyncio.gather(*work)]
+    assert sorted(replies) == [LOCKED] * 45 + [WRONG] * 50
 
 
 # --- the throttle alone ----------------------------------------------------------------------------------------------
@@ -335,6 +346,7 @@ async def test_an_owner_who_has_logged_in_is_known_at_the_listener(tmp_path: Pat
 
 async def test_failures_count_although_the_store_takes_no_writes_for_a_while(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'outgate.db'}")
+    make_file(engine)
     rate_event.create(engine)
     limiter = Throttle(LIMITS, Rates(engine))
     with engine.connect() as other:

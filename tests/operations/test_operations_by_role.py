@@ -204,7 +204,7 @@ _SEND_AS: Final = {
     "gateway.test",
 }
 _LOG: Final = {"log.search", "log.show", "log.follow"}
-_QUEUE_READ: Final = {"queue.list", "queue.count"}
+_QUEUE_READ: Final = {"queue.list", "queue.count", "status.show"}
 
 EXPECTED: Final[dict[str, set[str]]] = {
     "super-admin": set(CALLS),

@@ -238,3 +238,40 @@ def end_connections_of(engine: Engine) -> None:
 
 def test_the_program_knows_its_newest_migration() -> None:
     assert schema.newest() == SCHEMA
+
+
+def test_a_database_that_takes_no_writes_is_unavailable_and_asked_anew(new_postgresql: NewDatabase) -> None:
+    """As a standby, or a primary that has become one: the next try may reach the new primary."""
+    url = new_postgresql()
+    engine, administrator = open_engine(url), open_engine(url)
+    put_row(engine)
+
+    def read_only(value: str) -> None:
+        name = engine.url.database
+        with administrator.connect() as connection:
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = {value}")
+            connection.commit()
+
+    with write(administrator) as connection:
+        rename(connection, "before.example")
+    read_only("on")
+    engine.dispose()
+    with pytest.raises(StoreUnavailable, match="takes no writes"), write(engine) as connection:
+        rename(connection, "other.example")
+    administrator_only = "SET default_transaction_read_only = off"
+    with administrator.connect() as connection:
+        connection.exec_driver_sql(administrator_only)
+        connection.exec_driver_sql(f"ALTER DATABASE {engine.url.database} RESET default_transaction_read_only")
+        connection.commit()
+    with write(engine) as connection:  # by a new connection: the old one would say no for ever
+        rename(connection, "after.example")
+    assert name_in(engine) == "after.example"
+    engine.dispose()
+    administrator.dispose()
+
+
+def test_a_write_in_a_reading_transaction_stays_a_fault_of_the_program(new_postgresql: NewDatabase) -> None:
+    engine = open_engine(new_postgresql())
+    with pytest.raises(DBAPIError), read(engine) as connection:
+        rename(connection, "other.example")
+    engine.dispose()

@@ -82,6 +82,7 @@ class Throttle:
         self._one_judged = asyncio.Event()
         self._unwritten: list[Event] = []
         self._more: Counter[Key] = Counter()  # failures that are not in the database yet
+        self._written = 0  # how often some were written
         self._writing: asyncio.Task[None] | None = None
 
     def attempt(self, username: str, peer: str) -> LogInAttempt:
@@ -143,6 +144,7 @@ class Throttle:
                 _log.error("failed log-ins could not be counted", error=str(error))
                 self._unwritten = events + self._unwritten
                 break
+            self._written += 1
             self._more.subtract(key for _, key in events)
             self._more = +self._more
 
@@ -156,9 +158,7 @@ class Throttle:
         full = {key for key, left in room.items() if left <= 0}
         for key in full:
             self._remember(key)
-        if full and not await self._holds_not(full, attempt):
-            return None
-        return {key: left for key, left in room.items() if key not in full}
+        return await self._room(attempt) if full else room
 
     async def _holds_not(self, locked: Set[Key], attempt: LogInAttempt) -> bool:
         """Whether all that is locked is the account for strangers, and this is no stranger."""
@@ -174,20 +174,22 @@ class Throttle:
         return known
 
     async def _room_of(self, events: Sequence[Event]) -> dict[Key, int]:
-        """As the database and `_more` say. A failure may be in both for a moment; where that could have decided, ask
-        again.
+        """As the database and `_more` say.
+
+        A failure that was written while the database was read may be in neither; one that is being written may be in
+        both. Where that could have decided, ask again.
         """
         while True:
-            before = {key: self._more[key] for _, key in events}
+            written = self._written
             counted = await asyncio.get_running_loop().run_in_executor(self._threads, self._counts.room, events)
-            more = {key: max(count, self._more[key]) for key, count in before.items()}
-            room = {key: left - more[key] for (_, key), left in zip(events, counted, strict=True)}
-            if not any(left <= 0 and more[key] for key, left in room.items()):
-                return room
-            if self._writing and not self._writing.done():
-                await asyncio.wait([self._writing])
-            if all(self._more[key] == count for key, count in before.items()):
-                return room  # the store takes no writes
+            if self._written != written:
+                continue
+            if any(left <= self._more[key] > 0 for (_, key), left in zip(events, counted, strict=True)):
+                if self._writing and not self._writing.done():
+                    await asyncio.wait([self._writing])
+                if self._written != written:
+                    continue  # else the store takes no writes
+            return {key: left - self._more[key] for (_, key), left in zip(events, counted, strict=True)}
 
     async def _another_judged(self, deadline: float) -> bool:
         """Wait until one of those that are being judged has been; False if that takes too long."""

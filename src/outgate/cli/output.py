@@ -9,7 +9,7 @@ import typer
 
 from outgate.cli.shell import CommandContext
 from outgate.operations import resources
-from outgate.printable import printable
+from outgate.printable import printable, printable_lines
 
 # What is printed; `JsonObject` is for those who make one.
 JsonValue: TypeAlias = resources.JsonValue
@@ -20,8 +20,8 @@ _WIDE = 240  # columns when the output is no terminal: a file or a pipe has no e
 
 
 def tell(ctx: CommandContext, value: Row | Sequence[Row], text: str) -> None:
-    """The outcome of a command: `text` for people, `value` for programs."""
-    typer.echo(json.dumps(value, indent=2) if ctx.json else text)
+    """The outcome of a command: `text` for people, with nothing that a terminal would obey, `value` for programs."""
+    typer.echo(json.dumps(value, indent=2) if ctx.json else printable_lines(text))
 
 
 def table(

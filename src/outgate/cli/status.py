@@ -5,6 +5,8 @@ from enum import IntEnum
 
 import typer
 
+from outgate.printable import printable_lines
+
 
 class Status(IntEnum):
     """What a script learns from `$?`. The names are the codes of errors in --json mode, in lower case."""
@@ -40,4 +42,4 @@ def tell_error(status: Status, text: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"error": {"code": status.name.lower(), "message": text}}), err=True)
     else:
-        typer.echo(f"outgate: {text}", err=True)
+        typer.echo(f"outgate: {printable_lines(text)}", err=True)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import JsonObject, tell
+from outgate.cli.output import JsonObject, JsonValue, plain, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.status import Status
 from outgate.model import Refused
@@ -27,13 +27,17 @@ def explain(
     Nothing is sent. If it would be refused the exit status is 6.
     """
     with ctx.reading() as op:
-        found = explanation_operations.explain(op, account, sender, recipient)
+        found = explanation_operations.explain(
+            op, account, sender, recipient, local_mailboxes=ctx.installation().config.local.mailbox == "maildir"
+        )
     asked: JsonObject = {"account": found.account, "from": found.sender, "recipient": found.recipient}
     if isinstance(found.outcome, Refused):
         reason = found.outcome.reason
         tell(ctx, asked | {"allowed": False, "reasons": [reason]}, f"refused: {reason}")
         raise typer.Exit(Status.NOT_ALLOWED)
-    tell(ctx, asked | _row(found.outcome), _text(found.outcome))
+    cautions: list[JsonValue] = [plain(one) for one in found.cautions]
+    text = "\n".join([_text(found.outcome), *(f"but {one}" for one in cautions)])
+    tell(ctx, asked | _row(found.outcome) | {"cautions": cautions}, text)
 
 
 def _row(way: Route) -> JsonObject:

@@ -21,5 +21,6 @@ def systemd_unit(
     """Print the systemd unit of this data directory's server: its own user, low ports, nothing else to write to."""
     config = ctx.installation().config
     program = Path(sys.executable).parent / "outgate"
-    unit = systemd.service_unit(program, config.data.resolve(), user, config.delivery.stop_timeout)
+    data = config.data.resolve()
+    unit = systemd.service_unit(program, data, data / config.local.maildir, user, config.delivery.stop_timeout)
     tell(ctx, {"unit": unit}, unit.rstrip("\n"))

@@ -9,7 +9,6 @@ import os
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cache
 from typing import Final, TypeVar, cast
 
@@ -17,6 +16,7 @@ from prometheus_client import Counter
 
 from outgate.deliver.credentials import CredentialSource
 from outgate.deliver.outcome import Outcome, Verdict, text_of
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.egress.resolver import Host
 from outgate.smtp import (
     AuthDone,
@@ -43,15 +43,6 @@ E = TypeVar("E", bound=ClientEvent)
 SUBMISSIONS: Final = 465  # the port of TLS from the first byte (RFC 8314)
 CLOSING_DOWN: Final = 421
 SILENCE: Final = 10.0  # seconds without a greeting there, after which STARTTLS was the wrong choice
-
-
-class TlsPolicy(StrEnum):
-    """How a connection is secured. The first two verify name and chain; without them no credential leaves."""
-
-    IMPLICIT = "implicit"
-    STARTTLS = "starttls"
-    OPPORTUNISTIC = "opportunistic"  # RFC 7435: encrypted if the peer can, not verified
-    PLAIN = "plain"
 
 
 @dataclass(frozen=True, slots=True)

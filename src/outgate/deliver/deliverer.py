@@ -24,6 +24,7 @@ from outgate.deliver.inflight import InFlight
 from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome
 from outgate.deliver.reporter import Reporter
 from outgate.deliver.routing import decide, is_still, refusal
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
 from outgate.model import Gateway, QueueKey
 from outgate.queue import Finish, Item, Put, Queue
@@ -36,8 +37,8 @@ from outgate.supervision import supervised
 POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
 STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
 
-NewTransport = Callable[[Route], Transport]
-PoolKey = tuple[QueueKey, Gateway | None]
+NewTransport = Callable[[Route, TlsPolicy], Transport]
+PoolKey = tuple[QueueKey, Gateway | None, TlsPolicy]
 
 _log = structlog.get_logger("deliver")
 
@@ -267,7 +268,7 @@ class Deliverer:
         """
         if outcome := refusal(delivery):
             return Attempt(delivery, all_alike(delivery, outcome))
-        pool = self._pool(delivery.route)
+        pool = self._pool(delivery.route, delivery.tls)
         transport = await pool.borrow()
         if isinstance(transport, Outcome):
             current = await self._current(delivery)
@@ -290,8 +291,8 @@ class Deliverer:
         found = decide(delivery.item, delivery.recipients, reading)
         return found[0] if is_still(delivery, found) else found
 
-    def _pool(self, way: Route) -> DestinationPool:
-        key = (way.queue, way.gateway)
+    def _pool(self, way: Route, tls: TlsPolicy) -> DestinationPool:
+        key = (way.queue, way.gateway, tls)
         pool = self._pools.get(key)
         if pool is None:
             if self._stopping:
@@ -299,7 +300,7 @@ class Deliverer:
             most = self._settings.connections_per_queue
             pool = self._pools[key] = DestinationPool(
                 str(way.queue),
-                lambda: self._new_transport(way),
+                lambda: self._new_transport(way, tls),
                 connections=most,
                 idle_timeout=self._settings.idle_timeout,
                 # What the organisation's own mailboxes have to get waits for no other destination.

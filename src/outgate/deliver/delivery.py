@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from outgate.deliver.outcome import Outcome
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.model import Account
 from outgate.queue import Item, Recipient
 from outgate.route import Route
@@ -23,6 +24,7 @@ class Delivery:
     route: Route
     account: Account | None
     version: int
+    tls: TlsPolicy
     refused: str | None = None
 
     @property

@@ -13,6 +13,7 @@ from outgate.config import Config
 from outgate.deliver.connection import Connection, Link, unreachable
 from outgate.deliver.credentials import given
 from outgate.deliver.outcome import Outcome
+from outgate.deliver.tls_policy import gateway_tls
 from outgate.deliver.transports import gateway_link, timeouts_of, verifying_context
 from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.model import Gateway
@@ -88,7 +89,9 @@ class Prober:
     async def _probe(self, gateway: Gateway, password: str, found: Awaitable[Found], patience: float | None) -> Probed:
         loop = asyncio.get_running_loop()
         until = None if patience is None else loop.time() + patience
-        link = gateway_link(self._config, gateway, given(gateway.username, password) if password else None)
+        link = gateway_link(
+            self._config, gateway, given(gateway.username, password) if password else None, gateway_tls(gateway)
+        )
         try:
             async with asyncio.timeout_at(until):
                 hosts = await found

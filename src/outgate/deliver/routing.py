@@ -7,6 +7,7 @@ from typing import Final
 from outgate.authorise import authorise
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.tls_policy import tls_of
 from outgate.mail.addresses import canonical
 from outgate.model import Account, Organisation, QueueKey, Refused, SendAs
 from outgate.queue import Item, Message, Recipient
@@ -26,7 +27,7 @@ def decide(item: Item, recipients: Sequence[Recipient], reading: Reading) -> lis
         way, refused = _way(organisation, account, chosen, item.message, recipient)
         by_way.setdefault((way, refused), []).append(_at(recipient, way.queue))
     return [
-        Delivery(item, tuple(together[start : start + RECIPIENTS]), way, account, version, refused)
+        Delivery(item, tuple(together[start : start + RECIPIENTS]), way, account, version, tls_of(way), refused)
         for (way, refused), together in by_way.items()
         for start in range(0, len(together), RECIPIENTS)
     ]
@@ -34,7 +35,7 @@ def decide(item: Item, recipients: Sequence[Recipient], reading: Reading) -> lis
 
 def is_still(delivery: Delivery, found: Sequence[Delivery]) -> bool:
     """Whether what was found anew is the way that the delivery has."""
-    return [(one.route, one.refused) for one in found] == [(delivery.route, None)]
+    return [(one.route, one.tls, one.refused) for one in found] == [(delivery.route, delivery.tls, None)]
 
 
 def refusal(delivery: Delivery) -> Outcome | None:

@@ -10,10 +10,11 @@ from typing import Final
 
 import structlog
 
-from outgate.deliver.connection import Connection, Link, Timeouts, TlsPolicy, Transferred
+from outgate.deliver.connection import Connection, Link, Timeouts, Transferred
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import NO_STORE, RECALLED, Outcome, Verdict, last_word, outcomes
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.deliver.transmission import Transmission, transaction
 from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.egress.resolver import Host

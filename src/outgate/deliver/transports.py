@@ -1,22 +1,23 @@
-"""A route made into a carrier: which peer, which TLS, which log-in."""
+"""A route made into a transport: which peer, which log-in."""
 
 import ssl
 from collections.abc import Awaitable
 
 from outgate.config import Config, DeliverySettings
-from outgate.deliver.connection import Link, Timeouts, TlsPolicy, unreachable
+from outgate.deliver.connection import Link, Timeouts, unreachable
 from outgate.deliver.credentials import SEAL_BROKEN, CredentialSource, GatewayCredentials, OpenPassword, SecurityEvent
 from outgate.deliver.delivery import Transport
 from outgate.deliver.maildir_transport import MaildirTransport
 from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.smtp_transport import Hosts, SmtpTransport
+from outgate.deliver.tls_policy import TlsPolicy
 from outgate.deliver.transmission import KeyFor
 from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.directory.reader import DirectoryReader
 from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.mail.dkim import DkimKey
-from outgate.model import Gateway, Security
+from outgate.model import Gateway
 from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
@@ -24,11 +25,9 @@ from outgate.store.vault import SealBroken
 
 _MOST_EVENTS = 1000
 
-_TLS = {Security.SSL: TlsPolicy.IMPLICIT, Security.STARTTLS: TlsPolicy.STARTTLS, Security.NONE: TlsPolicy.PLAIN}
-
 
 class TransportFactory:
-    """Makes carriers for all four ways."""
+    """Makes transports for all four kinds of route."""
 
     def __init__(
         self,
@@ -49,22 +48,22 @@ class TransportFactory:
         self._timeouts = timeouts_of(config.delivery)
         self._verifying = verifying_context(config)
 
-    def transport(self, way: Route) -> Transport:
-        """A new carrier, not connected yet."""
+    def transport(self, way: Route, tls: TlsPolicy) -> Transport:
+        """A new one, not connected yet."""
         if way.gateway:
-            return self._to_gateway(way.gateway, users=way.kind is RouteKind.USER_GATEWAY)
+            return self._to_gateway(way.gateway, tls, users=way.kind is RouteKind.USER_GATEWAY)
         if way.kind is RouteKind.LOCAL:
-            return self._to_mailboxes()
+            return self._to_mailboxes(tls)
         domain = way.queue.name
-        link = _link(self._config, domain, self._config.delivery.smtp_port, TlsPolicy.OPPORTUNISTIC)
+        link = _link(self._config, domain, self._config.delivery.smtp_port, tls)
         return self._smtp(link, lambda: _found(self._resolver.exchangers(domain), domain, link.port))
 
-    def _to_gateway(self, gateway: Gateway, *, users: bool) -> Transport:
+    def _to_gateway(self, gateway: Gateway, tls: TlsPolicy, *, users: bool) -> Transport:
         """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""
         log_in = None
         if gateway.sealed is not None:
             log_in = GatewayCredentials(gateway, self._open_password, self._security_event)
-        link = gateway_link(self._config, gateway, log_in, opportunistic=not users)
+        link = gateway_link(self._config, gateway, log_in, tls)
         host, port = gateway.host, gateway.port
         if users and gateway.username and gateway.sealed is None:
             return self._smtp(link, _erased)
@@ -79,7 +78,7 @@ class TransportFactory:
             self._security_event(SEAL_BROKEN, f"domain:{domain}", "")
             raise
 
-    def _to_mailboxes(self) -> Transport:
+    def _to_mailboxes(self, tls: TlsPolicy) -> Transport:
         local = self._config.local
         kind, _, where = local.mailbox.partition(":")
         if kind == "maildir":
@@ -90,7 +89,7 @@ class TransportFactory:
             link = _link(self._config, "localhost", 0, TlsPolicy.PLAIN, lmtp=True, unix_path=where)
             return self._smtp(link, _here, self._mailboxes)
         host, _, port = where.removeprefix("//").rpartition(":")
-        link = _link(self._config, host, int(port), TlsPolicy.OPPORTUNISTIC, lmtp=kind == "lmtp")
+        link = _link(self._config, host, int(port), tls, lmtp=kind == "lmtp")
         return self._smtp(link, lambda: _found(self._resolver.host(host.strip("[]")), host, int(port)), self._mailboxes)
 
     def _smtp(self, link: Link, hosts: Hosts, mailboxes: LocalMailboxes | None = None) -> Transport:
@@ -105,13 +104,8 @@ class TransportFactory:
         )
 
 
-def gateway_link(
-    config: Config, gateway: Gateway, log_in: CredentialSource | None, *, opportunistic: bool = False
-) -> Link:
-    """How a gateway is connected to; where no TLS is asked for, `opportunistic` takes what is offered."""
-    tls = _TLS[gateway.security]
-    if tls is TlsPolicy.PLAIN and opportunistic:
-        tls = TlsPolicy.OPPORTUNISTIC
+def gateway_link(config: Config, gateway: Gateway, log_in: CredentialSource | None, tls: TlsPolicy) -> Link:
+    """How a gateway is connected to."""
     return _link(config, gateway.host, gateway.port, tls, log_in)
 
 

@@ -45,13 +45,16 @@ class Node:
 def live(connection: Connection, now: float) -> tuple[Node, ...]:
     """The nodes that were heard of lately."""
     columns = node.c
-    rows = connection.execute(select(columns.name, columns.seen_at).where(columns.seen_at > now - NODE_GONE))
+    rows = connection.execute(
+        select(columns.name, columns.seen_at).where(columns.seen_at.between(now - NODE_GONE, now + NODE_GONE))
+    )
     return tuple(sorted((Node(row.name, row.seen_at) for row in rows), key=lambda one: one.name))
 
 
 def behind(connection: Connection, version: int, now: float) -> list[str]:
     """The nodes that do not go by this version of the directory yet."""
-    live = and_(node.c.seen_at > now - NODE_GONE, node.c.version < version)
+    # One that was heard of in the future was so before the clock was set back.
+    live = and_(node.c.seen_at.between(now - NODE_GONE, now + NODE_GONE), node.c.version < version)
     return list(connection.scalars(select(node.c.name).where(live).order_by(node.c.name)))
 
 

@@ -1,9 +1,11 @@
 """The account and the address that operations on From addresses name. Reads only; knows no operation."""
 
 from outgate.directory import accounts, users
+from outgate.directory.accounts import local_mailbox
 from outgate.directory.change import compared
 from outgate.directory.errors import NotFound
-from outgate.model import Account, SendAs
+from outgate.mail.addresses import is_role
+from outgate.model import Account, Organisation, SendAs
 from outgate.operations.context import OperationContext
 
 
@@ -20,3 +22,12 @@ def entry_of(owner: Account, address: str) -> SendAs:
     if entry is None:
         raise NotFound(f"{compared(address)} is not an address of {owner.primary}")
     return entry
+
+
+def require_mailbox(op: OperationContext, organisation: Organisation, address: str) -> None:
+    """As at RCPT: a colleague's address that does not exist is refused, not returned later. Raises NotFound."""
+    address = compared(address)
+    if address.rpartition("@")[2] not in organisation.domains or is_role(address):
+        return
+    if local_mailbox(op.connection, address) is None:
+        raise NotFound(f"<{address}>: no such mailbox here")

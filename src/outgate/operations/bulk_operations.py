@@ -17,10 +17,10 @@ from typing import Final
 
 from outgate.directory import users as directory
 from outgate.directory.errors import DirectoryError, Invalid, NotFound
-from outgate.directory.gateway_settings import GatewaySettings
+from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.users import Credentials, User
 from outgate.mail.addresses import AddressError, canonical
-from outgate.model import SendAs
+from outgate.model import Gateway, SendAs
 from outgate.operations import gateway_operations, send_as_operations, user_operations
 from outgate.operations.bulk_check import UserCheck, flag
 from outgate.operations.confirmation import Confirmation
@@ -125,7 +125,7 @@ class Import:
                 with room_after():
                     rehearse(self.transactions, partial(self._apply_some, rows, result))
             if probe and self.kind.name == "gateways":
-                _try_gateways(probe, batch, result)
+                _try_gateways(self.transactions, probe, batch, result)
 
     def _prepared(self, batch: Sequence[ImportLine], threads: Executor) -> deque[_Prepared]:
         """The hashes of passwords take long, so they are made before the transaction, each once, by all cores."""
@@ -182,12 +182,17 @@ def _batches(lines: Iterable[ImportLine]) -> Iterator[list[ImportLine]]:
         yield batch
 
 
-def _try_gateways(probe: GatewayProbe, batch: Sequence[ImportLine], result: ImportResult) -> None:
+def _try_gateways(
+    transactions: Transactions, probe: GatewayProbe, batch: Sequence[ImportLine], result: ImportResult
+) -> None:
     """Only of rows that nothing else speaks against: policy has been asked."""
     faulty = {number for number, _ in result.faults}
     for line in batch:
         if line.number not in faulty:
-            wanted = server(line.row)
+            row, password = line.row, line.row.get("password", "")
+            if row.get("username") and not password:
+                password = gateway_operations.kept_password(transactions, row["user"], row["address"])
+            wanted = server(row, password)
             if reason := probe.user_gateway(tentative(wanted), wanted.password):
                 result.faults.append((line.number, str(GatewayUnusable(wanted, reason))))
 
@@ -256,17 +261,26 @@ def import_gateway(op: OperationContext, row: Row) -> str:
     if entry is None:
         raise NotFound(f"{row['address']} is not an address of {row['user']}; import it first")
     before = entry.gateway
-    made = gateway_operations.set_gateway(op, row["user"], row["address"], server(row)).gateway
+    password = row.get("password") or (_kept_password(op, row, before) if row.get("username") else "")
+    made = gateway_operations.set_gateway(op, row["user"], row["address"], server(row, password)).gateway
     return "created" if before is None else "unchanged" if made == before else "changed"
 
 
-def server(row: Row) -> GatewaySettings:
-    """The gateway that a row describes. Raises Invalid."""
+def _kept_password(op: OperationContext, row: Row, before: Gateway | None) -> str:
+    """What is exported has no password: the one that is stored stays, for the same log-in at the same host."""
+    host = GatewaySettings.entered(row["host"], 25, "none").host
+    if before is None or before.sealed is None or (before.host, before.username) != (host, row["username"]):
+        raise Invalid(f"the password of {row['username']} at {host} is not known here; give it")
+    return open_password(op.vault, before)
+
+
+def server(row: Row, password: str) -> GatewaySettings:
+    """The gateway that a row describes, with its password. Raises Invalid."""
     port = row.get("port") or "587"
     if not port.isascii() or not port.isdigit():
         raise Invalid(f"'{port[:20]}' is not a port")
     security = row.get("security") or "starttls"
-    return GatewaySettings.entered(row["host"], int(port), security, row.get("username", ""), row.get("password", ""))
+    return GatewaySettings.entered(row["host"], int(port), security, row.get("username", ""), password)
 
 
 def _export_users(op: OperationContext) -> Iterator[dict[str, str]]:

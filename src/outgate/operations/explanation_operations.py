@@ -1,17 +1,22 @@
 """The decision about a message that nobody sends."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from outgate.authorise import authorise
 from outgate.directory import accounts
 from outgate.directory.change import compared
+from outgate.directory.errors import NotFound
+from outgate.directory.gateway_settings import open_password
 from outgate.directory.privileges import Privilege
 from outgate.model import Refused
 from outgate.operations import targets
-from outgate.operations.account_lookup import account_of
+from outgate.operations.account_lookup import account_of, require_mailbox
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
+from outgate.queue import census
 from outgate.route import Route, RouteKind, route
+from outgate.store.vault import SealBroken
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +27,38 @@ class Explanation:
     sender: str
     recipient: str
     outcome: Route | Refused
+    cautions: tuple[str, ...] = ()  # what keeps the message waiting on its way, as far as it is known
 
 
-@operation("mail.explain", Privilege.SEND_AS_READ, targets.user("user"), changes=False, own=True)
-def explain(op: OperationContext, user: str, sender: str, recipient: str) -> Explanation:
+@operation(
+    "mail.explain",
+    Privilege.SEND_AS_READ,
+    targets.user("user"),
+    changes=False,
+    own=True,
+    services=("local_mailboxes",),
+)
+def explain(
+    op: OperationContext, user: str, sender: str, recipient: str, *, local_mailboxes: bool = False
+) -> Explanation:
     """Say whether a user may send as an address, and which way the message would go, with the reasons.
 
-    The organisation's gateway is told to those who may see it.
+    The organisation's gateway is told to those who may see it. With `local_mailboxes` a recipient in the own domains
+    must be somebody's, as at submission.
     """
     owner = account_of(op, user)
     sender, recipient = compared(sender), compared(recipient)
     verdict = authorise(owner, sender, [sender])
     if isinstance(verdict, Refused):
         return Explanation(owner.primary, sender, recipient, verdict)
+    organisation = accounts.load_organisation(op.connection)
+    if local_mailboxes:
+        try:
+            require_mailbox(op, organisation, recipient)
+        except NotFound as error:
+            return Explanation(owner.primary, sender, recipient, Refused(str(error)))
     found = route(
-        accounts.load_organisation(op.connection),
+        organisation,
         owner,
         verdict.chosen,
         recipient,
@@ -44,7 +66,21 @@ def explain(op: OperationContext, user: str, sender: str, recipient: str) -> Exp
     )
     if isinstance(found, Route) and found.kind is RouteKind.DOMAIN_GATEWAY and not _sees_domain_gateway(op):
         found = replace(found, gateway=None)
-    return Explanation(owner.primary, sender, recipient, found)
+    cautions = tuple(_cautions(op, found)) if isinstance(found, Route) else ()
+    return Explanation(owner.primary, sender, recipient, found, cautions)
+
+
+def _cautions(op: OperationContext, way: Route) -> Iterator[str]:
+    gateway = way.gateway
+    if gateway and gateway.username and gateway.sealed is None:
+        yield "the gateway's password was erased: mail waits until it is entered again"
+    elif gateway:
+        try:
+            open_password(op.vault, gateway)
+        except SealBroken:
+            yield "the gateway's stored password can't be opened: mail waits until it is entered again"
+    if gateway and (found := census.trouble(op.connection, str(way.queue))):
+        yield f"mail waits there after {found.attempts} attempts: {found.last_reply}"
 
 
 def _sees_domain_gateway(op: OperationContext) -> bool:

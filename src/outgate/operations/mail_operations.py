@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from outgate.directory import users
-from outgate.directory.accounts import load, load_organisation, local_mailbox
-from outgate.directory.errors import DirectoryError, Invalid, NotAllowed, NotFound
+from outgate.directory.accounts import load, load_organisation
+from outgate.directory.errors import DirectoryError, Invalid, NotAllowed
 from outgate.directory.privileges import Privilege
-from outgate.mail.addresses import canonical, is_role
-from outgate.model import Account, Organisation
+from outgate.model import Account
 from outgate.operations import targets
+from outgate.operations.account_lookup import require_mailbox
 from outgate.operations.context import Counted, OperationContext
 from outgate.operations.operation import operation
 from outgate.queue import Put
@@ -40,7 +40,8 @@ def send(
     if isinstance(submission, Refusal):
         raise _error(submission)
     if limits.local_mailboxes:
-        _check_mailboxes(op, organisation, recipients)
+        for address in recipients:
+            require_mailbox(op, organisation, address)
     outcome = submit(op.connection, submission, organisation, limits.message)
     if isinstance(outcome, Refusal):
         op.note(message=to_text(identity))
@@ -53,15 +54,6 @@ def _sender(op: OperationContext, user: str) -> Account:
     account = load(op.connection, users.find(op.connection, user).id)
     assert account, "the operation has found its target"
     return account
-
-
-def _check_mailboxes(op: OperationContext, organisation: Organisation, recipients: Sequence[str]) -> None:
-    """As at RCPT: a colleague's address that does not exist is refused, not returned later."""
-    for address in map(canonical, recipients):
-        if address.rpartition("@")[2] in organisation.domains and not (
-            is_role(address) or local_mailbox(op.connection, address)
-        ):
-            raise NotFound(f"<{address}>: no such mailbox here")
 
 
 def _error(refusal: Refusal) -> DirectoryError:

@@ -105,18 +105,22 @@ def leased_by(conn: Connection, owners: Sequence[str], before: float, limit: int
 def count(conn: Connection) -> Iterator[Count]:
     """Each queue in which something waits, the fullest first."""
     columns = recipient.c
-    number = func.count()
-    rows = conn.execute(
+    counted = (
         select(
             columns.queue,
-            func.count(columns.message_id.distinct()),
-            number,
-            func.count().filter(columns.held),
-            func.min(message.c.received_at),
+            func.count(columns.message_id.distinct()).label("messages"),
+            func.count().label("recipients"),
+            func.count().filter(columns.held).label("held"),
+            func.min(columns.message_id).label("first"),  # the oldest: ids grow with time
         )
-        .join_from(recipient, message, message.c.id == columns.message_id)
         .group_by(columns.queue)
-        .order_by(number.desc(), columns.queue)
+        .subquery()
+    )
+    found = counted.c
+    rows = conn.execute(
+        select(found.queue, found.messages, found.recipients, found.held, message.c.received_at)
+        .join_from(counted, message, message.c.id == found.first)
+        .order_by(found.recipients.desc(), found.queue)
     )
     return (Count(*row) for row in rows)
 

@@ -47,16 +47,18 @@ def queues(conn: Connection) -> Iterator[str]:
 
 
 def _troubles(conn: Connection) -> Iterator[Trouble]:
-    columns = recipient.c
     for queue in queues(conn):
-        if QueueKey.parse(queue).kind is QueueKind.MX:
-            continue
-        # What was tried waits for its next time, so it is the last in the index.
-        last = conn.execute(
-            select(columns.attempts, columns.last_reply, columns.due_at)
-            .where(columns.queue == queue, ~columns.held)
-            .order_by(columns.due_at.desc())
-            .limit(1)
-        ).first()
-        if last and last.attempts:
-            yield Trouble(queue, last.attempts, last.last_reply or "", last.due_at)
+        if QueueKey.parse(queue).kind is not QueueKind.MX and (found := trouble(conn, queue)):
+            yield found
+
+
+def trouble(conn: Connection, queue: str) -> Trouble | None:
+    """What is the matter with a queue. What was tried waits for its next time, so it is the last in the index."""
+    columns = recipient.c
+    last = conn.execute(
+        select(columns.attempts, columns.last_reply, columns.due_at)
+        .where(columns.queue == queue, ~columns.held)
+        .order_by(columns.due_at.desc())
+        .limit(1)
+    ).first()
+    return Trouble(queue, last.attempts, last.last_reply or "", last.due_at) if last and last.attempts else None

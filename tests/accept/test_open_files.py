@@ -1,0 +1,62 @@
+"""Few open files: the doors give way, and what they let in goes through."""
+
+import asyncio
+import resource
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from accept.test_doors import connected
+from outgate import open_files
+from way.place import eventually, install, listens, serve
+from way.submit import submit
+
+pytestmark = pytest.mark.skipif(not shutil.which("prlimit"), reason="util-linux has it, on every Debian")
+
+
+@pytest.mark.parametrize(
+    ("soft", "wanted", "sessions"),
+    [(65_536, 1000, 1000), (1024, 1000, 424), (256, 1000, 16), (256, 8, 8), (resource.RLIM_INFINITY, 5000, 5000)],
+)
+def test_there_are_as_many_sessions_as_files_are_left_for(
+    monkeypatch: pytest.MonkeyPatch, soft: int, wanted: int, sessions: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+    assert open_files.room_for_sessions(wanted) == sessions
+
+
+async def test_the_limit_of_open_files_is_raised_as_far_as_the_system_lets_it(tmp_path: Path) -> None:
+    site = install(tmp_path / "outgate")
+    process = await serve(site, before=["prlimit", "--nofile=256:4096"])
+    await eventually(lambda: listens(site), "it serves", 60)
+    try:
+        assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == 4096
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
+    assert "max_sessions" not in site.data.with_suffix(".log").read_text()
+
+
+async def test_who_opens_all_connections_there_can_be_stops_no_mail_that_is_in(tmp_path: Path) -> None:
+    site = install(tmp_path / "outgate", submission={"max_sessions_per_peer": 1000})
+    process = await serve(site, before=["prlimit", "--nofile=700:700"])
+    await eventually(lambda: listens(site), "it serves", 60)
+    log = site.data.with_suffix(".log")
+    try:
+        assert "raise the limit of open files" in log.read_text()
+        with ExitStack() as silent:
+            for number in range(90):
+                silent.enter_context(connected(site.tls, f"127.0.2.{number + 1}"))
+            await submit(site, "alice@example.com", ["bob@example.com"])
+            await eventually(lambda: list((site.data / "mail").rglob("new/*")), "it is delivered")
+            for number in range(60):
+                silent.enter_context(connected(site.tls, f"127.0.3.{number + 1}"))
+            await eventually(lambda: "too many connections" in log.read_text(), "the doors are shut")
+        await asyncio.sleep(0)
+        await eventually(lambda: listens(site), "and open again")
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
+    assert "could not be taken" not in log.read_text()
