@@ -108,7 +108,9 @@ class ServerProcess:
                 token_issuer=TokenIssuer(tokens.configuration, settings.oidc.scope) if tokens else None,
                 queue_ids=queue_ids,
             ),
-            open_files.room_for_sessions(settings.submission.max_sessions),
+            open_files.room_for_sessions(
+                settings.submission.max_sessions, settings.delivery.connections + settings.web.max_connections
+            ),
         )
         transports = TransportFactory(
             settings,
