@@ -23,6 +23,7 @@ from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.config import Config, DeliverySettings
 from outgate.deliver.blocking_probe import BlockingProbe
+from outgate.deliver.connection_limit import default_limit
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.node_claim import claim_name
 from outgate.deliver.probe import Prober
@@ -109,7 +110,8 @@ class ServerProcess:
                 queue_ids=queue_ids,
             ),
             open_files.room_for_sessions(
-                settings.submission.max_sessions, settings.delivery.connections + settings.web.max_connections
+                settings.submission.max_sessions,
+                (settings.delivery.connections or default_limit()) + settings.web.max_connections,
             ),
         )
         transports = TransportFactory(
