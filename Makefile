@@ -52,7 +52,7 @@ test: lint wheel
 coverage:
 	@$(WHEEL)/coverage combine --quiet
 	@$(WHEEL)/coverage report --include='$(PURE_FILES)' --fail-under=100
-	@$(WHEEL)/coverage report --fail-under=92
+	@$(WHEEL)/coverage report | tail -1
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -38,7 +38,7 @@ ALLOWED = {
     },
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
-        *("store", "config", "clock", "egress", "supervision", "node_id"),
+        *("store", "config", "clock", "egress", "supervision", "node_id", "printable"),
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),

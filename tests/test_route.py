@@ -33,11 +33,10 @@ def way(
     recipient: str = CAROL,
     *,
     organisation: Organisation = ORGANISATION,
-    automatic: bool = False,
     null_sender: bool = False,
 ) -> Route | Refused:
     reverse_path = "" if null_sender else chosen.address
-    return route(organisation, account(policy), chosen, recipient, reverse_path=reverse_path, automatic=automatic)
+    return route(organisation, account(policy), chosen, recipient, reverse_path=reverse_path)
 
 
 @pytest.mark.parametrize(
@@ -75,13 +74,16 @@ def test_mail_that_leaves_the_organisation_passes_its_gateway() -> None:
     assert local.kind is RouteKind.LOCAL
 
 
-@pytest.mark.parametrize(("automatic", "null_sender"), [(True, False), (False, True), (True, True)])
-def test_automatic_mail_takes_no_user_gateway(automatic: bool, null_sender: bool) -> None:
-    found = way(
-        replace(ON, without_gateway=WithoutGateway.REFUSE), PARTNER, automatic=automatic, null_sender=null_sender
-    )
+def test_a_receipt_takes_the_users_gateway_with_the_null_sender() -> None:
+    found = way(ON, PARTNER, null_sender=True)
     assert isinstance(found, Route)
-    assert (found.kind, found.reverse_path) == (RouteKind.DIRECT, "" if null_sender else ALICE.address)
+    assert (found.kind, found.reverse_path, found.on_behalf_of) == (RouteKind.USER_GATEWAY, "", None)
+
+
+@pytest.mark.parametrize("null_sender", [False, True])
+@pytest.mark.parametrize("policy", [REFUSING, replace(ON, without_gateway=WithoutGateway.REFUSE, gateway_ports=(25,))])
+def test_a_null_sender_passes_no_policy(policy: Policy, null_sender: bool) -> None:
+    assert isinstance(way(policy, PARTNER, null_sender=null_sender), Refused)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_what_policy_leaves_no_way_for_is_refused_with_the_setting(policy: Polic
 def test_mail_whose_account_or_address_is_gone_goes_by_the_organisation(
     account_left: Account | None, chosen: SendAs | None
 ) -> None:
-    found = route(ORGANISATION, account_left, chosen, CAROL, reverse_path="was@partner.example", automatic=False)
+    found = route(ORGANISATION, account_left, chosen, CAROL, reverse_path="was@partner.example")
     assert isinstance(found, Route)
     assert (found.kind, found.gateway, found.on_behalf_of) == (RouteKind.DIRECT, None, None)
 
@@ -130,12 +132,12 @@ POLICIES = st.builds(
 CHOSEN = st.sampled_from([ALICE, PARTNER, WITHOUT, replace(PARTNER, gateway=replace(GATEWAY, security=Security.NONE))])
 
 
-@given(POLICIES, CHOSEN, st.sampled_from([CAROL, BOB]), st.booleans(), st.booleans(), st.booleans())
+@given(POLICIES, CHOSEN, st.sampled_from([CAROL, BOB]), st.booleans(), st.booleans())
 def test_whatever_the_policy_a_gateway_is_that_of_the_address_and_only_if_allowed(
-    policy: Policy, chosen: SendAs, recipient: str, automatic: bool, null_sender: bool, relayed: bool
+    policy: Policy, chosen: SendAs, recipient: str, null_sender: bool, relayed: bool
 ) -> None:
     organisation = replace(ORGANISATION, domain_gateway=RELAY if relayed else None)
-    found = way(policy, chosen, recipient, organisation=organisation, automatic=automatic, null_sender=null_sender)
+    found = way(policy, chosen, recipient, organisation=organisation, null_sender=null_sender)
     if isinstance(found, Refused):
         assert not chosen.own_domain
         return
@@ -145,9 +147,7 @@ def test_whatever_the_policy_a_gateway_is_that_of_the_address_and_only_if_allowe
         assert found.gateway is gateway
         assert policy.refuses_gateway(gateway.host, gateway.port, gateway.security) is None
         assert policy.refuses_recipient(recipient.rpartition("@")[2]) is None
-        assert not automatic
-        assert not null_sender
-        assert (found.reverse_path, found.on_behalf_of) == (chosen.address, None)
+        assert (found.reverse_path, found.on_behalf_of) == ("" if null_sender else chosen.address, None)
     else:
         assert found.gateway is (RELAY if found.kind is RouteKind.DOMAIN_GATEWAY else None)
         assert found.on_behalf_of == (None if chosen.own_domain else ALICE.address)

@@ -215,6 +215,20 @@ class DeliverySettings(Section):
         30.0, description="Seconds that what is being handed over may take to end when the server stops"
     )
     give_up_after: Seconds = Field(5 * 86400.0, description="Seconds after which a message is returned")
+    delay_report_after: float = Field(
+        4 * 3600.0, ge=0, description="Seconds after which the sender is told that a message still waits; 0 is never"
+    )
+    fault_report_after: float = Field(
+        300.0,
+        ge=0,
+        description="The same where only the sender can repair it: a refused log-in, TLS or certificate of a gateway",
+    )
+    return_whole: int = Field(
+        MIB, ge=0, description="Largest message in bytes that a delivery report returns whole if asked to (RET=FULL)"
+    )
+    notices_to: str = Field(
+        "", description="Address that is told of gateways that fail, of each at most once a day; empty for nobody"
+    )
     in_memory: int = Field(1000, ge=1, description="Messages held in memory at once, waiting or in transfer")
     smtp_port: int = Field(25, ge=1, le=65535, description="Port of mail exchangers")
     source_address: str | None = Field(None, description="Local address for connections that leave")
@@ -249,6 +263,11 @@ class LocalSettings(Section):
             raise ValueError("must be maildir, lmtp://host:port, lmtp:/path/to/socket or smtp://host:port")
         return text
 
+    postmaster: str = Field(
+        "",
+        description="Address of the organisation that gets what is sent to `postmaster@` and `abuse@` in its domains,"
+        " where these are nobody's; empty: a Maildir of that name, or the mailbox server's own",
+    )
     maildir: str = Field(
         "mail", description="Folder of the Maildirs, one for each account; relative to the data directory"
     )

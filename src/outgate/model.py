@@ -134,6 +134,7 @@ class Account:
     suspended: bool
     policy: Policy
     send_as: Mapping[str, SendAs]
+    language: str = "en"  # of what is written to the user
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +146,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """What routing needs of the organisation: its domains (A-labels) and its outbound gateway, if it has one."""
+    """What routing needs of the organisation: its domains (A-labels), which of them is the primary one, its outbound
+    gateway if it has one."""
 
     domains: frozenset[str]
     domain_gateway: Gateway | None = None
+    primary_domain: str = ""
+
+    @property
+    def postmaster(self) -> str:
+        """Whom mail of the organisation itself is from, and who is asked about it."""
+        return f"postmaster@{self.primary_domain or min(self.domains, default='localhost')}"
 
 
 class QueueKind(StrEnum):

@@ -40,23 +40,21 @@ def route(
     recipient: str,
     *,
     reverse_path: str,
-    automatic: bool,
 ) -> Route | Refused:
     """Choose the way for one recipient (in compared form), or say why policy lets the message take none.
 
     `account` and `chosen` are None for mail whose account is gone. Of `reverse_path` only whether it is null counts
     (RFC 5321 section 4.5.5), and it stays null.
-    `automatic` says that it is a delivery report or an automatic reply (RFC 3834). Neither such mail nor mail with a
-    null sender ever takes a user gateway.
+    Mail with a null sender (a receipt) and automatic replies take the same ways as all other.
     """
-    automatic = automatic or not reverse_path
     reasons: list[str] = []
     domain = recipient.rpartition("@")[2]
-    if account and chosen and (gateway := _user_gateway(account, chosen, automatic, reasons)):
+    if account and chosen and (gateway := _user_gateway(account, chosen, reasons)):
         if refused := account.policy.refuses_recipient(domain):
             return Refused(f"mail from {chosen.address} may not go to {recipient}: {refused}")
-        return Route(RouteKind.USER_GATEWAY, _queue_of(gateway), chosen.address, tuple(reasons), gateway=gateway)
-    if account and chosen and (refusal := _refused_without_gateway(account, chosen, automatic)):
+        mail_from = chosen.address if reverse_path else ""
+        return Route(RouteKind.USER_GATEWAY, _queue_of(gateway), mail_from, tuple(reasons), gateway=gateway)
+    if account and chosen and (refusal := _refused_without_gateway(account, chosen)):
         return refusal
     on_behalf_of = account.primary if account and chosen and not chosen.own_domain else None
     if on_behalf_of:
@@ -100,13 +98,11 @@ def _queue_of(gateway: Gateway) -> QueueKey:
     return QueueKey(QueueKind.GATEWAY, gateway.identity.rpartition(":")[2])
 
 
-def _user_gateway(account: Account, chosen: SendAs, automatic: bool, reasons: list[str]) -> Gateway | None:
+def _user_gateway(account: Account, chosen: SendAs, reasons: list[str]) -> Gateway | None:
     """The address's own gateway if it may be used; says in `reasons` what decided."""
     gateway = chosen.gateway
     if gateway is None:
         reasons.append(f"{chosen.address} has no gateway of its own")
-    elif automatic:
-        reasons.append("automatic mail never takes a user's gateway")
     elif chosen.own_domain:
         reasons.append(f"{chosen.address} is in the organisation's own domains, where users' gateways do not apply")
     elif refused := account.policy.refuses_gateway(gateway.host, gateway.port, gateway.security):
@@ -118,12 +114,12 @@ def _user_gateway(account: Account, chosen: SendAs, automatic: bool, reasons: li
     return None
 
 
-def _refused_without_gateway(account: Account, chosen: SendAs, automatic: bool) -> Refused | None:
+def _refused_without_gateway(account: Account, chosen: SendAs) -> Refused | None:
     """Why policy does not let the organisation's servers send as this address, if it does not."""
     if chosen.own_domain:
         return None
     policy, gateway = account.policy, chosen.gateway
-    if gateway and not automatic and policy.without_gateway is WithoutGateway.REFUSE:
+    if gateway and policy.without_gateway is WithoutGateway.REFUSE:
         why = policy.refuses_gateway(gateway.host, gateway.port, gateway.security)
         return Refused(f"{not_enabled(chosen.address)} ({why})")
     if not policy.external_from:

@@ -25,6 +25,7 @@ from outgate.config import Config, DeliverySettings
 from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.connection_limit import default_limit
 from outgate.deliver.deliverer import Deliverer
+from outgate.deliver.gateway_notices import GatewayNotices
 from outgate.deliver.node_claim import claim_name
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
@@ -133,6 +134,16 @@ class ServerProcess:
             transports.transport,
             queue_ids,
         )
+        if settings.delivery.notices_to:
+            notices = GatewayNotices(
+                self._queue,
+                self._directory,
+                Rates(installation.engine),
+                queue_ids,
+                settings.delivery.notices_to,
+                settings.hostname,
+            )
+            self._publication.subscribe(notices)
         # One process is enough for a page that is seen once for each address.
         self._http = http_listener(installation, certificate) if settings.web.public_url and number == 0 else None
         keep = settings.record.keep_messages * DAY if number == 0 else 0.0

@@ -64,18 +64,18 @@ def test_an_error_is_one_line_for_people_and_says_the_same_to_programs(program: 
 
 
 def test_a_user_is_added_with_a_password_from_standard_input(program: Program) -> None:
-    row = program.run("user", "add", "Carla@Example.com", "--name", "Carla", "--password-stdin", stdin="p 1 é\n")
+    row = program.run("user", "add", "Carla@Example.com", "--name", "Carla", "--password-stdin", stdin="pass 1 é\n")
     assert (row["address"], row["name"], row["ou"]) == ("carla@example.com", "Carla", "/")
-    assert password_hash.verify(_log_in(program, "carla@example.com").password_hash or "", "p 1 é")
+    assert password_hash.verify(_log_in(program, "carla@example.com").password_hash or "", "pass 1 é")
 
 
 def test_a_password_file_may_end_with_a_line_end(program: Program) -> None:
     file = program.data.parent / "password"
-    file.write_text("new one\r\n")
+    file.write_text("a new one\r\n")
     program.run("user", "password", ALICE, "--password-file", str(file))
-    assert password_hash.verify(_log_in(program, ALICE).password_hash or "", "new one")
-    program.run("user", "password", ALICE, "--password-file", "-", stdin="newer")
-    assert password_hash.verify(_log_in(program, ALICE).password_hash or "", "newer")
+    assert password_hash.verify(_log_in(program, ALICE).password_hash or "", "a new one")
+    program.run("user", "password", ALICE, "--password-file", "-", stdin="newer one")
+    assert password_hash.verify(_log_in(program, ALICE).password_hash or "", "newer one")
 
 
 @pytest.mark.parametrize("stdin", ["", "\n", "two\nlines\n"])

@@ -69,5 +69,5 @@ def test_who_may_not_make_application_passwords_makes_none(program: Program) -> 
 def test_a_rate_that_is_none_is_named(program: Program, rate: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTGATE_LOG_IN__FAILURES_PER_NETWORK", rate)
     error = program.fails(Status.UNAVAILABLE, "user", "list")
-    assert "log_in.failures_per_network" in error
+    assert "OUTGATE_LOG_IN__FAILURES_PER_NETWORK" in error
     assert why in error

@@ -64,7 +64,7 @@ def test_an_added_address_is_pending_until_the_mailed_code_is_entered(program: P
     assert added["verification_status"] == "pending"
     [content] = program.waiting()
     assert f"To: {PARTNER}".encode() in content
-    assert b"From: postmaster@example.com" in content
+    assert b"<postmaster@example.com>" in content
     verified = program.run("sendas", "verify", ALICE, PARTNER, code_in(content))
     assert (verified["verification_status"], verified["name"]) == ("accepted", "Alice (partner)")
     program.fails(Status.INVALID, "sendas", "verify", ALICE, PARTNER, code_in(content))
@@ -297,7 +297,7 @@ def test_a_change_of_what_routes_depend_on_has_waiting_mail_decided_again(
 ) -> None:
     program.add_partner()
     for number in range(3):
-        program.run("send", ALICE, "--to", f"{number}@recipient.example", "--text", "x")
+        program.run("send", ALICE, "--from", PARTNER, "--to", f"{number}@recipient.example", "--text", "x")
     with program.writing() as connection:
         connection.execute(update(recipient).values(due_at=FAR))
         connection.execute(update(recipient).where(recipient.c.address.like("0@%")).values(held=True))

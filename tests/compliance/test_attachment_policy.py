@@ -36,7 +36,11 @@ def test_messages_are_looked_into_where_policy_speaks_of_attachments(policy: Pol
         ),
         (Policy(refused_attachments=(".exe",)), Attachment("", "image/png", 1), None),
         (Policy(refused_attachments=(".exe",)), Attachment("a.EXE. ", "image/png", 1), "'a.EXE. ' may not leave"),
-        (Policy(refused_attachments=(".exe",)), Attachment("a", "image/png", 1, "b.exe"), "'a' may not leave"),
+        (
+            Policy(refused_attachments=(".exe",)),
+            Attachment("a", "image/png", 1, ("c", "b.exe")),
+            "'a' may not leave",
+        ),
         (Policy(refused_attachments=(".exe",)), Attachment("a.\u200bexe", "image/png", 1), "'a.?exe' may not leave"),
         (Policy(refused_attachments=("image/*",)), Attachment("", "image/png", 1), "of type image/png may not leave"),
         (Policy(refused_attachments=("image/gif",)), Attachment("", "image/png", 1), None),

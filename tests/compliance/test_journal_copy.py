@@ -17,7 +17,15 @@ ARCHIVE = "archive@journal.example"
 
 
 def copy_of(header: bytes = HEADER, *, note: JournalNote = NOTE, eight_bit: bool = False) -> JournalCopy:
-    return journal_copy(note, header, eight_bit=eight_bit, to=ARCHIVE, queue_id="0c8sm2v1r0004", at=60.0)
+    return journal_copy(
+        note,
+        header,
+        eight_bit=eight_bit,
+        sender="postmaster@example.com",
+        to=ARCHIVE,
+        queue_id="0c8sm2v1r0004",
+        at=60.0,
+    )
 
 
 async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:

@@ -236,7 +236,7 @@ async def test_a_report_that_can_not_be_made_does_not_keep_the_outcome_from_the_
         return all_alike(delivery, NO)
 
     wire.answer = answer
-    monkeypatch.setattr("outgate.deliver.deliverer.report", broken)
+    monkeypatch.setattr("outgate.deliver.reporter.delivery_report", broken)
     put = house.letter(CAROL)
     await house.queue.put(put)
     await until(lambda: not house.waits())

@@ -35,7 +35,7 @@ class Content:
 class Owners:
     """In place of the directory: bob has two addresses."""
 
-    async def mailbox(self, address: str) -> str | None:
+    async def owner(self, address: str) -> str | None:
         return {"r0@a.example": "bob@a.example", "r1@a.example": "bob@a.example", "r2@a.example": "eve@a.example"}.get(
             address
         )

@@ -47,11 +47,10 @@ def way(
     policy: Policy,
     sender: str = PARTNER,
     recipient: str = "carol@recipient.example",
-    automatic: bool = False,
     gateway: Gateway = GATEWAY,
 ) -> Route | Refused:
     user = account(policy, gateway)
-    return route(ORGANISATION, user, user.send_as[sender], recipient, reverse_path=sender, automatic=automatic)
+    return route(ORGANISATION, user, user.send_as[sender], recipient, reverse_path=sender)
 
 
 @pytest.mark.parametrize(

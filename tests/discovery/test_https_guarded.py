@@ -55,14 +55,27 @@ async def test_other_urls_are_not_asked(internet: Internet, url: str) -> None:
     assert not internet.inside.greeted
 
 
-@pytest.mark.parametrize("addresses", [[INSIDE], [PUBLIC, INSIDE], [INSIDE, PUBLIC], ["10.0.0.1"], ["169.254.169.254"]])
-async def test_a_host_with_one_forbidden_address_is_not_connected_to(internet: Internet, addresses: list[str]) -> None:
+@pytest.mark.parametrize("addresses", [[INSIDE], ["10.0.0.1"], ["169.254.169.254"], [INSIDE, "10.0.0.1"]])
+async def test_a_host_with_forbidden_addresses_alone_is_not_connected_to(
+    internet: Internet, addresses: list[str]
+) -> None:
     internet.zones.publish("".join(f"evil.example. 0 IN A {address}\n" for address in addresses))
     internet.web.host("evil.example")
     answer = await internet.https.get("https://evil.example/")
     assert isinstance(answer, NotFetched)
     assert answer.forbidden
     assert not internet.web.greeted
+    assert not internet.inside.greeted
+
+
+@pytest.mark.parametrize("addresses", [[PUBLIC, INSIDE], [INSIDE, PUBLIC]])
+async def test_of_a_host_with_good_and_forbidden_addresses_only_the_good_one_is_connected_to(
+    internet: Internet, addresses: list[str]
+) -> None:
+    internet.zones.publish("".join(f"evil.example. 0 IN A {address}\n" for address in addresses))
+    internet.web.host("evil.example")
+    answer = await internet.https.get("https://evil.example/")
+    assert isinstance(answer, Fetched)
     assert not internet.inside.greeted
 
 

@@ -29,8 +29,7 @@ from outgate.mail.addresses import (
         ("Alice@Example.COM", "alice@example.com"),
         ('"alice"@example.com', "alice@example.com"),
         ('"al\\ice"@example.com', "alice@example.com"),
-        ('"Alice B"@example.com', '"alice b"@example.com'),
-        ('"a@b"@example.com', '"a@b"@example.com'),
+        ('"Alice..B"@example.com', '"alice..b"@example.com'),
         ("alice@Bücher.example", "alice@xn--bcher-kva.example"),
         ("alice@XN--BCHER-KVA.example", "alice@xn--bcher-kva.example"),
         ("alice@faß.example", "alice@xn--fa-hia.example"),
@@ -62,6 +61,13 @@ def test_the_compared_form(address: str, compared: str) -> None:
         'a"b"@example.com',
         '""@example.com',
         '" a"@example.com',
+        *(f'"bob{special}evil"@example.com' for special in "@<>,;:()[] "),
+        '"bob@example.com"@attacker.example',
+        '"bob@example.com "@attacker.example',
+        '"<bob@example.com>"@attacker.example',
+        '"bob\\@example.com"@attacker.example',
+        '"a\\"b"@example.com',
+        '"a\\\\b"@example.com',
         "alice@example..com",
         "alice@example.com.",
         "alice@-example.com",
@@ -148,8 +154,7 @@ def test_only_a_local_part_beyond_ascii_needs_smtputf8() -> None:
         (b'"=?iso-8859-1?q?J=F6rg?=" <j@x>', [("Jörg", "j@x")]),
         (b"=?no-such-charset?q?J?= <j@x>", [("=?no-such-charset?q?J?=", "j@x")]),
         ("Jörg <jörg@bücher.example>".encode(), [("Jörg", "jörg@bücher.example")]),
-        (b'"john doe"@example.com', [("", '"john doe"@example.com')]),
-        (b'"a@b"@example.com', [("", '"a@b"@example.com')]),
+        (b'"john..doe"@example.com', [("", '"john..doe"@example.com')]),
         (b"a@[192.0.2.1]", [("", "a@[192.0.2.1]")]),
         (
             b"Alice\r\n <alice@example.com>,\r\n\tbob@example.com",
@@ -304,7 +309,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=80)
 
 
-@given(NAMES, st.sampled_from(["a@x.example", '"c d"@x.example', "jörg@bücher.example"]))
+@given(NAMES, st.sampled_from(["a@x.example", '"c..d"@x.example', "jörg@bücher.example"]))
 def test_a_written_mailbox_reads_back(name: str, address: str) -> None:
     written = format_mailbox(name, address)
     if "@" in name and ("<" in name or ">" in name):
@@ -322,6 +327,28 @@ def test_a_mailbox_with_a_line_break_is_not_written() -> None:
         format_mailbox("Alice", "alice@example.com\r\nBcc: bob@example.com")
     assert format_mailbox("Owner, Alice", "a@x") == '"Owner, Alice" <a@x>'
     assert re.fullmatch(r"=\?utf-8\?\S+\?= <j@x>", format_mailbox("Jörg", "j@x"))
+
+
+@pytest.mark.parametrize(
+    ("written", "advised"),
+    [
+        (b"Rossi, Alice <alice@example.com>", 'put it in quotes, as in "Rossi, Alice" <alice@example.com>'),
+        (b"Rossi, Dr. Alice  <alice@example.com>", 'as in "Rossi, Dr. Alice" <alice@example.com>'),
+        ("Müller, Jörg <j@example.com>".encode(), 'as in "Müller, Jörg" <j@example.com>'),
+        (b"=?utf-8?Q?Rossi,_Alice?= <alice@example.com>", "must be written as =2C"),
+    ],
+)
+def test_a_name_with_a_bare_comma_is_refused_with_what_to_do(written: bytes, advised: str) -> None:
+    with pytest.raises(AddressError) as fault:
+        parse_mailboxes(written)
+    assert advised in str(fault.value)
+
+
+@pytest.mark.parametrize("written", [b"a@x.example, <", b"a, b", b'"x, y" z, <a@b.example>', b"g: a, b; <a@b.example>"])
+def test_other_faults_keep_their_words(written: bytes) -> None:
+    with pytest.raises(AddressError) as fault:
+        parse_mailboxes(written)
+    assert "comma" not in str(fault.value)
 
 
 def test_long_lists_take_no_longer_than_their_length() -> None:

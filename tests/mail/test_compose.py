@@ -32,7 +32,8 @@ def test_the_confirmation_says_who_asks_and_what_to_do() -> None:
         code="123456789",
         account="alice@example.com",
         organisation_name="Example Ltd",
-        sender=Mailbox("Outgate", "outgate@example.com"),
+        sender="postmaster@example.com",
+        days=3,
         date=1_700_000_000.0,
         message_id="1@example.com",
         link="https://mail.example.com/confirm/1",
@@ -40,12 +41,18 @@ def test_the_confirmation_says_who_asks_and_what_to_do() -> None:
     parsed = read(message)
     assert parsed["Subject"] == "Outgate Confirmation - Send Mail as alice@dominiopartner.example"
     assert parsed["To"] == "alice@dominiopartner.example"
-    assert parsed["From"] == "Outgate <outgate@example.com>"
+    assert parsed["From"] == "Outgate at Example Ltd <postmaster@example.com>"
     assert parsed["Date"] == "Tue, 14 Nov 2023 22:13:20 +0000"
     assert parsed["Message-ID"] == "<1@example.com>"
     assert parsed["Auto-Submitted"] == "auto-generated"
     text = parsed.get_content()
-    for part in ("123456789", "alice@example.com of Example Ltd", "do nothing", "https://mail.example.com/confirm/1"):
+    for part in (
+        "123456789",
+        "alice@example.com of Example Ltd",
+        "do nothing",
+        "for 3 days",
+        "https://mail.example.com/confirm/1",
+    ):
         assert part in text
     assert message.isascii()
 

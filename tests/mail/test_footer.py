@@ -256,3 +256,57 @@ def test_parts_in_parts_have_an_end() -> None:
     raw = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(12))
     with pytest.raises(NoFooter, match="nested too deeply"):
         with_footer(raw + b"\r\nHello\r\n", FOOTER)
+
+
+def mixed(*parts: str, kind: str = "multipart/mixed", mark: str = "M") -> str:
+    inner = "".join(f"--{mark}\r\n{part}\r\n" for part in parts)
+    return f"Content-Type: {kind}; boundary={mark}\r\n\r\n{inner}--{mark}--\r\n"
+
+
+def text_part(words: str, kind: str = "text/plain") -> str:
+    return f"Content-Type: {kind}\r\n\r\n{words}"
+
+
+PICTURE = "Content-Type: image/png\r\nContent-Disposition: inline\r\n\r\nPNG"
+ATTACHED = "Content-Type: text/plain\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nattached"
+
+
+def alternative(number: int) -> str:
+    kinds = (text_part(f"plain {number}"), text_part(f"html {number}", "text/html"))
+    return mixed(*kinds, kind="multipart/alternative", mark=f"A{number}")
+
+
+@pytest.mark.parametrize(
+    ("raw", "below"),
+    [
+        (mixed(text_part("one"), PICTURE, text_part("two")), ["two"]),
+        (mixed(text_part("one"), PICTURE, text_part("two"), PICTURE), ["two"]),
+        (mixed(text_part("one", "text/html"), PICTURE, text_part("two", "text/html")), ["two"]),
+        (mixed(text_part("one"), PICTURE, text_part("two", "text/html")), ["two"]),
+        (mixed(alternative(1), PICTURE, alternative(2)), ["plain 2", "html 2"]),
+        (mixed(alternative(1), ATTACHED), ["plain 1", "html 1"]),
+        (mixed(text_part("own"), "Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\ntheirs"), ["own"]),
+        (
+            mixed(text_part("root", "text/html"), text_part("shown in it", "text/html"), kind="multipart/related"),
+            ["root"],
+        ),
+        (
+            mixed(
+                text_part("plain"),
+                mixed(text_part("h1", "text/html"), PICTURE, text_part("h2", "text/html"), mark="N"),
+                kind="multipart/alternative",
+            ),
+            ["plain", "h2"],
+        ),
+    ],
+)
+def test_the_footer_stands_below_the_last_text_of_each_alternative(raw: str, below: list[str]) -> None:
+    found = with_footer(f"MIME-Version: 1.0\r\n{raw}".encode(), "Legal")
+    parts = [part.get_content() for part in read(found).walk() if part.get_content_maintype() == "text"]
+    assert [one.split("\n")[0].split("<hr>")[0].strip() for one in parts if "Legal" in one] == below
+
+
+def test_of_a_beginning_that_ends_in_a_text_the_one_before_gets_it() -> None:
+    raw = f"MIME-Version: 1.0\r\n{mixed(text_part('one'), PICTURE, text_part('two'))}".encode()
+    cut = raw[: raw.index(b"two") + 1]
+    assert b"Legal" in with_footer(cut, "Legal", whole=False).partition(b"PNG")[0]

@@ -59,7 +59,7 @@ def test_an_envelope_with_what_is_no_address_is_refused(
     [
         (HEADER, CAROL, "ESMTP"),
         (HEADER, "größe@recipient.example", "UTF8SMTP"),
-        ("From: Größe <alice@example.com>\r\n\r\n".encode(), CAROL, "UTF8SMTP"),
+        ("From: Größe <alice@example.com>\r\n\r\n".encode(), CAROL, "ESMTP"),
     ],
 )
 def test_smtputf8_is_asked_for_where_it_is_needed(raw: bytes, recipient: str, protocol: str) -> None:

@@ -77,21 +77,60 @@ async def test_no_report_is_made_about_mail_with_a_null_sender(site: Site) -> No
     assert _mailbox(site) == []
 
 
-async def test_mail_with_a_null_sender_or_an_automatic_reply_never_takes_a_users_gateway(site: Site) -> None:
+RECEIPT = {"Content_Type": "multipart/report; report-type=disposition-notification; boundary=b"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "of_receipt"),
+    [
+        (None, ""),
+        (lambda line: "553 5.7.1 No null sender" if line.startswith("MAIL FROM:<>") else None, PARTNER),
+        (lambda line: "550 5.7.1 No" if line.startswith("MAIL FROM:<> ") else None, PARTNER),
+    ],
+)
+async def test_receipts_and_automatic_replies_take_the_users_gateway_and_show_no_other_address(
+    site: Site, answer: Callable[[str], str | None] | None, of_receipt: str
+) -> None:
     context = site.authority.server_context(LOCALHOST)
-    async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway, RawPeer() as relay:
+    credentials = {PARTNER: GATEWAY_PASSWORD}
+    async with RawPeer(tls=context, credentials=credentials, answer=answer) as gateway, RawPeer() as relay:
         await site.switch(on=True)
         await site.add_external("alice@example.com", PARTNER, gateway.port)
         await site.set_domain_gateway(relay.port, Security.NONE)
         server = await running(site)
         try:
-            await submit(site, "", content=message(PARTNER))
+            await submit(site, "", content=message(PARTNER, **RECEIPT))
             await submit(site, PARTNER, content=message(PARTNER, Auto_Submitted="auto-replied"))
-            received = await relay.wait_for(2)
+            received = await gateway.wait_for(2)
+            await eventually(lambda: [one.kind for one in _events(site)].count(EventKind.DELIVERED) == 2, "recorded")
         finally:
             await server.stop()
-    assert sorted(one.reverse_path for one in received) == ["", "alice@example.com"]
-    assert gateway.messages == []
+    assert sorted(one.reverse_path for one in received) == sorted([of_receipt, PARTNER])
+    assert not any(b"alice@example.com" in one.content for one in received)
+    assert relay.messages == []
+    attempts = [one.detail["mail_from"] for one in _events(site) if one.kind is EventKind.ATTEMPT]
+    assert sorted(attempts) == sorted([of_receipt, PARTNER])
+
+
+async def test_a_gateway_that_refuses_the_null_sender_at_the_recipient_gets_the_address(site: Site) -> None:
+    context = site.authority.server_context(LOCALHOST)
+    null: list[bool] = []
+
+    def answer(line: str) -> str | None:
+        if line.startswith("MAIL"):
+            null.append("<>" in line)
+        return "553 5.7.1 <>: Sender address rejected" if line.startswith("RCPT") and null[-1] else None
+
+    async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}, answer=answer) as gateway:
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
+        server = await running(site)
+        try:
+            await submit(site, "", content=message(PARTNER, **RECEIPT))
+            (received,) = await gateway.wait_for(1)
+        finally:
+            await server.stop()
+    assert received.reverse_path == PARTNER
 
 
 async def test_a_gateway_may_want_tls_from_the_first_byte(site: Site) -> None:

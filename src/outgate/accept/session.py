@@ -5,6 +5,7 @@ The engine knows the protocol; this file knows accounts and the queue; neither k
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import cast
 
 import structlog
@@ -16,7 +17,7 @@ from outgate.accept.incoming import IncomingMessage
 from outgate.accept.session_services import SessionServices
 from outgate.accept.throttle import LogInAttempt
 from outgate.authorise import authorise_envelope
-from outgate.mail.addresses import AddressError, canonical
+from outgate.mail.addresses import AddressError, canonical, is_role
 from outgate.model import Account
 from outgate.queue.queue_id import to_text
 from outgate.smtp import (
@@ -52,6 +53,7 @@ WENT_AWAY = Reply(421, "4.4.2", ("The connection is lost",))  # nobody hears it
 TOKEN_EXPIRED = Reply(421, "4.7.0", ("The access token has expired; connect and log in again",))
 GONE = Reply(421, "4.7.0", ("The account is no longer there",))
 REVOKED = Reply(421, "4.7.0", ("The application password was revoked",))
+RECORDED_REFUSALS = 20  # of MAIL and RCPT, for each message of a session
 CLOSE_SECONDS = 10.0  # in which a client that is told to go reads what it was told
 
 _TLS_FAILED = Counter("outgate_submission_tls_failures", "STARTTLS handshakes with mail programs that failed")
@@ -93,6 +95,7 @@ class Session(asyncio.Protocol):
         self._mail: Mail | None = None
         self._recipients: list[EnvelopeRecipient] = []
         self._incoming: IncomingMessage | None = None
+        self._recorded = 0  # refusals of envelopes since the last message
         self._began = self._last_heard = self._last_message = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -250,6 +253,24 @@ class Session(asyncio.Protocol):
             self._advance()
         self._go_on()
 
+    def _refuse_envelope(self, reply: Reply, recipient: str = "", *, sender: str | None = None) -> None:
+        """Say no to MAIL or RCPT, and put that on record: a few times for each message, whoever tries on and on."""
+        self._engine.reject(reply)
+        if self._recorded >= RECORDED_REFUSALS or self._who is None:
+            return
+        self._recorded += 1
+        reverse_path = sender if sender is not None else self._mail.reverse_path if self._mail else ""
+        envelope = Envelope(
+            reverse_path, [EnvelopeRecipient(recipient)] if recipient else [], protocol="ESMTPSA", peer=self._peer
+        )
+        text = " ".join(part for part in (str(reply.code), reply.enhanced, *reply.lines) if part)
+        self._services.spawn(_try_to(self._record_refusal(self._who.account_id, envelope, text)))
+
+    async def _record_refusal(self, account_id: int, envelope: Envelope, reply: str) -> None:
+        services, at = self._services, clock.now()
+        if account := await services.directory.account(account_id):
+            await services.submitter.refuse_envelope(services.queue_ids.new(at), at, account, envelope, reply)
+
     def _refuse(self, reply: Reply) -> None:
         if self._engine.paused:
             self._engine.reject(reply)
@@ -263,7 +284,7 @@ class Session(asyncio.Protocol):
         try:
             address = canonical(event.reverse_path) if event.reverse_path else ""
         except AddressError as error:
-            self._engine.reject(Reply(553, "5.1.7", (f"MAIL FROM: {error}",)))
+            self._refuse_envelope(Reply(553, "5.1.7", (f"MAIL FROM: {error}",)), sender=event.reverse_path)
             return
         self._mail, self._recipients = event, []
         account = self._cached_account()
@@ -276,15 +297,17 @@ class Session(asyncio.Protocol):
         account = await self._account()
         refused = authorise_envelope(account, address)
         if refused:
-            self._engine.reject(Reply(550, "5.7.1", (refused.reason,)))
+            self._refuse_envelope(Reply(550, "5.7.1", (refused.reason,)), sender=address)
         else:
             self._engine.accept()
 
     def _on_rcpt(self, event: Rcpt) -> None:
+        if event.address.lower() == "postmaster":  # RFC 5321 section 4.5.1
+            event = replace(event, address=self._services.directory.postmaster)
         try:
             address = canonical(event.address)
         except AddressError as error:
-            self._engine.reject(Reply(553, "5.1.3", (str(error),)))
+            self._refuse_envelope(Reply(553, "5.1.3", (str(error),)), event.address)
             return
         if self._services.config.local.mailbox == "maildir" and self._services.directory.is_own_domain(
             address.rpartition("@")[2]
@@ -294,8 +317,8 @@ class Session(asyncio.Protocol):
             self._take_recipient(event)
 
     async def _check_mailbox(self, event: Rcpt, address: str) -> None:
-        if await self._services.directory.mailbox(address) is None:
-            self._engine.reject(Reply(550, "5.1.1", (f"<{event.address}>: no such mailbox here",)))
+        if not is_role(address) and await self._services.directory.mailbox(address) is None:
+            self._refuse_envelope(Reply(550, "5.1.1", (f"<{event.address}>: no such mailbox here",)), event.address)
         else:
             self._take_recipient(event)
 
@@ -319,7 +342,7 @@ class Session(asyncio.Protocol):
             incoming.fail(NOT_STORED)
 
     async def _on_message_ended(self, event: MessageEnded) -> None:
-        self._last_message = self._loop.time()
+        self._last_message, self._recorded = self._loop.time(), 0
         incoming, self._incoming = self._incoming, None
         if incoming is None or self._mail is None:
             raise AssertionError("the engine ends only messages that it began")

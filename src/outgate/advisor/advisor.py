@@ -156,9 +156,7 @@ def _organisations_route(question: Question, entry: SendAs) -> Route | Refused:
     policy = question.account.policy
     if gateway and not policy.refuses_gateway(gateway.host, gateway.port, gateway.security):
         entry = replace(entry, gateway=None)
-    return route(
-        question.organisation, question.account, entry, _RECIPIENT, reverse_path=entry.address, automatic=False
-    )
+    return route(question.organisation, question.account, entry, _RECIPIENT, reverse_path=entry.address)
 
 
 def _private(checks: Sequence[SpfCheck]) -> bool:

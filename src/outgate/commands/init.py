@@ -64,7 +64,11 @@ def init(
     ] = "",
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting for outgate.toml; may be given several times"),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting for outgate.toml, lists as in 'delivery.retry=[60, 300]'; may be given several times",
+        ),
     ] = None,
 ) -> None:
     """Make the data directory: configuration, key file, certificate, database, and the organisation with its domain.

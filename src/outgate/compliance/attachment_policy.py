@@ -70,7 +70,7 @@ def _refuses(policy: Policy, attachment: Attachment) -> str | None:
 def _is(attachment: Attachment, kind: str) -> bool:
     """`.exe` means the last ending of the name, as a system would see it; `application/*` a whole family of types."""
     if kind.startswith("."):
-        return any(_seen(name).endswith(kind) for name in (attachment.filename, attachment.other_name))
+        return any(_seen(name).endswith(kind) for name in (attachment.filename, *attachment.other_names))
     if kind.endswith("/*"):
         return attachment.media_type.startswith(kind[:-1])
     return attachment.media_type == kind

@@ -43,14 +43,14 @@ class JournalCopy:
 
 
 def journal_copy(
-    note: JournalNote, attached_header: bytes, *, eight_bit: bool, to: str, queue_id: str, at: float
+    note: JournalNote, attached_header: bytes, *, eight_bit: bool, sender: str, to: str, queue_id: str, at: float
 ) -> JournalCopy:
-    """The copy of a message with this header block, to the archive `to`. `queue_id` is the copy's own.
+    """The copy of a message with this header block, from the organisation's `sender` to the archive `to`. `queue_id` is
+    the copy's own.
 
     `eight_bit` says whether anything in the message that leaves is not US-ASCII.
     """
-    domain = note.account.rpartition("@")[2]
-    sender, boundary = f"postmaster@{domain}", f"outgate-{secrets.token_hex(16)}"
+    domain, boundary = sender.rpartition("@")[2], f"outgate-{secrets.token_hex(16)}"
     text = _text(note, _message_id(attached_header), at)
     eight_bit = eight_bit or not attached_header.isascii() or not text.isascii()
     encoding = "8bit" if eight_bit else "7bit"

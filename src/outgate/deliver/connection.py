@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
         except TimeoutError:
             failed = self._fault("timed out in the TLS handshake").outcome
         except OSError as error:
-            failed = self._fault(self._tls_words(error)).outcome
+            failed = self._fault(self._tls_words(error), "4.7.5" if self.tls_failed else "4.4.1").outcome
         except BaseException:
             self.abort()
             raise

@@ -18,13 +18,13 @@ from outgate.config import DeliverySettings
 from outgate.deliver.connection_limit import ConnectionLimit, default_limit
 from outgate.deliver.delivery import AttemptResult, Delivery, Transport, all_alike
 from outgate.deliver.destination_pool import Closing, DestinationPool
-from outgate.deliver.disposition import Disposition, report, report_to, settle, wants_report
+from outgate.deliver.disposition import settle
 from outgate.deliver.heartbeat import Heartbeat
 from outgate.deliver.inflight import InFlight
 from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome
+from outgate.deliver.reporter import Reporter
 from outgate.deliver.routing import decide, is_still, refusal
 from outgate.deliver.tls_policy import TlsPolicy
-from outgate.deliver.transmission import submitted_header
 from outgate.directory.reader import DirectoryReader
 from outgate.model import Gateway, QueueKey
 from outgate.queue import Finish, Item, Put, Queue
@@ -74,8 +74,9 @@ class Deliverer:
         new_transport: NewTransport,
         queue_ids: QueueIds,
     ) -> None:
-        self._queue, self._directory, self._settings, self._hostname = queue, directory, settings, hostname
-        self._new_transport, self._queue_ids = new_transport, queue_ids
+        self._queue, self._directory, self._settings = queue, directory, settings
+        self._new_transport = new_transport
+        self._reporter = Reporter(queue, directory, settings, hostname, queue_ids)
         self._inflight = InFlight(settings.in_memory)
         self._heartbeat = Heartbeat(commits, queue.owner, directory, self._go_by)
         self._under_way: set[UnderWay] = set()
@@ -317,8 +318,8 @@ class Deliverer:
         disposition = settle(delivery, attempt.result, now, self._settings)
         while True:
             try:
-                told = await self._report(delivery, disposition, attempt.result.peer, now)
-                await self._finish(disposition.finish(delivery.item.message.id, self._queue.owner, now, told))
+                told = await self._reporter.report(disposition)
+                await self._finish(disposition.finish(self._queue.owner, told))
                 break
             except StoreUnavailable as error:
                 self._is_unsure = True
@@ -346,30 +347,6 @@ class Deliverer:
                 if finish == finish.bare():
                     await asyncio.sleep(STUCK)
                 finish = finish.bare()
-
-    async def _report(self, delivery: Delivery, disposition: Disposition, peer: str, now: float) -> Put | None:
-        """The delivery report for those who wanted one; it is queued in the transaction that records the failure."""
-        to = report_to(delivery)
-        failed = [one for one in disposition.failed if wants_report(one[0])]
-        if to is None or not failed:
-            return None
-        try:
-            return report(
-                delivery,
-                failed,
-                to=to,
-                header=await submitted_header(self._queue, delivery.item),
-                identity=self._queue_ids.new(now),
-                now=now,
-                hostname=self._hostname,
-                peer=peer,
-                organisation=await self._directory.organisation(),
-            )
-        except StoreUnavailable:
-            raise
-        except Exception:
-            _log.exception("delivery report not made", message=delivery.item.message.id)
-            return None
 
     # --- tasks -----------------------------------------------------------------------------------------------
 

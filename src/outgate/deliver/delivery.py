@@ -38,7 +38,7 @@ class Delivery:
 class AttemptResult:
     """What came of a delivery: an outcome for each recipient, in their order, and what the record says of the attempt.
 
-    `seconds` is how long the handing over took.
+    `seconds` is how long the handing over took; `mail_from` is the envelope sender, where it was not the route's.
     """
 
     outcomes: Sequence[Outcome]
@@ -47,6 +47,7 @@ class AttemptResult:
     reply: str = ""
     footer: str = ""
     seconds: float = 0.0
+    mail_from: str | None = None
 
 
 class Transport(Protocol):

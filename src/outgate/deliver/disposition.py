@@ -1,86 +1,175 @@
-"""What an attempt's outcomes mean: who is done, who is tried again and when, who gets a delivery report. Pure."""
+"""What an attempt's outcomes mean: who is done, who is tried again and when, who is reported on. Pure."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from outgate.config import DeliverySettings
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.outcome import Outcome, Verdict
-from outgate.mail.report import FailedRecipient, bounce
-from outgate.model import Organisation
+from outgate.mail.report import ReportedRecipient
+from outgate.mail.report_text import Action, Remedy
 from outgate.queue import Defer, Finish, Put, Recipient
 from outgate.queue.queue_id import to_text
 from outgate.queue.retry import next_attempt
 from outgate.record import events
 from outgate.record.events import MessageEvent, Passage
-from outgate.submit import originate
+from outgate.route import RouteKind
+
+BY_GATEWAY: Final = (RouteKind.USER_GATEWAY, RouteKind.DOMAIN_GATEWAY)
 
 Failed = tuple[Recipient, Outcome]
 
 
 @dataclass(frozen=True, slots=True)
+class Deferral:
+    """A recipient that waits for its next attempt. `late`: so long by now that the sender is told of it."""
+
+    recipient: Recipient
+    outcome: Outcome
+    again: float
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Disposition:
-    """The outcomes of one job sorted out; `failed` are those for whom there is no more hope."""
+    """The outcomes of one delivery sorted out; `failed` are those for whom there is no more hope."""
 
-    done: list[int]
-    deferred: list[Defer]
-    failed: list[Failed]
-    events: list[MessageEvent]
-    passage: Passage
+    delivery: Delivery
+    result: AttemptResult
+    at: float
+    done: list[Failed] = field(default_factory=list)
+    deferred: list[Deferral] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
 
-    def finish(self, message_id: int, leased_by: str, now: float, report: Put | None = None) -> Finish:
+    def finish(self, leased_by: str, report: Put | None = None) -> Finish:
         """The change that commits it all."""
-        recorded = [*self.events, *_bounced(self.passage, self.failed, now, report)]
-        done = [*self.done, *(recipient.number for recipient, _ in self.failed)]
-        return Finish(message_id, done, self.deferred, recorded, leased_by, report)
+        numbers = [recipient.number for recipient, _ in (*self.done, *self.failed)]
+        return Finish(
+            self.delivery.item.message.id, numbers, [*self._defers()], [*self._events(report)], leased_by, report
+        )
+
+    def reported(self) -> list[ReportedRecipient]:
+        """What the sender is to hear, of those recipients of whom he wants to (RFC 3461 section 4.1)."""
+        return [
+            *(self._failed(one, outcome) for one, outcome in self.failed if _wants(one, "FAILURE")),
+            *(self._delayed(one) for one in self.deferred if one.late and _wants(one.recipient, "DELAY")),
+            *(self._done(one, outcome) for one, outcome in self.done if outcome.success and _wants(one, "SUCCESS")),
+        ]
+
+    def _defers(self) -> Iterator[Defer]:
+        for one in self.deferred:
+            told = one.recipient.delay_told or one.late
+            tried = replace(one.recipient, attempts=one.recipient.attempts + 1, delay_told=told)
+            yield Defer(tried, one.again, one.outcome.reason)
+
+    def _events(self, report: Put | None) -> Iterator[MessageEvent]:
+        passage, told = _passage(self.delivery), to_text(report.message.id) if report else None
+        yield _attempt(self.delivery, self.result, self.at)
+        delay = self.at - self.delivery.item.message.received_at
+        for recipient, outcome in self.done:
+            yield events.delivered(
+                passage,
+                self.at,
+                recipient=recipient.address,
+                by=outcome.peer or self.result.peer,
+                reply=outcome.reason,
+                delay=delay,
+            )
+        for one in self.deferred:
+            yield events.deferred(
+                passage,
+                self.at,
+                recipient=one.recipient.address,
+                reason=one.outcome.reason,
+                next_attempt=one.again,
+                late=one.late,
+                report=told if one.late and _wants(one.recipient, "DELAY") else None,
+            )
+        for recipient, outcome in self.failed:
+            named = told if _wants(recipient, "FAILURE") else None
+            yield events.bounced(passage, self.at, recipient=recipient.address, reason=outcome.reason, report=named)
+
+    def _failed(self, recipient: Recipient, outcome: Outcome) -> ReportedRecipient:
+        """What is given up is a permanent failure, whatever the last reply was called."""
+        return self._unsuccessful(
+            recipient, outcome, Action.FAILED, "5" + outcome.status[1:], _remedy(outcome, self.delivery)
+        )
+
+    def _delayed(self, deferral: Deferral) -> ReportedRecipient:
+        outcome = deferral.outcome
+        return self._unsuccessful(
+            deferral.recipient, outcome, Action.DELAYED, "4" + outcome.status[1:], _delay_remedy(outcome, self.delivery)
+        )
+
+    def _unsuccessful(
+        self, recipient: Recipient, outcome: Outcome, action: Action, status: str, remedy: Remedy
+    ) -> ReportedRecipient:
+        remote = outcome.reply is not None
+        return ReportedRecipient(
+            address=recipient.address,
+            action=action,
+            status=status,
+            remedy=remedy,
+            words="" if remote else outcome.public or outcome.reason.partition(" ")[2],
+            reply=outcome.reason if remote else None,
+            remote_mta=self._peer(outcome) if remote else None,
+            original=recipient.orcpt,
+            last_attempt=self.at,
+        )
+
+    def _done(self, recipient: Recipient, outcome: Outcome) -> ReportedRecipient:
+        return ReportedRecipient(
+            address=recipient.address,
+            action=outcome.success or Action.RELAYED,
+            status="2.0.0" if outcome.reply is None else outcome.status,
+            remote_mta=self._peer(outcome),
+            original=recipient.orcpt,
+            last_attempt=self.at,
+        )
+
+    def _peer(self, outcome: Outcome) -> str | None:
+        return (outcome.peer or self.result.peer).partition("[")[0] or None
 
 
 def settle(delivery: Delivery, result: AttemptResult, now: float, settings: DeliverySettings) -> Disposition:
     """Sort the outcomes of an attempt that ended at `now`."""
-    disposition = Disposition([], [], [], [_attempt(delivery, result, now)], _passage(delivery))
+    disposition = Disposition(delivery, result, now)
     for recipient, outcome in zip(delivery.recipients, result.outcomes, strict=True):
-        _sort(disposition, delivery, recipient, outcome, result.peer, now, settings)
+        if outcome.verdict is Verdict.DELIVERED:
+            disposition.done.append((recipient, outcome))
+            continue
+        again = _again(recipient, outcome, delivery, now, settings)
+        if again is None:
+            disposition.failed.append((recipient, outcome))
+        else:
+            late = _is_late(recipient, outcome, delivery, now, settings)
+            disposition.deferred.append(Deferral(recipient, outcome, again, late))
     return disposition
 
 
-def _sort(
-    into: Disposition,
-    delivery: Delivery,
-    recipient: Recipient,
-    outcome: Outcome,
-    peer: str,
-    now: float,
-    settings: DeliverySettings,
-) -> None:
-    message, peer = delivery.item.message, outcome.peer or peer
-    if outcome.verdict is Verdict.DELIVERED:
-        into.done.append(recipient.number)
-        into.events.append(
-            events.delivered(
-                into.passage,
-                now,
-                recipient=recipient.address,
-                by=peer,
-                reply=outcome.reason,
-                delay=now - message.received_at,
-            )
-        )
-        return
-    again = None
-    if outcome.verdict is Verdict.RETRY:
-        attempts = recipient.attempts + 1
-        again = next_attempt(attempts, now, message.received_at, settings.retry, settings.give_up_after)
-    if again is None:
-        into.failed.append((recipient, outcome))
-        return
-    tried = Recipient(
-        recipient.number, recipient.address, recipient.queue, recipient.orcpt, recipient.notify, recipient.attempts + 1
-    )
-    into.deferred.append(Defer(tried, again, outcome.reason))
-    into.events.append(
-        events.deferred(into.passage, now, recipient=recipient.address, reason=outcome.reason, next_attempt=again)
-    )
+def _again(
+    recipient: Recipient, outcome: Outcome, delivery: Delivery, now: float, settings: DeliverySettings
+) -> float | None:
+    if outcome.verdict is not Verdict.RETRY:
+        return None
+    received_at = delivery.item.message.received_at
+    return next_attempt(recipient.attempts + 1, now, received_at, settings.retry, settings.give_up_after)
+
+
+def _is_late(
+    recipient: Recipient, outcome: Outcome, delivery: Delivery, now: float, settings: DeliverySettings
+) -> bool:
+    """Whether it is time to say that the message waits: soon, where only the sender can do something about it."""
+    after = settings.delay_report_after
+    if settings.fault_report_after and _only_the_sender_can_repair(outcome, delivery):
+        after = settings.fault_report_after
+    waited = now - delivery.item.message.received_at
+    return bool(after) and waited >= after and not recipient.delay_told
+
+
+def _only_the_sender_can_repair(outcome: Outcome, delivery: Delivery) -> bool:
+    return delivery.route.kind is RouteKind.USER_GATEWAY and (outcome.is_of_log_in or outcome.is_of_tls)
 
 
 def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEvent:
@@ -91,7 +180,7 @@ def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEv
         verdicts=[outcome.verdict.value for outcome in result.outcomes],
         peer=result.peer,
         tls=result.tls,
-        mail_from=delivery.route.reverse_path,
+        mail_from=delivery.route.reverse_path if result.mail_from is None else result.mail_from,
         recipients=len(delivery.recipients),
         reply=result.reply,
         seconds=result.seconds,
@@ -104,23 +193,9 @@ def _passage(delivery: Delivery) -> Passage:
     return Passage(message.id, message.chosen_from or message.reverse_path, str(route.queue), route.kind.value)
 
 
-def _bounced(passage: Passage, failed: Sequence[Failed], now: float, report: Put | None) -> list[MessageEvent]:
-    named = to_text(report.message.id) if report else None
-    return [
-        events.bounced(
-            passage,
-            now,
-            recipient=recipient.address,
-            reason=outcome.reason,
-            report=named,
-        )
-        for recipient, outcome in failed
-    ]
-
-
 def report_to(delivery: Delivery) -> str | None:
-    """Who is told of a failure: the account's primary address, the postmaster for mail of the organisation itself (a
-    journal copy), and nobody for mail with a null sender.
+    """Who is told: the account's primary address, the postmaster for mail of the organisation itself (a journal copy),
+    and nobody for mail with a null sender.
     """
     message = delivery.item.message
     if not message.reverse_path:
@@ -130,58 +205,32 @@ def report_to(delivery: Delivery) -> str | None:
     return delivery.account.primary if delivery.account else None
 
 
-def wants_report(recipient: Recipient) -> bool:
-    """Whether the sender asked to hear of this recipient's failure (RFC 3461 section 4.1); without NOTIFY he did."""
-    return recipient.notify is None or "FAILURE" in recipient.notify.upper().split(",")
+def _wants(recipient: Recipient, what: str) -> bool:
+    """Whether the sender wants to hear of this (RFC 3461 section 4.1). Without NOTIFY it is all but success."""
+    if recipient.notify is None:
+        return what != "SUCCESS"
+    return what in recipient.notify.upper().split(",")
 
 
-def report(
-    delivery: Delivery,
-    failed: Sequence[Failed],
-    *,
-    to: str,
-    header: bytes,
-    identity: int,
-    now: float,
-    hostname: str,
-    peer: str,
-    organisation: Organisation,
-) -> Put:
-    """The delivery report, ready for the queue; it goes to the primary address by the organisation's own ways."""
-    message = delivery.item.message
-    raw = bounce(
-        hostname=hostname,
-        recipient=to,
-        failed=[_failed(recipient, outcome, peer, now) for recipient, outcome in failed],
-        original_header=header,
-        arrived_at=message.received_at,
-        date=now,
-        message_id=f"{to_text(identity)}@{hostname}",
-        envid=message.envid,
-    )
-    return originate(identity, raw, "", [to], organisation, now)
+# --- what to do ------------------------------------------------------------------------------------------------------
+
+_BY_STATUS: Final = {"2.2": Remedy.MAILBOX_FULL, "2.3": Remedy.TOO_LARGE, "3.4": Remedy.TOO_LARGE}
 
 
-_STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+def _delay_remedy(outcome: Outcome, delivery: Delivery) -> Remedy:
+    if _only_the_sender_can_repair(outcome, delivery):
+        return Remedy.LOG_IN if outcome.is_of_log_in else Remedy.TLS
+    return Remedy.WAIT
 
 
-def _failed(recipient: Recipient, outcome: Outcome, peer: str, now: float) -> FailedRecipient:
-    """A reply begins with its three-digit code; our own words begin with an enhanced status code (RFC 3463)."""
-    remote = outcome.reason[:3].isdigit()
-    found = _STATUS.search(outcome.reason)
-    gave_up = outcome.verdict is Verdict.RETRY
-    return FailedRecipient(
-        address=recipient.address,
-        status=_permanent(found.group(1)) if found else "5.0.0",
-        reason="it could not be delivered for too long" if gave_up else "the message was refused",
-        reply=outcome.reason if remote else None,
-        advice="" if remote else outcome.public or outcome.reason,
-        remote_mta=(outcome.peer or peer).partition("[")[0] or None if remote else None,
-        original=recipient.orcpt,
-        last_attempt=now,
-    )
-
-
-def _permanent(status: str) -> str:
-    """What is given up is a permanent failure, whatever the last reply was called."""
-    return "5" + status[1:]
+def _remedy(outcome: Outcome, delivery: Delivery) -> Remedy:
+    if (remedy := _delay_remedy(outcome, delivery)) is not Remedy.WAIT:
+        return remedy
+    detail = outcome.status[2:]
+    if detail.startswith("1."):
+        return Remedy.ADDRESS
+    if detail in _BY_STATUS:
+        return _BY_STATUS[detail]
+    if outcome.verdict is Verdict.RETRY:
+        return Remedy.LATER
+    return Remedy.ADMINISTRATOR if outcome.reply is None else Remedy.THEIR_POSTMASTER

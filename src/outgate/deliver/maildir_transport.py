@@ -11,9 +11,10 @@ import structlog
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.outcome import NO_STORE, Outcome, Verdict
 from outgate.deliver.transmission import Transmission, prepare
-from outgate.directory.reader import DirectoryReader
+from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.mail.addresses import canonical
 from outgate.mail.dkim import DkimKey
+from outgate.mail.report_text import Action
 from outgate.queue import Queue, Recipient
 from outgate.queue.queue_id import to_text
 from outgate.store.engine import StoreUnavailable
@@ -27,8 +28,8 @@ class MaildirTransport:
     The file's name comes from queue id and recipient, so what is written again after a crash replaces itself.
     """
 
-    def __init__(self, queue: Queue, directory: DirectoryReader, root: Path, hostname: str) -> None:
-        self._queue, self._directory, self._root, self._hostname = queue, directory, root, hostname
+    def __init__(self, queue: Queue, mailboxes: LocalMailboxes, root: Path, hostname: str) -> None:
+        self._queue, self._mailboxes, self._root, self._hostname = queue, mailboxes, root, hostname
 
     async def connect(self) -> Outcome | None:
         """The folders are always there."""
@@ -49,7 +50,7 @@ class MaildirTransport:
 
     async def _deliver(self, delivery: Delivery, recipient: Recipient, by_mailbox: dict[str, Outcome]) -> Outcome:
         try:
-            owner = await self._directory.mailbox(canonical(recipient.address))
+            owner = await self._mailboxes.owner(canonical(recipient.address))
             if owner is None:
                 return Outcome(Verdict.FAILED, f"5.1.1 <{recipient.address}>: no such mailbox here")
             if owner not in by_mailbox:
@@ -72,7 +73,7 @@ class MaildirTransport:
             return Outcome(Verdict.RETRY, f"4.3.0 the mailbox can't be written: {error.strerror}")
         finally:
             file.discard()
-        return Outcome(Verdict.DELIVERED, f"250 2.0.0 stored as {name}")
+        return Outcome(Verdict.DELIVERED, f"250 2.0.0 stored as {name}", success=Action.DELIVERED)
 
 
 async def _unsigned(_domain: str, _version: int) -> DkimKey | None:

@@ -90,6 +90,7 @@ class MessagePreparer:
             _journal_note(delivery),
             transmission.header,
             eight_bit=transmission.eight_bit,
+            sender=organisation.postmaster,
             to=to,
             queue_id=to_text(identity),
             at=now,

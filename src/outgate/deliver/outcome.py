@@ -1,10 +1,11 @@
 """What became of a recipient, judged by the peer's replies. Pure; outcomes are data, exceptions are for bugs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from outgate.mail.report_text import Action
 from outgate.smtp import Reply, TransactionResult
 
 
@@ -21,13 +22,35 @@ class Outcome:
     """The verdict with its reason: the peer's reply, or our own words with an enhanced status code before them.
 
     `public` is what the sender is told where the reason would tell of a network that is not his (docs/egress.md).
-    `peer` is whose word it is, where several hosts were asked.
+    `peer` is whose word it is, where several hosts were asked; `reply` is the peer's, without one the reason is ours.
+    `success` is what a report says of who was delivered; None if the peer sends such reports itself.
     """
 
     verdict: Verdict
     reason: str
     public: str = ""
     peer: str = ""
+    reply: Reply | None = field(default=None, compare=False, repr=False)
+    success: Action | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def status(self) -> str:
+        """The RFC 3463 code: the one that the peer gave, or what its reply means at least; else our own."""
+        if self.reply is None:
+            return self.reason.partition(" ")[0]
+        return self.reply.enhanced or f"{self.reply.code // 100}.0.0"
+
+    @property
+    def is_of_log_in(self) -> bool:
+        """Whether our log-in was refused, at log-in or afterwards."""
+        if self.reply is None:
+            return self.reason.startswith("4.7.8 ")
+        return self.reply.code in _OF_LOG_IN
+
+    @property
+    def is_of_tls(self) -> bool:
+        """Whether there is no secure connection."""
+        return self.reply is None and self.reason.startswith(("4.7.4 ", "4.7.5 ", "4.7.10 "))
 
 
 INTERNAL: Final = Outcome(Verdict.RETRY, "4.3.0 internal error; the server's log has the details")
@@ -53,7 +76,7 @@ def judge(reply: Reply, waits: frozenset[int] = _NONE) -> Outcome:
         verdict = Verdict.FAILED
     else:
         verdict = Verdict.RETRY
-    return Outcome(verdict, text_of(reply))
+    return Outcome(verdict, text_of(reply), reply=reply)
 
 
 def text_of(reply: Reply) -> str:

@@ -58,7 +58,7 @@ def _way(
 ) -> tuple[Route, str | None]:
     """The recipient's way, and why policy does not let it be taken, if so."""
     address = canonical(recipient.address)
-    way = route(organisation, account, chosen, address, reverse_path=message.reverse_path, automatic=message.automatic)
+    way = route(organisation, account, chosen, address, reverse_path=message.reverse_path)
     if isinstance(way, Refused):
         return own_route(organisation, address, message.reverse_path), way.reason
     return way, None

@@ -16,8 +16,11 @@ from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import NO_STORE, RECALLED, Outcome, Verdict, last_word, outcomes
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.deliver.transmission import Transmission, transaction
+from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.egress.resolver import Host
+from outgate.mail.report_text import Action
 from outgate.queue import Recipient
+from outgate.route import RouteKind
 from outgate.store.engine import StoreUnavailable
 from outgate.store.vault import SealBroken
 
@@ -40,6 +43,7 @@ class Progress:
     found: dict[int, Outcome] = field(default_factory=dict)  # recipient's number -> outcome, which another may follow
     last: AttemptResult = field(default_factory=lambda: AttemptResult(()))
     refreshed: bool = False  # a connection that had grown stale was replaced
+    mail_from: str | None = None  # the envelope sender, if it is not the route's
 
     def note(self, found: Sequence[Outcome], peer: str = "", tls: str = "", reply: str = "", footer: str = "") -> None:
         """What became of those who were left: who must wait is left again."""
@@ -57,9 +61,23 @@ class Progress:
         for one in self.left:
             self.found[one.number] = RECALLED
 
+    def name_sender(self) -> bool:
+        """Whether it is to be tried with the address itself: a user's gateway has refused all that has a null sender.
+        Who is refused for another reason is so once more.
+        """
+        delivery = self.delivery
+        by_gateway = delivery.route.kind is RouteKind.USER_GATEWAY and not delivery.route.reverse_path
+        if not by_gateway or any(outcome.verdict is not Verdict.FAILED for outcome in self.found.values()):
+            return False
+        self.mail_from = delivery.item.message.chosen_from
+        self.delivery = replace(delivery, route=replace(delivery.route, reverse_path=self.mail_from))
+        self.left = delivery.recipients
+        return True
+
     def result(self) -> AttemptResult:
         """In the recipients' order."""
-        return replace(self.last, outcomes=[self.found[one.number] for one in self.delivery.recipients])
+        found = [self.found[one.number] for one in self.delivery.recipients]
+        return replace(self.last, outcomes=found, mail_from=self.mail_from)
 
 
 class SmtpTransport:
@@ -73,9 +91,11 @@ class SmtpTransport:
         verifying: ssl.SSLContext,
         compliance: MessagePreparer,
         max_age: float,
+        mailboxes: LocalMailboxes | None = None,
     ) -> None:
         self._link, self._hosts, self._compliance = link, hosts, compliance
         self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
+        self._mailboxes = mailboxes  # of the organisation, if the peer keeps them
         self._connection: Connection | None = None
         self._avoided: frozenset[str] = frozenset()  # extensions that the peer offers and does not have
         self._tried: set[str] = set()  # addresses, in this attempt
@@ -133,7 +153,7 @@ class SmtpTransport:
         if isinstance(transmission, Outcome):
             progress.all_left(transmission)
             return False
-        delivery = replace(progress.delivery, recipients=progress.left)
+        delivery = await self._addressed(replace(progress.delivery, recipients=progress.left))
         wanted = transaction(delivery, transmission, connection.capabilities)
         if isinstance(wanted, Outcome):
             progress.all_left(wanted, connection.peer)
@@ -142,6 +162,8 @@ class SmtpTransport:
         done = await connection.transfer(wanted, content)
         if not await self._once_more(progress, done):
             self._note(progress, done, connection, transmission.footer)
+            if done.result and progress.name_sender():
+                return await self._is_connected(progress)
             return bool(progress.left) and not done.content_complete and await self._next_host()
         return self._connection is not None
 
@@ -163,7 +185,22 @@ class SmtpTransport:
         logs_in, lmtp = self._link.log_in is not None, self._link.lmtp
         found = outcomes(done.result, len(progress.left), logs_in=logs_in, lmtp=lmtp, broken=done.fault)
         reply = done.fault.reason if done.fault else last_word(done.result)
+        found = [replace(outcome, success=self._success(connection)) for outcome in found]
         progress.note(found, connection.peer, connection.tls, reply, footer)
+
+    async def _addressed(self, delivery: Delivery) -> Delivery:
+        """The delivery with its recipients as the peer is told them."""
+        mailboxes = self._mailboxes
+        if mailboxes is None:
+            return delivery
+        recipients = [replace(one, address=await mailboxes.redirected(one.address)) for one in delivery.recipients]
+        return replace(delivery, recipients=tuple(recipients))
+
+    def _success(self, connection: Connection) -> Action | None:
+        """Who does not know of DSN tells nobody: then we say that we have passed it on (RFC 3461 section 5.2.2)."""
+        if connection.capabilities.dsn:
+            return None
+        return Action.DELIVERED if self._link.lmtp else Action.RELAYED
 
     # --- once more, and the next one -----------------------------------------------------------------------------
 
@@ -181,9 +218,13 @@ class SmtpTransport:
         else:
             return False
         self.close()
+        await self._is_connected(progress)
+        return True
+
+    async def _is_connected(self, progress: Progress) -> bool:
         if failed := await self.connect():
             progress.all_left(failed)
-        return True
+        return failed is None
 
     async def _next_host(self) -> bool:
         """A connection to the best host that was not tried in this attempt (RFC 5321 section 5.1), if there is one.

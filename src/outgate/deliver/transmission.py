@@ -10,7 +10,7 @@ from outgate.mail.addresses import Mailbox, ascii_form, needs_smtputf8
 from outgate.mail.dkim import DkimKey, sign
 from outgate.mail.header_check import examine
 from outgate.mail.header_rewrite import Trace, outgoing
-from outgate.queue import Item, Queue
+from outgate.queue import Queue
 from outgate.queue.queue_id import to_text
 from outgate.route import RouteKind
 from outgate.smtp import Addressee, Capabilities, Transaction
@@ -50,30 +50,28 @@ class Transmission:
 
 async def prepare(queue: Queue, delivery: Delivery, hostname: str, key_for: KeyFor) -> Transmission:
     """Read the message and make the header that this way asks for (docs/header-changes.md)."""
-    key = None
-    if delivery.route.kind in _SIGNED_WAYS:
-        key = await key_for(_signing_domain(delivery, hostname), delivery.version)
     message = delivery.item.message
     pieces = queue.content(delivery.item)
     first = await anext(pieces)
     submitted, body = first[: message.header_size], first[message.header_size :]
-    header = _edited(delivery, submitted, hostname, key)
+    header = _edited(delivery, submitted, hostname, await _signing_key(delivery, submitted, key_for))
     size = len(header) + message.size - message.header_size
     return Transmission(header, body, pieces if message.chunks > 1 else None, size, message.eight_bit)
 
 
-async def submitted_header(queue: Queue, item: Item) -> bytes:
-    """The header block as it was submitted."""
-    return (await anext(queue.content(item)))[: item.message.header_size]
+def _from_domain(delivery: Delivery, submitted: bytes) -> str:
+    """The organisation's own mail is from its postmaster."""
+    return (delivery.item.message.chosen_from or examine(submitted).header_from[0]).rpartition("@")[2]
 
 
-def _from_domain(delivery: Delivery, hostname: str) -> str:
-    return (delivery.item.message.chosen_from or f"@{hostname}").rpartition("@")[2]
-
-
-def _signing_domain(delivery: Delivery, hostname: str) -> str:
-    on_behalf_of = delivery.route.on_behalf_of
-    return on_behalf_of.rpartition("@")[2] if on_behalf_of else _from_domain(delivery, hostname)
+async def _signing_key(delivery: Delivery, submitted: bytes, key_for: KeyFor) -> DkimKey | None:
+    """The organisation's mailboxes may be elsewhere, and be asked whether what is from its postmaster is."""
+    route, is_own = delivery.route, delivery.item.message.account_id is None
+    if route.kind not in _SIGNED_WAYS and not (route.kind is RouteKind.LOCAL and is_own):
+        return None
+    on_behalf_of = route.on_behalf_of
+    domain = on_behalf_of.rpartition("@")[2] if on_behalf_of else _from_domain(delivery, submitted)
+    return await key_for(domain, delivery.version)
 
 
 def _edited(delivery: Delivery, submitted: bytes, hostname: str, key: DkimKey | None) -> bytes:
@@ -85,7 +83,7 @@ def _edited(delivery: Delivery, submitted: bytes, hostname: str, key: DkimKey | 
         trace=Trace(hostname, to_text(message.id), message.protocol, message.received_at),
         sender=route.on_behalf_of,
         hide=primary if user_gateway and primary != message.chosen_from else None,
-        from_domain=_from_domain(delivery, hostname),
+        from_domain=_from_domain(delivery, submitted),
         rewrite_from=_rewrite_from(delivery),
     )
     if key:
@@ -110,25 +108,20 @@ def transaction(delivery: Delivery, transmission: Transmission, peer: Capabiliti
         return Outcome(Verdict.FAILED, "5.6.3 the next server does not take 8-bit content, and mail is never converted")
     if peer.size and transmission.size > peer.size:
         return Outcome(Verdict.FAILED, f"5.3.4 the next server takes at most {peer.size} bytes")
-    reverse_path = delivery.route.reverse_path
-    addressees = [Addressee(one.address, one.notify, one.orcpt) for one in delivery.recipients]
-    smtputf8 = not transmission.header.isascii() or any(
-        needs_smtputf8(address) for address in (reverse_path, *(one.address for one in addressees)) if address
-    )
+    # No more is asked of the next server than of us: a header in UTF-8 that came without SMTPUTF8 goes on as it came.
+    flagged = message.smtputf8 and not transmission.header.isascii()
+    paths = [delivery.route.reverse_path, *(one.address for one in delivery.recipients)]
+    smtputf8 = flagged or any(needs_smtputf8(one) for one in paths if one)
     if smtputf8 and not peer.smtputf8:
-        # A header in UTF-8 that came without SMTPUTF8 goes on as it came; one that came with it must not.
-        if not reverse_path.isascii() or (message.smtputf8 and not transmission.header.isascii()):
-            return Outcome(Verdict.FAILED, "5.6.7 the next server does not take internationalised mail (RFC 6531)")
-        ascii_forms = [ascii_form(one.address) for one in addressees]
-        if None in ascii_forms:
-            return Outcome(Verdict.FAILED, "5.6.7 the next server does not take internationalised addresses (RFC 6531)")
-        addressees = [
-            Addressee(form or one.address, one.notify, one.orcpt)
-            for form, one in zip(ascii_forms, addressees, strict=True)
-        ]
-        smtputf8 = False
+        return Outcome(Verdict.FAILED, "5.6.7 the next server does not take internationalised mail (RFC 6531)")
+    if not smtputf8:
+        paths = [ascii_form(one) or one if one else "" for one in paths]
+    addressees = [
+        Addressee(address, one.notify, one.orcpt if smtputf8 or (one.orcpt or "").isascii() else None)
+        for address, one in zip(paths[1:], delivery.recipients, strict=True)
+    ]
     return Transaction(
-        reverse_path,
+        paths[0],
         addressees,
         size=transmission.size,
         eight_bit=transmission.eight_bit,

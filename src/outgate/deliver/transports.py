@@ -13,6 +13,7 @@ from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.smtp_transport import Hosts, SmtpTransport
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.deliver.transmission import KeyFor
+from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.directory.reader import DirectoryReader
 from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.mail.dkim import DkimKey
@@ -43,6 +44,7 @@ class TransportFactory:
         self._open_password, self._stored_key_for = open_password, key_for
         self._security_event = _once(security_event)
         self._compliance = MessagePreparer(queue, directory, queue_ids, self._key_for)
+        self._mailboxes = LocalMailboxes(directory, config.local.postmaster)
         self._timeouts = timeouts_of(config.delivery)
         self._verifying = verifying_context(config)
 
@@ -81,16 +83,16 @@ class TransportFactory:
         kind, _, where = local.mailbox.partition(":")
         if kind == "maildir":
             return MaildirTransport(
-                self._queue, self._directory, self._config.path(local.maildir), self._config.hostname
+                self._queue, self._mailboxes, self._config.path(local.maildir), self._config.hostname
             )
         if kind == "lmtp" and not where.startswith("//"):
             link = _link(self._config, "localhost", 0, TlsPolicy.PLAIN, lmtp=True, unix_path=where)
-            return self._smtp(link, _here)
+            return self._smtp(link, _here, self._mailboxes)
         host, _, port = where.removeprefix("//").rpartition(":")
         link = _link(self._config, host, int(port), tls, lmtp=kind == "lmtp")
-        return self._smtp(link, lambda: _found(self._resolver.host(host.strip("[]")), host, int(port)))
+        return self._smtp(link, lambda: _found(self._resolver.host(host.strip("[]")), host, int(port)), self._mailboxes)
 
-    def _smtp(self, link: Link, hosts: Hosts) -> Transport:
+    def _smtp(self, link: Link, hosts: Hosts, mailboxes: LocalMailboxes | None = None) -> Transport:
         return SmtpTransport(
             link,
             hosts,
@@ -98,6 +100,7 @@ class TransportFactory:
             self._verifying,
             self._compliance,
             max_age=self._config.delivery.max_age,
+            mailboxes=mailboxes,
         )
 
 

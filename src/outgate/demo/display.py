@@ -33,11 +33,10 @@ class Display:
         self._status.stop()
 
     def step(self, text: str) -> None:
-        """What goes on now: a spinner in a terminal, a line elsewhere."""
+        """What goes on now: a line that stays, with a spinner below it in a terminal."""
+        self._steps.print(text, markup=False, soft_wrap=True)
         if self._steps.is_terminal:
             self._status.update(text)
-        else:
-            self._steps.print(text, markup=False, soft_wrap=True)
 
     def done(self, text: str) -> None:
         """A step that the user can do likewise: it stays on the screen."""
@@ -52,6 +51,7 @@ class Display:
         self.as_expected = not differences
         self._status.stop()
         self._rows(rows, header=True)
+        self.say(table.KEY)
         for difference in differences:
             self.problem(f"not as the reference says: {difference}")
 

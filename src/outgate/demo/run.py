@@ -6,7 +6,9 @@ import email
 import email.policy
 import email.utils
 import re
+import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Coroutine, Iterator
 from email.message import EmailMessage
@@ -182,8 +184,8 @@ For example:
     --user '{USER}:{outgate.password}' --url smtp://{network.outgate.address}:{network.submission_port} \\
     --mail-from {OTHER} --mail-rcpt {parties.recipient.address}
 Turn the switch off, or see what Outgate knows, from another terminal:
-  outgate --data {outgate.data} policy set allowUsersToUseExternalSmtpServers off
-  outgate --data {outgate.data} log
+  {_program()} --data {outgate.data} policy set allowUsersToUseExternalSmtpServers off
+  {_program()} --data {outgate.data} log
 Outlook shows "on behalf of" the other way round: {USER} on behalf of {OTHER}.
 Each message that arrives is shown below. Ctrl-C ends all.
 """
@@ -208,3 +210,10 @@ def _stopped_by_signals() -> Iterator[asyncio.Event]:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+
+
+def _program() -> str:
+    """How the program is called in the reader's shell."""
+    installed = Path(sys.executable).parent / "outgate"
+    found = shutil.which("outgate")
+    return "outgate" if found and Path(found).samefile(installed) else str(installed)

@@ -19,6 +19,11 @@ _COLUMNS = (
     ("DMARC", 5),
     ("Who has a record of it", 27),
 )
+KEY = """\
+From as displayed, Sender: what the recipient's program shows.  Envelope from: where bounces go (MAIL FROM).
+SPF: may this server send for the envelope's domain?  DKIM: did a domain sign it?  DMARC: did one of both speak for the
+domain in From?  Who has a record of it: whose server passed it on, and can tell of it."""
+
 _WIDE = sum(width + 3 for _, width in _COLUMNS) + 1
 _COLOURS = {"pass": "green", "fail": "red"}
 

@@ -92,10 +92,11 @@ def load_shared(connection: Connection) -> Shared:
 
 
 def load_organisation(connection: Connection) -> Organisation:
-    """The organisation's domains and its outbound gateway."""
+    """The organisation's domains, which is the primary one, and its outbound gateway."""
     row = connection.execute(select(tables.domain_gateway)).first()
     gateway = _gateway(row, f"domain-gateway:{row.id}", "") if row else None
-    return Organisation(_domains(connection), gateway)
+    primary = connection.scalar(select(tables.domain.c.name).where(tables.domain.c.is_primary))
+    return Organisation(_domains(connection), gateway, primary or "")
 
 
 def local_mailbox(connection: Connection, address: str) -> str | None:
@@ -121,6 +122,7 @@ _ACCOUNT_ROWS = (
         tables.account.c.primary_address,
         tables.account.c.name,
         tables.account.c.suspended,
+        tables.account.c.language,
         tables.unit.c.path,
         tables.send_as.c.address,
         tables.send_as.c.display_name,
@@ -168,6 +170,7 @@ def _made(rows: Sequence[AnyRow], shared: Shared) -> Account:
         suspended=bool(first.suspended),
         policy=shared.policies.policy(first.path),
         send_as=_send_as(rows, shared.organisation.domains),
+        language=first.language,
     )
 
 

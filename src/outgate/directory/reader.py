@@ -80,6 +80,11 @@ class DirectoryReader:
         """Whether the domain was the organisation's at the last reading: as `cached_account`."""
         return domain in self._last_organisation.domains
 
+    @property
+    def postmaster(self) -> str:
+        """Whom `<Postmaster>` without a domain means: as `cached_account`."""
+        return self._last_organisation.postmaster
+
     def close(self) -> None:
         """Stop the thread."""
         self._thread.shutdown()

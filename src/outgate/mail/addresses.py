@@ -45,8 +45,15 @@ _TOKEN = re.compile(
 _ENCODED_WORD = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([BbQq])\?([^?\s]*)\?=")
 _BETWEEN_ENCODED_WORDS = re.compile(r"(?<=\?=)\s+(?==\?)")
 
+# What says that a comma before it is no part of a name.
+_QUOTING = re.compile(r'["@:;()>]')
+
 # NFC turns the first three into US-ASCII (";", "`", "K"); NFKC, which some programs apply, the others into "@".
 _LOOKALIKE = re.compile("[\u037e\u1fef\u212a\ufe6b\uff20]")
+
+
+# What ends an address, or begins another, for programs that do not heed quotes.
+_SPECIAL = re.compile(r'[@<>,;:()\[\]\\" ]')
 
 
 @lru_cache(maxsize=8192)
@@ -78,6 +85,11 @@ def split(address: str) -> tuple[str, str]:
     if not at or not local or not domain:
         raise AddressError(f"'{_shown(address)}' is not an address (local-part@domain)")
     return local, domain
+
+
+def is_role(address: str) -> bool:
+    """Whether the address (in compared form) is one that every domain must have (RFC 5321 section 4.5.1, RFC 2142)."""
+    return address.rpartition("@")[0] in ("postmaster", "abuse")
 
 
 def needs_smtputf8(address: str) -> bool:
@@ -125,7 +137,21 @@ def parse_mailboxes(value: bytes) -> list[Mailbox]:
         mailbox = Mailbox(" ".join((quoted or words or b"").decode().split()), address.decode())
         canonical(mailbox.address)
         return [mailbox]
-    return list(_read_list(_tokens(_text(value))))
+    text = _text(value)
+    try:
+        return list(_read_list(_tokens(text)))
+    except AddressError:
+        name, bracket, rest = text.partition("<")
+        if bracket and "," in name and not _QUOTING.search(name):
+            raise AddressError(_comma_words(name.strip(), _shown(rest.partition(">")[0]))) from None
+        raise
+
+
+def _comma_words(name: str, address: str) -> str:
+    """People who are listed by their family name first write it so, and programs that don't know better."""
+    if "=?" in name:
+        return f"the name before <{address}> has a comma in an encoded word, where it must be written as =2C"
+    return f'the name before <{address}> has a comma: put it in quotes, as in "{_shown(name)}" <{address}>'
 
 
 def decode_words(text: str) -> str:
@@ -275,6 +301,8 @@ def _canonical_local(local: str) -> str:
         raise AddressError("the local part is empty, or begins or ends with a space")
     if not text.isprintable() or _LOOKALIKE.search(text):
         raise AddressError(f"the local part '{_shown(local)}' has a character that is not allowed in an address")
+    if match := _SPECIAL.search(text):
+        raise AddressError(f"the local part '{_shown(local)}' has a '{match[0]}', which programs read differently")
     if "=?" in text and "?=" in text:
         raise AddressError("the local part looks like an encoded word (RFC 2047), which programs read differently")
     text = text.lower() if text.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())

@@ -6,12 +6,9 @@ nested deeper than any mail program does, has more parts, or can be read in more
 
 import re
 from dataclasses import dataclass, field
-from email.message import Message
-from email.parser import HeaderParser
-from email.utils import collapse_rfc2231_value
 from typing import Final
 
-from outgate.mail.addresses import decode_words
+from outgate.mail.mime_fields import MimeField, TwoReadings, read_mime_field
 
 MAX_DEPTH: Final = 30
 MAX_PARTS: Final = 2000
@@ -25,9 +22,9 @@ _MESSAGES: Final = ("message/rfc822", "message/global")
 # RFC 2045 section 6.4: nothing else for a multipart or a message. RFC 6532 section 3.7 lets message/global have more.
 _IDENTITY: Final = ("", "7bit", "8bit", "binary")
 
+_HEADER_LINE = re.compile(rb"[!-9;-~]+:")
 _ESCAPE = re.compile(rb"=[0-9A-Fa-f]{2}")
 _NOWHERE = re.compile(rb"(?!)")
-_PARSER: Final = HeaderParser()
 
 
 class TooComplex(ValueError):
@@ -38,13 +35,13 @@ class TooComplex(ValueError):
 class Attachment:
     """A part that is not the message's own text: `size` is in bytes as decoded; type and name are as declared.
 
-    `other_name` is the second name that a part can have: programs differ on which of them they show.
+    `other_names` are further names that a part can have: programs differ on which of them they show.
     """
 
     filename: str
     media_type: str
     size: int
-    other_name: str = ""
+    other_names: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -57,7 +54,7 @@ class _Part:
     fields_size: int = 0
     in_header: bool = True
     in_content_field: bool = False
-    names: tuple[str, str] = ("", "")
+    names: tuple[str, ...] = ()
     encoding: str = ""
     counts: bool = False
     size: int = 0
@@ -153,6 +150,8 @@ class Scanner:
             self._end_header(part)
             return
         if line[:1] not in b" \t":
+            if not _HEADER_LINE.match(line):
+                raise TooComplex("a part of the message has a header with a line that is no field")
             part.in_content_field = line[:8].lower() == b"content-"
         if part.in_content_field:
             part.header.append(line)
@@ -174,8 +173,12 @@ class Scanner:
         if delimited and part.encoding != "base64":
             part.size = max(0, part.size - 2)  # the CRLF before a delimiter belongs to it (RFC 2046 section 5.1.1)
         if part.counts:
-            name, other = part.names
-            self._found.append(Attachment(name or other, part.media_type, part.size, other if name else ""))
+            name, *others = part.names or ("",)
+            self._found.append(Attachment(name, part.media_type, part.size, tuple(others)))
+
+
+_FIELD: Final = re.compile(r"(content-[!-9;-~]*):(.*(?:\r?\n[ \t].*)*)\r?\n?", re.IGNORECASE)
+_FOLD: Final = re.compile(r"\r?\n(?=[ \t])")
 
 
 def _read_header(part: _Part) -> None:
@@ -185,10 +188,8 @@ def _read_header(part: _Part) -> None:
         raise TooComplex("a part of the message has too many parameters to be looked into")
     try:
         _read_fields(part, raw)
-    except TooComplex:
-        raise
-    except (ValueError, LookupError, TypeError):  # what the parser makes of hostile parameters
-        raise TooComplex("a part of the message has Content- fields that can't be read") from None
+    except TwoReadings as fault:
+        raise TooComplex(f"a part of the message has a field that programs read differently: {fault}") from None
     part.header = []
 
 
@@ -197,28 +198,45 @@ def _read_fields(part: _Part, raw: bytes) -> None:
         text, charset = raw.decode(), "utf-8"  # RFC 6532
     except UnicodeDecodeError:
         text, charset = raw.decode("latin-1"), "latin-1"  # as older programs write it
-    header = _PARSER.parsestr(text)
-    for name in ("Content-Type", "Content-Transfer-Encoding", "Content-Disposition"):
-        if len(header.get_all(name, [])) > 1:
-            raise TooComplex(f"a part of the message has more than one {name} field")
-    if "Content-Type" in header:
-        part.media_type = header.get_content_type()
-    part.encoding = str(header.get("Content-Transfer-Encoding", "")).strip().lower()
+    fields = _fields(text)
+    kind = read_mime_field(fields["content-type"]) if fields.get("content-type") else MimeField(part.media_type, {})
+    shown = read_mime_field(fields["content-disposition"]) if fields.get("content-disposition") else MimeField("", {})
+    if "/" not in kind.essence:
+        raise TwoReadings("its type has no subtype")
+    part.media_type = kind.essence
+    part.encoding = fields.get("content-transfer-encoding", "").lower()
+    if " " in part.encoding or "(" in part.encoding or ";" in part.encoding:
+        raise TwoReadings("its transfer encoding can't be read in one way")
+    if part.media_type == "message/partial":
+        raise TooComplex("the message is a piece of another one (message/partial), which can't be looked into")
     composite = part.media_type.startswith("multipart/")
     if (composite or part.media_type in _MESSAGES) and part.encoding not in _IDENTITY:
         raise TooComplex(f"a part of the type {part.media_type} is encoded (RFC 2045 section 6.4)")
     if composite:
-        part.boundary = (header.get_boundary() or "").encode(charset)
+        part.boundary = kind.one("boundary").encode(charset)
         return
-    part.names = _name(header, "filename", "content-disposition"), _name(header, "name", "content-type")
-    attached = str(header.get("Content-Disposition", "")).strip().lower().startswith("attachment")
-    part.counts = any(part.names) or attached or part.media_type not in _TEXTS
+    names = [one.strip() for one in (*shown.parameters.get("filename", ()), *kind.parameters.get("name", ()))]
+    part.names = tuple(dict.fromkeys(name for name in names if name))
+    part.counts = bool(part.names) or shown.essence == "attachment" or part.media_type not in _TEXTS
 
 
-def _name(header: Message, parameter: str, field_name: str) -> str:
-    """A file's name, decoded from RFC 2231 and, as programs write it, RFC 2047."""
-    found = header.get_param(parameter, header=field_name)
-    return "" if found is None else decode_words(collapse_rfc2231_value(found).strip())
+def _fields(text: str) -> dict[str, str]:
+    """The Content- fields by name, unfolded. Raises TwoReadings."""
+    found: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        field = _FIELD.match(text, position)
+        if not field:
+            raise TwoReadings("it has no colon, or white space before it")
+        name = field[1].lower()
+        if name in found and name in _READ:
+            raise TwoReadings(f"{name} is there more than once")
+        found[name] = _FOLD.sub("", field[2]).strip()
+        position = field.end()
+    return found
+
+
+_READ: Final = ("content-type", "content-transfer-encoding", "content-disposition")
 
 
 def _delimiters(boundary: bytes) -> tuple[bytes, bytes]:

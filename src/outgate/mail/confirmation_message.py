@@ -8,6 +8,8 @@ _SUBJECT = {
     "it": "Conferma Outgate - Invia messaggio come {address}",
 }
 
+_SENDER = {"en": "Outgate at {organisation}", "it": "Outgate di {organisation}"}
+
 _TEXT = {
     "en": """\
 {account} of {organisation} asks to send mail as {address}.
@@ -16,6 +18,8 @@ If that is you, enter this code where you added the address, under 'Send mail as
 
     {code}
 {link}
+The code is good once, for {days} days; then ask for another one in the same place.
+
 If you do not know {account}, or do not want this, do nothing: without the code nobody can send
 as {address}. Do not pass the code on to anyone, whoever asks for it.
 """,
@@ -26,6 +30,8 @@ Se sei tu, inserisci questo codice dove hai aggiunto l'indirizzo, in 'Invia mess
 
     {code}
 {link}
+Il codice vale una volta sola, per {days} giorni; poi chiedine un altro nello stesso posto.
+
 Se non conosci {account}, o non vuoi, non fare nulla: senza il codice nessuno può inviare
 messaggi come {address}. Non comunicare il codice a nessuno, chiunque lo chieda.
 """,
@@ -43,22 +49,27 @@ def confirmation(
     code: str,
     account: str,
     organisation_name: str,
-    sender: Mailbox,
+    sender: str,
+    days: int,
     date: float,
     message_id: str,
     link: str | None = None,
     language: str = "en",
 ) -> bytes:
-    """The message that proves who reads `address`: with the nine-digit code, and the link that serves as well."""
+    """The message that proves who reads `address`: with the nine-digit code, and the link that serves as well.
+
+    `sender` is an address of the organisation; `days` is how long both are good.
+    """
     text = _TEXT[language].format(
         account=account,
         organisation=organisation_name,
         address=address,
         code=code,
+        days=days,
         link=_LINK[language].format(link=link) if link else "",
     )
     return compose(
-        sender=sender,
+        sender=Mailbox(_SENDER[language].format(organisation=organisation_name), sender),
         to=[Mailbox("", address)],
         subject=_SUBJECT[language].format(address=address),
         text=text,

@@ -1,7 +1,7 @@
 """Adds a footer to a message's own text, as plain text and as HTML, and leaves every other byte as it came. Pure.
 
-Only the first text/plain and the first text/html part that are no attachments are written anew. What is signed or
-encrypted is left alone: a footer would break it.
+Only the last text that is no attachment is written anew, in each of its alternatives (text/plain, text/html). What is
+signed or encrypted is left alone: a footer would break it.
 """
 
 import base64
@@ -15,6 +15,8 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from typing import Final
 
+from outgate.mail.mime_fields import CHARSET
+
 MAX_DEPTH: Final = 10
 MAX_PARTS: Final = 500
 MAX_FIELDS: Final = 4 * 1024  # bytes of one part's Content- fields, and parameters in them: as in mail.attachments
@@ -25,11 +27,6 @@ _TEXTS: Final = ("text/plain", "text/html")
 _SEALED: Final = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 _PGP: Final = re.compile(r"^-----BEGIN PGP (?:SIGNED )?MESSAGE-----", re.MULTILINE)
 _END_OF_BODY: Final = (re.compile(r"</body\s*>", re.IGNORECASE), re.compile(r"</html\s*>", re.IGNORECASE))
-# Others of Python's codecs are no character sets of mail, and some of them take quadratic time.
-_CHARSET: Final = re.compile(
-    r"utf-[78]|ascii|iso8859-\d+|cp\d+|koi8-[rtu]|gb2312|gbk|gb18030|hz|big5(hkscs)?|shift_jis\w*|euc_\w+|iso2022_\w+"
-    r"|mac-\w+|tis-620|johab|kz1048|ptcp154"
-)
 
 
 class NoFooter(Exception):
@@ -54,25 +51,27 @@ def with_footer(raw: bytes, text: str, *, whole: bool = True) -> bytes:
     if re.search(rb"(?im)^dkim-signature[ \t]*:", raw[: _body_of(raw, 0, len(raw))]):
         raise NoFooter("the message has a DKIM signature of its own")
     texts = _Texts(raw, whole)
-    texts.find(0, len(raw), 0)
-    if not texts.found:
+    found = texts.find(0, len(raw), 0)
+    if not found:
         raise NoFooter("the text is too long" if texts.unfinished else "the message has no text of its own")
-    for part in sorted(texts.found.values(), key=lambda one: one.start, reverse=True):
+    for part in reversed(found):
         raw = raw[: part.start] + _rewritten(raw, part, text) + raw[part.end :]
     return raw
 
 
 class _Texts:
-    """Looks for the parts that get a footer. Each byte is looked at at most once for each level of nesting."""
+    """Looks for the parts that get a footer: below the last text of the message's own, in each of its alternatives.
+
+    Each byte is looked at at most once for each level of nesting.
+    """
 
     def __init__(self, raw: bytes, whole: bool) -> None:
-        self.found: dict[str, _Text] = {}
         self.unfinished = False
         self._raw, self._whole = raw, whole
         self._parts = 0
 
-    def find(self, start: int, end: int, depth: int) -> None:
-        """Look at the part that lies there."""
+    def find(self, start: int, end: int, depth: int) -> list[_Text]:
+        """The texts at the end of the part that lies there."""
         self._parts += 1
         if depth > MAX_DEPTH or self._parts > MAX_PARTS:
             raise NoFooter("the message is nested too deeply, or has too many parts")
@@ -82,15 +81,25 @@ class _Texts:
         if kind in _SEALED:
             raise NoFooter("the message is signed or encrypted")
         if kind.startswith("multipart/"):
-            # In a digest all is messages (RFC 2046 section 5.1.5), and they are somebody else's.
-            if kind != "multipart/digest":
-                for first, last in _parts(self._raw, body, end, header.get_boundary() or "", self._whole):
-                    self.find(first, last, depth + 1)
-        elif kind in _TEXTS and kind not in self.found and not _is_attachment(header):
-            if self._whole or end < len(self._raw):
-                self.found[kind] = _Text(header, start, body, end)
-            else:
-                self.unfinished = True
+            return self._within(kind, header, body, end, depth)
+        if kind not in _TEXTS or _is_attachment(header):
+            return []
+        if self._whole or end < len(self._raw):
+            return [_Text(header, start, body, end)]
+        self.unfinished = True
+        return []
+
+    def _within(self, kind: str, header: Message, body: int, end: int, depth: int) -> list[_Text]:
+        """Alternatives are one text in several forms, and what is related to one is shown in it; else parts follow each
+        other. In a digest all is messages (RFC 2046 section 5.1.5), and they are somebody else's.
+        """
+        if kind == "multipart/digest":
+            return []
+        lie = _parts(self._raw, body, end, header.get_boundary() or "", self._whole)
+        found = [texts for first, last in lie if (texts := self.find(first, last, depth + 1))]
+        if kind == "multipart/alternative":
+            return [text for texts in found for text in texts]
+        return (found[0] if kind == "multipart/related" else found[-1]) if found else []
 
 
 _CONTENT_FIELD: Final = re.compile(rb"(?im)^content-[!-9;-~]*[ \t]*:.*(?:\n[ \t].*)*\n?")
@@ -181,7 +190,7 @@ def _decoded(body: bytes, encoding: str, charset: str) -> str:
             body = quopri.decodestring(body)
         elif encoding not in ("7bit", "8bit"):
             raise NoFooter(f"the encoding '{encoding[:20]}' of the text is not known")
-        if not _CHARSET.fullmatch(codecs.lookup(charset).name):
+        if not CHARSET.fullmatch(codecs.lookup(charset).name):
             raise LookupError
         return body.decode(charset).replace("\r\n", "\n").replace("\r", "\n")
     except (ValueError, LookupError):

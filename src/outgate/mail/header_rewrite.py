@@ -6,6 +6,7 @@ docs/header-changes.md lists the changes by route. Knows no route: the caller sa
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from outgate.mail.address_hiding import hiding
 from outgate.mail.address_leak import needle
 from outgate.mail.addresses import AddressError, Mailbox, canonical, format_mailbox, parse_mailboxes
 from outgate.mail.headers import Field, format_date, value
@@ -99,8 +100,13 @@ def outgoing(
     if b"date" not in names:
         lines.append(b"Date: %b\r\n" % format_date(int(trace.received_at)).encode())
     if b"message-id" not in names:
-        lines.append(f"Message-ID: <{trace.identity}@{from_domain}>\r\n".encode())
+        lines.append(f"Message-ID: {made_message_id(trace.identity, from_domain)}\r\n".encode())
     return b"".join(lines)
+
+
+def made_message_id(identity: str, sender: str) -> str:
+    """The Message-ID of a message that came without, from this address or domain."""
+    return f"<{identity}@{sender.rpartition('@')[2]}>"
 
 
 def _rewritten(fields: Sequence[Field], mailbox: Mailbox) -> list[Field]:
@@ -125,7 +131,8 @@ def _without(fields: list[Field], hide: str) -> list[Field]:
     hidden = needle(hide)
     if not hidden.found_in(b"".join([field.raw for field in fields if field.name not in _WRITTEN])):
         return fields
-    return [field for field in fields if field.name in _WRITTEN or not hidden.found_in(field.raw)]
+    kept = [field if field.name in _WRITTEN else hiding(field, hidden) for field in fields]
+    return [field for field in kept if field is not None]
 
 
 def _sender_line(fields: Sequence[Field], sender: str | None, hide: str | None) -> bytes | None:

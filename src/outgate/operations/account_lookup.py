@@ -4,6 +4,7 @@ from outgate.directory import accounts, users
 from outgate.directory.accounts import local_mailbox
 from outgate.directory.change import compared
 from outgate.directory.errors import NotFound
+from outgate.mail.addresses import is_role
 from outgate.model import Account, Organisation, SendAs
 from outgate.operations.context import OperationContext
 
@@ -26,5 +27,7 @@ def entry_of(owner: Account, address: str) -> SendAs:
 def require_mailbox(op: OperationContext, organisation: Organisation, address: str) -> None:
     """As at RCPT: a colleague's address that does not exist is refused, not returned later. Raises NotFound."""
     address = compared(address)
-    if address.rpartition("@")[2] in organisation.domains and local_mailbox(op.connection, address) is None:
+    if address.rpartition("@")[2] not in organisation.domains or is_role(address):
+        return
+    if local_mailbox(op.connection, address) is None:
         raise NotFound(f"<{address}>: no such mailbox here")

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from outgate.directory import accounts, organisation, users
-from outgate.mail.addresses import Mailbox
+from outgate.directory import accounts, users
 from outgate.mail.confirmation_message import confirmation
 from outgate.model import Account
 from outgate.queue.queue_id import QueueIds, to_text
@@ -25,20 +24,20 @@ class Confirmation:
     def send(self, connection: Connection, vault: Vault, account: Account, address: str, now: float) -> str:
         """Start the verification of an address and queue its message; returns the queue id as text."""
         challenge = verification.start(connection, vault, account.id, address, now)
-        domain = organisation.domains(connection)[0].name
-        sender = f"postmaster@{domain}"
+        organisation = accounts.load_organisation(connection)
         identity = QueueIds().new(now)
         raw = confirmation(
             address=address,
             code=challenge.code,
             account=account.primary,
-            organisation_name=domain,
-            sender=Mailbox("", sender),
+            organisation_name=organisation.primary_domain,
+            sender=organisation.postmaster,
+            days=int(verification.VALID_SECONDS // 86400),
             date=now,
             message_id=f"{to_text(identity)}@{self.hostname}",
             link=f"{self.public_url.rstrip('/')}/confirm/{challenge.token}" if self.public_url else None,
             language=users.find(connection, account.primary).language,
         )
-        put = originate(identity, raw, sender, [address], accounts.load_organisation(connection), now)
+        put = originate(identity, raw, organisation.postmaster, [address], organisation, now)
         apply(connection, [put])
         return to_text(identity)

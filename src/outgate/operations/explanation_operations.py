@@ -63,7 +63,6 @@ def explain(
         verdict.chosen,
         recipient,
         reverse_path=sender,
-        automatic=False,
     )
     if isinstance(found, Route) and found.kind is RouteKind.DOMAIN_GATEWAY and not _sees_domain_gateway(op):
         found = replace(found, gateway=None)

@@ -53,6 +53,7 @@ _DEFER = Step(
         attempts=bindparam("b_attempts"),
         queue=bindparam("b_queue"),
         last_reply=bindparam("b_reply"),
+        delay_told=bindparam("b_delay_told"),
         leased_by=None,
         leased_until=0.0,
     ),
@@ -146,6 +147,7 @@ class Put(RowsOnly):
             "b_lease": self.lease,
             "leased_by": self.leased_by,
             "held": False,
+            "delay_told": False,
         }
 
 
@@ -204,6 +206,7 @@ class Finish(RowsOnly):
             "b_attempts": one.recipient.attempts,
             "b_queue": str(one.recipient.queue),
             "b_reply": excerpt(one.reply),
+            "b_delay_told": one.recipient.delay_told,
         }
 
 

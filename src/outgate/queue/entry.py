@@ -40,7 +40,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A recipient without a final outcome. `queue` is route.Route.queue as last decided."""
+    """A recipient without a final outcome. `queue` is route.Route.queue as last decided; `delay_told` says that the
+    sender was told that it takes longer."""
 
     number: int
     address: str
@@ -48,11 +49,14 @@ class Recipient:
     orcpt: str | None = None
     notify: str | None = None
     attempts: int = 0
+    delay_told: bool = False
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Self:
         """As the database has it."""
-        return cls(row.number, row.address, QueueKey.parse(row.queue), row.orcpt, row.notify, row.attempts)
+        return cls(
+            row.number, row.address, QueueKey.parse(row.queue), row.orcpt, row.notify, row.attempts, row.delay_told
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,8 +114,10 @@ def accepted(  # the one event that describes the message itself
     peer: str,
     protocol: str,
     rfc822_message_id: str,
+    made_message_id: str = "",
 ) -> MessageEvent:
-    """The message was acknowledged: from now on it is ours."""
+    """The message was acknowledged: from now on it is ours. `made_message_id` takes the place of its Message-ID where
+    that may not leave."""
     detail = {
         "account": account,
         "from": list(header_from),
@@ -126,6 +128,8 @@ def accepted(  # the one event that describes the message itself
         "protocol": protocol,
         "message_id": rfc822_message_id,
     }
+    if made_message_id:
+        detail["made_message_id"] = made_message_id
     return MessageEvent(
         message_id, at, EventKind.ACCEPTED, detail, Weight.STEP, lambda: _message_line(detail), _ACCEPTED.inc
     )
@@ -221,15 +225,29 @@ def delivered(passage: Passage, at: float, *, recipient: str, by: str, reply: st
     )
 
 
-def deferred(passage: Passage, at: float, *, recipient: str, reason: str, next_attempt: float) -> MessageEvent:
-    """It did not work this time."""
+def deferred(
+    passage: Passage,
+    at: float,
+    *,
+    recipient: str,
+    reason: str,
+    next_attempt: float,
+    late: bool = False,
+    report: str | None = None,
+) -> MessageEvent:
+    """It did not work this time. `late`: for so long that it is time to tell of it; `report` is the queue id of the
+    report to the sender, if one was made."""
+    detail: dict[str, Any] = {"recipient": recipient, "reason": excerpt(reason), "next_attempt": next_attempt}
+    if late:
+        detail |= {"late": True, "queue": passage.queue, "sender": passage.sender, "report": report}
+    told = {"report": report or "none"} if late else {}
     return MessageEvent(
         passage.message_id,
         at,
         EventKind.DEFERRED,
-        {"recipient": recipient, "reason": excerpt(reason), "next_attempt": next_attempt},
+        detail,
         Weight.FAILURE,
-        lambda: _outcome_line(passage, recipient, next_in=round(next_attempt - at), reply=reason),
+        lambda: _outcome_line(passage, recipient, next_in=round(next_attempt - at), **told, reply=reason),
         lambda: _of(_DEFERRED, passage.way).inc(),
     )
 

@@ -103,8 +103,7 @@ def keys_of(event: MessageEvent) -> Collection[Key]:
         if "@" in one
     }
     found.update([_address_key(KeyRole.RECIPIENT, one) for one in detail["recipients"]])
-    if detail["message_id"]:
-        found.add(_message_id_key(detail["message_id"]))
+    found.update([_message_id_key(one) for one in (detail["message_id"], detail.get("made_message_id")) if one])
     return found
 
 

@@ -58,6 +58,11 @@ class Capabilities:
         return "SMTPUTF8" in self.keywords
 
     @property
+    def dsn(self) -> bool:
+        """RFC 3461."""
+        return "DSN" in self.keywords
+
+    @property
     def starttls(self) -> bool:
         """RFC 3207."""
         return "STARTTLS" in self.keywords

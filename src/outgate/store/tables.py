@@ -283,6 +283,7 @@ recipient = Table(
     Column("leased_by", Text),
     Column("last_reply", Text),
     Column("held", Boolean, nullable=False, default=False),
+    Column("delay_told", Boolean, nullable=False, default=False, server_default=false()),  # to the sender
     Index("ix_recipient_queue", "queue", "held", "due_at"),
 )
 

@@ -51,9 +51,7 @@ def routed(submission: Submission, organisation: Organisation, limits: MessageLi
         return Refusal(RefusalReason.NOT_AUTHORISED, 550, "5.7.1", verdict.reason)
     routes = []
     for address in recipients:
-        choice = route(
-            organisation, account, verdict.chosen, address, reverse_path=reverse_path, automatic=header.automatic
-        )
+        choice = route(organisation, account, verdict.chosen, address, reverse_path=reverse_path)
         if isinstance(choice, Refused):
             return Refusal(RefusalReason.POLICY, 550, "5.7.1", choice.reason)
         routes.append(choice)

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from outgate.authorise import Authorised
+from outgate.mail.address_leak import needle
 from outgate.mail.addresses import canonical
+from outgate.mail.header_rewrite import made_message_id
 from outgate.mail.headers import Field, value
-from outgate.model import Organisation, QueueKey
+from outgate.model import Account, Organisation, QueueKey
 from outgate.queue import Message, Put, Recipient
 from outgate.queue.queue_id import to_text
 from outgate.record import events
 from outgate.record.events import MessageEvent
-from outgate.route import Route, own_route
+from outgate.route import Route, RouteKind, own_route
 from outgate.submit.refusal import Refusal
 from outgate.submit.submission import Content, Envelope, Submission
 from outgate.submit.usage import CountMessage
@@ -51,6 +53,12 @@ def refused(submission: Submission, refusal: Refusal) -> MessageEvent:
         submission.identity, submission.at, _origin(submission), submission.envelope, submission.content.size
     )
     return events.refused(accepted, str(refusal))
+
+
+def refused_envelope(identity: int, at: float, account: Account, envelope: Envelope, reply: str) -> MessageEvent:
+    """What the record says of a message that did not come, since its sender or a recipient was refused."""
+    origin = _Origin(account=account.primary, account_id=account.id)
+    return events.refused(_accepted(identity, at, origin, envelope, 0), reply)
 
 
 def originated(
@@ -111,7 +119,11 @@ def _entry(
         rewrite_from=origin.rewrite_from,
         journalled=False,
     )
-    recorded = [_accepted(identity, at, origin, envelope, content.size), *_routed(identity, at, envelope, routes)]
+    hides = origin.account_id is not None and any(way.kind is RouteKind.USER_GATEWAY for way in routes)
+    recorded = [
+        _accepted(identity, at, origin, envelope, content.size, hides=hides),
+        *_routed(identity, at, envelope, routes),
+    ]
     if journal_of is not None:
         archive = envelope.recipients[0].address
         recorded.append(events.journalled(journal_of, at, copy=to_text(identity), to=archive))
@@ -140,7 +152,13 @@ def _waiting(envelope: Envelope, routes: Sequence[Route]) -> tuple[Recipient, ..
     )
 
 
-def _accepted(identity: int, at: float, origin: _Origin, envelope: Envelope, size: int) -> MessageEvent:
+def _accepted(
+    identity: int, at: float, origin: _Origin, envelope: Envelope, size: int, *, hides: bool = False
+) -> MessageEvent:
+    """`hides`: nothing in it may tell of the account, where it leaves."""
+    message_id = _message_id(identity, origin)
+    made = made_message_id(to_text(identity), origin.chosen_from)
+    tells = hides and origin.account != origin.chosen_from and needle(origin.account).found_in(message_id.encode())
     return events.accepted(
         identity,
         at,
@@ -151,13 +169,17 @@ def _accepted(identity: int, at: float, origin: _Origin, envelope: Envelope, siz
         size=size,
         peer=envelope.peer,
         protocol=envelope.protocol,
-        rfc822_message_id=_message_id(origin.fields or ()),
+        rfc822_message_id=message_id,
+        made_message_id=made if tells else "",
     )
 
 
-def _message_id(fields: Sequence[Field]) -> str:
-    found = next((one for one in fields if one.name == b"message-id"), None)
-    return value(found).strip().decode("utf-8", "replace")[:998] if found else ""
+def _message_id(identity: int, origin: _Origin) -> str:
+    """The message's own, or the one that it gets when it leaves; of what is refused before it has a From, none."""
+    found = next((one for one in origin.fields or () if one.name == b"message-id"), None)
+    if found:
+        return value(found).strip().decode("utf-8", "replace")[:998]
+    return made_message_id(to_text(identity), origin.chosen_from) if origin.chosen_from else ""
 
 
 def _routed(identity: int, at: float, envelope: Envelope, routes: Sequence[Route]) -> list[MessageEvent]:

@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator
 from sqlalchemy import Connection
 
 from outgate.compliance.attachment_policy import Attachments, find_attachments, scan_attachments
-from outgate.model import Organisation
+from outgate.model import Account, Organisation
 from outgate.queue import Put, Queue
 from outgate.queue.changes import RecordEvents
 from outgate.store.batch import apply
 from outgate.submit import usage
 from outgate.submit.daily_limits import DailyLimits, DailyUse, hour_of, is_limited
 from outgate.submit.decision import RoutedSubmission, decide, routed
-from outgate.submit.queue_entry import refused
+from outgate.submit.queue_entry import refused, refused_envelope
 from outgate.submit.refusal import Refusal
-from outgate.submit.submission import MessageLimits, Submission
+from outgate.submit.submission import Envelope, MessageLimits, Submission
 
 
 class Submitter:
@@ -35,6 +35,10 @@ class Submitter:
         if isinstance(outcome, Refusal):
             await self._queue.record([refused(submission, outcome)])
         return outcome
+
+    async def refuse_envelope(self, identity: int, at: float, account: Account, envelope: Envelope, reply: str) -> None:
+        """Put it on record that the account's MAIL or RCPT was refused. Raises StoreUnavailable."""
+        await self._queue.record([refused_envelope(identity, at, account, envelope, reply)])
 
     async def _submit(self, submission: Submission, organisation: Organisation) -> Put | Refusal:
         candidate = routed(submission, organisation, self._limits)

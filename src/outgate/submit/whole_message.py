@@ -26,7 +26,7 @@ def whole_message(
 ) -> Submission | Refusal:
     """The submission of `raw` (RFC 5322, lines end with CRLF), or why it can't be one.
 
-    It asks for SMTPUTF8 where its header or a recipient needs that (RFC 6531 section 3.4).
+    It asks for SMTPUTF8 where an address of its envelope needs that: a header in UTF-8 goes as it is.
     """
     check = ContentCheck(limits.line_bytes, limits.message_bytes)
     check.feed(raw)
@@ -40,7 +40,7 @@ def whole_message(
     if refusal := _wrong_address(reverse_path, recipients):
         return refusal
     header, header_size = read
-    utf8 = header.has_utf8 or not all(one.isascii() for one in (reverse_path, *recipients))
+    utf8 = not all(one.isascii() for one in (reverse_path, *recipients))
     envelope = Envelope(
         reverse_path,
         [EnvelopeRecipient(one) for one in recipients],

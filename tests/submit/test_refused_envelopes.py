@@ -1,0 +1,66 @@
+"""What is on record of messages that did not come, and of what counts no more."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import Engine
+
+from outgate.mail.mime_fields import TwoReadings, read_mime_field
+from outgate.model import Organisation
+from outgate.queue import Queue
+from outgate.record import message_log
+from outgate.smtp import Capabilities
+from outgate.store.batch import apply
+from outgate.store.engine import read, write
+from outgate.store.group_commit import GroupCommit
+from outgate.submit import Submitter, usage
+from outgate.submit.daily_limits import DailyLimits
+from outgate.submit.usage import CountMessage, Sent
+from submissions import CAROL, LIMITS, NOON, account, submission
+
+HOUR = int(NOON // 3600)
+
+
+async def test_a_refused_sender_or_recipient_is_on_record(engine: Engine) -> None:
+    commits = GroupCommit(engine)
+    queue = Queue(engine, commits, "node", 60.0)
+    submitter = Submitter(queue, DailyLimits(engine, lambda: NOON), LIMITS)
+    await submitter.refuse_envelope(5, NOON, account(), submission().envelope, "550 5.1.1 no such mailbox here")
+    await commits.close()
+    queue.close()
+    with read(engine) as connection:
+        [event] = message_log.history(connection, 5)
+    assert (event.kind.value, event.detail["recipients"]) == ("refused", [CAROL])
+    assert event.detail["refused"].startswith("550 5.1.1")
+
+
+async def test_what_was_sent_more_than_a_day_ago_is_forgotten_each_hour(engine: Engine) -> None:
+    with write(engine) as connection:
+        apply(connection, [CountMessage(7, NOON - 30 * 3600, 1), CountMessage(7, NOON, 2)])
+    task = asyncio.create_task(DailyLimits(engine, lambda: NOON).run())
+    async with asyncio.timeout(60):
+        while _sent(engine, HOUR - 24):
+            await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert _sent(engine, HOUR) == [Sent(HOUR, 1, 2)]
+
+
+def _sent(engine: Engine, hour: int) -> list[Sent]:
+    with read(engine) as connection:
+        return usage.sent(connection, 7, hour)
+
+
+def test_the_organisations_own_mail_is_from_its_postmaster() -> None:
+    assert Organisation(frozenset({"b.example", "a.example"})).postmaster == "postmaster@a.example"
+    assert Organisation(frozenset({"b.example"}), primary_domain="b.example").postmaster == "postmaster@b.example"
+
+
+def test_a_peer_says_that_it_knows_delivery_reports() -> None:
+    assert Capabilities.parse(["DSN", "SIZE 1000"]).dsn
+    assert not Capabilities.parse(["DSN"], avoided=["DSN"]).dsn
+
+
+def test_a_parameter_whose_name_has_stars_out_of_place_is_not_read() -> None:
+    with pytest.raises(TwoReadings):
+        read_mime_field("text/plain; na*me*x=1")
