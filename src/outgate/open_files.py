@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 ENOUGH: Final = 65_536  # where the system sets no limit of its own
-KEPT: Final = 600  # for the database, deliveries, pages, DNS and files
+KEPT: Final = 150  # for the database, DNS, files and the program itself
 LEAST: Final = 16  # sessions, however few files there may be
 
 _log = structlog.get_logger("outgate")
@@ -24,15 +24,16 @@ def raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def room_for_sessions(wanted: int) -> int:
-    """As many sessions as are wanted, or as there are files for."""
+def room_for_sessions(wanted: int, other_connections: int) -> int:
+    """As many sessions as are wanted, or as there are files for beside all other connections that there may be."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = wanted if soft == resource.RLIM_INFINITY else min(wanted, max(LEAST, soft - KEPT))
+    kept = other_connections + KEPT
+    room = wanted if soft == resource.RLIM_INFINITY else min(wanted, max(LEAST, soft - kept))
     if room < wanted:
         _log.warning(
             "fewer sessions than submission.max_sessions: raise the limit of open files",
             sessions=room,
             open_files=soft,
-            needed=wanted + KEPT,
+            needed=wanted + kept,
         )
     return room

@@ -115,14 +115,18 @@ class TcpListener:
             self._told_at, self._turned_away = now, 0
 
 
-def bind(address: str, port: int, *, backlog: int, shared: bool = False) -> socket.socket:
-    """A listening socket; `::` is all addresses of IPv4 as well. `shared` lets other processes listen there too.
+def bind(address: str, port: int, *, backlog: int, shared: bool = False, dual: bool = False) -> socket.socket:
+    """A listening socket. `shared` lets other processes listen there too; with `dual`, `::` is IPv4 as well.
 
     Raises OSError.
     """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    dual = address == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server((address, port), family=family, backlog=backlog, reuse_port=shared, dualstack_ipv6=dual)
+    return socket.create_server(
+        (address, port),
+        family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+        backlog=backlog,
+        reuse_port=shared,
+        dualstack_ipv6=dual and address == "::" and socket.has_dualstack_ipv6(),
+    )
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:

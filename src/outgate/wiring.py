@@ -23,6 +23,7 @@ from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.config import Config, DeliverySettings
 from outgate.deliver.blocking_probe import BlockingProbe
+from outgate.deliver.connection_limit import default_limit
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.gateway_notices import GatewayNotices
 from outgate.deliver.node_claim import claim_name
@@ -109,7 +110,10 @@ class ServerProcess:
                 token_issuer=TokenIssuer(tokens.configuration, settings.oidc.scope) if tokens else None,
                 queue_ids=queue_ids,
             ),
-            open_files.room_for_sessions(settings.submission.max_sessions),
+            open_files.room_for_sessions(
+                settings.submission.max_sessions,
+                (settings.delivery.connections or default_limit()) + settings.web.max_connections,
+            ),
         )
         transports = TransportFactory(
             settings,

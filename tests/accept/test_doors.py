@@ -15,6 +15,7 @@ import pytest
 import uvloop
 
 from outgate import wiring
+from outgate.peer import holder_of
 from way.place import Site, eventually, install, listens, running, serve
 from way.submit import client
 
@@ -87,6 +88,32 @@ async def test_both_ports_have_one_count(small: Site) -> None:
             async with asyncio.timeout(10):  # two doors take their connections side by side
                 while not (await asyncio.to_thread(greeting, small)).startswith(b"421 4.7.0 Too many connections"):
                     pass
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+async def test_on_all_addresses_of_ipv6_a_peer_of_ipv4_is_counted_as_one(tmp_path: Path) -> None:
+    site = install(tmp_path / "outgate", submission={"max_sessions_per_peer": 1})
+    settings = site.data / "outgate.toml"
+    settings.write_text(settings.read_text().replace('address = "127.0.0.1"', 'address = "::"', 1))
+    async with served(site):
+        with connected(site.starttls) as first:
+            assert (await asyncio.to_thread(first.recv, 4096)).startswith(b"220")
+            assert (await asyncio.to_thread(greeting, site)).startswith(b"421")
+            assert (await asyncio.to_thread(greeting, site, OTHER)).startswith(b"220")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2", True),
+    ],
+)
+def test_one_peer_is_an_address_of_ipv4_or_a_64_of_ipv6(one: str, other: str, alike: bool) -> None:
+    assert (holder_of(one) == holder_of(other)) is alike
 
 
 async def test_all_together_are_no_more_than_there_is_room_for(small: Site) -> None:

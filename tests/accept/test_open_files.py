@@ -18,13 +18,13 @@ pytestmark = pytest.mark.skipif(not shutil.which("prlimit"), reason="util-linux 
 
 @pytest.mark.parametrize(
     ("soft", "wanted", "sessions"),
-    [(65_536, 1000, 1000), (1024, 1000, 424), (256, 1000, 16), (256, 8, 8), (resource.RLIM_INFINITY, 5000, 5000)],
+    [(65_536, 1000, 1000), (1024, 1000, 474), (256, 1000, 16), (256, 8, 8), (resource.RLIM_INFINITY, 5000, 5000)],
 )
 def test_there_are_as_many_sessions_as_files_are_left_for(
     monkeypatch: pytest.MonkeyPatch, soft: int, wanted: int, sessions: int
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
-    assert open_files.room_for_sessions(wanted) == sessions
+    assert open_files.room_for_sessions(wanted, 400) == sessions
 
 
 async def test_the_limit_of_open_files_is_raised_as_far_as_the_system_lets_it(tmp_path: Path) -> None:
@@ -40,8 +40,8 @@ async def test_the_limit_of_open_files_is_raised_as_far_as_the_system_lets_it(tm
 
 
 async def test_who_opens_all_connections_there_can_be_stops_no_mail_that_is_in(tmp_path: Path) -> None:
-    site = install(tmp_path / "outgate", submission={"max_sessions_per_peer": 1000})
-    process = await serve(site, before=["prlimit", "--nofile=700:700"])
+    site = install(tmp_path / "outgate", submission={"max_sessions_per_peer": 1000}, delivery={"connections": 100})
+    process = await serve(site, before=["prlimit", "--nofile=550:550"])
     await eventually(lambda: listens(site), "it serves", 60)
     log = site.data.with_suffix(".log")
     try:

@@ -50,7 +50,7 @@ class SubmissionListener:
         shared = self._services.config.processes > 1
         for name, port in (("starttls", settings.starttls_port), ("tls", settings.tls_port)):
             try:
-                listening = bind(settings.address, port, backlog=BACKLOG, shared=shared)
+                listening = bind(settings.address, port, backlog=BACKLOG, shared=shared, dual=True)
             except OSError as error:
                 where = f"{settings.address}, port {port} ({name})"
                 raise OSError(error.errno, f"can't listen on {where}: {error.strerror}") from None
