@@ -83,7 +83,7 @@ class AiosmtpdPeer(Inbox):
         await self.put(
             Received(
                 reverse_path=envelope.mail_from or "",
-                recipients=list(envelope.rcpt_tos),
+                recipients=[_quoted(address) for address in envelope.rcpt_tos],
                 content=envelope.original_content,
                 mail_params=params(" ".join(envelope.mail_options)),
                 rcpt_params=[{} for _ in envelope.rcpt_tos],
@@ -100,3 +100,10 @@ class AiosmtpdPeer(Inbox):
 def _version(transport: asyncio.Transport) -> str | None:
     secured = transport.get_extra_info("ssl_object")
     return secured.version() if secured else None
+
+
+def _quoted(address: str) -> str:
+    """aiosmtpd takes a quoted local part's quotes away (RFC 5321 section 4.1.2): they are put back where needed."""
+    local, _, domain = address.rpartition("@")
+    needs_quotes = not all(local.split(".")) and not local.startswith('"')
+    return f'"{local}"@{domain}' if needs_quotes else address

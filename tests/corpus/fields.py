@@ -129,7 +129,7 @@ def plus_address(sender: str) -> Draft:
 
 @specimen
 def quoted_local_part(sender: str) -> Draft:
-    recipients = ['"bob:van.dyke"@destinatario.example', '"odd:tag"@destinatario.example']
+    recipients = ['"bob..van.dyke"@destinatario.example', '"odd."@destinatario.example']
     return Draft(
         letter(sender, "Old addresses", to=",\r\n ".join(recipients)) + b"\r\n" + prose("quoted", 2), recipients
     )

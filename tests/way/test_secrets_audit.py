@@ -99,7 +99,7 @@ async def test_a_password_in_database_log_and_memory_is_found_and_not_shown(tmp_
         status, report = await audited(site, "--log", str(log), "--secret-file", str(more))
     assert status == 8
     places = found(report)
-    assert [name.startswith("password of gateway 1, ") for name in places["table send_as"]] == [True]
+    assert [name.startswith("password of gateway 1 at ") for name in places["table send_as"]] == [True]
     assert any("raw" in name for path in ("file outgate.db", "file outgate.db-wal") for name in places.get(path, {}))
     assert any("SASL PLAIN" in name for name in places["file old.log"])
     assert any(name.startswith("more, line 1") for name in places[f"memory of process {process.pid}"])
