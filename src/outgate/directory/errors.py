@@ -7,7 +7,7 @@ class DirectoryError(Exception):
     With `facts`, `text` is a format that names them: so pages say it in the user's language.
     """
 
-    def __init__(self, text: str, **facts: object) -> None:
+    def __init__(self, text: str, /, **facts: object) -> None:
         super().__init__(text.format_map(facts) if facts else text)
         self.text, self.facts = text, facts
 

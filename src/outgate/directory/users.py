@@ -248,9 +248,9 @@ def password_elsewhere(address: str) -> str:
 
 
 def _user(row: Row[*tuple[Any, ...]]) -> User:
-    *plain, reply_from, source, id_, dn = row
-    external = External(id_, dn, source) if source != "local" else None
-    return User(*plain, ReplyFrom(reply_from), external)
+    external = External(row.external_id, row.external_dn, row.source) if row.source != "local" else None
+    id_, address, name, unit, suspended, created_at, language = row[:7]
+    return User(id_, address, name, unit, suspended, created_at, language, ReplyFrom(row.reply_from), external)
 
 
 def _external(external: External | None) -> dict[str, str | None]:

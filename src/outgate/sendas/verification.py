@@ -42,8 +42,8 @@ class Challenge:
     token: str = field(repr=False)
 
 
-_WRONG_BUT_MORE: Final = "this is not the code that was sent to {address}; you have {tries_left} more tries"
-_WRONG: Final = {
+WRONG_BUT_MORE: Final = "this is not the code that was sent to {address}; you have {tries_left} more tries"
+WRONG: Final = {
     1: "this is not the code that was sent to {address}; you have one more try",
     0: "this is not the code that was sent to {address}; you have no more tries; have a new code sent",
 }
@@ -54,7 +54,7 @@ class WrongCode(Invalid):
 
     def __init__(self, address: str, tries_left: int) -> None:
         self.tries_left = tries_left
-        super().__init__(_WRONG.get(tries_left, _WRONG_BUT_MORE), address=address, tries_left=tries_left)
+        super().__init__(WRONG.get(tries_left, WRONG_BUT_MORE), address=address, tries_left=tries_left)
 
 
 class CodeExpired(Invalid):
