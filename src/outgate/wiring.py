@@ -309,7 +309,7 @@ def discoverer(settings: Config) -> Discoverer:
 def serve(data: Path) -> None:
     """Run until SIGTERM or SIGINT, in as many processes as the configuration says."""
     settings = config.load(data)
-    log_lines.configure(settings.log_format)
+    lines = log_lines.configure(settings.log_format)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have the vault's keys
     open_files.raise_limit()
     with _alone(settings):
@@ -317,7 +317,7 @@ def serve(data: Path) -> None:
         if settings.processes == 1:
             uvloop.run(_serve(data, 0))
         else:
-            Processes(settings.processes, lambda number: uvloop.run(_serve(data, number))).run()
+            Processes(settings.processes, lambda number: uvloop.run(_serve(data, number)), lines.flush).run()
 
 
 async def _keep_written(snapshot: Snapshot) -> None:
