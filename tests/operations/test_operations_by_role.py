@@ -21,7 +21,7 @@ from outgate.directory.policies import set_value
 from outgate.directory.privileges import BUILT_IN
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External
-from outgate.directory.web_sessions import SessionLimits
+from outgate.directory.web_sessions import WebSessionLimits
 from outgate.mail import dkim
 from outgate.model import Security
 from outgate.operations import (
@@ -65,7 +65,7 @@ PENDING: Final = "{user}@pending.example"
 CONFIRMATION: Final = Confirmation("mail.example.com")
 GATEWAY: Final = GatewaySettings("smtp.dominiopartner.example", 587, Security.STARTTLS, "u", "p")
 LIMITS: Final = LogInLimits("10/10minutes", "50/10minutes", "100/1hour")
-SESSION_LIMITS: Final = SessionLimits(3600.0, 86400.0)
+SESSION_LIMITS: Final = WebSessionLimits(3600.0, 86400.0)
 CREDENTIALS: Final = Credentials("hash", "SCRAM")
 PEM: Final = dkim.generate("ed25519")
 

@@ -10,7 +10,7 @@ from outgate import clock
 from outgate.directory import application_passwords, users
 from outgate.directory.application_passwords import Scope
 from outgate.directory.users import Credentials
-from outgate.directory.web_sessions import SessionLimits
+from outgate.directory.web_sessions import WebSessionLimits
 from outgate.operations import session_operations, user_operations
 from outgate.operations.actor import Actor
 from outgate.operations.context import OperationContext, reading, writing
@@ -172,7 +172,7 @@ async def test_a_log_in_ends_after_idle_time_and_at_its_end_in_any_case(site: Si
 async def test_where_one_is_logged_in_is_listed_without_the_secret(site: Site, port: int) -> None:
     def listed() -> str:
         with opened(site) as place, reading(place.engine, place.vault, CONSOLE, clock.now()) as op:
-            limits = SessionLimits(3600.0, 7200.0)
+            limits = WebSessionLimits(3600.0, 7200.0)
             return repr(session_operations.list_sessions(op, ALICE, limits))
 
     async with logged_in(port) as browser:

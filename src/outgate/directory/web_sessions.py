@@ -21,7 +21,7 @@ _TOKEN_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class SessionLimits:
+class WebSessionLimits:
     """Seconds: `idle` without a request, and `whole` from the log-in, after which a session ends."""
 
     idle: float
@@ -51,13 +51,13 @@ def begin(connection: Connection, account_id: int, peer: str, browser: str, now:
     return token
 
 
-def find(connection: Connection, token: str, limits: SessionLimits, now: float) -> WebSession | None:
+def find(connection: Connection, token: str, limits: WebSessionLimits, now: float) -> WebSession | None:
     """The session of this cookie; None if there is none, or no more."""
     row = connection.execute(_COLUMNS.where(table.c.digest == _digest(token), ~_over(limits, now))).first()
     return WebSession(*row) if row else None
 
 
-def listed(connection: Connection, account_id: int, limits: SessionLimits, now: float) -> tuple[WebSession, ...]:
+def listed(connection: Connection, account_id: int, limits: WebSessionLimits, now: float) -> tuple[WebSession, ...]:
     """An account's, the one that was seen last first."""
     mine = _COLUMNS.where(table.c.account_id == account_id, ~_over(limits, now)).order_by(table.c.seen_at.desc())
     return tuple(WebSession(*row) for row in connection.execute(mine))
@@ -93,7 +93,7 @@ def end_all(connection: Connection, account_id: int, but: int | None = None) -> 
     return connection.execute(delete(table).where(others)).rowcount
 
 
-def sweep(connection: Connection, limits: SessionLimits, now: float) -> None:
+def sweep(connection: Connection, limits: WebSessionLimits, now: float) -> None:
     """Forget those that are over."""
     connection.execute(delete(table).where(_over(limits, now)))
 
@@ -103,7 +103,7 @@ _COLUMNS: Final = select(
 )
 
 
-def _over(limits: SessionLimits, now: float) -> ColumnElement[bool]:
+def _over(limits: WebSessionLimits, now: float) -> ColumnElement[bool]:
     return or_(table.c.seen_at <= now - limits.idle, table.c.created_at <= now - limits.whole)
 
 

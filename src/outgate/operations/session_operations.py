@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from outgate.directory import users, web_sessions
 from outgate.directory.privileges import Grant, Privilege
 from outgate.directory.users import User
-from outgate.directory.web_sessions import SessionLimits, WebSession
+from outgate.directory.web_sessions import WebSession, WebSessionLimits
 from outgate.operations import targets
 from outgate.operations.actor import Actor
 from outgate.operations.context import OperationContext
@@ -28,7 +28,7 @@ class SessionHolder:
 @operation(
     "session.list", Privilege.USERS_SECURITY, targets.user("address"), changes=False, own=True, services=("limits",)
 )
-def list_sessions(op: OperationContext, address: str, limits: SessionLimits) -> tuple[WebSession, ...]:
+def list_sessions(op: OperationContext, address: str, limits: WebSessionLimits) -> tuple[WebSession, ...]:
     """See where a user is logged in on the pages."""
     return web_sessions.listed(op.connection, users.find(op.connection, address).id, limits, op.now)
 
@@ -53,7 +53,14 @@ def end_all_sessions(op: OperationContext, address: str, but: int | None = None)
 
 
 def begin_session(
-    engine: Engine, account_id: int, peer: str, browser: str, limits: SessionLimits, now: float, *, instead_of: str = ""
+    engine: Engine,
+    account_id: int,
+    peer: str,
+    browser: str,
+    limits: WebSessionLimits,
+    now: float,
+    *,
+    instead_of: str = "",
 ) -> str:
     """Somebody has logged in; returns the secret for the cookie. What the browser had before (`instead_of`) ends."""
     with write(engine) as connection:
@@ -63,7 +70,9 @@ def begin_session(
         return web_sessions.begin(connection, account_id, peer, browser, now)
 
 
-def holder_of_session(engine: Engine, token: str, peer: str, limits: SessionLimits, now: float) -> SessionHolder | None:
+def holder_of_session(
+    engine: Engine, token: str, peer: str, limits: WebSessionLimits, now: float
+) -> SessionHolder | None:
     """Whose request it is that came with this cookie; None if nobody's."""
     with read(engine) as connection:
         session = web_sessions.find(connection, token, limits, now)

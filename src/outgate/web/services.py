@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from outgate.accept.authenticator import Authenticator
 from outgate.config import Config
-from outgate.directory.web_sessions import SessionLimits
+from outgate.directory.web_sessions import WebSessionLimits
 from outgate.http.database_threads import DatabaseThreads
 from outgate.operations.confirmation import Confirmation
 from outgate.store.vault import Vault
@@ -25,10 +25,10 @@ class PageServices:
     authenticator: Authenticator
 
     @property
-    def session_limits(self) -> SessionLimits:
+    def session_limits(self) -> WebSessionLimits:
         """How long log-ins last."""
         web = self.config.web
-        return SessionLimits(web.session_idle, web.session_lifetime)
+        return WebSessionLimits(web.session_idle, web.session_lifetime)
 
     @property
     def confirmation(self) -> Confirmation:
