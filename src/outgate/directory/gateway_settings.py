@@ -72,11 +72,6 @@ def open_password(vault: Vault, gateway: Gateway) -> str:
     return vault.open(gateway.sealed, identity).decode()
 
 
-def in_short(server: Gateway) -> str:
-    """As in `smtp.partner.example (alice)`: what people call it."""
-    return f"{server.host} ({server.username})" if server.username else server.host
-
-
 def _host(text: str) -> str:
     """An IP address, or a name as A-labels."""
     try:
