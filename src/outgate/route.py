@@ -39,6 +39,11 @@ class Route:
     gateway: Gateway | None = None
     on_behalf_of: str | None = None
 
+    @property
+    def queue_name(self) -> str:
+        """The queue as people call it: by the gateway's host and user, if there is one."""
+        return self.gateway.in_short if self.gateway else str(self.queue)
+
 
 def route(
     organisation: Organisation,

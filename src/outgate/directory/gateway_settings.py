@@ -75,11 +75,6 @@ def open_password(vault: Vault, gateway: Gateway) -> str:
     return vault.open(gateway.sealed, identity).decode()
 
 
-def in_short(server: Gateway) -> str:
-    """As in `smtp.partner.example (alice)`: what people call it."""
-    return f"{server.host} ({server.username})" if server.username else server.host
-
-
 def _is_sayable(text: str) -> bool:
     return len(text) <= MAX_CREDENTIAL and not any(char < " " or char == "\x7f" for char in text)
 
