@@ -333,3 +333,31 @@ async def test_a_journal_copy_and_the_note_of_it_are_one_transaction(waiting: Qu
         await waiting.put(replace(put(3), journal_of=2))  # it can't be stored: there is one of this id
     items = await claim(waiting, NOW)
     assert {one.message.id: one.message.journalled for one in items} == {1: True, 2: False, 3: False}
+
+
+async def test_two_nodes_that_finish_the_last_two_recipients_at_once_leave_nothing(
+    waiting: Queue, other: Queue, engine: Engine
+) -> None:
+    """Each would see the other's row, and leave message and content for ever."""
+    for number in range(1, 41):
+        await waiting.put(put(number, "bob@x.example", "carol@x.example"))
+        (item,) = await claim(waiting)
+        await asyncio.gather(waiting.finish(finish(item, [0])), other.finish(finish(item, [1], by="other")))
+    with read(engine) as connection:
+        for table in (tables.recipient, tables.message, tables.chunk):
+            assert connection.scalar(select(func.count()).select_from(table)) == 0
+
+
+async def test_a_turn_that_can_not_be_had_is_told_to_who_waits_and_the_next_is_served(commits: GroupCommit) -> None:
+    class Broken:
+        def __enter__(self) -> None:
+            raise OSError("no locks available")
+
+        def __exit__(self, *_: object) -> None:
+            """Never entered."""
+
+    turn, commits._turn = commits._turn, Broken()  # type: ignore[assignment]
+    with pytest.raises(StoreUnavailable, match="no locks"):
+        await asyncio.wait_for(commits.make(put(1)), 10)
+    commits._turn = turn
+    await asyncio.wait_for(commits.make(put(2)), 10)
