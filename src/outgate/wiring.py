@@ -145,8 +145,9 @@ class ServerProcess:
                 settings.hostname,
             )
             self._publication.subscribe(notices)
-        # One process is enough for a page that is seen once for each address.
-        self._http = http_listener(installation, certificate) if settings.web.public_url and number == 0 else None
+        # One process is enough for pages; the others have the mail.
+        serves_pages = settings.web.public_url and number == 0
+        self._http = http_listener(installation, certificate, self._log_in) if serves_pages else None
         self._retention = Retention(installation.engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
@@ -275,18 +276,19 @@ def password_checker(settings: Config) -> PasswordChecker | None:
     return Binder(LdapClient(settings))
 
 
-def http_listener(installation: Installation, certificate: Certificate) -> "HttpListener":
-    """All that is served by HTTP: for now the page for confirmation links."""
-    # HTTP takes 0.3 s to import, and most installations have no page yet.
+def http_listener(installation: Installation, certificate: Certificate, log_in: Authenticator) -> "HttpListener":
+    """All that is served by HTTP: the pages."""
+    # HTTP takes 0.3 s to import, and not every installation has pages.
     from outgate.http.application import HttpApplication  # noqa: PLC0415
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
     from outgate.http.http_listener import HttpListener  # noqa: PLC0415
-    from outgate.web.page import error_page  # noqa: PLC0415
+    from outgate.web.notice import error_page  # noqa: PLC0415
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
+    from outgate.web.services import PageServices  # noqa: PLC0415
 
-    web = installation.config.web
-    routes = page_routes(installation.engine, installation.vault, clock.now)
-    application = HttpApplication(routes, installation.engine, web, error_page, DatabaseThreads())
+    web, threads = installation.config.web, DatabaseThreads()
+    services = PageServices(installation.config, installation.engine, installation.vault, clock.now, threads, log_in)
+    application = HttpApplication(page_routes(services), installation.engine, web, error_page, threads)
     return HttpListener(application, web, certificate.context if web.tls else None)
 
 
