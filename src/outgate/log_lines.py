@@ -26,7 +26,7 @@ def configure(log_format: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # The traceback alone: structlog's own for people show all local variables, secrets too.
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer() if log_format == "json" else _for_people,
+            structlog.processors.JSONRenderer() if log_format == "json" else for_people,
         ],
         logger_factory=lambda *_: _Lines(sys.stderr),
         cache_logger_on_first_use=True,
@@ -62,7 +62,7 @@ class _Lines:
                 self._file.flush()
 
 
-def _for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+def for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """Time, level, what happened, and its fields as `name=value`; a traceback on lines of its own.
 
     structlog's ConsoleRenderer takes twice the time, which counts when each message has its lines.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 
 class Security(StrEnum):
@@ -168,8 +169,7 @@ class QueueKind(StrEnum):
     MX = "mx"
 
 
-@dataclass(frozen=True, slots=True)
-class QueueKey:
+class QueueKey(NamedTuple):
     """Names the queue that a recipient waits in: one for each user gateway and recipients' domain, one for local
     mailboxes, one for the organisation's outbound gateway.
 
@@ -181,7 +181,7 @@ class QueueKey:
     name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind.value}:{self.name}" if self.name else self.kind.value
+        return f"{self.kind}:{self.name}" if self.name else str(self.kind)
 
     @classmethod
     def parse(cls, text: str) -> "QueueKey":

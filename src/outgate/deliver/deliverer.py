@@ -393,4 +393,5 @@ async def _carried(transport: Transport, delivery: Delivery) -> AttemptResult:
             return all_alike(delivery, NO_STORE)
         _log.exception("delivery failed", queue=str(delivery.route.queue))
         return all_alike(delivery, INTERNAL)
-    return replace(result, seconds=asyncio.get_running_loop().time() - started)
+    result.seconds = asyncio.get_running_loop().time() - started
+    return result

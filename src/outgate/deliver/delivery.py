@@ -34,11 +34,12 @@ class Delivery:
         return [(message_id, one.number) for one in self.recipients]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AttemptResult:
     """What came of a delivery: an outcome for each recipient, in their order, and what the record says of the attempt.
 
-    `seconds` is how long the handing over took; `mail_from` is the envelope sender, where it was not the route's.
+    `seconds` is how long the handing over took, which the deliverer sets; `mail_from` is the envelope sender, where it
+    was not the route's.
     """
 
     outcomes: Sequence[Outcome]

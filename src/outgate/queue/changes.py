@@ -94,13 +94,13 @@ class Discard(RowsOnly):
         batch.add(_DROP_PIECES, {"b_message": self.message_id})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Put(RowsOnly):
     """A message has arrived: its last piece, its row, its recipients. After the commit it is ours.
 
     `earlier_chunks` are the pieces right before the last that no AddChunk has stored.
-    `leased_by` is set, and `lease` is its seconds, when it is handed over in memory at the same time; else a claim will
-    find it.
+    The queue sets `leased_by`, and `lease` to its seconds, when the message is handed over in memory at the same time;
+    else a claim will find it.
     """
 
     message: Message

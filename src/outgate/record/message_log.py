@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -33,10 +34,12 @@ from outgate.store.batch import Batch, Step
 from outgate.store.batch import Row as NewRow
 from outgate.store.tables import fact, message, search_key
 
+_KEY: Final = itemgetter("role", "domain", "name", "message_id")
+
 
 def _by_key(rows: Sequence[NewRow]) -> list[NewRow]:
     """In the order of the index: neighbours go to the same page."""
-    return sorted(rows, key=lambda row: (row["role"], row["domain"], row["name"], row["message_id"]))
+    return sorted(rows, key=_KEY)
 
 
 _ADD = Step(90, insert(fact))
