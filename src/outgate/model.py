@@ -5,10 +5,12 @@ or clock.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
+
+from outgate.frozen import frozen
 
 
 class Security(StrEnum):
@@ -19,7 +21,7 @@ class Security(StrEnum):
     STARTTLS = "starttls"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gateway:
     """One SMTP server with its credential, read as one record: host and password are never looked up apart.
 
@@ -37,7 +39,7 @@ class Gateway:
     holder: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SendAs:
     """One From address of an account. `address` is in its compared form (see mail.addresses.canonical)."""
 
@@ -66,7 +68,7 @@ class UnknownFrom(StrEnum):
     REWRITE = "rewrite"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """The settings in force for a unit, one field for each (directory.policy has their names and meanings).
 
@@ -124,7 +126,7 @@ def matches_domain(name: str, pattern: str) -> bool:
     return name.endswith(pattern[1:]) and len(name) > len(pattern) - 1 if pattern.startswith("*.") else name == pattern
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """An account with all its From addresses, as one consistent reading of the directory."""
 
@@ -138,14 +140,14 @@ class Account:
     language: str = "en"  # of what is written to the user
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """Why not, in words for the account's own user (they go into a 550 5.7.1)."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Organisation:
     """What routing needs of the organisation: its domains (A-labels), which of them is the primary one, its outbound
     gateway if it has one."""

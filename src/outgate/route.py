@@ -3,9 +3,9 @@
 First match wins: the address's own gateway, local mailboxes, the domain's outbound gateway, the recipient's MX.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from outgate.frozen import frozen
 from outgate.model import Account, Gateway, Organisation, QueueKey, QueueKind, Refused, SendAs, WithoutGateway
 
 
@@ -18,7 +18,7 @@ class RouteKind(StrEnum):
     DIRECT = "direct"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """Way, gateway and envelope sender as one record, with the reasons in the order in which they were found.
 

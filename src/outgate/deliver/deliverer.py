@@ -26,6 +26,7 @@ from outgate.deliver.reporter import Reporter
 from outgate.deliver.routing import decide, is_still, refusal
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
+from outgate.frozen import frozen
 from outgate.model import Gateway, QueueKey
 from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds
@@ -53,7 +54,7 @@ class UnderWay:
     is_outdated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """A delivery as it was carried, and what came of it."""
 

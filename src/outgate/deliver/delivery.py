@@ -6,12 +6,13 @@ from typing import Protocol
 
 from outgate.deliver.outcome import Outcome
 from outgate.deliver.tls_policy import TlsPolicy
+from outgate.frozen import frozen
 from outgate.model import Account
 from outgate.queue import Item, Recipient
 from outgate.route import Route
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """One transaction to be: recipients of one message that go the same way.
 

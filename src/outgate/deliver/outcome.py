@@ -1,10 +1,11 @@
 """What became of a recipient, judged by the peer's replies. Pure; outcomes are data, exceptions are for bugs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
+from outgate.frozen import frozen
 from outgate.mail.report_text import Action
 from outgate.smtp import Reply, TransactionResult
 
@@ -17,7 +18,7 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """The verdict with its reason: the peer's reply, or our own words with an enhanced status code before them.
 

@@ -1,11 +1,11 @@
 """Operations on the state of the whole: what waits, where it is stuck, which nodes are there."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from outgate.directory import gateway_settings, nodes, organisation
 from outgate.directory.nodes import Node
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.model import QueueKey, QueueKind
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
@@ -15,7 +15,7 @@ from outgate.queue.census import Census
 from outgate.sendas import gateways
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """What the database knows of the server. `names` are the queues in trouble as people name them."""
 

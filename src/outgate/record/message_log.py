@@ -5,7 +5,6 @@ Of each message, `search_key` has one row for what it is searched by: its sender
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from operator import itemgetter
@@ -27,6 +26,7 @@ from sqlalchemy import (
     union,
 )
 
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical, canonical_domain
 from outgate.printable import printable
 from outgate.record.events import EventKind, MessageEvent
@@ -137,7 +137,7 @@ class MessageOutcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageFilter:
     """Which messages `search` shows; what is None is not asked for. Times in seconds since the epoch.
 
@@ -154,7 +154,7 @@ class MessageFilter:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoggedMessage:
     """The first event of a message, accepted or refused, and what became of it."""
 

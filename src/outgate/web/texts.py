@@ -1,13 +1,14 @@
 """The pages' texts by language, and which language to take. Knows no page's making."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from outgate.frozen import frozen
 
 DEFAULT: Final = "en"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     """What one page says."""
 
@@ -15,7 +16,7 @@ class Text:
     paragraphs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Texts:
     """All that is said in one language."""
 
