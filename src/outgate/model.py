@@ -38,6 +38,11 @@ class Gateway:
     credential_version: int = 1
     holder: str = ""
 
+    @property
+    def in_short(self) -> str:
+        """As in `smtp.partner.example (alice)`: what people call it."""
+        return f"{self.host} ({self.username})" if self.username else self.host
+
 
 @frozen
 class SendAs:

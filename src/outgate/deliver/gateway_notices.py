@@ -27,7 +27,7 @@ REASON: Final = 1000  # characters
 
 _GATEWAYS: Final = (QueueKind.GATEWAY.value, QueueKind.DOMAIN_GATEWAY.value)
 _TEXT: Final = """\
-Mail that should leave by {queue} waits, since:
+Mail that should leave by {name} waits, since:
 
     {reason}
 
@@ -68,13 +68,15 @@ class GatewayNotices:
 
     async def _send(self, event: MessageEvent) -> None:
         organisation, identity = await self._directory.organisation(), self._queue_ids.new(event.at)
-        queue, sender = event.detail["queue"], organisation.postmaster
+        queue, name = event.detail["queue"], printable(event.detail["queue_name"], REASON)
+        sender = organisation.postmaster
         raw = compose(
             sender=Mailbox(f"Outgate at {organisation.primary_domain}", sender),
             to=[Mailbox("", self._to)],
-            subject=f"Mail by {queue} waits",
+            subject=f"Mail by {name} waits",
             text=_TEXT.format(
                 queue=queue,
+                name=name,
                 reason=printable(event.detail["reason"], REASON),
                 message=to_text(event.message_id),
                 sender=printable(event.detail["sender"], REASON),

@@ -9,7 +9,7 @@ from outgate.directory.change import compared, touch
 from outgate.directory.errors import Invalid, NotAllowed, NotFound
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.model import Account, Gateway, Security, SendAs
-from outgate.route import not_enabled
+from outgate.route import NOT_ENABLED
 from outgate.sendas import send_as_addresses
 from outgate.store import tables
 from outgate.store.vault import SealBroken, Vault, holder_of
@@ -81,18 +81,21 @@ def by_row(connection: Connection, rows: Sequence[int]) -> dict[str, Gateway]:
 def require_allowed(account: Account, entry: SendAs, wanted: GatewaySettings | Gateway) -> None:
     """Raises NotAllowed unless policy lets the address have this gateway."""
     if entry.own_domain:
-        raise NotAllowed(f"{entry.address} is in the organisation's own domains: the organisation's servers deliver it")
+        raise NotAllowed(
+            "{address} is in the organisation's own domains: the organisation's servers deliver it",
+            address=entry.address,
+        )
     if not account.policy.allow_external_smtp:
-        raise NotAllowed(not_enabled(entry.address))
+        raise NotAllowed(NOT_ENABLED, address=entry.address, domain=entry.address.rpartition("@")[2])
     if reason := account.policy.refuses_gateway(wanted.host, wanted.port, wanted.security):
-        raise NotAllowed(f"this server may not be used: {reason}; ask your administrator")
+        raise NotAllowed("this server may not be used: {reason}; ask your administrator", reason=reason)
 
 
 def _entry(connection: Connection, account_id: int, address: str) -> tuple[Account, SendAs]:
     account = accounts.load(connection, account_id)
     entry = account.send_as.get(compared(address)) if account else None
     if account is None or entry is None:
-        raise NotFound(f"{address} is not an address of this account")
+        raise NotFound("{address} is not an address of this account", address=address)
     return account, entry
 
 
