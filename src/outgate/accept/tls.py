@@ -43,19 +43,24 @@ def _may_not_read(path: Path) -> str:
 
 
 class Certificate:
-    """The server-side TLS context, made from two PEM files."""
+    """The server-side TLS context, made from two PEM files. Listeners hold on to `context`."""
 
     def __init__(self, chain: Path, private_key: Path) -> None:
         self._chain, self._private_key = chain, private_key
-        self.context = self._load()
+        self.context = self._newest = self._load()
+        self.context.sni_callback = self._show_newest
 
     def reload(self) -> None:
         """Read the files again; on CertificateError the former certificate stays in use.
 
-        The new one is put into the same context, since the listener of implicit TLS holds on to it.
+        The new one gets a context of its own. Put into the former one it would stand beside the old one if its key is
+        of another kind (RSA, EC), and most clients would choose the old one.
         """
-        self._load()
-        self.context.load_cert_chain(self._chain, self._private_key)
+        self._newest = self._load()
+
+    def _show_newest(self, session: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _asked: ssl.SSLContext) -> None:
+        """At the begin of each handshake, whether or not the client names a host."""
+        session.context = self._newest
 
     def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
