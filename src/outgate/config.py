@@ -274,9 +274,13 @@ class LocalSettings(Section):
 
 
 class RecordSettings(Section):
-    """What is kept of messages that came, and logged of them."""
+    """What is kept of what happened, and logged of messages."""
 
     keep_messages: int = Field(90, ge=0, description="Days that the record of a message is kept; 0 is for ever")
+    keep_audit: int = Field(0, ge=0, description="Days that an entry of the audit trail is kept; 0 is for ever")
+    keep_usage: int = Field(
+        1, ge=0, description="Days that what each account has sent by the hour is kept, for daily limits; 0 is for ever"
+    )
     log: Literal["failures", "outcomes", "all"] = Field(
         "outcomes",
         description="Log lines of messages: `failures` (deferred, bounced, refused), `outcomes` (also what was"

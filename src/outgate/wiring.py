@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
+from sqlalchemy import Connection
 
 from outgate import clock, config, log_lines, open_files, systemd
 from outgate.accept import tls
@@ -30,7 +31,7 @@ from outgate.deliver.node_claim import claim_name
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
-from outgate.directory import known_networks
+from outgate.directory import change, known_networks
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.reader import DirectoryReader
@@ -49,17 +50,17 @@ from outgate.processes import Processes
 from outgate.queue import Queue
 from outgate.queue.clock_watch import ClockWatch
 from outgate.queue.queue_id import QueueIds, to_text
-from outgate.record import metrics
+from outgate.record import audit_trail, metrics
 from outgate.record.events import Weight
 from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
-from outgate.record.retention import Retention
+from outgate.record.retention import Kept, Retention, remove_messages
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import StoreUnavailable, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
-from outgate.submit import MessageLimits, Submitter
+from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
 
@@ -146,8 +147,7 @@ class ServerProcess:
             self._publication.subscribe(notices)
         # One process is enough for a page that is seen once for each address.
         self._http = http_listener(installation, certificate) if settings.web.public_url and number == 0 else None
-        keep = settings.record.keep_messages * DAY if number == 0 else 0.0
-        self._retention = Retention(installation.engine, keep, clock.now) if keep else None
+        self._retention = Retention(installation.engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
         self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
@@ -162,13 +162,12 @@ class ServerProcess:
         if self._http:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
-        self._tasks.append(asyncio.create_task(supervised("daily limits", self._daily_limits.run)))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
         if self._clock_watch:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._retention:
-            self._tasks.append(asyncio.create_task(self._retention.run(), name="retention"))
+            self._tasks.append(asyncio.create_task(supervised("retention", self._retention.run)))
         ports = self._listener.ports
         self._warn_of_certificate()
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
@@ -227,6 +226,22 @@ class ServerProcess:
     def _knows(self, address: str, network: str) -> bool:
         with read(self._installation.engine) as connection:
             return known_networks.is_known(connection, address, network, clock.now())
+
+
+def _kept(installation: Installation) -> list[Kept]:
+    """What is removed when it is too old; 0 days are for ever."""
+    days = installation.config.record
+
+    def let_go(connection: Connection, before: float, limit: int) -> int:
+        change.lock(connection)
+        return audit_trail.let_go(connection, installation.vault, before, limit)
+
+    kinds = (
+        Kept("messages", days.keep_messages * DAY, remove_messages),
+        Kept("audit", days.keep_audit * DAY, let_go),
+        Kept("usage", days.keep_usage * DAY, usage.forget),
+    )
+    return [one for one in kinds if one.seconds]
 
 
 def message_limits(settings: Config) -> MessageLimits:
@@ -294,7 +309,7 @@ def discoverer(settings: Config) -> Discoverer:
 def serve(data: Path) -> None:
     """Run until SIGTERM or SIGINT, in as many processes as the configuration says."""
     settings = config.load(data)
-    log_lines.configure(settings.log_format)
+    lines = log_lines.configure(settings.log_format)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have the vault's keys
     open_files.raise_limit()
     with _alone(settings):
@@ -302,7 +317,7 @@ def serve(data: Path) -> None:
         if settings.processes == 1:
             uvloop.run(_serve(data, 0))
         else:
-            Processes(settings.processes, lambda number: uvloop.run(_serve(data, number))).run()
+            Processes(settings.processes, lambda number: uvloop.run(_serve(data, number)), lines.flush).run()
 
 
 async def _keep_written(snapshot: Snapshot) -> None:

@@ -146,11 +146,12 @@ async def test_a_request_has_a_name_in_its_answer_and_in_the_log(serve: Serve, c
 def test_log_lines_have_the_name(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
     before = structlog.get_config()
     try:
-        log_lines.configure(log_format)
+        lines = log_lines.configure(log_format)
         with structlog.contextvars.bound_contextvars(request="r1"):
             structlog.get_logger("test").info("said")
     finally:
         structlog.configure(**before)
+    lines.flush()
     line = capfd.readouterr().err
     assert json.loads(line)["request"] == "r1" if log_format == "json" else "request=r1" in line
 

@@ -7,14 +7,15 @@ from outgate import log_lines
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_logged_exception_shows_no_local_variable(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_logged_exception_shows_no_local_variable(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
     before = structlog.get_config()
-    log_lines.configure(log_format)
+    lines = log_lines.configure(log_format)
     try:
         _fail("-".join(("local", "secret")))
     finally:
         structlog.configure(**before)
-    shown = capsys.readouterr().err
+    lines.flush()
+    shown = capfd.readouterr().err
     assert "ZeroDivisionError" in shown
     assert "_fail" in shown
     assert "local-secret" not in shown
