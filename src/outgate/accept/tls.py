@@ -43,11 +43,13 @@ def _may_not_read(path: Path) -> str:
 
 
 class Certificate:
-    """The server-side TLS context, made from two PEM files. Listeners hold on to `context`."""
+    """The server-side TLS context, made from two PEM files. Listeners hold on to `context`. `ends` is when what is in
+    use ends, in seconds since the epoch."""
 
     def __init__(self, chain: Path, private_key: Path) -> None:
-        self._chain, self._private_key = chain, private_key
+        self.chain, self._private_key = chain, private_key
         self.context = self._newest = self._load()
+        self.ends = ends_at(chain)
         self.context.sni_callback = self._show_newest
 
     def reload(self) -> None:
@@ -57,6 +59,7 @@ class Certificate:
         of another kind (RSA, EC), and most clients would choose the old one.
         """
         self._newest = self._load()
+        self.ends = ends_at(self.chain)
 
     def _show_newest(self, session: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _asked: ssl.SSLContext) -> None:
         """At the begin of each handshake, whether or not the client names a host."""
@@ -68,13 +71,13 @@ class Certificate:
         context.options |= CLEANSE_PLAINTEXT
         context.set_ciphers(TLS_1_2_SUITES)
         try:
-            context.load_cert_chain(self._chain, self._private_key)
+            context.load_cert_chain(self.chain, self._private_key)
         except FileNotFoundError:
-            missing = next(path for path in (self._chain, self._private_key) if not path.exists())
+            missing = next(path for path in (self.chain, self._private_key) if not path.exists())
             raise CertificateError(f"{missing} does not exist; set submission.certificate and private_key") from None
         except PermissionError:
-            unread = next((one for one in (self._chain, self._private_key) if not os.access(one, os.R_OK)), self._chain)
+            unread = next((one for one in (self.chain, self._private_key) if not os.access(one, os.R_OK)), self.chain)
             raise CertificateError(_may_not_read(unread)) from None
         except (OSError, ssl.SSLError) as error:
-            raise CertificateError(f"{self._chain} with {self._private_key} can't be used: {error}") from None
+            raise CertificateError(f"{self.chain} with {self._private_key} can't be used: {error}") from None
         return context

@@ -35,8 +35,14 @@ def read_password(file: Path | None, stdin: bool, question: str, *, confirm: boo
 def _contents(file: Path) -> str:
     try:
         return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"the password file {file} can't be read: {error}") from None
+    except OSError as error:
+        raise _unreadable(file, error.strerror or str(error)) from None
+    except UnicodeDecodeError:
+        raise _unreadable(file, "it is not text in UTF-8") from None
+
+
+def _unreadable(file: Path, reason: str) -> typer.BadParameter:
+    return typer.BadParameter(f"the password file {file} can't be read: {reason}")
 
 
 def _ask(question: str, confirm: bool) -> str:

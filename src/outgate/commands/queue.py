@@ -11,10 +11,10 @@ from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
 from outgate.operations import queue_operations
 from outgate.operations.context import OperationContext
-from outgate.operations.status_operations import queue_names
 from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.admin import Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
+from outgate.sendas.queue_names import queue_names
 
 app = typer.Typer(
     no_args_is_help=True, help="Mail that waits: to be tried again, because it is held, or as it just came."
@@ -24,7 +24,10 @@ Identity = Annotated[str, typer.Argument(help="Queue id, as in 'queued as 0c8sm2
 SomeIdentity = Annotated[
     str | None, typer.Argument(help="Queue id, as in 'queued as 0c8sm2v1r0003'", metavar="[ID]", show_default=False)
 ]
-Address = Annotated[str | None, typer.Option("--address", help="Only with this in the sender's or recipient's address")]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="Only with this in the address of sender, recipient or account"),
+]
 QueueName = Annotated[
     str | None, typer.Option("--queue", help="Only in this queue, as `outgate queue count` names them")
 ]
@@ -42,8 +45,8 @@ def list_(
     """List the recipients that have no final outcome yet, those of the oldest message first."""
     with ctx.reading() as op:
         found = queue_operations.waiting(op, Selection(address=address, queue=queue), limit)
-        names = queue_names(op, {each.queue for each in found})
-    rows = [_row(each) | {"queue_name": names[each.queue]} for each in found]
+        names = queue_names(op.connection, {each.queue for each in found})
+    rows = [_row(each) | {"queue_name": names[each.queue].short} for each in found]
     if not ctx.json:
         rows = [row | {"next_attempt": to_the_second(row["next_attempt"])} for row in rows]
     columns = {
@@ -80,11 +83,11 @@ def count(ctx: CommandContext) -> None:
     """Count what waits, by queue: one for each gateway and destination."""
     with ctx.reading() as op:
         found = queue_operations.counts(op)
-        names = queue_names(op, [each.queue for each in found])
+        names = queue_names(op.connection, [each.queue for each in found])
     rows: list[JsonObject] = [
         {
             "queue": each.queue,
-            "queue_name": names[each.queue],
+            "queue_name": names[each.queue].short,
             "messages": each.messages,
             "recipients": each.recipients,
             "held": each.held,

@@ -1,6 +1,7 @@
 """The gateway of a From address: the partner's own server that delivers what is sent as it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -66,15 +67,29 @@ def erase(connection: Connection, account_id: int) -> int:
     return connection.execute(update(tables.gateway).where(*mine).values(sealed_password=None)).rowcount
 
 
-def by_row(connection: Connection, rows: Sequence[int]) -> dict[str, Gateway]:
-    """Gateways by the row that their queue is named by, without their passwords."""
+@dataclass(frozen=True, slots=True)
+class UsersGateway:
+    """A gateway without its password, with the primary address of the account and the From address that it is for."""
+
+    gateway: Gateway
+    account: str
+    address: str
+
+
+def by_row(connection: Connection, rows: Sequence[int]) -> dict[str, UsersGateway]:
+    """Gateways by the row that their queue is named by."""
     columns = tables.gateway.c
-    wanted = select(columns.id, columns.host, columns.port, columns.security, columns.username)
-    found: dict[str, Gateway] = {}
+    wanted = (
+        select(*(columns[name] for name in ("id", "host", "port", "security", "username")))
+        .add_columns(tables.account.c.primary_address, tables.send_as.c.address)
+        .join_from(tables.gateway, tables.send_as)
+        .join(tables.account, tables.account.c.id == tables.send_as.c.account_id)
+    )
+    found: dict[str, UsersGateway] = {}
     for start in range(0, len(rows), 500):
         for row in connection.execute(wanted.where(columns.id.in_(rows[start : start + 500]))):
-            name = f"gateway:{row.id}"
-            found[str(row.id)] = Gateway(name, row.host, row.port, Security(row.security), row.username)
+            gateway = Gateway(f"gateway:{row.id}", row.host, row.port, Security(row.security), row.username)
+            found[str(row.id)] = UsersGateway(gateway, row.primary_address, row.address)
     return found
 
 
