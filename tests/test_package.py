@@ -16,7 +16,7 @@ def _files(package: Path) -> set[str]:
 def test_the_installed_package_has_every_file_of_the_source() -> None:
     installed = _files(Path(outgate.__file__).parent)
     assert installed == _files(SOURCE)
-    assert {"py.typed", "web/templates/page.html", "discovery/presets.toml"} <= installed
+    assert {"py.typed", "web/templates/house.html", "web/locales/it.po", "discovery/presets.toml"} <= installed
 
 
 def test_the_lock_names_no_registry() -> None:

@@ -166,7 +166,7 @@ class EgressSettings(Section):
 
 
 class WebSettings(Section):
-    """The HTTP server: the page that a confirmation link leads to. Off while `public_url` is empty."""
+    """The pages, for users and administrators. Off while `public_url` is empty."""
 
     public_url: str = Field("", description="Where users find it, as in https://mail.example.com")
     address: str = Field("127.0.0.1", description="Address to listen on")
@@ -180,6 +180,8 @@ class WebSettings(Section):
     max_connections_per_peer: int = Field(
         50, ge=1, description="Connections of one network (/24 or /64) open at once; through a proxy, its requests"
     )
+    session_idle: Seconds = Field(12 * 3600.0, description="Seconds without a request after which a log-in ends")
+    session_lifetime: Seconds = Field(7 * 86400.0, description="Seconds after which a log-in ends in any case")
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -43,7 +43,7 @@ from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
-from outgate.model import Gateway
+from outgate.model import Gateway, UsersGateway
 from outgate.node_id import node_id
 from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
@@ -56,7 +56,7 @@ from outgate.record.events import Weight
 from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
 from outgate.record.retention import Kept, Retention, remove_messages
-from outgate.sendas.queue_names import QueueName, queue_names
+from outgate.sendas import gateways
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import StoreUnavailable, read
 from outgate.store.group_commit import GroupCommit
@@ -141,10 +141,11 @@ class ServerProcess:
         if to := settings.delivery.notices_to:
             rates = Rates(installation.engine)
             self._notices = Notices(self._queue, self._directory, rates, queue_ids, to, settings.hostname)
-            self._publication.subscribe(GatewayNotices(self._notices, self._queue_name))
+            self._publication.subscribe(GatewayNotices(self._notices, self._users_gateway))
         self._certificate_watch = CertificateWatch(certificate, clock.now, self._tell_of_certificate)
-        # One process is enough for a page that is seen once for each address.
-        self._http = http_listener(installation, certificate) if settings.web.public_url and number == 0 else None
+        # One process is enough for pages; the others have the mail.
+        serves_pages = settings.web.public_url and number == 0
+        self._http = http_listener(installation, certificate, self._log_in) if serves_pages else None
         self._retention = Retention(installation.engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
@@ -215,9 +216,9 @@ class ServerProcess:
                 _log.error("pieces of messages not swept", error=str(error))
             await asyncio.sleep(SWEEP_EVERY)
 
-    def _queue_name(self, queue: str) -> QueueName:
+    def _users_gateway(self, queue: str) -> UsersGateway | None:
         with read(self._installation.engine) as connection:
-            return queue_names(connection, [queue])[queue]
+            return gateways.of_queues(connection, [queue]).get(queue)
 
     def _open_password(self, gateway: Gateway) -> str:
         return open_password(self._installation.vault, gateway)
@@ -274,18 +275,19 @@ def password_checker(settings: Config) -> PasswordChecker | None:
     return Binder(LdapClient(settings))
 
 
-def http_listener(installation: Installation, certificate: Certificate) -> "HttpListener":
-    """All that is served by HTTP: for now the page for confirmation links."""
-    # HTTP takes 0.3 s to import, and most installations have no page yet.
+def http_listener(installation: Installation, certificate: Certificate, log_in: Authenticator) -> "HttpListener":
+    """All that is served by HTTP: the pages."""
+    # HTTP takes 0.3 s to import, and not every installation has pages.
     from outgate.http.application import HttpApplication  # noqa: PLC0415
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
     from outgate.http.http_listener import HttpListener  # noqa: PLC0415
-    from outgate.web.page import error_page  # noqa: PLC0415
+    from outgate.web.notice import error_page  # noqa: PLC0415
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
+    from outgate.web.services import PageServices  # noqa: PLC0415
 
-    web = installation.config.web
-    routes = page_routes(installation.engine, installation.vault, clock.now)
-    application = HttpApplication(routes, installation.engine, web, error_page, DatabaseThreads())
+    web, threads = installation.config.web, DatabaseThreads()
+    services = PageServices(installation.config, installation.engine, installation.vault, clock.now, threads, log_in)
+    application = HttpApplication(page_routes(services), installation.engine, web, error_page, threads)
     return HttpListener(application, web, certificate.context if web.tls else None)
 
 

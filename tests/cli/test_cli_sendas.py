@@ -61,9 +61,8 @@ def test_a_certificate_of_an_unknown_authority_says_how_to_make_it_known(program
         file = program.data / "outgate.toml"
         file.write_text(file.read_text().replace("\nca_file =", "\n#ca_file =", 1))
         program.run("policy", "set", SWITCH, "on")
-        said = program.fails(
-            *(Status.CHECK_FAILED, "sendas", "add", ALICE, PARTNER, *_at(peer), *LOG_IN), stdin=f"{SECRET}\n"
-        )
+        arguments = ("sendas", "add", ALICE, PARTNER, *_at(peer), *LOG_IN)
+        said = program.fails(Status.CHECK_FAILED, *arguments, stdin=f"{SECRET}\n")
     assert "install the package ca-certificates, or name its authority in delivery.ca_file" in said
 
 

@@ -193,9 +193,9 @@ async def test_an_outcome_whose_answer_was_lost_is_found_to_be_committed_or_not(
     (item,) = await claim(waiting)
     tried = Recipient(1, "carol@x.example", QueueKey(QueueKind.GATEWAY, "3"), attempts=1)
     outcome = finish(item, [0], [Defer(tried, NOW + 30, "451 later")])
-    assert not await waiting.is_finished(outcome)
+    assert not await waiting.was_finished(outcome)
     await waiting.finish(outcome)
-    assert await waiting.is_finished(outcome)
+    assert await waiting.was_finished(outcome)
 
 
 async def test_two_nodes_never_claim_the_same_message(waiting: Queue, other: Queue) -> None:

@@ -11,10 +11,10 @@ from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
 from outgate.operations import queue_operations
 from outgate.operations.context import OperationContext
+from outgate.operations.queue_names import queue_names
 from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.admin import Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
-from outgate.sendas.queue_names import queue_names
 
 app = typer.Typer(
     no_args_is_help=True, help="Mail that waits: to be tried again, because it is held, or as it just came."
@@ -25,8 +25,7 @@ SomeIdentity = Annotated[
     str | None, typer.Argument(help="Queue id, as in 'queued as 0c8sm2v1r0003'", metavar="[ID]", show_default=False)
 ]
 Address = Annotated[
-    str | None,
-    typer.Option("--address", help="Only with this in the address of sender, recipient or account"),
+    str | None, typer.Option("--address", help="Only with this in the address of sender, recipient or account")
 ]
 QueueName = Annotated[
     str | None, typer.Option("--queue", help="Only in this queue, as `outgate queue count` names them")
@@ -45,8 +44,8 @@ def list_(
     """List the recipients that have no final outcome yet, those of the oldest message first."""
     with ctx.reading() as op:
         found = queue_operations.waiting(op, Selection(address=address, queue=queue), limit)
-        names = queue_names(op.connection, {each.queue for each in found})
-    rows = [_row(each) | {"queue_name": names[each.queue].short} for each in found]
+        names = queue_names(op, {each.queue for each in found})
+    rows = [_row(each) | {"queue_name": names[each.queue]} for each in found]
     if not ctx.json:
         rows = [row | {"next_attempt": to_the_second(row["next_attempt"])} for row in rows]
     columns = {
@@ -66,7 +65,9 @@ def list_(
 def show(ctx: CommandContext, identity: Identity) -> None:
     """Show what waits of one message. Its whole story is in `outgate log ID`."""
     with ctx.reading() as op:
-        rows = [_row(each) for each in queue_operations.of_message(op, _number(identity))]
+        found = queue_operations.of_message(op, _number(identity))
+        names = queue_names(op, {each.queue for each in found})
+    rows = [_row(each) | {"queue_name": names[each.queue]} for each in found]
     common = ("id", "from", "size", "received_at")
     recipients = [{key: value for key, value in row.items() if key not in common} for row in rows]
     value = {key: rows[0][key] for key in common}
@@ -74,7 +75,8 @@ def show(ctx: CommandContext, identity: Identity) -> None:
         record(ctx, value | {"recipients": recipients})
         return
     record(ctx, value)
-    columns = {key: key.replace("_", " ") for key in ("recipient", "queue", "state", "next_attempt", "last_reply")}
+    columns = {key: key.replace("_", " ") for key in ("recipient", "queue_name", "state", "next_attempt", "last_reply")}
+    columns["queue_name"] = "queue"
     table(ctx, recipients, columns, nothing="")
 
 
@@ -83,11 +85,11 @@ def count(ctx: CommandContext) -> None:
     """Count what waits, by queue: one for each gateway and destination."""
     with ctx.reading() as op:
         found = queue_operations.counts(op)
-        names = queue_names(op.connection, [each.queue for each in found])
+        names = queue_names(op, [each.queue for each in found])
     rows: list[JsonObject] = [
         {
             "queue": each.queue,
-            "queue_name": names[each.queue].short,
+            "queue_name": names[each.queue],
             "messages": each.messages,
             "recipients": each.recipients,
             "held": each.held,

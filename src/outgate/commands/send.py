@@ -16,6 +16,7 @@ from outgate.mail.compose import AttachedFile, compose
 from outgate.model import Account
 from outgate.operations import mail_operations, send_as_operations
 from outgate.operations.mail_operations import SendLimits
+from outgate.operations.queue_names import queue_names
 from outgate.queue import Put
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.wiring import message_limits
@@ -64,9 +65,9 @@ def send(
     else:
         body = sys.stdin.read() if text is None else text
         raw = _compose(ctx, owner, sender, to, subject, body, attach or (), identity, now)
-    put = _send(ctx, account, identity, to, raw)
+    put, names = _send(ctx, account, identity, to, raw)
     ways = {one.address: str(one.queue) for one in put.recipients}
-    told = "\n".join(f"  to {address} by {queue}" for address, queue in ways.items())
+    told = "\n".join(f"  to {address} by {names[queue]}" for address, queue in ways.items())
     value: JsonObject = {"id": to_text(identity), "from": put.message.chosen_from, "recipients": ways}
     tell(ctx, value, f"queued as {value['id']}{ctx.only_with_server()}\n{told}")
 
@@ -117,8 +118,12 @@ def _attachment(file: Path) -> AttachedFile:
     return AttachedFile(file.name, kind if kind and not encoding else "application/octet-stream", file.read_bytes())
 
 
-def _send(ctx: CommandContext, account: str, identity: int, to: Sequence[str], raw: bytes) -> Put:
+def _send(
+    ctx: CommandContext, account: str, identity: int, to: Sequence[str], raw: bytes
+) -> tuple[Put, dict[str, str]]:
+    """What was queued, and the names of its queues."""
     config = ctx.installation().config
     limits = SendLimits(message_limits(config), local_mailboxes=config.local.mailbox == "maildir")
     with ctx.writing_one_of_many() as op:
-        return mail_operations.send(op, account, identity, to, raw, limits)
+        put = mail_operations.send(op, account, identity, to, raw, limits)
+        return put, queue_names(op, {str(one.queue) for one in put.recipients})

@@ -6,12 +6,12 @@ nothing depends on it. Knows no transport, and not how a message is written.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from outgate.deliver.notices import Notices
-from outgate.model import QueueKind
+from outgate.model import QueueKind, UsersGateway
 from outgate.printable import printable
 from outgate.queue.queue_id import to_text
 from outgate.record.events import EventKind, MessageEvent
@@ -41,26 +41,11 @@ If its password was changed, this asks for the new one, tries it, and sends what
 _log = structlog.get_logger("deliver")
 
 
-class Named(Protocol):
-    """A queue's name, and whose gateway it is if it is a user's."""
-
-    @property
-    def short(self) -> str: ...
-    @property
-    def account(self) -> str | None: ...
-    @property
-    def address(self) -> str | None: ...
-    @property
-    def username(self) -> str | None: ...
-    @property
-    def in_full(self) -> str: ...
-
-
 class GatewayNotices:
-    """Call it with what was committed. `named` finds a queue's name in the database, in a thread."""
+    """Call it with what was committed. `owned` finds a user's gateway by its queue in the database, in a thread."""
 
-    def __init__(self, notices: Notices, named: Callable[[str], Named]) -> None:
-        self._notices, self._named = notices, named
+    def __init__(self, notices: Notices, owned: Callable[[str], UsersGateway | None]) -> None:
+        self._notices, self._owned = notices, owned
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __call__(self, events: Sequence[MessageEvent]) -> None:
@@ -71,21 +56,23 @@ class GatewayNotices:
             task.add_done_callback(self._tasks.discard)
 
     async def _tell(self, event: MessageEvent) -> None:
-        queue = event.detail["queue"]
+        queue, name = event.detail["queue"], printable(event.detail["queue_name"], REASON)
         try:
-            name = await asyncio.to_thread(self._named, queue)
+            owned = await asyncio.to_thread(self._owned, queue)
         except StoreUnavailable as error:
-            _log.error("notice of a failing gateway not sent", queue=queue, error=str(error))
+            _log.error("notice of a failing gateway not sent", queue=name, error=str(error))
             return
-        await self._notices.write(f"gateway {queue}", f"Mail by {name.short} waits", _text(event, name), event.at)
+        await self._notices.write(f"gateway {queue}", f"Mail by {name} waits", _text(event, name, owned), event.at)
 
 
-def _text(event: MessageEvent, name: Named) -> str:
+def _text(event: MessageEvent, name: str, owned: UsersGateway | None) -> str:
     of_user = ""
-    if name.username:
-        of_user = _OF_USER.format(account=name.account, address=name.address, username=printable(name.username, REASON))
+    if owned:
+        name += f", the gateway of {owned.address} ({owned.account})"
+        username = printable(owned.gateway.username, REASON)
+        of_user = _OF_USER.format(account=owned.account, address=owned.address, username=username) if username else ""
     return _TEXT.format(
-        name=name.in_full,
+        name=name,
         queue=event.detail["queue"],
         reason=printable(event.detail["reason"], REASON),
         message=to_text(event.message_id),

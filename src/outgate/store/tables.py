@@ -107,6 +107,8 @@ account = Table(
     Column("source", Text, nullable=False, default="local", server_default="local"),  # or "ldap": who keeps the entry
     Column("external_id", Text, unique=True, index=True),  # the entry's lasting name there (LDAP: entryUUID)
     Column("external_dn", Text),  # what an LDAP bind is made as
+    # Which address a reply goes from: "received" (the one that was written to) or "default".
+    Column("reply_from", Text, nullable=False, default="received", server_default="received"),
     Column("created_at", Double, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -122,6 +124,19 @@ application_password = Table(
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
     Column("last_used_at", Double),
+)
+
+# Log-ins on the pages. The browser's cookie is long and random, so its SHA-256 is kept.
+web_session = Table(
+    "web_session",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("peer", Text, nullable=False),  # where it was seen last
+    Column("browser", Text, nullable=False),  # User-Agent at the log-in
+    Column("created_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
 )
 
 # Where users have logged in from: see directory.known_networks.

@@ -185,6 +185,14 @@ def _routed(identity: int, at: float, envelope: Envelope, routes: Sequence[Route
     for one, way in zip(envelope.recipients, routes, strict=True):
         by_queue.setdefault(way.queue, (way, []))[1].append(one.address)
     return [
-        events.routed(identity, at, recipients=addresses, way=way.kind.value, queue=str(queue), reasons=way.reasons)
+        events.routed(
+            identity,
+            at,
+            recipients=addresses,
+            way=way.kind.value,
+            queue=str(queue),
+            queue_name=way.queue_name,
+            reasons=way.reasons,
+        )
         for queue, (way, addresses) in by_queue.items()
     ]
