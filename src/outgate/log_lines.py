@@ -9,6 +9,7 @@ import logging
 import os
 import select
 import sys
+import textwrap
 import threading
 import time
 from collections import deque
@@ -134,14 +135,15 @@ class _FromLibraries(logging.Handler):
 
 
 def _for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """Time, level, what happened, and its fields as `name=value`; a traceback on lines of its own.
+    """Time, level, what happened, and its fields as `name=value`; a traceback on lines of its own, indented, since the
+    text of an exception may be somebody else's and must not look like a line of ours.
 
     structlog's ConsoleRenderer takes twice the time, which counts when each message has its lines.
     """
     head = f"{event.pop('timestamp')} {event.pop('level'):{_LEVEL_WIDTH}} {printable(str(event.pop('event')))}"
     traceback = event.pop("exception", None)
     line = " ".join([head, *[f"{name}={_shown(value)}" for name, value in event.items()]])
-    return f"{line}\n{printable_lines(traceback)}" if traceback else line
+    return f"{line}\n{textwrap.indent(printable_lines(traceback), '    ')}" if traceback else line
 
 
 def _shown(value: object) -> str:

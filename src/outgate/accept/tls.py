@@ -30,8 +30,10 @@ def ends_at(chain: Path) -> float:
         raise CertificateError(f"{chain} does not exist; set submission.certificate and private_key") from None
     except PermissionError:
         raise CertificateError(_may_not_read(chain)) from None
-    except (OSError, ValueError) as error:
-        raise CertificateError(f"{chain} can't be used: it is not a certificate in PEM ({error})") from None
+    except ValueError:
+        raise CertificateError(f"{chain} can't be used: it is not a certificate in PEM") from None
+    except OSError as error:
+        raise CertificateError(f"{chain} can't be read: {error.strerror}") from None
 
 
 def _may_not_read(path: Path) -> str:
@@ -40,6 +42,12 @@ def _may_not_read(path: Path) -> str:
         f"{path} may not be read by the server's user {user}; run: chown {user} {path}, or let whatever renews the"
         f" certificate put a copy there that {user} may read"
     )
+
+
+def _fault(error: ssl.SSLError) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key is not that of the certificate; put both there as they were issued together"
+    return "they must be a chain of certificates and an unencrypted private key, both in PEM"
 
 
 class Certificate:
@@ -71,13 +79,16 @@ class Certificate:
         context.options |= CLEANSE_PLAINTEXT
         context.set_ciphers(TLS_1_2_SUITES)
         try:
-            context.load_cert_chain(self.chain, self._private_key)
+            # Without a password OpenSSL would ask for one on the terminal, if the key is encrypted.
+            context.load_cert_chain(self.chain, self._private_key, password="")
         except FileNotFoundError:
             missing = next(path for path in (self.chain, self._private_key) if not path.exists())
             raise CertificateError(f"{missing} does not exist; set submission.certificate and private_key") from None
         except PermissionError:
             unread = next((one for one in (self.chain, self._private_key) if not os.access(one, os.R_OK)), self.chain)
             raise CertificateError(_may_not_read(unread)) from None
-        except (OSError, ssl.SSLError) as error:
-            raise CertificateError(f"{self.chain} with {self._private_key} can't be used: {error}") from None
+        except ssl.SSLError as error:
+            raise CertificateError(f"{self.chain} can't be used with {self._private_key}: {_fault(error)}") from None
+        except OSError as error:
+            raise CertificateError(f"{self.chain} or {self._private_key} can't be read: {error.strerror}") from None
         return context

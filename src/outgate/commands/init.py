@@ -168,7 +168,10 @@ def _own_hostname(domain: str) -> str:
 def _refuse_existing(data: Path) -> None:
     for name in ("outgate.toml", KEY_FILE, _DATABASE, "tls"):
         if (data / name).exists():
-            raise AlreadyExists(f"{data / name} exists already; choose an empty directory, nothing is overwritten")
+            raise AlreadyExists(
+                f"{data / name} exists already, and nothing is overwritten; choose an empty directory."
+                f" If an init was broken off here, remove {data} first"
+            )
 
 
 def _make_folder(data: Path, undo: ExitStack) -> None:
