@@ -7,7 +7,7 @@ through verified TLS. What goes wrong with the peer comes back as an Outcome.
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import field, replace
 from functools import cache
 from typing import Final, TypeVar, cast
@@ -209,11 +209,15 @@ class Connection(asyncio.Protocol):
         self.abort()
         return replace(self._fault(words).outcome, public=unreachable(self._host.name, self._link.port))
 
-    async def establish(self) -> Outcome | None:
-        """After `connect`: greet, secure, log in. None when it is ready, else why not; then it is closed."""
+    async def establish(self, secured: Callable[[], None] = lambda: None) -> Outcome | None:
+        """After `connect`: greet, secure, log in. None when it is ready, else why not; then it is closed.
+
+        `secured` is called when all but the log-in is done.
+        """
         self._deadline = self._loop.time() + self._timeouts.opening
         try:
             await self._greet()
+            secured()
             await self._log_in()
         except PeerFault as fault:
             failed = fault.outcome
