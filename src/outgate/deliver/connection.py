@@ -8,7 +8,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import Final, TypeVar, cast
 
@@ -18,6 +18,7 @@ from outgate.deliver.credentials import CredentialSource
 from outgate.deliver.outcome import Outcome, Verdict, text_of
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.egress.resolver import Host
+from outgate.frozen import frozen
 from outgate.smtp import (
     AuthDone,
     AuthNotOffered,
@@ -45,7 +46,7 @@ CLOSING_DOWN: Final = 421
 SILENCE: Final = 10.0  # seconds without a greeting there, after which STARTTLS was the wrong choice
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """How to get a connection: everything about it but the peer's address."""
 
@@ -59,7 +60,7 @@ class Link:
     discarded: frozenset[str] = frozenset()  # extensions that are not used there, offered or not
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timeouts:
     """Seconds. They are deadlines: a reply that comes byte by byte does not prolong them."""
 
@@ -74,7 +75,7 @@ class Timeouts:
         return 2 * self.reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transferred:
     """What came of a transaction. With a `fault` the connection broke and is closed; `result` is what is known then."""
 
@@ -486,7 +487,8 @@ class Connection(asyncio.Protocol):
 
     def _tls_words(self, error: OSError) -> str:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the peer's certificate is not accepted: {error.verify_message}"
+            words = f"the peer's certificate is not accepted: {error.verify_message}"
+            return f"{words}; {_AUTHORITY_UNKNOWN}" if error.verify_code in _NO_AUTHORITY else words
         if isinstance(error, ssl.SSLError):
             words = f"TLS failed: {error.reason or error}"
             wrong_kind = self._link.tls is TlsPolicy.IMPLICIT and error.reason in _NOT_TLS
@@ -511,6 +513,12 @@ def unreachable(name: str, port: int) -> str:
 _NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
 _TALKS_IN_THE_CLEAR: Final = (
     "this port begins in the clear: choose starttls for it (usual at 587), or ssl with another port (usually 465)"
+)
+# verify(1ssl): no issuer found, self-signed, an authority of their own.
+_NO_AUTHORITY: Final = (18, 19, 20, 21)
+_AUTHORITY_UNKNOWN: Final = (
+    "whoever issued it is not known here: install the package ca-certificates, or name its authority in"
+    " delivery.ca_file"
 )
 _WANTS_TLS_AT_ONCE: Final = (
     "perhaps this port wants TLS from the first byte: choose ssl for it (usual at 465), or starttls with another port"

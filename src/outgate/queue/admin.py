@@ -4,11 +4,11 @@ The caller owns the transaction. Knows no event loop; a server that is running f
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, update
 
+from outgate.frozen import frozen
 from outgate.record import events, message_log
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import account, chunk, message, recipient, unit
@@ -17,7 +17,7 @@ STEP: Final = 500  # recipients that are changed in one transaction: some ten mi
 DELETED = "deleted from the queue by the administrator"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     """A recipient that has no final outcome yet. `in_transfer` says that a worker holds a lease on it. Times in
     seconds since the epoch; `account_id` is None for the organisation's own mail."""
@@ -36,9 +36,10 @@ class Waiting:
     in_transfer: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
-    """Which recipients are meant; what is None is not asked for. `address` is a part of the sender or recipient.
+    """Which recipients are meant; what is None is not asked for. `address` is a part of that of the
+    sender, the recipient or the account.
 
     `account_id`, `chosen_from` and `unit` (with those below it) are the sender's. `within` are the first message and
     the last one of a step.
@@ -79,7 +80,7 @@ def waiting(conn: Connection, wanted: Selection, now: float, limit: int) -> Iter
     return (Waiting(**row._asdict()) for row in rows)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Count:
     """How much waits in one queue (route.Route.queue). `oldest` is when its first message was received."""
 
@@ -189,8 +190,10 @@ def _conditions(wanted: Selection) -> list[ColumnElement[bool]]:
     if wanted.queue is not None:
         conditions.append(recipient.c.queue == wanted.queue)
     if wanted.address is not None:
+        accounts = select(account.c.id).where(account.c.primary_address.icontains(wanted.address, autoescape=True))
         sent_by = _messages(wanted).where(
             or_(
+                message.c.account_id.in_(accounts),
                 message.c.chosen_from.icontains(wanted.address, autoescape=True),
                 message.c.reverse_path.icontains(wanted.address, autoescape=True),
             )
