@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from outgate.demo import zones
 from outgate.demo.certificates import Authority
 from outgate.demo.network import ORGANISATION, Network
-from outgate.demo.story import USER, Command
+from outgate.demo.story import ADMINISTRATOR, COLLEAGUE, USER, Command
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class DemoError(Exception):
 
 
 class Outgate:
-    """One installation. `password` is that of USER; all files are in `data`."""
+    """One installation. `password` is that of its users; all files are in `data`."""
 
     def __init__(self, network: Network, authority: Authority, data: Path) -> None:
         self.data = data
@@ -44,10 +44,17 @@ class Outgate:
         self._server: asyncio.subprocess.Process | None = None
 
     async def set_up(self) -> None:
-        """Make the organisation with its one user."""
+        """Make the organisation with its users, of whom one may do everything."""
         settings = [f"--set={key}={_toml(value)}" for key, value in self._settings().items()]
         await self.run(Command(("init", ORGANISATION, "--hostname", self._network.outgate.name, *settings)))
-        await self.run(Command(("user", "add", USER, "--password-stdin"), stdin=self.password))
+        for user in (USER, COLLEAGUE, ADMINISTRATOR):
+            await self.run(Command(("user", "add", user, "--password-stdin"), stdin=self.password))
+        await self.run(Command(("role", "assign", ADMINISTRATOR, "super-admin")))
+
+    @property
+    def pages(self) -> str:
+        """Where users and administrators find the pages."""
+        return f"http://{self._network.outgate.address}:{self._network.web_port}/"
 
     def _settings(self) -> dict[str, object]:
         """What is different in the small internet: addresses, ports, its DNS, its certificate authority."""
@@ -65,6 +72,9 @@ class Outgate:
             "delivery.ca_file": str(self._authority.ca_file),
             "egress.allowed_networks": {"demo": f"{network.prefix}.0/24"},
             "egress.ports": [network.submission_port],
+            "web.public_url": self.pages,
+            "web.address": network.outgate.address,
+            "web.port": network.web_port,
         }
 
     async def run(self, command: Command) -> Any:

@@ -38,6 +38,7 @@ class Network:
     submission_port: int = 5587
     tls_port: int = 5465
     dns_port: int = 5353
+    web_port: int = 5080
 
     @property
     def outgate(self) -> VirtualHost:
@@ -76,6 +77,7 @@ class Network:
         yield self.partner.address, self.submission_port
         yield self.outgate.address, self.submission_port
         yield self.outgate.address, self.tls_port
+        yield self.outgate.address, self.web_port
         yield self.nameserver.address, self.dns_port
 
     def name_of(self, address: str) -> str:
@@ -102,7 +104,7 @@ def reserve() -> Iterator[Network]:
                 return
     raise NetworkError(
         f"no free addresses between {_NETWORKS[0]}.0 and {_NETWORKS[-1]}.255; the demonstration needs the whole of"
-        " 127.0.0.0/8 on the loopback interface, as Linux has it, and the ports 2525, 5353, 5465 and 5587 there"
+        " 127.0.0.0/8 on the loopback interface, as Linux has it, and the ports 2525, 5080, 5353, 5465 and 5587 there"
     )
 
 

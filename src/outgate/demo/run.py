@@ -24,7 +24,7 @@ with extra("demo"):
     from outgate.demo.internet import Internet
     from outgate.demo.network import ORGANISATION, NetworkError, reserve
     from outgate.demo.recipient import Arrival
-    from outgate.demo.story import OTHER, SUBJECT, USER, Case, Command, Row, cases
+    from outgate.demo.story import ADMINISTRATOR, COLLEAGUE, OTHER, SUBJECT, USER, Case, Command, Row, cases
 
 T = TypeVar("T")
 
@@ -98,6 +98,20 @@ class Demonstration:
     async def go_on(self) -> None:
         """Show what arrives until somebody ends it."""
         self._display.say(invitation(self._parties, self._outgate))
+        codes = asyncio.create_task(self._show_codes())
+        try:
+            await self._show_arrivals()
+        finally:
+            codes.cancel()
+
+    async def _show_codes(self) -> None:
+        """What comes to the mailbox at the partner, which nobody has a mail program for."""
+        while True:
+            message = await self._parties.partner.mailbox.get()
+            with contextlib.suppress(DemoError):
+                self._display.say(f"a code has come to {OTHER}: {code_in(message)}")
+
+    async def _show_arrivals(self) -> None:
         while True:
             arrival = await self._outgate.while_serving(self._parties.recipient.arrivals.get())
             title = arrival.subject or "(no subject)"
@@ -173,7 +187,14 @@ def invitation(parties: Internet, outgate: Outgate) -> str:
     """How to send to it with a mail program, and how to change it."""
     network = parties.network
     return f"""
-Now write with your own mail program, from {USER} or {OTHER}, to {parties.recipient.address}:
+Open the pages, and log in as one of these; all have the password {outgate.password}
+  {outgate.pages}
+  {USER}   a user, who sends as {OTHER}, too
+  {COLLEAGUE}     another one; let him add {OTHER}: its server is
+                      {network.partner.name}, port {network.submission_port}, TLS, password {parties.partner.password}
+                      and the code that is mailed to it is shown below
+  {ADMINISTRATOR}    the administrator, who has the switch
+Or write with your own mail program, from {USER} or {OTHER}, to {parties.recipient.address}:
   server      {network.outgate.address}, port {network.submission_port} (STARTTLS) or {network.tls_port} (TLS)
   user        {USER}
   password    {outgate.password}

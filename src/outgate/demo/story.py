@@ -13,6 +13,8 @@ from outgate.frozen import frozen
 
 USER = f"alice@{ORGANISATION}"
 OTHER = f"alice@{PARTNER}"
+COLLEAGUE = f"bob@{ORGANISATION}"
+ADMINISTRATOR = f"anna@{ORGANISATION}"
 SUBJECT = "The figures for Thursday"
 
 
