@@ -66,7 +66,7 @@ class Talk:
     async def greet(self, *more: str) -> None:
         """Until the client has logged in."""
         self.say("220 localhost")
-        while not (line := await self.hear()).startswith("EHLO"):
+        while not (await self.hear()).startswith("EHLO"):
             self.say("502 5.5.1 EHLO first")
         lines = [*_OFFERS, *(more or ("AUTH PLAIN",))]
         self.say(*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}")
@@ -103,7 +103,7 @@ def takes(arrivals: Arrivals, *, pause: float = 0.0, at_end: float = 0.0) -> Scr
 
 
 async def silent(talk: Talk) -> None:
-    """A gateway that is connected to and says nothing."""
+    """Says nothing until the client has gone."""
     while await talk.reader.read(65536):
         pass
 

