@@ -46,7 +46,8 @@ ALLOWED = {
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
-    "web": {"http", "operations", "sendas", "store"},
+    # Of accept only the authenticator.
+    "web": {"http", "operations", "directory", "sendas", "store", "accept", "config"},
     "node_id": set(),
     "open_files": set(),
     "peer": set(),

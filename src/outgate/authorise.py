@@ -56,8 +56,8 @@ def _unusable(account: Account, address: str, where: str) -> str | None:
     entry = account.send_as.get(address)
     if entry is None:
         return (
-            f"{where} <{address}> is not an address of {account.primary}; add it under 'Send mail as' and confirm it,"
-            f" or send from <{account.primary}>"
+            f"{where} <{address}> is not an address of {account.primary}; add it under 'Send mail as' (or have your"
+            f" administrator run: outgate sendas add) and confirm it, or send from <{account.primary}>"
         )
     if not entry.verified:
         return f"{where} <{address}> is not confirmed yet; enter the code that was mailed to it, or have it sent again"

@@ -166,7 +166,7 @@ class EgressSettings(Section):
 
 
 class WebSettings(Section):
-    """The HTTP server: the page that a confirmation link leads to. Off while `public_url` is empty."""
+    """The pages, for users and administrators. Off while `public_url` is empty."""
 
     public_url: str = Field("", description="Where users find it, as in https://mail.example.com")
     address: str = Field("127.0.0.1", description="Address to listen on")
@@ -180,6 +180,8 @@ class WebSettings(Section):
     max_connections_per_peer: int = Field(
         50, ge=1, description="Connections of one network (/24 or /64) open at once; through a proxy, its requests"
     )
+    session_idle: Seconds = Field(12 * 3600.0, description="Seconds without a request after which a log-in ends")
+    session_lifetime: Seconds = Field(7 * 86400.0, description="Seconds after which a log-in ends in any case")
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -227,7 +229,8 @@ class DeliverySettings(Section):
         MIB, ge=0, description="Largest message in bytes that a delivery report returns whole if asked to (RET=FULL)"
     )
     notices_to: str = Field(
-        "", description="Address that is told of gateways that fail, of each at most once a day; empty for nobody"
+        "",
+        description="Address told of failing gateways and the certificate's end, once a day at most; empty: nobody",
     )
     in_memory: int = Field(1000, ge=1, description="Messages held in memory at once, waiting or in transfer")
     smtp_port: int = Field(25, ge=1, le=65535, description="Port of mail exchangers")
@@ -274,9 +277,13 @@ class LocalSettings(Section):
 
 
 class RecordSettings(Section):
-    """What is kept of messages that came, and logged of them."""
+    """What is kept of what happened, and logged of messages."""
 
     keep_messages: int = Field(90, ge=0, description="Days that the record of a message is kept; 0 is for ever")
+    keep_audit: int = Field(0, ge=0, description="Days that an entry of the audit trail is kept; 0 is for ever")
+    keep_usage: int = Field(
+        1, ge=0, description="Days that what each account has sent by the hour is kept, for daily limits; 0 is for ever"
+    )
     log: Literal["failures", "outcomes", "all"] = Field(
         "outcomes",
         description="Log lines of messages: `failures` (deferred, bounced, refused), `outcomes` (also what was"

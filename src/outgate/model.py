@@ -35,6 +35,20 @@ class Gateway:
     credential_version: int = 1
     holder: str = ""
 
+    @property
+    def in_short(self) -> str:
+        """As in `smtp.partner.example (alice)`: what people call it."""
+        return f"{self.host} ({self.username})" if self.username else self.host
+
+
+@dataclass(frozen=True, slots=True)
+class UsersGateway:
+    """A gateway and whose it is: the account's primary address, and the From address that it is for."""
+
+    gateway: Gateway
+    account: str
+    address: str
+
 
 @dataclass(frozen=True, slots=True)
 class SendAs:

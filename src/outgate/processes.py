@@ -19,14 +19,14 @@ _log = structlog.get_logger("outgate")
 
 
 class Processes:
-    """Runs `work(number)` in each of `count` child processes until SIGTERM or SIGINT.
+    """Runs `work(number)` in each of `count` child processes until SIGTERM or SIGINT, and `at_end` before each ends.
 
     A child that ends by itself is started again. SIGHUP is passed on. If this process is killed, so are the children:
     what they held would else be held twice after a restart.
     """
 
-    def __init__(self, count: int, work: Callable[[int], None]) -> None:
-        self._count, self._work = count, work
+    def __init__(self, count: int, work: Callable[[int], None], at_end: Callable[[], None]) -> None:
+        self._count, self._work, self._at_end = count, work, at_end
         self._children: dict[int, int] = {}  # pid -> number
         self._stopping = False
 
@@ -61,6 +61,7 @@ class Processes:
         except Exception:
             _log.exception("process failed", number=number)
         finally:
+            self._at_end()
             os._exit(status)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:

@@ -5,8 +5,15 @@ First match wins: the address's own gateway, local mailboxes, the domain's outbo
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from outgate.model import Account, Gateway, Organisation, QueueKey, QueueKind, Refused, SendAs, WithoutGateway
+
+# What the reference tells a user who may have no gateway; a format of {address} and its {domain}.
+NOT_ENABLED: Final = (
+    "Functionality not enabled. You must send through {domain} SMTP servers when you send as {address}. However, this"
+    " functionality is not available for your account. Please contact your domain administrator for more information."
+)
 
 
 class RouteKind(StrEnum):
@@ -31,6 +38,11 @@ class Route:
     reasons: tuple[str, ...]
     gateway: Gateway | None = None
     on_behalf_of: str | None = None
+
+    @property
+    def queue_name(self) -> str:
+        """The queue as people call it: by the gateway's host and user, if there is one."""
+        return self.gateway.in_short if self.gateway else str(self.queue)
 
 
 def route(
@@ -121,7 +133,8 @@ def _refused_without_gateway(account: Account, chosen: SendAs) -> Refused | None
     policy, gateway = account.policy, chosen.gateway
     if gateway and policy.without_gateway is WithoutGateway.REFUSE:
         why = policy.refuses_gateway(gateway.host, gateway.port, gateway.security)
-        return Refused(f"{not_enabled(chosen.address)} ({why})")
+        told = NOT_ENABLED.format(address=chosen.address, domain=chosen.address.rpartition("@")[2])
+        return Refused(f"{told} ({why})")
     if not policy.external_from:
         source = policy.source("external_from")
         return Refused(
@@ -129,12 +142,3 @@ def _refused_without_gateway(account: Account, chosen: SendAs) -> Refused | None
             f" allowExternalFromWithoutGateway is off ({source}); ask your administrator"
         )
     return None
-
-
-def not_enabled(address: str) -> str:
-    """What the reference tells a user who may have no gateway."""
-    return (
-        f"Functionality not enabled. You must send through {address.rpartition('@')[2]} SMTP servers when you send as"
-        f" {address}. However, this functionality is not available for your account. Please contact your domain"
-        " administrator for more information."
-    )

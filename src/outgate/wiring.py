@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
+from sqlalchemy import Connection
 
 from outgate import clock, config, log_lines, open_files, systemd
-from outgate.accept import tls
 from outgate.accept.authenticator import Authenticator
+from outgate.accept.certificate_watch import CertificateWatch
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
 from outgate.accept.throttle import Throttle
@@ -27,10 +28,11 @@ from outgate.deliver.connection_limit import default_limit
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.gateway_notices import GatewayNotices
 from outgate.deliver.node_claim import claim_name
+from outgate.deliver.notices import Notices
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
-from outgate.directory import known_networks
+from outgate.directory import change, known_networks
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.reader import DirectoryReader
@@ -41,7 +43,7 @@ from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
-from outgate.model import Gateway
+from outgate.model import Gateway, UsersGateway
 from outgate.node_id import node_id
 from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
@@ -49,17 +51,18 @@ from outgate.processes import Processes
 from outgate.queue import Queue
 from outgate.queue.clock_watch import ClockWatch
 from outgate.queue.queue_id import QueueIds, to_text
-from outgate.record import metrics
+from outgate.record import audit_trail, metrics
 from outgate.record.events import Weight
 from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
-from outgate.record.retention import Retention
+from outgate.record.retention import Kept, Retention, remove_messages
+from outgate.sendas import gateways
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import StoreUnavailable, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
-from outgate.submit import MessageLimits, Submitter
+from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
 
@@ -134,20 +137,16 @@ class ServerProcess:
             transports.transport,
             queue_ids,
         )
-        if settings.delivery.notices_to:
-            notices = GatewayNotices(
-                self._queue,
-                self._directory,
-                Rates(installation.engine),
-                queue_ids,
-                settings.delivery.notices_to,
-                settings.hostname,
-            )
-            self._publication.subscribe(notices)
-        # One process is enough for a page that is seen once for each address.
-        self._http = http_listener(installation, certificate) if settings.web.public_url and number == 0 else None
-        keep = settings.record.keep_messages * DAY if number == 0 else 0.0
-        self._retention = Retention(installation.engine, keep, clock.now) if keep else None
+        self._notices: Notices | None = None
+        if to := settings.delivery.notices_to:
+            rates = Rates(installation.engine)
+            self._notices = Notices(self._queue, self._directory, rates, queue_ids, to, settings.hostname)
+            self._publication.subscribe(GatewayNotices(self._notices, self._users_gateway))
+        self._certificate_watch = CertificateWatch(certificate, clock.now, self._tell_of_certificate)
+        # One process is enough for pages; the others have the mail.
+        serves_pages = settings.web.public_url and number == 0
+        self._http = http_listener(installation, certificate, self._log_in) if serves_pages else None
+        self._retention = Retention(installation.engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
         self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
@@ -162,25 +161,21 @@ class ServerProcess:
         if self._http:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
-        self._tasks.append(asyncio.create_task(supervised("daily limits", self._daily_limits.run)))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
         if self._clock_watch:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._retention:
-            self._tasks.append(asyncio.create_task(self._retention.run(), name="retention"))
+            self._tasks.append(asyncio.create_task(supervised("retention", self._retention.run)))
+            self._tasks.append(asyncio.create_task(supervised("certificate watch", self._certificate_watch.run)))
         ports = self._listener.ports
-        self._warn_of_certificate()
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
         systemd.notify("READY=1")
 
-    def _warn_of_certificate(self) -> None:
-        settings = self._installation.config
-        chain = settings.path(settings.submission.certificate)
-        left = tls.ends_at(chain) - clock.now()
-        if left < tls.SOON:
-            text = "the certificate has expired" if left <= 0 else "the certificate ends soon"
-            _log.warning(text, file=str(chain), days=int(left // DAY), then="put a new one there and send SIGHUP")
+    async def _tell_of_certificate(self, subject: str, text: str) -> None:
+        if self._notices:
+            name = self._installation.config.hostname
+            await self._notices.write(f"certificate {name}", f"{subject}: {name}", text, clock.now())
 
     def reload(self) -> None:
         """SIGHUP: read the certificate again, and the vault's keys, which may take a command's time."""
@@ -221,12 +216,32 @@ class ServerProcess:
                 _log.error("pieces of messages not swept", error=str(error))
             await asyncio.sleep(SWEEP_EVERY)
 
+    def _users_gateway(self, queue: str) -> UsersGateway | None:
+        with read(self._installation.engine) as connection:
+            return gateways.of_queues(connection, [queue]).get(queue)
+
     def _open_password(self, gateway: Gateway) -> str:
         return open_password(self._installation.vault, gateway)
 
     def _knows(self, address: str, network: str) -> bool:
         with read(self._installation.engine) as connection:
             return known_networks.is_known(connection, address, network, clock.now())
+
+
+def _kept(installation: Installation) -> list[Kept]:
+    """What is removed when it is too old; 0 days are for ever."""
+    days = installation.config.record
+
+    def let_go(connection: Connection, before: float, limit: int) -> int:
+        change.lock(connection)
+        return audit_trail.let_go(connection, installation.vault, before, limit)
+
+    kinds = (
+        Kept("messages", days.keep_messages * DAY, remove_messages),
+        Kept("audit", days.keep_audit * DAY, let_go),
+        Kept("usage", days.keep_usage * DAY, usage.forget),
+    )
+    return [one for one in kinds if one.seconds]
 
 
 def message_limits(settings: Config) -> MessageLimits:
@@ -260,18 +275,19 @@ def password_checker(settings: Config) -> PasswordChecker | None:
     return Binder(LdapClient(settings))
 
 
-def http_listener(installation: Installation, certificate: Certificate) -> "HttpListener":
-    """All that is served by HTTP: for now the page for confirmation links."""
-    # HTTP takes 0.3 s to import, and most installations have no page yet.
+def http_listener(installation: Installation, certificate: Certificate, log_in: Authenticator) -> "HttpListener":
+    """All that is served by HTTP: the pages."""
+    # HTTP takes 0.3 s to import, and not every installation has pages.
     from outgate.http.application import HttpApplication  # noqa: PLC0415
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
     from outgate.http.http_listener import HttpListener  # noqa: PLC0415
-    from outgate.web.page import error_page  # noqa: PLC0415
+    from outgate.web.notice import error_page  # noqa: PLC0415
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
+    from outgate.web.services import PageServices  # noqa: PLC0415
 
-    web = installation.config.web
-    routes = page_routes(installation.engine, installation.vault, clock.now)
-    application = HttpApplication(routes, installation.engine, web, error_page, DatabaseThreads())
+    web, threads = installation.config.web, DatabaseThreads()
+    services = PageServices(installation.config, installation.engine, installation.vault, clock.now, threads, log_in)
+    application = HttpApplication(page_routes(services), installation.engine, web, error_page, threads)
     return HttpListener(application, web, certificate.context if web.tls else None)
 
 
@@ -294,7 +310,7 @@ def discoverer(settings: Config) -> Discoverer:
 def serve(data: Path) -> None:
     """Run until SIGTERM or SIGINT, in as many processes as the configuration says."""
     settings = config.load(data)
-    log_lines.configure(settings.log_format)
+    lines = log_lines.configure(settings.log_format)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have the vault's keys
     open_files.raise_limit()
     with _alone(settings):
@@ -302,7 +318,7 @@ def serve(data: Path) -> None:
         if settings.processes == 1:
             uvloop.run(_serve(data, 0))
         else:
-            Processes(settings.processes, lambda number: uvloop.run(_serve(data, number))).run()
+            Processes(settings.processes, lambda number: uvloop.run(_serve(data, number)), lines.flush).run()
 
 
 async def _keep_written(snapshot: Snapshot) -> None:

@@ -2,9 +2,9 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
-
 from hard import __main__ as hard
 from hard.figure import Figure, percentile
 from hard.installation import Failed, Ground
@@ -46,6 +46,6 @@ def test_json_has_null_for_what_has_no_end() -> None:
 
 
 def test_every_case_is_described() -> None:
-    described = (hard.Path(hard.__file__).parent / "README.md").read_text()
+    described = (Path(hard.__file__).parent / "README.md").read_text()
     assert {name for name in hard.cases() if f"| {name} |" not in described} == set()
     assert len(hard.cases()) > 20

@@ -78,6 +78,25 @@ def test_a_password_file_may_end_with_a_line_end(program: Program) -> None:
     assert password_hash.verify(_log_in(program, ALICE).password_hash or "", "newer one")
 
 
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfa new one\r\n", b"\xef\xbb\xbfa new one"])
+def test_a_byte_order_mark_is_no_part_of_a_password(program: Program, content: bytes) -> None:
+    file = program.data.parent / "password"
+    file.write_bytes(content)
+    program.run("user", "password", ALICE, "--password-file", str(file))
+    assert password_hash.verify(_log_in(program, ALICE).password_hash or "", "a new one")
+    program.run("user", "password", ALICE, "--password-stdin", stdin=content.decode().replace("a new", "a newer"))
+    assert password_hash.verify(_log_in(program, ALICE).password_hash or "", "a newer one")
+
+
+@pytest.mark.parametrize("content", ["a new one".encode("utf-16"), "né".encode("latin-1") + b" long enough"])
+def test_a_password_file_that_is_not_utf_8_is_told_so(program: Program, content: bytes) -> None:
+    file = program.data.parent / "password"
+    file.write_bytes(content)
+    told = program.fails(Status.USAGE, "user", "password", ALICE, "--password-file", str(file))
+    assert "is not UTF-8; save it as UTF-8" in told
+    assert "codec" not in told
+
+
 @pytest.mark.parametrize("stdin", ["", "\n", "two\nlines\n"])
 def test_a_password_is_one_line(program: Program, stdin: str) -> None:
     assert "one line" in program.fails(Status.USAGE, "user", "password", ALICE, "--password-stdin", stdin=stdin)

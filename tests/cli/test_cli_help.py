@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,14 @@ def test_an_unknown_command_is_an_error_of_usage_in_json_as_well() -> None:
     assert result.exit_code == Status.USAGE
     assert '"code": "usage"' in result.stderr
     assert CliRunner().invoke(app, ["usr"]).exit_code == Status.USAGE
+
+
+def test_the_program_says_its_version() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"outgate {version('outgate')}\n")
+
+
+def test_help_names_no_type_of_a_switch() -> None:
+    told = CliRunner().invoke(app, ["user", "list", "--help"]).stdout
+    assert "--json" in told
+    assert "bool" not in told.lower()

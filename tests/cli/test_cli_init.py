@@ -1,5 +1,6 @@
 """`outgate init`: everything that a server needs, or nothing."""
 
+import os
 import ssl
 import tomllib
 from pathlib import Path
@@ -123,3 +124,28 @@ def test_a_faulty_configuration_is_named(program: Program) -> None:
 def test_a_key_file_that_others_can_read_is_refused(program: Program) -> None:
     (program.data / "secret.key").chmod(0o644)
     assert "chmod 600" in program.fails(Status.UNAVAILABLE, "user", "list")
+
+
+def test_all_that_it_made_is_on_disk_when_it_ends(empty: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut a moment later leaves no empty file, and no name without its file."""
+    synced: set[str] = set()
+    sync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.add(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    empty.run("init", "example.com", "--hostname", "m.example")
+    data = empty.data
+    folders = (data, data / "tls", data.parent)
+    files = (data / "outgate.toml", data / "tls" / "cert.pem", data / "tls" / "key.pem")
+    assert {str(path) for path in (*folders, *files)} <= synced
+    assert any("secret.key" in name or name.startswith(str(data / "tmp")) for name in synced)
+
+
+def test_what_an_interrupted_init_has_left_is_named_with_what_to_do(empty: Program) -> None:
+    empty.data.mkdir(parents=True)
+    (empty.data / "outgate.toml").touch()
+    told = empty.fails(Status.ALREADY_EXISTS, "init", "example.com")
+    assert f"remove {empty.data} first" in told

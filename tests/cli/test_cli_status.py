@@ -71,7 +71,7 @@ def test_a_gateway_that_fails_is_named_by_host_and_user_with_what_it_said(progra
     with _server(program):
         (problem,) = program.run("status", status=Status.CHECK_FAILED)["problems"]
         assert problem in program.says("status", status=Status.CHECK_FAILED)
-    assert "smtp.dominiopartner.example (alice) after 3 attempts" in problem
+    assert f"smtp.dominiopartner.example (alice), the gateway of {PARTNER} ({ALICE}), after 3 attempts" in problem
     assert "535 5.7.8 wrong" in problem
 
 
@@ -100,8 +100,34 @@ def test_queues_are_listed_by_host_and_user_and_selected_by_their_key(program: P
     _gateway(program)
     assert "smtp.dominiopartner.example (alice)" in program.says("queue", "list")
     assert "smtp.dominiopartner.example (alice)" in program.says("queue", "count")
+    (identity,) = {row["id"] for row in program.run("queue", "list") if row["from"] == PARTNER}
+    assert "smtp.dominiopartner.example (alice)" in program.says("queue", "show", identity)
     (key,) = [row["queue"] for row in program.run("queue", "count") if row["queue"].startswith("gateway:")]
     assert program.run("queue", "hold", "--queue", key) == {"recipients": 1}
+
+
+def test_what_waits_of_a_user_is_found_by_the_users_address_whatever_it_is_sent_as(program: Program) -> None:
+    _gateway(program)
+    (waiting,) = [row for row in program.run("queue", "list", "--address", ALICE) if row["from"] == PARTNER]
+    assert program.run("queue", "list", "--address", "bob@example.com") == []
+    program.run("queue", "hold", "--address", ALICE)
+    held = [row["id"] for row in program.run("queue", "list") if row["state"] == "held"]
+    assert waiting["id"] in held
+
+
+def test_the_story_of_a_message_and_what_was_sent_name_its_gateway(program: Program) -> None:
+    _gateway(program)
+    sent = ("send", ALICE, "--from", PARTNER, "--to", "carol@recipient.example", "--text", "x")
+    assert "to carol@recipient.example by smtp.dominiopartner.example (alice)" in program.says(*sent)
+    identity = program.run(*sent)["id"]
+    (routed,) = [one for one in program.run("log", identity)["facts"] if one["kind"] == "routed"]
+    assert routed["queue"].startswith("gateway:")
+    assert routed["queue_name"] == "smtp.dominiopartner.example (alice)"
+    story = program.says("log", identity)
+    assert "queue         smtp.dominiopartner.example (alice)" in story
+    assert "gateway:" not in story
+    explained = program.says("explain", ALICE, PARTNER, "carol@recipient.example")
+    assert "queue      smtp.dominiopartner.example (alice)" in explained
 
 
 def test_ids_in_the_queue_are_whole_in_80_columns(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,6 @@ def message(identity: int) -> Message:
         body_digest=b"",
         eight_bit=False,
         smtputf8=False,
-        automatic=False,
         envid=None,
         ret=None,
         protocol="ESMTPSA",

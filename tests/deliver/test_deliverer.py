@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -22,11 +23,12 @@ from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.reader import DirectoryReader
 from outgate.model import Security
 from outgate.operations import propagation
-from outgate.queue import Put, Queue
+from outgate.queue import Finish, Put, Queue
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.record import message_log
+from outgate.record.events import MessageEvent
 from outgate.route import Route, RouteKind
-from outgate.store.batch import apply
+from outgate.store.batch import Change, apply
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.group_commit import GroupCommit
 from outgate.store.tables import message, node, recipient
@@ -83,10 +85,18 @@ class Line:
 class House:
     """A process that delivers."""
 
-    def __init__(self, engine: Engine, wire: Wire, settings: DeliverySettings, owner: str = "node#0;") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        wire: Wire,
+        settings: DeliverySettings,
+        owner: str = "node#0;",
+        commits: GroupCommit | None = None,
+        hears: Callable[[Sequence[MessageEvent]], None] = lambda _: None,
+    ) -> None:
         self.engine, self.wire, self.ids = engine, wire, QueueIds()
-        self.commits = GroupCommit(engine)
-        self.queue = Queue(engine, self.commits, owner, settings.lease)
+        self.commits = commits or GroupCommit(engine)
+        self.queue = Queue(engine, self.commits, owner, settings.lease, committed=hears)
         self.directory = DirectoryReader(DirectoryCache(engine))
         self.deliverer = Deliverer(
             self.queue, self.commits, self.directory, settings, "mail.example.com", wire.transport, self.ids
@@ -499,3 +509,59 @@ async def test_a_change_that_leaves_the_way_as_it_is_breaks_nothing_off_and_wait
 def _add_user(engine: Engine) -> None:
     with write(engine) as connection:
         users.create(connection, "carol@example.com", None, 0.0, name="Carol")
+
+
+# --- an answer that is lost ------------------------------------------------------------------------------------------
+
+
+class LosingCommits(GroupCommit):
+    """The answers to outcomes are lost, though they are committed; `away` says that the store can't be asked then."""
+
+    async def make(self, change: Change[Any]) -> Any:  # type: ignore[override]
+        made = await super().make(change)
+        if isinstance(change, Finish):
+            raise StoreUnavailable("the answer was lost")
+        return made
+
+
+async def test_an_outcome_whose_answer_was_lost_is_told_once(example: Engine, wire: Wire) -> None:
+    heard: list[MessageEvent] = []
+    house = House(example, wire, DeliverySettings(stop_timeout=5.0), commits=LosingCommits(example), hears=heard.extend)
+    house.deliverer.start()
+    put = house.letter(CAROL)
+    await house.queue.put(put)
+    await until(lambda: "delivered" in [one.kind for one in heard])
+    await house.close()
+    assert Counter(one.kind.value for one in heard) == Counter(house.kinds(put))
+    assert wire.addresses() == {CAROL: 1}
+
+
+async def test_a_store_that_can_not_say_is_asked_again_so_that_nothing_is_told_twice(
+    example: Engine, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told anew without asking, a bounce would have two reports."""
+    asked = 0
+    heard: list[MessageEvent] = []
+    house = House(example, wire, DeliverySettings(stop_timeout=5.0), commits=LosingCommits(example), hears=heard.extend)
+    was_finished = house.queue.was_finished
+
+    async def away_at_first(finish: Finish) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise StoreUnavailable("away")
+        return await was_finished(finish)
+
+    monkeypatch.setattr(house.queue, "was_finished", away_at_first)
+    house.deliverer.start()
+
+    async def refuse(delivery: Delivery) -> AttemptResult:
+        return all_alike(delivery, NO if delivery.recipients[0].address == CAROL else OK)
+
+    wire.answer = refuse
+    put = house.letter(CAROL)
+    await house.queue.put(put)
+    await until(lambda: "bounced" in [one.kind for one in heard])
+    await house.close()
+    assert asked > 1
+    assert Counter(house.kinds(put)) == {"accepted": 1, "routed": 1, "attempt": 1, "bounced": 1}

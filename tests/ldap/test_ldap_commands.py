@@ -9,6 +9,7 @@ from cli.program import PASSWORD, Program
 from ldap.slapd import Slapd, dn_of, person
 from outgate.cli.status import Status
 from outgate.directory import users
+from outgate.operations.moments import MOMENT
 from way.place import install
 
 
@@ -50,6 +51,34 @@ def test_a_dry_run_changes_nothing_and_a_second_sync_neither(program: Program) -
     assert len(people(program)) == 30
     assert counts(program.run("ldap", "sync")) == {}
     assert "nothing to do" in program.says("ldap", "sync")
+
+
+def test_each_account_has_a_short_transaction_with_room_behind_it(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Submissions go on beside a sync, as beside an import."""
+    slow = SlowClock()
+    monkeypatch.setattr("outgate.operations.moments.time", slow)
+    dry = program.run("ldap", "sync", "--dry-run")
+    assert len(slow.slept) == 30
+    done = program.run("ldap", "sync")
+    assert len(slow.slept) == 60
+    assert all(seconds > 0 for seconds in slow.slept)
+    assert (counts(dry), dry["problems"]) == (counts(done), done["problems"])
+
+
+class SlowClock:
+    """Whatever is done takes so long that a transaction's time is over."""
+
+    def __init__(self) -> None:
+        self.now, self.slept = 0.0, list[float]()
+
+    def monotonic(self) -> float:
+        self.now += MOMENT * 0.6
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
 
 
 def test_changes_in_the_directory_follow(program: Program, slapd: Slapd) -> None:

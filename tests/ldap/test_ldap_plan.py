@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outgate.directory.users import External, User
+from outgate.directory.users import External, ReplyFrom, User
 from outgate.ldap.entries import Fault, LdapEntry
 from outgate.ldap.sync import StepKind, SyncStep, plan
 
@@ -17,7 +17,7 @@ def entry(id_: str, who: str = "alice", **changes: object) -> LdapEntry:
 
 
 def user(who: str = "alice", external: External | None = None, **changes: object) -> User:
-    made = User(1, f"{who}@example.com", who.title(), "/", False, 0.0, "en", external)
+    made = User(1, f"{who}@example.com", who.title(), "/", False, 0.0, "en", ReplyFrom.RECEIVED, external)
     return replace(made, **changes)  # type: ignore[arg-type]  # as given
 
 
@@ -122,7 +122,7 @@ def test_a_second_sync_finds_nothing_to_do(
 def _done(before: User | None, step: SyncStep) -> User:
     if before is None:
         assert step.kind is StepKind.CREATE
-        return User(1, step.address, step.name, step.unit or "/", False, 0.0, "en", step.external)
+        return User(1, step.address, step.name, step.unit or "/", False, 0.0, "en", ReplyFrom.RECEIVED, step.external)
     assert step.kind is not StepKind.CREATE
     match step.kind:
         case StepKind.RENAME:

@@ -14,7 +14,6 @@ def test_from_and_sender_are_in_compared_form() -> None:
     assert examined.header_from == ("alice@partner.example",)
     assert examined.sender == "bob@example.com"
     assert examined.received_count == 2
-    assert not examined.automatic
     assert not examined.has_utf8
 
 
@@ -30,27 +29,6 @@ def test_all_from_addresses_are_named_in_order() -> None:
 @pytest.mark.parametrize("text", [b"Sender: nobody\r\n", b"Sender: a@x, b@y\r\n"])
 def test_a_sender_that_is_not_one_address_counts_as_none(text: bytes) -> None:
     assert examine(FROM + text).sender is None
-
-
-@pytest.mark.parametrize(
-    ("text", "automatic"),
-    [
-        (b"Auto-Submitted: no\r\n", False),
-        (b"Auto-Submitted: No (really)\r\n", False),
-        (b"Auto-Submitted: (x) no; a=b\r\n", False),
-        (b"Auto-Submitted: auto-replied\r\n", True),
-        (b"Auto-Submitted: auto-generated\r\n", False),
-        (b"Auto-Submitted: (an answer) Auto-Replied; x=y\r\n", True),
-        (b"AUTO-SUBMITTED: no\r\nAuto-Submitted: auto-replied\r\n", True),
-        (b"Content-Type: multipart/report; report-type=delivery-status\r\n", True),
-        (b"Content-Type: Multipart/Report;\r\n boundary=x\r\n", True),
-        (b"Content-Type: multipart/reporting\r\n", False),
-        (b"Content-Type: text/plain\r\n", False),
-        (b"X-Auto-Submitted: auto-replied\r\n", False),
-    ],
-)
-def test_automatic_mail_is_known(text: bytes, automatic: bool) -> None:
-    assert examine(FROM + text).automatic is automatic
 
 
 @pytest.mark.parametrize("name", ["From", "Sender", "Date", "Message-ID", "To", "Cc", "Subject", "Reply-To"])

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example as for_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, select, text, update
@@ -292,6 +293,8 @@ def test_that_tampering_was_found_is_recorded(trail: Engine, vault: Vault) -> No
 
 
 @settings(deadline=None)
+@for_example(details=[{}], at=-0.0)
+@for_example(details=[{}], at=5)
 @given(
     details=st.lists(
         st.dictionaries(st.text(max_size=5), st.text(max_size=9) | st.booleans() | st.none() | st.integers()),

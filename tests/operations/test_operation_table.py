@@ -33,7 +33,11 @@ NO_OPERATION: Final = {
     "ldap check": "asks the LDAP directory alone",
 }
 # Operations that no command calls.
-NO_COMMAND: Final[Mapping[str, str]] = {}
+NO_COMMAND: Final[Mapping[str, str]] = {
+    "session.list": "browsers are told apart on the page that lists them",
+    "session.end": "the same; all of a user's end by `outgate user log-out`",
+    "user.prefer": "what users choose on their pages; an administrator has `outgate user edit`",
+}
 # Commands that read or write rows past the operations, and why.
 PAST_THE_OPERATIONS: Final = {
     "init": "there is no organisation yet",

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from sqlalchemy import Connection, Engine
 
-from outgate.directory import application_passwords, organisation
+from outgate.directory import application_passwords, organisation, web_sessions
 from outgate.directory import roles as stored_roles
 from outgate.directory import units as stored_units
 from outgate.directory import users as stored_users
@@ -21,6 +21,7 @@ from outgate.directory.policies import set_value
 from outgate.directory.privileges import BUILT_IN
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External
+from outgate.directory.web_sessions import WebSessionLimits
 from outgate.mail import dkim
 from outgate.model import Security
 from outgate.operations import (
@@ -39,6 +40,7 @@ from outgate.operations import (
     role_operations,
     secret_operations,
     send_as_operations,
+    session_operations,
     status_operations,
     unit_operations,
     user_operations,
@@ -63,6 +65,7 @@ PENDING: Final = "{user}@pending.example"
 CONFIRMATION: Final = Confirmation("mail.example.com")
 GATEWAY: Final = GatewaySettings("smtp.dominiopartner.example", 587, Security.STARTTLS, "u", "p")
 LIMITS: Final = LogInLimits("10/10minutes", "50/10minutes", "100/1hour")
+SESSION_LIMITS: Final = WebSessionLimits(3600.0, 86400.0)
 CREDENTIALS: Final = Credentials("hash", "SCRAM")
 PEM: Final = dkim.generate("ed25519")
 
@@ -74,6 +77,7 @@ CALLS: Final[dict[str, Call]] = {
     "user.show": lambda op, _unit, user, _other: user_operations.show(op, user),
     "user.create": lambda op, unit, _user, _other: user_operations.create(op, "new@example.com", None, unit=unit),
     "user.edit": lambda op, _unit, user, _other: user_operations.edit(op, user, name="New", language="it"),
+    "user.prefer": lambda op, _unit, user, _other: user_operations.prefer(op, user, language="it"),
     "user.password": lambda op, _unit, user, _other: user_operations.set_password(op, user, CREDENTIALS),
     "user.link": lambda op, _unit, user, _other: user_operations.link(op, user, External("1", "cn=x")),
     "user.suspend": lambda op, _unit, user, _other: user_operations.suspend(op, user),
@@ -84,6 +88,9 @@ CALLS: Final[dict[str, Call]] = {
         op, user, "Car", Scope.SMTP
     ),
     "app-password.revoke": lambda op, _unit, user, _other: app_password_operations.revoke_password(op, user, "Phone"),
+    "session.list": lambda op, _unit, user, _other: session_operations.list_sessions(op, user, SESSION_LIMITS),
+    "session.end": lambda op, _unit, user, _other: session_operations.end_session(op, user, _session(op, user)),
+    "session.end-all": lambda op, _unit, user, _other: session_operations.end_all_sessions(op, user),
     "log-in.locked": lambda op, *_: log_in_operations.locked(op, LIMITS),
     "log-in.unlock": lambda op, *_: log_in_operations.unlock_network(op, ip_network("192.0.2.0/24")),
     "user.move": lambda op, unit, user, _other: user_operations.move(op, user, f"{unit}/Below"),
@@ -188,7 +195,16 @@ ORGANISATION: Final = {
 }
 _UNITS_READ: Final = {"unit.list", "policy.list", "domain.list", "domain.show", "domain-gateway.show"}
 _USERS_READ: Final = {"user.list", "user.show", "app-password.list", "log-in.locked"}
-_USERS_SECURITY: Final = {"user.password", "user.unlock", "app-password.create", "app-password.revoke", "log-in.unlock"}
+_USERS_SECURITY: Final = {
+    "user.password",
+    "user.unlock",
+    "app-password.create",
+    "app-password.revoke",
+    "log-in.unlock",
+    "session.list",
+    "session.end",
+    "session.end-all",
+}
 _SEND_AS_READ: Final = {"send-as.list", "send-as.list-all", "send-as.advise", "mail.explain"}
 _SEND_AS: Final = {
     *_SEND_AS_READ,
@@ -229,6 +245,7 @@ EXPECTED: Final[dict[str, set[str]]] = {
         *_SEND_AS,
         "user.create",
         "user.edit",
+        "user.prefer",
         *_USERS_SECURITY,
         "user.link",
         "user.suspend",
@@ -255,6 +272,10 @@ EXPECTED: Final[dict[str, set[str]]] = {
 OWN: Final = {
     "user.show",
     "user.password",
+    "user.prefer",
+    "session.list",
+    "session.end",
+    "session.end-all",
     "app-password.list",
     "app-password.create",
     "app-password.revoke",
@@ -275,6 +296,12 @@ OWN: Final = {
 
 def _of(pattern: str, user: str) -> str:
     return pattern.format(user=user.partition("@")[0])
+
+
+def _session(op: OperationContext, user: str) -> int:
+    owner = stored_users.find(op.connection, user)
+    web_sessions.begin(op.connection, owner.id, "192.0.2.1", "Firefox", op.now)
+    return web_sessions.listed(op.connection, owner.id, SESSION_LIMITS, op.now)[0].id
 
 
 def _keeper(unit: str) -> str:

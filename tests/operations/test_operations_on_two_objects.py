@@ -84,6 +84,7 @@ PLAIN: Final = {
     "role.unassign": {"role"},
     "user.create": {"name"},
     "user.edit": {"name", "language"},
+    "user.prefer": {"language"},
     "app-password.create": {"name"},
     "app-password.revoke": {"name"},
     "send-as.add": {"address", "display_name", "reply_to"},  # proven by its owner

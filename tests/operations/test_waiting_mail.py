@@ -50,7 +50,6 @@ def _message(identity: int, account_id: int | None, chosen_from: str) -> dict[st
         "body_digest": b"",
         "eight_bit": False,
         "smtputf8": False,
-        "automatic": False,
         "protocol": "ESMTPSA",
         "received_at": NOW,
     }

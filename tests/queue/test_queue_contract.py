@@ -1,6 +1,7 @@
 """The contract of the queue, the same on SQLite and PostgreSQL."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from outgate.queue import Defer, Finish, Item, Message, Put, Queue, Recipient, R
 from outgate.queue.changes import AddChunk
 from outgate.record import events, message_log
 from outgate.store import tables
+from outgate.store.batch import apply
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.group_commit import GroupCommit
 
@@ -33,7 +35,6 @@ def put(identity: int, *addresses: str, chunks: int = 1, last: bytes = b"last", 
         body_digest=b"\0" * 32,
         eight_bit=False,
         smtputf8=False,
-        automatic=False,
         envid=None,
         ret=None,
         protocol="ESMTPSA",
@@ -194,9 +195,9 @@ async def test_an_outcome_whose_answer_was_lost_is_found_to_be_committed_or_not(
     (item,) = await claim(waiting)
     tried = Recipient(1, "carol@x.example", QueueKey(QueueKind.GATEWAY, "3"), attempts=1)
     outcome = finish(item, [0], [Defer(tried, NOW + 30, "451 later")])
-    assert not await waiting.is_finished(outcome)
+    assert not await waiting.was_finished(outcome)
     await waiting.finish(outcome)
-    assert await waiting.is_finished(outcome)
+    assert await waiting.was_finished(outcome)
 
 
 async def test_two_nodes_never_claim_the_same_message(waiting: Queue, other: Queue) -> None:
@@ -334,3 +335,44 @@ async def test_a_journal_copy_and_the_note_of_it_are_one_transaction(waiting: Qu
         await waiting.put(replace(put(3), journal_of=2))  # it can't be stored: there is one of this id
     items = await claim(waiting, NOW)
     assert {one.message.id: one.message.journalled for one in items} == {1: True, 2: False, 3: False}
+
+
+async def test_two_nodes_that_finish_the_last_two_recipients_at_once_leave_nothing(
+    waiting: Queue, engine: Engine
+) -> None:
+    """Each would see the other's row, and leave message and content for ever."""
+    await waiting.put(put(1, "bob@x.example", "carol@x.example"))
+    (item,) = await claim(waiting)
+
+    def second() -> None:
+        with write(engine) as connection:
+            apply(connection, [finish(item, [1], by="other")])
+
+    def both() -> None:
+        node = threading.Thread(target=second)
+        with write(engine) as connection:
+            apply(connection, [finish(item, [0])])
+            node.start()
+            node.join(0.5)  # it has to wait for this commit
+            assert node.is_alive()
+        node.join()
+
+    await asyncio.to_thread(both)
+    with read(engine) as connection:
+        for table in (tables.recipient, tables.message, tables.chunk):
+            assert connection.scalar(select(func.count()).select_from(table)) == 0
+
+
+async def test_a_turn_that_can_not_be_had_is_told_to_who_waits_and_the_next_is_served(commits: GroupCommit) -> None:
+    class Broken:
+        def __enter__(self) -> None:
+            raise OSError("no locks available")
+
+        def __exit__(self, *_: object) -> None:
+            """Never entered."""
+
+    turn, commits._turn = commits._turn, Broken()  # type: ignore[assignment]
+    with pytest.raises(StoreUnavailable, match="no locks"):
+        await asyncio.wait_for(commits.make(put(1)), 10)
+    commits._turn = turn
+    await asyncio.wait_for(commits.make(put(2)), 10)

@@ -16,7 +16,8 @@ from outgate.store.engine import read, write
 
 NOW = 1_800_000_000.0
 ID = 12345
-PASSAGE = Passage(ID, "alice@dominiopartner.example", "gateway:3", "user-gateway")
+SERVER = "smtp.partner.example (alice)"
+PASSAGE = Passage(ID, "alice@dominiopartner.example", "gateway:3", "user-gateway", SERVER)
 LONG = "450 " + "x" * 790_000
 Make = Callable[[str], MessageEvent]  # from a peer's reply
 
@@ -46,7 +47,15 @@ KINDS: dict[EventKind, tuple[Make, str, dict[str, str], Sequence[str]]] = {
         ("sender", "recipient", "reply"),
     ),
     EventKind.ROUTED: (
-        lambda _: events.routed(ID, NOW, recipients=["b@x.example"], way="direct", queue="mx:x.example", reasons=["r"]),
+        lambda _: events.routed(
+            ID,
+            NOW,
+            recipients=["b@x.example"],
+            way="direct",
+            queue="gateway:3",
+            queue_name=SERVER,
+            reasons=["r"],
+        ),
         "outgate_recipients_routed_total",
         {"route": "direct"},
         ("recipient", "queue", "reasons"),
@@ -113,6 +122,7 @@ def test_an_event_of_each_kind_is_logged_and_counted_once(kind: EventKind, publi
     (line,) = lines
     assert (line["event"], line["id"]) == (kind.value, to_text(ID))
     assert set(fields) <= line.keys()
+    assert line.get("queue", SERVER) == SERVER
     assert _counted(counter, labels) == before + 1
 
 

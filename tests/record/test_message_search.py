@@ -8,56 +8,12 @@ from alembic import command
 from sqlalchemy import Engine, select, text
 
 from outgate.record import events, message_log
-from outgate.record.events import MessageEvent, Passage
+from outgate.record.events import MessageEvent
 from outgate.record.message_log import MessageFilter, MessageOutcome
-from outgate.record.retention import Retention, remove
 from outgate.store import schema
 from outgate.store.engine import migrate, open_engine, read, write
 from outgate.store.tables import fact, search_key
-
-DAY = 86400.0
-
-
-def accepted(number: int, sender: str = "alice@example.com", *recipients: str, at: float = 0.0) -> MessageEvent:
-    return events.accepted(
-        number,
-        at or float(number),
-        account="alice@example.com",
-        header_from=[sender],
-        reverse_path=sender,
-        recipients=recipients or ["carol@recipient.example"],
-        size=1,
-        peer="",
-        protocol="",
-        rfc822_message_id=f" <{number}@client.example> ",
-    )
-
-
-@pytest.fixture
-def logged(engine: Engine) -> Engine:
-    """1 delivered, 2 waits, 3 bounced, 4 refused."""
-    passage = Passage(3, "", "local", "local")
-    with write(engine) as conn:
-        message_log.add(conn, [accepted(1), accepted(2, "alice@Bücher.example", "Bob@X.example", "dave@x.example")])
-        message_log.add(conn, [accepted(3), events.bounced(passage, 9.0, recipient="c@r", reason="550", report=None)])
-        message_log.add(conn, [events.refused(accepted(4, "alice@dominiopartner.example"), "550 5.7.1 no")])
-        _queue(conn, 2)
-    return engine
-
-
-def _queue(conn: object, number: int) -> None:
-    conn.execute(  # type: ignore[attr-defined]
-        text(
-            "INSERT INTO message (id, chosen_from, reverse_path, size, header_size, chunks, body_digest, eight_bit,"
-            f" smtputf8, automatic, protocol, received_at) VALUES ({number}, '', '', 1, 1, 1, '', false, false, false,"
-            " '', 0)"
-        )
-    )
-
-
-def found(engine: Engine, wanted: MessageFilter) -> list[int]:
-    with read(engine) as conn:
-        return [one.event.message_id for one in message_log.search(conn, wanted)]
+from record.recorded import accepted, found
 
 
 @pytest.mark.parametrize(
@@ -157,64 +113,3 @@ def test_messages_of_a_former_release_are_found(new_database: Callable[..., str]
 def _first_events(engine: Engine) -> list[MessageEvent]:
     with read(engine) as conn:
         return [one.event for one in message_log.search(conn, MessageFilter())]
-
-
-# --- retention -------------------------------------------------------------------------------------------------------
-
-
-async def test_only_what_is_too_old_and_waits_no_more_is_removed_with_its_keys(logged: Engine) -> None:
-    with write(logged) as conn:
-        message_log.add(conn, [accepted(9, at=10 * DAY)])
-    await Retention(logged, 5 * DAY, lambda: 11 * DAY).tidy(pause=0)
-    assert found(logged, MessageFilter()) == [9, 2]
-    with read(logged) as conn:
-        assert set(conn.scalars(select(search_key.c.message_id))) == {9, 2}
-        assert set(conn.scalars(select(fact.c.message_id))) == {9, 2}
-
-
-def test_a_batch_is_no_larger_than_it_may_be(engine: Engine) -> None:
-    with write(engine) as conn:
-        message_log.add(conn, [accepted(number) for number in range(1, 8)])
-        assert [remove(conn, 100.0, 3) for _ in range(4)] == [3, 3, 1, 0]
-
-
-async def test_a_new_sqlite_file_shrinks_when_old_messages_go(new_sqlite: Callable[..., str]) -> None:
-    engine = open_engine(new_sqlite())
-    with write(engine) as conn:
-        message_log.add(
-            conn, [accepted(n, "alice@example.com", *["x" * 60 + "@y.example"] * 50) for n in range(1, 600)]
-        )
-    before = _pages(engine)
-    await Retention(engine, DAY, lambda: 2 * DAY).tidy(pause=0)
-    assert _pages(engine) < before / 3
-    engine.dispose()
-
-
-async def test_a_small_pause_between_two_steps_is_enough_to_give_much_space_back(
-    new_sqlite: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A page a step would take days for what a year leaves."""
-    engine = open_engine(new_sqlite())
-    with write(engine) as conn:
-        message_log.add(
-            conn, [accepted(n, "alice@example.com", *["x" * 60 + "@y.example"] * 50) for n in range(1, 600)]
-        )
-    steps = 0
-    give_back = Retention._give_back
-
-    def counted(self: Retention) -> bool:
-        nonlocal steps
-        steps += 1
-        return give_back(self)
-
-    monkeypatch.setattr(Retention, "_give_back", counted)
-    before = _pages(engine)
-    await Retention(engine, DAY, lambda: 2 * DAY).tidy(pause=0)
-    assert before - _pages(engine) > 200
-    assert steps < 10
-    engine.dispose()
-
-
-def _pages(engine: Engine) -> int:
-    with read(engine) as conn:
-        return int(conn.exec_driver_sql("PRAGMA page_count").scalar_one())

@@ -7,17 +7,43 @@ from outgate import log_lines
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_logged_exception_shows_no_local_variable(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_logged_exception_shows_no_local_variable(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
     before = structlog.get_config()
-    log_lines.configure(log_format)
+    lines = log_lines.configure(log_format)
     try:
         _fail("-".join(("local", "secret")))
     finally:
         structlog.configure(**before)
-    shown = capsys.readouterr().err
+    lines.flush()
+    shown = capfd.readouterr().err
     assert "ZeroDivisionError" in shown
     assert "_fail" in shown
     assert "local-secret" not in shown
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\r\n2026-01-01 info forged"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_others_wrote_is_one_printable_line(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """A user name, the words of a peer, the text of an exception, a name that is logged as what happened."""
+    before = structlog.get_config()
+    lines = log_lines.configure(log_format)
+    log = structlog.get_logger("test")
+    try:
+        log.info("log-in failed", user=HOSTILE, peer=["192.0.2.1", HOSTILE], reply={"said": HOSTILE})
+        log.warning(HOSTILE)
+        try:
+            raise ValueError(HOSTILE)
+        except ValueError:
+            log.exception("failed")
+    finally:
+        structlog.configure(**before)
+    lines.flush()
+    shown = capfd.readouterr().err
+    assert shown.count("owned") >= 5
+    assert shown.replace("\n", "").isprintable()
+    assert not any(line.startswith("2026-01-01") for line in shown.splitlines())
 
 
 def _fail(password: str) -> None:

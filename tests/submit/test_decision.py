@@ -127,7 +127,7 @@ def test_the_entry_says_what_was_submitted() -> None:
     assert (entry.id, entry.account_id, entry.chosen_from, entry.reverse_path) == (1, 7, PARTNER, PARTNER)
     assert (entry.smtputf8, entry.envid, entry.ret, entry.protocol) == (True, "e1", "HDRS", "ESMTPSA")
     assert (entry.received_at, put.due_at, put.fields) == (NOON, NOON, message.header.fields)
-    assert (entry.automatic, entry.rewrite_from, entry.journalled, put.journal_of) == (False, False, False, None)
+    assert (entry.rewrite_from, entry.journalled, put.journal_of) == (False, False, None)
     assert [(one.number, one.address, one.queue, one.orcpt, one.notify) for one in put.recipients] == [
         (0, CAROL, put.recipients[0].queue, "rfc822;c@x", "FAILURE"),
         (1, "Bob@Example.com", put.recipients[0].queue, None, None),
@@ -160,9 +160,9 @@ def test_a_from_that_policy_replaces_is_marked() -> None:
     assert (put.message.chosen_from, put.message.rewrite_from) == (ALICE, True)
 
 
-def test_automatic_mail_and_a_null_sender_are_noted_as_such() -> None:
+def test_a_null_sender_stays_null() -> None:
     put = taken(submission(fields=b"Auto-Submitted: auto-replied\r\n", reverse_path=""))
-    assert (put.message.automatic, put.message.reverse_path) == (True, "")
+    assert put.message.reverse_path == ""
 
 
 def test_a_refused_message_is_on_record_as_an_accepted_one_would_be_with_the_reply() -> None:

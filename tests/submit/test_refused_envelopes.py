@@ -1,6 +1,4 @@
-"""What is on record of messages that did not come, and of what counts no more."""
-
-import asyncio
+"""What is on record of messages that did not come."""
 
 import pytest
 from sqlalchemy import Engine
@@ -10,15 +8,11 @@ from outgate.model import Organisation
 from outgate.queue import Queue
 from outgate.record import message_log
 from outgate.smtp import Capabilities
-from outgate.store.batch import apply
-from outgate.store.engine import read, write
+from outgate.store.engine import read
 from outgate.store.group_commit import GroupCommit
-from outgate.submit import Submitter, usage
+from outgate.submit import Submitter
 from outgate.submit.daily_limits import DailyLimits
-from outgate.submit.usage import CountMessage, Sent
 from submissions import CAROL, LIMITS, NOON, account, submission
-
-HOUR = int(NOON // 3600)
 
 
 async def test_a_refused_sender_or_recipient_is_on_record(engine: Engine) -> None:
@@ -32,23 +26,6 @@ async def test_a_refused_sender_or_recipient_is_on_record(engine: Engine) -> Non
         [event] = message_log.history(connection, 5)
     assert (event.kind.value, event.detail["recipients"]) == ("refused", [CAROL])
     assert event.detail["refused"].startswith("550 5.1.1")
-
-
-async def test_what_was_sent_more_than_a_day_ago_is_forgotten_each_hour(engine: Engine) -> None:
-    with write(engine) as connection:
-        apply(connection, [CountMessage(7, NOON - 30 * 3600, 1), CountMessage(7, NOON, 2)])
-    task = asyncio.create_task(DailyLimits(engine, lambda: NOON).run())
-    async with asyncio.timeout(60):
-        while _sent(engine, HOUR - 24):
-            await asyncio.sleep(0.01)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert _sent(engine, HOUR) == [Sent(HOUR, 1, 2)]
-
-
-def _sent(engine: Engine, hour: int) -> list[Sent]:
-    with read(engine) as connection:
-        return usage.sent(connection, 7, hour)
 
 
 def test_the_organisations_own_mail_is_from_its_postmaster() -> None:

@@ -52,6 +52,8 @@ ca_file = "ca.pem"
 {ldap}
 [egress]
 {egress}
+[record]
+{record}
 [web]
 {web}
 """
@@ -150,7 +152,7 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
     given = {**settings, "egress": {**_LOOPBACK, **settings.get("egress", {})}}
     tables = {
         name: _toml(given.get(name, {}))
-        for name in ("top", "submission", "log_in", "delivery", "local", "oidc", "ldap", "egress", "web")
+        for name in ("top", "submission", "log_in", "delivery", "local", "oidc", "ldap", "egress", "web", "record")
     }
     (data / "outgate.toml").write_text(_TOML.format(starttls=starttls, tls=tls, **tables))
     keyfile.create(data / KEY_FILE)

@@ -51,7 +51,6 @@ def test_what_is_read_off_the_header_is_right(name: str, from_address: str) -> N
     assert examined.header_from == (canonical(from_address),)
     assert examined.has_utf8 is not header.isascii()
     assert [field.raw for field in examined.fields] == fields(header)
-    assert not examined.automatic
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -167,7 +167,7 @@ async def test_what_counts_no_more_is_forgotten(office: Office, engine: Engine) 
 
 def _forget(engine: Engine, now: float) -> None:
     with write(engine) as connection:
-        usage.forget(connection, now)
+        usage.forget(connection, now - 24 * HOUR, 1000)
 
 
 async def test_a_limit_of_messages_holds_over_a_kill_and_for_each_account_alone(tmp_path: Path) -> None:

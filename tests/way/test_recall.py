@@ -1,6 +1,8 @@
 """A change of policy while the gateway keeps a transaction open: what has not left whole goes by the new way."""
 
 import asyncio
+import json
+import sys
 
 import pytest
 
@@ -10,6 +12,7 @@ from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, running
 from way.submit import submit
 
+SWITCH = "allowUsersToUseExternalSmtpServers"
 PIPELINED = tuple(offer for offer in OFFERS if offer != "CHUNKING")
 
 
@@ -64,4 +67,43 @@ async def test_what_a_silent_gateway_has_whole_is_named(site: Site) -> None:
             await server.stop()
     assert behind is not None
     assert len(behind.recipients) == 1
-    assert "carol@recipient.example by gateway:" in behind.recipients[0]
+    assert "carol@recipient.example by localhost (alice@dominiopartner.example)" in behind.recipients[0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["policy", "set", SWITCH, "off"],
+        ["sendas", "gateway", "clear", "alice@example.com", PARTNER],
+        ["user", "suspend", "alice@example.com"],
+    ],
+    ids=" ".join,
+)
+async def test_a_command_that_could_not_call_all_back_ends_with_9_and_names_it(site: Site, command: list[str]) -> None:
+    context = site.authority.server_context(LOCALHOST)
+
+    def silent(line: str) -> str | None:
+        return HANG if line == "." else None
+
+    async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}, answer=silent) as gateway:
+        await site.switch(on=True)
+        await site.add_external("alice@example.com", PARTNER, gateway.port)
+        server = await running(site)
+        try:
+            await submit(site, PARTNER)
+            await eventually(lambda: any(line.startswith("BDAT") for line in gateway.commands), "it has it")
+            program = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "outgate", "--data", str(site.data), "--json", *command),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            done, told = await program.communicate()
+        finally:
+            server._deliverer._settings = server._deliverer._settings.model_copy(update={"stop_timeout": 0.1})
+            await server.stop()
+    assert program.returncode == 9
+    assert json.loads(done), "what was saved is told all the same"
+    error = json.loads(told)["error"]
+    assert error["code"] == "not_in_force"
+    assert "mail.example.com#0; it is among" in error["message"]
+    assert "to carol@recipient.example by " in error["message"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from outgate.cli.status import Status
 from outgate.store.engine import write
-from outgate.web.confirmation_page import ConfirmationPage
+from outgate.web import confirmation_page
 from way.place import Site, eventually, install, serve
 from web.links import is_verified, new_token, opened, trail
 
@@ -81,7 +81,7 @@ async def exchange(port: int, *pieces: bytes) -> bytes:
 )
 async def test_what_is_no_http_is_refused(browser: httpx2.AsyncClient, port: int, request_bytes: bytes) -> None:
     assert b" 400 " in (await exchange(port, request_bytes)).partition(b"\r\n")[0]
-    assert (await browser.get("/")).status_code == 404
+    assert (await browser.get("/x")).status_code == 404
 
 
 async def test_a_body_in_chunks_is_read_no_further_than_its_limit(
@@ -108,7 +108,7 @@ async def test_a_fault_shows_no_traceback_and_logs_no_token(
     def fail(*_: Any) -> None:
         raise RuntimeError("broken on purpose")
 
-    monkeypatch.setattr(ConfirmationPage, "_ask", fail)
+    monkeypatch.setattr(confirmation_page, "_ask", fail)
     answer = await browser.get(f"/confirm/{token}")
     assert answer.status_code == 500
     assert answer.headers["cache-control"] == "no-store"

@@ -97,8 +97,8 @@ class Authenticator:
         _FAILED.inc()
         _log.warning("log-in failed", username=attempt.account, peer=attempt.peer)
 
-    async def password(self, username: str, password: str, peer: str) -> LoggedIn | Reply:
-        """Who this is, or the reply to refuse with."""
+    async def password(self, username: str, password: str, peer: str, *, own_only: bool = False) -> LoggedIn | Reply:
+        """Who this is, or the reply to refuse with. `own_only`: by the user's own password, not a program's."""
         attempt = await self.attempt(username, peer)
         if attempt is None:
             return TOO_MANY
@@ -106,7 +106,7 @@ class Authenticator:
         turn = self._turns.setdefault((attempt.account, attempt.network), asyncio.Lock())
         with self._judging(attempt):
             async with turn:
-                return await self._by_password(attempt, password)
+                return await self._by_password(attempt, password, own_only=own_only)
 
     async def token(self, username: str, token: str, peer: str) -> LoggedIn | Reply:
         """Who this is by an access token. The user name may be empty: the token says who it is.
@@ -152,9 +152,9 @@ class Authenticator:
         finally:
             self._throttle.settle(attempt)
 
-    async def _by_password(self, attempt: LogInAttempt, password: str) -> LoggedIn | Reply:
+    async def _by_password(self, attempt: LogInAttempt, password: str, *, own_only: bool) -> LoggedIn | Reply:
         entry = await self._directory.login(attempt.username)
-        held = entry.application_passwords if entry else ()
+        held = entry.application_passwords if entry and not own_only else ()
         if application := application_passwords.match(held, password, Scope.SMTP):
             return self._outcome(entry, attempt, application.id)
         try:

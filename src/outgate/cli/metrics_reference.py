@@ -4,8 +4,10 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
 from outgate import wiring
+from outgate.web import page_routes
 
-assert wiring  # it imports every file that counts
+assert wiring  # these import every file that counts
+assert page_routes
 
 _HEAD = """\
 # Metrics

@@ -3,9 +3,11 @@ on the machine can read in the list of processes and which shells keep."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+_BYTE_ORDER_MARK: Final = "\ufeff"  # what Windows' editors write in front
 
 PasswordFile = Annotated[
     Path | None,
@@ -21,7 +23,7 @@ def read_password(file: Path | None, stdin: bool, question: str, *, confirm: boo
     if file is None and not stdin:
         return _ask(question, confirm)
     if file is None or file == Path("-"):
-        text = sys.stdin.read()
+        text = sys.stdin.read().removeprefix(_BYTE_ORDER_MARK)
     elif stdin:
         raise typer.BadParameter("--password-file and --password-stdin exclude each other")
     else:
@@ -34,9 +36,11 @@ def read_password(file: Path | None, stdin: bool, question: str, *, confirm: boo
 
 def _contents(file: Path) -> str:
     try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"the password file {file} can't be read: {error}") from None
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"the password file {file} is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise typer.BadParameter(f"the password file {file} can't be read: {error.strerror}") from None
 
 
 def _ask(question: str, confirm: bool) -> str:

@@ -55,7 +55,7 @@ def _row(way: Route) -> JsonObject:
 def _text(way: Route) -> str:
     lines = [
         f"way        {way.kind.value}",
-        f"queue      {way.queue}",
+        f"queue      {way.queue_name}",
         f"MAIL FROM  {way.reverse_path or '<>'}",
         f"Sender     {way.on_behalf_of or '-'}",
         "because",

@@ -1,8 +1,10 @@
 """`outgate ldap`: users of an LDAP directory made accounts, and kept like it."""
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from itertools import islice
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby, islice
 from typing import Annotated, Final
 
 import typer
@@ -17,17 +19,23 @@ from outgate.ldap.entries import Fault, LdapEntry
 from outgate.ldap.ldap_client import LdapClient
 from outgate.ldap.sync import Plan, Problem, StepKind, SyncStep, plan
 from outgate.operations import propagation, user_operations
-from outgate.operations.context import Denied, OperationContext, record
+from outgate.operations.context import Denied, OperationContext, record, rehearse
+from outgate.operations.moments import for_a_moment, room_after
 from outgate.record.audit_trail import AuditEntry
 
 app = typer.Typer(no_args_is_help=True, help="Users and passwords from an LDAP directory (settings: ldap.*).")
 
-BATCH: Final = 100  # steps in one transaction: others wait no longer than for these
+BATCH: Final = 100  # accounts between two moves of the bar
 FIRST: Final = 5  # entries that `check` shows
 
 
-class LdapDryRun(Exception):
-    """Undoes a transaction."""
+@dataclass(slots=True)
+class _Progress:
+    """What became of the steps so far."""
+
+    done: list[SyncStep] = field(default_factory=list)
+    faults: list[Problem] = field(default_factory=list)
+    denied: list[AuditEntry] = field(default_factory=list)
 
 
 @command(app, example="outgate ldap check")
@@ -68,8 +76,8 @@ def sync(
         count = planned.count(StepKind.SUSPEND)
         told = f"{count} of {planned.active} users of the directory would be suspended; nothing was changed"
         raise NotAllowed(f"{told}. If that is right: --force. If not, see ldap.base and ldap.filter")
-    done, faults = _run(ctx, planned.steps, dry_run=dry_run)
-    _report(ctx, planned, done, faults, dry_run=dry_run)
+    made = _run(ctx, planned.steps, dry_run=dry_run)
+    _report(ctx, planned, made, dry_run=dry_run)
 
 
 def _search(ctx: CommandContext) -> list[LdapEntry | Fault]:
@@ -85,41 +93,47 @@ def _client(ctx: CommandContext) -> LdapClient:
     return LdapClient(config)
 
 
-def _run(ctx: CommandContext, steps: Sequence[SyncStep], *, dry_run: bool) -> tuple[list[SyncStep], list[Problem]]:
-    """Do the steps, or find out whether they could be done. A step that fails undoes only itself."""
-    done: list[SyncStep] = []
-    faults: list[Problem] = []
-    denied: list[AuditEntry] = []
-    progress = iter(with_progress(steps, "checking" if dry_run else "saving", len(steps)))
+def _run(ctx: CommandContext, steps: Sequence[SyncStep], *, dry_run: bool) -> _Progress:
+    """Do the steps, or find out whether they could be done: those about one account in one transaction."""
+    made = _Progress()
+    taken = with_progress(steps, "checking" if dry_run else "saving", len(steps))
+    accounts = (list(of_one) for _, of_one in groupby(taken, key=lambda step: step.address))
+    while waiting := deque(islice(accounts, BATCH)):
+        while waiting:
+            with room_after():
+                _apply_some(ctx, partial(_some, waiting, made), dry_run=dry_run)
     installation = ctx.installation()
-    while batch := list(islice(progress, BATCH)):
-        with suppress(LdapDryRun), ctx.writing_one_of_many() as op:
-            for step in batch:
-                _one(op, step, done, faults, denied)
-            if dry_run:
-                raise LdapDryRun
-    if denied:
-        record(installation.engine, installation.vault, *denied)
-    if done and not dry_run:
+    if made.denied:
+        record(installation.engine, installation.vault, *made.denied)
+    if made.done and not dry_run:
         ctx.tell_behind(propagation.wait(installation.engine))
-    return done, faults
+    return made
 
 
-def _one(
-    op: OperationContext,
-    step: SyncStep,
-    done: list[SyncStep],
-    faults: list[Problem],
-    denied: list[AuditEntry],
-) -> None:
+def _apply_some(ctx: CommandContext, change: Callable[[OperationContext], None], *, dry_run: bool) -> None:
+    if dry_run:
+        rehearse(ctx, change)
+        return
+    with ctx.writing_one_of_many() as op:
+        change(op)
+
+
+def _some(waiting: deque[list[SyncStep]], made: _Progress, op: OperationContext) -> None:
+    for steps in for_a_moment(waiting):
+        for step in steps:
+            _one(op, step, made)
+
+
+def _one(op: OperationContext, step: SyncStep, made: _Progress) -> None:
+    """A step that fails undoes only itself."""
     try:
         with op.step():
             _CHANGES[step.kind](op, step)
-        done.append(step)
+        made.done.append(step)
     except DirectoryError as error:
-        faults.append(Problem(step.address, f"{step.kind}: {error}"))
+        made.faults.append(Problem(step.address, f"{step.kind}: {error}"))
         if isinstance(error, Denied):
-            denied.append(error.entry)
+            made.denied.append(error.entry)
 
 
 def _suspend(op: OperationContext, step: SyncStep) -> None:
@@ -141,12 +155,10 @@ _CHANGES: Final[Mapping[StepKind, Callable[[OperationContext, SyncStep], object]
 }
 
 
-def _report(
-    ctx: CommandContext, planned: Plan, done: Sequence[SyncStep], faults: Sequence[Problem], *, dry_run: bool
-) -> None:
-    counts = {kind.value: sum(step.kind is kind for step in done) for kind in StepKind}
-    steps = [{"kind": step.kind.value, "address": step.address, "because": step.because} for step in done]
-    problems = [{"subject": one.subject, "text": one.text} for one in (*planned.problems, *faults)]
+def _report(ctx: CommandContext, planned: Plan, made: _Progress, *, dry_run: bool) -> None:
+    counts = {kind.value: sum(step.kind is kind for step in made.done) for kind in StepKind}
+    steps = [{"kind": step.kind.value, "address": step.address, "because": step.because} for step in made.done]
+    problems = [{"subject": one.subject, "text": one.text} for one in (*planned.problems, *made.faults)]
     if not ctx.json:
         if dry_run and steps:
             table(ctx, steps, {"kind": "step", "address": "address", "because": "because"}, nothing="")

@@ -11,7 +11,7 @@ from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
 from outgate.operations import queue_operations
 from outgate.operations.context import OperationContext
-from outgate.operations.status_operations import queue_names
+from outgate.operations.queue_names import queue_names
 from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.admin import Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
@@ -24,7 +24,9 @@ Identity = Annotated[str, typer.Argument(help="Queue id, as in 'queued as 0c8sm2
 SomeIdentity = Annotated[
     str | None, typer.Argument(help="Queue id, as in 'queued as 0c8sm2v1r0003'", metavar="[ID]", show_default=False)
 ]
-Address = Annotated[str | None, typer.Option("--address", help="Only with this in the sender's or recipient's address")]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Only with this in the address of sender, recipient or account")
+]
 QueueName = Annotated[
     str | None, typer.Option("--queue", help="Only in this queue, as `outgate queue count` names them")
 ]
@@ -63,7 +65,9 @@ def list_(
 def show(ctx: CommandContext, identity: Identity) -> None:
     """Show what waits of one message. Its whole story is in `outgate log ID`."""
     with ctx.reading() as op:
-        rows = [_row(each) for each in queue_operations.of_message(op, _number(identity))]
+        found = queue_operations.of_message(op, _number(identity))
+        names = queue_names(op, {each.queue for each in found})
+    rows = [_row(each) | {"queue_name": names[each.queue]} for each in found]
     common = ("id", "from", "size", "received_at")
     recipients = [{key: value for key, value in row.items() if key not in common} for row in rows]
     value = {key: rows[0][key] for key in common}
@@ -71,7 +75,8 @@ def show(ctx: CommandContext, identity: Identity) -> None:
         record(ctx, value | {"recipients": recipients})
         return
     record(ctx, value)
-    columns = {key: key.replace("_", " ") for key in ("recipient", "queue", "state", "next_attempt", "last_reply")}
+    columns = {key: key.replace("_", " ") for key in ("recipient", "queue_name", "state", "next_attempt", "last_reply")}
+    columns["queue_name"] = "queue"
     table(ctx, recipients, columns, nothing="")
 
 

@@ -11,11 +11,13 @@ import typer
 from outgate import clock
 from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.directory.errors import Invalid
 from outgate.mail.addresses import Mailbox, canonical
 from outgate.mail.compose import AttachedFile, compose
 from outgate.model import Account
 from outgate.operations import mail_operations, send_as_operations
 from outgate.operations.mail_operations import SendLimits
+from outgate.operations.queue_names import queue_names
 from outgate.queue import Put
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.wiring import message_limits
@@ -62,11 +64,11 @@ def send(
     if message is not None:
         raw = with_crlf(_read(message))
     else:
-        body = sys.stdin.read() if text is None else text
+        body = _standard_input() if text is None else text
         raw = _compose(ctx, owner, sender, to, subject, body, attach or (), identity, now)
-    put = _send(ctx, account, identity, to, raw)
+    put, names = _send(ctx, account, identity, to, raw)
     ways = {one.address: str(one.queue) for one in put.recipients}
-    told = "\n".join(f"  to {address} by {queue}" for address, queue in ways.items())
+    told = "\n".join(f"  to {address} by {names[queue]}" for address, queue in ways.items())
     value: JsonObject = {"id": to_text(identity), "from": put.message.chosen_from, "recipients": ways}
     tell(ctx, value, f"queued as {value['id']}{ctx.only_with_server()}\n{told}")
 
@@ -75,6 +77,13 @@ def with_crlf(raw: bytes) -> bytes:
     """A message from a file, with the line ends of the wire."""
     lines = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return lines if lines.endswith(b"\r\n") else lines + b"\r\n"
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise Invalid("standard input is not UTF-8; to send other bytes as they are, use --message") from None
 
 
 def _read(file: Path) -> bytes:
@@ -117,8 +126,12 @@ def _attachment(file: Path) -> AttachedFile:
     return AttachedFile(file.name, kind if kind and not encoding else "application/octet-stream", file.read_bytes())
 
 
-def _send(ctx: CommandContext, account: str, identity: int, to: Sequence[str], raw: bytes) -> Put:
+def _send(
+    ctx: CommandContext, account: str, identity: int, to: Sequence[str], raw: bytes
+) -> tuple[Put, dict[str, str]]:
+    """What was queued, and the names of its queues."""
     config = ctx.installation().config
     limits = SendLimits(message_limits(config), local_mailboxes=config.local.mailbox == "maildir")
     with ctx.writing_one_of_many() as op:
-        return mail_operations.send(op, account, identity, to, raw, limits)
+        put = mail_operations.send(op, account, identity, to, raw, limits)
+        return put, queue_names(op, {str(one.queue) for one in put.recipients})

@@ -11,7 +11,7 @@ from outgate.cli.password_input import PasswordFile, PasswordStdin, read_passwor
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.settings import in_words
 from outgate.directory.users import Credentials, User
-from outgate.operations import log_in_operations, send_as_operations, user_operations
+from outgate.operations import log_in_operations, send_as_operations, session_operations, user_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.resources import effective_rows, send_as_row
 
@@ -136,6 +136,14 @@ def unlock(ctx: CommandContext, address: Address) -> None:
         count = log_in_operations.unlock_user(op, address)
     done = f"unlocked {address}" if count else f"there were no failed log-ins of {address}"
     tell(ctx, {"address": address, "failures": count}, done)
+
+
+@command(app, name="log-out", example="outgate user log-out alice@example.com")
+def log_out(ctx: CommandContext, address: Address) -> None:
+    """Log a user out of the pages, in all browsers. Mail programs are not concerned."""
+    with ctx.writing() as op:
+        count = session_operations.end_all_sessions(op, address)
+    tell(ctx, {"address": address, "sessions": count}, f"logged {address} out of {count} browsers")
 
 
 @command(app, example="outgate user move alice@example.com /Sales/Italy")

@@ -482,7 +482,8 @@ class Connection(asyncio.Protocol):
 
     def _tls_words(self, error: OSError) -> str:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the peer's certificate is not accepted: {error.verify_message}"
+            words = f"the peer's certificate is not accepted: {error.verify_message}"
+            return f"{words}; {_AUTHORITY_UNKNOWN}" if error.verify_code in _NO_AUTHORITY else words
         if isinstance(error, ssl.SSLError):
             words = f"TLS failed: {error.reason or error}"
             wrong_kind = self._link.tls is TlsPolicy.IMPLICIT and error.reason in _NOT_TLS
@@ -507,6 +508,12 @@ def unreachable(name: str, port: int) -> str:
 _NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
 _TALKS_IN_THE_CLEAR: Final = (
     "this port begins in the clear: choose starttls for it (usual at 587), or ssl with another port (usually 465)"
+)
+# verify(1ssl): no issuer found, self-signed, an authority of their own.
+_NO_AUTHORITY: Final = (18, 19, 20, 21)
+_AUTHORITY_UNKNOWN: Final = (
+    "whoever issued it is not known here: install the package ca-certificates, or name its authority in"
+    " delivery.ca_file"
 )
 _WANTS_TLS_AT_ONCE: Final = (
     "perhaps this port wants TLS from the first byte: choose ssl for it (usual at 465), or starttls with another port"

@@ -338,8 +338,7 @@ class Deliverer:
                 await self._queue.finish(finish)
                 return
             except StoreUnavailable:
-                await asyncio.sleep(POLL)
-                if await self._queue.is_finished(finish):  # its answer was lost
+                if await self._was_finished(finish):
                     return
                 raise
             except Exception:
@@ -347,6 +346,17 @@ class Deliverer:
                 if finish == finish.bare():
                     await asyncio.sleep(STUCK)
                 finish = finish.bare()
+
+    async def _was_finished(self, finish: Finish) -> bool:
+        """Whether it was committed though its answer was lost: asked until the store says, since what is told of it
+        would be told twice else.
+        """
+        while True:
+            await asyncio.sleep(POLL)
+            try:
+                return await self._queue.was_finished(finish)
+            except StoreUnavailable as error:
+                _log.error("outcome not known to be recorded yet", error=str(error))
 
     # --- tasks -----------------------------------------------------------------------------------------------
 
@@ -391,6 +401,6 @@ async def _carried(transport: Transport, delivery: Delivery) -> AttemptResult:
         if isinstance(error, StoreUnavailable):
             _log.error("message can't be read", error=str(error))
             return all_alike(delivery, NO_STORE)
-        _log.exception("delivery failed", queue=str(delivery.route.queue))
+        _log.exception("delivery failed", queue=delivery.route.queue_name)
         return all_alike(delivery, INTERNAL)
     return replace(result, seconds=asyncio.get_running_loop().time() - started)

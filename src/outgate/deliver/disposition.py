@@ -190,7 +190,8 @@ def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEv
 
 def _passage(delivery: Delivery) -> Passage:
     message, route = delivery.item.message, delivery.route
-    return Passage(message.id, message.chosen_from or message.reverse_path, str(route.queue), route.kind.value)
+    sender = message.chosen_from or message.reverse_path
+    return Passage(message.id, sender, str(route.queue), route.kind.value, route.queue_name)
 
 
 def report_to(delivery: Delivery) -> str | None:

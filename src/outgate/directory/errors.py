@@ -2,7 +2,14 @@
 
 
 class DirectoryError(Exception):
-    """The request can't be met; nothing was changed. The text says why and what to do."""
+    """The request can't be met; nothing was changed. The text says why and what to do.
+
+    With `facts`, `text` is a format that names them: so pages say it in the user's language.
+    """
+
+    def __init__(self, text: str, /, **facts: object) -> None:
+        super().__init__(text.format_map(facts) if facts else text)
+        self.text, self.facts = text, facts
 
 
 class NotFound(DirectoryError):

@@ -33,14 +33,17 @@ class GatewaySettings:
         object.__setattr__(self, "host", _host(self.host))
         object.__setattr__(self, "security", _security(self.security))
         if not 1 <= self.port <= 65535:
-            raise Invalid(f"{self.port} is not a port; it is a number from 1 to 65535, in most cases 587 or 465")
+            raise Invalid(
+                "{port} is not a port; it is a number from 1 to 65535, in most cases 587 or 465", port=self.port
+            )
         if bool(self.username) != bool(self.password):
             raise Invalid("user name and password go together: give both or neither")
         if self.security is Security.NONE and self.password:
             raise Invalid("a password is never sent without TLS; use 'starttls' or 'ssl', or give no password")
-        for what, text in (("user name", self.username), ("password", self.password)):
-            if len(text) > MAX_CREDENTIAL or any(char < " " or char == "\x7f" for char in text):
-                raise Invalid(f"the {what} is too long or has a control character")
+        if not _is_sayable(self.username):
+            raise Invalid("the user name is too long or has a control character")
+        if not _is_sayable(self.password):
+            raise Invalid("the password is too long or has a control character")
 
 
 def sealed_values(vault: Vault, row: str, holder: str, wanted: GatewaySettings, version: int) -> dict[str, Any]:
@@ -72,9 +75,8 @@ def open_password(vault: Vault, gateway: Gateway) -> str:
     return vault.open(gateway.sealed, identity).decode()
 
 
-def in_short(server: Gateway) -> str:
-    """As in `smtp.partner.example (alice)`: what people call it."""
-    return f"{server.host} ({server.username})" if server.username else server.host
+def _is_sayable(text: str) -> bool:
+    return len(text) <= MAX_CREDENTIAL and not any(char < " " or char == "\x7f" for char in text)
 
 
 def _host(text: str) -> str:
@@ -86,11 +88,11 @@ def _host(text: str) -> str:
     try:
         return canonical_domain(text)
     except AddressError:
-        raise Invalid(f"'{text[:80]}' is neither a host name nor an IP address") from None
+        raise Invalid("'{text}' is neither a host name nor an IP address", text=text[:80]) from None
 
 
 def _security(text: str) -> Security:
     try:
         return Security(text)
     except ValueError:
-        raise Invalid(f"'{text[:80]}' is not a kind of security; use 'starttls', 'ssl' or 'none'") from None
+        raise Invalid("'{text}' is not a kind of security; use 'starttls', 'ssl' or 'none'", text=text[:80]) from None

@@ -1,7 +1,8 @@
 """Users: the accounts of the organisation, each with its primary address and what its password is checked against."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -58,6 +59,13 @@ class External:
     source: str = "ldap"
 
 
+class ReplyFrom(StrEnum):
+    """Which of the user's addresses a reply goes from: the one that was written to, or always the default."""
+
+    RECEIVED = "received"
+    DEFAULT = "default"
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """An account as a list of users shows it. `external` is None if it is kept here."""
@@ -69,6 +77,7 @@ class User:
     suspended: bool
     created_at: float
     language: str
+    reply_from: ReplyFrom
     external: External | None = None
 
 
@@ -80,6 +89,7 @@ _USERS = select(
     tables.account.c.suspended,
     tables.account.c.created_at,
     tables.account.c.language,
+    tables.account.c.reply_from,
     tables.account.c.source,
     tables.account.c.external_id,
     tables.account.c.external_dn,
@@ -100,6 +110,14 @@ def find(connection: Connection, address: str) -> User:
     row = connection.execute(_USERS.where(tables.account.c.primary_address == address)).first()
     if row is None:
         raise NotFound(f"there is no user {address}")
+    return _user(row)
+
+
+def by_id(connection: Connection, account_id: int) -> User:
+    """The user of this account. Raises NotFound."""
+    row = connection.execute(_USERS.where(tables.account.c.id == account_id)).first()
+    if row is None:
+        raise NotFound("there is no such user any more")
     return _user(row)
 
 
@@ -159,7 +177,14 @@ def link(connection: Connection, address: str, external: External) -> None:
     _update(connection, address, password_hash=None, scram_sha_256=None, **_external(external))
 
 
-def edit(connection: Connection, address: str, *, name: str | None = None, language: str | None = None) -> None:
+def edit(
+    connection: Connection,
+    address: str,
+    *,
+    name: str | None = None,
+    language: str | None = None,
+    reply_from: ReplyFrom | None = None,
+) -> None:
     """Change what is given. The primary address's name follows, unless it was given one of its own."""
     user = find(connection, address)
     if name is not None:
@@ -171,6 +196,8 @@ def edit(connection: Connection, address: str, *, name: str | None = None, langu
     if language is not None:
         check_language(language)
         _update(connection, address, language=language)
+    if reply_from is not None:
+        _update(connection, address, reply_from=reply_from.value)
 
 
 def suspend(connection: Connection, address: str) -> None:
@@ -221,8 +248,9 @@ def password_elsewhere(address: str) -> str:
 
 
 def _user(row: Row[*tuple[Any, ...]]) -> User:
-    user, (source, id_, dn) = User(*row[:-3]), row[-3:]
-    return user if source == "local" else replace(user, external=External(id_, dn, source))
+    external = External(row.external_id, row.external_dn, row.source) if row.source != "local" else None
+    id_, address, name, unit, suspended, created_at, language = row[:7]
+    return User(id_, address, name, unit, suspended, created_at, language, ReplyFrom(row.reply_from), external)
 
 
 def _external(external: External | None) -> dict[str, str | None]:

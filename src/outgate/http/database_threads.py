@@ -10,10 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
 
+import structlog
+
 from outgate.store.engine import StoreUnavailable
 
 THREADS: Final = 4
 WAITING: Final = 64  # calls; as many are answered within a few seconds, and later nobody waits for them
+
+_log = structlog.get_logger("http")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,6 +28,7 @@ class DatabaseThreads:
 
     def __init__(self, threads: int = THREADS, waiting: int = WAITING) -> None:
         self._executor = ThreadPoolExecutor(threads, "http")
+        self._later = ThreadPoolExecutor(1, "http-later")
         self._room = threads + waiting
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -41,9 +46,21 @@ class DatabaseThreads:
         done.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
         return await asyncio.wrap_future(done)
 
+    def run_later(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call a function that no request waits for, after those that were given before. A fault is logged."""
+        self._later.submit(contextvars.copy_context().run, lambda: _logged(function, *args, **kwargs))
+
     async def close(self) -> None:
-        """Wait for what is being answered."""
+        """Wait for what is being answered, and for what was to be done later."""
         await asyncio.to_thread(self._executor.shutdown)
+        await asyncio.to_thread(self._later.shutdown)
 
     def _leave(self) -> None:
         self._room += 1
+
+
+def _logged(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    try:
+        function(*args, **kwargs)
+    except Exception as error:  # it concerns no request
+        _log.error("what was to be done later has failed", exc_info=error)

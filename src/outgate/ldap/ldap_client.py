@@ -3,6 +3,7 @@
 Knows the library ldap3, whose defaults are not all safe: see docs/decisions/0013-ldap3.md.
 """
 
+import codecs
 import socket
 import ssl
 import stat
@@ -166,7 +167,7 @@ class LdapClient:
         if path is None:
             raise AssertionError("checked when this was made")
         try:
-            mode, content = path.stat().st_mode, path.read_bytes()
+            mode, content = path.stat().st_mode, path.read_bytes().removeprefix(codecs.BOM_UTF8)
         except OSError as error:
             raise LdapUnavailable(f"ldap.bind_password_file {path}: {error.strerror}") from None
         if stat.S_IMODE(mode) & 0o077:

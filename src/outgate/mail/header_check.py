@@ -3,7 +3,6 @@
 Knows no account and no route: it says what stands there, and refuses what no reader could understand in one way only.
 """
 
-import re
 from dataclasses import dataclass
 
 from outgate.mail.addresses import AddressError, canonical, parse_mailboxes
@@ -22,13 +21,11 @@ class MessageFault(ValueError):
 class CheckedHeader:
     """What a header block says: From and Sender in compared form, the fields in order.
 
-    `automatic` is an automatic reply or a report (RFC 3834, RFC 6522); `received_count` tells loops; `has_utf8` that
-    the header is not US-ASCII and so asks for SMTPUTF8 (RFC 6532).
+    `received_count` tells loops; `has_utf8` that the header is not US-ASCII and so asks for SMTPUTF8 (RFC 6532).
     """
 
     header_from: tuple[str, ...]
     sender: str | None
-    automatic: bool
     received_count: int
     has_utf8: bool
     fields: list[Field]
@@ -36,8 +33,6 @@ class CheckedHeader:
 
 # At most one of each (RFC 5322 section 3.6): with two, recipients' programs would differ on which counts.
 _SINGLE = frozenset({b"from", b"sender", b"date", b"message-id", b"to", b"cc", b"subject", b"reply-to"})
-_REPLIED = re.compile(rb"(?:\([^()]*\)|[ \t])*auto-replied(?![a-z-])", re.IGNORECASE)
-_REPORT = re.compile(rb"(?:\([^()]*\)|[ \t])*multipart[ \t]*/[ \t]*report(?![a-z-])", re.IGNORECASE)
 
 
 def split_message(prefix: bytes) -> int | None:
@@ -61,7 +56,6 @@ def examine(header: bytes) -> CheckedHeader:
     return CheckedHeader(
         header_from=_header_from(by_name.get(b"from")),
         sender=_sender(by_name.get(b"sender")),
-        automatic=_automatic(by_name),
         received_count=len(by_name.get(b"received", ())),
         has_utf8=has_utf8,
         fields=fields,
@@ -87,16 +81,6 @@ def _split(header: bytes) -> list[Field]:
         return split_fields(block)
     except HeaderError as error:
         raise MessageFault(str(error)) from None
-
-
-def _automatic(by_name: dict[bytes, list[Field]]) -> bool:
-    """An automatic reply (RFC 3834 section 5) or a report (RFC 6522). Any of several fields counts.
-
-    "auto-generated" is not one: scripts and shops mark what they send of themselves by it, and it goes as written.
-    """
-    answers = [value(field) for field in by_name.get(b"auto-submitted", ())]
-    types = [value(field) for field in by_name.get(b"content-type", ())]
-    return any(map(_REPLIED.match, answers)) or any(map(_REPORT.match, types))
 
 
 def _header_from(found: list[Field] | None) -> tuple[str, ...]:

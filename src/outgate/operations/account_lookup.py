@@ -20,7 +20,7 @@ def entry_of(owner: Account, address: str) -> SendAs:
     """One of the account's addresses. Raises NotFound and Invalid."""
     entry = owner.send_as.get(compared(address))
     if entry is None:
-        raise NotFound(f"{compared(address)} is not an address of {owner.primary}")
+        raise NotFound("{address} is not an address of {account}", address=compared(address), account=owner.primary)
     return entry
 
 

@@ -5,7 +5,6 @@ Knows no file and no CSV (commands.bulk does); a row is a mapping from column to
 
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
@@ -26,6 +25,7 @@ from outgate.operations.bulk_check import UserCheck, flag
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.context import Denied, OperationContext, Transactions, rehearse
 from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, tentative
+from outgate.operations.moments import for_a_moment, room_after
 from outgate.record import audit_trail
 from outgate.record.audit_trail import AuditEntry
 from outgate.sendas.send_as_addresses import is_own_domain
@@ -33,7 +33,6 @@ from outgate.sendas.send_as_addresses import is_own_domain
 Row = Mapping[str, str]
 
 BATCH: Final = 100  # rows whose passwords are hashed together
-MOMENT: Final = 0.03  # seconds that rows are written for in one transaction: submissions wait no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +137,7 @@ class Import:
 
     def _apply_some(self, rows: deque[_Prepared], result: ImportResult, op: OperationContext) -> None:
         """The first rows, for a moment's time."""
-        end = time.monotonic() + MOMENT
-        while rows and time.monotonic() < end:
-            line, credentials = rows.popleft()
+        for line, credentials in for_a_moment(rows):
             with result.taking_faults_of(line):
                 made = credentials()
                 with op.step():
@@ -161,14 +158,6 @@ class Import:
 
 def _no_credentials() -> None:
     """A rehearsal needs none."""
-
-
-@contextmanager
-def room_after() -> Iterator[None]:
-    """Stands round a transaction of many: what waited for it has as long to itself as it took."""
-    began = time.monotonic()
-    yield
-    time.sleep(time.monotonic() - began)
 
 
 def _step_back() -> None:

@@ -25,8 +25,8 @@ T = TypeVar("T")
 class Denied(NotAllowed):
     """The actor may not do this. `entry` is what the audit trail is to say of it."""
 
-    def __init__(self, text: str, entry: AuditEntry) -> None:
-        super().__init__(text)
+    def __init__(self, entry: AuditEntry, reason: str) -> None:
+        super().__init__("you may not do this ({operation}): {reason}", operation=entry.operation, reason=reason)
         self.entry = entry
 
 
@@ -73,8 +73,7 @@ class OperationContext:
         for target in targets:
             if reason := self._reason_against(operation, target):
                 self.detail = {"reason": reason}
-                text = f"you may not do this ({operation.name}): {reason}"
-                raise Denied(text, self.entry(operation, target, DENIED))
+                raise Denied(self.entry(operation, target, DENIED), reason)
 
     def entry(self, operation: Operation, target: Target, outcome: str) -> AuditEntry:
         """What the audit trail says of this."""

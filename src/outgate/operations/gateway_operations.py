@@ -69,7 +69,7 @@ def kept_password(transactions: Transactions, user: str, address: str) -> str:
     with transactions.reading() as op:
         gateway = entry_of(account_of(op, user), address).gateway
         if gateway is None:
-            raise NotFound(f"{address} has no gateway")
+            raise NotFound("{address} has no gateway", address=address)
         clear_gateway.require(op, user, address)
         return gateways.open_password(op.vault, gateway)
 

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from outgate import clock
 from outgate.directory import accounts, nodes
+from outgate.operations.queue_names import names_of
 from outgate.queue import admin
 from outgate.queue.queue_id import to_text
 from outgate.store.engine import read
@@ -29,7 +30,8 @@ class Behind:
     @property
     def lines(self) -> list[str]:
         """For people."""
-        head = f"saved; mail that was decided before is still being handed over at {', '.join(self.nodes)}"
+        nodes = ", ".join(one.rstrip(";") for one in self.nodes)
+        head = f"saved; mail that was decided before is still being handed over at {nodes}"
         if not self.recipients:
             return [head]
         return [f"{head}; it is among this mail:", *[f"  {one}" for one in self.recipients]]
@@ -50,8 +52,11 @@ def wait(engine: Engine, patience: float = PATIENCE) -> Behind | None:
 def _held(engine: Engine, behind: list[str], changed_at: float) -> list[str]:
     with read(engine) as connection:
         held = admin.leased_by(connection, behind, changed_at, LISTED + 1)
+        names = names_of(connection, {queue for _, _, queue in held})
     more = ["and more: outgate queue list"] if len(held) > LISTED else []
-    return [f"{to_text(message_id)} to {address} by {queue}" for message_id, address, queue in held[:LISTED]] + more
+    return [
+        f"{to_text(message_id)} to {address} by {names[queue]}" for message_id, address, queue in held[:LISTED]
+    ] + more
 
 
 def _behind(engine: Engine, version: int) -> list[str]:

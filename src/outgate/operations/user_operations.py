@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from outgate.directory import accounts, policies, units, users
+from outgate.directory import accounts, policies, units, users, web_sessions
 from outgate.directory.policies import Effective
 from outgate.directory.privileges import Privilege
-from outgate.directory.users import Credentials, External, User
+from outgate.directory.users import Credentials, External, ReplyFrom, User
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
@@ -70,10 +70,23 @@ def edit(op: OperationContext, address: str, *, name: str | None = None, languag
     return after
 
 
+@operation("user.prefer", Privilege.USERS_MANAGE, targets.user("address"), own=True)
+def prefer(
+    op: OperationContext, address: str, *, language: str | None = None, reply_from: ReplyFrom | None = None
+) -> User:
+    """Choose the language of what is shown and written to a user, and which address their replies go from."""
+    before = users.find(op.connection, address)
+    users.edit(op.connection, address, language=language, reply_from=reply_from)
+    after = users.find(op.connection, address)
+    op.changed(language=(before.language, after.language), reply_from=(before.reply_from, after.reply_from))
+    return after
+
+
 @operation("user.password", Privilege.USERS_SECURITY, targets.user("address"), own=True)
 def set_password(op: OperationContext, address: str, credentials: Credentials) -> None:
-    """Give a user a new password."""
+    """Give a user a new password. It ends all log-ins on the pages: one of them may be why."""
     users.set_credentials(op.connection, address, credentials)
+    op.note(sessions_ended=web_sessions.end_all(op.connection, users.find(op.connection, address).id))
 
 
 @operation("user.link", Privilege.USERS_MANAGE, targets.user("address"))
@@ -92,6 +105,7 @@ def suspend(op: OperationContext, address: str) -> User:
     users.suspend(op.connection, address)
     op.changed(suspended=(user.suspended, True))
     op.note(gateways_erased=gateways.erase(op.connection, user.id))
+    web_sessions.end_all(op.connection, user.id)
     return users.find(op.connection, address)
 
 

@@ -24,7 +24,6 @@ class Message:
     body_digest: bytes
     eight_bit: bool
     smtputf8: bool
-    automatic: bool
     envid: str | None
     ret: str | None
     protocol: str

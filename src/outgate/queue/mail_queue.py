@@ -122,11 +122,17 @@ class Queue:
     async def finish(self, finish: Finish) -> None:
         """Commit outcomes, and the delivery report that tells of them, in one transaction."""
         await self._commits.make(finish)
-        self._committed([*finish.events, *(finish.report.events if finish.report else ())])
+        self._tell_of(finish)
 
-    async def is_finished(self, finish: Finish) -> bool:
-        """Whether these outcomes are committed, when the answer to `finish` was lost."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._is_finished, finish)
+    async def was_finished(self, finish: Finish) -> bool:
+        """Whether these outcomes are committed, when the answer to `finish` was lost; if so, their events are told."""
+        is_finished = await asyncio.get_running_loop().run_in_executor(self._readers, self._is_finished, finish)
+        if is_finished:
+            self._tell_of(finish)
+        return is_finished
+
+    def _tell_of(self, finish: Finish) -> None:
+        self._committed([*finish.events, *(finish.report.events if finish.report else ())])
 
     async def renew(self, message_ids: Sequence[int]) -> None:
         """Keep the leases of messages that are still being delivered."""

@@ -1,9 +1,11 @@
-"""The audit trail: who changed what, from where, when; and which refusals matter. Rows are added and never changed.
+"""The audit trail: who changed what, from where, when; and which refusals matter. Rows are added, never changed, and
+removed from the begin alone.
 
 Each row's hash covers the row and the hash before it, keyed: who has the database and not the vault can make none. The
 number and hash of the last row are sealed by the vault, and looked at before anything is built on them: so a row that
 was changed, removed, put in between or cut off at the end shows when the trail is verified, and at the next entry. That
-one is made all the same, behind an entry that tells what was found. Knows no operation's meaning and no secret.
+one is made all the same, behind an entry that tells what was found. Of rows that were let go the number and hash of the
+last one are sealed, the anchor: the first row that is kept must follow on it. Knows no operation's meaning, no secret.
 """
 
 import hashlib
@@ -15,9 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 
-from outgate.store.sealed import AUDIT_HEAD, AUDIT_KEY
+from outgate.store.sealed import AUDIT_ANCHOR, AUDIT_HEAD, AUDIT_KEY
 from outgate.store.tables import audit, organisation
 from outgate.store.vault import KeyMissing, SealBroken, Vault
 
@@ -28,6 +30,10 @@ _KEY_BYTES: Final = 32
 DONE, DENIED, REFUSED, FAILED = "done", "denied", "refused", "failed"
 
 _log = structlog.get_logger("audit")
+
+
+class BrokenTrail(Exception):
+    """The oldest entries are not as they were written; the text says which. None of them is let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,16 @@ class _Chain:
             return _Link(number, hashlib.sha256(covered).digest())
         return _Link(number, hmac.digest(self.key, covered, "sha256"))
 
+    def faults_of(self, row: Row[Any], before: _Link) -> list[str]:
+        """What is wrong with a row that should follow on `before`."""
+        if row.id != before.number + 1:
+            return [f"entries {before.number + 1} to {row.id - 1} are missing"]
+        if self.link(before, _row(row.id, _entry(row))).digest != row.hash:
+            return [f"entry {row.id} was changed, or the one before it"]
+        if row.id == self.since.number and _Link(row.id, row.hash) != self.since:
+            return [f"entry {row.id} is not the one that a former release had written last"]
+        return []
+
 
 def begin(connection: Connection, vault: Vault) -> None:
     """An empty trail, sealed: from now on a trail without a seal is one that somebody has taken away.
@@ -151,22 +167,54 @@ _TEXTS: Final = (audit.c.actor, audit.c.target, audit.c.unit)
 
 def verify(connection: Connection, vault: Vault) -> list[str]:
     """What is wrong with the trail, in words; nothing if it is whole. Raises store.vault.KeyMissing."""
-    chain = _chain(connection, vault)
+    chain, last = _chain(connection, vault), _anchor(connection, vault)
     faults = [] if chain else ["the key of the trail is missing or was changed"]
-    chain = chain or _new_chain(_Link(0, START))
-    last = _Link(0, START)
+    if last is None:
+        faults.append("the seal of where the trail begins was changed")
+    chain, last = chain or _new_chain(_Link(0, START)), last or _Link(0, START)
     for row in connection.execute(select(audit).order_by(audit.c.id)):
-        entry = _entry(row)
-        if row.id != last.number + 1:
-            faults.append(f"entries {last.number + 1} to {row.id - 1} are missing")
-        elif chain.link(last, _row(row.id, entry)).digest != row.hash:
-            faults.append(f"entry {row.id} was changed, or the one before it")
-        if entry.operation == TAMPERED:
-            faults += [f"entry {row.id} tells of what was found then: {fault}" for fault in entry.detail["faults"]]
+        faults += chain.faults_of(row, last)
+        if row.operation == TAMPERED:
+            faults += [f"entry {row.id} tells of what was found then: {one}" for one in _entry(row).detail["faults"]]
         last = _Link(row.id, row.hash)
-        if row.id == chain.since.number and last != chain.since:
-            faults.append(f"entry {row.id} is not the one that a former release had written last")
     return faults + _head_faults(connection, vault, last)
+
+
+def let_go(connection: Connection, vault: Vault, before: float, limit: int) -> int:
+    """Remove at most `limit` of the oldest entries, those made before then, and seal where the trail begins now;
+    returns their number. The newest entry stays whatever its age, and so do entries that tell of tampering, with all
+    behind them: what was found is not to pass with time.
+
+    In the caller's transaction, which holds the directory's lock. Raises BrokenTrail and store.vault.KeyMissing.
+    """
+    chain, anchor, newest = _chain(connection, vault), _anchor(connection, vault), _last(connection)
+    if chain is None or anchor is None:
+        raise BrokenTrail("the key of the audit trail, or the seal of where it begins, is missing or was changed")
+    last = anchor
+    for row in connection.execute(select(audit).order_by(audit.c.id).limit(limit)):
+        if row.at >= before or row.id == newest.number or row.operation == TAMPERED:
+            break
+        if faults := chain.faults_of(row, last):
+            raise BrokenTrail("; ".join(faults))
+        last = _Link(row.id, row.hash)
+    if last != anchor:
+        sealed = vault.seal(str(last).encode(), AUDIT_ANCHOR)
+        connection.execute(update(organisation).values(audit_anchor=sealed, audit_let_go=last.number))
+        connection.execute(delete(audit).where(audit.c.id <= last.number))
+    return last.number - anchor.number
+
+
+def _anchor(connection: Connection, vault: Vault) -> _Link | None:
+    """What the first row follows on; None if somebody has changed the seal of it."""
+    sealed = connection.scalar(select(organisation.c.audit_anchor))
+    if sealed is None:
+        return _Link(0, START)
+    try:
+        return _Link.parse(vault.open(sealed, AUDIT_ANCHOR).decode())
+    except KeyMissing:
+        raise
+    except SealBroken:
+        return None
 
 
 def _last(connection: Connection) -> _Link:
@@ -218,7 +266,7 @@ def _seal(connection: Connection, vault: Vault, last: _Link, new_chain: _Chain |
 def _row(number: int, entry: AuditEntry) -> dict[str, Any]:
     return {
         "id": number,
-        "at": entry.at,
+        "at": float(entry.at) + 0.0,  # as databases give it back: SQLite has no negative zero
         "actor": entry.actor,
         "peer": entry.peer,
         "operation": entry.operation,

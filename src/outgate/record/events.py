@@ -83,12 +83,16 @@ class MessageEvent:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What the outcomes of a message's recipients have in common: its From address, its queue, the kind of route."""
+    """What the outcomes of a message's recipients have in common: its From address, its queue, the kind of route.
+
+    `queue_name` is the queue as people call it, for lines and notices.
+    """
 
     message_id: int
     sender: str
     queue: str
     way: str
+    queue_name: str = ""
 
 
 @cache
@@ -150,9 +154,16 @@ def refused(submitted: MessageEvent, reply: str) -> MessageEvent:
 
 
 def routed(
-    message_id: int, at: float, *, recipients: Sequence[str], way: str, queue: str, reasons: Sequence[str]
+    message_id: int,
+    at: float,
+    *,
+    recipients: Sequence[str],
+    way: str,
+    queue: str,
+    queue_name: str,
+    reasons: Sequence[str],
 ) -> MessageEvent:
-    """A way was chosen, and why."""
+    """A way was chosen, and why. The line has the queue as people call it."""
     detail = {"recipients": list(recipients), "way": way, "queue": queue, "reasons": list(reasons)}
     return MessageEvent(
         message_id,
@@ -160,7 +171,7 @@ def routed(
         EventKind.ROUTED,
         detail,
         Weight.STEP,
-        lambda: {"recipient": _first(recipients), "queue": queue, "reasons": "; ".join(reasons)},
+        lambda: {"recipient": _first(recipients), "queue": queue_name, "reasons": "; ".join(reasons)},
         lambda: _of(_ROUTED, way).inc(len(recipients)),
     )
 
@@ -240,6 +251,7 @@ def deferred(
     detail: dict[str, Any] = {"recipient": recipient, "reason": excerpt(reason), "next_attempt": next_attempt}
     if late:
         detail |= {"late": True, "queue": passage.queue, "sender": passage.sender, "report": report}
+        detail["queue_name"] = _queue_of(passage)
     told = {"report": report or "none"} if late else {}
     return MessageEvent(
         passage.message_id,
@@ -283,7 +295,11 @@ def _message_line(detail: Mapping[str, Any]) -> Fields:
 
 
 def _outcome_line(passage: Passage, recipient: str, **fields: object) -> Fields:
-    return {"sender": passage.sender or "<>", "recipient": recipient, "queue": passage.queue, **fields}
+    return {"sender": passage.sender or "<>", "recipient": recipient, "queue": _queue_of(passage), **fields}
+
+
+def _queue_of(passage: Passage) -> str:
+    return passage.queue_name or passage.queue
 
 
 def _first(recipients: Sequence[str]) -> str:

@@ -1,11 +1,13 @@
-"""Removes the record of messages that are older than is kept, in small batches with room between, and gives space back.
+"""Removes what is older than is kept, in small batches with room between, and gives the space back.
 
-What still waits in the queue is kept. Knows no configuration and no clock.
+Of messages, what still waits in the queue is kept. Knows no configuration and no clock; what else there is to remove is
+told to it.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -16,44 +18,62 @@ from outgate.record.message_log import FIRST, event_of, keys_of
 from outgate.store.engine import read, write
 from outgate.store.tables import fact, message, search_key
 
-BATCH: Final = 200  # messages in one transaction: some ten milliseconds
+BATCH: Final = 200  # rows or messages in one transaction: some ten milliseconds
 PAUSE: Final = 0.25  # seconds between batches, for everybody else's transactions
 EVERY: Final = 3600.0  # seconds
 _PAGES: Final = 256  # given back in one transaction
 _FREE_PART: Final = 8  # space is given back while more than this part of the file is free; the rest is used again
 
-_REMOVED = Counter("outgate_record_messages_removed", "Messages whose record was older than is kept")
+_REMOVED = Counter("outgate_retention_removed", "What was older than is kept, by its kind", ["kind"])
 
 _log = structlog.get_logger("record")
 
 
-class Retention:
-    """Keeps the record of messages for `keep` seconds."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A kind of row that is kept for so many seconds. `remove(connection, before, limit)` removes at most `limit` that
+    are older than `before`, and returns how many it has removed.
+    """
 
-    def __init__(self, engine: Engine, keep: float, now: Callable[[], float]) -> None:
-        self._engine, self._keep, self._now = engine, keep, now
+    kind: str
+    seconds: float
+    remove: Callable[[Connection, float, int], int]
+
+
+class Retention:
+    """Keeps each kind for its time."""
+
+    def __init__(self, engine: Engine, kept: Sequence[Kept], now: Callable[[], float]) -> None:
+        self._engine, self._kept, self._now = engine, kept, now
 
     async def run(self) -> None:
         """Every hour, until it is cancelled. A fault is logged and waits for the next time."""
         while True:
-            try:
-                await self.tidy()
-            except Exception as error:
-                _log.error("old messages could not be removed from the record", error=str(error))
+            await self.tidy()
             await asyncio.sleep(EVERY)
 
     async def tidy(self, pause: float = PAUSE) -> None:
-        """Remove what is too old by now, and give the space back."""
-        before = self._now() - self._keep
-        while removed := await asyncio.to_thread(self._remove, before):
-            _REMOVED.inc(removed)
-            await asyncio.sleep(pause)
-        while await asyncio.to_thread(self._give_back):  # noqa: ASYNC110 -- nothing is waited for: room for others
+        """Remove what is too old by now, and give the space back. What can't be done for one kind stops no other."""
+        for one in self._kept:
+            try:
+                await self._remove(one, pause)
+            except Exception as error:
+                _log.error("what is too old could not be removed", kind=one.kind, error=str(error))
+        try:
+            while await asyncio.to_thread(self._give_back):  # noqa: ASYNC110 -- nothing is waited for: room for others
+                await asyncio.sleep(pause)
+        except Exception as error:
+            _log.error("space could not be given back", error=str(error))
+
+    async def _remove(self, one: Kept, pause: float) -> None:
+        before = self._now() - one.seconds
+        while removed := await asyncio.to_thread(self._remove_some, one, before):
+            _REMOVED.labels(one.kind).inc(removed)
             await asyncio.sleep(pause)
 
-    def _remove(self, before: float) -> int:
+    def _remove_some(self, one: Kept, before: float) -> int:
         with write(self._engine) as conn:
-            return remove(conn, before, BATCH)
+            return one.remove(conn, before, BATCH)
 
     def _give_back(self) -> bool:
         """Some pages of an SQLite database that may shrink; whether that was not all."""
@@ -72,7 +92,7 @@ class Retention:
         return True
 
 
-def remove(conn: Connection, before: float, limit: int) -> int:
+def remove_messages(conn: Connection, before: float, limit: int) -> int:
     """Forget at most `limit` messages that came before then and wait no more; returns their number."""
     old = conn.execute(
         select(fact)

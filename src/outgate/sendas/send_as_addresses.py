@@ -63,12 +63,13 @@ def add(
     address = compared(address)
     existing = {entry.address: entry for entry in addresses(connection, account_id)}
     if address in existing:
-        raise AlreadyExists(f"{address} is one of this account's addresses already")
+        raise AlreadyExists("{address} is one of this account's addresses already", address=address)
     if len(existing) >= MAX_ADDRESSES:
-        raise NotAllowed(f"an account has at most {MAX_ADDRESSES} addresses; delete one first")
+        raise NotAllowed("an account has at most {most} addresses; delete one first", most=MAX_ADDRESSES)
     if granted_by_administrator and not is_own_domain(connection, address):
         raise NotAllowed(
-            f"{address} is outside the organisation's domains: only its owner can prove it, by the code mailed to it"
+            "{address} is outside the organisation's domains: only its owner can prove it, by the code mailed to it",
+            address=address,
         )
     connection.execute(
         insert(tables.send_as).values(
@@ -155,7 +156,7 @@ def find(connection: Connection, account_id: int, address: str) -> Row[*tuple[An
         select(tables.send_as).where(columns.account_id == account_id, columns.address == address)
     ).first()
     if row is None:
-        raise NotFound(f"{address} is not an address of this account")
+        raise NotFound("{address} is not an address of this account", address=address)
     return row
 
 
@@ -180,7 +181,7 @@ def holders(connection: Connection, address: str) -> tuple[Holder, ...]:
 
 def _make_default(connection: Connection, row: Row[*tuple[Any, ...]]) -> None:
     if row.verified_at is None:
-        raise NotAllowed(f"{row.address} is not confirmed yet, so it can't be the default")
+        raise NotAllowed("{address} is not confirmed yet, so it can't be the default", address=row.address)
     columns = tables.send_as.c
     connection.execute(
         update(tables.send_as).where(columns.account_id == row.account_id).values(is_default=columns.id == row.id)

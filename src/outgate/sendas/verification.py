@@ -42,14 +42,19 @@ class Challenge:
     token: str = field(repr=False)
 
 
+WRONG_BUT_MORE: Final = "this is not the code that was sent to {address}; you have {tries_left} more tries"
+WRONG: Final = {
+    1: "this is not the code that was sent to {address}; you have one more try",
+    0: "this is not the code that was sent to {address}; you have no more tries; have a new code sent",
+}
+
+
 class WrongCode(Invalid):
     """Not the code that was sent. `tries_left` more are allowed."""
 
     def __init__(self, address: str, tries_left: int) -> None:
         self.tries_left = tries_left
-        left = f"{tries_left} more tries" if tries_left > 1 else "one more try" if tries_left else "no more tries"
-        again = "" if tries_left else "; have a new code sent"
-        super().__init__(f"this is not the code that was sent to {address}; you have {left}{again}")
+        super().__init__(WRONG.get(tries_left, WRONG_BUT_MORE), address=address, tries_left=tries_left)
 
 
 class CodeExpired(Invalid):
@@ -79,7 +84,7 @@ def start(connection: Connection, vault: Vault, account_id: int, address: str, n
     lock(connection)
     row = send_as_addresses.find(connection, account_id, address)
     if row.verified_at is not None:
-        raise Invalid(f"{row.address} is confirmed already")
+        raise Invalid("{address} is confirmed already", address=row.address)
     _count(connection, row, now)
     code, nonce = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}", secrets.token_bytes(16)
     expires_at = now + VALID_SECONDS
@@ -116,13 +121,13 @@ def enter(
     """As `confirm`, in the caller's transaction, which must be committed: a wrong code has cost a try."""
     row = send_as_addresses.find(connection, account_id, address)
     if row.verified_at is not None:
-        return Invalid(f"{row.address} is confirmed already")
+        return Invalid("{address} is confirmed already", address=row.address)
     pending = tables.verification.c.send_as_id == row.id
     sent = connection.execute(select(tables.verification).where(pending)).first()
     if sent is None:
-        return NotFound(f"no code is waiting for {row.address}; have one sent")
+        return NotFound("no code is waiting for {address}; have one sent", address=row.address)
     if sent.expires_at <= now:
-        return CodeExpired(f"the code that was sent to {row.address} has expired; have a new one sent")
+        return CodeExpired("the code that was sent to {address} has expired; have a new one sent", address=row.address)
     if sent.tries_left <= 0:
         return WrongCode(row.address, 0)
     if not hmac.compare_digest(_digest(vault, row, _digits(code)), sent.code_digest):
@@ -203,7 +208,9 @@ def _count(connection: Connection, row: AnyRow, now: float) -> None:
     )
     if left := max(rates.seconds_left(connection, rate, key, now) for rate, key in limits):
         minutes = int(left // 60) + 1
-        raise NotAllowed(f"too many codes were sent within the last hour; try again in {minutes} minutes")
+        raise NotAllowed(
+            "too many codes were sent within the last hour; try again in {minutes} minutes", minutes=minutes
+        )
     for rate, key in limits:
         rates.hit(connection, rate, key, now)
 

@@ -16,6 +16,7 @@ AnyRow = Row[*tuple[Any, ...]]
 
 AUDIT_HEAD: Final = "audit-head"
 AUDIT_KEY: Final = "audit-key"
+AUDIT_ANCHOR: Final = "audit-anchor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,9 @@ DKIM: Final = SealedColumn(tables.domain, tables.domain.c.dkim_sealed_key, lambd
 HEAD: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_head, lambda _: AUDIT_HEAD)
 TRAIL_KEY: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_key, lambda _: AUDIT_KEY)
 
-SEALED: Final = (GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY)
+ANCHOR: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_anchor, lambda _: AUDIT_ANCHOR)
+
+SEALED: Final = (GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR)
 
 
 def count_by_key(connection: Connection) -> dict[str, int]:

@@ -56,6 +56,8 @@ organisation = Table(
     Column("policy_version", BigInteger, nullable=False, default=1, server_default="1"),
     Column("audit_head", LargeBinary),  # number and hash of the last row of `audit`, sealed by the vault
     Column("audit_key", LargeBinary),  # what its rows are chained with, sealed by the vault: see record.audit_trail
+    Column("audit_anchor", LargeBinary),  # number and hash of the last row that was let go, sealed; null if none was
+    Column("audit_let_go", BigInteger, nullable=False, default=0, server_default="0"),  # that number, for the trigger
     Column("created_at", Double, nullable=False),
 )
 
@@ -105,6 +107,8 @@ account = Table(
     Column("source", Text, nullable=False, default="local", server_default="local"),  # or "ldap": who keeps the entry
     Column("external_id", Text, unique=True, index=True),  # the entry's lasting name there (LDAP: entryUUID)
     Column("external_dn", Text),  # what an LDAP bind is made as
+    # Which address a reply goes from: "received" (the one that was written to) or "default".
+    Column("reply_from", Text, nullable=False, default="received", server_default="received"),
     Column("created_at", Double, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -120,6 +124,19 @@ application_password = Table(
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
     Column("last_used_at", Double),
+)
+
+# Log-ins on the pages. The browser's cookie is long and random, so its SHA-256 is kept.
+web_session = Table(
+    "web_session",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("peer", Text, nullable=False),  # where it was seen last
+    Column("browser", Text, nullable=False),  # User-Agent at the log-in
+    Column("created_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
 )
 
 # Where users have logged in from: see directory.known_networks.
@@ -194,7 +211,7 @@ send_as = Table(
     metadata,
     _id(),
     Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
-    Column("address", Text, nullable=False),
+    Column("address", Text, nullable=False, index=True),
     Column("display_name", Text, nullable=False, default=""),
     Column("reply_to", Text, nullable=False, default=""),
     Column("signature", Text, nullable=False, default=""),
@@ -248,7 +265,6 @@ message = Table(
     Column("body_digest", LargeBinary, nullable=False),  # SHA-256 of the body, "simple" canonicalisation (RFC 6376)
     Column("eight_bit", Boolean, nullable=False),
     Column("smtputf8", Boolean, nullable=False),
-    Column("automatic", Boolean, nullable=False),
     # The From that was submitted is not the account's; it leaves as `chosen_from`, the original beside it.
     Column("rewrite_from", Boolean, nullable=False, default=False, server_default=false()),
     Column("journalled", Boolean, nullable=False, default=False, server_default=false()),
@@ -284,7 +300,8 @@ recipient = Table(
     Column("last_reply", Text),
     Column("held", Boolean, nullable=False, default=False),
     Column("delay_told", Boolean, nullable=False, default=False, server_default=false()),  # to the sender
-    Index("ix_recipient_queue", "queue", "held", "due_at"),
+    # The last column is for counting: all that is counted of a queue is in the index.
+    Index("ix_recipient_queue", "queue", "held", "due_at", "message_id"),
 )
 
 # The processes that deliver, and the directory's version that each has in force: nothing is handed over any more that
@@ -326,7 +343,8 @@ search_key = Table(
     sqlite_with_rowid=False,
 )
 
-# One row for each change of who may do what, and for each refusal that matters; never changed (triggers see to that).
+# One row for each change of who may do what, and for each refusal that matters; never changed, and removed from the
+# begin alone (triggers see to that).
 # `id` counts without gaps and `hash` is a keyed digest of the former row's hash and this row: see record.audit_trail.
 audit = Table(
     "audit",

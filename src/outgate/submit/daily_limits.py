@@ -17,13 +17,12 @@ from typing import Final
 from sqlalchemy import Engine
 
 from outgate.model import Account, Policy
-from outgate.store.engine import read, write
+from outgate.store.engine import read
 from outgate.submit import usage
 from outgate.submit.refusal import Refusal, RefusalReason
 from outgate.submit.usage import DAY_HOURS, Sent
 
 REMEMBERED: Final = 2.0  # seconds
-HOUR: Final = 3600.0
 SHARE: Final = 0.01  # of the limit
 _MOST_ACCOUNTS: Final = 10_000
 
@@ -108,12 +107,6 @@ class DailyLimits:
         self._engine, self._now = engine, now
         self._counts: OrderedDict[int, _Count] = OrderedDict()
 
-    async def run(self) -> None:
-        """Once an hour, forget what counts no more; until it is cancelled. Raises StoreUnavailable."""
-        while True:
-            await asyncio.to_thread(self._forget)
-            await asyncio.sleep(HOUR)
-
     async def use(self, account: Account, recipients: int) -> DailyUse:
         """What the account has sent, as exactly as one more message to so many needs it. Raises StoreUnavailable."""
         policy = account.policy
@@ -156,10 +149,6 @@ class DailyLimits:
     def _sent(self, account_id: int, hour: int) -> list[Sent]:
         with read(self._engine) as connection:
             return usage.sent(connection, account_id, hour)
-
-    def _forget(self) -> None:
-        with write(self._engine) as connection:
-            usage.forget(connection, self._now())
 
 
 def _is_uncertain(policy: Policy, use: DailyUse, recipients: int) -> bool:

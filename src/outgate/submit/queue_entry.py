@@ -36,7 +36,6 @@ class _Origin:
     account_id: int | None = None
     chosen_from: str = ""
     rewrite_from: bool = False
-    automatic: bool = True
     header_from: Sequence[str] = ()
     fields: Sequence[Field] | None = field(default=None, repr=False)
 
@@ -85,7 +84,6 @@ def _origin(submission: Submission, authorised: Authorised | None = None) -> _Or
         account_id=submission.account.id,
         chosen_from=authorised.chosen.address if authorised else "",
         rewrite_from=bool(authorised and authorised.rewrite),
-        automatic=header.automatic,
         header_from=header.header_from,
         fields=header.fields,
     )
@@ -111,7 +109,6 @@ def _entry(
         body_digest=content.body_digest,
         eight_bit=content.eight_bit,
         smtputf8=envelope.smtputf8,
-        automatic=origin.automatic,
         envid=envelope.envid,
         ret=envelope.ret,
         protocol=envelope.protocol,
@@ -188,6 +185,14 @@ def _routed(identity: int, at: float, envelope: Envelope, routes: Sequence[Route
     for one, way in zip(envelope.recipients, routes, strict=True):
         by_queue.setdefault(way.queue, (way, []))[1].append(one.address)
     return [
-        events.routed(identity, at, recipients=addresses, way=way.kind.value, queue=str(queue), reasons=way.reasons)
+        events.routed(
+            identity,
+            at,
+            recipients=addresses,
+            way=way.kind.value,
+            queue=str(queue),
+            queue_name=way.queue_name,
+            reasons=way.reasons,
+        )
         for queue, (way, addresses) in by_queue.items()
     ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, bindparam, delete, select, text
 
 from outgate.store.batch import Batch, Row, RowsOnly, Step
 from outgate.store.tables import usage
@@ -74,6 +74,16 @@ def sent(connection: Connection, account_id: int, hour: int) -> list[Sent]:
     return [Sent(*row) for row in rows]
 
 
-def forget(connection: Connection, now: float) -> None:
-    """What was sent more than a day ago counts for no limit any more."""
-    connection.execute(delete(usage).where(usage.c.hour < int(now // 3600) - DAY_HOURS))
+def forget(connection: Connection, before: float, limit: int) -> int:
+    """Remove at most `limit` counts of hours that ended before then (seconds since the epoch); returns their number.
+
+    Limits ask for the last 24 hours.
+    """
+    columns = usage.c
+    key = (columns.hour, columns.account_id)
+    old = select(*key).where(columns.hour < int(before // 3600)).order_by(*key).limit(limit)
+    rows = [{"b_hour": row.hour, "b_account": row.account_id} for row in connection.execute(old)]
+    if rows:
+        found = (columns.hour == bindparam("b_hour"), columns.account_id == bindparam("b_account"))
+        connection.execute(delete(usage).where(*found), rows)
+    return len(rows)

@@ -1,38 +1,48 @@
-"""A page made of its texts: plain HTML without scripts; and the pages for what is refused. Knows no database."""
+"""A page made of a template and the facts that it shows: HTML, everything in it escaped. Knows no database."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse
 
-from outgate.http.security_headers import nonce_of
-from outgate.web.texts import TEXTS, Text, preferred
+from outgate.web.static_files import static
+from outgate.web.words import Words, words
 
-_PAGE: Final = Environment(
-    loader=PackageLoader("outgate.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-).get_template("page.html")
+
+@cache
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("outgate.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_translations(words(language).translations, newstyle=True)  # type: ignore[attr-defined]  # of the extension
+    environment.globals.update(static=static, words=words(language))
+    return environment
 
 
 def page(
-    request: Request,
-    text: Text,
-    language: str,
+    said: Words,
+    template: str,
+    facts: Mapping[str, object],
     status: int = 200,
-    *,
-    facts: Sequence[tuple[str, str]] = (),
-    button: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
-    """The answer to a request. `facts` are pairs of a name and a value; with `button` the page has one, that posts."""
-    html = _PAGE.render(text=text, language=language, facts=facts, button=button, nonce=nonce_of(request))
-    return HTMLResponse(html, status, headers={"Content-Language": language, **(headers or {})})
+    """The answer to a request, in the language of `said`."""
+    html = fragment(said, template, facts)
+    return HTMLResponse(html, status, headers={"Content-Language": said.language, **(headers or {})})
 
 
-def error_page(request: Request, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """A page that says no more than its status (http.error_response.ErrorPage)."""
-    language = preferred(request.headers.get("accept-language", ""))
-    faults = TEXTS[language].faults
-    text = faults.get(status) or faults[400 if status < 500 else 500]
-    return page(request, text, language, status, headers=headers)
+def fragment(said: Words, template: str, facts: Mapping[str, object]) -> str:
+    """A page, or a part of one, as HTML."""
+    return _environment(said.language).get_template(template).render(**facts)
+
+
+def is_live(request: Request) -> bool:
+    """Whether a script of a page asks for a part of it."""
+    return request.headers.get("hx-request") == "true"

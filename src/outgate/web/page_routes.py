@@ -1,25 +1,42 @@
 """All pages there are, as routes. Knows no listener."""
 
-from collections.abc import Callable
-
-from sqlalchemy import Engine
+from starlette.responses import Response
 
 from outgate.http.http_route import HttpRoute
-from outgate.store.vault import Vault
-from outgate.web import confirmation_page
+from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.confirmation_page import ConfirmationPage
+from outgate.web.log_in_page import HOME, LogInPage
+from outgate.web.navigation import MAIL
+from outgate.web.services import PageServices
+from outgate.web.session_cookie import SessionCookie
+from outgate.web.visit import Visit
+from outgate.web.visits import Visits
 
 
-def page_routes(engine: Engine, vault: Vault, now: Callable[[], float]) -> list[HttpRoute]:
+def page_routes(services: PageServices) -> list[HttpRoute]:
     """For http.application.HttpApplication."""
-    confirmation = ConfirmationPage(engine, vault, now)
+    web = services.config.web
+    cookie = SessionCookie(web.public_url.startswith("https:"), int(web.session_lifetime))
+    visits = Visits(services, cookie)
     return [
-        HttpRoute(
-            path="/confirm/{token}",
-            methods=frozenset({"GET", "POST"}),
-            handler=confirmation.answer,
-            kind="page",
-            max_body=1024,  # a browser may send something with a form that has no fields
-            rate=confirmation_page.RATE,
-        )
+        static_files.route(),
+        csp_reports.route(),
+        _confirmation(services),
+        *LogInPage(services, cookie).routes(visits),
+        visits.get(HOME, _home),
     ]
+
+
+def _home(visit: Visit) -> Response:
+    return visit.go_to(MAIL[0].path)
+
+
+def _confirmation(services: PageServices) -> HttpRoute:
+    return HttpRoute(
+        path="/confirm/{token}",
+        methods=frozenset({"GET", "POST"}),
+        handler=ConfirmationPage(services.engine, services.vault, services.now).answer,
+        kind="page",
+        max_body=1024,  # a browser may send something with a form that has no fields
+        rate=confirmation_page.RATE,
+    )

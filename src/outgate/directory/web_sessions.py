@@ -1,0 +1,115 @@
+"""Log-ins on the pages: each browser has a cookie of its own, long and random; only its SHA-256 is kept.
+
+One ends by itself after some time without a request, and after a longer one in any case; its user and an administrator
+can end it before. The functions work in the caller's transaction. Knows no cookie and no page.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+
+from outgate.directory.errors import NotFound
+from outgate.store.tables import web_session as table
+
+NOTED_EVERY: Final = 60.0  # seconds to which the time of the last request is right: most requests write nothing
+AT_MOST: Final = 50  # of one account; the one that was seen least lately ends for a new one
+MAX_BROWSER: Final = 200  # characters of a User-Agent that are kept
+_TOKEN_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class WebSessionLimits:
+    """Seconds: `idle` without a request, and `whole` from the log-in, after which a session ends."""
+
+    idle: float
+    whole: float
+
+
+@dataclass(frozen=True, slots=True)
+class WebSession:
+    """One log-in, without its secret. Times are seconds since the epoch."""
+
+    id: int
+    account_id: int
+    peer: str
+    browser: str
+    created_at: float
+    seen_at: float
+
+
+def begin(connection: Connection, account_id: int, peer: str, browser: str, now: float) -> str:
+    """A new log-in; returns the secret for the cookie. Never one that a browser brought: it could be a stranger's."""
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    newest = select(table.c.id).where(table.c.account_id == account_id).order_by(table.c.seen_at.desc())
+    kept = connection.scalars(newest.limit(AT_MOST - 1)).all()
+    connection.execute(delete(table).where(table.c.account_id == account_id, table.c.id.not_in(kept)))
+    row = {"account_id": account_id, "peer": peer, "browser": _printable(browser), "created_at": now, "seen_at": now}
+    connection.execute(insert(table).values(**row, digest=_digest(token)))
+    return token
+
+
+def find(connection: Connection, token: str, limits: WebSessionLimits, now: float) -> WebSession | None:
+    """The session of this cookie; None if there is none, or no more."""
+    row = connection.execute(_COLUMNS.where(table.c.digest == _digest(token), ~_over(limits, now))).first()
+    return WebSession(*row) if row else None
+
+
+def listed(connection: Connection, account_id: int, limits: WebSessionLimits, now: float) -> tuple[WebSession, ...]:
+    """An account's, the one that was seen last first."""
+    mine = _COLUMNS.where(table.c.account_id == account_id, ~_over(limits, now)).order_by(table.c.seen_at.desc())
+    return tuple(WebSession(*row) for row in connection.execute(mine))
+
+
+def note_seen(connection: Connection, session: WebSession, peer: str, now: float) -> None:
+    """There was a request."""
+    connection.execute(update(table).where(table.c.id == session.id).values(seen_at=now, peer=peer))
+
+
+def needs_note(session: WebSession, peer: str, now: float) -> bool:
+    """Whether `note_seen` would say something new."""
+    return now - session.seen_at > NOTED_EVERY or session.peer != peer
+
+
+def end(connection: Connection, account_id: int, session_id: int) -> WebSession:
+    """End one of an account's. Raises NotFound."""
+    row = connection.execute(_COLUMNS.where(table.c.id == session_id, table.c.account_id == account_id)).first()
+    if row is None:
+        raise NotFound("this log-in has ended already")
+    connection.execute(delete(table).where(table.c.id == session_id))
+    return WebSession(*row)
+
+
+def end_by_token(connection: Connection, token: str) -> None:
+    """Log out."""
+    connection.execute(delete(table).where(table.c.digest == _digest(token)))
+
+
+def end_all(connection: Connection, account_id: int, but: int | None = None) -> int:
+    """End all of an account's but one; returns how many."""
+    others = and_(table.c.account_id == account_id, table.c.id != (but or 0))
+    return connection.execute(delete(table).where(others)).rowcount
+
+
+def sweep(connection: Connection, limits: WebSessionLimits, now: float) -> None:
+    """Forget those that are over."""
+    connection.execute(delete(table).where(_over(limits, now)))
+
+
+_COLUMNS: Final = select(
+    table.c.id, table.c.account_id, table.c.peer, table.c.browser, table.c.created_at, table.c.seen_at
+)
+
+
+def _over(limits: WebSessionLimits, now: float) -> ColumnElement[bool]:
+    return or_(table.c.seen_at <= now - limits.idle, table.c.created_at <= now - limits.whole)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _printable(browser: str) -> str:
+    return "".join(char for char in browser if char.isprintable())[:MAX_BROWSER]

@@ -1,0 +1,26 @@
+"""Queues as people name them. Knows no operation."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from outgate.directory import organisation
+from outgate.model import QueueKey, QueueKind
+from outgate.operations.context import OperationContext
+from outgate.sendas import gateways
+
+
+def queue_names(op: OperationContext, queues: Collection[str]) -> dict[str, str]:
+    """As `names_of`, within an operation's transaction."""
+    return names_of(op.connection, queues)
+
+
+def names_of(connection: Connection, queues: Collection[str]) -> dict[str, str]:
+    """A gateway's queue by its host and user, as in `smtp.partner.example (alice)`; any other, and one whose gateway is
+    gone, by its key.
+    """
+    names = {queue: found.gateway.in_short for queue, found in gateways.of_queues(connection, queues).items()}
+    relays = [queue for queue in queues if QueueKey.parse(queue).kind is QueueKind.DOMAIN_GATEWAY]
+    if relays and (relay := organisation.domain_gateway(connection)):
+        names |= dict.fromkeys(relays, relay.in_short)
+    return {queue: names.get(queue, queue) for queue in queues}

@@ -1,0 +1,36 @@
+"""What the pages have of the installation, made once by wiring. Data only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from outgate.accept.authenticator import Authenticator
+from outgate.config import Config
+from outgate.directory.web_sessions import WebSessionLimits
+from outgate.http.database_threads import DatabaseThreads
+from outgate.operations.confirmation import Confirmation
+from outgate.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class PageServices:
+    """`threads` are the base's, in which plain functions run; `authenticator` is the one that SMTP has, too."""
+
+    config: Config
+    engine: Engine
+    vault: Vault
+    now: Callable[[], float]
+    threads: DatabaseThreads
+    authenticator: Authenticator
+
+    @property
+    def session_limits(self) -> WebSessionLimits:
+        """How long log-ins last."""
+        web = self.config.web
+        return WebSessionLimits(web.session_idle, web.session_lifetime)
+
+    @property
+    def confirmation(self) -> Confirmation:
+        """How codes are mailed."""
+        return Confirmation(self.config.hostname, self.config.web.public_url)

@@ -1,0 +1,14 @@
+// What the pages add to HTML and htmx: small, and every page works without it.
+
+// The server writes times in the browser's zone, which it learns by this cookie.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && !document.cookie.split("; ").includes(`zone=${zone}`)) {
+  document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+}
+
+// <go-on to="/path">: when it comes into the page, what was under way is done, and the next page is asked for.
+customElements.define("go-on", class extends HTMLElement {
+  connectedCallback() {
+    location.assign(this.getAttribute("to"));
+  }
+});

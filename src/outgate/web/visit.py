@@ -1,0 +1,115 @@
+"""One request of somebody who is logged in: who it is, what was sent, and how pages and operations are called.
+
+Knows no page. A page that needs the database is a plain function of its visit, run in the base's threads; one that
+waits for something else is `async` and goes to them by `in_thread`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import ParamSpec, TypeVar
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from outgate.directory.privileges import Privilege
+from outgate.operations import context, waiting_mail
+from outgate.operations.context import OperationContext
+from outgate.operations.session_operations import SessionHolder
+from outgate.operations.waiting_mail import LaterChange
+from outgate.web import navigation
+from outgate.web.form import Form
+from outgate.web.navigation import Entry
+from outgate.web.page import fragment, page
+from outgate.web.services import PageServices
+from outgate.web.words import Words
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """`zone` is the time zone of the browser. It is an operations.context.Transactions of its user."""
+
+    request: Request
+    services: PageServices
+    holder: SessionHolder
+    said: Words
+    zone: tzinfo
+    form: Form
+
+    @property
+    def address(self) -> str:
+        """The user's primary address."""
+        return self.holder.user.address
+
+    @property
+    def path(self) -> str:
+        """As the route names it, without its variable parts filled in."""
+        return self.request.url.path
+
+    def may(self, privilege: Privilege, unit: str = "/") -> bool:
+        """For what a page offers; what is done is checked by the operation."""
+        return any(privilege in grant.privileges and grant.covers(unit) for grant in self.holder.grants)
+
+    # --- operations ------------------------------------------------------------------------------------------------
+
+    def reading(self) -> AbstractContextManager[OperationContext]:
+        """A transaction for operations that only look."""
+        services = self.services
+        return context.reading(services.engine, services.vault, self.holder.actor, services.now())
+
+    @contextmanager
+    def writing(self) -> Iterator[OperationContext]:
+        """A transaction for operations that change something. Mail that waits is seen to afterwards: nobody waits."""
+        services, later = self.services, list[LaterChange]()
+        with context.writing(services.engine, services.vault, self.holder.actor, services.now(), later) as op:
+            yield op
+        if later:
+            services.threads.run_later(waiting_mail.carry_out, services.engine, later)
+
+    def writing_one_of_many(self) -> AbstractContextManager[OperationContext]:
+        """As `writing`."""
+        return self.writing()
+
+    async def in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call what uses the database from an `async` page."""
+        return await self.services.threads.run(function, *args, **kwargs)
+
+    # --- answers ---------------------------------------------------------------------------------------------------
+
+    def page(self, template: str, status: int = 200, **facts: object) -> Response:
+        """A page in the house: with the rail, whose entry is the one whose path begins this page's."""
+        return page(self.said, template, self._house() | facts, status)
+
+    def fragment(self, template: str, **facts: object) -> str:
+        """A part of a page."""
+        return fragment(self.said, template, self._house() | facts)
+
+    def go_to(self, path: str) -> Response:
+        """After a change: the browser asks for another page, so that a reload does not repeat the change."""
+        if self.request.headers.get("hx-request") == "true":
+            return Response(status_code=204, headers={"HX-Redirect": path})
+        return RedirectResponse(path, 303)
+
+    def moment(self, at: float) -> Markup:
+        """A time in the user's zone and language."""
+        return self.said.moment(at, self.zone, self.services.now())
+
+    def _house(self) -> dict[str, object]:
+        grants = self.holder.grants
+        is_console = self.path.startswith("/admin")
+        return {
+            "visit": self,
+            "moment": self.moment,
+            "is_console": is_console,
+            "entries": list(navigation.seen(navigation.CONSOLE if is_console else navigation.MAIL, grants)),
+            "console": next(navigation.seen(navigation.CONSOLE, grants), None),
+        }
+
+    def is_at(self, entry: Entry) -> bool:
+        """Whether this page is the entry's or below it."""
+        return self.path == entry.path or self.path.startswith(f"{entry.path}/")

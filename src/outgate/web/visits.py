@@ -1,0 +1,119 @@
+"""Makes routes of pages: finds out whose request it is, asks strangers to log in, and says what an operation refuses.
+
+Knows no single page.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from outgate.http.body_limit import read_body
+from outgate.http.client_address import peer_of
+from outgate.http.http_route import HttpRoute
+from outgate.operations import session_operations
+from outgate.operations.error_codes import ErrorCode, code_of
+from outgate.store.engine import StoreUnavailable
+from outgate.web.form import MAX_FORM, Form
+from outgate.web.services import PageServices
+from outgate.web.session_cookie import SessionCookie
+from outgate.web.visit import Visit
+from outgate.web.words import words, zone_of
+
+PlainPage = Callable[[Visit], Response]
+AsyncPage = Callable[[Visit], Awaitable[Response]]
+
+LOG_IN: Final = "/log-in"
+_STATUS: Final = {
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.ALREADY_EXISTS: 409,
+    ErrorCode.INVALID: 400,
+    ErrorCode.NOT_ALLOWED: 403,
+    ErrorCode.CHECK_FAILED: 422,
+    ErrorCode.UNAVAILABLE: 503,
+}
+
+
+class Visits:
+    """Opens visits by the browsers' cookies."""
+
+    def __init__(self, services: PageServices, cookie: SessionCookie) -> None:
+        self._services, self._cookie = services, cookie
+
+    def get(self, path: str, page: PlainPage | AsyncPage, *, rate: str = "") -> HttpRoute:
+        """A page that shows something."""
+        return self._route(path, "GET", page, 0, rate)
+
+    def post(self, path: str, page: PlainPage | AsyncPage, *, rate: str = "", max_body: int = MAX_FORM) -> HttpRoute:
+        """What a form of a page does."""
+        return self._route(path, "POST", page, max_body, rate)
+
+    def _route(self, path: str, method: str, page: PlainPage | AsyncPage, max_body: int, rate: str) -> HttpRoute:
+        handler = self._awaited(page) if inspect.iscoroutinefunction(page) else self._called(page)  # type: ignore[arg-type]  # as in http.application
+        return HttpRoute(
+            path=path, methods=frozenset({method}), handler=handler, kind="page", max_body=max_body, rate=rate
+        )
+
+    def _called(self, page: PlainPage) -> Callable[[Request], Response]:
+        def answer(request: Request) -> Response:
+            visit = self._open(request)
+            if visit is None:
+                return to_log_in(request)
+            try:
+                return page(visit)
+            except Exception as error:
+                return refused(visit, error)
+
+        return answer
+
+    def _awaited(self, page: AsyncPage) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            await read_body(request)
+            visit = await self._services.threads.run(self._open, request)
+            if visit is None:
+                return to_log_in(request)
+            try:
+                return await page(visit)
+            except Exception as error:
+                return refused(visit, error)
+
+        return answer
+
+    def _open(self, request: Request) -> Visit | None:
+        services, token = self._services, self._cookie.read(request)
+        if not token:
+            return None
+        holder = session_operations.holder_of_session(
+            services.engine, token, peer_of(request), services.session_limits, services.now()
+        )
+        if holder is None:
+            return None
+        zone = zone_of(request.cookies.get("zone", ""))
+        return Visit(request, services, holder, words(holder.user.language), zone, Form.sent_with(request))
+
+
+def status_of(error: Exception) -> int:
+    """The status that tells of an operation's refusal. Raises the error itself if it is none, or one of the base's."""
+    code = code_of(error)
+    if code is None or isinstance(error, StoreUnavailable):
+        raise error
+    return _STATUS[code]
+
+
+def refused(visit: Visit, error: Exception) -> Response:
+    """A page in the house that says why not."""
+    return visit.page("refused.html", status_of(error), why=visit.said.error(error))
+
+
+def to_log_in(request: Request) -> Response:
+    """Where a stranger is sent; back to this page afterwards, if it is one to look at."""
+    where = LOG_IN
+    if request.method == "GET" and request.url.path != "/":
+        query = f"?{request.url.query}" if request.url.query else ""
+        where += f"?to={quote(request.url.path + query, safe='')}"
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=401, headers={"HX-Redirect": LOG_IN})
+    return RedirectResponse(where, 303)

@@ -1,0 +1,99 @@
+"""What the pages say, by language: a catalogue of translations, dates as they are written there, errors in words.
+
+The English text is the key (gettext). locales/it.po is read when it is first needed, so nothing is compiled beforehand.
+Knows no page.
+"""
+
+import gettext
+from datetime import datetime, tzinfo
+from functools import cache
+from importlib.resources import files
+from io import BytesIO
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel.dates import format_datetime, format_skeleton, format_time
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+from markupsafe import Markup
+
+from outgate.directory.errors import DirectoryError
+from outgate.operations.error_codes import text_of
+
+_MAX_ZONE: Final = 64
+
+
+def N_(text: str) -> str:  # noqa: N802  # gettext's own name for a text that is translated later
+    """Marks a text for the catalogue where it is written down, not yet shown."""
+    return text
+
+
+class Words:
+    """All that is said in one language."""
+
+    def __init__(self, language: str, translations: gettext.NullTranslations) -> None:
+        self.language, self.translations = language, translations
+
+    def __call__(self, text: str, /, **facts: object) -> str:
+        """A text of the catalogue, with its %(facts)s."""
+        said = self.translations.gettext(text)
+        return said % facts if facts else said
+
+    def error(self, error: Exception) -> str:
+        """Why something can't be done, in a sentence that begins and ends as one."""
+        if isinstance(error, DirectoryError) and error.facts:
+            said = self(error.text).format_map(error.facts)
+        elif isinstance(error, DirectoryError):
+            said = self(error.text)
+        else:
+            said = self(text_of(error))
+        said = said[:1].upper() + said[1:]
+        return said if said.endswith((".", "!", "?")) else f"{said}."
+
+    def moment(self, at: float, zone: tzinfo, now: float) -> Markup:
+        """A time as short as it is still understood, with the full instant on hover."""
+        then, today = datetime.fromtimestamp(at, zone), datetime.fromtimestamp(now, zone)
+        clock = format_time(then, "short", locale=self.language)
+        if then.date() == today.date():
+            short = clock
+        else:
+            day = format_skeleton("MMMd" if then.year == today.year else "yMMMd", then, locale=self.language)
+            short = f"{day} {clock}"
+        full = format_datetime(then, "full", locale=self.language)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(then.isoformat(), full, short)
+
+    def number(self, value: float, pattern: str = "#,##0.##") -> str:
+        """As it is written there."""
+        return format_decimal(value, pattern, locale=self.language)
+
+
+@cache
+def words(language: str) -> Words:
+    """What is said in a language of language.LANGUAGES."""
+    return Words(language, _translations(language))
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone that a browser names; the server's own if there is none of that name."""
+    try:
+        return ZoneInfo(name) if 0 < len(name) <= _MAX_ZONE else _local_zone()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return _local_zone()
+
+
+def _local_zone() -> tzinfo:
+    zone = datetime.now().astimezone().tzinfo  # asked for the zone, not the time
+    assert zone
+    return zone
+
+
+def _translations(language: str) -> gettext.NullTranslations:
+    source = files("outgate.web") / "locales" / f"{language}.po"
+    if not source.is_file():
+        return gettext.NullTranslations()
+    compiled = BytesIO()
+    with source.open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
