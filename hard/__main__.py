@@ -32,7 +32,10 @@ from hard.installation import Ground
 Case = Callable[[Ground], Awaitable[list[Figure]]]
 
 LONGEST = 480.0  # seconds that one case may take
-AT_SIZE = {"many-that-wait", "looking-at-a-long-queue", "an-old-record"}  # what they look for shows at full size alone
+# What they look for shows at full size alone.
+AT_SIZE = {
+    *("many-that-are-due", "many-that-wait", "commands-on-a-long-queue", "looking-at-a-long-queue", "an-old-record"),
+}
 ROOMS = (slow_destinations, hostile_clients, hostile_peers, interruptions, large_queue, large_work)
 console = Console(stderr=True)
 
@@ -99,7 +102,7 @@ async def run(options: argparse.Namespace, chosen: dict[str, Case]) -> list[Row]
     """Case by case."""
     rows: list[Row] = []
     with scratch() as place, console.status("starting") as status:
-        ground = Ground(place, options.product, full=not options.short, users=20 if options.short else 200)
+        ground = Ground(place, options.product, full=not options.short, users=10 if options.short else 200)
         for name, case in chosen.items():
             status.update(name)
             began = time.monotonic()

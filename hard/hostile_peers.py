@@ -5,6 +5,7 @@ import base64
 import math
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from hard.figure import Figure
 from hard.gateway import Script, Talk, deaf, gateway, silent
@@ -86,7 +87,7 @@ def _for(seconds: float) -> Callable[[Talk], object]:
 
 async def a_peer_that_floods(ground: Ground) -> list[Figure]:
     """Replies without end that nobody asked for: on a warm connection, and behind 354 while content is sent."""
-    seconds = ground.size(25, 3)
+    seconds = ground.size(25, 2)
     figures = []
     body = b"x" * 998 + b"\r\n"
     for where, script in (("on a warm connection", _floods_when_idle), ("behind 354", _floods_behind_354)):
@@ -127,24 +128,16 @@ async def a_reply_that_drips(ground: Ground) -> list[Figure]:
     """
     longest = ground.size(60, 9)
     settings = {"delivery.reply_timeout": 3.0, "delivery.content_timeout": 3.0, "delivery.transaction_timeout": 6.0}
-    found = []
-    for text, pause in (("x", 0.5), ("250-more\r\n", 1.5)):
-        async with ground.installation(settings) as site:
-            user = site.users[0]
-            await site.start()
-            ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-            async with gateway(user.port, _drips(text, pause, ended), ground.scratch.tls):
-                async with session(site, user) as talking:
-                    await talking.submit(user.address)
-                found.append(await _within(ended, longest))
-    async with ground.installation(settings) as site:
-        user = site.users[0]
+    recipients = [f"r{n}@recipient.example" for n in range(100)]
+    ends: list[asyncio.Future[float]] = [asyncio.get_running_loop().create_future() for _ in range(3)]
+    scripts = _drips("x", 0.5, ends[0]), _drips("250-more\r\n", 1.5, ends[1]), _answers_slowly(ends[2])
+    async with ground.installation(settings) as site, AsyncExitStack() as stack:
         await site.start()
-        ended = asyncio.get_running_loop().create_future()
-        async with gateway(user.port, _answers_slowly(ended), ground.scratch.tls):
+        for user, script in zip(site.users, scripts, strict=False):
+            await stack.enter_async_context(gateway(user.port, script, ground.scratch.tls))
             async with session(site, user) as talking:
-                await talking.submit(user.address, [f"r{n}@recipient.example" for n in range(100)])
-            found.append(await _within(ended, longest))
+                await talking.submit(user.address, recipients)
+        found = await asyncio.gather(*(_within(ended, longest) for ended in ends))
     return [
         Figure("a reply, a byte each 0.5 s: given up after", found[0], "s", 4.0),
         Figure("a reply, a line each 1.5 s: given up after", found[1], "s", 4.0),

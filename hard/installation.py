@@ -280,7 +280,7 @@ class Ground:
             yield made
 
     @asynccontextmanager
-    async def another(self, settings: Mapping[str, object], users: int = 20) -> AsyncIterator[Installation]:
+    async def another(self, settings: Mapping[str, object], users: int) -> AsyncIterator[Installation]:
         """One that is no copy, with fewer users: its database is elsewhere."""
         made = await self._make(users, settings)
         async with _ending(made):

@@ -21,11 +21,11 @@ async def _submit(site: Installation, users: list[User], each: int, sessions: in
 
 async def the_database_goes_away(ground: Ground) -> list[Figure]:
     """PostgreSQL is away for 5 s while mail waits in memory and leaves slowly: all of it leaves soon afterwards."""
-    each, seconds = ground.size(80, 30), ground.size(60, 15)
+    each, seconds = ground.size(80, 15), ground.size(60, 15)
     arrivals = Arrivals()
     with PostgresServer() as server:
         settings = {"database_url": server.url, "delivery.retry": [1]}
-        async with ground.another(settings) as site, AsyncExitStack() as stack:
+        async with ground.another(settings, users=ground.size(20, 5)) as site, AsyncExitStack() as stack:
             for user in site.users:
                 script = takes(arrivals, pause=0.1)
                 await stack.enter_async_context(gateway(user.port, script, ground.scratch.tls))
@@ -123,25 +123,24 @@ def _holds(arrivals: Arrivals, going: asyncio.Event, *, at_end: bool) -> Script:
 async def the_switch_and_open_transactions(ground: Ground) -> list[Figure]:
     """The switch is thrown while gateways are silent at MAIL, or at the content's end: what leaves by them later."""
     count, each = ground.size(80, 10), ground.size(25, 10)
-    figures = []
-    for at_end, where in ((False, "MAIL"), (True, "the content's end")):
-        arrivals, going = Arrivals(), asyncio.Event()
-        async with ground.installation() as site, AsyncExitStack() as stack:
-            users = site.users[:count]
-            for user in users:
-                script = _holds(arrivals, going, at_end=at_end)
-                await stack.enter_async_context(gateway(user.port, script, ground.scratch.tls))
-            await site.start()
-            await _submit(site, users, each)
-            await asyncio.sleep(1)
-            under_way = len(arrivals.times)
-            done = await site.switch(on=False)
-            before = len(arrivals.times)
-            going.set()
-            await asyncio.sleep(3)
-            later = len(arrivals.times) - before
-            figures.append(Figure(f"left by silent gateways (at {where}) after the command's end", later, "", 0))
-            if at_end:
-                untold = under_way if done.status == 0 else 0
-                figures.append(Figure(f"of {under_way} under way not told of by the command", untold, "", 0))
-    return figures
+    going = asyncio.Event()
+    at_mail, at_end = Arrivals(), Arrivals()
+    async with ground.installation() as site, AsyncExitStack() as stack:
+        users = site.users[:count]
+        for number, user in enumerate(users):
+            silent_at_end = number % 2 == 1
+            script = _holds(at_end if silent_at_end else at_mail, going, at_end=silent_at_end)
+            await stack.enter_async_context(gateway(user.port, script, ground.scratch.tls))
+        await site.start()
+        await _submit(site, users, each)
+        await asyncio.sleep(1)
+        under_way = len(at_end.times)
+        done = await site.switch(on=False)
+        before = len(at_mail.times), len(at_end.times)
+        going.set()
+        await asyncio.sleep(3)
+    return [
+        Figure("left later by gateways that were silent at MAIL", len(at_mail.times) - before[0], "", 0),
+        Figure("left later by gateways that were silent at the end", len(at_end.times) - before[1], "", 0),
+        Figure(f"of {under_way} under way not told of by the command", 0 if done.status else under_way, "", 0),
+    ]

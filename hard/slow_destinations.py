@@ -76,7 +76,7 @@ async def dead_and_slow_gateways(ground: Ground) -> list[Figure]:
 
 async def one_users_backlog(ground: Ground) -> list[Figure]:
     """20,000 messages of one user wait for a gateway with 1 s a reply, and others send."""
-    backlog, seconds = ground.size(20_000, 400), ground.size(30, 3)
+    backlog, seconds = ground.size(20_000, 200), ground.size(30, 3)
     settings = {} if ground.full else {"delivery.in_memory": 100}
     arrivals = Arrivals()
     async with ground.installation(settings) as site, AsyncExitStack() as stack:
@@ -85,7 +85,7 @@ async def one_users_backlog(ground: Ground) -> list[Figure]:
         for user in others:
             await stack.enter_async_context(gateway(user.port, takes(arrivals), ground.scratch.tls))
         await site.start()
-        async with senders(site, [slow] * 20) as every:
+        async with senders(site, [slow] * ground.size(20, 4)) as every:
             for _ in range(backlog // len(every)):
                 await asyncio.gather(*(one.send() for one in every))
         every = await stack.enter_async_context(senders(site, others))
