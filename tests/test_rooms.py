@@ -46,8 +46,11 @@ ALLOWED = {
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
-    # Of accept only the authenticator.
-    "web": {"http", "operations", "directory", "sendas", "store", "accept", "config"},
+    # Of accept only the authenticator, of deliver only the probe.
+    "web": {
+        *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
+        *("deliver", "discovery", "advisor", "extras"),
+    },
     "node_id": set(),
     "open_files": set(),
     "peer": set(),

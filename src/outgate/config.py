@@ -229,7 +229,8 @@ class DeliverySettings(Section):
         MIB, ge=0, description="Largest message in bytes that a delivery report returns whole if asked to (RET=FULL)"
     )
     notices_to: str = Field(
-        "", description="Address that is told of gateways that fail, of each at most once a day; empty for nobody"
+        "",
+        description="Address told of failing gateways and the certificate's end, once a day at most; empty: nobody",
     )
     in_memory: int = Field(1000, ge=1, description="Messages held in memory at once, waiting or in transfer")
     smtp_port: int = Field(25, ge=1, le=65535, description="Port of mail exchangers")

@@ -1,7 +1,9 @@
 """Packages that only some installations use. Knows how to ask for them, and not what they are for."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class MissingExtra(Exception):
@@ -18,5 +20,5 @@ def extra(name: str) -> Iterator[None]:
             raise  # our own module: a fault, not an installation's choice
         raise MissingExtra(
             f"this needs the package {error.name}, which is not installed; install it with: "
-            f"pip install 'outgate[{name}]'"
+            f"{Path(sys.prefix, 'bin', 'pip')} install 'outgate[{name}]'"
         ) from error

@@ -1,7 +1,8 @@
 """A data directory, opened: its settings, its keys and its database. Knows neither the server nor the commands."""
 
 import fcntl
-import getpass
+import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,12 +95,20 @@ def _readable(data: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise InstallationError(
-            f"{error.filename or data} may not be read by {getpass.getuser()}: run this as {_owner(data)}"
-        ) from None
+        user, owner = _user(), owner_of(data)
+        advice = f"run this as {owner}" if user != owner else f"give it back to {user}, as root: chown -R {user} {data}"
+        raise InstallationError(f"{error.filename or data} may not be read by {user}: {advice}") from None
 
 
-def _owner(data: Path) -> str:
+def _user() -> str:
+    """As whom this program may read."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def owner_of(data: Path) -> str:
     """Who the data directory belongs to, as far as that can be seen."""
     try:
         return data.owner()

@@ -42,6 +42,15 @@ class Gateway:
 
 
 @dataclass(frozen=True, slots=True)
+class UsersGateway:
+    """A gateway and whose it is: the account's primary address, and the From address that it is for."""
+
+    gateway: Gateway
+    account: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class SendAs:
     """One From address of an account. `address` is in its compared form (see mail.addresses.canonical)."""
 

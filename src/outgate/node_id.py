@@ -29,8 +29,10 @@ def node_id(data: Path) -> str:
         found = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         return _make(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise NodeIdError(f"{path} can't be read: {error}") from None
+    except OSError as error:
+        raise NodeIdError(f"{path} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        found = ""
     if not _FORM.fullmatch(found):
         raise NodeIdError(f"{path} is not a node's id; remove it, and the next start makes another")
     return found

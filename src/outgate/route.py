@@ -65,7 +65,7 @@ def route(
         if refused := account.policy.refuses_recipient(domain):
             return Refused(f"mail from {chosen.address} may not go to {recipient}: {refused}")
         mail_from = chosen.address if reverse_path else ""
-        return Route(RouteKind.USER_GATEWAY, _queue_of(gateway), mail_from, tuple(reasons), gateway=gateway)
+        return Route(RouteKind.USER_GATEWAY, gateway_queue(gateway), mail_from, tuple(reasons), gateway=gateway)
     if account and chosen and (refusal := _refused_without_gateway(account, chosen)):
         return refusal
     on_behalf_of = account.primary if account and chosen and not chosen.own_domain else None
@@ -106,7 +106,8 @@ def _organisations_way(
     )
 
 
-def _queue_of(gateway: Gateway) -> QueueKey:
+def gateway_queue(gateway: Gateway) -> QueueKey:
+    """Where mail for a user's gateway waits."""
     return QueueKey(QueueKind.GATEWAY, gateway.identity.rpartition(":")[2])
 
 

@@ -23,7 +23,6 @@ def service_unit(program: Path, data: Path, maildirs: Path, user: str, stop_seco
     return f"""\
 [Unit]
 Description=Outgate, outbound mail server
-Documentation=https://github.com/outgate/outgate
 Wants=network-online.target
 After=network-online.target postgresql.service
 

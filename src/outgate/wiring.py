@@ -15,8 +15,8 @@ import uvloop
 from sqlalchemy import Connection
 
 from outgate import clock, config, log_lines, open_files, systemd
-from outgate.accept import tls
 from outgate.accept.authenticator import Authenticator
+from outgate.accept.certificate_watch import CertificateWatch
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
 from outgate.accept.throttle import Throttle
@@ -28,6 +28,7 @@ from outgate.deliver.connection_limit import default_limit
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.gateway_notices import GatewayNotices
 from outgate.deliver.node_claim import claim_name
+from outgate.deliver.notices import Notices
 from outgate.deliver.probe import Prober
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
@@ -42,7 +43,7 @@ from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
-from outgate.model import Gateway
+from outgate.model import Gateway, UsersGateway
 from outgate.node_id import node_id
 from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.security_events import SecurityEvents
@@ -55,6 +56,7 @@ from outgate.record.events import Weight
 from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
 from outgate.record.retention import Kept, Retention, remove_messages
+from outgate.sendas import gateways
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import StoreUnavailable, read
 from outgate.store.group_commit import GroupCommit
@@ -135,16 +137,12 @@ class ServerProcess:
             transports.transport,
             queue_ids,
         )
-        if settings.delivery.notices_to:
-            notices = GatewayNotices(
-                self._queue,
-                self._directory,
-                Rates(installation.engine),
-                queue_ids,
-                settings.delivery.notices_to,
-                settings.hostname,
-            )
-            self._publication.subscribe(notices)
+        self._notices: Notices | None = None
+        if to := settings.delivery.notices_to:
+            rates = Rates(installation.engine)
+            self._notices = Notices(self._queue, self._directory, rates, queue_ids, to, settings.hostname)
+            self._publication.subscribe(GatewayNotices(self._notices, self._users_gateway))
+        self._certificate_watch = CertificateWatch(certificate, clock.now, self._tell_of_certificate)
         # One process is enough for pages; the others have the mail.
         serves_pages = settings.web.public_url and number == 0
         self._http = http_listener(installation, certificate, self._log_in) if serves_pages else None
@@ -169,18 +167,15 @@ class ServerProcess:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._retention:
             self._tasks.append(asyncio.create_task(supervised("retention", self._retention.run)))
+            self._tasks.append(asyncio.create_task(supervised("certificate watch", self._certificate_watch.run)))
         ports = self._listener.ports
-        self._warn_of_certificate()
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
         systemd.notify("READY=1")
 
-    def _warn_of_certificate(self) -> None:
-        settings = self._installation.config
-        chain = settings.path(settings.submission.certificate)
-        left = tls.ends_at(chain) - clock.now()
-        if left < tls.SOON:
-            text = "the certificate has expired" if left <= 0 else "the certificate ends soon"
-            _log.warning(text, file=str(chain), days=int(left // DAY), then="put a new one there and send SIGHUP")
+    async def _tell_of_certificate(self, subject: str, text: str) -> None:
+        if self._notices:
+            name = self._installation.config.hostname
+            await self._notices.write(f"certificate {name}", f"{subject}: {name}", text, clock.now())
 
     def reload(self) -> None:
         """SIGHUP: read the certificate again, and the vault's keys, which may take a command's time."""
@@ -220,6 +215,10 @@ class ServerProcess:
             except StoreUnavailable as error:
                 _log.error("pieces of messages not swept", error=str(error))
             await asyncio.sleep(SWEEP_EVERY)
+
+    def _users_gateway(self, queue: str) -> UsersGateway | None:
+        with read(self._installation.engine) as connection:
+            return gateways.of_queues(connection, [queue]).get(queue)
 
     def _open_password(self, gateway: Gateway) -> str:
         return open_password(self._installation.vault, gateway)
@@ -287,7 +286,17 @@ def http_listener(installation: Installation, certificate: Certificate, log_in: 
     from outgate.web.services import PageServices  # noqa: PLC0415
 
     web, threads = installation.config.web, DatabaseThreads()
-    services = PageServices(installation.config, installation.engine, installation.vault, clock.now, threads, log_in)
+    settings = installation.config
+    services = PageServices(
+        settings,
+        installation.engine,
+        installation.vault,
+        clock.now,
+        threads,
+        log_in,
+        prober(settings),
+        discoverer(settings),
+    )
     application = HttpApplication(page_routes(services), installation.engine, web, error_page, threads)
     return HttpListener(application, web, certificate.context if web.tls else None)
 

@@ -57,7 +57,7 @@ def test_a_missing_extra_is_named_with_what_to_do(program: Program, extra: str, 
         set_in_section(program, "oidc", 'issuer = "https://login.example.com"\naudience = "outgate"')
     ended = run_without((extra,), program.data, *arguments)
     assert (ended.returncode, ended.stdout) == (Status.UNAVAILABLE, ""), ended.stderr
-    assert re.fullmatch(rf"outgate: .* pip install 'outgate\[{extra}\]'\n", ended.stderr)
+    assert re.fullmatch(rf"outgate: .* {sys.prefix}/bin/pip install 'outgate\[{extra}\]'\n", ended.stderr)
 
 
 @pytest.mark.parametrize(

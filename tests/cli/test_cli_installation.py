@@ -1,6 +1,7 @@
 """What is missing or unreadable in a data directory is named, with what to do; nothing is made in its place."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_a_missing_key_file_is_to_be_brought_back(program: Program) -> None:
 
 
 @contextmanager
-def _somebody_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _somebody_else() -> Iterator[None]:
     """A user who may not read what the tests make."""
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
@@ -65,9 +66,7 @@ def _somebody_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("part", [".", "outgate.toml", "secret.key", "outgate.db"])
-def test_what_may_not_be_read_is_named_with_who_may(
-    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str
-) -> None:
+def test_what_may_not_be_read_is_named_with_who_may(program: Program, tmp_path: Path, part: str) -> None:
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     program.data.chmod(0o755)
@@ -75,10 +74,49 @@ def test_what_may_not_be_read_is_named_with_who_may(
         os.chown(path, 65534, 65534)
     os.chown(program.data / part, 0, 0)
     (program.data / part).chmod(0o700 if part == "." else 0o600)
-    with _somebody_else(monkeypatch):
+    with _somebody_else():
         told = program.fails(Status.UNAVAILABLE, "user", "list")
     assert str(program.data) in told
     assert "run this as root" in told
+
+
+@contextmanager
+def _of_nobody(program: Program, but: str = "") -> Iterator[None]:
+    """The data directory as a server's own user has it; what is named in `but` is root's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    for path in (program.data, *program.data.rglob("*")):
+        if path.name != but:
+            shutil.chown(path, "nobody", "nogroup")
+    yield
+
+
+def test_what_belongs_to_root_among_the_servers_files_is_to_be_given_back(program: Program, tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    with _of_nobody(program, but="secret.key"), _somebody_else():
+        told = program.fails(Status.UNAVAILABLE, "user", "list")
+    assert (
+        f"secret.key may not be read by nobody: give it back to nobody, as root: chown -R nobody {program.data}" in told
+    )
+
+
+def test_nothing_that_root_writes_is_kept_from_the_servers_user(program: Program) -> None:
+    with _of_nobody(program):
+        program.run("secrets", "rotate")
+        program.run("user", "add", "carol@example.com", "--password-stdin", stdin="correct horse battery")
+        program.run("domain", "dkim", "example.com")
+        program.run("send", ALICE, "--to", "carol@example.com", "--text", "x")
+        owners = {path.name: path.owner() for path in program.data.rglob("*")}
+    assert {name for name, owner in owners.items() if owner != "nobody"} == set()
+    assert (program.data / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_root_does_not_run_the_server_on_another_users_directory(program: Program) -> None:
+    with _of_nobody(program):
+        told = program.fails(Status.UNAVAILABLE, "serve")
+    assert "systemctl start outgate" in told
+    assert f"runuser -u nobody -- outgate --data {program.data} serve" in told
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,21 @@ def _at(peer: AiosmtpdPeer) -> tuple[str, ...]:
     return ("--host", "127.0.0.1", "--port", str(peer.port))
 
 
+def test_a_certificate_of_an_unknown_authority_says_how_to_make_it_known(program: Program) -> None:
+    with _partner(program) as peer:
+        file = program.data / "outgate.toml"
+        file.write_text(file.read_text().replace("\nca_file =", "\n#ca_file =", 1))
+        program.run("policy", "set", SWITCH, "on")
+        arguments = ("sendas", "add", ALICE, PARTNER, *_at(peer), *LOG_IN)
+        said = program.fails(Status.CHECK_FAILED, *arguments, stdin=f"{SECRET}\n")
+    assert "install the package ca-certificates, or name its authority in delivery.ca_file" in said
+
+
+def test_a_password_file_that_is_not_there_is_named_in_words(program: Program) -> None:
+    said = program.fails(Status.USAGE, "user", "add", "dora@example.com", "--password-file", "nowhere/dora")
+    assert said.endswith("the password file nowhere/dora can't be read: No such file or directory")
+
+
 # --- proof of ownership ----------------------------------------------------------------------------------------------
 
 

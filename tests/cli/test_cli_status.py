@@ -71,7 +71,7 @@ def test_a_gateway_that_fails_is_named_by_host_and_user_with_what_it_said(progra
     with _server(program):
         (problem,) = program.run("status", status=Status.CHECK_FAILED)["problems"]
         assert problem in program.says("status", status=Status.CHECK_FAILED)
-    assert "smtp.dominiopartner.example (alice) after 3 attempts" in problem
+    assert f"smtp.dominiopartner.example (alice), the gateway of {PARTNER} ({ALICE}), after 3 attempts" in problem
     assert "535 5.7.8 wrong" in problem
 
 
@@ -104,6 +104,15 @@ def test_queues_are_listed_by_host_and_user_and_selected_by_their_key(program: P
     assert "smtp.dominiopartner.example (alice)" in program.says("queue", "show", identity)
     (key,) = [row["queue"] for row in program.run("queue", "count") if row["queue"].startswith("gateway:")]
     assert program.run("queue", "hold", "--queue", key) == {"recipients": 1}
+
+
+def test_what_waits_of_a_user_is_found_by_the_users_address_whatever_it_is_sent_as(program: Program) -> None:
+    _gateway(program)
+    (waiting,) = [row for row in program.run("queue", "list", "--address", ALICE) if row["from"] == PARTNER]
+    assert program.run("queue", "list", "--address", "bob@example.com") == []
+    program.run("queue", "hold", "--address", ALICE)
+    held = [row["id"] for row in program.run("queue", "list") if row["state"] == "held"]
+    assert waiting["id"] in held
 
 
 def test_the_story_of_a_message_and_what_was_sent_name_its_gateway(program: Program) -> None:

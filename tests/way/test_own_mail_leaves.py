@@ -13,6 +13,7 @@ import pytest
 
 from corpus.peer import RawPeer
 from outgate import clock
+from outgate.accept.self_signed import VALID_DAYS, self_signed
 from outgate.directory import accounts, organisation
 from outgate.model import Security
 from outgate.operations.confirmation import Confirmation
@@ -22,7 +23,7 @@ from outgate.record.message_log import MessageFilter
 from outgate.sendas import send_as_addresses
 from outgate.store.engine import read, write
 from way.conftest import PARTNER
-from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
+from way.place import GATEWAY_PASSWORD, HOSTNAME, LOCALHOST, Site, eventually, install, running
 from way.submit import client, message, submit
 
 
@@ -152,13 +153,35 @@ async def test_an_administrator_is_told_once_of_a_gateway_that_fails(tmp_path: P
         finally:
             await server.stop()
     (notice,) = inbox(site, "bob@example.com")
-    assert "535 5.7.8 Wrong user or password" in notice.get_content()
-    assert "outgate queue retry --queue gateway:1" in notice.get_content()
+    told = notice.get_content()
+    assert "535 5.7.8 Wrong user or password" in told
+    assert str(notice["Subject"]) == f"Mail by localhost ({PARTNER}) waits"
+    assert f"localhost ({PARTNER}), the gateway of {PARTNER} (alice@example.com)" in told
+    assert "outgate queue retry --queue gateway:1" in told
+    assert f"outgate sendas gateway set alice@example.com {PARTNER} --username {PARTNER}" in told
     assert GATEWAY_PASSWORD not in notice.as_string()
     for report in inbox(site, "alice@example.com"):
         assert str(report["Subject"]).startswith("Not delivered yet: number ")
         assert "Action: delayed" in report.as_string()
         assert "Enter its user name and password anew" in " ".join(report.as_string().replace("=\n", "").split())
+
+
+@pytest.mark.parametrize(("days", "told"), [(-1.0, "has expired"), (5.5, "ends in 5 days")])
+async def test_an_administrator_is_told_once_of_a_certificate_that_ends(tmp_path: Path, days: float, told: str) -> None:
+    site = install(tmp_path / "o", delivery={"notices_to": "bob@example.com"})
+    chain, key = self_signed(HOSTNAME, clock.now() - (VALID_DAYS - 1 - days) * 86400)
+    (site.data / "tls" / "cert.pem").write_bytes(chain)
+    (site.data / "tls" / "key.pem").write_bytes(key)
+    for _ in range(2):
+        server = await running(site)
+        try:
+            await eventually(lambda: inbox(site, "bob@example.com"), "the administrator is told")
+        finally:
+            await server.stop()
+    (notice,) = inbox(site, "bob@example.com")
+    assert str(notice["Subject"]) == f"The certificate {told}: {HOSTNAME}"
+    assert str(site.data / "tls" / "cert.pem") in notice.get_content()
+    assert "systemctl reload outgate" in notice.get_content()
 
 
 @pytest.mark.parametrize("held", ["", "Message-ID: <wl-alice@example.com>\r\n"])

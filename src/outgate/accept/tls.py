@@ -51,19 +51,27 @@ def _fault(error: ssl.SSLError) -> str:
 
 
 class Certificate:
-    """The server-side TLS context, made from two PEM files."""
+    """The server-side TLS context, made from two PEM files. Listeners hold on to `context`. `ends` is when what is in
+    use ends, in seconds since the epoch."""
 
     def __init__(self, chain: Path, private_key: Path) -> None:
-        self._chain, self._private_key = chain, private_key
-        self.context = self._load()
+        self.chain, self._private_key = chain, private_key
+        self.context = self._newest = self._load()
+        self.ends = ends_at(chain)
+        self.context.sni_callback = self._show_newest
 
     def reload(self) -> None:
         """Read the files again; on CertificateError the former certificate stays in use.
 
-        The new one is put into the same context, since the listener of implicit TLS holds on to it.
+        The new one gets a context of its own. Put into the former one it would stand beside the old one if its key is
+        of another kind (RSA, EC), and most clients would choose the old one.
         """
-        self._load()
-        self.context.load_cert_chain(self._chain, self._private_key)
+        self._newest = self._load()
+        self.ends = ends_at(self.chain)
+
+    def _show_newest(self, session: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _asked: ssl.SSLContext) -> None:
+        """At the begin of each handshake, whether or not the client names a host."""
+        session.context = self._newest
 
     def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -72,15 +80,15 @@ class Certificate:
         context.set_ciphers(TLS_1_2_SUITES)
         try:
             # Without a password OpenSSL would ask for one on the terminal, if the key is encrypted.
-            context.load_cert_chain(self._chain, self._private_key, password="")
+            context.load_cert_chain(self.chain, self._private_key, password="")
         except FileNotFoundError:
-            missing = next(path for path in (self._chain, self._private_key) if not path.exists())
+            missing = next(path for path in (self.chain, self._private_key) if not path.exists())
             raise CertificateError(f"{missing} does not exist; set submission.certificate and private_key") from None
         except PermissionError:
-            unread = next((one for one in (self._chain, self._private_key) if not os.access(one, os.R_OK)), self._chain)
+            unread = next((one for one in (self.chain, self._private_key) if not os.access(one, os.R_OK)), self.chain)
             raise CertificateError(_may_not_read(unread)) from None
         except ssl.SSLError as error:
-            raise CertificateError(f"{self._chain} can't be used with {self._private_key}: {_fault(error)}") from None
+            raise CertificateError(f"{self.chain} can't be used with {self._private_key}: {_fault(error)}") from None
         except OSError as error:
-            raise CertificateError(f"{self._chain} or {self._private_key} can't be read: {error.strerror}") from None
+            raise CertificateError(f"{self.chain} or {self._private_key} can't be read: {error.strerror}") from None
         return context

@@ -103,12 +103,15 @@ def _on_terminal() -> bool:
 
 
 _MAILBOXES = """\
-Mail to your own domains, and every report of a message that came back, goes to your users' mailboxes. Where are they?
-  lmtp:/path/to/socket  on this machine, as Dovecot has them (lmtp:/var/run/dovecot/lmtp)
+Mail to your own domains, and every report of a message that came back, goes to
+your users' mailboxes. Where are they?
+  lmtp:/path/to/socket  on this machine, as Dovecot has them
+                        (lmtp:/var/run/dovecot/lmtp)
   lmtp://host:port      the same by TCP
   smtp://host:port      on your mail server for what comes in
-  maildir               nowhere yet: Outgate keeps them as Maildirs in the data directory, which no mail program sees
-                        until a server such as Dovecot is pointed there"""
+  maildir               nowhere yet: Outgate keeps them as Maildirs in the data
+                        directory, which no mail program sees until a server
+                        such as Dovecot is pointed there"""
 
 
 def make(data: Path, domain: str, settings: Settings) -> None:
@@ -220,8 +223,9 @@ def _tell_mailbox(mailbox: str) -> str:
     if mailbox != "maildir":
         return f"Mail to the own domains, and reports of what came back, go to {mailbox}."
     return (
-        "Mail to the own domains, and reports of what came back, go to Maildirs in the data directory that no mail\n"
-        "program sees: set local.mailbox in outgate.toml to where your users' mailboxes are (docs/set-up.md)."
+        "Mail to the own domains, and reports of what came back, go to Maildirs in the\n"
+        "data directory that no mail program sees: set local.mailbox in outgate.toml to\n"
+        "where your users' mailboxes are (docs/set-up.md)."
     )
 
 
@@ -244,12 +248,17 @@ made {data} for {domain}
 1. Look through the settings:   {data}/outgate.toml
 2. Add a user:                  outgate --data {data} user add alice@{domain}
 3. Run the server:              outgate --data {data} serve
-4. Publish these in the DNS, next to an address (A, AAAA) for {hostname} and the reverse of it:
+   by systemd:                  outgate --data {data} systemd-unit --help
+4. Publish these in the DNS, next to an address (A, AAAA) for
+   {hostname} and the reverse of it:
 
 {zone}
 
-   An MX record says where mail *to* the domain goes. Outgate sends only: leave the one you have.
-5. The certificate in {data}/tls is self-made. For mail programs to trust it without a question, put one of a
-   certificate authority in its place and send the server SIGHUP.
+   An MX record says where mail *to* the domain goes. Outgate sends only: leave
+   the one you have.
+5. The certificate in {data}/tls is self-made. For mail programs
+   to trust it, put one of a certificate authority in its place and send the
+   server SIGHUP.
 
-Keep a copy of {data}/secret.key apart from the backups of the database: without it no stored password opens."""
+Keep a copy of {data}/secret.key apart from the backups of the
+database: without it no stored password opens."""

@@ -24,7 +24,9 @@ Identity = Annotated[str, typer.Argument(help="Queue id, as in 'queued as 0c8sm2
 SomeIdentity = Annotated[
     str | None, typer.Argument(help="Queue id, as in 'queued as 0c8sm2v1r0003'", metavar="[ID]", show_default=False)
 ]
-Address = Annotated[str | None, typer.Option("--address", help="Only with this in the sender's or recipient's address")]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Only with this in the address of sender, recipient or account")
+]
 QueueName = Annotated[
     str | None, typer.Option("--queue", help="Only in this queue, as `outgate queue count` names them")
 ]

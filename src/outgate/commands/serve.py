@@ -1,13 +1,15 @@
 """`outgate serve`: the server."""
 
 import errno
+import os
 import socket
+from pathlib import Path
 
 import typer
 
 from outgate import wiring
 from outgate.cli.shell import CommandContext, command
-from outgate.installation import InstallationError
+from outgate.installation import InstallationError, owner_of
 
 app = typer.Typer()
 
@@ -20,6 +22,7 @@ def serve(ctx: CommandContext) -> None:
     to standard error.
     """
     installation = ctx.installation()
+    _check_user(installation.config.data)
     submission, web = installation.config.submission, installation.config.web
     for key in ("starttls_port", "tls_port"):
         _check_port("submission", key, submission.address, getattr(submission, key))
@@ -27,6 +30,16 @@ def serve(ctx: CommandContext) -> None:
         _check_port("web", "port", web.address, web.port)
     installation.engine.dispose()
     wiring.serve(installation.config.data)
+
+
+def _check_user(data: Path) -> None:
+    """A server of root would leave files that the server's own user can't open later."""
+    owner = owner_of(data)
+    if os.geteuid() == 0 and owner != "root":
+        raise InstallationError(
+            f"{data} belongs to {owner}, so the server is to run as {owner}: systemctl start outgate, or"
+            f" runuser -u {owner} -- outgate --data {data} serve"
+        )
 
 
 def _check_port(section: str, key: str, address: str, port: int) -> None:

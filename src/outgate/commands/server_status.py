@@ -6,7 +6,7 @@ import typer
 
 from outgate import clock
 from outgate.accept import tls
-from outgate.cli.output import JsonObject, iso, plain, tell
+from outgate.cli.output import JsonObject, iso, plain, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.status import Status
 from outgate.installation import server_runs
@@ -40,15 +40,19 @@ def status(ctx: CommandContext) -> None:
         "waiting": found.census.recipients,
         "oldest": iso(found.census.oldest) if found.census.oldest else None,
         "certificate_ends": iso(ends) if ends else None,
-        "nodes": [{"name": node.name.rstrip(";"), "seen_at": iso(node.seen_at)} for node in found.nodes],
+        "nodes": _nodes(found),
         "problems": problems,
     }
-    tell(ctx, value, _text(value, problems))
+    tell(ctx, value, _text(value, found, problems))
     if problems:
         raise typer.Exit(Status.CHECK_FAILED)
 
 
-_DOWN = "no server runs on this data directory: nothing is taken and nothing leaves; start it with: outgate serve"
+_DOWN = (
+    "no server runs on this data directory: nothing is taken and nothing leaves; start it with:"
+    " systemctl start outgate, or outgate serve"
+)
+_RELOAD = "systemctl reload outgate (or send the server SIGHUP)"
 
 
 def _certificate(ctx: CommandContext) -> tuple[float | None, list[str]]:
@@ -61,18 +65,28 @@ def _certificate(ctx: CommandContext) -> tuple[float | None, list[str]]:
         return None, [str(error)]
     left = ends - clock.now()
     if left <= 0:
-        return ends, [f"the certificate {chain} has expired: put a new one there and send the server SIGHUP"]
+        return ends, [f"the certificate {chain} has expired: put a new one there, then: {_RELOAD}"]
     if left < tls.SOON:
         days = int(left // _DAY)
-        return ends, [f"the certificate {chain} ends in {days} days: renew it and send the server SIGHUP"]
+        return ends, [f"the certificate {chain} ends in {days} days: renew it, then: {_RELOAD}"]
     return ends, []
+
+
+def _nodes(found: State) -> list[dict[str, str]]:
+    return [{"name": node.name.rstrip(";"), "seen_at": iso(node.seen_at)} for node in found.nodes]
 
 
 def _told(found: State, trouble: Trouble) -> str:
     name, said = plain(found.names[trouble.queue]), plain(trouble.last_reply)
-    return f"mail waits for {name} after {trouble.attempts} attempts, next {iso(trouble.next_attempt)[:19]}Z: {said}"
+    if owned := found.gateways.get(trouble.queue):
+        name += f", the gateway of {owned.address} ({owned.account})"
+    attempts = "1 attempt" if trouble.attempts == 1 else f"{trouble.attempts} attempts"
+    return f"mail waits for {name}, after {attempts}, next {to_the_second(iso(trouble.next_attempt))}: {said}"
 
 
-def _text(value: JsonObject, problems: list[str]) -> str:
-    lines = [f"{key.replace('_', ' '):16}  {plain(each)}" for key, each in value.items() if key != "problems"]
+def _text(value: JsonObject, found: State, problems: list[str]) -> str:
+    times = {key: to_the_second(at) for key in ("oldest", "certificate_ends") if (at := value[key])}
+    nodes = "; ".join(f"{node['name']}, seen {to_the_second(node['seen_at'])}" for node in _nodes(found))
+    shown = value | times | {"nodes": nodes}
+    lines = [f"{key.replace('_', ' '):16}  {plain(each)}" for key, each in shown.items() if key != "problems"]
     return "\n".join([*lines, *(f"problem           {one}" for one in problems)])

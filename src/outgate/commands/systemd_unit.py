@@ -18,7 +18,10 @@ def systemd_unit(
     ctx: CommandContext,
     user: Annotated[str, typer.Option("--user", help="The user that the server runs as")] = "outgate",
 ) -> None:
-    """Print the systemd unit of this data directory's server: its own user, low ports, nothing else to write to."""
+    """Print the systemd unit of this data directory's server: its own user, low ports, nothing else to write to.
+
+    The user must be there, and have the data directory: docs/set-up.md has the commands, from useradd to systemctl.
+    """
     config = ctx.installation().config
     program = Path(sys.executable).parent / "outgate"
     data = config.data.resolve()

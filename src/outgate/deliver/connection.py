@@ -7,7 +7,7 @@ through verified TLS. What goes wrong with the peer comes back as an Outcome.
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final, TypeVar, cast
@@ -208,11 +208,15 @@ class Connection(asyncio.Protocol):
         self.abort()
         return replace(self._fault(words).outcome, public=unreachable(self._host.name, self._link.port))
 
-    async def establish(self) -> Outcome | None:
-        """After `connect`: greet, secure, log in. None when it is ready, else why not; then it is closed."""
+    async def establish(self, secured: Callable[[], None] = lambda: None) -> Outcome | None:
+        """After `connect`: greet, secure, log in. None when it is ready, else why not; then it is closed.
+
+        `secured` is called when all but the log-in is done.
+        """
         self._deadline = self._loop.time() + self._timeouts.opening
         try:
             await self._greet()
+            secured()
             await self._log_in()
         except PeerFault as fault:
             failed = fault.outcome
@@ -482,7 +486,8 @@ class Connection(asyncio.Protocol):
 
     def _tls_words(self, error: OSError) -> str:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the peer's certificate is not accepted: {error.verify_message}"
+            words = f"the peer's certificate is not accepted: {error.verify_message}"
+            return f"{words}; {_AUTHORITY_UNKNOWN}" if error.verify_code in _NO_AUTHORITY else words
         if isinstance(error, ssl.SSLError):
             words = f"TLS failed: {error.reason or error}"
             wrong_kind = self._link.tls is TlsPolicy.IMPLICIT and error.reason in _NOT_TLS
@@ -507,6 +512,12 @@ def unreachable(name: str, port: int) -> str:
 _NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
 _TALKS_IN_THE_CLEAR: Final = (
     "this port begins in the clear: choose starttls for it (usual at 587), or ssl with another port (usually 465)"
+)
+# verify(1ssl): no issuer found, self-signed, an authority of their own.
+_NO_AUTHORITY: Final = (18, 19, 20, 21)
+_AUTHORITY_UNKNOWN: Final = (
+    "whoever issued it is not known here: install the package ca-certificates, or name its authority in"
+    " delivery.ca_file"
 )
 _WANTS_TLS_AT_ONCE: Final = (
     "perhaps this port wants TLS from the first byte: choose ssl for it (usual at 465), or starttls with another port"

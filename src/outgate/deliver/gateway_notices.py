@@ -1,28 +1,22 @@
 """Tells an administrator of gateways that fail: one message for each, at most once a day, over all nodes.
 
 A subscriber to the record: a recipient that waits late by a gateway is the sign. Delivery does not wait for it, and
-nothing depends on it. Knows no transport.
+nothing depends on it. Knows no transport, and not how a message is written.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 
-from outgate.directory.reader import DirectoryReader
-from outgate.mail.addresses import Mailbox
-from outgate.mail.compose import compose
-from outgate.model import QueueKind
+from outgate.deliver.notices import Notices
+from outgate.model import QueueKind, UsersGateway
 from outgate.printable import printable
-from outgate.queue import Queue
-from outgate.queue.queue_id import QueueIds, to_text
+from outgate.queue.queue_id import to_text
 from outgate.record.events import EventKind, MessageEvent
 from outgate.store.engine import StoreUnavailable
-from outgate.store.rates import Rates
-from outgate.submit import originate
 
-ONCE: Final = "1/1day"
 REASON: Final = 1000  # characters
 
 _GATEWAYS: Final = (QueueKind.GATEWAY.value, QueueKind.DOMAIN_GATEWAY.value)
@@ -35,21 +29,23 @@ One of the messages is {message}, from {sender}. See all that waits there, and t
 
     outgate queue list --queue {queue}
     outgate queue retry --queue {queue}
+{of_user}
+The senders are told as well. You are told again tomorrow if it still fails. docs/operating.md says what else to do.
+"""
+_OF_USER: Final = """
+If its password was changed, this asks for the new one, tries it, and sends what waits:
 
-The senders are told as well. You are told again tomorrow if it still fails.
+    outgate sendas gateway set {account} {address} --username {username}
 """
 
 _log = structlog.get_logger("deliver")
 
 
 class GatewayNotices:
-    """Writes to the address `to`; call it with what was committed."""
+    """Call it with what was committed. `owned` finds a user's gateway by its queue in the database, in a thread."""
 
-    def __init__(
-        self, queue: Queue, directory: DirectoryReader, rates: Rates, queue_ids: QueueIds, to: str, hostname: str
-    ) -> None:
-        self._queue, self._directory, self._rates = queue, directory, rates
-        self._queue_ids, self._to, self._hostname = queue_ids, to, hostname
+    def __init__(self, notices: Notices, owned: Callable[[str], UsersGateway | None]) -> None:
+        self._notices, self._owned = notices, owned
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __call__(self, events: Sequence[MessageEvent]) -> None:
@@ -60,32 +56,29 @@ class GatewayNotices:
             task.add_done_callback(self._tasks.discard)
 
     async def _tell(self, event: MessageEvent) -> None:
-        try:
-            if await asyncio.to_thread(self._rates.hit, ONCE, "gateway-notice", event.detail["queue"]):
-                await self._send(event)
-        except StoreUnavailable as error:
-            _log.error("notice of a failing gateway not sent", queue=event.detail["queue"], error=str(error))
-
-    async def _send(self, event: MessageEvent) -> None:
-        organisation, identity = await self._directory.organisation(), self._queue_ids.new(event.at)
         queue, name = event.detail["queue"], printable(event.detail["queue_name"], REASON)
-        sender = organisation.postmaster
-        raw = compose(
-            sender=Mailbox(f"Outgate at {organisation.primary_domain}", sender),
-            to=[Mailbox("", self._to)],
-            subject=f"Mail by {name} waits",
-            text=_TEXT.format(
-                queue=queue,
-                name=name,
-                reason=printable(event.detail["reason"], REASON),
-                message=to_text(event.message_id),
-                sender=printable(event.detail["sender"], REASON),
-            ),
-            date=event.at,
-            message_id=f"{to_text(identity)}@{self._hostname}",
-            automatic=True,
-        )
-        await self._queue.put(originate(identity, raw, sender, [self._to], organisation, event.at))
+        try:
+            owned = await asyncio.to_thread(self._owned, queue)
+        except StoreUnavailable as error:
+            _log.error("notice of a failing gateway not sent", queue=name, error=str(error))
+            return
+        await self._notices.write(f"gateway {queue}", f"Mail by {name} waits", _text(event, name, owned), event.at)
+
+
+def _text(event: MessageEvent, name: str, owned: UsersGateway | None) -> str:
+    of_user = ""
+    if owned:
+        name += f", the gateway of {owned.address} ({owned.account})"
+        username = printable(owned.gateway.username, REASON)
+        of_user = _OF_USER.format(account=owned.account, address=owned.address, username=username) if username else ""
+    return _TEXT.format(
+        name=name,
+        queue=event.detail["queue"],
+        reason=printable(event.detail["reason"], REASON),
+        message=to_text(event.message_id),
+        sender=printable(event.detail["sender"], REASON),
+        of_user=of_user,
+    )
 
 
 def _tells_of_gateway(event: MessageEvent) -> bool:

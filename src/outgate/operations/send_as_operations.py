@@ -167,7 +167,7 @@ def save(
     """
 
     def change(op: OperationContext) -> SendAs:
-        return _create(op, user, wanted, confirmation)
+        return create(op, user, wanted, confirmation)
 
     if wanted.gateway:
         return make_after_trial(transactions, change, wanted.gateway, probe.user_gateway if probe else None)
@@ -175,7 +175,8 @@ def save(
         return change(op)
 
 
-def _create(op: OperationContext, user: str, wanted: NewAddress, confirmation: Confirmation) -> SendAs:
+def create(op: OperationContext, user: str, wanted: NewAddress, confirmation: Confirmation) -> SendAs:
+    """Add or grant an address with all that is wanted of it. Each part is an operation."""
     name, reply_to, alias = wanted.display_name, wanted.reply_to, wanted.treat_as_alias
     if wanted.granted:
         entry = grant(op, user, wanted.address, display_name=name, reply_to=reply_to, treat_as_alias=alias)

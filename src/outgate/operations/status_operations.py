@@ -6,26 +6,31 @@ from dataclasses import dataclass
 from outgate.directory import nodes
 from outgate.directory.nodes import Node
 from outgate.directory.privileges import Privilege
+from outgate.model import UsersGateway
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.operations.queue_names import queue_names
 from outgate.queue import census
 from outgate.queue.census import Census
+from outgate.sendas import gateways
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the database knows of the server. `names` are the queues in trouble as people name them."""
+    """What the database knows of the server. Of the queues in trouble, `names` are as people call them,
+    `gateways` are those that are users'."""
 
     census: Census
     nodes: tuple[Node, ...]
     names: Mapping[str, str]
+    gateways: Mapping[str, UsersGateway]
 
 
 @operation("status.show", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
 def state(op: OperationContext) -> State:
     """See how the whole stands: what waits, where it is stuck, which nodes are there."""
     found = census.census(op.connection)
-    names = queue_names(op, [trouble.queue for trouble in found.troubles])
-    return State(found, nodes.live(op.connection, op.now), names)
+    queues = [trouble.queue for trouble in found.troubles]
+    owned = gateways.of_queues(op.connection, queues)
+    return State(found, nodes.live(op.connection, op.now), queue_names(op, queues), owned)

@@ -38,7 +38,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which recipients are meant; what is None is not asked for. `address` is a part of the sender or recipient.
+    """Which recipients are meant; what is None is not asked for. `address` is a part of that of the
+    sender, the recipient or the account.
 
     `account_id`, `chosen_from` and `unit` (with those below it) are the sender's. `within` are the first message and
     the last one of a step.
@@ -189,8 +190,10 @@ def _conditions(wanted: Selection) -> list[ColumnElement[bool]]:
     if wanted.queue is not None:
         conditions.append(recipient.c.queue == wanted.queue)
     if wanted.address is not None:
+        accounts = select(account.c.id).where(account.c.primary_address.icontains(wanted.address, autoescape=True))
         sent_by = _messages(wanted).where(
             or_(
+                message.c.account_id.in_(accounts),
                 message.c.chosen_from.icontains(wanted.address, autoescape=True),
                 message.c.reverse_path.icontains(wanted.address, autoescape=True),
             )

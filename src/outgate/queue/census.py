@@ -52,6 +52,11 @@ def _troubles(conn: Connection) -> Iterator[Trouble]:
             yield found
 
 
+def waiting(conn: Connection, queue: str) -> int:
+    """How many recipients wait in a queue."""
+    return conn.scalar(select(func.count()).where(recipient.c.queue == queue)) or 0
+
+
 def trouble(conn: Connection, queue: str) -> Trouble | None:
     """What is the matter with a queue. What was tried waits for its next time, so it is the last in the index."""
     columns = recipient.c

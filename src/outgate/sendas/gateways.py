@@ -1,6 +1,6 @@
 """The gateway of a From address: the partner's own server that delivers what is sent as it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -8,7 +8,7 @@ from outgate.directory import accounts, gateway_settings
 from outgate.directory.change import compared, touch
 from outgate.directory.errors import Invalid, NotAllowed, NotFound
 from outgate.directory.gateway_settings import GatewaySettings, open_password
-from outgate.model import Account, Gateway, Security, SendAs
+from outgate.model import Account, Gateway, QueueKey, QueueKind, Security, SendAs, UsersGateway
 from outgate.route import NOT_ENABLED
 from outgate.sendas import send_as_addresses
 from outgate.store import tables
@@ -66,16 +66,29 @@ def erase(connection: Connection, account_id: int) -> int:
     return connection.execute(update(tables.gateway).where(*mine).values(sealed_password=None)).rowcount
 
 
-def by_row(connection: Connection, rows: Sequence[int]) -> dict[str, Gateway]:
-    """Gateways by the row that their queue is named by, without their passwords."""
+def by_row(connection: Connection, rows: Sequence[int]) -> dict[str, UsersGateway]:
+    """Gateways, without their passwords, by the row that their queue is named by."""
     columns = tables.gateway.c
-    wanted = select(columns.id, columns.host, columns.port, columns.security, columns.username)
-    found: dict[str, Gateway] = {}
+    wanted = (
+        select(*(columns[name] for name in ("id", "host", "port", "security", "username")))
+        .add_columns(tables.account.c.primary_address, tables.send_as.c.address)
+        .join_from(tables.gateway, tables.send_as)
+        .join(tables.account, tables.account.c.id == tables.send_as.c.account_id)
+    )
+    found: dict[str, UsersGateway] = {}
     for start in range(0, len(rows), 500):
         for row in connection.execute(wanted.where(columns.id.in_(rows[start : start + 500]))):
-            name = f"gateway:{row.id}"
-            found[str(row.id)] = Gateway(name, row.host, row.port, Security(row.security), row.username)
+            gateway = Gateway(f"gateway:{row.id}", row.host, row.port, Security(row.security), row.username)
+            found[str(row.id)] = UsersGateway(gateway, row.primary_address, row.address)
     return found
+
+
+def of_queues(connection: Connection, queues: Collection[str]) -> dict[str, UsersGateway]:
+    """The users' gateways that are still there, without their passwords, by queue (QueueKey as text)."""
+    keys = {queue: QueueKey.parse(queue) for queue in queues}
+    rows = {queue: key.name for queue, key in keys.items() if key.kind is QueueKind.GATEWAY and key.name.isdigit()}
+    found = by_row(connection, [int(row) for row in rows.values()])
+    return {queue: found[row] for queue, row in rows.items() if row in found}
 
 
 def require_allowed(account: Account, entry: SendAs, wanted: GatewaySettings | Gateway) -> None:

@@ -62,13 +62,15 @@ def read(path: Path) -> Keys:
 
 
 def write(path: Path, keys: Mapping[str, bytes]) -> None:
-    """Put the file in place whole and on disk: after a crash there is either the old one or the new one."""
+    """Put the file in place whole and on disk: after a crash there is either the old one or the new one. Written by
+    root, it belongs to whom the folder belongs to."""
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # of mode 600
         try:
             with os.fdopen(handle, "w", encoding="ascii") as file:
                 file.writelines(f"{key_id} {base64.b64encode(key).decode()}\n" for key_id, key in keys.items())
                 file.flush()
+                _give_to_owner_of(path.parent, file.fileno())
                 os.fsync(file.fileno())
             Path(temporary).replace(path)
         except BaseException:
@@ -77,6 +79,13 @@ def write(path: Path, keys: Mapping[str, bytes]) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise KeyFileError(f"the key file {path} can't be written: {error.strerror}") from None
+
+
+def _give_to_owner_of(folder: Path, file: int) -> None:
+    """What root writes is for the server, which runs as a user of its own."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 def sync_folder(folder: Path) -> None:
