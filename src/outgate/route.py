@@ -3,10 +3,10 @@
 First match wins: the address's own gateway, local mailboxes, the domain's outbound gateway, the recipient's MX.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from outgate.frozen import frozen
 from outgate.model import Account, Gateway, Organisation, QueueKey, QueueKind, Refused, SendAs, WithoutGateway
 
 # What the reference tells a user who may have no gateway; a format of {address} and its {domain}.
@@ -25,7 +25,7 @@ class RouteKind(StrEnum):
     DIRECT = "direct"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """Way, gateway and envelope sender as one record, with the reasons in the order in which they were found.
 

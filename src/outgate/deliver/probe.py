@@ -6,7 +6,6 @@ after one time. What the peer itself said is told, since the user could ask it a
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Protocol
@@ -18,6 +17,7 @@ from outgate.deliver.outcome import Outcome
 from outgate.deliver.tls_policy import gateway_tls
 from outgate.deliver.transports import gateway_link, timeouts_of, verifying_context
 from outgate.egress.resolver import Host, Resolver, Unresolved
+from outgate.frozen import frozen
 from outgate.model import Gateway
 
 PATIENCE = 8.0  # seconds; long enough for three SYNs (RFC 6298: sent after 0, 1 and 3 s)
@@ -48,7 +48,7 @@ class ProbeRates(Protocol):
         """Count one for the key; False if that is more than the rate (as in `20/1hour`) lets it be."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Probed:
     """What came of a try: nothing to say if the gateway works. `public` is for users, `detail` for administrators."""
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from outgate.directory import accounts
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.model import Account, Gateway, Organisation
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of
@@ -21,7 +22,7 @@ _OF_SERVER: Final = re.compile(r"\d{3} |4\.7\.(4|5|8|10) ")  # its reply, or our
 _OF_LOG_IN: Final = re.compile(r"53[0458] |4\.7\.8 ")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GatewayHealth:
     """How a gateway is. `waiting` is how many recipients wait there; `said` what the last attempt found, if one failed,
     as far as its user may know, and `next_attempt` when the next one is (seconds since the epoch); without
@@ -44,7 +45,7 @@ class GatewayHealth:
         return not self.has_password or _OF_LOG_IN.match(self.said) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SendAsOverview:
     """An account with its addresses, and the health of each gateway by its address."""
 

@@ -3,15 +3,15 @@ gateway's name.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from outgate.frozen import frozen
 from outgate.model import QueueKey, QueueKind
 from outgate.store.tables import message, recipient
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trouble:
     """A queue whose mail was tried and waits to be tried again. Times in seconds since the epoch."""
 
@@ -21,7 +21,7 @@ class Trouble:
     next_attempt: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Census:
     """All that waits. `oldest` is when the first of it was received; None if nothing waits."""
 

@@ -4,13 +4,13 @@ Adding one is in wizard_page.py; the server of one in server_page.py.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from starlette.responses import Response
 
 from outgate.directory.users import ReplyFrom
+from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.model import SendAs
 from outgate.operations import confirmation_operations, send_as_operations, user_operations
@@ -35,7 +35,7 @@ DONE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddressRow:
     """One line of the list. `health` is None without a gateway."""
 

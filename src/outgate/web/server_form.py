@@ -1,11 +1,11 @@
 """The form for a server: what was entered, what was found of it, and what it shows. Used to add and to change one."""
 
-from dataclasses import dataclass
 from typing import Final, Self
 
 from outgate.directory.errors import Invalid
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.discovery.candidates import Candidate, Certainty, Discovered, DiscoveryOutcome
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError
 from outgate.model import Gateway, Security
 from outgate.web.form import Form
@@ -14,7 +14,7 @@ from outgate.web.visit import Visit
 DEFAULT_PORT: Final = 587
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerFields:
     """What the form shows. `port` is a text: it may be no number."""
 
@@ -43,7 +43,7 @@ class ServerFields:
         return GatewaySettings.entered(self.host, int(self.port), self.security, self.username, password)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """The best that was found of a server, and where; `confirm` and `is_guess` are cautions."""
 

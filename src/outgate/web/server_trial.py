@@ -7,13 +7,14 @@ whole page at the end. Nothing is kept between two requests: the password lives 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
 from outgate.deliver.probe import TOO_OFTEN, Probed, ProbeStep
 from outgate.directory.gateway_settings import GatewaySettings
+from outgate.frozen import frozen
 from outgate.operations.context import Change, rehearse
 from outgate.operations.gateway_trial import tentative
 from outgate.store.rates import Rates
@@ -25,7 +26,7 @@ from outgate.web.words import N_
 Page = Callable[[int, "TrialState"], Response]  # the whole page, with a status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepDone:
     """A step, what belongs to it, and how many seconds after the begin it was done."""
 
@@ -34,7 +35,7 @@ class StepDone:
     after: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrialState:
     """What is known now. `failed` is the step that was not done and `reply` what the server said; `why` speaks against
     it before anything was connected to; `go_on` is where to go when all is saved.
@@ -56,7 +57,7 @@ class TrialState:
         return bool(self.failed or self.why or self.go_on)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerTrial:
     """What is to be tried, and the change that saves it; `go_on` is where to go then."""
 

@@ -1,9 +1,9 @@
 """By which server an address leaves, as every page shows it: four kinds, which mean the same everywhere. Pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from outgate.frozen import frozen
 from outgate.model import Account, Organisation, Refused, SendAs
 from outgate.route import RouteKind, route
 
@@ -19,7 +19,7 @@ class WayKind(StrEnum):
     HELD = "held"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Way:
     """`host` is the own server's; `domain` the organisation's name; `on_behalf_of` whom recipients see beside From.
 
