@@ -4,17 +4,17 @@ Outside the way of a message, so the stdlib's email package does the work. Knows
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from unicodedata import category
 
+from outgate.frozen import frozen
 from outgate.mail.addresses import Mailbox, ascii_form, format_mailbox
 from outgate.mail.header_check import MessageFault
 from outgate.mail.headers import format_date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttachedFile:
     """A file to attach; `content_type` as in `application/pdf`."""
 
