@@ -36,7 +36,7 @@ async def large_messages_at_once(ground: Ground) -> list[Figure]:
 
 async def importing_users(ground: Ground) -> list[Figure]:
     """20,000 users are imported while another one sends each 100 ms; and a dry run of as many with passwords."""
-    count = ground.size(20_000, 1_000)
+    count = ground.size(20_000, 300)
     async with ground.installation() as site:
         user = site.users[0]
         file = site.data.with_suffix(".csv")

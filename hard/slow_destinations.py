@@ -33,7 +33,7 @@ async def a_user_with_a_gateway_that_drips(ground: Ground) -> list[Figure]:
     """As many messages as the server keeps in memory for a gateway that answers MAIL with a byte each 20 s; then one
     of another user to a mailbox here.
     """
-    places = ground.size(1000, 100)
+    places = ground.size(1000, 40)
     async with ground.installation({"delivery.in_memory": places}) as site:
         slow, other, *_ = site.users
         await site.start()
@@ -50,7 +50,7 @@ async def a_user_with_a_gateway_that_drips(ground: Ground) -> list[Figure]:
 
 async def dead_and_slow_gateways(ground: Ground) -> list[Figure]:
     """A tenth of the gateways says nothing at all, a tenth takes 10 s for a reply; mail for all comes evenly."""
-    seconds, rate = ground.size(300, 8), ground.size(100, 60)
+    seconds, rate = ground.size(300, 6), ground.size(100, 60)
     settings = {} if ground.full else {"delivery.in_memory": 40}
     arrivals = Arrivals()
     async with ground.installation(settings) as site, AsyncExitStack() as stack:
