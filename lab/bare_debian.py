@@ -134,12 +134,12 @@ class BareDebian:
         return self.run("systemctl is-system-running", check=False).stdout.strip() in _UP
 
     def _end(self) -> None:
-        self._container.send_signal(signal.SIGTERM)  # an orderly halt
-        try:
-            self._container.wait(20)
-        except subprocess.TimeoutExpired:
-            self._container.kill()
-            self._container.wait()
+        with self._container:  # closes its pipe
+            self._container.send_signal(signal.SIGTERM)  # an orderly halt
+            try:
+                self._container.wait(20)
+            except subprocess.TimeoutExpired:
+                self._container.kill()
 
 
 def _done(command: list[str]) -> None:

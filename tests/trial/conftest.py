@@ -42,6 +42,6 @@ def _packages(folder: Path) -> Path:
     uv = Path(sys.executable).parent / "uv"
     exported = [str(uv), "export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", *extras, "-o", str(lock)]
     subprocess.run(exported, cwd=ROOT, check=True, timeout=60)
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--require-hashes"]
+    build = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "--require-hashes", "--use-pep517"]
     subprocess.run([*build, "--wheel-dir", str(folder), "--requirement", str(lock)], check=True, timeout=300)
     return folder
