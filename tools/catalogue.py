@@ -12,6 +12,7 @@ from babel.messages import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from outgate.discovery import presets
 from outgate.route import NOT_ENABLED
 from outgate.sendas.verification import WRONG, WRONG_BUT_MORE
 
@@ -26,7 +27,9 @@ _KEYWORDS = {
     **DEFAULT_KEYWORDS,
     **dict.fromkeys(("N_", "said", "words", "Invalid", "NotFound", "NotAllowed", "AlreadyExists", "CodeExpired")),
 }
-_CONSTANTS = (NOT_ENABLED, WRONG_BUT_MORE, *WRONG.values())  # written down where no catalogue is known
+# Written down where no catalogue is known.
+_HINTS = {preset.hint for preset in presets.shipped().all if preset.hint}
+_CONSTANTS = (NOT_ENABLED, WRONG_BUT_MORE, *WRONG.values(), *_HINTS)
 
 
 def messages() -> Iterator[tuple[str | tuple[str, ...], str]]:

@@ -1,12 +1,12 @@
 """May this account send as this From? Pure: it is handed the account as it stands and knows no table and no socket."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from outgate.frozen import frozen
 from outgate.model import Account, Refused, SendAs, UnknownFrom
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Authorised:
     """The From address that decides the route. `rewrite` says that From must be replaced by it."""
 

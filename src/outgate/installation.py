@@ -5,13 +5,13 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from outgate import config
 from outgate.config import Config
+from outgate.frozen import frozen
 from outgate.store.engine import is_made, make_file, migrate, open_engine
 from outgate.store.vault import Vault
 
@@ -35,7 +35,7 @@ class InstallationError(Exception):
     """The data directory can't be used; the text says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Installation:
     """An opened data directory."""
 

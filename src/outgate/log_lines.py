@@ -43,7 +43,7 @@ def configure(log_format: str) -> "LogWriter":
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # The traceback alone: structlog's own for people show all local variables, secrets too.
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer() if log_format == "json" else _for_people,
+            structlog.processors.JSONRenderer() if log_format == "json" else for_people,
         ],
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
@@ -134,7 +134,7 @@ class _FromLibraries(logging.Handler):
         structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
 
 
-def _for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+def for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """Time, level, what happened, and its fields as `name=value`; a traceback on lines of its own, indented, since the
     text of an exception may be somebody else's and must not look like a line of ours.
 

@@ -5,9 +5,12 @@ or clock.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
+
+from outgate.frozen import frozen
 
 
 class Security(StrEnum):
@@ -18,7 +21,7 @@ class Security(StrEnum):
     STARTTLS = "starttls"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gateway:
     """One SMTP server with its credential, read as one record: host and password are never looked up apart.
 
@@ -41,7 +44,7 @@ class Gateway:
         return f"{self.host} ({self.username})" if self.username else self.host
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UsersGateway:
     """A gateway and whose it is: the account's primary address, and the From address that it is for."""
 
@@ -50,7 +53,7 @@ class UsersGateway:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SendAs:
     """One From address of an account. `address` is in its compared form (see mail.addresses.canonical)."""
 
@@ -79,7 +82,7 @@ class UnknownFrom(StrEnum):
     REWRITE = "rewrite"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """The settings in force for a unit, one field for each (directory.policy has their names and meanings).
 
@@ -137,7 +140,7 @@ def matches_domain(name: str, pattern: str) -> bool:
     return name.endswith(pattern[1:]) and len(name) > len(pattern) - 1 if pattern.startswith("*.") else name == pattern
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """An account with all its From addresses, as one consistent reading of the directory."""
 
@@ -151,14 +154,14 @@ class Account:
     language: str = "en"  # of what is written to the user
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """Why not, in words for the account's own user (they go into a 550 5.7.1)."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Organisation:
     """What routing needs of the organisation: its domains (A-labels), which of them is the primary one, its outbound
     gateway if it has one."""
@@ -182,8 +185,7 @@ class QueueKind(StrEnum):
     MX = "mx"
 
 
-@dataclass(frozen=True, slots=True)
-class QueueKey:
+class QueueKey(NamedTuple):
     """Names the queue that a recipient waits in: one for each user gateway and recipients' domain, one for local
     mailboxes, one for the organisation's outbound gateway.
 
@@ -195,7 +197,7 @@ class QueueKey:
     name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind.value}:{self.name}" if self.name else self.kind.value
+        return f"{self.kind}:{self.name}" if self.name else str(self.kind)
 
     @classmethod
     def parse(cls, text: str) -> "QueueKey":

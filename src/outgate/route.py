@@ -3,10 +3,10 @@
 First match wins: the address's own gateway, local mailboxes, the domain's outbound gateway, the recipient's MX.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from outgate.frozen import frozen
 from outgate.model import Account, Gateway, Organisation, QueueKey, QueueKind, Refused, SendAs, WithoutGateway
 
 # What the reference tells a user who may have no gateway; a format of {address} and its {domain}.
@@ -25,7 +25,7 @@ class RouteKind(StrEnum):
     DIRECT = "direct"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """Way, gateway and envelope sender as one record, with the reasons in the order in which they were found.
 
@@ -65,7 +65,7 @@ def route(
         if refused := account.policy.refuses_recipient(domain):
             return Refused(f"mail from {chosen.address} may not go to {recipient}: {refused}")
         mail_from = chosen.address if reverse_path else ""
-        return Route(RouteKind.USER_GATEWAY, _queue_of(gateway), mail_from, tuple(reasons), gateway=gateway)
+        return Route(RouteKind.USER_GATEWAY, gateway_queue(gateway), mail_from, tuple(reasons), gateway=gateway)
     if account and chosen and (refusal := _refused_without_gateway(account, chosen)):
         return refusal
     on_behalf_of = account.primary if account and chosen and not chosen.own_domain else None
@@ -106,7 +106,8 @@ def _organisations_way(
     )
 
 
-def _queue_of(gateway: Gateway) -> QueueKey:
+def gateway_queue(gateway: Gateway) -> QueueKey:
+    """Where mail for a user's gateway waits."""
     return QueueKey(QueueKind.GATEWAY, gateway.identity.rpartition(":")[2])
 
 

@@ -286,7 +286,17 @@ def http_listener(installation: Installation, certificate: Certificate, log_in: 
     from outgate.web.services import PageServices  # noqa: PLC0415
 
     web, threads = installation.config.web, DatabaseThreads()
-    services = PageServices(installation.config, installation.engine, installation.vault, clock.now, threads, log_in)
+    settings = installation.config
+    services = PageServices(
+        settings,
+        installation.engine,
+        installation.vault,
+        clock.now,
+        threads,
+        log_in,
+        prober(settings),
+        discoverer(settings),
+    )
     application = HttpApplication(page_routes(services), installation.engine, web, error_page, threads)
     return HttpListener(application, web, certificate.context if web.tls else None)
 

@@ -131,6 +131,13 @@ def test_what_a_submission_would_refuse_is_refused(program: Program) -> None:
     assert len(program.waiting()) == 1, "the confirmation code alone"
 
 
+@pytest.mark.parametrize("given", [("--subject", "a\nb"), ("--subject", "a\x1b[2Jb"), ("--text", "\udcff")])
+def test_what_no_message_can_have_is_told_in_words(program: Program, given: tuple[str, str]) -> None:
+    told = program.fails(Status.INVALID, "send", ALICE, "--to", CAROL, "--text", "x", *given)
+    assert told.startswith(("the subject ", "the text "))
+    assert program.waiting() == []
+
+
 def test_a_daily_limit_holds_for_what_is_sent_here_as_well(program: Program) -> None:
     program.run("policy", "set", "messagesPerDay", "2")
     for _ in range(2):

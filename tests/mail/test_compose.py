@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from outgate.mail.addresses import AddressError, Mailbox
 from outgate.mail.compose import AttachedFile, compose
 from outgate.mail.confirmation_message import confirmation
-from outgate.mail.header_check import examine, split_message
+from outgate.mail.header_check import MessageFault, examine, split_message
 
 ALICE = Mailbox("Alice Owner", "alice@partner.example")
 BOB = Mailbox("", "bob@example.com")
@@ -96,9 +96,21 @@ def test_addresses_beyond_ascii_make_the_header_utf8() -> None:
     assert examined.header_from == ("jörg@example.com",)
 
 
-def test_line_breaks_in_header_values_are_refused() -> None:
-    with pytest.raises(ValueError):
-        compose(sender=ALICE, to=[BOB], subject="x\r\nBcc: carol@z", text="x", date=0.0, message_id="4@x")
+@pytest.mark.parametrize("subject", ["x\r\nBcc: carol@z", "x\ny", "x\ry", "x\x00y", "x\x1by", "x\u2028y", "x\udc80y"])
+def test_what_a_subject_or_a_files_name_can_not_have_is_refused(subject: str) -> None:
+    with pytest.raises(MessageFault, match="the subject"):
+        compose(sender=ALICE, to=[BOB], subject=subject, text="x", date=0.0, message_id="4@x")
+    file = AttachedFile(subject, "text/plain", b"x")
+    with pytest.raises(MessageFault, match="the name of a file"):
+        compose(sender=ALICE, to=[BOB], subject="x", text="x", date=0.0, message_id="4@x", attachments=[file])
+
+
+def test_text_that_is_none_is_refused() -> None:
+    with pytest.raises(MessageFault, match="the text is not valid UTF-8"):
+        compose(sender=ALICE, to=[BOB], subject="x", text="x\udc80", date=0.0, message_id="4@x")
+
+
+def test_line_breaks_in_names_are_refused() -> None:
     with pytest.raises(AddressError):
         compose(sender=Mailbox("x\nBcc: c@z", "a@x"), to=[BOB], subject="x", text="x", date=0.0, message_id="5@x")
 

@@ -40,6 +40,7 @@ from outgate.operations import (
     role_operations,
     secret_operations,
     send_as_operations,
+    send_as_overview,
     session_operations,
     status_operations,
     unit_operations,
@@ -132,6 +133,7 @@ CALLS: Final[dict[str, Call]] = {
     "queue.release": lambda op, *_: queue_operations.release(op, Selection()),
     "queue.delete": lambda op, *_: queue_operations.delete(op, Selection()),
     "send-as.list": lambda op, _unit, user, _other: send_as_operations.account(op, user),
+    "send-as.overview": lambda op, _unit, user, _other: send_as_overview.overview(op, user),
     "send-as.advise": lambda op, _unit, user, _other: send_as_operations.advice_basis(op, user),
     "mail.explain": lambda op, _unit, user, _other: explanation_operations.explain(
         op, user, user, "carol@recipient.example"
@@ -205,7 +207,7 @@ _USERS_SECURITY: Final = {
     "session.end",
     "session.end-all",
 }
-_SEND_AS_READ: Final = {"send-as.list", "send-as.list-all", "send-as.advise", "mail.explain"}
+_SEND_AS_READ: Final = {"send-as.overview", "send-as.list", "send-as.list-all", "send-as.advise", "mail.explain"}
 _SEND_AS: Final = {
     *_SEND_AS_READ,
     "send-as.add",
@@ -280,6 +282,7 @@ OWN: Final = {
     "app-password.create",
     "app-password.revoke",
     "send-as.list",
+    "send-as.overview",
     "send-as.advise",
     "send-as.add",
     "send-as.resend",

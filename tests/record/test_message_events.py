@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
+from outgate.log_lines import for_people
 from outgate.queue.queue_id import to_text
 from outgate.record import events, message_log
 from outgate.record.events import EventKind, MessageEvent, Passage, Weight
@@ -147,7 +148,8 @@ def test_a_reply_without_end_is_cut_in_row_and_line(kind: EventKind, publication
 def test_what_a_peer_says_is_printable_in_the_line(publication: Publication) -> None:
     with capture_logs() as lines:
         publication([events.deferred(PASSAGE, NOW, recipient="b@x.example", reason="450 \x1b[2Jx\n", next_attempt=NOW)])
-    assert lines[0]["reply"] == "450 \\x1b[2Jx\\n"
+    fields = {"timestamp": "", "level": lines[0].pop("log_level"), **lines[0]}
+    assert 'reply="450 \\x1b[2Jx\\n"' in for_people(None, "info", fields)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 import structlog
@@ -24,6 +24,7 @@ from outgate.directory.accounts import LogInEntry
 from outgate.directory.application_passwords import NOTED_EVERY, Scope
 from outgate.directory.reader import DirectoryReader
 from outgate.directory.source import PasswordChecker, SourceUnavailable
+from outgate.frozen import frozen
 from outgate.smtp import Reply, ScramVerifier
 from outgate.store.engine import read, write
 
@@ -40,7 +41,7 @@ _FAILED = Counter("outgate_log_ins_failed", "Log-ins with a wrong name, password
 _log = structlog.get_logger("accept")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoggedIn:
     """Whom a session belongs to, until when (seconds since 1970), and the application password that it was opened
     with, if it was one.

@@ -1,10 +1,11 @@
 """What verifying an access token can come to, as data. Knows no format of tokens and no provider (oidc.py does)."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from outgate.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Verified:
     """A good token: the primary address of its user in compared form, and until when (seconds since 1970) it holds."""
 
@@ -12,7 +13,7 @@ class Verified:
     valid_until: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenRefused:
     """A token that does not hold. `reason` is for the log and quotes nothing of it but public parts.
 
@@ -23,7 +24,7 @@ class TokenRefused:
     told: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProviderUnavailable:
     """Nobody can say now whether the token holds."""
 

@@ -1,11 +1,11 @@
 """From the facts to what recipients will see, and to the advice in one sentence. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from outgate.advisor.findings import Dkim, DmarcPolicy, DmarcRecord, Findings, Sending, Spf, SpfCheck, Unanswered
 from outgate.advisor.wording import TEXTS
+from outgate.frozen import frozen
 
 # The worst first: of several addresses, mail may leave from any.
 _WORST = (Spf.TEMPERROR, Spf.PERMERROR, Spf.FAIL, Spf.SOFTFAIL, Spf.NEUTRAL, Spf.NONE, Spf.PASS)
@@ -22,7 +22,7 @@ class Dmarc(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outlook:
     """What recipients will find and see of mail that leaves by one way. `proven`: SPF or DKIM speaks for From.
 
@@ -39,7 +39,7 @@ class Outlook:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Advice:
     """Both ways, and the one sentence. `gateway` is None where the address has none that could be used."""
 

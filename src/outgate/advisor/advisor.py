@@ -5,7 +5,7 @@ Only DNS questions are asked; no server is connected to. What follows from the f
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address
 
 from outgate.advisor import dkim_check, dmarc_check
@@ -15,6 +15,7 @@ from outgate.advisor.domains import aligned
 from outgate.advisor.findings import Dkim, DmarcRecord, Findings, Sending, SpfCheck, Unanswered
 from outgate.config import Config
 from outgate.egress.guard import is_address
+from outgate.frozen import frozen
 from outgate.model import Account, Gateway, Organisation, Refused, Security, SendAs
 from outgate.route import Route, route
 
@@ -24,7 +25,7 @@ _RECIPIENT = "anybody@recipient.invalid"
 _MAX_ADDRESSES = 8  # of one host: more say nothing new, and each is a whole evaluation of SPF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """Whom the advice is for. `address` is in compared form, and may be one that the account does not have yet.
 

@@ -1,12 +1,12 @@
 """Whether recipients find the key that a domain's mail is signed with (RFC 6376 section 3.6)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from outgate.advisor.findings import Dkim
+from outgate.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signing:
     """The key that one of the organisation's domains signs with: its selector, and the text of its DNS record."""
 

@@ -1,7 +1,8 @@
 """What is known about mail with a From address before it is sent. Data only: advice.py draws the conclusions."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from outgate.frozen import frozen
 
 
 class Spf(StrEnum):
@@ -36,7 +37,7 @@ class DmarcPolicy(StrEnum):
     REJECT = "reject"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DmarcRecord:
     """The policy in force for a From domain. `published_by` is that domain or its organisational domain.
 
@@ -51,7 +52,7 @@ class DmarcRecord:
     strict_dkim: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unanswered:
     """A question that is open: nothing is known, neither yes nor no.
 
@@ -62,7 +63,7 @@ class Unanswered:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpfCheck:
     """SPF of one address that mail may leave from. A temperror says to what the DNS gave no answer."""
 
@@ -72,7 +73,7 @@ class SpfCheck:
     unanswered: Unanswered | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sending:
     """One way out. `host` is the server that recipients will meet, `estimate` says that its addresses may be others.
 
@@ -94,7 +95,7 @@ class Sending:
     unanswered: tuple[Unanswered, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Findings:
     """All that the advice for one From address rests on. `gateway` is None where the address has none."""
 

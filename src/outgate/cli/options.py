@@ -1,10 +1,11 @@
 """The options that every command has. Knows no room: the program loads it before it knows which command is called."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from outgate.frozen import frozen
 
 Data = Annotated[
     Path | None,
@@ -23,7 +24,7 @@ ActsAs = Annotated[
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error came from")]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CommonOptions:
     """What was given before the command."""
 

@@ -1,12 +1,12 @@
 """The DNS records that a domain's owner should publish. Text only: nothing is looked up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from outgate.directory.organisation import Domain
+from outgate.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DnsRecord:
     """What to publish. `note` says what it is for."""
 

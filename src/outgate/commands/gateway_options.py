@@ -1,7 +1,6 @@
 """An SMTP server as options of a command."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from outgate import wiring
 from outgate.cli.password_input import read_password
 from outgate.cli.shell import CommandContext
 from outgate.directory.gateway_settings import GatewaySettings
+from outgate.frozen import frozen
 from outgate.model import Gateway
 from outgate.operations.gateway_trial import GatewayProbe
 
@@ -48,7 +48,7 @@ def gateway_settings(
     return GatewaySettings.entered(host, port or _PORTS.get(security, 587), security, username, password)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GatewayOptions:
     """What of a gateway was given; None was not."""
 

@@ -11,6 +11,7 @@ import typer
 from outgate import clock
 from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.directory.errors import Invalid
 from outgate.mail.addresses import Mailbox, canonical
 from outgate.mail.compose import AttachedFile, compose
 from outgate.model import Account
@@ -63,7 +64,7 @@ def send(
     if message is not None:
         raw = with_crlf(_read(message))
     else:
-        body = sys.stdin.read() if text is None else text
+        body = _standard_input() if text is None else text
         raw = _compose(ctx, owner, sender, to, subject, body, attach or (), identity, now)
     put, names = _send(ctx, account, identity, to, raw)
     ways = {one.address: str(one.queue) for one in put.recipients}
@@ -76,6 +77,13 @@ def with_crlf(raw: bytes) -> bytes:
     """A message from a file, with the line ends of the wire."""
     lines = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return lines if lines.endswith(b"\r\n") else lines + b"\r\n"
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise Invalid("standard input is not UTF-8; to send other bytes as they are, use --message") from None
 
 
 def _read(file: Path) -> bytes:

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Final
 
+from outgate.frozen import frozen
 from outgate.mail.footer import NoFooter, with_footer
 
 _BEGINNING: Final = 1024 * 1024  # bytes of a message in which its text is looked for
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FooterResult:
     """The message's beginning as it leaves, the pieces after it (None if there are none), by how many bytes it has
     grown, and what the record says: that the footer was added, or why not."""

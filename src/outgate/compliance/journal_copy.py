@@ -6,13 +6,13 @@ in a boundary that nobody can guess.
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 
+from outgate.frozen import frozen
 from outgate.mail.headers import format_date, split_fields, value
 from outgate.model import Gateway
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JournalNote:
     """What the archive is told of the message that leaves. Times in seconds since the epoch, queue ids as people see
     them; `account` is the primary address of who sent it."""
@@ -25,7 +25,7 @@ class JournalNote:
     accepted_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JournalCopy:
     """The copy: its envelope sender, its header with the empty line, and its body around the attached message."""
 

@@ -7,8 +7,8 @@ through verified TLS. What goes wrong with the peer comes back as an Outcome.
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import field, replace
 from functools import cache
 from typing import Final, TypeVar, cast
 
@@ -18,6 +18,7 @@ from outgate.deliver.credentials import CredentialSource
 from outgate.deliver.outcome import Outcome, Verdict, text_of
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.egress.resolver import Host
+from outgate.frozen import frozen
 from outgate.smtp import (
     AuthDone,
     AuthNotOffered,
@@ -45,7 +46,7 @@ CLOSING_DOWN: Final = 421
 SILENCE: Final = 10.0  # seconds without a greeting there, after which STARTTLS was the wrong choice
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """How to get a connection: everything about it but the peer's address."""
 
@@ -59,7 +60,7 @@ class Link:
     discarded: frozenset[str] = frozenset()  # extensions that are not used there, offered or not
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timeouts:
     """Seconds. They are deadlines: a reply that comes byte by byte does not prolong them."""
 
@@ -74,7 +75,7 @@ class Timeouts:
         return 2 * self.reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transferred:
     """What came of a transaction. With a `fault` the connection broke and is closed; `result` is what is known then."""
 
@@ -208,11 +209,15 @@ class Connection(asyncio.Protocol):
         self.abort()
         return replace(self._fault(words).outcome, public=unreachable(self._host.name, self._link.port))
 
-    async def establish(self) -> Outcome | None:
-        """After `connect`: greet, secure, log in. None when it is ready, else why not; then it is closed."""
+    async def establish(self, secured: Callable[[], None] = lambda: None) -> Outcome | None:
+        """After `connect`: greet, secure, log in. None when it is ready, else why not; then it is closed.
+
+        `secured` is called when all but the log-in is done.
+        """
         self._deadline = self._loop.time() + self._timeouts.opening
         try:
             await self._greet()
+            secured()
             await self._log_in()
         except PeerFault as fault:
             failed = fault.outcome

@@ -26,6 +26,7 @@ from outgate.deliver.reporter import Reporter
 from outgate.deliver.routing import decide, is_still, refusal
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
+from outgate.frozen import frozen
 from outgate.model import Gateway, QueueKey
 from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds
@@ -53,7 +54,7 @@ class UnderWay:
     is_outdated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """A delivery as it was carried, and what came of it."""
 
@@ -403,4 +404,5 @@ async def _carried(transport: Transport, delivery: Delivery) -> AttemptResult:
             return all_alike(delivery, NO_STORE)
         _log.exception("delivery failed", queue=delivery.route.queue_name)
         return all_alike(delivery, INTERNAL)
-    return replace(result, seconds=asyncio.get_running_loop().time() - started)
+    result.seconds = asyncio.get_running_loop().time() - started
+    return result

@@ -6,12 +6,13 @@ from typing import Protocol
 
 from outgate.deliver.outcome import Outcome
 from outgate.deliver.tls_policy import TlsPolicy
+from outgate.frozen import frozen
 from outgate.model import Account
 from outgate.queue import Item, Recipient
 from outgate.route import Route
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """One transaction to be: recipients of one message that go the same way.
 
@@ -34,11 +35,12 @@ class Delivery:
         return [(message_id, one.number) for one in self.recipients]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AttemptResult:
     """What came of a delivery: an outcome for each recipient, in their order, and what the record says of the attempt.
 
-    `seconds` is how long the handing over took; `mail_from` is the envelope sender, where it was not the route's.
+    `seconds` is how long the handing over took, which the deliverer sets; `mail_from` is the envelope sender, where it
+    was not the route's.
     """
 
     outcomes: Sequence[Outcome]

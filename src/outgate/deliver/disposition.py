@@ -1,12 +1,13 @@
 """What an attempt's outcomes mean: who is done, who is tried again and when, who is reported on. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from outgate.config import DeliverySettings
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.outcome import Outcome, Verdict
+from outgate.frozen import frozen
 from outgate.mail.report import ReportedRecipient
 from outgate.mail.report_text import Action, Remedy
 from outgate.queue import Defer, Finish, Put, Recipient
@@ -21,7 +22,7 @@ BY_GATEWAY: Final = (RouteKind.USER_GATEWAY, RouteKind.DOMAIN_GATEWAY)
 Failed = tuple[Recipient, Outcome]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deferral:
     """A recipient that waits for its next attempt. `late`: so long by now that the sender is told of it."""
 
@@ -31,7 +32,7 @@ class Deferral:
     late: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Disposition:
     """The outcomes of one delivery sorted out; `failed` are those for whom there is no more hope."""
 

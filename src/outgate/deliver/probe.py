@@ -5,8 +5,9 @@ after one time. What the peer itself said is told, since the user could ask it a
 """
 
 import asyncio
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 from outgate.config import Config
@@ -16,12 +17,28 @@ from outgate.deliver.outcome import Outcome
 from outgate.deliver.tls_policy import gateway_tls
 from outgate.deliver.transports import gateway_link, timeouts_of, verifying_context
 from outgate.egress.resolver import Host, Resolver, Unresolved
+from outgate.frozen import frozen
 from outgate.model import Gateway
 
 PATIENCE = 8.0  # seconds; long enough for three SYNs (RFC 6298: sent after 0, 1 and 3 s)
 TOO_OFTEN = "gateways were tried too often; try again later"
 
 Found = list[Host] | Unresolved
+
+
+class ProbeStep(StrEnum):
+    """How far a try has come. That a host was found is told with that it was connected to, never before."""
+
+    CONNECTED = "connected"
+    SECURED = "secured"
+    LOGGED_IN = "logged-in"
+
+
+Told = Callable[[ProbeStep, str], None]  # a step, and what belongs to it: an address, a version of TLS
+
+
+def _nobody(_step: ProbeStep, _detail: str) -> None:
+    """Where nobody watches."""
 
 
 class ProbeRates(Protocol):
@@ -31,7 +48,7 @@ class ProbeRates(Protocol):
         """Count one for the key; False if that is more than the rate (as in `20/1hour`) lets it be."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Probed:
     """What came of a try: nothing to say if the gateway works. `public` is for users, `detail` for administrators."""
 
@@ -62,9 +79,15 @@ class Prober:
         return await self._probe(gateway, password, self._resolver.guarded(gateway.host, gateway.port), None)
 
     async def gateway_for(
-        self, user: str, gateway: Gateway, password: str, rates: ProbeRates, patience: float = PATIENCE
+        self,
+        user: str,
+        gateway: Gateway,
+        password: str,
+        rates: ProbeRates,
+        patience: float = PATIENCE,
+        told: Told = _nobody,
     ) -> Probed:
-        """Try a user's gateway for the user, who is to see `public` alone.
+        """Try a user's gateway for the user, who is to see `public` alone, and what is `told`.
 
         Finding and connecting get `patience` seconds, and if they fail they took as many.
         """
@@ -75,7 +98,7 @@ class Prober:
         ):
             return Probed(TOO_OFTEN, TOO_OFTEN)
         hosts = self._not_too_often(self._resolver.guarded(gateway.host, gateway.port), rates)
-        return await self._probe(gateway, password, hosts, patience)
+        return await self._probe(gateway, password, hosts, patience, told)
 
     async def _not_too_often(self, found: Awaitable[Found], rates: ProbeRates) -> Found:
         """A host has as many names as somebody gives it, so its addresses count as well."""
@@ -86,7 +109,14 @@ class Prober:
         left = [host for host in hosts if await _hit(rates, rate, "probe address", host.address)]
         return left or Unresolved("4.7.1", f"{hosts[0].name}[{hosts[0].address}] was tried too often")
 
-    async def _probe(self, gateway: Gateway, password: str, found: Awaitable[Found], patience: float | None) -> Probed:
+    async def _probe(
+        self,
+        gateway: Gateway,
+        password: str,
+        found: Awaitable[Found],
+        patience: float | None,
+        told: Told = _nobody,
+    ) -> Probed:
         loop = asyncio.get_running_loop()
         until = None if patience is None else loop.time() + patience
         link = gateway_link(
@@ -97,14 +127,14 @@ class Prober:
                 hosts = await found
         except TimeoutError:
             hosts = Unresolved("4.4.3", f"the host {gateway.host} could not be resolved in time")
-        reason, connected = await self._reason(link, hosts, until)
+        reason, connected = await self._reason(link, hosts, until, told)
         if connected or not reason:
             return Probed(reason, reason, connected)
         if until is not None:
             await asyncio.sleep(until - loop.time())
         return Probed(unreachable(gateway.host, gateway.port), reason)
 
-    async def _reason(self, link: Link, hosts: Found, until: float | None) -> tuple[str, bool]:
+    async def _reason(self, link: Link, hosts: Found, until: float | None, told: Told) -> tuple[str, bool]:
         """What stands in the way, empty if nothing does; and whether any host was connected to."""
         if isinstance(hosts, Unresolved):
             return hosts.reason, False
@@ -115,9 +145,11 @@ class Prober:
             if failed := await connection.connect(self._within(until, len(hosts) - number)):
                 unreached = unreached or failed
                 continue
-            failed = await connection.establish()
+            told(ProbeStep.CONNECTED, host.address)
+            failed = await connection.establish(partial(_tell_secured, told, connection))
             connection.hang_up()
             if failed is None:
+                told(ProbeStep.LOGGED_IN, "")
                 return "", True
             refused = refused or failed
         worst = refused or unreached
@@ -128,6 +160,10 @@ class Prober:
         if until is None:
             return self._timeouts.connect
         return max(0.0, until - asyncio.get_running_loop().time()) / hosts_left
+
+
+def _tell_secured(told: Told, connection: Connection) -> None:
+    told(ProbeStep.SECURED, connection.tls)
 
 
 async def _hit(rates: ProbeRates, rate: str, *key: str) -> bool:

@@ -45,12 +45,26 @@ class Progress:
     refreshed: bool = False  # a connection that had grown stale was replaced
     mail_from: str | None = None  # the envelope sender, if it is not the route's
 
-    def note(self, found: Sequence[Outcome], peer: str = "", tls: str = "", reply: str = "", footer: str = "") -> None:
+    def note(
+        self,
+        found: Sequence[Outcome],
+        peer: str = "",
+        tls: str = "",
+        reply: str = "",
+        footer: str = "",
+        success: Action | None = None,
+    ) -> None:
         """What became of those who were left: who must wait is left again."""
         for one, outcome in zip(self.left, found, strict=True):
-            self.found[one.number] = replace(outcome, peer=peer)
+            self.found[one.number] = outcome.told_by(peer, success)
         self.last = AttemptResult((), peer, tls, reply or found[-1].reason, footer)
         self.left = tuple(one for one in self.left if self.found[one.number].verdict is Verdict.RETRY)
+
+    @property
+    def undelivered(self) -> Delivery:
+        """The delivery to those who are left."""
+        delivery = self.delivery
+        return delivery if self.left is delivery.recipients else replace(delivery, recipients=self.left)
 
     def all_left(self, outcome: Outcome, peer: str = "") -> None:
         """The same for all who are left."""
@@ -77,7 +91,8 @@ class Progress:
     def result(self) -> AttemptResult:
         """In the recipients' order."""
         found = [self.found[one.number] for one in self.delivery.recipients]
-        return replace(self.last, outcomes=found, mail_from=self.mail_from)
+        last = self.last
+        return AttemptResult(found, last.peer, last.tls, last.reply, last.footer, mail_from=self.mail_from)
 
 
 class SmtpTransport:
@@ -153,7 +168,7 @@ class SmtpTransport:
         if isinstance(transmission, Outcome):
             progress.all_left(transmission)
             return False
-        delivery = await self._addressed(replace(progress.delivery, recipients=progress.left))
+        delivery = await self._addressed(progress.undelivered)
         wanted = transaction(delivery, transmission, connection.capabilities)
         if isinstance(wanted, Outcome):
             progress.all_left(wanted, connection.peer)
@@ -185,8 +200,7 @@ class SmtpTransport:
         logs_in, lmtp = self._link.log_in is not None, self._link.lmtp
         found = outcomes(done.result, len(progress.left), logs_in=logs_in, lmtp=lmtp, broken=done.fault)
         reply = done.fault.reason if done.fault else last_word(done.result)
-        found = [replace(outcome, success=self._success(connection)) for outcome in found]
-        progress.note(found, connection.peer, connection.tls, reply, footer)
+        progress.note(found, connection.peer, connection.tls, reply, footer, self._success(connection))
 
     async def _addressed(self, delivery: Delivery) -> Delivery:
         """The delivery with its recipients as the peer is told them."""

@@ -1,11 +1,11 @@
 """The message as it leaves by a certain way: header edited, signed where it is ours to sign, the body as it came."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
 from outgate import clock
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome, Verdict
+from outgate.frozen import frozen
 from outgate.mail.addresses import Mailbox, ascii_form, needs_smtputf8
 from outgate.mail.dkim import DkimKey, sign
 from outgate.mail.header_check import examine
@@ -21,7 +21,7 @@ KeyFor = Callable[[str, int], Awaitable[DkimKey | None]]  # by domain, as of a v
 _SIGNED_WAYS = frozenset({RouteKind.DIRECT, RouteKind.DOMAIN_GATEWAY})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transmission:
     """Header block with its empty line, the rest of the first piece, and the pieces after it.
 

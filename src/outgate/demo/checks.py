@@ -4,7 +4,8 @@ Knows no server; asks the process's resolver.
 """
 
 import warnings
-from dataclasses import dataclass
+
+from outgate.frozen import frozen
 
 with warnings.catch_warnings():
     # pyspf 2.0.14 has "\\d" in plain strings, of which Python warns when it first compiles it.
@@ -12,7 +13,7 @@ with warnings.catch_warnings():
     import authheaders
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checks:
     """Results in the words of RFC 8601, and the domain that SPF and DKIM speak for ("" if none)."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from outgate.demo import nameserver
@@ -13,9 +12,10 @@ from outgate.demo.partner import Partner
 from outgate.demo.recipient import RecipientServer
 from outgate.demo.relay import Relay
 from outgate.demo.zones import zones
+from outgate.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Internet:
     """The parties, all running."""
 

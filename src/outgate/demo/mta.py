@@ -14,7 +14,7 @@ import smtplib
 import ssl
 import weakref
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import dns.exception
@@ -23,6 +23,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from outgate import clock
 from outgate.demo.network import VirtualHost
+from outgate.frozen import frozen
 
 MAX_BYTES = 64 * 1024 * 1024
 _SESSION_SECONDS = 120
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReceivedMessage:
     """One message as a client gave it: who from, envelope and content. `queue_id` is this server's name for it."""
 
@@ -47,7 +48,7 @@ class ReceivedMessage:
     content: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReceivedEntry:
     """A line of a server's own log: it handed this message over."""
 
@@ -145,7 +146,7 @@ def traced(host: VirtualHost, message: ReceivedMessage) -> bytes:
     return line.encode() + message.content
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outbound:
     """The way out of a server: from its own address, to the common port, over TLS of the authority that it trusts."""
 

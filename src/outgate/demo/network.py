@@ -7,7 +7,8 @@ SMTP to each other on one high port that all know, in the place of 25.
 import contextlib
 import socket
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from outgate.frozen import frozen
 
 ORGANISATION = "example.com"
 PARTNER = "dominiopartner.example"
@@ -20,7 +21,7 @@ class NetworkError(Exception):
     """No addresses or ports for the small internet; the text says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VirtualHost:
     """A server of the small internet: its name in the DNS and its address."""
 
@@ -28,7 +29,7 @@ class VirtualHost:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Network:
     """The plan of addresses. `prefix` is three octets, `127.66.0`."""
 

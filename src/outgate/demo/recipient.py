@@ -7,7 +7,6 @@ import asyncio
 import email
 import email.policy
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from email.message import EmailMessage
 
 import dns.exception
@@ -18,9 +17,10 @@ from outgate.demo import mta
 from outgate.demo.certificates import Authority
 from outgate.demo.checks import Checks, check
 from outgate.demo.network import RECIPIENTS, Network
+from outgate.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arrival:
     """One message as it reached its recipient."""
 

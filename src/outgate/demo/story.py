@@ -5,17 +5,18 @@ the domain outbound gateway is set, and shows that it passes that gateway, as ma
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from outgate.demo.network import ORGANISATION, PARTNER, Network
 from outgate.demo.recipient import Arrival
+from outgate.frozen import frozen
 
 USER = f"alice@{ORGANISATION}"
 OTHER = f"alice@{PARTNER}"
 SUBJECT = "The figures for Thursday"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """One `outgate` command line; `stdin` is what it reads, a password."""
 
@@ -26,7 +27,7 @@ class Command:
         return " ".join(("outgate", *self.arguments))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """One message: what the administrator or user sets before, the From address, what must come of it."""
 
@@ -37,7 +38,7 @@ class Case:
     commands: tuple[Command, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One message as its recipient got it, and the servers that have a record of it."""
 

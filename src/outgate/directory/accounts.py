@@ -5,7 +5,7 @@ are expected in compared form (mail.addresses.canonical).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from outgate.directory import application_passwords, policies
 from outgate.directory.application_passwords import ApplicationPassword
 from outgate.directory.policies import Policies
 from outgate.directory.users import External
+from outgate.frozen import frozen
 from outgate.model import Account, Gateway, Organisation, Security, SendAs
 from outgate.store import tables
 from outgate.store.vault import holder_of
@@ -22,7 +23,7 @@ from outgate.store.vault import holder_of
 AnyRow = Row[*tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogInEntry:
     """What checking a password needs. `scram` is a verifier in the form of RFC 5803."""
 
@@ -34,7 +35,7 @@ class LogInEntry:
     external: External | None = None  # whose password it is, if it is kept elsewhere
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shared:
     """What all accounts have in common: the organisation, and the policy of every unit."""
 

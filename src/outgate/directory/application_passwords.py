@@ -9,7 +9,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from outgate.directory.change import touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from outgate.frozen import frozen
 from outgate.store.tables import application_password as table
 
 AT_MOST: Final = 20  # of one account
@@ -33,7 +34,7 @@ class Scope(StrEnum):
     API = "api"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApplicationPassword:
     """One of an account's, without its secret."""
 

@@ -2,11 +2,12 @@
 organisation's. Knows no table.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import Any, Self
 
 from outgate.directory.errors import Invalid
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical_domain
 from outgate.model import Gateway, Security
 from outgate.store.vault import Vault, credential
@@ -14,7 +15,7 @@ from outgate.store.vault import Vault, credential
 MAX_CREDENTIAL = 512  # characters of a user name or password; a command line holds them in base64 (RFC 4954)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GatewaySettings:
     """Where to connect and how to log in. Checked when it is made: raises Invalid."""
 

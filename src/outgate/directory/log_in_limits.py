@@ -3,16 +3,16 @@
 Failures are counted in the database (store.rates) under three keys each. Knows no password.
 """
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from sqlalchemy import Connection
 
+from outgate.frozen import frozen
 from outgate.store import rates
 from outgate.store.rates import Event, Key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Locked:
     """An account, a network or both, with too many failures. What is empty means all."""
 
@@ -21,7 +21,7 @@ class Locked:
     until: float  # when one more try is allowed; seconds since the epoch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogInLimits:
     """Rates as the `limits` library reads them, such as "10/10minutes"."""
 

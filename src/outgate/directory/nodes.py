@@ -3,11 +3,11 @@
 The caller owns the transaction. Knows no queue.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, and_, delete, insert, select
 
+from outgate.frozen import frozen
 from outgate.store.batch import Batch, RowsOnly
 from outgate.store.tables import node
 
@@ -16,7 +16,7 @@ _ANY: Final = 2**62  # a version that is behind none
 NODE_GONE: Final = 20.0  # seconds after which a node that was not heard of is taken to be gone
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GoesBy(RowsOnly):
     """This node hands nothing over any more that was decided under an older version; None: it stops."""
 
@@ -34,7 +34,7 @@ class GoesBy(RowsOnly):
             connection.execute(insert(node).values(name=self.node, version=self.version, seen_at=self.at))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A process that delivers, and when it was heard of last."""
 

@@ -1,6 +1,6 @@
 """The organisation: its domains with their DKIM keys, and its outbound gateway. Knows no user."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from outgate.directory import accounts, gateway_settings
 from outgate.directory.change import compared_domain, touch
 from outgate.directory.errors import AlreadyExists, NotAllowed, NotFound
+from outgate.frozen import frozen
 from outgate.model import Gateway
 from outgate.store import tables, vault
 from outgate.store.vault import Vault
@@ -15,7 +16,7 @@ from outgate.store.vault import Vault
 DOMAIN_GATEWAY_ID = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Domain:
     """One of the organisation's domains; `dkim_record` is the text of the DNS record at `dkim_selector`."""
 
@@ -25,7 +26,7 @@ class Domain:
     dkim_record: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SigningKey:
     """What a domain's messages are signed with (RFC 6376)."""
 

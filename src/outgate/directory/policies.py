@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
 from outgate.directory import units
 from outgate.directory.change import touch
 from outgate.directory.settings import SETTINGS, Setting, Value
+from outgate.frozen import frozen
 from outgate.model import Policy
 from outgate.store import tables
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Effective:
     """The value in force. `source` is the path of the unit that it comes from, None if it is the default."""
 

@@ -1,9 +1,10 @@
 """What an administrator may be allowed to do, and the roles that come with the product. Pure; knows no account."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from outgate.frozen import frozen
 
 
 class Privilege(StrEnum):
@@ -28,7 +29,7 @@ class Privilege(StrEnum):
     MAIL_SEND = "mail-send"  # as any user
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Role:
     """A named set of privileges. It is assigned to a user for a unit, and holds there and in the units below."""
 
@@ -92,7 +93,7 @@ BUILT_IN: Final[Mapping[str, Role]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """Privileges that somebody has for a unit and all units below it."""
 

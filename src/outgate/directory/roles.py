@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
@@ -12,13 +11,14 @@ from outgate.directory import units, users
 from outgate.directory.change import touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.directory.privileges import BUILT_IN, Grant, Privilege, Role
+from outgate.frozen import frozen
 from outgate.store import tables
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 SUPER_ADMIN: Final = "super-admin"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assignment:
     """Somebody has a role for a unit and those below it."""
 

@@ -6,11 +6,11 @@ model.Policy has it.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from outgate.directory.errors import Invalid, NotFound
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical, canonical_domain
 from outgate.model import Policy, Security, UnknownFrom, WithoutGateway
 
@@ -21,7 +21,7 @@ MAX_FOOTER: Final = 4000  # characters
 _NO_LIMIT: Final = 2**53
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """What an administrator sets for a unit; `default` holds where no unit up to the root has a value.
 

@@ -1,7 +1,7 @@
 """Users: the accounts of the organisation, each with its primary address and what its password is checked against."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -11,6 +11,7 @@ from outgate.directory import units
 from outgate.directory.change import compared, touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.directory.password_hash import hash_password
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, format_mailbox
 from outgate.smtp.sasl import SaslError, ScramVerifier, saslprep
 from outgate.store import tables
@@ -21,7 +22,7 @@ MIN_PASSWORD: Final = 8  # characters (NIST SP 800-63B)
 MAX_PASSWORD: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """What a password is checked against: an argon2id hash, and a SCRAM-SHA-256 verifier in the form of RFC 5803."""
 
@@ -47,7 +48,7 @@ def check_password(password: str) -> str:
     return prepared
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class External:
     """Whose entry an account is elsewhere: `source` keeps it (LDAP), `id` never changes, `dn` is its name there now.
 
@@ -66,7 +67,7 @@ class ReplyFrom(StrEnum):
     DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User:
     """An account as a list of users shows it. `external` is None if it is kept here."""
 

@@ -6,12 +6,12 @@ can end it before. The functions work in the caller's transaction. Knows no cook
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from outgate.directory.errors import NotFound
+from outgate.frozen import frozen
 from outgate.store.tables import web_session as table
 
 NOTED_EVERY: Final = 60.0  # seconds to which the time of the last request is right: most requests write nothing
@@ -20,7 +20,7 @@ MAX_BROWSER: Final = 200  # characters of a User-Agent that are kept
 _TOKEN_BYTES: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WebSessionLimits:
     """Seconds: `idle` without a request, and `whole` from the log-in, after which a session ends."""
 
@@ -28,7 +28,7 @@ class WebSessionLimits:
     whole: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WebSession:
     """One log-in, without its secret. Times are seconds since the epoch."""
 

@@ -1,10 +1,10 @@
 """What discovery finds. Data only."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical, split
 from outgate.model import Security
 
@@ -49,7 +49,7 @@ class UserName(StrEnum):
     LOCAL_PART = "local-part"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sought:
     """The address in compared form, and its parts."""
 
@@ -75,7 +75,7 @@ class Sought:
         return host == self.domain or host.endswith(f".{self.domain}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Candidate:
     """A gateway that may be the address's. `hint` is for the user: what else the provider wants; "" if nothing.
 
@@ -93,7 +93,7 @@ class Candidate:
     confirm: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Looked:
     """One place that was looked at: a DNS name, a URL, or the presets. `detail` is for administrators alone."""
 
@@ -103,7 +103,7 @@ class Looked:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Discovered:
     """Candidates, the best first; and all that was looked at, in the same order."""
 

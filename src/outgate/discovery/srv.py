@@ -1,9 +1,9 @@
 """SRV records of mail submission (RFC 6186, RFC 8314 section 5.1) as candidates. Asks nobody."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from outgate.discovery.candidates import Candidate, Certainty, DiscoveryOutcome, Sought, Source
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical_domain
 from outgate.model import Security
 
@@ -13,7 +13,7 @@ SERVICES = {"_submissions._tcp": Security.SSL, "_submission._tcp": Security.STAR
 MAX_SERVERS = 10  # of one service: an answer by TCP has room for thousands
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SrvRecord:
     """One SRV record (RFC 2782). `target` is "." for a service that is decidedly not offered."""
 

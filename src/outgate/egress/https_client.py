@@ -10,13 +10,13 @@ import re
 import ssl
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 import httpcore2
 
 from outgate.egress.guard import is_address, plain
 from outgate.egress.resolver import Host, Resolver, Unresolved
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError
 
 MAX_BYTES = 64 * 1024
@@ -31,7 +31,7 @@ _HEADERS = [(b"User-Agent", b"Outgate"), (b"Accept-Encoding", b"identity"), (b"C
 _SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fetched:
     """What a server answered. `url` is where: the last one, after redirects."""
 
@@ -40,7 +40,7 @@ class Fetched:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotFetched:
     """Why there is no answer, in words for the record. `forbidden`: the guard, or a rule of this file, refused it."""
 
@@ -49,7 +49,7 @@ class NotFetched:
     forbidden: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Place:
     """An https URL, read once: what is checked is what is connected to and asked."""
 

@@ -8,7 +8,6 @@ import asyncio
 import random
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final
 
@@ -20,6 +19,7 @@ from dns.rdata import Rdata
 from dns.rdtypes.ANY.MX import MX
 
 from outgate.egress.guard import Guard, is_address, plain
+from outgate.frozen import frozen
 
 # Who owns a domain decides how many exchangers and addresses it has; we, how many are looked up, and tried.
 EXCHANGERS: Final = 10
@@ -27,7 +27,7 @@ ADDRESSES: Final = 5
 OF_EACH: Final = 2  # of several exchangers; so at least three of them are tried
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Host:
     """A host to try: the name that its certificate must bear, and one of its addresses."""
 
@@ -35,7 +35,7 @@ class Host:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unresolved:
     """Why there is nothing to connect to. `status` is an enhanced status code (RFC 3463): 4.x.x may be otherwise later.
 

@@ -8,11 +8,12 @@ import hashlib
 import hmac
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from outgate.directory.accounts import LogInEntry
 from outgate.directory.users import External
+from outgate.frozen import frozen
 from outgate.ldap.entries import LdapEntry, locate
 from outgate.ldap.ldap_client import LdapClient, LdapUnavailable
 from outgate.smtp.sasl import SaslError, saslprep
@@ -22,7 +23,7 @@ THREADS: Final = 8  # connections to the directory at once
 _COPIES: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Right:
     """A password that was right for this entry, as a keyed digest, until then by the loop's clock."""
 

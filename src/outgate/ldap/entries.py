@@ -5,11 +5,11 @@ What an entry holds was written by others: every value is checked, and a fault c
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from outgate.config import LdapSettings
+from outgate.frozen import frozen
 from outgate.ldap.ldap_client import DEREF_NEVER, Connection, LdapUnavailable, result_of
 from outgate.mail.addresses import AddressError, canonical, format_mailbox
 
@@ -29,7 +29,7 @@ _LOCKED_FOR_GOOD: Final = b"000001010000Z"
 _MISSING: Final = frozenset({10, 32, 34})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LdapEntry:
     """A user of the directory. `id` never changes; `address` is in compared form; `unit` is None if it is not kept."""
 
@@ -41,7 +41,7 @@ class LdapEntry:
     disabled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """An entry that can't be used, and why; `id` as far as it is known, and the DN fit to be shown."""
 

@@ -10,7 +10,6 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from outgate.config import Config, ConfigError, LdapSettings
 from outgate.directory.source import SourceUnavailable
 from outgate.extras import extra
+from outgate.frozen import frozen
 
 with warnings.catch_warnings():
     # ldap3 2.9 asks pyasn1 for names that were renamed since; both spellings work.
@@ -39,7 +39,7 @@ class LdapUnavailable(SourceUnavailable):
     """The directory did not answer, or not as one that can be used; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Location:
     """Where the directory listens: `ldap` is followed by STARTTLS; for `ldapi`, `host` is the socket's path."""
 

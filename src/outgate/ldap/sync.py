@@ -5,11 +5,11 @@ Nothing is ever deleted: who is gone is suspended, and resumed if they come back
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from outgate.directory.users import External, User
+from outgate.frozen import frozen
 from outgate.ldap.entries import Fault, LdapEntry
 
 # More suspensions than both are taken for a mistake: a wrong base or filter, a directory that was restored half.
@@ -29,7 +29,7 @@ class StepKind(StrEnum):
     SUSPEND = "suspend"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyncStep:
     """One change of one account. `external` is what it is linked to; `name` and `unit` as far as they are set."""
 
@@ -41,7 +41,7 @@ class SyncStep:
     because: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """What was left alone: an entry by its DN or an account by its address, why, and what to do."""
 
@@ -49,7 +49,7 @@ class Problem:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """All that has to be done. Steps about one account are together and in their order."""
 

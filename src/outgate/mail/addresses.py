@@ -10,12 +10,13 @@ import binascii
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from email.header import Header
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 import idna
+
+from outgate.frozen import frozen
 
 
 class AddressError(ValueError):
@@ -121,7 +122,7 @@ def format_mailbox(name: str, address: str) -> str:
     return f'"{escaped}" <{address}>'
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mailbox:
     """One entry of an address list: the display name, decoded for display, and the address as written."""
 

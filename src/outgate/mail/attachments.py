@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from outgate.frozen import frozen
 from outgate.mail.mime_fields import MimeField, TwoReadings, read_mime_field
 
 MAX_DEPTH: Final = 30
@@ -31,7 +32,7 @@ class TooComplex(ValueError):
     """The message can't be looked into so that everybody would find the same in it; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attachment:
     """A part that is not the message's own text: `size` is in bytes as decoded; type and name are as declared.
 

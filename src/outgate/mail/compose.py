@@ -4,15 +4,17 @@ Outside the way of a message, so the stdlib's email package does the work. Knows
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
+from unicodedata import category
 
+from outgate.frozen import frozen
 from outgate.mail.addresses import Mailbox, ascii_form, format_mailbox
+from outgate.mail.header_check import MessageFault
 from outgate.mail.headers import format_date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttachedFile:
     """A file to attach; `content_type` as in `application/pdf`."""
 
@@ -36,9 +38,13 @@ def compose(
 ) -> bytes:
     """A new message, US-ASCII but for addresses that have no such form (then the header is UTF-8: RFC 6532).
 
-    `message_id` comes without angle brackets. Raises AddressError for a mailbox that can't be written, and ValueError
-    for a line break in a header value.
+    `message_id` comes without angle brackets. Raises AddressError for a mailbox that can't be written, and MessageFault
+    for a control character in the subject or a file's name, and for what is no Unicode text.
     """
+    _require_line("the subject", subject)
+    for attachment in attachments:
+        _require_line("the name of a file", attachment.filename)
+    _require_text("the text", text)
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
     message["Subject"] = subject
     message["Date"] = format_date(int(date))
@@ -51,6 +57,20 @@ def compose(
         message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename)
     addressed = {"From": [sender], "To": to, "Cc": cc, "Reply-To": [reply_to] if reply_to else []}
     return b"".join([_address_field(*item) for item in addressed.items() if item[1]]) + message.as_bytes()
+
+
+def _require_line(what: str, text: str) -> None:
+    _require_text(what, text)
+    if any(category(char) in ("Cc", "Zl", "Zp") for char in text):
+        raise MessageFault(f"{what} has a line break or another control character")
+
+
+def _require_text(what: str, text: str) -> None:
+    """A lone surrogate is what Python makes of bytes that were not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise MessageFault(f"{what} is not valid UTF-8") from None
 
 
 def _address_field(name: str, mailboxes: Sequence[Mailbox]) -> bytes:

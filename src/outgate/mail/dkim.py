@@ -3,7 +3,7 @@
 import hashlib
 import re
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from outgate.frozen import frozen
 from outgate.mail.headers import split_fields
 
 PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -81,7 +82,7 @@ def _write_line_ends(digest: "hashlib._Hash", count: int) -> None:
         digest.update(b"\r\n" * min(count - start, 4096))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DkimKey:
     """A key with the domain and selector that its public half is published under."""
 

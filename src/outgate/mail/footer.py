@@ -10,11 +10,11 @@ import html
 import quopri
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
 from typing import Final
 
+from outgate.frozen import frozen
 from outgate.mail.mime_fields import CHARSET
 
 MAX_DEPTH: Final = 10
@@ -33,7 +33,7 @@ class NoFooter(Exception):
     """The message must not or can't be given a footer; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Text:
     """A text part: its fields, where its header begins, where its body begins and ends, in bytes."""
 

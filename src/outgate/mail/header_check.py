@@ -3,8 +3,7 @@
 Knows no account and no route: it says what stands there, and refuses what no reader could understand in one way only.
 """
 
-from dataclasses import dataclass
-
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical, parse_mailboxes
 from outgate.mail.headers import Field, HeaderError, split_fields, value
 
@@ -17,7 +16,7 @@ class MessageFault(ValueError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckedHeader:
     """What a header block says: From and Sender in compared form, the fields in order.
 

@@ -4,15 +4,15 @@ docs/header-changes.md lists the changes by route. Knows no route: the caller sa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from outgate.frozen import frozen
 from outgate.mail.address_hiding import hiding
 from outgate.mail.address_leak import needle
 from outgate.mail.addresses import AddressError, Mailbox, canonical, format_mailbox, parse_mailboxes
 from outgate.mail.headers import Field, format_date, value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trace:
     """What the Received line tells (RFC 5321 4.4): our host, the message's identity, the protocol (RFC 3848), when."""
 

@@ -7,10 +7,10 @@ which. Unquoted values that hold no white space are read as all programs do.
 import codecs
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from outgate.frozen import frozen
 from outgate.mail.addresses import decode_words
 
 # Others of Python's codecs are no character sets of mail, and some of them take quadratic time.
@@ -32,7 +32,7 @@ class TwoReadings(ValueError):
     """Programs could read the field in different ways; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MimeField:
     """A value in lower case, as `text/plain` or `attachment`, and for each parameter all its spellings, decoded."""
 

@@ -9,10 +9,11 @@ import quopri
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.header import Header
 from typing import Final
 
+from outgate.frozen import frozen
 from outgate.mail.addresses import ascii_form, decode_words, format_mailbox
 from outgate.mail.headers import HeaderError, format_date, split_fields, value
 from outgate.mail.report_text import Action, Occasion, RecipientInWords, Remedy, subject_line, text
@@ -25,7 +26,7 @@ SUBJECT: Final = 200  # characters
 _XTEXT: Final = re.compile(r"\+([2-7][0-9A-F])")  # RFC 3461 section 4, printable US-ASCII
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReportedRecipient:
     """What became of one recipient.
 
@@ -45,7 +46,7 @@ class ReportedRecipient:
     last_attempt: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReportedMessage:
     """The message that is reported on: its header block as submitted, with or without the empty line, and all of it in
     `content` if it is to be returned whole. `sender` is its From address, `tried_until` when it is given up."""
@@ -60,7 +61,7 @@ class ReportedMessage:
     content: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Letterhead:
     """Who reports (`postmaster` is an address that somebody reads), to whom, in what language, when, under what
     Message-ID (without angle brackets)."""

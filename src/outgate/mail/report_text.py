@@ -6,11 +6,12 @@ Knows no MIME and no queue. What servers said is quoted as it was said.
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import groupby
 from typing import Final
+
+from outgate.frozen import frozen
 
 WIDTH: Final = 72
 
@@ -39,7 +40,7 @@ class Remedy(StrEnum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecipientInWords:
     """What people are told of a recipient. `said` is a server's reply, `by` its name; without one `words` are ours."""
 
@@ -51,7 +52,7 @@ class RecipientInWords:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Occasion:
     """What they are told of the message: its subject, From address and queue id, when it came, until when it is tried,
     the gateway that it goes by, and whom to ask. Times in seconds since the epoch."""

@@ -1,17 +1,17 @@
 """Who asks for an operation, and what they may do. Knows no operation."""
 
-from dataclasses import dataclass
 from typing import Final, Self
 
 from sqlalchemy import Connection
 
 from outgate.directory import roles, users
 from outgate.directory.privileges import Grant, Privilege, at_least, may
+from outgate.frozen import frozen
 
 _EVERYTHING: Final = (Grant("/", frozenset(Privilege)),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Actor:
     """Who asks, and from where. `account_id` is None at the console, which may do everything."""
 

@@ -1,10 +1,10 @@
 """Operations on the audit trail."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from outgate.directory import organisation
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import Counted, OperationContext
 from outgate.operations.error_codes import CheckFailed
@@ -21,7 +21,7 @@ class Tampered(CheckFailed):
         self.faults = faults
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuditPage:
     """Entries, the newest first, and whose they are: the organisation's primary domain, as the Reports API names it."""
 

@@ -18,6 +18,7 @@ from outgate.directory import users as directory
 from outgate.directory.errors import DirectoryError, Invalid, NotFound
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.users import Credentials, User
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical
 from outgate.model import Gateway, SendAs
 from outgate.operations import gateway_operations, send_as_operations, user_operations
@@ -35,7 +36,7 @@ Row = Mapping[str, str]
 BATCH: Final = 100  # rows whose passwords are hashed together
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListKind:
     """One kind of table. `key` names what must be given, and tells rows apart; `secret` is never exported."""
 
@@ -51,7 +52,7 @@ class ListKind:
         return (*self.key, *self.optional, *self.secret)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImportLine:
     """A row with the line of the file that it begins in."""
 
@@ -81,7 +82,7 @@ class ImportResult:
                 self.denied.append(error.entry)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Import:
     """Rows of one kind, checked or saved. `derive` makes credentials of a password, and may take long."""
 

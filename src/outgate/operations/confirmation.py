@@ -1,10 +1,9 @@
 """The message that proves who reads an address: made, and queued in the transaction that needs it. Never printed."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import Connection
 
 from outgate.directory import accounts, users
+from outgate.frozen import frozen
 from outgate.mail.confirmation_message import confirmation
 from outgate.model import Account
 from outgate.queue.queue_id import QueueIds, to_text
@@ -14,7 +13,7 @@ from outgate.store.vault import Vault
 from outgate.submit import originate
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Confirmation:
     """What the message needs of the installation. `public_url` is empty where there is no page for the link."""
 

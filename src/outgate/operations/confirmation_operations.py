@@ -1,13 +1,12 @@
 """Operations by which a user proves that an address is theirs: by the code that is mailed to it, or by the link."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import Connection, Engine
 
 from outgate.directory import accounts, users
 from outgate.directory.change import lock
 from outgate.directory.privileges import Privilege
 from outgate.directory.users import User
+from outgate.frozen import frozen
 from outgate.model import SendAs
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, entry_of
@@ -41,7 +40,7 @@ def verify(op: OperationContext, user: str, address: str, code: str) -> SendAs:
     return entry_of(account_of(op, user), address)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfirmationLink:
     """What a confirmation link is for. Of a spent one only the language is told: the rest is nobody's any more."""
 

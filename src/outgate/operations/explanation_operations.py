@@ -1,7 +1,7 @@
 """The decision about a message that nobody sends."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from outgate.authorise import authorise
 from outgate.directory import accounts
@@ -9,6 +9,7 @@ from outgate.directory.change import compared
 from outgate.directory.errors import NotFound
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.model import Refused
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, require_mailbox
@@ -19,7 +20,7 @@ from outgate.route import Route, RouteKind, route
 from outgate.store.vault import SealBroken
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explanation:
     """What would become of the message: addresses in compared form, and its route or why it has none."""
 

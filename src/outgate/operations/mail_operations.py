@@ -1,12 +1,12 @@
 """Operations on mail itself: sending as a user."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from outgate.directory import users
 from outgate.directory.accounts import load, load_organisation
 from outgate.directory.errors import DirectoryError, Invalid, NotAllowed
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.model import Account
 from outgate.operations import targets
 from outgate.operations.account_lookup import require_mailbox
@@ -19,7 +19,7 @@ from outgate.submit import MessageLimits, Refusal, RefusalReason, submit, whole_
 _AT_FAULT = (RefusalReason.MALFORMED, RefusalReason.TOO_LARGE, RefusalReason.LOOP)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SendLimits:
     """What sending needs of the configuration. `local_mailboxes` says that an address in the organisation's own domains
     must be somebody's."""

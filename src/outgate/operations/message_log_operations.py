@@ -1,8 +1,7 @@
 """Operations on the record of messages: where each went."""
 
-from dataclasses import dataclass
-
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
@@ -23,7 +22,7 @@ def history(op: OperationContext, message_id: int) -> list[MessageEvent]:
     return message_log.history(op.connection, message_id)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogTail:
     """What was recorded since `latest` was asked the last time; `after` is what to ask it with the next time."""
 

@@ -4,16 +4,16 @@ operations are made of it. Knows no connection's content and no face.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Final, get_type_hints
 
 from sqlalchemy import Connection
 
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """One object of an operation: the unit it lies in, its name for the record, and the account, if it is one."""
 
@@ -22,7 +22,7 @@ class Target:
     account_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetFinder:
     """Finds what parameters of an operation name. `where` says in whose unit the privilege is needed, for people.
 
@@ -34,7 +34,7 @@ class TargetFinder:
     find: Callable[[Connection, Mapping[str, object]], Iterable[Target]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OperationParameter:
     """What a caller gives. `type` is its annotation, resolved."""
 
@@ -43,7 +43,7 @@ class OperationParameter:
     required: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operation:
     """`needs` is what the actor must have in the unit of every target.
 

@@ -1,13 +1,13 @@
 """Waits until a change is in force on every node that delivers, so that a command that has returned has been obeyed."""
 
 import time
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Engine
 
 from outgate import clock
 from outgate.directory import accounts, nodes
+from outgate.frozen import frozen
 from outgate.operations.queue_names import names_of
 from outgate.queue import admin
 from outgate.queue.queue_id import to_text
@@ -20,7 +20,7 @@ _PAUSE: Final = 0.02
 LISTED: Final = 20  # recipients that are named
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Behind:
     """The nodes at which something is still being handed over by what held before, and what that may be."""
 

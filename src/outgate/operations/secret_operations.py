@@ -1,12 +1,12 @@
 """Operations on secrets: the keys of the vault, and the search for secrets in the open."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import OperationContext, Transactions
 from outgate.operations.error_codes import CheckFailed
@@ -47,7 +47,7 @@ def rotate(transactions: Transactions, rotation: Callable[[], Rotation]) -> Rota
     return done
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SearchResult:
     """What came of each place, and the names of secrets that are too short to look for."""
 

@@ -1,11 +1,11 @@
 """Operations on From addresses: a user's own, and an administrator's on those of others."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from outgate.directory import accounts, organisation, units, users
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.model import Account, Organisation, SendAs
 from outgate.operations import gateway_operations, targets
 from outgate.operations.account_lookup import account_of, entry_of
@@ -145,7 +145,7 @@ def transfer(op: OperationContext, user: str, address: str, to: str, confirmatio
     return entry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewAddress:
     """An address as somebody asks for it. `granted` is without a proof of ownership: in the own domains only."""
 
@@ -167,7 +167,7 @@ def save(
     """
 
     def change(op: OperationContext) -> SendAs:
-        return _create(op, user, wanted, confirmation)
+        return create(op, user, wanted, confirmation)
 
     if wanted.gateway:
         return make_after_trial(transactions, change, wanted.gateway, probe.user_gateway if probe else None)
@@ -175,7 +175,8 @@ def save(
         return change(op)
 
 
-def _create(op: OperationContext, user: str, wanted: NewAddress, confirmation: Confirmation) -> SendAs:
+def create(op: OperationContext, user: str, wanted: NewAddress, confirmation: Confirmation) -> SendAs:
+    """Add or grant an address with all that is wanted of it. Each part is an operation."""
     name, reply_to, alias = wanted.display_name, wanted.reply_to, wanted.treat_as_alias
     if wanted.granted:
         entry = grant(op, user, wanted.address, display_name=name, reply_to=reply_to, treat_as_alias=alias)
@@ -188,7 +189,7 @@ def _create(op: OperationContext, user: str, wanted: NewAddress, confirmation: C
     return entry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AdviceBasis:
     """What the directory says that advice on an address depends on. `dkim` is (selector, record) by signed domain."""
 

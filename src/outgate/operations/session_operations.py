@@ -1,13 +1,12 @@
 """Log-ins on the pages: who is logged in where, and operations that end them."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import Engine
 
 from outgate.directory import users, web_sessions
 from outgate.directory.privileges import Grant, Privilege
 from outgate.directory.users import User
 from outgate.directory.web_sessions import WebSession, WebSessionLimits
+from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.actor import Actor
 from outgate.operations.context import OperationContext
@@ -15,7 +14,7 @@ from outgate.operations.operation import operation
 from outgate.store.engine import read, write
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionHolder:
     """Whose a session is, and what they may do now."""
 

@@ -1,11 +1,11 @@
 """Operations on the state of the whole: what waits, where it is stuck, which nodes are there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from outgate.directory import nodes
 from outgate.directory.nodes import Node
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.model import UsersGateway
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
@@ -16,7 +16,7 @@ from outgate.queue.census import Census
 from outgate.sendas import gateways
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """What the database knows of the server. Of the queues in trouble, `names` are as people call them,
     `gateways` are those that are users'."""

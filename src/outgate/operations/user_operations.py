@@ -1,12 +1,12 @@
 """Operations on users: the accounts with their passwords, places and states."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from outgate.directory import accounts, policies, units, users, web_sessions
 from outgate.directory.policies import Effective
 from outgate.directory.privileges import Privilege
 from outgate.directory.users import Credentials, External, ReplyFrom, User
+from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
@@ -14,7 +14,7 @@ from outgate.queue.admin import Selection
 from outgate.sendas import gateways
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserDetails:
     """A user; whether a password is kept here; the values in force for them of all settings of policy, by name."""
 

@@ -4,11 +4,11 @@ The caller owns the transaction. Knows no event loop; a server that is running f
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, update
 
+from outgate.frozen import frozen
 from outgate.record import events, message_log
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import account, chunk, message, recipient, unit
@@ -17,7 +17,7 @@ STEP: Final = 500  # recipients that are changed in one transaction: some ten mi
 DELETED = "deleted from the queue by the administrator"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     """A recipient that has no final outcome yet. `in_transfer` says that a worker holds a lease on it. Times in
     seconds since the epoch; `account_id` is None for the organisation's own mail."""
@@ -36,7 +36,7 @@ class Waiting:
     in_transfer: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """Which recipients are meant; what is None is not asked for. `address` is a part of that of the
     sender, the recipient or the account.
@@ -80,7 +80,7 @@ def waiting(conn: Connection, wanted: Selection, now: float, limit: int) -> Iter
     return (Waiting(**row._asdict()) for row in rows)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Count:
     """How much waits in one queue (route.Route.queue). `oldest` is when its first message was received."""
 

@@ -3,15 +3,15 @@ gateway's name.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from outgate.frozen import frozen
 from outgate.model import QueueKey, QueueKind
 from outgate.store.tables import message, recipient
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trouble:
     """A queue whose mail was tried and waits to be tried again. Times in seconds since the epoch."""
 
@@ -21,7 +21,7 @@ class Trouble:
     next_attempt: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Census:
     """All that waits. `oldest` is when the first of it was received; None if nothing waits."""
 
@@ -50,6 +50,11 @@ def _troubles(conn: Connection) -> Iterator[Trouble]:
     for queue in queues(conn):
         if QueueKey.parse(queue).kind is not QueueKind.MX and (found := trouble(conn, queue)):
             yield found
+
+
+def waiting(conn: Connection, queue: str) -> int:
+    """How many recipients wait in a queue."""
+    return conn.scalar(select(func.count()).where(recipient.c.queue == queue)) or 0
 
 
 def trouble(conn: Connection, queue: str) -> Trouble | None:

@@ -5,12 +5,14 @@ Leases run by store.lease_clock: their ends are never compared with wall time.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, select, update
 from sqlalchemy import Row as SqlRow
 
+from outgate.frozen import frozen
 from outgate.mail.headers import Field
 from outgate.model import QueueKey
 from outgate.queue.entry import Claimed, Item, Message, Recipient, Room
@@ -19,6 +21,9 @@ from outgate.record.events import MessageEvent, excerpt
 from outgate.store.batch import Batch, Row, RowsOnly, Step
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import chunk, message, recipient
+
+_COLUMNS = tuple(one.name for one in fields(Message))
+_VALUES = attrgetter(*_COLUMNS)
 
 _OF_THE_MESSAGE = recipient.c.message_id == bindparam("b_message")
 _THE_RECIPIENT = and_(_OF_THE_MESSAGE, recipient.c.number == bindparam("b_number"))
@@ -65,7 +70,7 @@ _GIVE_BACK = Step(41, update(recipient).where(_THE_RECIPIENT, _OWN_LEASE).values
 _JOURNALLED = Step(50, update(message).where(message.c.id == bindparam("b_message")).values(journalled=True))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddChunk(RowsOnly):
     """A piece of a message that is still arriving."""
 
@@ -83,7 +88,7 @@ class AddChunk(RowsOnly):
         batch.add(_ADD_CHUNK, {"message_id": self.message_id, "number": self.number, "data": self.data})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Discard(RowsOnly):
     """The message did not arrive whole: its pieces go."""
 
@@ -94,13 +99,13 @@ class Discard(RowsOnly):
         batch.add(_DROP_PIECES, {"b_message": self.message_id})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Put(RowsOnly):
     """A message has arrived: its last piece, its row, its recipients. After the commit it is ours.
 
     `earlier_chunks` are the pieces right before the last that no AddChunk has stored.
-    `leased_by` is set, and `lease` is its seconds, when it is handed over in memory at the same time; else a claim will
-    find it.
+    The queue sets `leased_by`, and `lease` to its seconds, when the message is handed over in memory at the same time;
+    else a claim will find it.
     """
 
     message: Message
@@ -123,7 +128,7 @@ class Put(RowsOnly):
     def add_to(self, batch: Batch) -> None:
         """The message, its pieces, its recipients, its events, and what is made beside it."""
         entry = self.message
-        batch.add(_ADD_MESSAGE, {name: getattr(entry, name) for name in Message.__slots__})
+        batch.add(_ADD_MESSAGE, dict(zip(_COLUMNS, _VALUES(entry), strict=True)))
         pieces = (*self.earlier_chunks, self.last_chunk)
         numbered = enumerate(pieces, entry.chunks - len(pieces))
         batch.add(_ADD_CHUNK, *({"message_id": entry.id, "number": n, "data": data} for n, data in numbered))
@@ -151,7 +156,7 @@ class Put(RowsOnly):
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordEvents(RowsOnly):
     """Events alone: of a message that was not taken."""
 
@@ -162,7 +167,7 @@ class RecordEvents(RowsOnly):
         message_log.add_to(batch, self.events)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Defer:
     """A recipient that is tried again at `due_at`."""
 
@@ -171,7 +176,7 @@ class Defer:
     reply: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finish(RowsOnly):
     """Outcomes of an attempt: `done` are the numbers of recipients with a final one; `report` tells the sender."""
 
@@ -210,7 +215,7 @@ class Finish(RowsOnly):
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renew(RowsOnly):
     """The worker still holds these messages, for so many seconds more."""
 
@@ -225,7 +230,7 @@ class Renew(RowsOnly):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GiveBack(RowsOnly):
     """The worker no longer holds these recipients, though they have no outcome: (message id, number)."""
 
@@ -240,7 +245,7 @@ class GiveBack(RowsOnly):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release(RowsOnly):
     """Give back all that workers whose names begin so hold: they start anew, or stop."""
 
@@ -283,7 +288,7 @@ _DUE = (
 _TAKE = update(recipient).where(_THE_RECIPIENT).values(leased_by=bindparam("b_leased_by"), leased_until=_LEASED_UNTIL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """Take over what is due: of each queue the oldest, as much as there is room for; the most overdue queue first."""
 

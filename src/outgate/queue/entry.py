@@ -1,16 +1,17 @@
 """What is in the queue: a message, its recipients, and both together as a worker gets them. Data only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Self
 
 from sqlalchemy import Row
 
+from outgate.frozen import frozen
 from outgate.mail.headers import Field
 from outgate.model import QueueKey
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """A message as it was accepted. Fields as the columns of store.tables.message; sizes in bytes."""
 
@@ -37,7 +38,7 @@ class Message:
         return cls(**row._asdict())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recipient:
     """A recipient without a final outcome. `queue` is route.Route.queue as last decided; `delay_told` says that the
     sender was told that it takes longer."""
@@ -58,7 +59,7 @@ class Recipient:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Room:
     """How many more messages a worker may hold: `free` in all, and how many it holds of each queue already.
 
@@ -88,7 +89,7 @@ def room_of(free: int, held: int) -> int:
     return max(within, min(1 - held, free), 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """What a worker holds a lease on. `content` is the whole message if it is in memory anyway (see Queue.put), and
     `fields` its header, already read.
@@ -100,7 +101,7 @@ class Item:
     fields: Sequence[Field] | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claimed:
     """What a claim brought, and the queues in which more is due than there was room for."""
 

@@ -7,7 +7,6 @@ insurance. Whatever is not handed over is found by `claim`.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Protocol
 
 from sqlalchemy import Engine, and_, exists, or_, select
@@ -84,7 +83,8 @@ class Queue:
             self._committed(put.events)
             return
         try:
-            await self._store(replace(put, leased_by=self.owner, lease=self.lease))
+            put.leased_by, put.lease = self.owner, self.lease
+            await self._store(put)
         except BaseException:
             taker.forget(put)
             raise

@@ -4,6 +4,7 @@
 """
 
 import secrets
+from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to be misread on the telephone
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
@@ -28,6 +29,7 @@ class QueueIds:
         return millisecond << 21 | self._process | self._count
 
 
+@lru_cache(maxsize=4096)  # reply, Received, record and log ask for that of the same message
 def to_text(identity: int) -> str:
     """The form that people and peers see: 13 letters and digits."""
     return "".join(_ALPHABET[identity >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))

@@ -13,12 +13,13 @@ import hmac
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 
+from outgate.frozen import frozen
 from outgate.store.sealed import AUDIT_ANCHOR, AUDIT_HEAD, AUDIT_KEY
 from outgate.store.tables import audit, organisation
 from outgate.store.vault import KeyMissing, SealBroken, Vault
@@ -36,7 +37,7 @@ class BrokenTrail(Exception):
     """The oldest entries are not as they were written; the text says which. None of them is let go."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuditEntry:
     """What is to be recorded. `detail` is {name: [old value, new value]} or {name: value}, as JSON."""
 
@@ -50,7 +51,7 @@ class AuditEntry:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """An entry with its number in the trail."""
 
@@ -58,7 +59,7 @@ class Recorded:
     entry: AuditEntry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuditFilter:
     """Which entries `search` gives; what is None is not asked for. `text` is part of actor, target or unit."""
 
@@ -69,7 +70,7 @@ class AuditFilter:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Link:
     """A row's number and hash: what the next one is built on."""
 
@@ -85,7 +86,7 @@ class _Link:
         return cls(int(number), bytes.fromhex(digest))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Chain:
     """What rows are chained with. Rows up to `since` are of a release that had no key: by SHA-256 alone, and held by
     the hash of the last of them, which is sealed along with the key.

@@ -7,12 +7,14 @@ a credential, never content.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum, StrEnum
 from functools import cache
 from typing import Any, Final, TypeVar
 
 from prometheus_client import Counter, Histogram
+
+from outgate.frozen import frozen
 
 REPLY_LENGTH: Final = 2048  # characters of a reply that are kept: a peer may send any number
 
@@ -68,7 +70,7 @@ Metric = TypeVar("Metric", Counter, Histogram)
 Fields = Mapping[str, object]  # of a log line, beside the queue id
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageEvent:
     """One row of the record; with the line and the count that follow its commit, if it was not read back from there."""
 
@@ -81,7 +83,7 @@ class MessageEvent:
     count: Callable[[], None] | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Passage:
     """What the outcomes of a message's recipients have in common: its From address, its queue, the kind of route.
 

@@ -5,9 +5,9 @@ Of each message, `search_key` has one row for what it is searched by: its sender
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -26,6 +26,7 @@ from sqlalchemy import (
     union,
 )
 
+from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical, canonical_domain
 from outgate.printable import printable
 from outgate.record.events import EventKind, MessageEvent
@@ -33,10 +34,12 @@ from outgate.store.batch import Batch, Step
 from outgate.store.batch import Row as NewRow
 from outgate.store.tables import fact, message, search_key
 
+_KEY: Final = itemgetter("role", "domain", "name", "message_id")
+
 
 def _by_key(rows: Sequence[NewRow]) -> list[NewRow]:
     """In the order of the index: neighbours go to the same page."""
-    return sorted(rows, key=lambda row: (row["role"], row["domain"], row["name"], row["message_id"]))
+    return sorted(rows, key=_KEY)
 
 
 _ADD = Step(90, insert(fact))
@@ -134,7 +137,7 @@ class MessageOutcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageFilter:
     """Which messages `search` shows; what is None is not asked for. Times in seconds since the epoch.
 
@@ -151,7 +154,7 @@ class MessageFilter:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoggedMessage:
     """The first event of a message, accepted or refused, and what became of it."""
 

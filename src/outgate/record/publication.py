@@ -10,7 +10,6 @@ from typing import Final
 import structlog
 from prometheus_client import Counter
 
-from outgate.printable import printable
 from outgate.record.events import MessageEvent, Weight
 
 LINE_LENGTH: Final = 400  # characters of each field of a log line
@@ -71,4 +70,5 @@ class Publication:
 
 
 def _cut(value: object) -> object:
-    return printable(value, LINE_LENGTH) if isinstance(value, str) else value
+    """Whoever writes the line makes it printable (log_lines)."""
+    return value[:LINE_LENGTH] + "…" if isinstance(value, str) and len(value) > LINE_LENGTH else value

@@ -7,13 +7,13 @@ told to it.
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import Connection, Engine, delete, select, tuple_
 
+from outgate.frozen import frozen
 from outgate.record.message_log import FIRST, event_of, keys_of
 from outgate.store.engine import read, write
 from outgate.store.tables import fact, message, search_key
@@ -29,7 +29,7 @@ _REMOVED = Counter("outgate_retention_removed", "What was older than is kept, by
 _log = structlog.get_logger("record")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """A kind of row that is kept for so many seconds. `remove(connection, before, limit)` removes at most `limit` that
     are older than `before`, and returns how many it has removed.

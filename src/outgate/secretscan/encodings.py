@@ -3,16 +3,18 @@
 import base64
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import quote, quote_plus
+
+from outgate.frozen import frozen
 
 SHORTEST: Final = 6  # bytes; what is shorter is found everywhere by chance
 _PEM: Final = b"-----"
 _PIECE: Final = 48  # bytes of a long secret that are looked for together
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Secret:
     """`name` says whose it is. `in_memory` is whether the server's memory may not have it either (a key must be there).
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from outgate.extras import extra
+from outgate.frozen import frozen
 from outgate.secretscan.encodings import Secret, forms
 
 SHOWN: Final = 10  # offsets of one finding
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Piece:
     """Bytes of a place. `at` is where they begin: a number, with words before it where numbers alone say little.
 
@@ -24,7 +25,7 @@ class Piece:
     follows: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScanTarget:
     """Where to look. `memory` is that of a server, in which the vault's keys are at home."""
 
@@ -50,7 +51,7 @@ class Finding:
             self.offsets.append(offset)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Searched:
     """What came of one place: how many bytes were looked at, and what was found."""
 

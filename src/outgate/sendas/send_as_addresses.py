@@ -1,6 +1,5 @@
 """The From addresses of an account: adding, editing, deleting. What makes one usable is in sendas.verification."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -9,13 +8,14 @@ from outgate.directory import accounts
 from outgate.directory.change import compared, touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.directory.users import check_name
+from outgate.frozen import frozen
 from outgate.model import SendAs
 from outgate.store import tables
 
 MAX_ADDRESSES: Final = 99  # of one account, its primary address among them
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     """Somebody who has an address: the primary address and unit of the account."""
 

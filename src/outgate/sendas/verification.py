@@ -8,13 +8,14 @@ import binascii
 import hmac
 import secrets
 import struct
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
 from outgate.directory.change import lock, touch
 from outgate.directory.errors import DirectoryError, Invalid, NotAllowed, NotFound
+from outgate.frozen import frozen
 from outgate.sendas import send_as_addresses
 from outgate.store import rates, tables
 from outgate.store.engine import write
@@ -34,7 +35,7 @@ _TOKEN: Final = struct.Struct(">qd16s")
 _SIGNATURE_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     """What is mailed to the address, and never shown elsewhere."""
 

@@ -67,7 +67,7 @@ class Capabilities:
         """RFC 3207."""
         return "STARTTLS" in self.keywords
 
-    @property
+    @cached_property
     def size(self) -> int | None:
         """The largest message in bytes, None if the peer names no limit (RFC 1870)."""
         words = self.keywords.get("SIZE", ())

@@ -1,60 +1,59 @@
 """What a client engine tells its application: each action ends with one of these."""
 
-from dataclasses import dataclass
-
+from outgate.frozen import frozen
 from outgate.smtp.reply import Reply
 from outgate.smtp.sasl import KeyDerivation
 from outgate.smtp.transaction import TransactionResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Greeting:
     """The peer's first words."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HelloDone:
     """EHLO (or HELO, LHLO) was answered; `capabilities` are set."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartTlsDone:
     """After 220: do the handshake, then `tls_established` and `hello` again."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuthDone:
     """The log-in ended. If it failed, there may be `mechanisms` left."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BodyWanted:
     """Give the content by `send_body`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransactionDone:
     """The transaction ended."""
 
     result: TransactionResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuitDone:
     """QUIT was answered."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionLost:
     """The peer is gone. `content_complete`: it may have the whole content, and so have accepted the message: the one
     window for a duplicate. `result_so_far` has the replies to a transaction that was under way, if MAIL was answered;

@@ -5,8 +5,8 @@ Which parameters there are is in smtp/extensions.py.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from outgate.frozen import frozen
 from outgate.smtp.content import too_large
 from outgate.smtp.extensions import MAIL_PARAMETERS, RCPT_PARAMETERS, ExtensionParameter, Value
 from outgate.smtp.reply import Reply
@@ -20,7 +20,7 @@ class BadArgument(Exception):
         self.reply = reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MailParams:
     """Parameters of MAIL."""
 
@@ -31,7 +31,7 @@ class MailParams:
     envid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RcptParams:
     """Parameters of RCPT (RFC 3461): both as the client wrote them."""
 

@@ -5,10 +5,11 @@ A new extension is a row in EXTENSIONS, and a field of MailParams or RcptParams 
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 
+from outgate.frozen import frozen
 from outgate.smtp.transaction import Addressee, Transaction
 
 
@@ -20,7 +21,7 @@ class Tls(StrEnum):
     ACTIVE = "active"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OfferState:
     """What it depends on what a server offers. `max_size` in bytes."""
 
@@ -34,7 +35,7 @@ Value = str | int | bool | None
 ParameterReader = Callable[[str | None, bool], Value]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExtensionParameter:
     """A parameter of MAIL or RCPT. `name` is the field of MailParams or RcptParams; without one it is passed over."""
 
@@ -46,7 +47,7 @@ def _always(state: OfferState) -> str | None:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Extension:
     """One row. `offer` gives what follows the keyword in the reply to EHLO, None where it is not offered.
 

@@ -1,9 +1,9 @@
 """The limits of a server session, with their reasons, and what is counted against them."""
 
-from dataclasses import dataclass
+from outgate.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionLimits:
     """Bytes and counts. Defaults are what RFC 5321 section 4.5.3.1 asks for, or more."""
 

@@ -5,8 +5,8 @@ Bytes in, bytes out; what a token says and whether it is valid is not known here
 
 import json
 import re
-from dataclasses import dataclass
 
+from outgate.frozen import frozen
 from outgate.smtp.sasl import SaslError, utf8
 
 OAUTH_MECHANISMS = ("OAUTHBEARER", "XOAUTH2")
@@ -19,7 +19,7 @@ _PAIR = re.compile(r"([A-Za-z]+)=([\t\n\r -~]*)")  # kvpair of RFC 7628 section 
 _SASLNAME = re.compile(r"(?:[^,=\0]|=2C|=3D)+")  # RFC 5801 section 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenIssuer:
     """What a client is told when its token is refused: where tokens are to be had, and for which scope."""
 

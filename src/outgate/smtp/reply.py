@@ -5,8 +5,9 @@ Knows neither who says them nor why.
 
 import re
 import textwrap
-from dataclasses import dataclass
 from functools import lru_cache
+
+from outgate.frozen import frozen
 
 # What is kept of a reply. RFC 5321 section 4.5.3.1.5 allows lines of 512 bytes; long explanations have more.
 MAX_LINE = 4096  # bytes
@@ -20,7 +21,7 @@ class ProtocolError(Exception):
     """The peer said something that can't be understood; the connection is of no more use."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """One reply. `enhanced` is an RFC 3463 code or empty; `lines` has at least one entry."""
 

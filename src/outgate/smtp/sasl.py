@@ -12,8 +12,10 @@ import secrets
 import stringprep
 import unicodedata
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
+
+from outgate.frozen import frozen
 
 
 class SaslError(Exception):
@@ -46,7 +48,7 @@ def saslprep(text: str) -> str:
     return normal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScramVerifier:
     """What a server keeps of a password for SCRAM-SHA-256 (RFC 5802 section 3)."""
 
@@ -136,7 +138,7 @@ class ScramServer:
         return b"v=" + encode(hmac.digest(verifier.server_key, auth_message, "sha256"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PasswordCredentials:
     """User name and password."""
 
@@ -144,7 +146,7 @@ class PasswordCredentials:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenCredentials:
     """User name and OAuth 2 access token."""
 
@@ -155,7 +157,7 @@ class TokenCredentials:
 Credentials = PasswordCredentials | TokenCredentials
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyDerivation:
     """SCRAM's slow part: `run` it where nobody waits for it. It takes a second at most, where one was asked for."""
 

@@ -1,16 +1,17 @@
 """What a server engine tells its application. Those called questions pause it until they are answered."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from outgate.frozen import frozen
 from outgate.smtp.commands import MailParams, RcptParams
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartTls:
     """220 is queued: send it, do the handshake, call `tls_established`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PasswordOffered:
     """Question: is this the password?"""
 
@@ -20,7 +21,7 @@ class PasswordOffered:
     authzid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenOffered:
     """Question: is this an access token of this user? The user name is empty if the token alone says who it is; an
     empty token asks only where tokens are to be had, and is to be refused.
@@ -31,35 +32,35 @@ class TokenOffered:
     mechanism: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScramStarted:
     """Question, answered by `scram`: what is the verifier of this user?"""
 
     username: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScramProved:
     """Question: the client knows the password; may it log in?"""
 
     username: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScramFailed:
     """The client does not know the password; 535 is queued."""
 
     username: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScramAbandoned:
     """The client has seen the salt of this user and did not go on: it cancelled, sent nonsense, or went away."""
 
     username: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mail:
     """Question: may this be the reverse path?"""
 
@@ -67,7 +68,7 @@ class Mail:
     params: MailParams
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rcpt:
     """Question: is this recipient accepted?"""
 
@@ -75,19 +76,19 @@ class Rcpt:
     params: RcptParams
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageStarted:
     """Question: may content come now?"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageData:
     """A piece of content, as it was before it went over the wire."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageEnded:
     """Question: is the message accepted?"""
 
@@ -95,14 +96,14 @@ class MessageEnded:
     eight_bit: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageAborted:
     """What came of the message so far is to be forgotten; the engine has replied."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Closed:
     """The session is over."""
 

@@ -5,8 +5,8 @@ MAIL to BDAT are taken by smtp/receipt.py, AUTH by smtp/auth_command.py.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from outgate.frozen import frozen
 from outgate.smtp.auth_command import AuthCommand
 from outgate.smtp.dialogue import Dialogue, SessionStage
 from outgate.smtp.extensions import OfferState, Tls, offers
@@ -37,7 +37,7 @@ _MAIL_OR_RCPT = frozenset({SessionStage.MAIL, SessionStage.RCPT})
 _TRANSACTION = frozenset({b"RCPT", b"DATA", b"BDAT"})  # these bring a message nearer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CommandRow:
     """Who takes a command, and the stages in which it is in order (RFC 5321 section 4.1.4, RFC 3030 section 2)."""
 

@@ -1,12 +1,13 @@
 """One message on its way to a peer: what is asked of the client engine, and what came of it. Knows no connection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from outgate.frozen import frozen
 from outgate.smtp.reply import Reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Addressee:
     """A recipient with its DSN parameters (RFC 3461), which are sent only to a peer that offers DSN."""
 
@@ -15,7 +16,7 @@ class Addressee:
     orcpt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transaction:
     """One message to hand over. Without `content` the engine asks for it by BodyWanted. `size` in bytes.
 
@@ -33,7 +34,7 @@ class Transaction:
     content: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransactionResult:
     """The peer's replies. `recipients` is empty if MAIL was refused; `final` has one reply, with LMTP one for each
     accepted recipient, and is empty if the content was never offered or nobody was to get it.

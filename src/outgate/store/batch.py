@@ -6,6 +6,7 @@ Knows no table. A room declares its statements with the step at which they run; 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Dialect
@@ -58,16 +59,21 @@ class _Compiled:
         compiled = statement.compile(dialect=dialect, column_keys=list(keys))
         assert isinstance(compiled, SQLCompiler)
         self.text = str(compiled)
-        self._names = compiled.positiontup  # None: the driver takes them by name
+        names = compiled.positiontup  # None: the driver takes them by name
+        self._in_order = None if names is None else _in_order(names)
         # What no row gives: values of the statement itself, and what is to be looked up each time (the lease clock).
         self._own = {name: bind for name, bind in compiled.binds.items() if name not in keys}
 
     def parameters(self, row: Row) -> tuple[Any, ...] | dict[str, Any]:
         """The row as the driver wants it."""
         values = {**row, **{name: bind.effective_value for name, bind in self._own.items()}} if self._own else row
-        if self._names is None:
-            return dict(values)
-        return tuple([values[name] for name in self._names])
+        return dict(values) if self._in_order is None else self._in_order(values)
+
+
+def _in_order(names: Sequence[str]) -> Callable[[Row], tuple[Any, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda row: tuple([row[name] for name in names])
 
 
 @lru_cache(1000)

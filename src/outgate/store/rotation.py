@@ -5,12 +5,12 @@ Where the keys are not ours to write (environment, command) only the middle step
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, update
 
+from outgate.frozen import frozen
 from outgate.store import keyfile, keysource, tables
 from outgate.store.engine import write
 from outgate.store.keysource import FileKeys, KeySource
@@ -31,7 +31,7 @@ _ONE_KEY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rotation:
     """What was done: the id of the key now in use, and how many values were sealed anew with it."""
 

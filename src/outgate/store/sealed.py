@@ -4,11 +4,11 @@ here: rotation, the count by key and the search for secrets in the open go by th
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Row, Table, select
 
+from outgate.frozen import frozen
 from outgate.store import tables
 from outgate.store.vault import credential, holder_of, key_id_of, signing_key
 
@@ -19,7 +19,7 @@ AUDIT_KEY: Final = "audit-key"
 AUDIT_ANCHOR: Final = "audit-anchor"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SealedColumn:
     """A column of sealed values. `identity` is what a row's value is sealed for; it may name the row of another table
     that the row belongs to, `beside`.

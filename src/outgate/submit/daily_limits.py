@@ -16,6 +16,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from outgate.frozen import frozen
 from outgate.model import Account, Policy
 from outgate.store.engine import read
 from outgate.submit import usage
@@ -27,7 +28,7 @@ SHARE: Final = 0.01  # of the limit
 _MOST_ACCOUNTS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DailyUse:
     """What an account has sent in this hour and the 23 before: by the hour as the database has it, the oldest first,
     and what came to it since (the number of recipients of each message)."""

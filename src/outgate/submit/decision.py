@@ -6,10 +6,11 @@ every attempt, and compliance at every hand-over.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from outgate.authorise import Authorised, authorise
 from outgate.compliance.attachment_policy import Attachments, looks_at_attachments, refuses_attachments
+from outgate.frozen import frozen
 from outgate.mail.addresses import canonical
 from outgate.model import Organisation, Refused
 from outgate.queue import Put
@@ -20,7 +21,7 @@ from outgate.submit.refusal import Refusal, RefusalReason
 from outgate.submit.submission import MessageLimits, Submission
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RoutedSubmission:
     """A submission that its account may send as this From, with a route for each recipient, in their order."""
 

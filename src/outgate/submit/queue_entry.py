@@ -5,9 +5,10 @@ copy). What the record says of either is made beside it, once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from outgate.authorise import Authorised
+from outgate.frozen import frozen
 from outgate.mail.address_leak import needle
 from outgate.mail.addresses import canonical
 from outgate.mail.header_rewrite import made_message_id
@@ -25,7 +26,7 @@ from outgate.submit.usage import CountMessage
 OWN_MAIL = "the organisation"  # stands for the account in the record
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Origin:
     """Whom a message is from: what tells an account's message from the organisation's own.
 

@@ -1,7 +1,8 @@
 """Why a message is not taken, as a value: each face says it in its own words. Knows no SMTP engine and no HTTP."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from outgate.frozen import frozen
 
 
 class RefusalReason(StrEnum):
@@ -17,7 +18,7 @@ class RefusalReason(StrEnum):
     UNAVAILABLE = "unavailable"  # nothing is wrong with the message; the store can't take it now
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """The answer to a message that is not taken; `text` is for the submitter.
 

@@ -1,13 +1,14 @@
 """What somebody asks to have sent: the account, the envelope, what is known of the content. Data only."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from outgate.frozen import frozen
 from outgate.mail.header_check import CheckedHeader
 from outgate.model import Account
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageLimits:
     """What one message may have, from the configuration: bytes, bytes of a line without its CRLF, recipients, and
     Received fields (more mean a loop)."""
@@ -18,7 +19,7 @@ class MessageLimits:
     received: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnvelopeRecipient:
     """One RCPT. `notify` and `orcpt` are the parameters of RFC 3461 as the client wrote them."""
 
@@ -27,7 +28,7 @@ class EnvelopeRecipient:
     orcpt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Envelope:
     """Who sends to whom. `reverse_path` is empty for a null sender; `ret` and `envid` are those of RFC 3461.
 
@@ -44,7 +45,7 @@ class Envelope:
     ret: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """The message's bytes: what is known of them, and those that are not stored yet. Sizes in bytes.
 
@@ -71,7 +72,7 @@ class Content:
         yield self.last_chunk
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Submission:
     """One message that an account wants sent. `identity` is its queue id (queue.queue_id); `at` when it had come whole,
     in seconds since the epoch."""

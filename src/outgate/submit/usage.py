@@ -4,18 +4,18 @@ Knows no limit and no event loop.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, select, text
 
+from outgate.frozen import frozen
 from outgate.store.batch import Batch, Row, RowsOnly, Step
 from outgate.store.tables import usage
 
 DAY_HOURS: Final = 24
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sent:
     """How much an account has sent in one hour (hours since the epoch)."""
 
@@ -49,7 +49,7 @@ _COUNT = Step(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CountMessage(RowsOnly):
     """An account has sent a message to so many recipients."""
 

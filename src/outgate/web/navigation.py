@@ -4,14 +4,14 @@ A new page is a line here and its routes in page_routes.py.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from outgate.directory.privileges import Grant, Privilege
+from outgate.frozen import frozen
 from outgate.web.words import N_
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One link; `group` is the heading that it stands under, empty for none. Nobody needs `needs` for their own mail.
 

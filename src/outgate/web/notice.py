@@ -1,18 +1,18 @@
 """A page that only says something, and the pages for what is refused. Knows no database."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from outgate.frozen import frozen
 from outgate.web.language import preferred
 from outgate.web.page import page
 from outgate.web.words import N_, Words, words
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """What such a page says, in English."""
 

@@ -4,13 +4,16 @@ from starlette.responses import Response
 
 from outgate.http.http_route import HttpRoute
 from outgate.web import confirmation_page, csp_reports, static_files
+from outgate.web.accounts_page import AccountsPage
 from outgate.web.confirmation_page import ConfirmationPage
 from outgate.web.log_in_page import HOME, LogInPage
 from outgate.web.navigation import MAIL
+from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
+from outgate.web.wizard_page import WizardPage
 
 
 def page_routes(services: PageServices) -> list[HttpRoute]:
@@ -24,6 +27,9 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         _confirmation(services),
         *LogInPage(services, cookie).routes(visits),
         visits.get(HOME, _home),
+        *WizardPage().routes(visits),
+        *ServerPage().routes(visits),
+        *AccountsPage().routes(visits),
     ]
 
 

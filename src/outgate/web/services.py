@@ -1,21 +1,25 @@
 """What the pages have of the installation, made once by wiring. Data only."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
 from outgate.accept.authenticator import Authenticator
 from outgate.config import Config
+from outgate.deliver.probe import Prober
 from outgate.directory.web_sessions import WebSessionLimits
+from outgate.discovery.discoverer import Discoverer
+from outgate.frozen import frozen
 from outgate.http.database_threads import DatabaseThreads
 from outgate.operations.confirmation import Confirmation
 from outgate.store.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PageServices:
-    """`threads` are the base's, in which plain functions run; `authenticator` is the one that SMTP has, too."""
+    """`threads` are the base's, in which plain functions run; `authenticator` is the one that SMTP has, too; gateways
+    are tried by delivery's own code (`prober`).
+    """
 
     config: Config
     engine: Engine
@@ -23,6 +27,8 @@ class PageServices:
     now: Callable[[], float]
     threads: DatabaseThreads
     authenticator: Authenticator
+    prober: Prober
+    discoverer: Discoverer
 
     @property
     def session_limits(self) -> WebSessionLimits:

@@ -5,15 +5,15 @@ neither a neighbour in the domain nor anybody on the way can set one. Without TL
 no such name.
 """
 
-from dataclasses import dataclass
-
 from starlette.requests import Request
 from starlette.responses import Response
+
+from outgate.frozen import frozen
 
 _NAME = "session"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionCookie:
     """How it is set and read; `seconds` is how long a browser keeps it at most."""
 

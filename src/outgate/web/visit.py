@@ -6,7 +6,6 @@ waits for something else is `async` and goes to them by `in_thread`.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import tzinfo
 from typing import ParamSpec, TypeVar
 
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.operations import context, waiting_mail
 from outgate.operations.context import OperationContext
 from outgate.operations.session_operations import SessionHolder
@@ -30,7 +30,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Visit:
     """`zone` is the time zone of the browser. It is an operations.context.Transactions of its user."""
 

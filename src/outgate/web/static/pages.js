@@ -12,3 +12,18 @@ customElements.define("go-on", class extends HTMLElement {
     location.assign(this.getAttribute("to"));
   }
 });
+
+// <fill-in data-host="…">: puts what was found into the form round it, except where somebody has typed already.
+customElements.define("fill-in", class extends HTMLElement {
+  connectedCallback() {
+    const form = this.closest("form");
+    for (const [name, value] of Object.entries(this.dataset)) {
+      const field = form.elements.namedItem(name);
+      if (field instanceof RadioNodeList) {
+        field.value = value;
+      } else if (field && field.value === field.defaultValue) {
+        field.value = value;
+      }
+    }
+  }
+});

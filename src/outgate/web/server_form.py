@@ -1,0 +1,72 @@
+"""The form for a server: what was entered, what was found of it, and what it shows. Used to add and to change one."""
+
+from typing import Final, Self
+
+from outgate.directory.errors import Invalid
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.discovery.candidates import Candidate, Certainty, Discovered, DiscoveryOutcome
+from outgate.frozen import frozen
+from outgate.mail.addresses import AddressError
+from outgate.model import Gateway, Security
+from outgate.web.form import Form
+from outgate.web.visit import Visit
+
+DEFAULT_PORT: Final = 587
+
+
+@frozen
+class ServerFields:
+    """What the form shows. `port` is a text: it may be no number."""
+
+    host: str = ""
+    port: str = str(DEFAULT_PORT)
+    username: str = ""
+    security: str = Security.STARTTLS.value
+
+    @classmethod
+    def entered(cls, form: Form) -> Self:
+        """As the form was sent."""
+        security = form.text("security", Security.STARTTLS.value)
+        return cls(form.text("host"), form.text("port"), form.text("server_username"), security)
+
+    @classmethod
+    def of(cls, server: Gateway | Candidate) -> Self:
+        """One that there is, or was found."""
+        return cls(server.host, str(server.port), server.username, server.security.value)
+
+    def settings(self, password: str) -> GatewaySettings:
+        """Checked. Raises Invalid."""
+        if not self.host:
+            raise Invalid("enter the name of the SMTP server")
+        if not (self.port.isascii() and self.port.isdigit() and len(self.port) < 6):
+            raise Invalid("'{text}' is not a port; it is a number, in most cases 587 or 465", text=self.port[:20])
+        return GatewaySettings.entered(self.host, int(self.port), self.security, self.username, password)
+
+
+@frozen
+class Found:
+    """The best that was found of a server, and where; `confirm` and `is_guess` are cautions."""
+
+    fields: ServerFields
+    where: str
+    hint: str
+    confirm: bool
+    is_guess: bool
+
+
+async def found_for(visit: Visit, address: str) -> Found | None:
+    """Asks presets, the DNS and the domain; None if there is nothing to be found."""
+    try:
+        discovered = await visit.services.discoverer.discover(address)
+    except AddressError:
+        return None
+    if not discovered.candidates:
+        return None
+    best = discovered.candidates[0]
+    is_guess = best.certainty is Certainty.GUESS
+    return Found(ServerFields.of(best), _where(discovered, best), best.hint, best.confirm, is_guess)
+
+
+def _where(discovered: Discovered, best: Candidate) -> str:
+    looked = (one for one in discovered.looked_at if one.source is best.source)
+    return next((one.where for one in looked if one.outcome is DiscoveryOutcome.FOUND), "")

@@ -1,0 +1,60 @@
+"""axe-core finds nothing on any page, in both themes, languages and sizes; nothing scrolls sideways."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from pages.browser import DESKTOP, PHONE, person, violations
+from pages.conftest import ALICE, ANNA, PARTNER, Town
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+USER_PAGES = (
+    "/settings/accounts",
+    "/settings/accounts/add",
+    "/settings/accounts/add/server?address=me@studio.example&name=Me",
+    "/settings/accounts/add/server?address=sales@example.com",
+    f"/settings/accounts/{PARTNER}/edit",
+    f"/settings/accounts/{PARTNER}/server",
+    f"/settings/accounts/{PARTNER}/delete",
+    "/settings/accounts/alice@pending.example/confirm",
+)
+CONSOLE_PAGES = ()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def furnished(town: Town) -> AsyncIterator[Town]:
+    """Alice has an address with a server, and one that waits for its code."""
+    await town.site.switch(True)
+    await town.site.add_external(ALICE, PARTNER, town.gateway.port)
+    await town.site.add_external(ALICE, "alice@pending.example", verified=False)
+    yield town
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("who", "paths"), [(ALICE, USER_PAGES), (ANNA, CONSOLE_PAGES)], ids=["user", "console"])
+async def test_nobody_is_kept_out_of_a_page(
+    furnished: Town,
+    browser: Browser,
+    language: str,
+    theme: str,
+    size: dict[str, int],
+    who: str,
+    paths: tuple[str, ...],
+) -> None:
+    await furnished.speak(language)
+    async with person(browser, furnished.base, language, theme=theme, size=size) as somebody:
+        await somebody.at("/")
+        assert await violations(somebody.page) == []
+        await somebody.log_in(who)
+        await somebody.page.wait_for_url("**/settings/accounts")
+        for path in paths:
+            await somebody.at(path)
+            assert await violations(somebody.page) == [], path
+            wide = await somebody.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            assert not wide, f"{path} scrolls sideways"
+        assert somebody.said == []
