@@ -12,7 +12,7 @@ export UV_NO_PROGRESS ?= 1
 # Programs start in a fifth of the time when Python may keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo wheel test coverage lint lab bench hard hard-short lock clean
+.PHONY: setup demo wheel test coverage lint lab trial bench hard hard-short lock clean
 
 setup: .setup
 
@@ -63,6 +63,11 @@ lint: setup
 lab: setup
 	@tools/debian-packages lab
 	@$(BIN)/python -m pytest -m lab tests/lab
+
+# Not part of `make test`: the Debian that it boots takes minutes to make, once, and a mirror to make it from.
+trial: wheel
+	@tools/debian-packages trial
+	@$(BIN)/python -m pytest -m lab tests/trial
 
 bench: setup
 	@tools/debian-packages bench

@@ -49,7 +49,7 @@ ALLOWED = {
     # Of accept only the authenticator, of deliver only the probe.
     "web": {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
-        *("deliver", "discovery", "advisor", "extras"),
+        *("deliver", "discovery", "advisor", "record", "extras"),
     },
     "node_id": set(),
     "open_files": set(),

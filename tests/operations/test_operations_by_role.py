@@ -36,6 +36,7 @@ from outgate.operations import (
     mail_operations,
     message_log_operations,
     policy_operations,
+    policy_reach,
     queue_operations,
     role_operations,
     secret_operations,
@@ -101,6 +102,7 @@ CALLS: Final[dict[str, Call]] = {
     "unit.move": lambda op, unit, _user, _other: unit_operations.move(op, f"{unit}/Below", f"{unit}/Renamed"),
     "unit.remove": lambda op, unit, _user, _other: unit_operations.remove(op, f"{unit}/Below"),
     "policy.list": lambda op, unit, _user, _other: policy_operations.list_policies(op, unit),
+    "policy.reach": lambda op, unit, _user, _other: policy_reach.reach(op, unit, ALLOW_EXTERNAL_SMTP),
     "policy.set": lambda op, unit, _user, _other: policy_operations.set_policy(op, unit, ALLOW_EXTERNAL_SMTP, True),
     "policy.clear": lambda op, unit, _user, _other: policy_operations.clear_policy(op, unit, ALLOW_EXTERNAL_SMTP),
     "domain.list": lambda op, *_: domain_operations.list_domains(op),
@@ -195,7 +197,7 @@ ORGANISATION: Final = {
     "queue.release",
     "queue.delete",
 }
-_UNITS_READ: Final = {"unit.list", "policy.list", "domain.list", "domain.show", "domain-gateway.show"}
+_UNITS_READ: Final = {"unit.list", "policy.list", "policy.reach", "domain.list", "domain.show", "domain-gateway.show"}
 _USERS_READ: Final = {"user.list", "user.show", "app-password.list", "log-in.locked"}
 _USERS_SECURITY: Final = {
     "user.password",

@@ -21,7 +21,11 @@ USER_PAGES = (
     f"/settings/accounts/{PARTNER}/delete",
     "/settings/accounts/alice@pending.example/confirm",
 )
-CONSOLE_PAGES = ()
+CONSOLE_PAGES = (
+    "/admin/apps/mail/end-user-access",
+    "/admin/apps/mail/end-user-access?unit=/Sales",
+    "/admin/apps/mail/end-user-access?unit=/nowhere",
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -93,6 +93,13 @@ def set_value(connection: Connection, unit_path: str, setting: Setting, entered:
     )
 
 
+def changed_at(connection: Connection, unit_path: str, setting: Setting) -> float | None:
+    """When a unit was given the value that it has of its own; None if it has none."""
+    columns = tables.policy.c
+    mine = (tables.unit.c.path == unit_path, columns.setting == setting.name)
+    return connection.scalar(select(columns.changed_at).join_from(tables.policy, tables.unit).where(*mine))
+
+
 def clear(connection: Connection, unit_path: str, setting: Setting) -> None:
     """Let a unit inherit again."""
     touch(connection, shared=True)

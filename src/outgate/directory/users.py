@@ -1,11 +1,11 @@
 """Users: the accounts of the organisation, each with its primary address and what its password is checked against."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from outgate.directory import units
 from outgate.directory.change import compared, touch
@@ -112,6 +112,15 @@ def find(connection: Connection, address: str) -> User:
     if row is None:
         raise NotFound(f"there is no user {address}")
     return _user(row)
+
+
+def count(connection: Connection, unit_paths: Sequence[str]) -> int:
+    """How many users these units have, without those below them."""
+    counted = select(func.count(tables.account.c.id)).join_from(tables.account, tables.unit)
+    return sum(
+        connection.scalar(counted.where(tables.unit.c.path.in_(unit_paths[start : start + 500]))) or 0
+        for start in range(0, len(unit_paths), 500)
+    )
 
 
 def by_id(connection: Connection, account_id: int) -> User:

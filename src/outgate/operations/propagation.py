@@ -40,9 +40,8 @@ class Behind:
 def wait(engine: Engine, patience: float = PATIENCE) -> Behind | None:
     """None in the good case; else who still hands over what was decided before and can't be called back."""
     changed_at, deadline = clock.now(), time.monotonic() + patience
-    with read(engine) as connection:
-        version = accounts.directory_version(connection)
-    while behind := _behind(engine, version):
+    version = version_now(engine)
+    while behind := nodes_behind(engine, version):
         if time.monotonic() > deadline:
             return Behind(behind, _held(engine, behind, changed_at))
         time.sleep(_PAUSE)
@@ -59,6 +58,13 @@ def _held(engine: Engine, behind: list[str], changed_at: float) -> list[str]:
     ] + more
 
 
-def _behind(engine: Engine, version: int) -> list[str]:
+def version_now(engine: Engine) -> int:
+    """The directory's version: what was changed has it, or a lower one."""
+    with read(engine) as connection:
+        return accounts.directory_version(connection)
+
+
+def nodes_behind(engine: Engine, version: int) -> list[str]:
+    """The nodes that do not go by this version yet."""
     with read(engine) as connection:
         return nodes.behind(connection, version, clock.now())

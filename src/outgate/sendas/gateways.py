@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from outgate.directory import accounts, gateway_settings
 from outgate.directory.change import compared, touch
@@ -64,6 +64,20 @@ def erase(connection: Connection, account_id: int) -> int:
     columns = tables.gateway.c
     mine = (columns.send_as_id.in_(of_account), columns.sealed_password.is_not(None))
     return connection.execute(update(tables.gateway).where(*mine).values(sealed_password=None)).rowcount
+
+
+def count(connection: Connection, unit_paths: Sequence[str]) -> int:
+    """How many gateways the users of these units have, without those of units below."""
+    counted = (
+        select(func.count(tables.gateway.c.id))
+        .join_from(tables.gateway, tables.send_as)
+        .join(tables.account)
+        .join(tables.unit)
+    )
+    return sum(
+        connection.scalar(counted.where(tables.unit.c.path.in_(unit_paths[start : start + 500]))) or 0
+        for start in range(0, len(unit_paths), 500)
+    )
 
 
 def by_row(connection: Connection, rows: Sequence[int]) -> dict[str, UsersGateway]:

@@ -6,6 +6,7 @@ from outgate.http.http_route import HttpRoute
 from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.accounts_page import AccountsPage
 from outgate.web.confirmation_page import ConfirmationPage
+from outgate.web.end_user_access_page import EndUserAccessPage
 from outgate.web.log_in_page import HOME, LogInPage
 from outgate.web.navigation import MAIL
 from outgate.web.server_page import ServerPage
@@ -30,6 +31,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *WizardPage().routes(visits),
         *ServerPage().routes(visits),
         *AccountsPage().routes(visits),
+        *EndUserAccessPage().routes(visits),
     ]
 
 

@@ -1,0 +1,204 @@
+"""Apps > Workspace > Mail > End User Access: the switch that lets users have gateways, unit by unit."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from outgate.directory.policies import Policies
+from outgate.directory.privileges import Privilege
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP, SETTINGS, Setting, in_words
+from outgate.http.http_route import HttpRoute
+from outgate.operations import (
+    audit_operations,
+    domain_gateway_operations,
+    domain_operations,
+    policy_operations,
+    propagation,
+)
+from outgate.operations.context import OperationContext
+from outgate.operations.policy_reach import reach
+from outgate.record.audit_trail import AuditFilter, Recorded
+from outgate.web.visit import Visit
+from outgate.web.visits import Visits, status_of
+
+PATH: Final = "/admin/apps/mail/end-user-access"
+PATIENCE: Final = 3.0  # seconds to wait for all nodes; what is not in force by then is said
+
+_HOSTS: Final = SETTINGS["allowedGatewayHosts"]
+_JOURNAL: Final = SETTINGS["gatewayJournalAddress"]
+_SHOWN: Final = (ALLOW_EXTERNAL_SMTP, _HOSTS, _JOURNAL)
+_CHANGES: Final = 5  # of the last ones, that are shown
+_PAUSE: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class UnitNode:
+    """A unit in the tree. `own` says whether it has a value of its own for the switch, which is `on` here."""
+
+    path: str
+    name: str
+    on: bool
+    own: bool
+    below: tuple["UnitNode", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchChange:
+    """An entry of the audit trail; None is the inherited value."""
+
+    at: float
+    actor: str
+    unit: str
+    old: bool
+    new: bool
+    cleared: bool
+
+
+class EndUserAccessPage:
+    """Shows the policy, and changes it."""
+
+    def routes(self, visits: Visits) -> list[HttpRoute]:
+        """All there are."""
+        return [visits.get(PATH, show), visits.post(PATH, save)]
+
+
+def show(visit: Visit, status: int = 200, why: str = "") -> Response:
+    """The tree at the left, the unit's policy at the right."""
+    tops = _tops(visit)
+    form = visit.form
+    with visit.reading() as op:
+        listed = [policy_operations.list_policies(op, top) for top in tops or ["/"]]
+        unit = _chosen(form.text("unit"), [path for paths, _ in listed for path in paths], tops)
+        concerned = reach(op, unit, ALLOW_EXTERNAL_SMTP)
+        changes = _last_changes(op, visit)
+        domain = domain_operations.list_domains(op)[0].name if visit.may(Privilege.UNITS_READ) else ""
+        gateway = domain_gateway_operations.show(op) if visit.may(Privilege.UNITS_READ) else None
+    policies = listed[0][1]
+    entered = {one.name: form.text(one.name) for one in (_HOSTS, _JOURNAL)} if why else {}
+    return visit.page(
+        "end_user_access.html",
+        status,
+        path=PATH,
+        why=why,
+        tree=[_tree(policies, paths[0], paths, domain) for paths, _ in listed],
+        unit=unit,
+        parent=_above(unit, domain) if unit != "/" else "",
+        name=_name(unit, domain),
+        switch=policies.effective(unit, ALLOW_EXTERNAL_SMTP),
+        hosts=entered.get(_HOSTS.name, in_words(policies.effective(unit, _HOSTS).value)),
+        journal=entered.get(_JOURNAL.name, in_words(policies.effective(unit, _JOURNAL).value)),
+        is_own=any(one.name in policies.own.get(unit, ()) for one in _SHOWN),
+        concerned=concerned,
+        names=[_name(path, domain) for path in concerned.units],
+        gateway=gateway,
+        may_save=visit.may(Privilege.GMAIL_SETTINGS, unit),
+        changes=changes,
+        saved=_seconds(form.text("saved")),
+        behind=form.text("behind"),
+    )
+
+
+async def save(visit: Visit) -> Response:
+    """Save, or inherit again; then wait until it is in force everywhere."""
+    unit, began = visit.form.text("unit", "/"), time.monotonic()
+    try:
+        version = await visit.in_thread(_change, visit, unit)
+    except Exception as error:
+        return await visit.in_thread(show, visit, status_of(error), visit.said.error(error))
+    while behind := await visit.in_thread(propagation.nodes_behind, visit.services.engine, version):
+        if time.monotonic() - began > PATIENCE:
+            return visit.go_to(f"{PATH}?{urlencode({'unit': unit, 'behind': len(behind)})}")
+        await asyncio.sleep(_PAUSE)
+    return visit.go_to(f"{PATH}?{urlencode({'unit': unit, 'saved': f'{time.monotonic() - began:.2f}'})}")
+
+
+def _change(visit: Visit, unit: str) -> int:
+    """Returns the directory's version then."""
+    form = visit.form
+    with visit.writing() as op:
+        if "inherit" in form:
+            for setting in _SHOWN:
+                policy_operations.clear_policy(op, unit, setting)
+        else:
+            policy_operations.set_policy(op, unit, ALLOW_EXTERNAL_SMTP, form.ticked("allow"))
+            _, policies = policy_operations.list_policies(op, unit)
+            for setting in (_HOSTS, _JOURNAL):
+                _set_if_changed(op, policies, unit, setting, form.text(setting.name))
+    return propagation.version_now(visit.services.engine)
+
+
+def _set_if_changed(op: OperationContext, policies: Policies, unit: str, setting: Setting, entered: str) -> None:
+    if setting.check(entered) != policies.effective(unit, setting).value:
+        policy_operations.set_policy(op, unit, setting, entered)
+
+
+# --- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def _tops(visit: Visit) -> list[str]:
+    """The units at whose tops somebody may begin to look; the first of them is shown."""
+    held = {grant.unit for grant in visit.holder.grants if Privilege.UNITS_READ in grant.privileges}
+    return sorted(unit for unit in held if not any(unit != top and _is_below(unit, top) for top in held))
+
+
+def _is_below(unit: str, top: str) -> bool:
+    return top in ("/", unit) or unit.startswith(f"{top}/")
+
+
+def _chosen(asked: str, paths: list[str], tops: list[str]) -> str:
+    return asked or (tops[0] if tops else paths[0])
+
+
+def _tree(policies: Policies, top: str, paths: tuple[str, ...], domain: str) -> UnitNode:
+    below = tuple(_tree(policies, path, paths, domain) for path in paths if path != "/" and _parent(path) == top)
+    value = policies.effective(top, ALLOW_EXTERNAL_SMTP)
+    return UnitNode(top, _name(top, domain), bool(value.value), value.source == top, below)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0] or "/"
+
+
+def _above(unit: str, domain: str) -> str:
+    return _name(_parent(unit), domain)
+
+
+def _name(path: str, domain: str) -> str:
+    """A unit by its own name; the root by the organisation's."""
+    return path.rpartition("/")[2] or domain or "/"
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return min(max(float(text), 0.0), PATIENCE)
+    except ValueError:
+        return None
+
+
+def _last_changes(op: OperationContext, visit: Visit) -> list[SwitchChange]:
+    """Of the switch, newest first; none for who may not see the audit trail."""
+    if not visit.may(Privilege.AUDIT_READ):
+        return []
+    found = [
+        entry
+        for name in ("policy.set", "policy.clear")
+        for entry in audit_operations.search(op, AuditFilter(operation=name, limit=50)).entries
+    ]
+    return list(_changes(sorted(found, key=lambda one: -one.number)))[:_CHANGES]
+
+
+def _changes(found: list[Recorded]) -> Iterator[SwitchChange]:
+    for recorded in found:
+        entry, detail = recorded.entry, recorded.entry.detail
+        match _pair(detail):
+            case [bool(old), bool(new)]:
+                yield SwitchChange(entry.at, entry.actor, entry.unit, old, new, entry.operation == "policy.clear")
+
+
+def _pair(detail: Mapping[str, object]) -> object:
+    return detail.get(ALLOW_EXTERNAL_SMTP.name)

@@ -1,0 +1,111 @@
+"""Every page crossed with every role. `EXPECTED` is written by hand; the pages are really asked for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+import pytest_asyncio
+
+from outgate import clock
+from outgate.directory import roles, units, users
+from outgate.directory.privileges import BUILT_IN
+from outgate.directory.users import Credentials
+from outgate.http.database_threads import DatabaseThreads
+from outgate.store.engine import write
+from outgate.web.page_routes import page_routes
+from outgate.web.services import PageServices
+from way.place import PASSWORD, Site, free_port, install, running
+from web.links import opened
+from web.people import ALICE, browser_at, logged_in
+
+PARTNER: Final = "alice@dominiopartner.example"
+EVERYBODY: Final = {*BUILT_IN, "nobody"}
+# Pages that show something of the organisation, and whom: the path, who may look, who may save (None: nothing to save).
+CONSOLE: Final = {
+    "/admin/apps/mail/end-user-access": (set(BUILT_IN), {"super-admin", "mail-settings-admin"}),
+}
+# Pages of one's own mail: whoever is logged in may look at their own, and nobody at another's.
+OWN: Final = {
+    "/": 303,
+    "/settings/accounts": 200,
+    "/settings/accounts/add": 200,
+    "/settings/accounts/add/server": 400,  # without an address
+    "/settings/accounts/add/found": 200,
+    "/settings/accounts/{address:path}/edit": 404,
+    "/settings/accounts/{address:path}/delete": 404,
+    "/settings/accounts/{address:path}/confirm": 404,
+    "/settings/accounts/{address:path}/server": 404,
+    "/settings/accounts/{address:path}/advice": 404,
+}
+# What everybody may ask for, logged in or not.
+PUBLIC: Final = {"/log-in", "/csp-reports", "/confirm/{token}", "/static/{digest}/{name}"}
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Of the pages."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, port: int) -> Site:
+    """With somebody of each role, for everything; alice has an address that is nobody else's."""
+    path: Path = tmp_path_factory.mktemp("roles") / "outgate"
+    site = install(path, web={"public_url": f"http://127.0.0.1:{port}", "port": port})
+    credentials = Credentials.derive(PASSWORD, 4096)
+    with opened(site) as place, write(place.engine) as connection:
+        units.create(connection, "/Sales")
+        for role in EVERYBODY:
+            users.create(connection, f"{role}@example.com", credentials, clock.now())
+            if role in BUILT_IN:
+                roles.assign(connection, f"{role}@example.com", role, "/", clock.now())
+    asyncio.run(site.add_external(ALICE, PARTNER))
+    return site
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pages(site: Site, port: int) -> AsyncIterator[int]:
+    """The port of a running server."""
+    server = await running(site)
+    yield port
+    await server.stop()
+
+
+def test_the_tables_have_every_page(site: Site) -> None:
+    with opened(site) as place:
+        nothing = cast(Any, None)
+        services = PageServices(
+            place.config, place.engine, place.vault, clock.now, DatabaseThreads(), nothing, nothing, nothing
+        )
+        shown = {route.path for route in page_routes(services) if "GET" in route.methods}
+        posted = {route.path for route in page_routes(services) if route.methods == frozenset({"POST"})}
+    assert shown == {*CONSOLE, *OWN, *PUBLIC} - {"/csp-reports"}
+    console = {path for path in posted if path.startswith("/admin")}
+    assert console == {path for path, (_, save) in CONSOLE.items() if save is not None}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("role", sorted(EVERYBODY))
+async def test_a_role_sees_its_pages_and_no_other(pages: int, role: str) -> None:
+    async with logged_in(pages, f"{role}@example.com") as browser:
+        for path, status in OWN.items():
+            answer = await browser.get(path.replace("{address:path}", PARTNER))
+            assert answer.status_code == status, path
+        for path, (see, save) in CONSOLE.items():
+            assert (await browser.get(path)).status_code == (200 if role in see else 403), path
+            answer = await browser.post(path, data={"unit": "/Sales"})
+            assert answer.status_code == (303 if role in save else 403), path
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_stranger_sees_nothing_but_the_log_in(pages: int) -> None:
+    async with browser_at(pages) as browser:
+        for path in {*OWN, *CONSOLE}:
+            answer = await browser.get(path.replace("{address:path}", PARTNER))
+            assert answer.status_code == 303
+            assert answer.headers["location"].startswith("/log-in")
+        for path in CONSOLE:
+            answer = await browser.post(path, data={"unit": "/Sales"})
+            assert answer.headers["location"].startswith("/log-in")
