@@ -12,7 +12,7 @@ export UV_NO_PROGRESS ?= 1
 # Programs start in a fifth of the time when Python may keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo wheel test coverage lint lab bench lock clean
+.PHONY: setup demo wheel test coverage lint lab trial bench hard hard-short lock clean
 
 setup: .setup
 
@@ -45,6 +45,7 @@ test: lint wheel
 	@rm -rf .coverage
 	@$(WHEEL)/coverage run -m pytest -n 2 -m "not lab and not measures"
 	@$(WHEEL)/python -m pytest -n 2 -m measures
+	@$(WHEEL)/python -m hard --short
 	@$(MAKE) --no-print-directory coverage
 	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory lab; else echo "lab left out: it needs root for network namespaces"; fi
 
@@ -63,9 +64,21 @@ lab: setup
 	@tools/debian-packages lab
 	@$(BIN)/python -m pytest -m lab tests/lab
 
+# Not part of `make test`: the Debian that it boots takes minutes to make, once, and a mirror to make it from.
+trial: wheel
+	@tools/debian-packages trial
+	@$(BIN)/python -m pytest -m lab tests/trial
+
 bench: setup
 	@tools/debian-packages bench
 	@$(BIN)/python -m bench
+
+# What faults, load and ill will do to it; 25 minutes.
+hard: setup
+	@$(BIN)/python -m hard
+
+hard-short: setup
+	@$(BIN)/python -m hard --short
 
 lock:
 	@tools/lock

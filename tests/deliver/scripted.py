@@ -155,6 +155,7 @@ def link(to: Peer, **settings: object) -> Link:
     return Link(to.port, **{"tls": TlsPolicy.PLAIN, "hello": "client.example", **settings})  # type: ignore[arg-type] # as given
 
 
+VERIFYING = ssl.create_default_context()  # loads all authorities: once
 TIMEOUTS = Timeouts(connect=5.0, reply=5.0, content=5.0, transaction=20.0)
 
 
@@ -165,13 +166,13 @@ def transport(
         return to.names
 
     given = message or Given(SMALL)
-    return SmtpTransport(link(to, **settings), hosts, timeouts, ssl.create_default_context(), given, 600.0)  # type: ignore[arg-type] # Given is what is asked of it
+    return SmtpTransport(link(to, **settings), hosts, timeouts, VERIFYING, given, 600.0)  # type: ignore[arg-type] # Given is what is asked of it
 
 
 def connection(
     to: Peer, timeouts: Timeouts = TIMEOUTS, verifying: ssl.SSLContext | None = None, **settings: object
 ) -> Connection:
-    return Connection(to.names[0], link(to, **settings), timeouts, verifying or ssl.create_default_context())
+    return Connection(to.names[0], link(to, **settings), timeouts, verifying or VERIFYING)
 
 
 async def carried(line: SmtpTransport, what: Delivery | None = None) -> list[str]:

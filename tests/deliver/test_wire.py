@@ -298,6 +298,95 @@ async def test_a_peer_that_offers_chunking_and_can_not_gets_data(reply: str | No
         assert host.connections == [2]
 
 
+async def silent_at_mail(talk: Talk) -> None:
+    await talk.greet(CHUNKED)
+    await talk.gone()
+
+
+async def silent_at_rcpt(talk: Talk) -> None:
+    await talk.greet(CHUNKED)
+    await talk.hear("MAIL")
+    talk.say("250 2.1.0 Ok")
+    await talk.gone()
+
+
+async def asks_for_more_at_rcpt(talk: Talk) -> None:
+    await talk.greet(CHUNKED)
+    await talk.hear("MAIL")
+    talk.say("250 2.1.0 Ok", "354 Go on", "250 2.0.0 Ok")
+    await talk.gone()
+
+
+async def silent_at_the_last_chunk(talk: Talk) -> None:
+    await talk.greet(CHUNKED)
+    await talk.hear("MAIL")
+    talk.say("250 2.1.0 Ok", "250 2.1.5 Ok")
+    size = int((await talk.hear("BDAT")).split()[1])
+    await talk.reader.readexactly(size)
+    talk.say("250 2.0.0 chunk")
+    await talk.gone()
+
+
+@pytest.mark.parametrize(
+    ("script", "pieces"),
+    [(silent_at_mail, []), (silent_at_rcpt, []), (asks_for_more_at_rcpt, []), (silent_at_the_last_chunk, FLOW)],
+)
+async def test_only_bdat_that_is_itself_not_answered_is_followed_by_data_at_once(
+    script: Script, pieces: list[bytes]
+) -> None:
+    """Elsewhere it is not BDAT that is not known, and the peer may have the message: it waits."""
+    async with peer([script, takes_all]) as host:
+        quick = Timeouts(5.0, 5.0, 0.3, 20.0)
+        found = await carried(transport(host, Given(SMALL, pieces), timeouts=quick))
+        assert found in (["retry 4.4.2"], ["retry 4.5.0"])
+        assert host.connections == [1]
+
+
+async def test_bdat_that_is_not_answered_once_is_not_used_again_with_that_peer() -> None:
+    """So no more than one message is sent twice by this rule."""
+    commands: list[str] = []
+
+    async def by_data(talk: Talk) -> None:
+        await talk.greet(CHUNKED)
+        while True:
+            await talk.hear("MAIL")
+            talk.say("250 2.1.0 Ok", "250 2.1.5 Ok")
+            commands.append(await talk.hear("DATA"))
+            talk.say("354 Go on")
+            await talk.reader.readuntil(b"\r\n.\r\n")
+            talk.say("250 2.0.0 Ok")
+
+    async with peer([functools.partial(refuses_bdat, reply=None), by_data]) as host:
+        line = transport(host, timeouts=Timeouts(5.0, 5.0, 0.3, 20.0))
+        assert [await carried(line), await carried(line)] == [["delivered 250"]] * 2
+    assert commands == ["DATA", "DATA"]
+
+
+@pytest.mark.parametrize(
+    ("replies", "outcomes"),
+    [
+        (["503 5.5.1 nobody's", "250 2.0.0 stored"], ["failed 503", "delivered 250"]),
+        (["250 2.0.0 stored", "500 5.3.0 broken"], ["delivered 250", "failed 500"]),
+        (["250 2.0.0 stored", "504 5.3.0 broken"], ["delivered 250", "failed 504"]),
+    ],
+)
+async def test_lmtp_that_took_it_for_one_by_bdat_gets_it_once(replies: list[str], outcomes: list[str]) -> None:
+    async def script(talk: Talk) -> None:
+        talk.say("220 store.example")
+        await talk.hear("LHLO")
+        talk.say("250-store.example", "250-PIPELINING", "250 CHUNKING")
+        await talk.hear("MAIL")
+        talk.say("250 2.1.0 Ok", "250 2.1.5 Ok", "250 2.1.5 Ok")
+        size = int((await talk.hear("BDAT")).split()[1])
+        await talk.reader.readexactly(size)
+        talk.say(*replies)
+        await talk.gone()
+
+    async with peer([script]) as host:
+        assert await carried(transport(host, lmtp=True), delivery("d.example", "d.example")) == outcomes
+        assert host.connections == [1]
+
+
 async def test_what_the_settings_discard_is_not_used() -> None:
     async def script(talk: Talk) -> None:
         await talk.greet(CHUNKED)

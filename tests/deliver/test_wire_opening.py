@@ -6,13 +6,15 @@ import ssl
 
 import pytest
 
+from corpus.peer import RawPeer
 from deliver.scripted import TIMEOUTS, Talk, carried, connection, peer, transport
 from outgate.deliver import connection as connections
-from outgate.deliver.connection import Timeouts
+from outgate.deliver.connection import Connection, Link, Timeouts
 from outgate.deliver.credentials import CredentialSource, given
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.demo.certificates import Authority
 from outgate.demo.network import VirtualHost
+from outgate.egress.resolver import Host
 from outgate.smtp import KeyDerivation
 from outgate.store.vault import SealBroken
 
@@ -229,3 +231,22 @@ async def test_without_pipelining_rset_is_answered_before_mail() -> None:
         line = transport(host)
         assert await carried(line) == ["failed 550"]
         assert await carried(line) == ["delivered 250"]
+
+
+async def test_opportunistic_connections_load_no_authorities(
+    secured: ssl.SSLContext, verifying: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took longer than all else, for each connection, and nothing is verified by them."""
+
+    def loaded(*_: object) -> None:
+        raise AssertionError("authorities were loaded")
+
+    for name in ("load_default_certs", "load_verify_locations", "set_default_verify_paths"):
+        monkeypatch.setattr(ssl.SSLContext, name, loaded)
+    async with RawPeer(tls=secured) as mx:
+        link = Link(mx.port, TlsPolicy.OPPORTUNISTIC, "client.example")
+        for _ in range(2):
+            line = Connection(Host("mx.recipient.example", "127.0.0.1"), link, TIMEOUTS, verifying)
+            assert await line.open() is None
+            line.hang_up()
+    assert mx.commands.count("STARTTLS") == 2

@@ -241,6 +241,30 @@ async def test_a_new_sqlite_file_shrinks_when_what_is_old_goes(new_sqlite: Calla
     engine.dispose()
 
 
+async def test_space_is_given_back_many_pages_in_a_step(
+    new_sqlite: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page a step would take days for what a year leaves."""
+    engine = open_engine(new_sqlite())
+    recipients: Sequence[str] = ["x" * 60 + "@y.example"] * 50
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(number, "alice@example.com", *recipients) for number in range(1, 600)])
+    steps = 0
+    give_back = Retention._give_back
+
+    def counted(self: Retention) -> bool:
+        nonlocal steps
+        steps += 1
+        return give_back(self)
+
+    monkeypatch.setattr(Retention, "_give_back", counted)
+    before = _pages(engine)
+    await Retention(engine, messages(1), lambda: 2 * DAY).tidy(pause=0)
+    assert before - _pages(engine) > 200
+    assert steps < 10
+    engine.dispose()
+
+
 def _pages(engine: Engine) -> int:
     with read(engine) as conn:
         return int(conn.exec_driver_sql("PRAGMA page_count").scalar_one())

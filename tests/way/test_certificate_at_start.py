@@ -1,11 +1,14 @@
 """A server whose own certificate is at its end says so when it starts, and serves all the same."""
 
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+
 import pytest
 from structlog.testing import capture_logs
 
 from outgate import clock
 from outgate.accept.self_signed import VALID_DAYS, self_signed
-from way.place import Site, listens, running
+from way.place import Site, eventually, listens, running
 
 DAY = 86400
 
@@ -30,10 +33,16 @@ async def test_a_certificate_that_has_expired_or_soon_will_is_warned_of(
     with capture_logs() as lines:
         server = await running(site)
         assert listens(site)
+        if told:
+            await eventually(lambda: _warnings(lines), "it is warned of")
         await server.stop()
-    found = [(line["event"], line["days"]) for line in lines if line["log_level"] == "warning"]
+    found = [(line["event"], line["days"]) for line in _warnings(lines)]
     assert found == ([told] if told else [])
     if told:
-        (line,) = [line for line in lines if line["log_level"] == "warning"]
+        (line,) = _warnings(lines)
         assert line["file"].endswith("cert.pem")
         assert "SIGHUP" in line["then"]
+
+
+def _warnings(lines: Sequence[MutableMapping[str, Any]]) -> list[MutableMapping[str, Any]]:
+    return [line for line in lines if line["log_level"] == "warning"]

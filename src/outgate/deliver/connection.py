@@ -366,7 +366,7 @@ class Connection(asyncio.Protocol):
         result = None if fault.misunderstood else known.result_so_far
         unheard = known.result_so_far is None or known.result_so_far.mail.code == CLOSING_DOWN
         stale = self._handed_over > 0 and unheard
-        unanswered = unanswered and not known.farewell
+        unanswered = unanswered and not known.farewell and not fault.misunderstood
         return Transferred(result, fault.outcome, known.content_complete, unanswered, stale)
 
     async def _transaction(self, content: AsyncIterator[bytes] | None) -> TransactionResult:

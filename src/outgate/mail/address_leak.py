@@ -14,6 +14,7 @@ import idna
 from outgate.mail.addresses import decode_words, split
 
 _XTEXT = re.compile(r"\+([2-7][0-9A-Fa-f])")  # RFC 3461 section 4, printable US-ASCII
+_ENCODED = re.compile(r"=\?|[%+\\]")  # what every encoding looked for here begins with
 _UTF8_XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")  # RFC 6533 section 3
 
 # What may stand between the parts of an address without changing it: white space, quotes, comments (RFC 5322 3.2.2).
@@ -48,6 +49,8 @@ def needle(address: str) -> AddressMatcher:
 def _readings(text: bytes) -> list[str]:
     """The text as it stands and decoded in the ways in which an address is written inside something else."""
     plain = text.decode("utf-8", "replace")
+    if not _ENCODED.search(plain):
+        return [_folded(plain)]
     readings = [plain]
     if (words := decode_words(plain)) != plain:
         readings.append(words)

@@ -86,9 +86,9 @@ class Retention:
         with write(self._engine) as conn:
             driver = conn.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)
-            driver.execute(
-                f"PRAGMA incremental_vacuum({_PAGES})"
-            ).fetchall()  # a page a step: SQLAlchemy takes the first
+            for _ in range(_PAGES):
+                # A page a step, and sqlite3 takes one step of a statement without columns, however many it is given.
+                driver.execute("PRAGMA incremental_vacuum(1)")
         return True
 
 

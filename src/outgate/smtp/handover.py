@@ -39,6 +39,7 @@ class Handover:
         self._offered = False  # DATA was sent, or a first BDAT, or the content was asked for
         self._streaming = False  # the application is to give the content, and has not given all
         self._chunk_fault: Reply | None = None  # the first refusal of a BDAT
+        self._chunks_answered = False  # one of them at least
 
     # --- what is known -------------------------------------------------------------------------------------------
 
@@ -56,8 +57,9 @@ class Handover:
 
     @property
     def bdat_unanswered(self) -> bool:
-        """The content goes by BDAT, and no reply to a chunk has come."""
-        return self._chunking and self._offered and not self._final
+        """The content goes by BDAT, the envelope was answered for, and no reply to a chunk has come."""
+        answered = len(self._recipients) == len(self._rcpt_commands)
+        return self._chunking and self._offered and answered and not self._chunks_answered
 
     @property
     def unclean(self) -> bool:
@@ -77,7 +79,7 @@ class Handover:
             tuple(self._recipients),
             final,
             self.content_complete,
-            bdat_refused=self._chunking and any(reply.code in _NOT_KNOWN for reply in final),
+            bdat_refused=self._chunking and bool(final) and all(reply.code in _NOT_KNOWN for reply in final),
         )
 
     # --- sending -------------------------------------------------------------------------------------------------
@@ -181,6 +183,7 @@ class Handover:
             self._want()
 
     def _take_chunk(self, reply: Reply) -> None:
+        self._chunks_answered = True
         if not reply.positive and self._chunk_fault is None:
             self._chunk_fault = reply
             self._final.append(reply)
@@ -188,6 +191,7 @@ class Handover:
 
     def _take_final(self, reply: Reply) -> None:
         """With LMTP there is one for each recipient that was accepted (RFC 2033 section 4.2)."""
+        self._chunks_answered = True
         if self._chunk_fault:
             return
         if self._late(reply):

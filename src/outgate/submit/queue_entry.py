@@ -155,7 +155,6 @@ def _accepted(
 ) -> MessageEvent:
     """`hides`: nothing in it may tell of the account, where it leaves."""
     message_id = _message_id(identity, origin)
-    made = made_message_id(to_text(identity), origin.chosen_from)
     tells = hides and origin.account != origin.chosen_from and needle(origin.account).found_in(message_id.encode())
     return events.accepted(
         identity,
@@ -168,7 +167,7 @@ def _accepted(
         peer=envelope.peer,
         protocol=envelope.protocol,
         rfc822_message_id=message_id,
-        made_message_id=made if tells else "",
+        made_message_id=made_message_id(to_text(identity), origin.chosen_from) if tells else "",
     )
 
 
