@@ -1,0 +1,66 @@
+"""Email log search > a message: why it went which way, each attempt with what the peer said, what became of whom."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from outgate.directory.errors import NotFound
+from outgate.http.http_route import HttpRoute
+from outgate.operations import message_log_operations
+from outgate.operations.queue_names import queue_names
+from outgate.queue.queue_id import from_text, to_text
+from outgate.web import email_log_page
+from outgate.web.email_log_page import OUTCOMES
+from outgate.web.journey import Journey, journey_of
+from outgate.web.visit import Visit
+from outgate.web.visits import Visits
+
+PATH: Final = f"{email_log_page.PATH}/{{identity}}"
+
+
+class MessagePage:
+    """Shows one message's journey."""
+
+    def routes(self, visits: Visits) -> list[HttpRoute]:
+        """All there are."""
+        return [visits.get(PATH, _show)]
+
+
+def _show(visit: Visit) -> Response:
+    identity = _identity(visit)
+    with visit.reading() as op:
+        found = message_log_operations.history(op, identity)
+        names = queue_names(op, {event.detail["queue"] for event in found if "queue" in event.detail})
+    journey = journey_of(found)
+    if journey is None:
+        raise NotFound("there is no message {identity} in the mail log", identity=to_text(identity))
+    return visit.page(
+        "message.html",
+        log=email_log_page.PATH,
+        identity=to_text(identity),
+        journey=journey,
+        sender=_sender(journey),
+        names=names,
+        outcomes=OUTCOMES,
+        days=_days(visit, journey),
+    )
+
+
+def _identity(visit: Visit) -> int:
+    text = visit.request.path_params["identity"]
+    try:
+        return from_text(text)
+    except ValueError:
+        raise NotFound("“{text}” is not a queue id: 13 letters and digits, as in 0c8sm2v1r0003", text=text) from None
+
+
+def _sender(journey: Journey) -> str:
+    """As in From; a report has no sender at all."""
+    detail = journey.first.detail
+    return ", ".join(detail["from"]) or detail["mail_from"] or detail["account"] or "<>"
+
+
+def _days(visit: Visit, journey: Journey) -> list[str]:
+    """For each step the day, if it is another one than the step's before."""
+    days = [visit.said.day(step.at, visit.zone) for step in journey.steps]
+    return [day if day != before else "" for before, day in zip(["", *days], days, strict=False)]
