@@ -68,7 +68,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, port: int) -> Site:
             users.create(connection, f"{role}@example.com", credentials, clock.now())
             if role in BUILT_IN:
                 roles.assign(connection, f"{role}@example.com", role, "/", clock.now())
-        message_log.add(connection, [accepted(MESSAGE)])
+        message_log.add(connection, [accepted(MESSAGE, at=clock.now())])
     asyncio.run(site.add_external(ALICE, PARTNER))
     return site
 

@@ -72,11 +72,6 @@ class Journey:
     recipients: tuple[RecipientState, ...]
     legs: tuple[Leg, ...]
 
-    @property
-    def waits(self) -> bool:
-        """Whether more is to come."""
-        return any(one.outcome is MessageOutcome.WAITING for one in self.recipients)
-
 
 def journey_of(events: Sequence[MessageEvent]) -> Journey | None:
     """Of all events of one message, oldest first; None if what it began with is not on record."""
