@@ -195,7 +195,7 @@ async def test_a_message_tells_its_reasons_its_attempts_and_what_became_of_whom(
     page = html.unescape((await admin.get(f"{PATH}/{to_text(GATEWAY_WAY)}")).text)
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("<main")[2]))
     for expected in (
-        "Routed by the address's own server : giulia@cliente.example , acquisti@cliente.example",
+        "Routed by the address's own server: giulia@cliente.example , acquisti@cliente.example",
         f"{PARTNER} has the gateway smtp.dominiopartner.example:587",
         "Attempt for 3 recipients at smtp.dominiopartner.example[192.0.2.1]:587 250 2.0.0 Ok: queued as 4F2A91C03",
         "TLSv1.3 TLS_AES_256_GCM_SHA384, 48 ms",

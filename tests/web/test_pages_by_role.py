@@ -26,12 +26,22 @@ from web.people import ALICE, browser_at, logged_in
 PARTNER: Final = "alice@dominiopartner.example"
 MESSAGE: Final = 1
 EVERYBODY: Final = {*BUILT_IN, "nobody"}
-SEE_THE_LOG: Final = {"super-admin", "mail-settings-admin", "auditor", "help-desk"}
+MANAGE_THE_QUEUE: Final = {"super-admin", "mail-settings-admin"}
+SEE_THE_LOG: Final = MANAGE_THE_QUEUE | {"auditor", "help-desk"}
 # Pages that show something of the organisation, and whom: the path, who may look, who may save (None: nothing to save).
 CONSOLE: Final[dict[str, tuple[set[str], set[str] | None]]] = {
     "/admin/apps/mail/end-user-access": (set(BUILT_IN), {"super-admin", "mail-settings-admin"}),
     "/admin/reporting/email-log-search": (SEE_THE_LOG, None),
     "/admin/reporting/email-log-search/{identity}": (SEE_THE_LOG, None),
+    "/admin/reporting/queue": (
+        {"super-admin", "mail-settings-admin", "auditor"},
+        {"super-admin", "mail-settings-admin"},
+    ),
+}
+# What is sent to change something, of no harm to what other roles look at.
+SAVED: Final = {
+    "/admin/apps/mail/end-user-access": {"unit": "/Sales"},
+    "/admin/reporting/queue": {"do": "delete", "meant": "on", "queue": "mx:nowhere.example"},
 }
 # Pages of one's own mail: whoever is logged in may look at their own, and nobody at another's.
 OWN: Final = {
@@ -110,7 +120,7 @@ async def test_a_role_sees_its_pages_and_no_other(pages: int, role: str) -> None
             assert (await browser.get(filled_in(path))).status_code == (200 if role in see else 403), path
             if save is None:
                 continue
-            answer = await browser.post(path, data={"unit": "/Sales"})
+            answer = await browser.post(path, data=SAVED[path])
             assert answer.status_code == (303 if role in save else 403), path
 
 
@@ -122,5 +132,5 @@ async def test_a_stranger_sees_nothing_but_the_log_in(pages: int) -> None:
             assert answer.status_code == 303
             assert answer.headers["location"].startswith("/log-in")
         for path in (path for path, (_, save) in CONSOLE.items() if save is not None):
-            answer = await browser.post(path, data={"unit": "/Sales"})
+            answer = await browser.post(path, data=SAVED[path])
             assert answer.headers["location"].startswith("/log-in")

@@ -5,16 +5,21 @@ from typing import Final
 from starlette.responses import Response
 
 from outgate.directory.errors import NotFound
+from outgate.directory.privileges import Privilege
 from outgate.http.http_route import HttpRoute
-from outgate.operations import message_log_operations
+from outgate.operations import message_log_operations, queue_operations
+from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
+from outgate.queue.admin import Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
-from outgate.web import email_log_page
+from outgate.web import email_log_page, queue_page
 from outgate.web.email_log_page import OUTCOMES
 from outgate.web.journey import Journey, journey_of
+from outgate.web.queue_page import ACTIONS
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 
+MANY: Final = 1000  # recipients of it whose state in the queue is shown
 PATH: Final = f"{email_log_page.PATH}/{{identity}}"
 
 
@@ -30,12 +35,18 @@ def _show(visit: Visit) -> Response:
     identity = _identity(visit)
     with visit.reading() as op:
         found = message_log_operations.history(op, identity)
+        waiting = _waiting(visit, op, identity)
         names = queue_names(op, {event.detail["queue"] for event in found if "queue" in event.detail})
     journey = journey_of(found)
     if journey is None:
         raise NotFound("there is no message {identity} in the mail log", identity=to_text(identity))
+    done = ACTIONS.get(visit.form.text("done"))
     return visit.page(
         "message.html",
+        done=visit.said(done.done) if done else "",
+        waiting={one.recipient: one for one in waiting},
+        queue=queue_page.PATH,
+        actions=ACTIONS if waiting and visit.may(Privilege.QUEUE_MANAGE) else {},
         log=email_log_page.PATH,
         identity=to_text(identity),
         journey=journey,
@@ -44,6 +55,13 @@ def _show(visit: Visit) -> Response:
         outcomes=OUTCOMES,
         days=_days(visit, journey),
     )
+
+
+def _waiting(visit: Visit, op: OperationContext, identity: int) -> list[Waiting]:
+    """What the queue says of it, to who may see the queue."""
+    if not visit.may(Privilege.QUEUE_READ):
+        return []
+    return queue_operations.waiting(op, Selection(message_id=identity), MANY)
 
 
 def _identity(visit: Visit) -> int:

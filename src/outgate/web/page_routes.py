@@ -11,6 +11,7 @@ from outgate.web.end_user_access_page import EndUserAccessPage
 from outgate.web.log_in_page import HOME, LogInPage
 from outgate.web.message_page import MessagePage
 from outgate.web.navigation import MAIL
+from outgate.web.queue_page import QueuePage
 from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
@@ -36,6 +37,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *EndUserAccessPage().routes(visits),
         *EmailLogPage().routes(visits),
         *MessagePage().routes(visits),
+        *QueuePage().routes(visits),
     ]
 
 
