@@ -15,9 +15,9 @@ from outgate import clock
 from outgate.directory import roles, users
 from outgate.queue.queue_id import to_text
 from outgate.record import events, message_log
-from outgate.record.events import MessageEvent, Passage
+from outgate.record.events import MessageEvent
 from outgate.store.engine import write
-from record.recorded import accepted
+from record.recorded import accepted, partly_delivered
 from way.place import Site, free_port, install, running
 from way.submit import submit
 from web.links import opened
@@ -46,7 +46,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, port: int) -> Site:
     asyncio.run(site.add_external(ALICE, PARTNER, 1))
     with opened(site) as place, write(place.engine) as connection:
         roles.assign(connection, ALICE, "super-admin", "/", clock.now())
-        message_log.add(connection, [*_many(), *_with_a_gateway(), *_own()])
+        message_log.add(
+            connection,
+            [*_many(), *partly_delivered(GATEWAY_WAY, PARTNER, NOON, f"450 4.2.2 {HOSTILE}"), *_all_hostile()],
+        )
     return site
 
 
@@ -57,40 +60,7 @@ def _many() -> Iterator[MessageEvent]:
         yield accepted(MANY + (number << 21), "many@example.com", f"to{number}@many.example", at=at)
 
 
-def _with_a_gateway() -> Iterator[MessageEvent]:
-    """To two people who get it, and one whose server says what no server should."""
-    people = ["giulia@cliente.example", "acquisti@cliente.example", "capo@cliente.example"]
-    passage = Passage(GATEWAY_WAY, PARTNER, "gateway:1", "user-gateway")
-    yield accepted(GATEWAY_WAY, PARTNER, *people, at=NOON)
-    yield events.routed(
-        GATEWAY_WAY,
-        NOON,
-        recipients=people,
-        way="user-gateway",
-        queue="gateway:1",
-        queue_name="",
-        reasons=[f"{PARTNER} has the gateway smtp.dominiopartner.example:587"],
-    )
-    yield events.attempt(
-        GATEWAY_WAY,
-        NOON + 1,
-        way="user-gateway",
-        verdicts=["delivered", "delivered", "retry"],
-        peer="smtp.dominiopartner.example[192.0.2.1]:587",
-        tls="TLSv1.3 TLS_AES_256_GCM_SHA384",
-        mail_from=PARTNER,
-        recipients=3,
-        reply="250 2.0.0 Ok: queued as 4F2A91C03",
-        seconds=0.048,
-    )
-    for one in people[:2]:
-        yield events.delivered(passage, NOON + 1, recipient=one, by="smtp.x", reply="250 2.0.0 Ok", delay=1.0)
-    yield events.deferred(
-        passage, NOON + 1, recipient=people[2], reason=f"450 4.2.2 {HOSTILE}", next_attempt=NOON + 300
-    )
-
-
-def _own() -> Iterator[MessageEvent]:
+def _all_hostile() -> Iterator[MessageEvent]:
     """All that others write is hostile."""
     told = accepted(OWN, HOSTILE, HOSTILE, at=NOON)
     detail = told.detail | {"message_id": HOSTILE, "mail_from": HOSTILE, "account": HOSTILE}
@@ -172,6 +142,7 @@ async def test_a_queue_id_leads_to_its_message(admin: httpx2.AsyncClient) -> Non
     [
         ({"since": "yesterday"}, "“yesterday” is not a time"),
         ({"until": "9999-99-99T00:00"}, "is not a time"),
+        ({"since": "0001-01-01T00:00", "until": "x", "zone": "Asia/Tokyo"}, "“x” is not a time"),
         ({"outcome": "eaten"}, "“eaten” is no outcome"),
         ({"older_than": "x"}, "“x” is not a queue id"),
     ],

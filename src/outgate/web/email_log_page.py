@@ -28,7 +28,8 @@ OUTCOMES: Final = {
     MessageOutcome.BOUNCED: N_("returned"),
     MessageOutcome.REFUSED: N_("refused"),
 }
-_FIELDS: Final = ("sender", "recipient", "message_id", "outcome", "since", "until")
+_TIMES: Final = ("since", "until")
+_FIELDS: Final = ("sender", "recipient", "message_id", "outcome", *_TIMES)
 
 
 class EmailLogPage:
@@ -44,15 +45,15 @@ def _search(visit: Visit) -> Response:
     form = visit.form
     if (identity := _queue_id(form.text("message_id"))) is not None:
         return visit.go_to(f"{PATH}/{to_text(identity)}")
-    asked = {name: form.text(name) for name in _FIELDS}
     zone = zone_of(form.text("zone")) if "zone" in form else visit.zone
+    asked = {name: form.text(name) for name in _FIELDS}
+    asked |= {name: _in_zone(asked[name], zone, visit.zone) for name in _TIMES}
     try:
         wanted = _wanted(form, zone)
         with visit.reading() as op:
             found = message_log_operations.messages(op, wanted)
     except Invalid as error:
         return _shown(visit, asked, status=status_of(error), why=visit.said.error(error))
-    asked |= {"since": _written(wanted.since, visit.zone), "until": _written(wanted.until, visit.zone)}
     return _shown(visit, asked, found)
 
 
@@ -117,9 +118,13 @@ def _seconds(text: str, zone: tzinfo) -> float | None:
         raise Invalid("“{text}” is not a time; write it as in 2026-01-31T12:00", text=text) from None
 
 
-def _written(at: float | None, zone: tzinfo) -> str:
-    """As the field for a time takes it."""
-    return "" if at is None else datetime.fromtimestamp(at, zone).strftime("%Y-%m-%dT%H:%M")
+def _in_zone(text: str, zone: tzinfo, shown: tzinfo) -> str:
+    """A time of one zone as the field for it takes it, in another; empty if it is none."""
+    try:
+        at = _seconds(text, zone)
+        return "" if at is None else datetime.fromtimestamp(at, shown).strftime("%Y-%m-%dT%H:%M")
+    except (Invalid, ValueError, OverflowError):
+        return ""
 
 
 def _behind(visit: Visit, asked: dict[str, str], found: list[LoggedMessage]) -> str:

@@ -28,7 +28,7 @@ _LOOKS: Final = {
 
 
 @frozen
-class Step:
+class JourneyStep:
     """One or several events that differ in nothing but the recipient. `detail` is as in record.events."""
 
     kind: EventKind
@@ -68,7 +68,7 @@ class Journey:
     """`first` tells of the message itself."""
 
     first: MessageEvent
-    steps: tuple[Step, ...]
+    steps: tuple[JourneyStep, ...]
     recipients: tuple[RecipientState, ...]
     legs: tuple[Leg, ...]
 
@@ -83,11 +83,11 @@ def journey_of(events: Sequence[MessageEvent]) -> Journey | None:
     return Journey(first, tuple(_steps(events)), tuple(states.values()), legs)
 
 
-def _steps(events: Sequence[MessageEvent]) -> Iterator[Step]:
+def _steps(events: Sequence[MessageEvent]) -> Iterator[JourneyStep]:
     for (kind, at, common), alike in groupby(events, _but_recipient):
         recipients = [one.detail.get("recipient") or one.detail.get("recipients") for one in alike]
         flat = [each for one in recipients for each in ([one] if isinstance(one, str) else _listed(one))]
-        yield Step(kind, at, tuple(flat), common)
+        yield JourneyStep(kind, at, tuple(flat), common)
 
 
 def _but_recipient(event: MessageEvent) -> tuple[EventKind, float, dict[str, Any]]:
