@@ -12,6 +12,7 @@ from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
 from outgate.queue.admin import Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
+from outgate.record.message_log import MessageOutcome
 from outgate.web import email_log_page, queue_page
 from outgate.web.email_log_page import OUTCOMES
 from outgate.web.journey import Journey, journey_of
@@ -19,6 +20,9 @@ from outgate.web.queue_page import ACTIONS
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 
+MOVES: Final = (
+    600.0  # seconds after it came that its page follows it by itself: an open page keeps no log-in alive longer
+)
 MANY: Final = 1000  # recipients of it whose state in the queue is shown
 PATH: Final = f"{email_log_page.PATH}/{{identity}}"
 
@@ -50,6 +54,7 @@ def _show(visit: Visit) -> Response:
         log=email_log_page.PATH,
         identity=to_text(identity),
         journey=journey,
+        is_moving=_is_moving(visit, journey),
         sender=_sender(journey),
         names=names,
         outcomes=OUTCOMES,
@@ -70,6 +75,12 @@ def _identity(visit: Visit) -> int:
         return from_text(text)
     except ValueError:
         raise NotFound("“{text}” is not a queue id: 13 letters and digits, as in 0c8sm2v1r0003", text=text) from None
+
+
+def _is_moving(visit: Visit, journey: Journey) -> bool:
+    """Whether more is to come soon, so that the page looks again by itself."""
+    is_young = visit.services.now() - journey.first.at < MOVES
+    return is_young and any(one.outcome is MessageOutcome.WAITING for one in journey.recipients)
 
 
 def _sender(journey: Journey) -> str:
