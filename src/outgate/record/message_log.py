@@ -171,6 +171,12 @@ def history(conn: Connection, message_id: int) -> list[MessageEvent]:
     return [event_of(row) for row in rows]
 
 
+def routes(conn: Connection, message_ids: Collection[int]) -> list[MessageEvent]:
+    """By which ways these messages were to go; a refused one has none."""
+    wanted = (fact.c.message_id.in_(message_ids), fact.c.kind == EventKind.ROUTED.value)
+    return [event_of(row) for row in conn.execute(select(fact).where(*wanted).order_by(fact.c.id))]
+
+
 def search(conn: Connection, wanted: MessageFilter) -> Iterator[LoggedMessage]:
     """The newest messages that match, newest first."""
     rows = conn.execute(statement(wanted)).all()

@@ -3,6 +3,8 @@
 Every search has an address that can be sent to a colleague: its times are there with the zone that they are meant in.
 """
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Final
 from urllib.parse import urlencode
@@ -10,13 +12,18 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from outgate.directory.errors import Invalid
+from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.operations import message_log_operations
+from outgate.operations.context import OperationContext
+from outgate.operations.queue_names import queue_names
 from outgate.queue.queue_id import from_text, to_text
 from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome
 from outgate.web.form import Form
+from outgate.web.journey import way_kind
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
+from outgate.web.way import WayKind
 from outgate.web.words import N_, zone_of
 
 PATH: Final = "/admin/reporting/email-log-search"
@@ -30,6 +37,14 @@ OUTCOMES: Final = {
 }
 _TIMES: Final = ("since", "until")
 _FIELDS: Final = ("sender", "recipient", "message_id", "outcome", *_TIMES)
+
+
+@frozen
+class LoggedWay:
+    """By which server some recipients of a message were to get it; `queue` as people call it."""
+
+    kind: WayKind
+    queue: str
 
 
 class EmailLogPage:
@@ -52,13 +67,19 @@ def _search(visit: Visit) -> Response:
         wanted = _wanted(form, zone)
         with visit.reading() as op:
             found = message_log_operations.messages(op, wanted)
+            ways = _ways(op, found)
     except Invalid as error:
         return _shown(visit, asked, status=status_of(error), why=visit.said.error(error))
-    return _shown(visit, asked, found)
+    return _shown(visit, asked, found, ways)
 
 
 def _shown(
-    visit: Visit, asked: dict[str, str], found: list[LoggedMessage] | None = None, status: int = 200, why: str = ""
+    visit: Visit,
+    asked: dict[str, str],
+    found: list[LoggedMessage] | None = None,
+    ways: Mapping[int, Sequence[LoggedWay]] | None = None,
+    status: int = 200,
+    why: str = "",
 ) -> Response:
     """The form as it was filled in, with what was found or why nothing was looked for."""
     return visit.page(
@@ -69,10 +90,21 @@ def _shown(
         asked=asked,
         is_asked=any(asked.values()),
         found=None if found is None else found[:ON_A_PAGE],
+        leaves_by=ways or {},
         older=_behind(visit, asked, found or []),
         outcomes=OUTCOMES,
         to_text=to_text,
     )
+
+
+def _ways(op: OperationContext, found: Sequence[LoggedMessage]) -> Mapping[int, Sequence[LoggedWay]]:
+    """By message."""
+    routed = message_log_operations.routes(op, [one.event.message_id for one in found])
+    names = queue_names(op, {one.detail["queue"] for one in routed})
+    ways = defaultdict[int, list[LoggedWay]](list)
+    for one in routed:
+        ways[one.message_id].append(LoggedWay(way_kind(one.detail), names[one.detail["queue"]]))
+    return ways
 
 
 def _wanted(form: Form, zone: tzinfo) -> MessageFilter:

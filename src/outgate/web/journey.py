@@ -112,10 +112,14 @@ def _states(first: MessageEvent, events: Sequence[MessageEvent]) -> dict[str, Re
 
 
 def _leg(detail: Mapping[str, Any], states: Mapping[str, RecipientState]) -> Leg:
-    way, recipients = detail["way"], tuple(detail["recipients"])
-    if way == RouteKind.USER_GATEWAY:
-        kind = WayKind.GATEWAY
-    else:
-        is_behalf = any(reason.startswith(ON_BEHALF) for reason in detail["reasons"])
-        kind = WayKind.BEHALF if is_behalf else WayKind.ORGANISATION
-    return Leg(kind, way, detail["queue"], recipients, Counter(states[one].outcome for one in recipients))
+    recipients = tuple(detail["recipients"])
+    tally = Counter(states[one].outcome for one in recipients)
+    return Leg(way_kind(detail), detail["way"], detail["queue"], recipients, tally)
+
+
+def way_kind(routed: Mapping[str, Any]) -> WayKind:
+    """The kind of a way, from the detail of its event."""
+    if routed["way"] == RouteKind.USER_GATEWAY:
+        return WayKind.GATEWAY
+    is_behalf = any(reason.startswith(ON_BEHALF) for reason in routed["reasons"])
+    return WayKind.BEHALF if is_behalf else WayKind.ORGANISATION
