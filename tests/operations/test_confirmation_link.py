@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from outgate.directory import accounts
 from outgate.operations import confirmation_operations
+from outgate.operations.confirmation import Confirmation
 from outgate.record import audit_trail
 from outgate.record.audit_trail import AuditFilter
 from outgate.sendas import send_as_addresses, verification
@@ -49,6 +50,18 @@ def test_a_link_is_good_once_and_a_replay_is_recorded(example: Engine, vault: Va
         ("send-as.verify", "done", "alice@example.com", "192.0.2.1"),
         ("send-as.verify", "refused", "alice@example.com", "198.51.100.9"),
     ]
+
+
+def test_codes_that_are_sent_at_one_moment_are_messages_of_their_own(example: Engine, vault: Vault, alice: int) -> None:
+    """An import sends many within a millisecond."""
+    confirmation, wanted = Confirmation("mail.example.com"), [f"{n}@dominiopartner.example" for n in range(90)]
+    with write(example) as connection:
+        account = accounts.load(connection, alice)
+        assert account
+        for address in wanted:
+            send_as_addresses.add(connection, alice, address, 0.0)
+        sent = {confirmation.send(connection, vault, account, address, 1_800_000_000.0) for address in wanted}
+    assert len(sent) == len(wanted)
 
 
 def test_a_link_expires(example: Engine, vault: Vault, alice: int) -> None:

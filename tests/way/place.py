@@ -1,6 +1,8 @@
 """A data directory for tests of the whole way: the organisation example.com with alice and bob, peers on loopback."""
 
 import asyncio
+import contextlib
+import itertools
 import os
 import socket
 import ssl
@@ -63,11 +65,19 @@ ca_file = "ca.pem"
 _LOOPBACK = {"allowed_networks": {"v4": "127.0.0.0/8", "v6": "::1/128"}, "ports": ()}
 
 
+# Below those that the system gives to connections, which could take a port between our look and a server's start; and
+# each worker of the suite has its own.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 2
+_PORTS = itertools.cycle(range(20_000 + 6_000 * _WORKER, 26_000 + 6_000 * _WORKER))
+
+
 def free_port(address: str = "127.0.0.1") -> int:
     """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((address, port))
+            return port
+    raise AssertionError("the ports go round")
 
 
 @dataclass
