@@ -67,8 +67,8 @@ _LOOPBACK = {"allowed_networks": {"v4": "127.0.0.0/8", "v6": "::1/128"}, "ports"
 
 # Below those that the system gives to connections, which could take a port between our look and a server's start; and
 # each worker of the suite has its own.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 2
-_PORTS = itertools.cycle(range(20_000 + 6_000 * _WORKER, 26_000 + 6_000 * _WORKER))
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 3
+_PORTS = itertools.cycle(range(20_000 + 4_000 * _WORKER, 24_000 + 4_000 * _WORKER))
 
 
 def free_port(address: str = "127.0.0.1") -> int:
