@@ -1,8 +1,6 @@
 """A data directory for tests of the whole way: the organisation example.com with alice and bob, peers on loopback."""
 
 import asyncio
-import contextlib
-import itertools
 import os
 import socket
 import ssl
@@ -10,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.scratch import free_port
 
 from outgate import clock, wiring
 from outgate.demo.certificates import Authority
@@ -63,21 +63,6 @@ ca_file = "ca.pem"
 
 # Everybody is on loopback, at any port: what the guard is there to refuse (tests/egress).
 _LOOPBACK = {"allowed_networks": {"v4": "127.0.0.0/8", "v6": "::1/128"}, "ports": ()}
-
-
-# Below those that the system gives to connections, which could take a port between our look and a server's start; and
-# each worker of the suite has its own.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 3
-_PORTS = itertools.cycle(range(20_000 + 4_000 * _WORKER, 24_000 + 4_000 * _WORKER))
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
-    for port in _PORTS:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((address, port))
-            return port
-    raise AssertionError("the ports go round")
 
 
 @dataclass
