@@ -1,6 +1,8 @@
 """Where one run keeps everything: a folder, a certificate authority, and the processes that must end with it."""
 
 import contextlib
+import itertools
+import os
 import shutil
 import socket
 import ssl
@@ -49,11 +51,19 @@ def scratch() -> Iterator[Scratch]:
         yield Scratch(stack, folder)
 
 
-def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+# Below those that the system gives to connections (Linux: from 32768), which could take a port between our look and a
+# server's start. Tests that run side by side have each their own.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 3
+_PORTS = itertools.cycle(range(20_000 + 4_000 * _WORKER, 24_000 + 4_000 * _WORKER))
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port that nobody listens on now, that no connection takes meanwhile, and that is not soon given again."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((address, port))
+            return port
+    raise AssertionError("the ports go round")
 
 
 def until(fulfilled: Callable[[], bool], what: str, seconds: float = 30.0) -> None:

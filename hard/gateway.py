@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
@@ -133,7 +133,7 @@ async def gateway(port: int, script: Script, tls: ssl.SSLContext | None) -> Asyn
 
 
 @contextmanager
-def deaf(port: int = 0):  # type: ignore[no-untyped-def]
+def deaf(port: int = 0) -> Iterator[int]:
     """A host that nobody is at home at: connections are made by the system, and nobody ever says a word."""
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
-from bench.scratch import HOST, Scratch, listens, until
+from bench.scratch import Scratch, free_port, listens, until
 from sqlalchemy import create_engine, text
 
 from hard.names import nameserver
@@ -33,22 +32,6 @@ _COMMON: Final[Mapping[str, object]] = {
     "egress.allowed_networks": {"loopback": "127.0.0.0/8"},
     "egress.ports": [],
 }
-
-
-# Below those that connections take by themselves (Linux: from 32768), of which there are hundreds at once here.
-_PORTS: Final = iter(range(20_000 + os.getpid() % 6_000, 32_768))
-
-
-def lasting_port() -> int:
-    """A port on loopback that nobody listens on, and that no connection takes meanwhile."""
-    for port in _PORTS:
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST.address, port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no port is left between 20000 and 32768")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +65,7 @@ class Installation:
     scratch: Scratch
     users: list[User]
     known: frozenset[str]  # settings that this revision has
-    port: int = field(default_factory=lasting_port)
+    port: int = field(default_factory=free_port)
     settings: dict[str, object] = field(default_factory=dict)
     server: "subprocess.Popen[bytes] | None" = None
 
@@ -275,7 +258,7 @@ class Ground:
 
     def __init__(self, scratch: Scratch, product: Path, *, full: bool, users: int) -> None:
         self.scratch, self.product, self.full, self._count = scratch, product, full, users
-        nowhere = lasting_port()  # exchangers refuse, unless a case says otherwise
+        nowhere = free_port()  # exchangers refuse, unless a case says otherwise
         name_server = scratch.on_exit.enter_context(nameserver())
         self._surroundings = {"delivery.nameservers": [name_server], "delivery.smtp_port": nowhere}
         self._template: Installation | None = None
@@ -292,9 +275,7 @@ class Ground:
             self._template = await self._make(self._count)
         data = self._folder()
         await asyncio.to_thread(shutil.copytree, self._template.data, data)
-        made = replace(
-            self._template, data=data, port=lasting_port(), settings=self._surroundings | dict(settings or {})
-        )
+        made = replace(self._template, data=data, port=free_port(), settings=self._surroundings | dict(settings or {}))
         async with _ending(made):
             yield made
 
@@ -310,7 +291,7 @@ class Ground:
         return self.scratch.folder / f"case-{self._copies}"
 
     async def _make(self, count: int, settings: Mapping[str, object] | None = None) -> Installation:
-        users = [User(f"u{n:03}@example.com", f"u{n:03}@partner.example", lasting_port()) for n in range(count)]
+        users = [User(f"u{n:03}@example.com", f"u{n:03}@partner.example", free_port()) for n in range(count)]
         given = self._surroundings | dict(settings or {})
         made = Installation(self.product, self._folder(), self.scratch, users, frozenset(_COMMON), settings=given)
         database = ("--database-url", str(given["database_url"])) if "database_url" in given else ()

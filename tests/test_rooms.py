@@ -22,7 +22,7 @@ ALLOWED = {
     "compliance": {"model", "mail"},
     "route": {"model"},
     "store": {"clock"},
-    "directory": {"model", "mail", "smtp", "store"},
+    "directory": {"model", "mail", "printable", "smtp", "store"},
     "sendas": {"model", "route", "mail", "directory", "store"},
     "record": {"mail", "printable", "store"},
     "secretscan": {"extras", "store"},
@@ -58,7 +58,7 @@ ALLOWED = {
     "tcp_listener": {"peer", "peer_limit"},
     "supervision": set(),
     "systemd": set(),
-    "demo": {"clock", "extras"},
+    "demo": {"clock", "extras", "printable"},
 }
 NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "compliance", "submit", "operations")
 IMPURE = {"time", "asyncio", "os", "pathlib", "sqlalchemy", "threading"}

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from bench.scratch import free_port
 
 from cli.program import PARTNER, Program
 from outgate.cli.status import Status
 from outgate.demo import nameserver
-from way.place import LOCALHOST, free_port
+from way.place import LOCALHOST
 
 ZONE = """\
 _submissions._tcp.dominiopartner.example. 60 IN SRV 0 0 465 smtp.provider.example.

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from bench.scratch import free_port
+
 from outgate.config import EgressSettings
 from outgate.demo import nameserver
 from outgate.demo.certificates import Authority
@@ -19,7 +21,7 @@ from outgate.discovery.presets import shipped
 from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
-from way.place import LOCALHOST, free_port
+from way.place import LOCALHOST
 
 PUBLIC = "127.0.0.2"
 PUBLIC_BUT_CLOSED = "127.0.0.3"

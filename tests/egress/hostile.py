@@ -12,10 +12,11 @@ from ipaddress import IPv4Address, IPv6Address
 from threading import Lock, Thread
 from typing import Self
 
+from bench.scratch import free_port
 from dnslib import AAAA, CNAME, MX, QTYPE, RCODE, RR, A, DNSRecord
 
 from outgate.demo import nameserver
-from way.place import LOCALHOST, free_port
+from way.place import LOCALHOST
 
 PUBLIC = "127.0.0.2"  # stands for a public address where one must be reached: the tests' networks end at loopback
 

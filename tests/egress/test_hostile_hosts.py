@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from bench.scratch import free_port
 from sqlalchemy import Engine
 
 from corpus.peer import RawPeer
@@ -30,7 +31,7 @@ from outgate.route import Route, RouteKind
 from outgate.store.engine import open_engine, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.rates import Rates
-from way.place import GATEWAY_PASSWORD, Site, eventually, free_port, install, running
+from way.place import GATEWAY_PASSWORD, Site, eventually, install, running
 from way.submit import submit
 
 PATIENCE = 1.0

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from bench.scratch import free_port
+
 from outgate.demo.certificates import Authority
-from way.place import LOCALHOST, free_port
+from way.place import LOCALHOST
 
 BASE: Final = "dc=example,dc=com"
 PEOPLE: Final = f"ou=people,{BASE}"

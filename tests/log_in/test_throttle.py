@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from bench.scratch import free_port
 from sqlalchemy import Engine, func, select
 
 from outgate import clock
@@ -21,7 +22,7 @@ from outgate.directory import known_networks, log_in_limits
 from outgate.store.engine import make_file, open_engine, read, write
 from outgate.store.rates import Event, Rates
 from outgate.store.tables import known_network, rate_event
-from way.place import PASSWORD, Site, free_port, install, running
+from way.place import PASSWORD, Site, install, running
 
 ALICE, BOB, NOBODY = "alice@example.com", "bob@example.com", "nobody@example.com"
 THREE = {"failures_per_account": "3/10minutes"}

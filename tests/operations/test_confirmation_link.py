@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from outgate.directory import accounts
+from outgate.directory import accounts, users
 from outgate.operations import confirmation_operations
+from outgate.operations.confirmation import Confirmation
 from outgate.record import audit_trail
 from outgate.record.audit_trail import AuditFilter
 from outgate.sendas import send_as_addresses, verification
@@ -49,6 +50,20 @@ def test_a_link_is_good_once_and_a_replay_is_recorded(example: Engine, vault: Va
         ("send-as.verify", "done", "alice@example.com", "192.0.2.1"),
         ("send-as.verify", "refused", "alice@example.com", "198.51.100.9"),
     ]
+
+
+def test_codes_that_are_sent_at_one_moment_are_messages_of_their_own(example: Engine, vault: Vault) -> None:
+    """An import sends many within a millisecond."""
+    confirmation, sent, now = Confirmation("mail.example.com"), set(), 1_800_000_000.0
+    with write(example) as connection:
+        for number in range(20):
+            user = users.create(connection, f"u{number}@example.com", None, now)
+            account = accounts.load(connection, user.id)
+            assert account
+            for address in [f"u{number}.{n}@dominiopartner.example" for n in range(5)]:
+                send_as_addresses.add(connection, user.id, address, now)
+                sent.add(confirmation.send(connection, vault, account, address, now))
+    assert len(sent) == 100
 
 
 def test_a_link_expires(example: Engine, vault: Vault, alice: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
+from bench.scratch import free_port
 from playwright.async_api import Browser
 
 from corpus.peer import RawPeer
@@ -16,7 +17,7 @@ from outgate.directory.users import Credentials
 from outgate.model import Security
 from outgate.store.engine import write
 from pages.browser import chromium
-from way.place import GATEWAY_PASSWORD, LOCALHOST, PASSWORD, Site, free_port, install, running
+from way.place import GATEWAY_PASSWORD, LOCALHOST, PASSWORD, Site, install, running
 from web.links import opened
 
 ALICE, BOB, ANNA = "alice@example.com", "bob@example.com", "anna@example.com"

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.scratch import free_port
+
 from outgate import clock, wiring
 from outgate.demo.certificates import Authority
 from outgate.demo.network import VirtualHost
@@ -61,13 +63,6 @@ ca_file = "ca.pem"
 
 # Everybody is on loopback, at any port: what the guard is there to refuse (tests/egress).
 _LOOPBACK = {"allowed_networks": {"v4": "127.0.0.0/8", "v6": "::1/128"}, "ports": ()}
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

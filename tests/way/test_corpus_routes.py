@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bench.scratch import free_port
 
 from corpus.aiosmtpd_peer import AiosmtpdPeer
 from corpus.client import BdatClient, Door, send_by_data
@@ -19,7 +20,7 @@ from corpus.messages import NAMES, Specimen, build, faults
 from corpus.peer import OFFERS, LmtpPeer, RawPeer
 from outgate.demo import nameserver
 from outgate.mail.addresses import canonical
-from way.place import GATEWAY_PASSWORD, LOCALHOST, PASSWORD, Site, eventually, free_port, install, running
+from way.place import GATEWAY_PASSWORD, LOCALHOST, PASSWORD, Site, eventually, install, running
 
 PRIMARY = "alice@example.com"
 PARTNER = "alice@dominiopartner.example"

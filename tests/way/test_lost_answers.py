@@ -1,67 +1,40 @@
 """The answer to a commit is lost: the connection to PostgreSQL is cut between COMMIT and its reply."""
 
 import asyncio
-import contextlib
 import re
-import shutil
 import smtplib
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, make_url, select
+from sqlalchemy import func, select
 
 from outgate.store import tables
 from outgate.store.engine import open_engine, read
 from way.place import install, running
+from way.postgresql_door import Door, before, hang_up
 from way.submit import client, message
 
 BOB = "bob@example.com"
-SOCKET = ".s.PGSQL.5432"
 
 
-class CuttingProxy:
-    """Stands between a program and PostgreSQL. Of `cuts` transactions that insert a message it hands the COMMIT on,
-    waits for the answer, and lets nobody hear it.
+class CuttingProxy(Door):
+    """Of `cuts` transactions that insert a message it hands the COMMIT on, waits for the answer, and lets nobody hear
+    it; with `shut_after` it takes no more connections then.
     """
 
-    def __init__(self, folder: Path, upstream: str, *, deaf_after: bool = False) -> None:
+    def __init__(self, folder: Path, upstream: str, *, shut_after: bool = False) -> None:
         self.cuts, self.cut = 0, 0
-        self._deaf = threading.Event()
-        self._deaf_after = deaf_after
-        self._upstream = upstream
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(folder / SOCKET))
-        self._listening.listen(100)
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._shut_after = shut_after
+        super().__init__(folder, upstream)
 
-    def hear_again(self) -> None:
-        self._deaf.clear()
-
-    def close(self) -> None:
-        self._listening.close()
-        for one in self._open:
-            one.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                inner, _ = self._listening.accept()
-            except OSError:
-                return
-            if self._deaf.is_set():
-                inner.close()
-                continue
-            outer = socket.socket(socket.AF_UNIX)
-            outer.connect(self._upstream)
-            self._open += [inner, outer]
-            muted = threading.Event()
-            threading.Thread(target=self._up, args=(inner, outer, muted), daemon=True).start()
-            threading.Thread(target=self._down, args=(inner, outer, muted), daemon=True).start()
+    def _join(self, inner: socket.socket, outer: socket.socket) -> None:
+        muted = threading.Event()
+        for way in (self._up, self._down):
+            threading.Thread(target=way, args=(inner, outer, muted), daemon=True).start()
 
     def _up(self, inner: socket.socket, outer: socket.socket, muted: threading.Event) -> None:
         said = b""
@@ -70,8 +43,8 @@ class CuttingProxy:
                 said = (said + data)[-(1 << 20) :]
                 if self.cuts > self.cut and re.search(rb"INSERT INTO message ", said) and b"COMMIT" in data:
                     self.cut += 1
-                    if self._deaf_after:
-                        self._deaf.set()
+                    if self._shut_after:
+                        self._is_shut.set()
                     muted.set()
                 outer.sendall(data)
                 if b"COMMIT" in data:
@@ -79,7 +52,7 @@ class CuttingProxy:
         except OSError:
             pass
         if not muted.is_set():
-            _shut(outer)
+            hang_up(outer)
 
     def _down(self, inner: socket.socket, outer: socket.socket, muted: threading.Event) -> None:
         try:
@@ -89,26 +62,17 @@ class CuttingProxy:
                 inner.sendall(data)
         except OSError:
             pass
-        _shut(inner)
-        _shut(outer)
-
-
-def _shut(one: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
+        hang_up(inner)
+        hang_up(outer)
 
 
 @pytest.fixture
 def cut(new_postgresql: Callable[..., str], request: pytest.FixtureRequest) -> Iterator[tuple[CuttingProxy, str, str]]:
     """The proxy, a database's URL through it, and without it."""
-    url = make_url(new_postgresql())
-    folder = Path(tempfile.mkdtemp(prefix="outgate-cut-", dir="/tmp"))
-    deaf_after = bool(getattr(request, "param", False))
-    proxy = CuttingProxy(folder, str(Path(str(url.query["host"])) / SOCKET), deaf_after=deaf_after)
-    through = url.set(query={"host": str(folder)}).render_as_string(hide_password=False)
-    yield proxy, through, url.render_as_string(hide_password=False)
-    proxy.close()
-    shutil.rmtree(folder)
+    direct = new_postgresql()
+    shut_after = bool(getattr(request, "param", False))
+    with before(direct, partial(CuttingProxy, shut_after=shut_after)) as (proxy, through):
+        yield proxy, through, direct
 
 
 def _submit(session: smtplib.SMTP, content: bytes) -> int:
@@ -170,7 +134,7 @@ async def test_a_message_whose_fate_stays_unknown_keeps_its_pieces_and_is_delive
         content = message("alice@example.com", body="\r\n".join(["x" * 70] * 10_000))
         proxy.cuts = 1
         assert await asyncio.to_thread(_submit, session, content) == 451
-        proxy.hear_again()
+        proxy.open_again()
         async with asyncio.timeout(30):
             while not _mailbox(site.data):
                 await asyncio.sleep(0.05)

@@ -158,7 +158,7 @@ async def test_an_administrator_is_told_once_of_a_gateway_that_fails(tmp_path: P
     assert str(notice["Subject"]) == f"Mail by localhost ({PARTNER}) waits"
     assert f"localhost ({PARTNER}), the gateway of {PARTNER} (alice@example.com)" in told
     assert "outgate queue retry --queue gateway:1" in told
-    assert f"outgate sendas gateway set alice@example.com {PARTNER} --username {PARTNER}" in told
+    assert f"outgate sendas gateway set alice@example.com {PARTNER} --username={PARTNER}" in told
     assert GATEWAY_PASSWORD not in notice.as_string()
     for report in inbox(site, "alice@example.com"):
         assert str(report["Subject"]).startswith("Not delivered yet: number ")

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from corpus.peer import RawPeer
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, eventually, install, running
@@ -11,6 +13,7 @@ from way.submit import client, message
 MESSAGES = 1000
 
 
+@pytest.mark.measures  # not of time; but traced, two thousand messages take minutes
 async def test_a_thousand_waiting_messages_follow_the_switch_off_and_on_again(tmp_path: Path) -> None:
     """The gateway refuses all at first, so they wait; then the switch decides where each of them goes."""
     open_for_business = False

@@ -1,86 +1,28 @@
 """PostgreSQL is away for some seconds while messages are in memory: all leave soon after it is back, each once."""
 
 import asyncio
-import contextlib
-import shutil
-import socket
-import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
 from corpus.peer import RawPeer
 from outgate.model import Security
 from way.place import Site, eventually, install, listens, serve
+from way.postgresql_door import Door, before
 from way.submit import client, message
 
 ALICE = "alice@example.com"
-SOCKET = ".s.PGSQL.5432"
 MESSAGES = 150
-
-
-class Door:
-    """Stands before PostgreSQL; while it is shut every connection is closed, those that are open as well."""
-
-    def __init__(self, folder: Path, upstream: str) -> None:
-        self._upstream, self._shut = upstream, threading.Event()
-        self._open: list[socket.socket] = []
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(folder / SOCKET))
-        self._listening.listen(100)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def shut(self) -> None:
-        self._shut.set()
-        for one in self._open:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def open_again(self) -> None:
-        self._shut.clear()
-
-    def close(self) -> None:
-        self._listening.close()
-        self.shut()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                inner, _ = self._listening.accept()
-            except OSError:
-                return
-            if self._shut.is_set():
-                inner.close()
-                continue
-            outer = socket.socket(socket.AF_UNIX)
-            outer.connect(self._upstream)
-            self._open += [inner, outer]
-            for source, target in ((inner, outer), (outer, inner)):
-                threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
-
-
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
 def door(new_postgresql: Callable[..., str]) -> Iterator[tuple[Door, str]]:
     """The door, and a database's URL through it."""
-    url = make_url(new_postgresql())
-    folder = Path(tempfile.mkdtemp(prefix="outgate-door-", dir="/tmp"))
-    made = Door(folder, str(Path(str(url.query["host"])) / SOCKET))
-    yield made, url.set(query={"host": str(folder)}).render_as_string(hide_password=False)
-    made.close()
-    shutil.rmtree(folder)
+    with before(new_postgresql(), Door) as made:
+        yield made
 
 
 async def test_what_was_in_memory_leaves_soon_after_the_database_is_back(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bench.scratch import free_port
 
 from corpus.peer import RawPeer
 from outgate import clock
@@ -20,7 +21,7 @@ from outgate.operations import policy_operations, propagation
 from outgate.operations.actor import Actor
 from outgate.operations.context import writing
 from way.conftest import PARTNER
-from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, free_port, install, listens, serve
+from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, listens, serve
 from way.submit import client, message
 
 FLIPS = 100

@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
+from bench.scratch import free_port
 
-from way.place import Site, free_port, install, running
+from way.place import Site, install, running
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from bench.scratch import free_port
 
 from corpus.peer import RawPeer
 from outgate import clock
@@ -19,7 +20,7 @@ from outgate.operations.confirmation import Confirmation
 from outgate.operations.context import writing
 from outgate.sendas.verification import VALID_SECONDS
 from outgate.store.rates import Rates
-from way.place import GATEWAY_PASSWORD, HOSTNAME, LOCALHOST, Site, eventually, free_port, install, running
+from way.place import GATEWAY_PASSWORD, HOSTNAME, LOCALHOST, Site, eventually, install, running
 from web.links import ALICE, PARTNER, is_verified, new_token, opened, trail
 
 ASKED, SPENT, INVALID = "Confirm this address", "This link was used already", "This link is not valid"

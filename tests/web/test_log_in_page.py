@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
+from bench.scratch import free_port
 
 from outgate import clock
 from outgate.directory import application_passwords, users
@@ -15,7 +16,7 @@ from outgate.operations import session_operations, user_operations
 from outgate.operations.actor import Actor
 from outgate.operations.context import OperationContext, reading, writing
 from outgate.store.engine import write
-from way.place import PASSWORD, Site, free_port, install, running
+from way.place import PASSWORD, Site, install, running
 from web.links import opened
 from web.people import ALICE, BOB, browser_at, log_in, logged_in
 

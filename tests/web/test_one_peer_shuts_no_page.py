@@ -6,8 +6,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from bench.scratch import free_port
 
-from way.place import free_port, install, running
+from way.place import install, running
 
 ATTACKER, OTHER = "127.0.1.1", "127.0.2.1"  # of two networks (/24)
 MANY = 250  # more than the listener takes in all

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 import pytest
 import pytest_asyncio
+from bench.scratch import free_port
 
 from outgate import clock
 from outgate.directory import roles, units, users
@@ -19,7 +20,7 @@ from outgate.store.engine import write
 from outgate.web.page_routes import page_routes
 from outgate.web.services import PageServices
 from record.recorded import accepted
-from way.place import PASSWORD, Site, free_port, install, running
+from way.place import PASSWORD, Site, install, running
 from web.links import opened
 from web.people import ALICE, browser_at, logged_in
 

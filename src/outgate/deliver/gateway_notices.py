@@ -5,6 +5,7 @@ nothing depends on it. Knows no transport, and not how a message is written.
 """
 
 import asyncio
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -35,7 +36,7 @@ The senders are told as well. You are told again tomorrow if it still fails. doc
 _OF_USER: Final = """
 If its password was changed, this asks for the new one, tries it, and sends what waits:
 
-    outgate sendas gateway set {account} {address} --username {username}
+    {command}
 """
 
 _log = structlog.get_logger("deliver")
@@ -69,8 +70,7 @@ def _text(event: MessageEvent, name: str, owned: UsersGateway | None) -> str:
     of_user = ""
     if owned:
         name += f", the gateway of {owned.address} ({owned.account})"
-        username = printable(owned.gateway.username, REASON)
-        of_user = _OF_USER.format(account=owned.account, address=owned.address, username=username) if username else ""
+        of_user = _OF_USER.format(command=_command(owned)) if owned.gateway.username else ""
     return _TEXT.format(
         name=name,
         queue=event.detail["queue"],
@@ -79,6 +79,12 @@ def _text(event: MessageEvent, name: str, owned: UsersGateway | None) -> str:
         sender=printable(event.detail["sender"], REASON),
         of_user=of_user,
     )
+
+
+def _command(owned: UsersGateway) -> str:
+    """To be pasted into a shell, by root perhaps: what the user has written is a word there and nothing else."""
+    username = f"--username={printable(owned.gateway.username, REASON)}"
+    return shlex.join(["outgate", "sendas", "gateway", "set", owned.account, owned.address, username])
 
 
 def _tells_of_gateway(event: MessageEvent) -> bool:

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from outgate.demo.story import Row
+from outgate.printable import printable
 
 _COLUMNS = (
     ("Case", 15),
@@ -57,8 +58,4 @@ def _cells(row: Row) -> tuple[Text, ...]:
     arrival, checks = row.arrival, row.arrival.checks
     words = (row.title, arrival.shown_as, arrival.sender or "none", arrival.envelope_from or "<>", arrival.delivered_by)
     results = (Text(result, _COLOURS.get(result, "yellow")) for result in (checks.spf, checks.dkim, checks.dmarc))
-    return (*(Text(_printable(word)) for word in words), *results, Text("\n".join(row.recorded_by)))
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return (*(Text(printable(word)) for word in words), *results, Text("\n".join(row.recorded_by)))

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, sel
 
 from outgate.directory.errors import NotFound
 from outgate.frozen import frozen
+from outgate.printable import printable
 from outgate.store.tables import web_session as table
 
 NOTED_EVERY: Final = 60.0  # seconds to which the time of the last request is right: most requests write nothing
@@ -46,7 +47,13 @@ def begin(connection: Connection, account_id: int, peer: str, browser: str, now:
     newest = select(table.c.id).where(table.c.account_id == account_id).order_by(table.c.seen_at.desc())
     kept = connection.scalars(newest.limit(AT_MOST - 1)).all()
     connection.execute(delete(table).where(table.c.account_id == account_id, table.c.id.not_in(kept)))
-    row = {"account_id": account_id, "peer": peer, "browser": _printable(browser), "created_at": now, "seen_at": now}
+    row = {
+        "account_id": account_id,
+        "peer": peer,
+        "browser": printable(browser, MAX_BROWSER),
+        "created_at": now,
+        "seen_at": now,
+    }
     connection.execute(insert(table).values(**row, digest=_digest(token)))
     return token
 
@@ -109,7 +116,3 @@ def _over(limits: WebSessionLimits, now: float) -> ColumnElement[bool]:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-def _printable(browser: str) -> str:
-    return "".join(char for char in browser if char.isprintable())[:MAX_BROWSER]

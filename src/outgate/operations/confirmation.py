@@ -1,5 +1,7 @@
 """The message that proves who reads an address: made, and queued in the transaction that needs it. Never printed."""
 
+from dataclasses import field
+
 from sqlalchemy import Connection
 
 from outgate.directory import accounts, users
@@ -15,16 +17,20 @@ from outgate.submit import originate
 
 @frozen
 class Confirmation:
-    """What the message needs of the installation. `public_url` is empty where there is no page for the link."""
+    """What the message needs of the installation. `public_url` is empty where there is no page for the link.
+
+    One for all that are sent together: its queue ids differ however many are made at one moment.
+    """
 
     hostname: str
     public_url: str = ""
+    queue_ids: QueueIds = field(default_factory=QueueIds, compare=False)
 
     def send(self, connection: Connection, vault: Vault, account: Account, address: str, now: float) -> str:
         """Start the verification of an address and queue its message; returns the queue id as text."""
         challenge = verification.start(connection, vault, account.id, address, now)
         organisation = accounts.load_organisation(connection)
-        identity = QueueIds().new(now)
+        identity = self.queue_ids.new(now)
         raw = confirmation(
             address=address,
             code=challenge.code,

@@ -1,6 +1,7 @@
 """Queue ids: 63-bit numbers that grow with time, so that new rows go to the end of every index. Pure but for chance.
 
-42 bits of milliseconds, 9 bits that tell processes apart, 12 bits that count within a millisecond.
+42 bits of milliseconds, 9 bits that tell processes apart, 12 bits that count within a millisecond. Both are of chance,
+the count where it begins: two processes that drew the same 9 bits seldom make the same id.
 """
 
 import secrets
@@ -20,9 +21,9 @@ class QueueIds:
         self._count = 0
 
     def new(self, now: float) -> int:
-        """The next id at the time `now`; over 4,096 in a millisecond run into the next one."""
+        """The next id at the time `now`; those for which a millisecond has no more room run into the next one."""
         millisecond = max(int(now * 1000), self._last)
-        self._count = self._count + 1 if millisecond == self._last else 0
+        self._count = self._count + 1 if millisecond == self._last else secrets.randbits(11)
         if self._count == 4096:
             millisecond, self._count = millisecond + 1, 0
         self._last = millisecond
