@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 import pytest
 import pytest_asyncio
+from bench.scratch import free_port
 
 from outgate import clock
 from outgate.directory import roles, users
@@ -18,7 +19,7 @@ from outgate.record import events, message_log
 from outgate.record.events import MessageEvent
 from outgate.store.engine import write
 from record.recorded import accepted, partly_delivered
-from way.place import Site, free_port, install, running
+from way.place import Site, install, running
 from way.submit import submit
 from web.links import opened
 from web.people import ALICE, logged_in
