@@ -12,6 +12,7 @@ from babel.messages import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from outgate.directory.privileges import BUILT_IN
 from outgate.discovery import presets
 from outgate.route import NOT_ENABLED
 from outgate.sendas.verification import WRONG, WRONG_BUT_MORE
@@ -23,9 +24,15 @@ LOCALES = SOURCE / "web" / "locales"
 # Errors that users meet on pages are translated, too; those of files that no page leads to need not be.
 _ERRORS = (
     "directory/gateway_settings.py",
+    "directory/organisation.py",
+    "directory/roles.py",
+    "directory/settings.py",
+    "directory/units.py",
+    "directory/users.py",
     "directory/web_sessions.py",
     "operations/account_lookup.py",
     "operations/queue_operations.py",
+    "operations/role_operations.py",
     "sendas/*.py",
 )
 _METHODS = [*((pattern, "python") for pattern in ("web/**.py", *_ERRORS)), ("web/templates/**.html", "jinja2")]
@@ -35,7 +42,8 @@ _KEYWORDS = {
 }
 # Written down where no catalogue is known.
 _HINTS = {preset.hint for preset in presets.shipped().all if preset.hint}
-_CONSTANTS = (NOT_ENABLED, WRONG_BUT_MORE, *WRONG.values(), *_HINTS)
+_ROLES = {role.summary for role in BUILT_IN.values()}
+_CONSTANTS = (NOT_ENABLED, WRONG_BUT_MORE, *WRONG.values(), *_HINTS, *_ROLES)
 
 
 def messages() -> Iterator[tuple[str | tuple[str, ...], str]]:

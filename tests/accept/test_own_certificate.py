@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from outgate.accept.self_signed import self_signed
-from outgate.accept.tls import Certificate, CertificateError, ends_at
+from outgate.accept.tls import Certificate, CertificateError, facts_of
 
 CHAIN, KEY = self_signed("mail.example.com", 1_800_000_000.0)
 OTHER_CHAIN, OTHER_KEY = self_signed("mail.example.com", 1_800_000_000.0)
@@ -62,9 +62,9 @@ def test_a_new_certificate_that_can_not_be_used_leaves_the_former_one_in_use(tmp
 def test_what_is_no_certificate_has_no_end(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "cert.pem").write_bytes(content)
     with pytest.raises(CertificateError, match=r"cert\.pem can't be used: it is not a certificate in PEM$"):
-        ends_at(tmp_path / "cert.pem")
+        facts_of(tmp_path / "cert.pem")
 
 
 def test_a_folder_in_its_place_is_told_without_numbers(tmp_path: Path) -> None:
     with pytest.raises(CertificateError, match="can't be read: Is a directory"):
-        ends_at(tmp_path)
+        facts_of(tmp_path)

@@ -39,6 +39,8 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "send-as.overview": "what a page shows; `outgate sendas list` and `outgate queue list` say the same",
     "session.list": "browsers are told apart on the page that lists them",
     "session.end": "the same; all of a user's end by `outgate user log-out`",
+    "setup.show": "what the console's home looks at; `outgate status` and `outgate domain show` say the same",
+    "user.search": "page by page, as a page shows them; `outgate user list` lists all",
     "user.prefer": "what users choose on their pages; an administrator has `outgate user edit`",
 }
 # Commands that read or write rows past the operations, and why.

@@ -20,7 +20,7 @@ from outgate.directory.log_in_limits import LogInLimits
 from outgate.directory.policies import set_value
 from outgate.directory.privileges import BUILT_IN
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
-from outgate.directory.users import Credentials, External
+from outgate.directory.users import Credentials, External, UserFilter
 from outgate.directory.web_sessions import WebSessionLimits
 from outgate.mail import dkim
 from outgate.model import Security
@@ -43,6 +43,7 @@ from outgate.operations import (
     send_as_operations,
     send_as_overview,
     session_operations,
+    setup_operations,
     status_operations,
     unit_operations,
     user_operations,
@@ -76,6 +77,7 @@ Call = Callable[[OperationContext, str, str, str], object]  # act, unit, user in
 # Each operation as it is called on a unit, a user there, and another one there.
 CALLS: Final[dict[str, Call]] = {
     "user.list": lambda op, unit, _user, _other: user_operations.list_users(op, unit),
+    "user.search": lambda op, unit, _user, _other: user_operations.search(op, UserFilter(), unit),
     "user.show": lambda op, _unit, user, _other: user_operations.show(op, user),
     "user.create": lambda op, unit, _user, _other: user_operations.create(op, "new@example.com", None, unit=unit),
     "user.edit": lambda op, _unit, user, _other: user_operations.edit(op, user, name="New", language="it"),
@@ -128,6 +130,7 @@ CALLS: Final[dict[str, Call]] = {
     "log.routes": lambda op, *_: message_log_operations.routes(op, [1]),
     "log.show": lambda op, *_: message_log_operations.history(op, 1),
     "log.follow": lambda op, *_: message_log_operations.latest(op),
+    "setup.show": lambda op, *_: setup_operations.setup(op),
     "status.show": lambda op, *_: status_operations.state(op),
     "queue.list": lambda op, *_: queue_operations.waiting(op, Selection(), 1),
     "queue.count": lambda op, *_: queue_operations.counts(op),
@@ -194,13 +197,22 @@ ORGANISATION: Final = {
     "queue.list",
     "queue.count",
     "status.show",
+    "setup.show",
     "queue.retry",
     "queue.hold",
     "queue.release",
     "queue.delete",
 }
-_UNITS_READ: Final = {"unit.list", "policy.list", "policy.reach", "domain.list", "domain.show", "domain-gateway.show"}
-_USERS_READ: Final = {"user.list", "user.show", "app-password.list", "log-in.locked"}
+_UNITS_READ: Final = {
+    "unit.list",
+    "policy.list",
+    "policy.reach",
+    "domain.list",
+    "domain.show",
+    "domain-gateway.show",
+    "setup.show",
+}
+_USERS_READ: Final = {"user.list", "user.search", "user.show", "app-password.list", "log-in.locked"}
 _USERS_SECURITY: Final = {
     "user.password",
     "user.unlock",

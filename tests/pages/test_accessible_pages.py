@@ -30,6 +30,16 @@ USER_PAGES = (
     "/settings/accounts/alice@pending.example/confirm",
 )
 CONSOLE_PAGES = (
+    "/admin?look=1",
+    "/admin/search?find=gmail",
+    "/admin/directory/users",
+    "/admin/directory/users/add",
+    f"/admin/directory/users/{ALICE}",
+    "/admin/directory/units?unit=/Sales",
+    "/admin/directory/roles",
+    "/admin/apps/mail/compliance",
+    "/admin/apps/mail/compliance?unit=/Sales&setting=gatewayFooter",
+    "/admin/apps/mail/compliance?setting=unknownFrom",
     "/admin/apps/mail/end-user-access",
     "/admin/apps/mail/end-user-access?unit=/Sales",
     "/admin/apps/mail/end-user-access?unit=/nowhere",

@@ -22,15 +22,25 @@ from outgate.web.services import PageServices
 from record.recorded import accepted
 from way.place import PASSWORD, Site, install, running
 from web.links import opened
-from web.people import ALICE, browser_at, logged_in
+from web.people import ALICE, BOB, browser_at, logged_in
 
 PARTNER: Final = "alice@dominiopartner.example"
 MESSAGE: Final = 1
 EVERYBODY: Final = {*BUILT_IN, "nobody"}
 MANAGE_THE_QUEUE: Final = {"super-admin", "mail-settings-admin"}
+MANAGE_USERS: Final = {"super-admin", "user-admin"}
 SEE_THE_LOG: Final = MANAGE_THE_QUEUE | {"auditor", "help-desk"}
 # Pages that show something of the organisation, and whom: the path, who may look, who may save (None: nothing to save).
 CONSOLE: Final[dict[str, tuple[set[str], set[str] | None]]] = {
+    "/admin": (set(BUILT_IN), None),
+    "/admin/check": (set(BUILT_IN), None),
+    "/admin/search": (set(BUILT_IN), None),
+    "/admin/directory/users": (set(BUILT_IN), None),
+    "/admin/directory/users/add": (MANAGE_USERS, MANAGE_USERS),
+    "/admin/directory/users/{address:path}": (set(BUILT_IN), MANAGE_USERS),
+    "/admin/directory/units": (set(BUILT_IN), {"super-admin"}),
+    "/admin/directory/roles": ({"super-admin", "auditor"}, {"super-admin"}),
+    "/admin/apps/mail/compliance": (set(BUILT_IN), {"super-admin", "mail-settings-admin"}),
     "/admin/apps/mail/end-user-access": (set(BUILT_IN), {"super-admin", "mail-settings-admin"}),
     "/admin/reporting/email-log-search": (SEE_THE_LOG, None),
     "/admin/reporting/email-log-search/{identity}": (SEE_THE_LOG, None),
@@ -41,6 +51,11 @@ CONSOLE: Final[dict[str, tuple[set[str], set[str] | None]]] = {
 }
 # What is sent to change something, of no harm to what other roles look at.
 SAVED: Final = {
+    "/admin/directory/users/add": {"address": "new-{role}@example.com", "password": PASSWORD},
+    "/admin/directory/users/{address:path}": {"do": "edit", "name": "Alice", "language": "en"},
+    "/admin/directory/units": {"do": "create", "unit": "/Sales", "new": "{role}"},
+    "/admin/directory/roles": {"do": "assign", "user": BOB, "role": "auditor", "unit": "/Sales"},
+    "/admin/apps/mail/compliance": {"unit": "/Sales", "setting": "messagesPerDay", "value": "0"},
     "/admin/apps/mail/end-user-access": {"unit": "/Sales"},
     "/admin/reporting/queue": {"do": "delete", "meant": "on", "queue": "mx:nowhere.example"},
 }
@@ -86,7 +101,14 @@ def site(tmp_path_factory: pytest.TempPathFactory, port: int) -> Site:
 
 def filled_in(path: str) -> str:
     """A route's path as an address: of what is there."""
-    return path.replace("{address:path}", PARTNER).replace("{identity}", to_text(MESSAGE))
+    address = ALICE if path.startswith("/admin") else PARTNER
+    query = "?name=pages" if path == "/admin/check" else ""
+    return path.replace("{address:path}", address).replace("{identity}", to_text(MESSAGE)) + query
+
+
+def sent_by(role: str, path: str) -> dict[str, str]:
+    """What somebody of a role sends there: nobody adds what another has added."""
+    return {name: text.replace("{role}", role) for name, text in SAVED[path].items()}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -121,7 +143,7 @@ async def test_a_role_sees_its_pages_and_no_other(pages: int, role: str) -> None
             assert (await browser.get(filled_in(path))).status_code == (200 if role in see else 403), path
             if save is None:
                 continue
-            answer = await browser.post(path, data=SAVED[path])
+            answer = await browser.post(filled_in(path), data=sent_by(role, path))
             assert answer.status_code == (303 if role in save else 403), path
 
 
@@ -133,5 +155,5 @@ async def test_a_stranger_sees_nothing_but_the_log_in(pages: int) -> None:
             assert answer.status_code == 303
             assert answer.headers["location"].startswith("/log-in")
         for path in (path for path, (_, save) in CONSOLE.items() if save is not None):
-            answer = await browser.post(path, data=SAVED[path])
+            answer = await browser.post(filled_in(path), data=sent_by("nobody", path))
             assert answer.headers["location"].startswith("/log-in")

@@ -8,6 +8,8 @@ from typing import Final
 
 from cryptography import x509
 
+from outgate.frozen import frozen
+
 # OpenSSL wipes what it has deciphered from its own buffers once we have it (SSL_CTX_set_options(3); Python has no name
 # for it): else passwords of users lie there until the next session overwrites them.
 CLEANSE_PLAINTEXT = 1 << 1
@@ -22,10 +24,26 @@ class CertificateError(Exception):
     """The certificate or its key can't be used; the text names the file and what to do."""
 
 
-def ends_at(chain: Path) -> float:
-    """When the first certificate of a PEM file ends, in seconds since the epoch. Raises CertificateError."""
+@frozen
+class CertificateFacts:
+    """What is said in the first certificate of a chain: when it ends, in seconds since the epoch; the DNS names that it
+    is for; and whether it was issued by itself, so that nobody trusts it.
+    """
+
+    ends: float
+    names: tuple[str, ...]
+    is_own_issuer: bool
+
+    def covers(self, host: str) -> bool:
+        """Whether it is for this host; a star stands for one label (RFC 9525 section 6.3)."""
+        return any(name in (host, f"*.{host.partition('.')[2]}") for name in self.names)
+
+
+def facts_of(chain: Path) -> CertificateFacts:
+    """Of a PEM file. Raises CertificateError."""
     try:
-        return x509.load_pem_x509_certificate(chain.read_bytes()).not_valid_after_utc.timestamp()
+        first = x509.load_pem_x509_certificate(chain.read_bytes())
+        return CertificateFacts(first.not_valid_after_utc.timestamp(), _names(first), first.issuer == first.subject)
     except FileNotFoundError:
         raise CertificateError(f"{chain} does not exist; set submission.certificate and private_key") from None
     except PermissionError:
@@ -34,6 +52,14 @@ def ends_at(chain: Path) -> float:
         raise CertificateError(f"{chain} can't be used: it is not a certificate in PEM") from None
     except OSError as error:
         raise CertificateError(f"{chain} can't be read: {error.strerror}") from None
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(name.lower() for name in names.get_values_for_type(x509.DNSName))
 
 
 def _may_not_read(path: Path) -> str:
@@ -57,7 +83,7 @@ class Certificate:
     def __init__(self, chain: Path, private_key: Path) -> None:
         self.chain, self._private_key = chain, private_key
         self.context = self._newest = self._load()
-        self.ends = ends_at(chain)
+        self.ends = facts_of(chain).ends
         self.context.sni_callback = self._show_newest
 
     def reload(self) -> None:
@@ -67,7 +93,7 @@ class Certificate:
         of another kind (RSA, EC), and most clients would choose the old one.
         """
         self._newest = self._load()
-        self.ends = ends_at(self.chain)
+        self.ends = facts_of(self.chain).ends
 
     def _show_newest(self, session: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _asked: ssl.SSLContext) -> None:
         """At the begin of each handshake, whether or not the client names a host."""

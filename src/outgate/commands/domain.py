@@ -10,7 +10,7 @@ import typer
 from outgate import clock
 from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
-from outgate.commands.dns_records import dns_records, zone_text
+from outgate.directory.dns_records import dns_records, zone_text
 from outgate.directory.errors import Invalid
 from outgate.directory.organisation import Domain
 from outgate.mail import dkim

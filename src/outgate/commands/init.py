@@ -17,9 +17,9 @@ from outgate.accept.self_signed import self_signed
 from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.configuration import configuration
-from outgate.commands.dns_records import dns_records, zone_text
 from outgate.commands.domain import default_selector
 from outgate.directory import organisation
+from outgate.directory.dns_records import dns_records, zone_text
 from outgate.directory.errors import AlreadyExists
 from outgate.installation import KEY_FILE, make_database, open_installation
 from outgate.mail import dkim

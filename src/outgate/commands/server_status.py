@@ -60,7 +60,7 @@ def _certificate(ctx: CommandContext) -> tuple[float | None, list[str]]:
     config = ctx.installation().config
     chain = config.path(config.submission.certificate)
     try:
-        ends = tls.ends_at(chain)
+        ends = tls.facts_of(chain).ends
     except tls.CertificateError as error:
         return None, [str(error)]
     left = ends - clock.now()

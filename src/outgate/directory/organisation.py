@@ -60,7 +60,7 @@ def add_domain(connection: Connection, name: str, now: float) -> None:
     touch(connection, shared=True)
     name = compared_domain(name)
     if connection.execute(select(tables.domain.c.id).where(tables.domain.c.name == name)).first():
-        raise AlreadyExists(f"{name} is one of the organisation's domains already")
+        raise AlreadyExists("{domain} is one of the organisation's domains already", domain=name)
     connection.execute(insert(tables.domain).values(name=name, is_primary=False, created_at=now))
 
 
@@ -69,12 +69,14 @@ def remove_domain(connection: Connection, name: str) -> None:
     touch(connection, shared=True)
     domain = _domain(connection, name)
     if domain.is_primary:
-        raise NotAllowed(f"{domain.name} is the primary domain, which can't be removed")
+        raise NotAllowed("{domain} is the primary domain, which can't be removed", domain=domain.name)
     used = connection.scalar(
         select(tables.send_as.c.address).where(tables.send_as.c.address.endswith(f"@{domain.name}")).limit(1)
     )
     if used:
-        raise NotAllowed(f"{domain.name} is in use by {used}; delete the addresses in it first")
+        raise NotAllowed(
+            "{domain} is in use by {address}; delete the addresses in it first", domain=domain.name, address=used
+        )
     connection.execute(delete(tables.domain).where(tables.domain.c.id == domain.id))
 
 
@@ -109,7 +111,7 @@ def _domain(connection: Connection, name: str) -> Row[*tuple[Any, ...]]:
     name = compared_domain(name)
     row = connection.execute(select(tables.domain).where(tables.domain.c.name == name)).first()
     if row is None:
-        raise NotFound(f"{name} is not one of the organisation's domains")
+        raise NotFound("{domain} is not one of the organisation's domains", domain=name)
     return row
 
 

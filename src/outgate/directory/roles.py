@@ -38,16 +38,16 @@ def find(connection: Connection, name: str) -> Role:
     for role in roles(connection):
         if role.name == name:
             return role
-    raise NotFound(f"there is no role '{name[:80]}'; `outgate role list` shows those that exist")
+    raise NotFound("there is no role '{role}'; `outgate role list` shows those that exist", role=name[:80])
 
 
 def create(connection: Connection, name: str, privileges: Iterable[str], summary: str = "") -> Role:
     """Make a role. Raises AlreadyExists and Invalid."""
     touch(connection)
     if not _NAME.fullmatch(name):
-        raise Invalid(f"'{name[:80]}' is not a role's name: small letters, digits and hyphens, at most 40")
+        raise Invalid("'{text}' is not a role's name: small letters, digits and hyphens, at most 40", text=name[:80])
     if name in {role.name for role in roles(connection)}:
-        raise AlreadyExists(f"there is a role {name} already")
+        raise AlreadyExists("there is a role {role} already", role=name)
     wanted = _checked(privileges)
     encoded = json.dumps(sorted(wanted))
     connection.execute(insert(tables.role).values(name=name, summary=summary, privileges=encoded))
@@ -58,9 +58,11 @@ def remove(connection: Connection, name: str) -> None:
     """Remove a role that was made here and that nobody has."""
     touch(connection)
     if find(connection, name).name in BUILT_IN:
-        raise NotAllowed(f"{name} is built in and can't be removed")
+        raise NotAllowed("{role} is built in and can't be removed", role=name)
     if held := next(iter(assignments(connection, role=name)), None):
-        raise NotAllowed(f"{held.account} has the role {name} for {held.unit}; take it away first")
+        raise NotAllowed(
+            "{user} has the role {role} for {unit}; take it away first", user=held.account, role=name, unit=held.unit
+        )
     connection.execute(delete(tables.role).where(tables.role.c.name == name))
 
 
@@ -70,7 +72,9 @@ def assign(connection: Connection, address: str, role: str, unit: str, now: floa
     user, place, known = users.find(connection, address), units.find(connection, unit), find(connection, role)
     made = Assignment(user.address, known.name, place.path)
     if made in assignments(connection, address=user.address):
-        raise AlreadyExists(f"{user.address} has the role {role} for {place.path} already")
+        raise AlreadyExists(
+            "{user} has the role {role} for {unit} already", user=user.address, role=role, unit=place.path
+        )
     values = {"account_id": user.id, "role": known.name, "unit_id": place.id, "created_at": now}
     connection.execute(insert(tables.role_assignment).values(values))
     return made
@@ -87,7 +91,9 @@ def unassign(connection: Connection, address: str, role: str, unit: str) -> Assi
         )
     )
     if not found.rowcount:
-        raise NotFound(f"{user.address} does not have the role {role[:80]} for {place.path}")
+        raise NotFound(
+            "{user} does not have the role {role} for {unit}", user=user.address, role=role[:80], unit=place.path
+        )
     return Assignment(user.address, role, place.path)
 
 
@@ -128,9 +134,11 @@ def _checked(names: Iterable[str]) -> frozenset[Privilege]:
     try:
         found = frozenset(Privilege(name.strip()) for name in names)
     except ValueError as error:
-        raise Invalid(f"{error}; the privileges are: {', '.join(Privilege)}") from None
+        raise Invalid("{why}; the privileges are: {privileges}", why=error, privileges=", ".join(Privilege)) from None
     if not found:
-        raise Invalid(f"a role has at least one privilege; the privileges are: {', '.join(Privilege)}")
+        raise Invalid(
+            "a role has at least one privilege; the privileges are: {privileges}", privileges=", ".join(Privilege)
+        )
     return found
 
 

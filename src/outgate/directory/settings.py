@@ -43,7 +43,9 @@ def setting(name: str) -> Setting:
     for known in SETTINGS.values():
         if known.name.lower() == name.lower():
             return known
-    raise NotFound(f"there is no setting '{name[:80]}'; the settings are: {', '.join(SETTINGS)}")
+    raise NotFound(
+        "there is no setting '{text}'; the settings are: {settings}", text=name[:80], settings=", ".join(SETTINGS)
+    )
 
 
 def in_words(value: Value) -> str:
@@ -63,7 +65,7 @@ def _switch(entered: Any) -> bool:
         return entered
     if isinstance(entered, str) and entered.lower() in _WORDS:
         return _WORDS[entered.lower()]
-    raise Invalid(f"'{_short(entered)}' is neither on nor off")
+    raise Invalid("'{text}' is neither on nor off", text=_short(entered))
 
 
 def _number(entered: Any) -> int:
@@ -71,7 +73,7 @@ def _number(entered: Any) -> int:
         entered = int(entered)
     if isinstance(entered, int) and not isinstance(entered, bool) and 0 <= entered < _NO_LIMIT:
         return entered
-    raise Invalid(f"'{_short(entered)}' is not a number of at least 0 (0 is no limit)")
+    raise Invalid("'{text}' is not a number of at least 0 (0 is no limit)", text=_short(entered))
 
 
 def _choice(kind: type[StrEnum]) -> Callable[[Any], str]:
@@ -79,7 +81,7 @@ def _choice(kind: type[StrEnum]) -> Callable[[Any], str]:
         try:
             return kind(str(entered).lower()).value
         except ValueError:
-            raise Invalid(f"'{_short(entered)}' is not one of: {', '.join(kind)}") from None
+            raise Invalid("'{text}' is not one of: {choices}", text=_short(entered), choices=", ".join(kind)) from None
 
     return check
 
@@ -88,10 +90,10 @@ def _list(check: Callable[[str], Any]) -> Callable[[Any], list[Any]]:
     def checked(entered: Any) -> list[Any]:
         parts = entered.split(",") if isinstance(entered, str) else entered
         if not isinstance(parts, list):
-            raise Invalid(f"'{_short(entered)}' is not a list; separate its entries by commas")
+            raise Invalid("'{text}' is not a list; separate its entries by commas", text=_short(entered))
         found = [check(str(part).strip()) for part in parts if str(part).strip()]
         if len(found) > MAX_LIST:
-            raise Invalid(f"a list has at most {MAX_LIST} entries")
+            raise Invalid("a list has at most {most} entries", most=MAX_LIST)
         return list(dict.fromkeys(found))
 
     return checked
@@ -102,13 +104,13 @@ def _domain_pattern(text: str) -> str:
     try:
         return star + canonical_domain(name)
     except AddressError:
-        raise Invalid(f"'{_short(text)}' is neither a host name nor of the form *.example.com") from None
+        raise Invalid("'{text}' is neither a host name nor of the form *.example.com", text=_short(text)) from None
 
 
 def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:
         return int(text)
-    raise Invalid(f"'{_short(text)}' is not a port; it is a number from 1 to 65535")
+    raise Invalid("'{text}' is not a port; it is a number from 1 to 65535", text=_short(text))
 
 
 def _address(entered: Any) -> str:
@@ -123,7 +125,7 @@ def _address(entered: Any) -> str:
 def _footer(entered: Any) -> str:
     text = str(entered).replace("\r\n", "\n").strip("\n")
     if len(text) > MAX_FOOTER:
-        raise Invalid(f"a footer has at most {MAX_FOOTER} characters")
+        raise Invalid("a footer has at most {most} characters", most=MAX_FOOTER)
     if any(not char.isprintable() and char not in "\n\t" for char in text):
         raise Invalid("a footer has printable characters, tabs and line ends only")
     return text
@@ -134,7 +136,9 @@ def _attachment(text: str) -> str:
     text = text.lower()
     if re.fullmatch(r"\.[a-z0-9_-]{1,20}|[a-z0-9.+-]+/([a-z0-9.+-]+|\*)", text):
         return text
-    raise Invalid(f"'{_short(text)}' is neither an ending such as .exe nor a media type such as application/zip")
+    raise Invalid(
+        "'{text}' is neither an ending such as .exe nor a media type such as application/zip", text=_short(text)
+    )
 
 
 def _short(entered: Any) -> str:

@@ -22,7 +22,7 @@ def create(connection: Connection, path: str) -> str:
     touch(connection, shared=True)
     path = normal_path(path)
     if connection.execute(select(tables.unit.c.id).where(tables.unit.c.path == path)).first():
-        raise AlreadyExists(f"there is a unit {path} already")
+        raise AlreadyExists("there is a unit {path} already", path=path)
     parent = find(connection, path.rpartition("/")[0] or "/")
     connection.execute(insert(tables.unit).values(path=path, parent_id=parent.id))
     return path
@@ -35,10 +35,10 @@ def remove(connection: Connection, path: str) -> None:
     if unit.parent_id is None:
         raise NotAllowed("the root unit can't be removed")
     if below := connection.scalar(select(tables.unit.c.path).where(tables.unit.c.parent_id == unit.id).limit(1)):
-        raise NotAllowed(f"{unit.path} has units below it, such as {below}; remove them first")
+        raise NotAllowed("{path} has units below it, such as {below}; remove them first", path=unit.path, below=below)
     account = tables.account.c
     if member := connection.scalar(select(account.primary_address).where(account.unit_id == unit.id).limit(1)):
-        raise NotAllowed(f"{unit.path} has users, such as {member}; move them first")
+        raise NotAllowed("{path} has users, such as {member}; move them first", path=unit.path, member=member)
     connection.execute(delete(tables.unit).where(tables.unit.c.id == unit.id))
 
 
@@ -49,9 +49,9 @@ def move(connection: Connection, path: str, to: str) -> str:
     if unit.parent_id is None:
         raise NotAllowed("the root unit can't be moved")
     if to == unit.path or to.startswith(f"{unit.path}/"):
-        raise Invalid(f"{unit.path} can't be put below itself")
+        raise Invalid("{path} can't be put below itself", path=unit.path)
     if connection.execute(select(tables.unit.c.id).where(tables.unit.c.path == to)).first():
-        raise AlreadyExists(f"there is a unit {to} already")
+        raise AlreadyExists("there is a unit {path} already", path=to)
     parent = find(connection, to.rpartition("/")[0] or "/")
     columns = tables.unit.c
     connection.execute(update(tables.unit).where(columns.id == unit.id).values(parent_id=parent.id))
@@ -67,7 +67,7 @@ def find(connection: Connection, path: str) -> Row[*tuple[Any, ...]]:
     path = normal_path(path)
     row = connection.execute(select(tables.unit).where(tables.unit.c.path == path)).first()
     if row is None:
-        raise NotFound(f"there is no unit {path}; `outgate ou list` shows those that exist")
+        raise NotFound("there is no unit {path}; `outgate ou list` shows those that exist", path=path)
     return row
 
 
@@ -79,8 +79,10 @@ def normal_path(path: str) -> str:
     root, *names = path.split("/")
     if root or not names or not all(_is_name(name) for name in names):
         raise Invalid(
-            f"'{path[:80]}' is not the path of a unit: it starts with / and has names of 1 to {MAX_NAME}"
-            " printable characters between slashes"
+            "'{text}' is not the path of a unit: it starts with / and has names of 1 to {most} printable characters"
+            " between slashes",
+            text=path[:80],
+            most=MAX_NAME,
         )
     return path
 

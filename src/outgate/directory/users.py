@@ -5,7 +5,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, update
 
 from outgate.directory import units
 from outgate.directory.change import compared, touch
@@ -44,7 +44,7 @@ def check_password(password: str) -> str:
     except (SaslError, UnicodeEncodeError):
         raise Invalid("the password has a character that SASL does not allow (RFC 4013)") from None
     if not MIN_PASSWORD <= len(prepared) <= MAX_PASSWORD:
-        raise Invalid(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+        raise Invalid("a password has {least} to {most} characters", least=MIN_PASSWORD, most=MAX_PASSWORD)
     return prepared
 
 
@@ -105,12 +105,41 @@ def users(connection: Connection, unit_path: str | None = None) -> tuple[User, .
     return tuple(_user(row) for row in connection.execute(query))
 
 
+@frozen
+class UserFilter:
+    """Which users `search` gives; what is empty or None is not asked for. `text` is part of the address or name;
+    `unit` has those below it with it; `after` is the last address that was shown.
+    """
+
+    text: str = ""
+    unit: str | None = None
+    suspended: bool | None = None
+    after: str = ""
+    limit: int = 50
+
+
+def search(connection: Connection, wanted: UserFilter) -> tuple[User, ...]:
+    """Users by address. Raises NotFound."""
+    columns, place = tables.account.c, tables.unit.c.path
+    conditions: list[ColumnElement[bool]] = [columns.primary_address > wanted.after]
+    if text := wanted.text.strip():
+        parts = (columns.primary_address, columns.name)
+        conditions.append(or_(*(one.icontains(text, autoescape=True) for one in parts)))
+    if wanted.unit not in (None, "/"):
+        top = units.find(connection, wanted.unit or "/").path
+        conditions.append(or_(place == top, place.startswith(f"{top}/", autoescape=True)))
+    if wanted.suspended is not None:
+        conditions.append(columns.suspended if wanted.suspended else ~columns.suspended)
+    query = _USERS.where(*conditions).order_by(columns.primary_address).limit(wanted.limit)
+    return tuple(_user(row) for row in connection.execute(query))
+
+
 def find(connection: Connection, address: str) -> User:
     """The user with this primary address. Raises NotFound and Invalid."""
     address = compared(address)
     row = connection.execute(_USERS.where(tables.account.c.primary_address == address)).first()
     if row is None:
-        raise NotFound(f"there is no user {address}")
+        raise NotFound("there is no user {address}", address=address)
     return _user(row)
 
 
@@ -121,6 +150,11 @@ def count(connection: Connection, unit_paths: Sequence[str]) -> int:
         connection.scalar(counted.where(tables.unit.c.path.in_(unit_paths[start : start + 500]))) or 0
         for start in range(0, len(unit_paths), 500)
     )
+
+
+def count_all(connection: Connection) -> int:
+    """How many users there are."""
+    return connection.scalar(select(func.count()).select_from(tables.account)) or 0
 
 
 def by_id(connection: Connection, account_id: int) -> User:
@@ -148,7 +182,7 @@ def create(
     check_domain(address, connection.scalars(select(tables.domain.c.name)).all())
     columns = tables.account.c
     if connection.execute(select(columns.id).where(columns.primary_address == address)).first():
-        raise AlreadyExists(f"there is a user {address} already")
+        raise AlreadyExists("there is a user {address} already", address=address)
     account_id = connection.scalar(
         insert(tables.account)
         .values(
@@ -242,14 +276,20 @@ def check_name(name: str, address: str) -> None:
 def check_language(language: str) -> None:
     """Whether there are texts in it; raises Invalid."""
     if language not in LANGUAGES:
-        raise Invalid(f"'{language[:20]}' is not a language that there are texts in: {', '.join(LANGUAGES)}")
+        raise Invalid(
+            "'{text}' is not a language that there are texts in: {languages}",
+            text=language[:20],
+            languages=", ".join(LANGUAGES),
+        )
 
 
 def check_domain(address: str, domains: Collection[str]) -> None:
     """Whether a user may have this primary address; raises Invalid."""
     domain = address.rpartition("@")[2]
     if domain not in domains:
-        raise Invalid(f"{domain} is not one of the organisation's domains; add it first, or correct the address")
+        raise Invalid(
+            "{domain} is not one of the organisation's domains; add it first, or correct the address", domain=domain
+        )
 
 
 def password_elsewhere(address: str) -> str:

@@ -45,7 +45,7 @@ def assign(op: OperationContext, address: str, role: str, unit: str) -> Assignme
     place = units.find(op.connection, unit).path
     wanted = (Grant(place, roles.find(op.connection, role).privileges),)
     if not at_least(op.actor.grants(op.connection), wanted):
-        raise NotAllowed(f"the role {role} has privileges that you don't have in {place}")
+        raise NotAllowed("the role {role} has privileges that you don't have in {unit}", role=role, unit=place)
     op.changed(role=("", role))
     return roles.assign(op.connection, address, role, unit, op.now)
 

@@ -1,11 +1,12 @@
 """Operations on users: the accounts with their passwords, places and states."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from outgate.directory import accounts, policies, units, users, web_sessions
 from outgate.directory.policies import Effective
 from outgate.directory.privileges import Privilege
-from outgate.directory.users import Credentials, External, ReplyFrom, User
+from outgate.directory.users import Credentials, External, ReplyFrom, User, UserFilter
 from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
@@ -31,6 +32,12 @@ def list_users(op: OperationContext, unit: str | None = None, *, below: bool = F
         return found
     path = units.find(op.connection, unit).path
     return tuple(user for user in found if user.unit == path or user.unit.startswith(f"{path.rstrip('/')}/"))
+
+
+@operation("user.search", Privilege.USERS_READ, targets.unit("unit"), changes=False)
+def search(op: OperationContext, wanted: UserFilter, unit: str | None = None) -> tuple[User, ...]:
+    """Find users of a unit and those below it, page by page."""
+    return users.search(op.connection, replace(wanted, unit=unit))
 
 
 @operation("user.show", Privilege.USERS_READ, targets.user("address"), changes=False, own=True)

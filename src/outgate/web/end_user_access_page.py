@@ -23,6 +23,7 @@ from outgate.operations import (
 from outgate.operations.context import OperationContext
 from outgate.operations.policy_reach import reach
 from outgate.record.audit_trail import AuditFilter, Recorded
+from outgate.web import unit_tree
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
 
@@ -34,17 +35,6 @@ _JOURNAL: Final = SETTINGS["gatewayJournalAddress"]
 _SHOWN: Final = (ALLOW_EXTERNAL_SMTP, _HOSTS, _JOURNAL)
 _CHANGES: Final = 5  # of the last ones, that are shown
 _PAUSE: Final = 0.02
-
-
-@frozen
-class UnitNode:
-    """A unit in the tree. `own` says whether it has a value of its own for the switch, which is `on` here."""
-
-    path: str
-    name: str
-    on: bool
-    own: bool
-    below: tuple["UnitNode", ...]
 
 
 @frozen
@@ -69,11 +59,11 @@ class EndUserAccessPage:
 
 def show(visit: Visit, status: int = 200, why: str = "") -> Response:
     """The tree at the left, the unit's policy at the right."""
-    tops = _tops(visit)
+    tops = unit_tree.tops(visit.holder.grants)
     form = visit.form
     with visit.reading() as op:
         listed = [policy_operations.list_policies(op, top) for top in tops or ["/"]]
-        unit = _chosen(form.text("unit"), [path for paths, _ in listed for path in paths], tops)
+        unit = form.text("unit") or listed[0][0][0]
         concerned = reach(op, unit, ALLOW_EXTERNAL_SMTP)
         changes = _last_changes(op, visit)
         domain = domain_operations.list_domains(op)[0].name if visit.may(Privilege.UNITS_READ) else ""
@@ -85,16 +75,16 @@ def show(visit: Visit, status: int = 200, why: str = "") -> Response:
         status,
         path=PATH,
         why=why,
-        tree=[_tree(policies, paths[0], paths, domain) for paths, _ in listed],
+        tree=[unit_tree.tree(paths[0], paths, domain, _tags(visit, policies)) for paths, _ in listed],
         unit=unit,
-        parent=_above(unit, domain) if unit != "/" else "",
-        name=_name(unit, domain),
+        parent=unit_tree.name(unit_tree.parent(unit), domain) if unit != "/" else "",
+        name=unit_tree.name(unit, domain),
         switch=policies.effective(unit, ALLOW_EXTERNAL_SMTP),
         hosts=entered.get(_HOSTS.name, in_words(policies.effective(unit, _HOSTS).value)),
         journal=entered.get(_JOURNAL.name, in_words(policies.effective(unit, _JOURNAL).value)),
         is_own=any(one.name in policies.own.get(unit, ()) for one in _SHOWN),
         concerned=concerned,
-        names=[_name(path, domain) for path in concerned.units],
+        names=[unit_tree.name(path, domain) for path in concerned.units],
         gateway=gateway,
         may_save=visit.may(Privilege.GMAIL_SETTINGS, unit),
         changes=changes,
@@ -140,37 +130,16 @@ def _set_if_changed(op: OperationContext, policies: Policies, unit: str, setting
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def _tops(visit: Visit) -> list[str]:
-    """The units at whose tops somebody may begin to look; the first of them is shown."""
-    held = {grant.unit for grant in visit.holder.grants if Privilege.UNITS_READ in grant.privileges}
-    return sorted(unit for unit in held if not any(unit != top and _is_below(unit, top) for top in held))
+def _tags(visit: Visit, policies: Policies) -> unit_tree.Said:
+    """Beside each unit: on, off, or that it inherits."""
 
+    def said(path: str) -> tuple[str, bool]:
+        value = policies.effective(path, ALLOW_EXTERNAL_SMTP)
+        if path not in (value.source, "/"):
+            return visit.said("inherits"), False
+        return visit.said("on") if value.value else visit.said("off"), bool(value.value)
 
-def _is_below(unit: str, top: str) -> bool:
-    return top in ("/", unit) or unit.startswith(f"{top}/")
-
-
-def _chosen(asked: str, paths: list[str], tops: list[str]) -> str:
-    return asked or (tops[0] if tops else paths[0])
-
-
-def _tree(policies: Policies, top: str, paths: tuple[str, ...], domain: str) -> UnitNode:
-    below = tuple(_tree(policies, path, paths, domain) for path in paths if path != "/" and _parent(path) == top)
-    value = policies.effective(top, ALLOW_EXTERNAL_SMTP)
-    return UnitNode(top, _name(top, domain), bool(value.value), value.source == top, below)
-
-
-def _parent(path: str) -> str:
-    return path.rpartition("/")[0] or "/"
-
-
-def _above(unit: str, domain: str) -> str:
-    return _name(_parent(unit), domain)
-
-
-def _name(path: str, domain: str) -> str:
-    """A unit by its own name; the root by the organisation's."""
-    return path.rpartition("/")[2] or domain or "/"
+    return said
 
 
 def _seconds(text: str) -> float | None:

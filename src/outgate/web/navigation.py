@@ -27,16 +27,31 @@ class Entry:
 
 MAIL: Final = (Entry("/settings/accounts", N_("Accounts"), N_("Settings")),)
 
+HOME: Final = Entry("/admin", N_("Home"))
+SEARCH: Final = f"{HOME.path}/search"
+_DIRECTORY: Final = N_("Directory")
+_MAIL: Final = N_("Apps › Workspace › Mail")
+_REPORTING: Final = N_("Reporting")
 CONSOLE: Final = (
+    Entry("/admin/directory/users", N_("Users"), _DIRECTORY, Privilege.USERS_READ),
+    Entry("/admin/directory/units", N_("Organizational units"), _DIRECTORY, Privilege.UNITS_READ),
+    Entry(
+        "/admin/directory/roles",
+        N_("Admin roles"),
+        _DIRECTORY,
+        Privilege.ROLES_READ,
+        (N_("Privileges"), "Gmail Settings"),
+    ),
     Entry(
         "/admin/apps/mail/end-user-access",
         N_("End User Access"),
-        N_("Apps › Workspace › Mail"),
+        _MAIL,
         Privilege.UNITS_READ,
         (N_("Allow per-user outbound gateways"), "Gmail", "End User Access"),
     ),
-    Entry("/admin/reporting/email-log-search", N_("Email log search"), N_("Reporting"), Privilege.LOG_READ),
-    Entry("/admin/reporting/queue", N_("Queue"), N_("Reporting"), Privilege.QUEUE_READ),
+    Entry("/admin/apps/mail/compliance", N_("Compliance"), _MAIL, Privilege.UNITS_READ),
+    Entry("/admin/reporting/email-log-search", N_("Email log search"), _REPORTING, Privilege.LOG_READ),
+    Entry("/admin/reporting/queue", N_("Queue"), _REPORTING, Privilege.QUEUE_READ),
 )
 
 
@@ -44,3 +59,9 @@ def seen(entries: tuple[Entry, ...], grants: tuple[Grant, ...]) -> Iterator[Entr
     """Those that somebody with these privileges, wherever they hold, has any use for."""
     held = {privilege for grant in grants for privilege in grant.privileges}
     return (entry for entry in entries if entry.needs is None or entry.needs in held)
+
+
+def console(grants: tuple[Grant, ...]) -> tuple[Entry, ...]:
+    """What somebody sees of the console, its home first; nothing if it is not for them."""
+    pages = tuple(seen(CONSOLE, grants))
+    return (HOME, *pages) if pages else ()

@@ -5,16 +5,23 @@ from starlette.responses import Response
 from outgate.http.http_route import HttpRoute
 from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.accounts_page import AccountsPage
+from outgate.web.compliance_page import CompliancePage
 from outgate.web.confirmation_page import ConfirmationPage
 from outgate.web.email_log_page import EmailLogPage
 from outgate.web.end_user_access_page import EndUserAccessPage
+from outgate.web.home_page import HomePage
 from outgate.web.log_in_page import HOME, LogInPage
 from outgate.web.message_page import MessagePage
 from outgate.web.navigation import MAIL
 from outgate.web.queue_page import QueuePage
+from outgate.web.roles_page import RolesPage
+from outgate.web.search_page import SearchPage
 from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
+from outgate.web.units_page import UnitsPage
+from outgate.web.user_page import UserPage
+from outgate.web.users_page import UsersPage
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.wizard_page import WizardPage
@@ -34,7 +41,14 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *WizardPage().routes(visits),
         *ServerPage().routes(visits),
         *AccountsPage().routes(visits),
+        *HomePage().routes(visits),
+        *SearchPage().routes(visits),
+        *UsersPage().routes(visits),
+        *UserPage().routes(visits),
+        *UnitsPage().routes(visits),
+        *RolesPage().routes(visits),
         *EndUserAccessPage().routes(visits),
+        *CompliancePage().routes(visits),
         *EmailLogPage().routes(visits),
         *MessagePage().routes(visits),
         *QueuePage().routes(visits),

@@ -100,16 +100,17 @@ class Visit:
         return self.said.moment(at, self.zone, self.services.now())
 
     def _house(self) -> dict[str, object]:
-        grants = self.holder.grants
-        is_console = self.path.startswith("/admin")
+        is_console = self.path.startswith(navigation.HOME.path)
+        console = navigation.console(self.holder.grants)
         return {
             "visit": self,
             "moment": self.moment,
             "is_console": is_console,
-            "entries": list(navigation.seen(navigation.CONSOLE if is_console else navigation.MAIL, grants)),
-            "console": next(navigation.seen(navigation.CONSOLE, grants), None),
+            "entries": console if is_console else navigation.MAIL,
+            "console": console,
+            "console_search": navigation.SEARCH,
         }
 
     def is_at(self, entry: Entry) -> bool:
-        """Whether this page is the entry's or below it."""
-        return self.path == entry.path or self.path.startswith(f"{entry.path}/")
+        """Whether this page is the entry's or below it; the home has all others below it."""
+        return self.path == entry.path or (entry is not navigation.HOME and self.path.startswith(f"{entry.path}/"))

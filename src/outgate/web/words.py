@@ -44,14 +44,11 @@ class Words:
         return said % facts if facts else said
 
     def error(self, error: Exception) -> str:
-        """Why something can't be done, in a sentence that begins and ends as one."""
-        if isinstance(error, DirectoryError) and error.facts:
-            said = self(error.text).format_map(error.facts)
-        elif isinstance(error, DirectoryError):
-            said = self(error.text)
-        else:
-            said = self(text_of(error))
-        said = said[:1].upper() + said[1:]
+        """Why something can't be done, in a sentence that begins and ends as one; a name stays as it is."""
+        form = self(error.text if isinstance(error, DirectoryError) else text_of(error))
+        if not form.startswith("{"):
+            form = form[:1].upper() + form[1:]
+        said = form.format_map(error.facts) if isinstance(error, DirectoryError) and error.facts else form
         return said if said.endswith((".", "!", "?")) else f"{said}."
 
     def moment(self, at: float, zone: tzinfo, now: float) -> Markup:

@@ -1,9 +1,18 @@
 """The DNS records that a domain's owner should publish. Text only: nothing is looked up."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from outgate.directory.organisation import Domain
 from outgate.frozen import frozen
+
+
+class DnsPurpose(StrEnum):
+    """What a record is for."""
+
+    SPF = "spf"
+    DKIM = "dkim"
+    DMARC = "dmarc"
 
 
 @frozen
@@ -14,6 +23,7 @@ class DnsRecord:
     type: str
     value: str
     note: str
+    purpose: DnsPurpose
 
 
 def dns_records(domain: Domain, hostname: str) -> list[DnsRecord]:
@@ -24,12 +34,14 @@ def dns_records(domain: Domain, hostname: str) -> list[DnsRecord]:
             type="TXT",
             value=f"v=spf1 mx a:{hostname} ~all",
             note=f"SPF: {hostname} may send for this domain; add whoever else may, and replace an older v=spf1",
+            purpose=DnsPurpose.SPF,
         ),
         DnsRecord(
             name=f"_dmarc.{domain.name}",
             type="TXT",
             value=f"v=DMARC1; p=none; rua=mailto:postmaster@{domain.name}",
             note="DMARC: begin with p=none and read the reports; then p=quarantine or p=reject",
+            purpose=DnsPurpose.DMARC,
         ),
     ]
     if domain.dkim_selector and domain.dkim_record:
@@ -38,6 +50,7 @@ def dns_records(domain: Domain, hostname: str) -> list[DnsRecord]:
             type="TXT",
             value=domain.dkim_record,
             note="DKIM: the key that recipients check signatures with",
+            purpose=DnsPurpose.DKIM,
         )
         records.insert(1, key)
     return records
@@ -45,9 +58,11 @@ def dns_records(domain: Domain, hostname: str) -> list[DnsRecord]:
 
 def zone_text(records: Sequence[DnsRecord]) -> str:
     """The records as lines of a zone file (RFC 1035 section 5)."""
-    return "\n".join(f"; {one.note}\n{one.name}. {one.type} {_strings(one.value)}" for one in records)
+    return "\n".join(f"; {one.note}\n{zone_line(one)}" for one in records)
 
 
-def _strings(value: str) -> str:
-    """A TXT value in strings of at most 255 bytes (RFC 1035 section 3.3.14)."""
-    return " ".join(f'"{value[at : at + 255]}"' for at in range(0, len(value), 255))
+def zone_line(record: DnsRecord) -> str:
+    """One record as a line of a zone file, its text in strings of at most 255 bytes (RFC 1035 section 3.3.14)."""
+    value = record.value
+    strings = " ".join(f'"{value[at : at + 255]}"' for at in range(0, len(value), 255))
+    return f"{record.name}. {record.type} {strings}"

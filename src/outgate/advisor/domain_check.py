@@ -1,0 +1,86 @@
+"""What the DNS says of one of the organisation's own domains: whether its mail will pass SPF, DKIM and DMARC.
+
+Only DNS questions are asked; no server is connected to.
+"""
+
+import asyncio
+
+from outgate.advisor import dkim_check, dmarc_check
+from outgate.advisor.ask import Names, NoAnswerNow
+from outgate.advisor.dkim_check import Signing
+from outgate.advisor.findings import Dkim, DmarcRecord, Spf, SpfCheck
+from outgate.config import Config
+from outgate.egress.guard import is_address
+from outgate.frozen import frozen
+
+
+@frozen
+class DomainFindings:
+    """`addresses` are those that the domain's mail leaves from, as far as they are known; `spf` is the worst result of
+    them. `unanswered` names what the DNS gave no answer to.
+    """
+
+    addresses: tuple[str, ...]
+    spf: Spf
+    dkim: Dkim
+    dmarc: DmarcRecord | None
+    unanswered: tuple[str, ...] = ()
+
+    @property
+    def passes(self) -> bool:
+        """Whether recipients will be able to check the domain's mail."""
+        return self.spf is Spf.PASS and self.dkim is Dkim.PASS and self.dmarc is not None
+
+
+# The worst first: mail may leave from any of the addresses.
+_WORST = (Spf.FAIL, Spf.PERMERROR, Spf.SOFTFAIL, Spf.NONE, Spf.NEUTRAL, Spf.TEMPERROR, Spf.UNKNOWN, Spf.PASS)
+
+
+class DomainCheck:
+    """Asks the nameservers of the configuration."""
+
+    def __init__(self, config: Config, seconds: float = 10.0) -> None:
+        self._source = config.delivery.source_address
+        self._names = Names(config.delivery.nameservers, seconds)
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """The IP addresses that a host has in the DNS. Raises NoAnswerNow."""
+        return (host,) if is_address(host) else await self._names.addresses(host)
+
+    async def findings(self, domain: str, signing: Signing | None, host: str) -> DomainFindings:
+        """All that is known of a domain whose mail leaves by `host`. Raises extras.MissingExtra."""
+        (addresses, spf, *of_spf), (dkim, *of_dkim), (dmarc, *of_dmarc) = await asyncio.gather(
+            self._spf(domain, host), self._dkim(domain, signing), self._dmarc(domain)
+        )
+        return DomainFindings(addresses, spf, dkim, dmarc, (*of_spf, *of_dkim, *of_dmarc))
+
+    # Each returns what it found, then the names to which there was no answer.
+
+    async def _spf(self, domain: str, host: str) -> tuple[tuple[str, ...], Spf, *tuple[str, ...]]:
+        from outgate.advisor import spf_check  # noqa: PLC0415  # its library comes with an extra
+
+        try:
+            addresses = (self._source,) if self._source else await self.addresses(host)
+        except NoAnswerNow as error:
+            return (), Spf.UNKNOWN, error.unanswered.name
+        ask = self._names.from_thread()
+        checks: list[SpfCheck] = await asyncio.gather(
+            *(asyncio.to_thread(spf_check.evaluate, one, f"postmaster@{domain}", host, ask) for one in addresses)
+        )
+        worst = min((one.result for one in checks), key=_WORST.index, default=Spf.UNKNOWN)
+        return addresses, worst, *(one.unanswered.name for one in checks if one.unanswered)
+
+    async def _dkim(self, domain: str, signing: Signing | None) -> tuple[Dkim, *tuple[str, ...]]:
+        if signing is None:
+            return (Dkim.NOT_SIGNED,)
+        name = f"{signing.selector}._domainkey.{domain}"
+        try:
+            return (dkim_check.published(signing, await self._names.texts(name)),)
+        except NoAnswerNow:
+            return Dkim.UNKNOWN, name
+
+    async def _dmarc(self, domain: str) -> tuple[DmarcRecord | None, *tuple[str, ...]]:
+        try:
+            return (await dmarc_check.discover(domain, self._names.texts),)
+        except NoAnswerNow as error:
+            return None, error.unanswered.name
