@@ -9,8 +9,8 @@ from outgate.directory.errors import Invalid
 from outgate.directory.privileges import BUILT_IN, Privilege
 from outgate.http.http_route import HttpRoute
 from outgate.operations import role_operations
-from outgate.web import question
-from outgate.web.question import Question
+from outgate.web import safety_question
+from outgate.web.safety_question import SafetyQuestion
 from outgate.web.users_page import path_of, units_of
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
@@ -82,7 +82,7 @@ def _act(visit: Visit) -> Response:
     if do not in acts:
         raise Invalid("“{text}” can't be done with a role; choose a button of the page", text=do)
     try:
-        if do in _QUESTIONS and not question.is_meant(visit):
+        if do in _QUESTIONS and not safety_question.is_meant(visit):
             return _ask(visit, do)
         acts[do](visit)
     except Exception as error:
@@ -102,8 +102,8 @@ def _ask(visit: Visit, do: str) -> Response:
     asks, means = _QUESTIONS[do]
     fields = {name: form.text(name) for name in ("user", "role", "unit") if name in form}
     about = [" · ".join(fields.values())]
-    asked = Question(said(asks), said(means), said(_BUTTONS[do]), do, about, fields, is_loss=do == "remove")
-    return question.ask(visit, PATH, PATH, asked)
+    asked = SafetyQuestion(said(asks), said(means), said(_BUTTONS[do]), do, about, fields, is_loss=do == "remove")
+    return safety_question.ask(visit, PATH, PATH, asked)
 
 
 def _assign(visit: Visit) -> None:

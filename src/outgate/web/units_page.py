@@ -9,8 +9,8 @@ from outgate.directory.errors import Invalid
 from outgate.directory.privileges import Privilege
 from outgate.http.http_route import HttpRoute
 from outgate.operations import domain_operations, unit_operations
-from outgate.web import question, unit_tree
-from outgate.web.question import Question
+from outgate.web import safety_question, unit_tree
+from outgate.web.safety_question import SafetyQuestion
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
 from outgate.web.words import N_
@@ -90,11 +90,11 @@ def _move(visit: Visit, unit: str) -> Response:
 
 
 def _remove(visit: Visit, unit: str) -> Response:
-    if not question.is_meant(visit):
+    if not safety_question.is_meant(visit):
         said = visit.said
         means = said("Lost is the policy that it has of its own. Users and units below it stand in the way.")
-        asked = Question(said("Remove this unit?"), means, said("Remove unit"), "remove", [unit], {"unit": unit})
-        return question.ask(visit, PATH, path_of(unit), asked)
+        asked = SafetyQuestion(said("Remove this unit?"), means, said("Remove unit"), "remove", [unit], {"unit": unit})
+        return safety_question.ask(visit, PATH, path_of(unit), asked)
     with visit.writing() as op:
         unit_operations.remove(op, unit)
     return visit.go_to(path_of(unit_tree.parent(unit), "remove"))

@@ -19,9 +19,9 @@ from outgate.operations import (
 )
 from outgate.operations.context import OperationContext
 from outgate.operations.send_as_overview import overview
-from outgate.web import question
+from outgate.web import safety_question
 from outgate.web.new_password import new_password
-from outgate.web.question import Question
+from outgate.web.safety_question import SafetyQuestion
 from outgate.web.users_page import PATH, path_of, units_of
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
@@ -168,13 +168,13 @@ def _act(visit: Visit) -> Response:
 
 
 def _by_button(visit: Visit, do: str, action: UserAction, address: str) -> Response:
-    if action.asks and not question.is_meant(visit):
+    if action.asks and not safety_question.is_meant(visit):
         said = visit.said
         with visit.reading() as op:
             user = user_operations.show(op, address).user
         about = [f"{user.name} <{user.address}>" if user.name else user.address]
-        asked = Question(said(action.asks), said(action.means), said(action.button), do, about)
-        return question.ask(visit, path_of(user.address), path_of(user.address), asked)
+        asked = SafetyQuestion(said(action.asks), said(action.means), said(action.button), do, about)
+        return safety_question.ask(visit, path_of(user.address), path_of(user.address), asked)
     with visit.writing() as op:
         action.change(op, address)
     if do == "remove":

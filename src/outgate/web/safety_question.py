@@ -16,7 +16,7 @@ MEANT: Final = "meant"
 
 
 @frozen
-class Question:
+class SafetyQuestion:
     """`means` is what it leads to, `about` whom or what it concerns; all in the visitor's words. `fields` are sent
     again, the button's is `do`. `is_loss` if it can't be undone.
     """
@@ -30,9 +30,9 @@ class Question:
     is_loss: bool = True
 
 
-def ask(visit: Visit, path: str, back: str, question: Question) -> Response:
+def ask(visit: Visit, path: str, back: str, question: SafetyQuestion) -> Response:
     """The page. Its form is sent to `path`; `back` is where one goes who did not mean it."""
-    return visit.page("question.html", path=path, back=back, question=question, meant=MEANT)
+    return visit.page("safety_question.html", path=path, back=back, question=question, meant=MEANT)
 
 
 def is_meant(visit: Visit) -> bool:
