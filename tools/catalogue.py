@@ -31,6 +31,8 @@ _ERRORS = (
     "directory/users.py",
     "directory/web_sessions.py",
     "operations/account_lookup.py",
+    "operations/domain_gateway_operations.py",
+    "operations/domain_operations.py",
     "operations/queue_operations.py",
     "operations/role_operations.py",
     "sendas/*.py",

@@ -40,6 +40,7 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "session.list": "browsers are told apart on the page that lists them",
     "session.end": "the same; all of a user's end by `outgate user log-out`",
     "setup.show": "what the console's home looks at; `outgate status` and `outgate domain show` say the same",
+    "send-as.search": "page by page, as a page shows them; `outgate sendas list` lists all",
     "user.search": "page by page, as a page shows them; `outgate user list` lists all",
     "user.prefer": "what users choose on their pages; an administrator has `outgate user edit`",
 }

@@ -25,6 +25,7 @@ from outgate.directory.web_sessions import WebSessionLimits
 from outgate.mail import dkim
 from outgate.model import Security
 from outgate.operations import (
+    address_overview,
     app_password_operations,
     audit_operations,
     confirmation_operations,
@@ -58,6 +59,7 @@ from outgate.queue.admin import Selection
 from outgate.record import audit_trail as trail
 from outgate.record import message_log
 from outgate.sendas import send_as_addresses, verification
+from outgate.sendas.address_search import AddressFilter
 from outgate.store.engine import write
 from outgate.store.rotation import Rotation
 from outgate.store.vault import Vault
@@ -145,6 +147,7 @@ CALLS: Final[dict[str, Call]] = {
         op, user, user, "carol@recipient.example"
     ),
     "send-as.list-all": lambda op, unit, _user, _other: send_as_operations.every(op, unit),
+    "send-as.search": lambda op, unit, _user, _other: address_overview.addresses(op, AddressFilter(), unit),
     "send-as.add": lambda op, _unit, user, _other: send_as_operations.add(
         op, user, "new@partner.example", CONFIRMATION
     ),
@@ -223,7 +226,14 @@ _USERS_SECURITY: Final = {
     "session.end",
     "session.end-all",
 }
-_SEND_AS_READ: Final = {"send-as.overview", "send-as.list", "send-as.list-all", "send-as.advise", "mail.explain"}
+_SEND_AS_READ: Final = {
+    "send-as.overview",
+    "send-as.list",
+    "send-as.list-all",
+    "send-as.search",
+    "send-as.advise",
+    "mail.explain",
+}
 _SEND_AS: Final = {
     *_SEND_AS_READ,
     "send-as.add",

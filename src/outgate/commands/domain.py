@@ -1,7 +1,6 @@
 """`outgate domain`: the organisation's own domains and their DKIM keys."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +42,7 @@ def add(
     with ctx.writing() as op:
         domain_operations.add(op, domain)
         if pem:
-            selector = selector or default_selector(clock.now())
+            selector = selector or domain_operations.default_selector(clock.now())
             domain_operations.set_signing_key(op, domain, selector, pem, dkim.dns_record(pem))
         added = domain_operations.show(op, domain)
     _tell_records(ctx, added, f"added the domain {added.name}; publish in the DNS")
@@ -96,16 +95,11 @@ def dkim_(
     few days: mail that was signed with it is still on its way.
     """
     pem = dkim.generate("rsa") if key_file is None else _key(key_file)
-    selector = selector or default_selector(clock.now())
+    selector = selector or domain_operations.default_selector(clock.now())
     with ctx.writing() as op:
         domain_operations.set_signing_key(op, domain, selector, pem, dkim.dns_record(pem))
         signed = domain_operations.show(op, domain)
     _tell_records(ctx, signed, f"{signed.name} is signed with a new key from now on; publish in the DNS")
-
-
-def default_selector(now: float) -> str:
-    """A selector that says how old the key is: `outgate202601`."""
-    return f"outgate{datetime.fromtimestamp(now, UTC):%Y%m}"
 
 
 def _key(file: Path) -> bytes:

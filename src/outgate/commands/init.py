@@ -17,13 +17,13 @@ from outgate.accept.self_signed import self_signed
 from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.configuration import configuration
-from outgate.commands.domain import default_selector
 from outgate.directory import organisation
 from outgate.directory.dns_records import dns_records, zone_text
 from outgate.directory.errors import AlreadyExists
 from outgate.installation import KEY_FILE, make_database, open_installation
 from outgate.mail import dkim
 from outgate.mail.addresses import canonical_domain
+from outgate.operations import domain_operations
 from outgate.record import audit_trail
 from outgate.store import keyfile
 from outgate.store.engine import read, write
@@ -212,7 +212,7 @@ def _make_organisation(data: Path, domain: str) -> None:
         with write(installation.engine) as connection:
             organisation.create(connection, domain, now)
             audit_trail.begin(connection, installation.vault)
-            selector = default_selector(now)
+            selector = domain_operations.default_selector(now)
             organisation.set_signing_key(connection, installation.vault, domain, selector, pem, dkim.dns_record(pem))
     finally:
         installation.engine.dispose()

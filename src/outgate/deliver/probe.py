@@ -70,9 +70,9 @@ class Prober:
         self._timeouts = timeouts_of(config.delivery)
         self._verifying = verifying_context(config)
 
-    async def domain_gateway(self, gateway: Gateway, password: str) -> Probed:
+    async def domain_gateway(self, gateway: Gateway, password: str, told: Told = _nobody) -> Probed:
         """Try the organisation's own gateway: the administrator chose it, so it may be anywhere."""
-        return await self._probe(gateway, password, self._resolver.host(gateway.host), None)
+        return await self._probe(gateway, password, self._resolver.host(gateway.host), None, told)
 
     async def gateway(self, gateway: Gateway, password: str) -> Probed:
         """Try a user's gateway at the administrator's console: not limited, and as soon as it is known."""

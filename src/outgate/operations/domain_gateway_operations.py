@@ -1,7 +1,8 @@
 """Operations on the organisation's outbound gateway."""
 
 from outgate.directory import organisation
-from outgate.directory.gateway_settings import GatewaySettings
+from outgate.directory.errors import NotFound
+from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.privileges import Privilege
 from outgate.model import Gateway
 from outgate.operations import targets
@@ -41,3 +42,16 @@ def save(transactions: Transactions, wanted: GatewaySettings, probe: GatewayProb
     return make_after_trial(
         transactions, lambda op: set_gateway(op, wanted), wanted, probe.domain_gateway if probe else None
     )
+
+
+def kept_password(transactions: Transactions, wanted: GatewaySettings) -> str:
+    """The password of the gateway that there is, for whoever may set another: to be saved again with a change.
+
+    Raises NotFound and store.vault.SealBroken.
+    """
+    with transactions.reading() as op:
+        set_gateway.require(op, wanted)
+        gateway = organisation.domain_gateway(op.connection)
+        if gateway is None:
+            raise NotFound("there is no outbound gateway yet; enter its password")
+        return open_password(op.vault, gateway)

@@ -1,5 +1,7 @@
 """Operations on the organisation's domains and their DKIM keys."""
 
+from datetime import UTC, datetime
+
 from outgate.directory import organisation
 from outgate.directory.change import compared_domain
 from outgate.directory.errors import NotFound
@@ -23,7 +25,7 @@ def show(op: OperationContext, name: str) -> Domain:
     for domain in organisation.domains(op.connection):
         if domain.name == name:
             return domain
-    raise NotFound(f"{name} is not one of the organisation's domains; `outgate domain list` shows them")
+    raise NotFound("{domain} is not one of the organisation's domains; `outgate domain list` shows them", domain=name)
 
 
 @operation("domain.add", Privilege.DOMAINS_MANAGE, targets.ORGANISATION)
@@ -45,3 +47,17 @@ def set_signing_key(op: OperationContext, name: str, selector: str, pem: bytes, 
     """Sign a domain's mail with a new DKIM key."""
     op.note(domain=name, selector=selector)
     organisation.set_signing_key(op.connection, op.vault, name, selector, pem, dkim_record)
+
+
+def default_selector(now: float) -> str:
+    """A DKIM selector that says how old the key is: `outgate202601`."""
+    return f"outgate{datetime.fromtimestamp(now, UTC):%Y%m}"
+
+
+def next_selector(domain: Domain, now: float) -> str:
+    """One that the domain does not have: the old record stays for mail that is under way."""
+    wanted = default_selector(now)
+    if not (domain.dkim_selector or "").startswith(wanted):
+        return wanted
+    _, _, number = (domain.dkim_selector or "").partition("-")
+    return f"{wanted}-{int(number) + 1 if number.isdigit() else 2}"

@@ -59,11 +59,12 @@ def overview(op: OperationContext, user: str) -> SendAsOverview:
     """See a user's From addresses with how their gateways are."""
     account = account_of(op, user)
     gateways = {one.address: one.gateway for one in account.send_as.values() if one.gateway}
-    health = {address: _health(op, gateway) for address, gateway in gateways.items()}
+    health = {address: health_of(op, gateway) for address, gateway in gateways.items()}
     return SendAsOverview(account, accounts.load_organisation(op.connection), health)
 
 
-def _health(op: OperationContext, gateway: Gateway) -> GatewayHealth:
+def health_of(op: OperationContext, gateway: Gateway) -> GatewayHealth:
+    """How a gateway is, as far as its user may know."""
     queue = str(gateway_queue(gateway))
     trouble = census.trouble(op.connection, queue)
     health = GatewayHealth(census.waiting(op.connection, queue), _opens(op, gateway))

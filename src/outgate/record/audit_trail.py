@@ -61,13 +61,16 @@ class Recorded:
 
 @frozen
 class AuditFilter:
-    """Which entries `search` gives; what is None is not asked for. `text` is part of actor, target or unit."""
+    """Which entries `search` gives; what is None is not asked for. `text` is part of actor, target or unit;
+    `older_than` is the number of the last entry that was shown.
+    """
 
     text: str | None = None
     operation: str | None = None
     since: float | None = None
     until: float | None = None
     limit: int = 50
+    older_than: int | None = None
 
 
 @frozen
@@ -159,6 +162,8 @@ def search(connection: Connection, wanted: AuditFilter) -> Iterator[Recorded]:
         conditions.append(audit.c.at >= wanted.since)
     if wanted.until is not None:
         conditions.append(audit.c.at < wanted.until)
+    if wanted.older_than is not None:
+        conditions.append(audit.c.id < wanted.older_than)
     rows = connection.execute(select(audit).where(*conditions).order_by(audit.c.id.desc()).limit(wanted.limit))
     return (Recorded(row.id, _entry(row)) for row in rows)
 

@@ -5,7 +5,7 @@ Every search has an address that can be sent to a colleague: its times are there
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Final
 from urllib.parse import urlencode
 
@@ -21,6 +21,7 @@ from outgate.queue.queue_id import from_text, to_text
 from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome
 from outgate.web.form import Form
 from outgate.web.journey import way_kind
+from outgate.web.time_field import time_asked, time_shown
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
 from outgate.web.way import WayKind
@@ -62,7 +63,7 @@ def _search(visit: Visit) -> Response:
         return visit.go_to(f"{PATH}/{to_text(identity)}")
     zone = zone_of(form.text("zone")) if "zone" in form else visit.zone
     asked = {name: form.text(name) for name in _FIELDS}
-    asked |= {name: _in_zone(asked[name], zone, visit.zone) for name in _TIMES}
+    asked |= {name: time_shown(asked[name], zone, visit.zone) for name in _TIMES}
     try:
         wanted = _wanted(form, zone)
         with visit.reading() as op:
@@ -118,8 +119,8 @@ def _wanted(form: Form, zone: tzinfo) -> MessageFilter:
         recipient=form.text("recipient") or None,
         message_id=form.text("message_id") or None,
         outcome=_outcome(form.text("outcome")),
-        since=_seconds(form.text("since"), zone),
-        until=_seconds(form.text("until"), zone),
+        since=time_asked(form.text("since"), zone),
+        until=time_asked(form.text("until"), zone),
         limit=ON_A_PAGE + 1,  # so it is known whether there are more
         older_than=behind,
     )
@@ -137,26 +138,6 @@ def _queue_id(text: str) -> int | None:
         return from_text(text)
     except ValueError:
         return None
-
-
-def _seconds(text: str, zone: tzinfo) -> float | None:
-    """A time as browsers send it, in this zone unless it says otherwise."""
-    if not text:
-        return None
-    try:
-        then = datetime.fromisoformat(text)
-        return (then if then.tzinfo else then.replace(tzinfo=zone)).timestamp()
-    except (ValueError, OverflowError):
-        raise Invalid("“{text}” is not a time; write it as in 2026-01-31T12:00", text=text) from None
-
-
-def _in_zone(text: str, zone: tzinfo, shown: tzinfo) -> str:
-    """A time of one zone as the field for it takes it, in another; empty if it is none."""
-    try:
-        at = _seconds(text, zone)
-        return "" if at is None else datetime.fromtimestamp(at, shown).strftime("%Y-%m-%dT%H:%M")
-    except (Invalid, ValueError, OverflowError):
-        return ""
 
 
 def _behind(visit: Visit, asked: dict[str, str], found: list[LoggedMessage]) -> str:

@@ -49,9 +49,27 @@ CONSOLE: Final = (
         Privilege.UNITS_READ,
         (N_("Allow per-user outbound gateways"), "Gmail", "End User Access"),
     ),
+    Entry("/admin/apps/mail/routing", N_("Routing"), _MAIL, Privilege.UNITS_READ, (N_("Outbound gateway"),)),
     Entry("/admin/apps/mail/compliance", N_("Compliance"), _MAIL, Privilege.UNITS_READ),
+    Entry(
+        "/admin/apps/mail/authenticate-email",
+        N_("Authenticate email"),
+        _MAIL,
+        Privilege.UNITS_READ,
+        ("DKIM", "SPF", "DMARC", "DNS", N_("Domains")),
+    ),
     Entry("/admin/reporting/email-log-search", N_("Email log search"), _REPORTING, Privilege.LOG_READ),
     Entry("/admin/reporting/queue", N_("Queue"), _REPORTING, Privilege.QUEUE_READ),
+    Entry(
+        "/admin/reporting/gateways",
+        N_("Gateways"),
+        _REPORTING,
+        Privilege.SEND_AS_READ,
+        (N_("Send mail as"), N_("Send-as addresses and gateways"), "Gmail", "SMTP"),
+    ),
+    Entry(
+        "/admin/reporting/admin-log-events", N_("Admin log events"), _REPORTING, Privilege.AUDIT_READ, (N_("Audit"),)
+    ),
 )
 
 

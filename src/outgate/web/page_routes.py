@@ -5,16 +5,20 @@ from starlette.responses import Response
 from outgate.http.http_route import HttpRoute
 from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.accounts_page import AccountsPage
+from outgate.web.admin_log_events_page import AdminLogEventsPage
+from outgate.web.authenticate_page import AuthenticatePage
 from outgate.web.compliance_page import CompliancePage
 from outgate.web.confirmation_page import ConfirmationPage
 from outgate.web.email_log_page import EmailLogPage
 from outgate.web.end_user_access_page import EndUserAccessPage
+from outgate.web.gateways_page import GatewaysPage
 from outgate.web.home_page import HomePage
 from outgate.web.log_in_page import HOME, LogInPage
 from outgate.web.message_page import MessagePage
 from outgate.web.navigation import MAIL
 from outgate.web.queue_page import QueuePage
 from outgate.web.roles_page import RolesPage
+from outgate.web.routing_page import RoutingPage
 from outgate.web.search_page import SearchPage
 from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
@@ -49,6 +53,10 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *RolesPage().routes(visits),
         *EndUserAccessPage().routes(visits),
         *CompliancePage().routes(visits),
+        *RoutingPage().routes(visits),
+        *AuthenticatePage().routes(visits),
+        *GatewaysPage().routes(visits),
+        *AdminLogEventsPage().routes(visits),
         *EmailLogPage().routes(visits),
         *MessagePage().routes(visits),
         *QueuePage().routes(visits),

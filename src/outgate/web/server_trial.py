@@ -59,12 +59,15 @@ class TrialState:
 
 @frozen
 class ServerTrial:
-    """What is to be tried, and the change that saves it; `go_on` is where to go then."""
+    """What is to be tried, and the change that saves it; `go_on` is where to go then. The organisation's own gateway
+    may be anywhere, and whoever sets it is told all that was found.
+    """
 
     visit: Visit
     settings: GatewaySettings
     change: Change[object]
     go_on: str
+    is_organisations: bool = False
     _began: float = field(default_factory=time.monotonic)
 
     async def answer(self, whole_page: Page) -> Response:
@@ -119,6 +122,8 @@ class ServerTrial:
             steps.put_nowait(StepDone(step, detail, self._after()))
 
         try:
+            if self.is_organisations:
+                return await services.prober.domain_gateway(tentative(settings), settings.password, told)
             rates = Rates(services.engine, services.now)
             return await services.prober.gateway_for(
                 self.visit.address, tentative(settings), settings.password, rates, told=told
@@ -131,7 +136,8 @@ class ServerTrial:
             return replace(state, why=self.visit.said(_TOO_OFTEN), status=429)
         done = {one.step for one in state.done}
         missed = next((step for step in ProbeStep if step not in done), ProbeStep.LOGGED_IN)
-        return replace(state, failed=missed, reply=probed.public, after=self._after(), status=422)
+        reply = probed.detail if self.is_organisations else probed.public
+        return replace(state, failed=missed, reply=reply, after=self._after(), status=422)
 
     async def _saved(self, state: TrialState) -> TrialState:
         def save() -> None:

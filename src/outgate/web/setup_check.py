@@ -71,7 +71,7 @@ def _check(name: str, setup: Setup) -> Check:
     if name in _CHECKS:
         return _CHECKS[name][1]
     domain = next(one for one in setup.domains if name == f"{_DOMAIN}{one.name}")
-    return lambda visit, _setup: _records(visit, domain)
+    return lambda visit, setup: _records(visit, setup, domain)
 
 
 # --- the checks ------------------------------------------------------------------------------------------------------
@@ -172,11 +172,11 @@ async def _switch(visit: Visit, setup: Setup) -> Checked:
     return Checked(Standing.DONE, text, path="/admin/apps/mail/end-user-access")
 
 
-async def _records(visit: Visit, domain: Domain) -> Checked:
+async def _records(visit: Visit, setup: Setup, domain: Domain) -> Checked:
     path = f"{AUTHENTICATE}?{urlencode({'domain': domain.name})}"
     config = visit.services.config
-    signing = signing_of(domain)
-    found = await DomainCheck(config, PATIENCE).findings(domain.name, signing, config.hostname)
+    leaves_by = setup.gateway.host if setup.gateway else config.hostname
+    found = await DomainCheck(config, PATIENCE).findings(domain.name, signing_of(domain), leaves_by)
     if found.passes:
         return Checked(Standing.DONE, visit.said("SPF, DKIM and DMARC are published, and right."), path=path)
     if found.unanswered:

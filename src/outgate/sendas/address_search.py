@@ -1,0 +1,94 @@
+"""Finds From addresses of the whole organisation, page by page: by an index whatever is asked for, but for text."""
+
+from collections.abc import Collection, Iterator
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, tuple_
+
+from outgate.directory import accounts
+from outgate.frozen import frozen
+from outgate.model import Account, Organisation, SendAs
+from outgate.store import tables
+
+
+class AddressKind(StrEnum):
+    """Which addresses: all outside the organisation's domains; of these those with a server of their own, those without
+    one, and those that are not confirmed; or all there are.
+    """
+
+    OUTSIDE = "outside"
+    GATEWAY = "gateway"
+    WITHOUT = "without"
+    PENDING = "pending"
+    ALL = "all"
+
+
+@frozen
+class AddressFilter:
+    """What is empty is not asked for. `text` is part of the address or of its user's; `unit` has those below it, too;
+    `after` are address and account id of the last one that was shown.
+    """
+
+    kind: AddressKind = AddressKind.OUTSIDE
+    text: str = ""
+    unit: str = "/"
+    after: tuple[str, int] | None = None
+    limit: int = 50
+
+
+@frozen
+class FoundAddress:
+    """An address with all that its account is."""
+
+    account: Account
+    entry: SendAs
+
+
+def search(
+    connection: Connection, wanted: AddressFilter, gateways: Collection[int] | None = None
+) -> tuple[Organisation, list[FoundAddress]]:
+    """The organisation, and addresses in their order; with `gateways` only those that have one of these (row ids)."""
+    shared = accounts.load_shared(connection)
+    columns, account = tables.send_as.c, tables.account.c
+    query = (
+        select(columns.address, columns.account_id)
+        .join_from(tables.send_as, tables.account, account.id == columns.account_id)
+        .where(*_conditions(wanted, shared.organisation))
+        .order_by(columns.address, columns.account_id)
+        .limit(wanted.limit)
+    )
+    if gateways is not None:
+        of_these = select(tables.gateway.c.send_as_id).where(tables.gateway.c.id.in_(gateways))
+        query = query.where(columns.id.in_(of_these))
+    rows = connection.execute(query).all()
+    known = {one: accounts.load(connection, one, shared) for one in {row.account_id for row in rows}}
+    found = [(known[row.account_id], row.address) for row in rows]
+    return shared.organisation, [FoundAddress(one, one.send_as[address]) for one, address in found if one]
+
+
+def without_password(connection: Connection, limit: int) -> list[int]:
+    """Gateways (row ids) whose password was erased: mail for them waits until it is entered again."""
+    columns = tables.gateway.c
+    erased = (columns.username != "", columns.sealed_password.is_(None))
+    return list(connection.scalars(select(columns.id).where(*erased).order_by(columns.id).limit(limit)))
+
+
+def _conditions(wanted: AddressFilter, organisation: Organisation) -> Iterator[ColumnElement[bool]]:
+    columns, account = tables.send_as.c, tables.account.c
+    if wanted.after:
+        yield tuple_(columns.address, columns.account_id) > wanted.after
+    if wanted.kind is not AddressKind.ALL:
+        own = (columns.address.endswith(f"@{domain}", autoescape=True) for domain in sorted(organisation.domains))
+        yield and_(~columns.is_primary, *(~one for one in own))
+    has_gateway = columns.id.in_(select(tables.gateway.c.send_as_id))
+    if wanted.kind is AddressKind.GATEWAY:
+        yield has_gateway
+    if wanted.kind is AddressKind.WITHOUT:
+        yield ~has_gateway
+    if wanted.kind is AddressKind.PENDING:
+        yield columns.verified_at.is_(None)
+    if text := wanted.text.strip():
+        yield or_(*(one.icontains(text, autoescape=True) for one in (columns.address, account.primary_address)))
+    if wanted.unit != "/":
+        below = tables.unit.c.path.startswith(f"{wanted.unit}/", autoescape=True)
+        yield account.unit_id.in_(select(tables.unit.c.id).where(or_(tables.unit.c.path == wanted.unit, below)))
