@@ -24,6 +24,7 @@ from web.people import ALICE, logged_in
 
 ROUTING, COMPLIANCE = "/admin/apps/mail/routing", "/admin/apps/mail/compliance"
 AUTHENTICATE = "/admin/apps/mail/authenticate-email"
+HOSTS = "mail.example.com. A 192.0.2.25\nlocalhost. A 127.0.0.1"
 HOSTILE = """"><script>alert(1)</script>{{7*7}}"""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,7 +39,7 @@ def port() -> int:
 @pytest.fixture(scope="module")
 def zone() -> Iterator[Zone]:
     """All that the DNS says."""
-    with serving("mail.example.com. A 192.0.2.25") as zone:
+    with serving(HOSTS) as zone:
         yield zone
 
 
@@ -180,7 +181,7 @@ def pasted(page: str) -> str:
 
 def publish(zone: Zone, records: str) -> None:
     """Put records into the DNS."""
-    zone.text = f"mail.example.com. A 192.0.2.25\n{records}"
+    zone.text = f"{HOSTS}\n{records}"
     zone.__post_init__()
 
 
