@@ -129,7 +129,7 @@ class Internet:
 @contextmanager
 def running(folder: Path) -> Iterator[Internet]:
     """The internet for the time of the block."""
-    dns_port, web_port = free_port(), free_port(PUBLIC)
+    dns_port, web_port = free_port(), free_port(PUBLIC, INSIDE)
     internet = Internet(folder, dns_port, web_port)
     with ExitStack() as stack:
         stack.enter_context(nameserver.serve(internet.zones, LOCALHOST, dns_port))
