@@ -71,8 +71,13 @@ class HttpsClient:
     def __init__(self, resolver: Resolver, context: ssl.SSLContext, port: int = 443) -> None:
         self._resolver, self._context, self._port = resolver, context, port
 
-    async def get(self, url: str, redirects: int = MAX_REDIRECTS, patience: float = PATIENCE) -> Fetched | NotFetched:
-        """The answer to one GET, whatever its status; at most so many redirects are followed."""
+    async def get(
+        self, url: str, redirects: int = MAX_REDIRECTS, patience: float | None = None
+    ) -> Fetched | NotFetched:
+        """The answer to one GET within so many seconds, else PATIENCE, whatever its status; at most so many redirects
+        are followed.
+        """
+        patience = PATIENCE if patience is None else patience
         try:
             async with asyncio.timeout(patience):
                 return await self._follow(url, redirects)
