@@ -30,6 +30,7 @@ from outgate.deliver.gateway_notices import GatewayNotices
 from outgate.deliver.node_claim import claim_name
 from outgate.deliver.notices import Notices
 from outgate.deliver.probe import Prober
+from outgate.deliver.restraint import Restraint
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
 from outgate.directory import change, known_networks
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
 DAY = 86400.0
 UNFINISHED = DAY  # seconds after which pieces of a message that did not come whole are of no use to anybody
 SWEEP_EVERY = 3600.0  # seconds
+ACCOUNTS_PAGE = "/settings/accounts"  # of a user's addresses: web.navigation
 
 _log = structlog.get_logger("outgate")
 
@@ -140,6 +142,7 @@ class ServerProcess:
             settings.hostname,
             transports.transport,
             queue_ids,
+            Restraint(installation.engine, self._directory, queue_ids, settings.hostname, _mending_page(settings)),
         )
         self._notices: Notices | None = None
         if to := settings.delivery.notices_to:
@@ -247,6 +250,12 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("usage", days.keep_usage * DAY, usage.forget),
     )
     return [one for one in kinds if one.seconds]
+
+
+def _mending_page(settings: Config) -> str:
+    """Where a user enters a gateway's password anew; empty without pages."""
+    url = settings.web.public_url.rstrip("/")
+    return f"{url}{ACCOUNTS_PAGE}" if url else ""
 
 
 def message_limits(settings: Config) -> MessageLimits:

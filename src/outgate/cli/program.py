@@ -101,6 +101,7 @@ COMMANDS: Final = (
             ),
         ),
     ),
+    LazyCommand("gateway", "gateway", "How it stands with gateways; suspend, resume and limit them."),
     LazyCommand(
         "domain-gateway",
         "domain_gateway",

@@ -54,6 +54,8 @@ organisation = Table(
     Column("directory_version", BigInteger, nullable=False, default=1),
     # Grows with every change of units, policy and domains: what is kept of them in memory outlives changes of users.
     Column("policy_version", BigInteger, nullable=False, default=1, server_default="1"),
+    # Grows with every change of the restrictions on queues.
+    Column("queue_version", BigInteger, nullable=False, default=1, server_default="1"),
     Column("audit_head", LargeBinary),  # number and hash of the last row of `audit`, sealed by the vault
     Column("audit_key", LargeBinary),  # what its rows are chained with, sealed by the vault: see record.audit_trail
     Column("audit_anchor", LargeBinary),  # number and hash of the last row that was let go, sealed; null if none was
@@ -302,6 +304,22 @@ recipient = Table(
     Column("delay_told", Boolean, nullable=False, default=False, server_default=false()),  # to the sender
     # The last column is for counting: all that is counted of a queue is in the index.
     Index("ix_recipient_queue", "queue", "held", "due_at", "message_id"),
+)
+
+# What holds mail of a queue back, or slows it down: see directory.restrictions. One row for each queue and cause.
+restriction = Table(
+    "restriction",
+    metadata,
+    Column("queue", Text, primary_key=True),  # model.QueueKey as text
+    Column("cause", Text, primary_key=True),  # model.Cause
+    Column("connections", Integer),  # at once; null is no limit
+    Column("rates", Text, nullable=False),  # as in "10/1second;300/1hour"; empty with no `connections`: suspended
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("until", Double),  # null: until somebody ends it
+    Column("credential_version", BigInteger),  # that was refused
+    Column("times", Integer, nullable=False),  # in a row
 )
 
 # The processes that deliver, and the directory's version that each has in force: nothing is handed over any more that
