@@ -37,7 +37,9 @@ PRIVILEGES: Final = {
     Privilege.QUEUE_MANAGE: N_("Retry, hold and delete waiting mail"),
     Privilege.SECRETS_MANAGE: N_("Rotate keys"),
     Privilege.MAIL_SEND: N_("Send mail as any user"),
+    Privilege.API_MANAGE: N_("Let programs act as any user"),
 }
+assert set(PRIVILEGES) == set(Privilege)
 _DONE: Final = {
     "assign": N_("The role is given. It holds from the next page on."),
     "unassign": N_("The role is taken away."),
