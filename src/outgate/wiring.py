@@ -53,11 +53,12 @@ from outgate.processes import Processes
 from outgate.queue import Queue
 from outgate.queue.clock_watch import ClockWatch
 from outgate.queue.queue_id import QueueIds, to_text
-from outgate.record import audit_trail, metrics
+from outgate.record import audit_trail, metrics, tallies
 from outgate.record.events import Weight
 from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
 from outgate.record.retention import Kept, Retention, remove_messages
+from outgate.record.tallies import Tallies
 from outgate.sendas import gateways
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import StoreUnavailable, read
@@ -158,6 +159,7 @@ class ServerProcess:
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
         self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
+        self._tallies = Tallies(installation.engine, clock.now)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -169,6 +171,7 @@ class ServerProcess:
         if self._http:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
+        self._tasks.append(asyncio.create_task(supervised("tallies", self._tallies.run)))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
             self._tasks.append(asyncio.create_task(supervised("MTA-STS policies", self._sts_policies.run)))
@@ -212,6 +215,7 @@ class ServerProcess:
         self._queue.close()
         self._directory.close()
         await asyncio.to_thread(self._security.close)
+        await asyncio.to_thread(self._tallies.write)
         self._installation.engine.dispose()
         self._snapshot.remove()
         _log.info("stopped")
@@ -249,6 +253,7 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("messages", days.keep_messages * DAY, remove_messages),
         Kept("audit", days.keep_audit * DAY, let_go),
         Kept("usage", days.keep_usage * DAY, usage.forget),
+        Kept("tallies", tallies.KEPT * tallies.HOUR, tallies.forget),
     )
     return [one for one in kinds if one.seconds]
 

@@ -34,6 +34,8 @@ NO_OPERATION: Final = {
 }
 # Operations that no command calls.
 NO_COMMAND: Final[Mapping[str, str]] = {
+    "gateway.census": "what a chart shows; `outgate gateway list` has each gateway",
+    "log.traffic": "what charts show; `outgate metrics` has the same counts since the server's start",
     "log.routes": "what a page shows beside each message; `outgate log ID` says it of one",
     "policy.reach": "what the page says before it saves; a command waits until it is in force",
     "send-as.overview": "what a page shows; `outgate sendas list` and `outgate queue list` say the same",

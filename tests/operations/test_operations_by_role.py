@@ -48,6 +48,7 @@ from outgate.operations import (
     session_operations,
     setup_operations,
     status_operations,
+    traffic_operations,
     unit_operations,
     user_operations,
 )
@@ -134,6 +135,8 @@ CALLS: Final[dict[str, Call]] = {
     "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
     "log.routes": lambda op, *_: message_log_operations.routes(op, [1]),
     "log.show": lambda op, *_: message_log_operations.history(op, 1),
+    "log.traffic": lambda op, *_: traffic_operations.traffic(op, 0),
+    "gateway.census": lambda op, *_: traffic_operations.gateway_census(op),
     "log.follow": lambda op, *_: message_log_operations.latest(op),
     "setup.show": lambda op, *_: setup_operations.setup(op),
     "status.show": lambda op, *_: status_operations.state(op),
@@ -205,6 +208,8 @@ ORGANISATION: Final = {
     "log.routes",
     "log.show",
     "log.follow",
+    "log.traffic",
+    "gateway.census",
     "queue.list",
     "queue.count",
     "status.show",
@@ -260,7 +265,7 @@ _SEND_AS: Final = {
     "gateway.clear",
     "gateway.test",
 }
-_LOG: Final = {"log.search", "log.routes", "log.show", "log.follow"}
+_LOG: Final = {"log.traffic", "log.search", "log.routes", "log.show", "log.follow"}
 _QUEUE_READ: Final = {"queue.list", "queue.count", "queue.restrictions", "gateway.list", "status.show"}
 
 EXPECTED: Final[dict[str, set[str]]] = {

@@ -46,6 +46,7 @@ CONSOLE: Final[dict[str, tuple[set[str], set[str] | None]]] = {
     "/admin/apps/mail/authenticate-email": (set(BUILT_IN), {"super-admin"}),
     "/admin/apps/mail/authenticate-email/check": (set(BUILT_IN), None),
     "/admin/reporting/gateways": (set(BUILT_IN), None),
+    "/admin/reporting/dashboard": (SEE_THE_LOG, None),
     "/admin/reporting/admin-log-events": ({"super-admin", "auditor"}, None),
     "/admin/reporting/email-log-search": (SEE_THE_LOG, None),
     "/admin/reporting/email-log-search/{identity}": (SEE_THE_LOG, None),

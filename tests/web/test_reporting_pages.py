@@ -10,13 +10,15 @@ import httpx2
 import pytest
 import pytest_asyncio
 from bench.scratch import free_port
+from sqlalchemy import insert
 
 from outgate import clock
 from outgate.directory import roles, units, users
 from outgate.directory.users import Credentials
-from outgate.record import audit_trail
+from outgate.record import audit_trail, tallies
 from outgate.record.audit_trail import AuditEntry
 from outgate.sendas import gateways, send_as_addresses
+from outgate.store import tables
 from outgate.store.engine import write
 from way.place import PASSWORD, Site, install, running
 from way.submit import submit
@@ -24,6 +26,7 @@ from web.links import opened
 from web.people import ALICE, BOB, logged_in
 
 GATEWAYS, EVENTS = "/admin/reporting/gateways", "/admin/reporting/admin-log-events"
+DASHBOARD = "/admin/reporting/dashboard"
 BROKEN, ERASED, OUTSIDE = "alice@broken.example", "bob@erased.example", "alice@plain.example"
 CAROL = "carol@example.com"  # sees what is in /Sales
 HOSTILE = """"><script>alert(1)</script>{{7*7}}"""
@@ -184,3 +187,28 @@ async def test_what_can_not_be_looked_for_among_events_is_said(alice: httpx2.Asy
     assert answer.status_code == 400
     assert "is not a time" in answer.text
     assert "<script>alert" not in answer.text
+
+
+async def test_the_dashboard_draws_what_happened_and_says_it_in_tables(site: Site, alice: httpx2.AsyncClient) -> None:
+    hour = int(clock.now() // tallies.HOUR)
+
+    def add() -> None:
+        with opened(site) as place, write(place.engine) as connection:
+            rows = [
+                {"hour": hour, "measure": "routed", "label": "user-gateway", "count": 1234},
+                {"hour": hour - 100, "measure": "routed", "label": "local", "count": 1},
+                {"hour": hour, "measure": "took", "label": "60.0", "count": 5},
+                {"hour": hour, "measure": "took", "label": "+Inf", "count": 2},
+            ]
+            connection.execute(insert(tables.tally), rows)
+
+    await asyncio.to_thread(add)
+    day = (await alice.get(DASHBOARD)).text
+    assert re.search(r'<rect class="bar gateway"[^>]*><title>[^<]+, by users&#39; own servers: 1234</title>', day)
+    words = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", day)))
+    assert "≤ 1 min 5 longer 2" in words
+    assert "wait for a password 0 0 1" in words
+    assert "Nothing in this time." in words
+    week = (await alice.get(DASHBOARD, params={"span": "week"})).text
+    assert "to local mailboxes: 1</title>" in week
+    assert (await alice.get(DASHBOARD, params={"span": HOSTILE})).status_code == 200

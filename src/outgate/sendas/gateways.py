@@ -85,6 +85,11 @@ def count(connection: Connection, unit_paths: Sequence[str]) -> int:
     )
 
 
+def count_all(connection: Connection) -> int:
+    """How many gateways users have."""
+    return connection.scalar(select(func.count()).select_from(tables.gateway)) or 0
+
+
 _WITH_OWNER = (
     select(*(tables.gateway.c[name] for name in ("id", "host", "port", "security", "username")))
     .add_columns(tables.account.c.primary_address, tables.send_as.c.address)

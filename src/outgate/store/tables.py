@@ -429,6 +429,16 @@ search_key = Table(
     sqlite_with_rowid=False,
 )
 
+# How much happened in each hour (hours since the epoch), over all processes: see record.tallies.
+tally = Table(
+    "tally",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("measure", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
 # One row for each change of who may do what, and for each refusal that matters; never changed, and removed from the
 # begin alone (triggers see to that).
 # `id` counts without gaps and `hash` is a keyed digest of the former row's hash and this row: see record.audit_trail.

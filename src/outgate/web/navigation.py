@@ -58,6 +58,7 @@ CONSOLE: Final = (
         Privilege.UNITS_READ,
         ("DKIM", "SPF", "DMARC", "DNS", N_("Domains")),
     ),
+    Entry("/admin/reporting/dashboard", N_("Dashboard"), _REPORTING, Privilege.LOG_READ, (N_("Charts"),)),
     Entry("/admin/reporting/email-log-search", N_("Email log search"), _REPORTING, Privilege.LOG_READ),
     Entry("/admin/reporting/queue", N_("Queue"), _REPORTING, Privilege.QUEUE_READ),
     Entry(

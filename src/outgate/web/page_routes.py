@@ -9,6 +9,7 @@ from outgate.web.admin_log_events_page import AdminLogEventsPage
 from outgate.web.authenticate_page import AuthenticatePage
 from outgate.web.compliance_page import CompliancePage
 from outgate.web.confirmation_page import ConfirmationPage
+from outgate.web.dashboard_page import DashboardPage
 from outgate.web.email_log_page import EmailLogPage
 from outgate.web.end_user_access_page import EndUserAccessPage
 from outgate.web.gateways_page import GatewaysPage
@@ -56,6 +57,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *RoutingPage().routes(visits),
         *AuthenticatePage().routes(visits),
         *GatewaysPage().routes(visits),
+        *DashboardPage().routes(visits),
         *AdminLogEventsPage().routes(visits),
         *EmailLogPage().routes(visits),
         *MessagePage().routes(visits),
