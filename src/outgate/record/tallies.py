@@ -98,8 +98,10 @@ class Tallies:
 
 def since(connection: Connection, hour: int) -> list[Tally]:
     """All from this hour on."""
-    rows = connection.execute(select(tally).where(tally.c.hour >= hour).order_by(tally.c.hour))
-    return [Tally(row.hour, Measure(row.measure), row.label, row.count) for row in rows]
+    columns = tally.c
+    wanted = select(columns.hour, columns.measure, columns.label, columns.count)
+    rows = connection.execute(wanted.where(columns.hour >= hour).order_by(columns.hour))
+    return [Tally(then, Measure(measure), label, count) for then, measure, label, count in rows]
 
 
 def forget(connection: Connection, before: float, limit: int) -> int:
