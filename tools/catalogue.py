@@ -40,6 +40,7 @@ _ERRORS = (
 _METHODS = [*((pattern, "python") for pattern in ("web/**.py", *_ERRORS)), ("web/templates/**.html", "jinja2")]
 _KEYWORDS = {
     **DEFAULT_KEYWORDS,
+    "several": (1, 2),
     **dict.fromkeys(("N_", "said", "words", "Invalid", "NotFound", "NotAllowed", "AlreadyExists", "CodeExpired")),
 }
 # Written down where no catalogue is known.

@@ -150,6 +150,11 @@ async def test_a_queue_is_held_and_deleted_and_the_log_says_so(site: Site, alice
     [
         ({"do": "delete", "meant": "on"}, 400),  # of all that waits
         ({"do": "burn", "queue": "mx:x.example"}, 400),
+        ({"do": "delete", "queue": HOSTILE.removeprefix("mx:")}, 404),
+        ({"do": "delete", "address": HOSTILE}, 404),
+        ({"do": "suspend", "queue": HOSTILE.removeprefix("mx:")}, 400),
+        ({"do": "suspend", "queue": "mx:x.example", "hours": "soon"}, 400),
+        ({"do": "resume"}, 400),
         ({"do": "delete", "queue": HOSTILE}, 404),
         ({"do": "delete", "message": HOSTILE}, 400),
         ({"do": "retry", "message": "0000000000000"}, 404),
@@ -179,3 +184,47 @@ async def test_a_queue_that_nobody_has_is_shown_as_text(alice: httpx2.AsyncClien
     assert "Nothing waits there." in page
     assert HOSTILE in html.unescape(page)
     assert "<script>alert" not in page
+
+
+async def test_what_a_search_finds_is_held_together_and_nothing_else(site: Site, alice: httpx2.AsyncClient) -> None:
+    found = words_of((await alice.get(PATH, params={"address": "CAROL@"})).text)
+    assert "carol@recipient.example" in found
+    assert "dave@recipient.example" not in found
+    asked = await alice.post(PATH, data={"do": "hold", "address": "carol@"})
+    assert "With “carol@” in an address 1 recipient" in words_of(asked.text)
+    held = await alice.post(PATH, data={"do": "hold", "address": "carol@", "meant": "on"})
+    assert held.headers["location"] == f"{PATH}?address=carol%40&done=hold"
+    async with asyncio.timeout(20):
+        while [one.held for one in await waiting(site)] != [True, False]:
+            await asyncio.sleep(0.02)
+    await alice.post(PATH, data={"do": "release", "address": "carol@"})
+    async with asyncio.timeout(20):
+        while any(one.held for one in await waiting(site)):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_queue_is_suspended_with_a_reason_and_resumed(site: Site, alice: httpx2.AsyncClient) -> None:
+    _, queue = await one_message(site)
+    reason = """"><script>alert(3)</script>"""
+    done = await alice.post(PATH, data={"do": "suspend", "queue": queue, "reason": reason, "hours": "2"})
+    page = (await alice.get(done.headers["location"])).text
+    assert "Suspended: its mail waits." in page
+    for path in (PATH, f"{PATH}?queue={queue}", "/admin/reporting/gateways"):
+        shown = (await alice.get(path)).text
+        assert '<span class="tag bad">suspended</span>' in shown, path
+        assert "<script>alert" not in shown, path
+    assert reason in html.unescape((await alice.get(PATH)).text)
+    done = await alice.post(PATH, data={"do": "resume", "queue": queue})
+    assert "Resumed: what waits is tried now." in (await alice.get(done.headers["location"])).text
+    assert '<span class="tag bad">suspended</span>' not in (await alice.get(PATH)).text
+    assert await changed_by(site) == [("queue.suspend", ALICE), ("queue.resume", ALICE)]
+
+
+async def test_much_that_waits_is_shown_page_by_page(site: Site, alice: httpx2.AsyncClient) -> None:
+    await submit(site, PARTNER, [f"r{number:03}@many.example" for number in range(120)])
+    await submit(site, PARTNER, ["last@many.example"])
+    pages = [(await alice.get(PATH, params={"address": "@many.example"})).text]
+    while further := re.search(rf'href="({PATH}\?[^"]*from=[^"]+)"', pages[-1]):
+        pages.append((await alice.get(html.unescape(further.group(1)))).text)
+    assert [page.count("@many.example</bdi></td>") for page in pages] == [100, 1]
+    assert (await alice.get(PATH, params={"address": "x", "from": "zzz"})).status_code == 400

@@ -1,5 +1,6 @@
 """Reporting > Gateways: the send-as addresses of the whole organisation, the server that each leaves by, its health."""
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
 
@@ -9,7 +10,8 @@ from outgate.directory.errors import Invalid
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
-from outgate.operations import address_overview
+from outgate.model import QueueKey, Restriction
+from outgate.operations import address_overview, restriction_operations
 from outgate.operations.address_overview import AddressPage, AddressStanding
 from outgate.route import gateway_queue
 from outgate.sendas.address_search import AddressFilter, AddressKind
@@ -37,11 +39,12 @@ _FIELDS: Final = ("address", "kind", "unit")
 
 @frozen
 class StandingRow:
-    """One line of the list; `queue` leads to what waits for its server."""
+    """One line of the list; `queue` leads to what waits for its server, `held_back` is what restricts that."""
 
     standing: AddressStanding
     way: Way
-    queue: str
+    queue: str = ""
+    held_back: Restriction | None = None
 
 
 class GatewaysPage:
@@ -65,10 +68,11 @@ def _show(visit: Visit) -> Response:
     )
     with visit.reading() as op:
         page = address_overview.addresses(op, wanted, unit, in_trouble=kind == IN_TROUBLE)
+        held_back = dict(restriction_operations.listed(op)) if visit.may(Privilege.QUEUE_READ) else None
     return visit.page(
         "gateways.html",
         path=PATH,
-        rows=[_row(visit, page, one) for one in page.addresses[:ON_A_PAGE]],
+        rows=[_row(page, one, held_back) for one in page.addresses[:ON_A_PAGE]],
         more=_behind(visit, page),
         text=wanted.text,
         kind=kind,
@@ -80,11 +84,13 @@ def _show(visit: Visit) -> Response:
     )
 
 
-def _row(visit: Visit, page: AddressPage, one: AddressStanding) -> StandingRow:
-    queue = ""
-    if one.entry.gateway and visit.may(Privilege.QUEUE_READ):
-        queue = f"{queue_page.PATH}?{urlencode({'queue': str(gateway_queue(one.entry.gateway))})}"
-    return StandingRow(one, way_of(one.account, page.organisation, one.entry), queue)
+def _row(page: AddressPage, one: AddressStanding, held_back: Mapping[QueueKey, Restriction] | None) -> StandingRow:
+    """With what of its queue its visitor may see: nothing, if `held_back` is None."""
+    way = way_of(one.account, page.organisation, one.entry)
+    if one.entry.gateway is None or held_back is None:
+        return StandingRow(one, way)
+    queue = gateway_queue(one.entry.gateway)
+    return StandingRow(one, way, f"{queue_page.PATH}?{urlencode({'queue': str(queue)})}", held_back.get(queue))
 
 
 def _after(visit: Visit) -> tuple[str, int] | None:

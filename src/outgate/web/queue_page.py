@@ -1,10 +1,12 @@
-"""Reporting > Queue: what waits where and since when; and what is done with it, of a queue or of one message.
+"""Reporting > Queue: what waits where and since when; and what is done with it: with a queue, with what a search finds,
+with one message. A queue can be suspended, too.
 
-What stops or loses mail is asked for once more, with what it means. Changes of a whole queue go on after the answer.
+What stops or loses mail is asked for once more, with what it means. Changes of much mail go on after the answer.
 """
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final, Self
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -13,20 +15,24 @@ from outgate.directory.errors import Invalid, NotFound
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
-from outgate.operations import queue_operations
+from outgate.model import QueueKey
+from outgate.operations import queue_operations, restriction_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
 from outgate.operations.waiting_mail import LaterChange
-from outgate.queue.admin import Selection
+from outgate.queue.admin import Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
-from outgate.web import email_log_page
+from outgate.web import email_log_page, safety_question
 from outgate.web.form import Form
+from outgate.web.safety_question import SafetyQuestion
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.words import N_
 
 PATH: Final = "/admin/reporting/queue"
-SHOWN: Final = 100  # recipients of a queue
+SHOWN: Final = 100  # recipients on a page
+MANY: Final = 1000  # recipients: more are not counted before a question
+_LAST: Final = 2**63 - 1  # message
 
 
 @frozen
@@ -68,81 +74,190 @@ class QueuePage:
         return [visits.get(PATH, _show), visits.post(PATH, _act)]
 
 
+@frozen
+class QueueAsked:
+    """Which waiting mail is meant; what is empty is not asked for. `address` is part of the sender's, the recipient's
+    or the account's.
+    """
+
+    message: str = ""
+    queue: str = ""
+    address: str = ""
+
+    @classmethod
+    def of(cls, form: Form) -> Self:
+        """As the form says it."""
+        return cls(form.text("message"), form.text("queue"), form.text("address"))
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What says the same in a form."""
+        every = {"message": self.message, "queue": self.queue, "address": self.address}
+        return {name: text for name, text in every.items() if text}
+
+    @property
+    def path(self) -> str:
+        """Where it is shown."""
+        if self.message:
+            return f"{email_log_page.PATH}/{self.message}"
+        return f"{PATH}?{urlencode(self.fields)}" if self.fields else PATH
+
+    def done(self, do: str) -> str:
+        """The same, with what was done there."""
+        return f"{self.path}{'&' if '?' in self.path else '?'}{urlencode({'done': do})}"
+
+    def selection(self) -> Selection:
+        """Never all that waits. Raises Invalid."""
+        if not self.fields:
+            raise Invalid("say which mail is meant: a message, a queue, or part of an address")
+        try:
+            message = from_text(self.message) if self.message else None
+        except ValueError:
+            raise Invalid(
+                "“{text}” is not a queue id: 13 letters and digits, as in 0c8sm2v1r0003", text=self.message
+            ) from None
+        return Selection(message_id=message, queue=self.queue or None, address=self.address or None)
+
+
 def _show(visit: Visit) -> Response:
-    """All queues; of the one that is asked for what waits longest."""
-    queue = visit.form.text("queue")
+    """All queues; of what is asked for the mail that waits longest."""
+    asked = QueueAsked.of(visit.form)
     with visit.reading() as op:
         counts = queue_operations.counts(op)
-        found = queue_operations.waiting(op, Selection(queue=queue), SHOWN) if queue else []
-        names = queue_names(op, {*(one.queue for one in counts), *(one.queue for one in found)})
-    done = ACTIONS.get(visit.form.text("done"))
+        found, further = _found(visit, op, asked)
+        held_back = {str(queue): one for queue, one in restriction_operations.listed(op)}
+        names = queue_names(op, {*_known(asked), *held_back, *(one.queue for one in (*counts, *found))})
+    done = _DONE.get(visit.form.text("done"))
     return visit.page(
         "queue.html",
         path=PATH,
         log=email_log_page.PATH if visit.may(Privilege.LOG_READ) else "",
         counts=counts,
-        queue=queue,
-        name=names.get(queue, queue),
+        asked=asked,
+        name=names.get(asked.queue, asked.queue),
         names=names,
         found=found,
-        shown=SHOWN,
+        further=further,
+        held_back=held_back,
         actions=ACTIONS if visit.may(Privilege.QUEUE_MANAGE) else {},
-        done=visit.said(done.done) if done else "",
+        may_manage=visit.may(Privilege.QUEUE_MANAGE),
+        done=visit.said(done) if done else "",
         to_text=to_text,
     )
+
+
+def _known(asked: QueueAsked) -> list[str]:
+    """The queue that is asked for, if it is one."""
+    try:
+        return [str(QueueKey.parse(asked.queue))]
+    except ValueError:
+        return []
+
+
+def _found(visit: Visit, op: OperationContext, asked: QueueAsked) -> tuple[list[Waiting], str]:
+    """A page of what waits, and the address of the page behind it; messages are not divided if that can be."""
+    if not asked.queue and not asked.address:
+        return [], ""
+    begin = visit.form.text("from")
+    try:
+        first = from_text(begin) if begin else 0
+    except ValueError:
+        raise Invalid("“{text}” is not a queue id; look again from the oldest message", text=begin) from None
+    wanted = replace(asked.selection(), message_id=None, within=(first, _LAST))
+    found = queue_operations.waiting(op, wanted, SHOWN + 1)
+    if len(found) <= SHOWN:
+        return found, ""
+    last = found[SHOWN].message_id
+    whole = [one for one in found if one.message_id < last]
+    behind = last if whole else last + 1
+    return whole or found[:SHOWN], f"{asked.path}&{urlencode({'from': to_text(behind)})}"
+
+
+# --- changes ---------------------------------------------------------------------------------------------------------
 
 
 def _act(visit: Visit) -> Response:
     """Do it, or ask whether it is meant."""
     form = visit.form
-    name, wanted = form.text("do"), _selection(form)
-    action = ACTIONS.get(name)
+    do, asked = form.text("do"), QueueAsked.of(form)
+    if do in _SUSPENSIONS:
+        return _SUSPENSIONS[do](visit, asked)
+    action = ACTIONS.get(do)
     if action is None:
-        raise Invalid("“{text}” can't be done with waiting mail; choose a button of the queue's page", text=name)
-    if action.asks and not form.ticked("meant"):
-        return _ask(visit, name, wanted)
+        raise Invalid("“{text}” can't be done with waiting mail; choose a button of the queue's page", text=do)
+    wanted = asked.selection()
+    if action.asks and not safety_question.is_meant(visit):
+        return _ask(visit, do, asked, wanted)
     with visit.writing() as op:
         action.change(op, wanted)
-    if wanted.message_id is not None:
-        return visit.go_to(f"{email_log_page.PATH}/{to_text(wanted.message_id)}?{urlencode({'done': name})}")
-    return visit.go_to(f"{PATH}?{urlencode({'queue': wanted.queue, 'done': name})}")
+    return visit.go_to(asked.done(do))
 
 
-def _ask(visit: Visit, name: str, wanted: Selection) -> Response:
-    """Raises NotFound if nothing waits there."""
+def _ask(visit: Visit, do: str, asked: QueueAsked, wanted: Selection) -> Response:
+    """Names what is concerned. Raises NotFound if nothing waits there."""
+    action, said = ACTIONS[do], visit.said
     with visit.reading() as op:
-        facts = _of_queue(op, wanted.queue) if wanted.queue else _of_message(op, wanted.message_id or 0)
-    return visit.page("queue_ask.html", path=PATH, do=name, action=ACTIONS[name], **facts)
+        about = [*_about(visit, op, asked), *_how_much(visit, op, asked, wanted)]
+    question = SafetyQuestion(
+        said(action.asks), said(action.means), said(action.button), do, about, asked.fields, is_loss=do == "delete"
+    )
+    return safety_question.ask(visit, PATH, asked.path, question)
 
 
-def _of_queue(op: OperationContext, queue: str) -> dict[str, Any]:
-    found = next((one for one in queue_operations.counts(op) if one.queue == queue), None)
-    if found is None:
+def _about(visit: Visit, op: OperationContext, asked: QueueAsked) -> Iterator[str]:
+    if asked.message:
+        yield visit.said("The message %(message)s", message=asked.message)
+    if asked.queue:
+        names = queue_names(op, _known(asked))
+        yield visit.said("For %(name)s", name=names.get(asked.queue, asked.queue))
+    if asked.address:
+        yield visit.said("With “%(text)s” in an address", text=asked.address)
+
+
+def _how_much(visit: Visit, op: OperationContext, asked: QueueAsked, wanted: Selection) -> Iterator[str]:
+    if wanted.message_id is not None:
+        number = len(queue_operations.of_message(op, wanted.message_id))
+    elif asked.address:
+        number = len(queue_operations.waiting(op, wanted, MANY))
+    else:
+        number = sum(one.recipients for one in queue_operations.counts(op) if one.queue == asked.queue)
+    if not number:
         raise NotFound("nothing waits there any more")
-    called = queue_names(op, {queue})[queue]
-    back = f"{PATH}?{urlencode({'queue': queue})}"
-    return {
-        "back": back,
-        "queue": queue,
-        "name": called,
-        "message": "",
-        "messages": found.messages,
-        "recipients": found.recipients,
-    }
+    if number == MANY:
+        yield visit.said("%(number)s recipients or more", number=visit.said.number(number))
+    else:
+        yield visit.said.several("%(num)s recipient", "%(num)s recipients", number)
 
 
-def _of_message(op: OperationContext, message_id: int) -> dict[str, Any]:
-    message, recipients = to_text(message_id), len(queue_operations.of_message(op, message_id))
-    back = f"{email_log_page.PATH}/{message}"
-    return {"back": back, "queue": "", "name": "", "message": message, "messages": 1, "recipients": recipients}
+def _suspend(visit: Visit, asked: QueueAsked) -> Response:
+    """For some hours, or until somebody resumes it."""
+    hours = visit.form.text("hours")
+    if hours and not visit.form.number("hours"):
+        raise Invalid("“{text}” is not a number of hours; leave it empty to suspend without an end", text=hours)
+    seconds = float(hours) * 3600 if hours else None
+    with visit.writing() as op:
+        restriction_operations.suspend(op, _one_queue(asked), visit.form.text("reason"), seconds)
+    return visit.go_to(asked.done("suspend"))
 
 
-def _selection(form: Form) -> Selection:
-    """Of one message, else of one queue: never of all that waits."""
-    message, queue = form.text("message"), form.text("queue")
-    if not message and not queue:
-        raise Invalid("say which mail is meant: a message, or a queue")
+def _resume(visit: Visit, asked: QueueAsked) -> Response:
+    with visit.writing() as op:
+        restriction_operations.resume(op, _one_queue(asked))
+    return visit.go_to(asked.done("resume"))
+
+
+def _one_queue(asked: QueueAsked) -> list[QueueKey]:
+    if not asked.queue:
+        raise Invalid("say which queue is meant")
     try:
-        return Selection(message_id=from_text(message)) if message else Selection(queue=queue)
+        return [QueueKey.parse(asked.queue)]
     except ValueError:
-        raise Invalid("“{text}” is not a queue id: 13 letters and digits, as in 0c8sm2v1r0003", text=message) from None
+        raise Invalid("“{text}” is not a queue; choose one of the list", text=asked.queue[:80]) from None
+
+
+_SUSPENSIONS: Final = {"suspend": _suspend, "resume": _resume}
+_DONE: Final = {
+    **{name: action.done for name, action in ACTIONS.items()},
+    "suspend": N_("Suspended: its mail waits. What is being handed over at this moment is not broken off."),
+    "resume": N_("Resumed: what waits is tried now."),
+}

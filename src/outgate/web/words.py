@@ -43,6 +43,10 @@ class Words:
         said = self.translations.gettext(text)
         return said % facts if facts else said
 
+    def several(self, one: str, many: str, number: int, /, **facts: object) -> str:
+        """A text that depends on a number, which it has as %(num)s."""
+        return self.translations.ngettext(one, many, number) % {"num": self.number(number), **facts}
+
     def error(self, error: Exception) -> str:
         """Why something can't be done, in a sentence that begins and ends as one; a name stays as it is."""
         form = self(error.text if isinstance(error, DirectoryError) else text_of(error))
