@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -33,13 +33,14 @@ class Town:
     gateway: RawPeer
     exchanger: RawPeer
 
-    async def speak(self, language: str) -> None:
-        """What alice sees is in this language from now on."""
-        await asyncio.to_thread(self._speak, language)
+    async def speak(self, language: str, *people: str) -> None:
+        """What these people see (alice, if nobody is named) is in this language from now on."""
+        await asyncio.to_thread(self._speak, language, people or (ALICE,))
 
-    def _speak(self, language: str) -> None:
+    def _speak(self, language: str, people: Sequence[str]) -> None:
         with opened(self.site) as place, write(place.engine) as connection:
-            users.edit(connection, ALICE, language=language)
+            for one in people:
+                users.edit(connection, one, language=language)
 
     async def code(self, count: int) -> str:
         """The code in the message that came as number `count`."""

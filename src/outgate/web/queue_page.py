@@ -126,7 +126,8 @@ def _show(visit: Visit) -> Response:
         counts = queue_operations.counts(op)
         found, further = _found(visit, op, asked)
         held_back = {str(queue): one for queue, one in restriction_operations.listed(op)}
-        names = queue_names(op, {*_known(asked), *held_back, *(one.queue for one in (*counts, *found))})
+        waits = {*(one.queue for one in counts), *(one.queue for one in found)}
+        names = queue_names(op, {*_known(asked), *held_back, *waits})
     done = _DONE.get(visit.form.text("done"))
     return visit.page(
         "queue.html",
