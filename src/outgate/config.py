@@ -239,6 +239,9 @@ class DeliverySettings(Section):
         (), description="DNS servers as `address` or `address:port`; else the system's"
     )
     ca_file: str | None = Field(None, description="PEM of further certificate authorities to trust for gateways")
+    reply_rules: str = Field(
+        "", description="File of rules of your own that read replies, before those that are shipped (docs/queues.md)"
+    )
     discard_ehlo_keywords: dict[str, tuple[str, ...]] = Field(
         {},
         description="Extensions not to use although they are offered, by gateway host or recipient domain, `*` for all:"

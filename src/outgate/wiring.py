@@ -23,7 +23,9 @@ from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.config import Config, DeliverySettings
+from outgate.deliver import reply_rules
 from outgate.deliver.blocking_probe import BlockingProbe
+from outgate.deliver.ceilings import Ceilings
 from outgate.deliver.connection_limit import default_limit
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.gateway_notices import GatewayNotices
@@ -142,7 +144,15 @@ class ServerProcess:
             settings.hostname,
             transports.transport,
             queue_ids,
-            Restraint(installation.engine, self._directory, queue_ids, settings.hostname, _mending_page(settings)),
+            Restraint(
+                installation.engine,
+                self._directory,
+                queue_ids,
+                settings.hostname,
+                reply_rules_of(settings),
+                _mending_page(settings),
+            ),
+            Ceilings(Rates(installation.engine)),
         )
         self._notices: Notices | None = None
         if to := settings.delivery.notices_to:
@@ -250,6 +260,15 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("usage", days.keep_usage * DAY, usage.forget),
     )
     return [one for one in kinds if one.seconds]
+
+
+def reply_rules_of(settings: Config) -> reply_rules.ReplyRules:
+    """The administrator's own first. Raises InstallationError."""
+    own = settings.delivery.reply_rules
+    try:
+        return reply_rules.in_force(settings.path(own) if own else None)
+    except reply_rules.RulesError as error:
+        raise InstallationError(f"delivery.reply_rules: {error}") from None
 
 
 def _mending_page(settings: Config) -> str:
