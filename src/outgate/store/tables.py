@@ -141,6 +141,62 @@ web_session = Table(
     Column("seen_at", Double, nullable=False),
 )
 
+# A program that acts for users. It signs its requests for tokens with a key of its own, whose public half is kept here;
+# as which users it may act, for what, is what administrators have granted (`delegation`).
+service_account = Table(
+    "service_account",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("email", Text, nullable=False, unique=True),
+    Column("client_id", Text, nullable=False, unique=True),  # digits, by which grants are made
+    Column("created_at", Double, nullable=False),
+)
+
+service_account_key = Table(
+    "service_account_key",
+    metadata,
+    _id(),
+    Column("service_account_id", Key, ForeignKey("service_account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("key_id", Text, nullable=False, unique=True),  # as in the head of its JWTs
+    Column("public_key", Text, nullable=False),  # PEM
+    Column("created_at", Double, nullable=False),
+)
+
+# What a service account may do as any user of the organisation.
+delegation = Table(
+    "delegation",
+    metadata,
+    Column("service_account_id", Key, ForeignKey("service_account.id", ondelete="CASCADE"), primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("created_at", Double, nullable=False),
+)
+
+# Tokens of programs for the API. They are long and random, so their SHA-256 is kept. One ends with all it came from.
+access_token = Table(
+    "access_token",
+    metadata,
+    _id(),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("key_id", Key, ForeignKey("service_account_key.id", ondelete="CASCADE"), index=True),
+    Column("client", Text, nullable=False),  # who has it, for people
+    Column("scopes", Text, nullable=False),  # separated by spaces
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+
+# What was answered to a request that a program may repeat (Idempotency-Key), for a day.
+answered_request = Table(
+    "answered_request",
+    metadata,
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    Column("key_digest", LargeBinary, primary_key=True),
+    Column("request_digest", LargeBinary, nullable=False),  # of what was asked
+    Column("answer", Text, nullable=False),  # JSON
+    Column("at", Double, nullable=False, index=True),
+)
+
 # Where users have logged in from: see directory.known_networks.
 known_network = Table(
     "known_network",
