@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from outgate.store import rates
 
 
-class Action(StrEnum):
+class RuleAction(StrEnum):
     """What follows from a reply."""
 
     SUSPEND = "suspend"
@@ -34,7 +34,7 @@ class ReplyRule(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9-]{3,60}$")
     hosts: tuple[str, ...] = ()
     pattern: str = Field(min_length=3)
-    action: Action
+    action: RuleAction
     seconds: float = Field(0.0, ge=0, le=7 * 86400)
     rate: str = ""
     meaning: str
@@ -45,9 +45,9 @@ class ReplyRule(BaseModel):
             re.compile(self.pattern)
         except re.error as error:
             raise ValueError(f"{self.name}: `pattern` is no regular expression: {error}") from None
-        if (self.action is Action.GIVE_UP) == bool(self.seconds):
+        if (self.action is RuleAction.GIVE_UP) == bool(self.seconds):
             raise ValueError(f"{self.name}: `seconds` belongs to every action but give-up")
-        if (self.action is Action.SLOW_DOWN) != bool(self.rate):
+        if (self.action is RuleAction.SLOW_DOWN) != bool(self.rate):
             raise ValueError(f"{self.name}: `rate` belongs to slow-down")
         if self.rate:
             rates.parsed(self.rate)

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from outgate import clock
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.outcome import CREDENTIAL_REFUSED, Outcome, Verdict
-from outgate.deliver.reply_rules import Action, ReplyRule, ReplyRules
+from outgate.deliver.reply_rules import ReplyRule, ReplyRules, RuleAction
 from outgate.deliver.suspension import lapsed
 from outgate.directory import restrictions
 from outgate.directory.reader import DirectoryReader
@@ -93,12 +93,12 @@ class Restraint:
         if rule is None:
             return outcome
         _RULED.labels(rule.name).inc()
-        if rule.action is Action.GIVE_UP:
+        if rule.action is RuleAction.GIVE_UP:
             return replace(outcome, verdict=Verdict.FAILED)
         now = clock.now()
-        if rule.action is not Action.WAIT:
+        if rule.action is not RuleAction.WAIT:
             await self._restrict(delivery.route.queue, rule, outcome, now)
-        again = None if rule.action is Action.SLOW_DOWN else now + rule.seconds
+        again = None if rule.action is RuleAction.SLOW_DOWN else now + rule.seconds
         return replace(outcome, verdict=Verdict.RETRY, again=again)
 
     async def _restrict(self, queue: QueueKey, rule: ReplyRule, outcome: Outcome, now: float) -> None:
