@@ -23,7 +23,7 @@ from outgate.deliver.heartbeat import Heartbeat
 from outgate.deliver.inflight import InFlight
 from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome
 from outgate.deliver.reporter import Reporter
-from outgate.deliver.routing import decide, is_still, refusal
+from outgate.deliver.routing import as_submitted, decide, is_still, refusal
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
 from outgate.frozen import frozen
@@ -180,7 +180,7 @@ class Deliverer:
 
     async def _see_through(self, item: Item) -> None:
         """From an item to the outcomes of its recipients."""
-        deliveries = await self._decided(item)
+        deliveries = as_submitted(item, item.ways) if item.ways else await self._decided(item)
         self._inflight.split(deliveries)
         for other in deliveries[1:]:
             self._spawn(self._deliver(other))
@@ -278,7 +278,7 @@ class Deliverer:
             current = await self._current(delivery)
             if not isinstance(current, Delivery):
                 return current
-            if outcome := refusal(current):
+            if current is not delivery and (outcome := refusal(current)):
                 return Attempt(current, all_alike(current, outcome))
             return Attempt(current, await self._handed_over(transport, current))
         finally:
