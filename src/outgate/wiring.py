@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from outgate import clock, config, log_lines, open_files, systemd
 from outgate.accept.authenticator import Authenticator
@@ -65,6 +65,7 @@ from outgate.store.rates import Rates
 from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
+from outgate.transport_security.sts_policies import StsPolicies
 
 if TYPE_CHECKING:
     from outgate.http.http_listener import HttpListener
@@ -118,15 +119,18 @@ class ServerProcess:
                 (settings.delivery.connections or default_limit()) + settings.web.max_connections,
             ),
         )
+        names = resolver(settings)
+        self._sts_policies = sts_policies(settings, installation.engine, names)
         transports = TransportFactory(
             settings,
             self._queue,
             self._directory,
-            resolver(settings),
+            names,
             self._open_password,
             SigningKeys(installation.engine, installation.vault).key_for,
             self._security,
             queue_ids,
+            self._sts_policies,
         )
         self._deliverer = Deliverer(
             self._queue,
@@ -163,6 +167,7 @@ class ServerProcess:
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
+            self._tasks.append(asyncio.create_task(supervised("MTA-STS policies", self._sts_policies.run)))
         if self._clock_watch:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._retention:
@@ -253,6 +258,11 @@ def message_limits(settings: Config) -> MessageLimits:
 def resolver(settings: Config) -> Resolver:
     """Finds hosts, and refuses those that users may not have this server connect to."""
     return Resolver(settings.delivery.nameservers, Guard(settings.egress))
+
+
+def sts_policies(settings: Config, engine: Engine, names: Resolver) -> StsPolicies:
+    """Finds what recipients' domains demand of TLS; documents are fetched from public hosts alone."""
+    return StsPolicies(engine, names, HttpsClient(names, verifying_context(settings)), clock.now)
 
 
 def token_verifier(settings: Config) -> TokenVerifier | None:

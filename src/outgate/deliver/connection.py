@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
         self._resting = False  # between two transactions
         self._deadline = float("inf")  # of the opening, or of the transaction
         self._handed_over = 0  # transactions that came to their end
-        self.tls_failed = False
+        self.tls_failed = False  # what came to nothing did so for want of the TLS that was demanded
         self.opened_at = self._loop.time()
 
     @property
@@ -275,17 +275,20 @@ class Connection(asyncio.Protocol):
         if policy not in (TlsPolicy.STARTTLS, TlsPolicy.OPPORTUNISTIC):
             return
         if not self._engine.capabilities.starttls:
-            self._require(
-                policy is TlsPolicy.OPPORTUNISTIC, "the peer does not offer STARTTLS, which is required", "4.7.4"
-            )
+            self._do_without("the peer does not offer STARTTLS, which is required")
             return
         self._engine.starttls()
         done = await self._expect(StartTlsDone, self._timeouts.reply)
         if done.reply.code != 220:
-            self._require(policy is TlsPolicy.OPPORTUNISTIC, f"STARTTLS: {text_of(done.reply)}", "4.7.4")
+            self._do_without(f"STARTTLS: {text_of(done.reply)}")
             return
         await self._handshake(self._verifying if policy is TlsPolicy.STARTTLS else _unverifying())
         await self._hello()
+
+    def _do_without(self, words: str) -> None:
+        """There is no TLS: only where nothing demands it does this go on."""
+        self.tls_failed = self._link.tls is not TlsPolicy.OPPORTUNISTIC
+        self._require(not self.tls_failed, words, "4.7.4")
 
     async def _handshake(self, context: ssl.SSLContext) -> None:
         if self._transport is None:

@@ -314,6 +314,18 @@ node = Table(
     Column("seen_at", Double, nullable=False),
 )
 
+# The MTA-STS policies (RFC 8461) of recipients' domains, by domain: see transport_security.sts_policies.
+sts_policy = Table(
+    "sts_policy",
+    metadata,
+    Column("domain", Text, primary_key=True),
+    Column("id", Text, nullable=False),  # under which it was announced
+    Column("text", Text, nullable=False),  # the document
+    Column("fetched_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("used_at", Double, nullable=False),  # within a day
+)
+
 # --- record ----------------------------------------------------------------------------------------------------------
 
 # One row for each event of a message; never changed. `detail` is JSON, its keys per kind are in record.events.
