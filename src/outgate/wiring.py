@@ -56,6 +56,7 @@ from outgate.record.events import Weight
 from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
 from outgate.record.retention import Kept, Retention, remove_messages
+from outgate.record.search_keys import sort_in
 from outgate.sendas import gateways
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import StoreUnavailable, read
@@ -167,6 +168,7 @@ class ServerProcess:
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
+            self._tasks.append(asyncio.create_task(supervised("search keys", lambda: sort_in(self._commits))))
             self._tasks.append(asyncio.create_task(supervised("MTA-STS policies", self._sts_policies.run)))
         if self._clock_watch:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
