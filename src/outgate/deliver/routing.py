@@ -8,33 +8,34 @@ from typing import Final
 from outgate.authorise import authorise
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.suspension import suspended
 from outgate.deliver.tls_policy import tls_of
+from outgate.directory.reader import WayReading
 from outgate.mail.addresses import canonical
-from outgate.model import Account, Organisation, QueueKey, Refused, SendAs
+from outgate.model import Account, Organisation, QueueKey, Refused, Restrictions, SendAs
 from outgate.queue import Item, Message, Recipient
 from outgate.route import Route, Ways, own_route, route
 
 RECIPIENTS: Final = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
 
-Reading = tuple[int, Account | None, Organisation]  # one state of the directory, with its version
 _Found = tuple[Recipient, Route, str | None]  # the way, and why policy does not let it be taken, if so
 
 
-def as_submitted(item: Item, ways: Ways) -> list[Delivery]:
+def as_submitted(item: Item, ways: Ways, restrictions: Restrictions) -> list[Delivery]:
     """By the ways that submission has found; whether they still hold is asked when there is a connection."""
     found = [(one, ways.routes[one.number], None) for one in item.recipients]
-    return _deliveries(item, found, ways.account, ways.version)
+    return _deliveries(item, found, ways.account, ways.version, restrictions)
 
 
-def decide(item: Item, recipients: Sequence[Recipient], reading: Reading) -> list[Delivery]:
+def decide(item: Item, recipients: Sequence[Recipient], reading: WayReading) -> list[Delivery]:
     """By the ways that are right in this state of the directory."""
-    version, account, organisation = reading
+    version, account, organisation, restrictions = reading
     chosen = account.send_as.get(item.message.chosen_from) if account else None
     found = []
     for recipient in recipients:
         way, refused = _way(organisation, account, chosen, item.message, recipient)
         found.append((_at(recipient, way.queue), way, refused))
-    return _deliveries(item, found, account, version)
+    return _deliveries(item, found, account, version, restrictions)
 
 
 def is_still(delivery: Delivery, found: Sequence[Delivery]) -> bool:
@@ -42,8 +43,14 @@ def is_still(delivery: Delivery, found: Sequence[Delivery]) -> bool:
     return [(one.route, one.tls, one.refused) for one in found] == [(delivery.route, delivery.tls, None)]
 
 
-def refusal(delivery: Delivery) -> Outcome | None:
-    """Why this account may not send this any more, as authorise would say it of a new message."""
+def refusal(delivery: Delivery, now: float) -> Outcome | None:
+    """Why this account may not send this any more, as authorise would say it of a new message; or why it has to wait,
+    where nothing may be tried.
+    """
+    return _refusal(delivery) or (suspended(delivery.restrictions, now) if delivery.restrictions else None)
+
+
+def _refusal(delivery: Delivery) -> Outcome | None:
     message, account = delivery.item.message, delivery.account
     if delivery.refused:
         return Outcome(Verdict.FAILED, f"5.7.1 {delivery.refused}")
@@ -57,10 +64,21 @@ def refusal(delivery: Delivery) -> Outcome | None:
     return Outcome(Verdict.FAILED, f"5.7.1 {verdict.reason}") if isinstance(verdict, Refused) else None
 
 
-def _deliveries(item: Item, found: Sequence[_Found], account: Account | None, version: int) -> list[Delivery]:
+def _deliveries(
+    item: Item, found: Sequence[_Found], account: Account | None, version: int, restrictions: Restrictions
+) -> list[Delivery]:
     """One delivery for each way, and for each 100 recipients of it."""
     return [
-        Delivery(item, together[start : start + RECIPIENTS], way, account, version, tls_of(way), refused)
+        Delivery(
+            item,
+            together[start : start + RECIPIENTS],
+            way,
+            account,
+            version,
+            tls_of(way),
+            refused,
+            restrictions.of(way.queue),
+        )
         for together, way, refused in _by_way(found)
         for start in range(0, len(together), RECIPIENTS)
     ]

@@ -8,15 +8,25 @@ idle one. A local file is read at once: that takes 7 µs, a fifth of what going 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from outgate.directory.accounts import LogInEntry
 from outgate.directory.cache import COPIES, DirectoryCache
 from outgate.mail.addresses import AddressError, canonical
-from outgate.model import Account, Organisation
+from outgate.model import Account, Organisation, Restrictions
 
 T = TypeVar("T")
 Question = Callable[[int], object]
+
+
+class WayReading(NamedTuple):
+    """One state of the directory, with its version."""
+
+    version: int
+    account: Account | None
+    organisation: Organisation
+    restrictions: Restrictions = Restrictions()
+
 
 _NOTHING: Final = Organisation(frozenset())
 
@@ -32,6 +42,7 @@ class DirectoryReader:
         self._reading = False
         self._last_accounts: dict[int, Account] = {}
         self._last_organisation = _NOTHING
+        self._last_restrictions = -1, Restrictions()
 
     async def version(self) -> int:
         """The directory's version."""
@@ -78,6 +89,23 @@ class DirectoryReader:
     def _state(self, account_id: int | None, version: int) -> tuple[int, Account | None, Organisation]:
         account = None if account_id is None else self._cache.account(account_id, version)
         return version, account, self._cache.organisation(version)
+
+    async def way_reading(self, account_id: int | None) -> WayReading:
+        """As `reading`, with what restricts queues: what a message that waits is decided on."""
+        if self._is_local:
+            found = self._way_state(account_id, self._cache.version())
+        else:
+            found = await self._ask(lambda version: self._way_state(account_id, version))
+        self._last_restrictions = found.version, found.restrictions
+        return found
+
+    def _way_state(self, account_id: int | None, version: int) -> WayReading:
+        return WayReading(*self._state(account_id, version), self._cache.restrictions(version))
+
+    def restrictions_at(self, version: int) -> Restrictions | None:
+        """What restricted queues in this state of the directory; None if that is not the one last read."""
+        read_at, restrictions = self._last_restrictions
+        return restrictions if read_at == version else None
 
     def cached_account(self, account_id: int | None) -> Account | None:
         """The account as last read, which may be out of date: only for an answer that is checked again later."""
