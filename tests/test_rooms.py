@@ -53,6 +53,11 @@ ALLOWED = {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
         *("deliver", "discovery", "advisor", "queue", "record", "extras"),
     },
+    # Of deliver only the probe.
+    "api": {
+        *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
+        *("record", "queue", "submit"),
+    },
     "node_id": set(),
     "open_files": set(),
     "peer": set(),

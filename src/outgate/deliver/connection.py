@@ -7,7 +7,7 @@ through verified TLS. What goes wrong with the peer comes back as an Outcome.
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import field, replace
 from functools import cache
 from typing import Final, TypeVar, cast
@@ -31,6 +31,7 @@ from outgate.smtp import (
     HelloDone,
     KeyDerivation,
     ProtocolError,
+    Reply,
     SmtpClient,
     StartTlsDone,
     Transaction,
@@ -45,6 +46,7 @@ E = TypeVar("E", bound=ClientEvent)
 
 SUBMISSIONS: Final = 465  # the port of TLS from the first byte (RFC 8314)
 CLOSING_DOWN: Final = 421
+_NOT_OF_CREDENTIAL: Final = frozenset({500, 501, 502, 503, 504, 538})
 SILENCE: Final = 10.0  # seconds without a greeting there, after which STARTTLS was the wrong choice
 
 
@@ -332,16 +334,16 @@ class Connection(asyncio.Protocol):
         if self._link.tls not in (TlsPolicy.IMPLICIT, TlsPolicy.STARTTLS):
             raise self._fault("a credential leaves only through verified TLS", "4.7.10")
         credentials = await log_in()
-        refusal = "the peer offers no log-in that we can use"
+        refusals: list[Reply] = []
         while True:
             try:
                 self._engine.auth(credentials)
             except AuthNotOffered:
-                raise self._fault(refusal, "4.7.8" if refusal.startswith("log-in") else "4.7.4") from None
+                raise self._fault(*_log_in_words(refusals)) from None
             done = await self._log_in_done()
             if done.reply.code == 235:
                 return
-            refusal = f"log-in refused: {text_of(done.reply)}"
+            refusals.append(done.reply)
 
     async def _log_in_done(self) -> AuthDone:
         event = await self._event(self._timeouts.reply)
@@ -515,6 +517,20 @@ def _chain(ssl_object: ssl.SSLObject) -> list[bytes]:
     """The certificates that the peer has shown, in DER. (SSLObject itself has this method since Python 3.13 only.)"""
     shown = ssl_object._sslobj.get_unverified_chain() or []  # type: ignore[attr-defined]
     return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in shown]
+
+
+def _log_in_words(refusals: Sequence[Reply]) -> tuple[str, str]:
+    """Why no mechanism has logged us in, with its status. Only a reply that speaks of the credential refuses it: not
+    one that puts us off (RFC 4954 section 6: 454), nor one that does not understand us.
+    """
+    if not refusals:
+        return "the peer offers no log-in that we can use", "4.7.4"
+    refused = [one for one in refusals if one.code // 100 == 5 and one.code not in _NOT_OF_CREDENTIAL]
+    if refused:
+        return f"log-in refused: {text_of(refused[-1])}", "4.7.8"
+    if deferred := [one for one in refusals if one.code // 100 == 4]:
+        return f"log-in put off: {text_of(deferred[-1])}", "4.7.0"
+    return f"log-in failed: {text_of(refusals[-1])}", "4.7.4"
 
 
 @cache
