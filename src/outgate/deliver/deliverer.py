@@ -26,7 +26,7 @@ from outgate.deliver.inflight import InFlight
 from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome, Verdict
 from outgate.deliver.reporter import Reporter
 from outgate.deliver.restraint import Restraint
-from outgate.deliver.routing import decide, is_still, refusal
+from outgate.deliver.routing import as_submitted, decide, is_still, refusal
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
 from outgate.frozen import frozen
@@ -191,11 +191,18 @@ class Deliverer:
 
     async def _see_through(self, item: Item) -> None:
         """From an item to the outcomes of its recipients."""
-        deliveries = await self._decided(item)
+        deliveries = self._as_submitted(item) or await self._decided(item)
         self._inflight.split(deliveries)
         for other in deliveries[1:]:
             self._spawn(self._deliver(other))
         await self._deliver(deliveries[0])
+
+    def _as_submitted(self, item: Item) -> list[Delivery]:
+        """By the ways that it comes with, if what restricts queues is known as it was when they were found."""
+        ways = item.ways
+        if ways is None or (restrictions := self._directory.restrictions_at(ways.version)) is None:
+            return []
+        return as_submitted(item, ways, restrictions)
 
     async def _decided(self, item: Item) -> list[Delivery]:
         """The ways of its recipients, asked until the directory answers: nobody else would come back to them."""
@@ -293,10 +300,12 @@ class Deliverer:
         if self._breakers:
             self._reached(delivery.route.queue)
         try:
+            if outcome := await self._ceiling(delivery):
+                return Attempt(delivery, all_alike(delivery, outcome))
             current = await self._current(delivery)
             if not isinstance(current, Delivery):
                 return current
-            if outcome := refusal(current, clock.now()) or await self._ceiling(current):
+            if current is not delivery and (outcome := refusal(current, clock.now())):
                 return Attempt(current, all_alike(current, outcome))
             result = await self._handed_over(transport, current)
             if any(outcome.is_of_load for outcome in result.outcomes):

@@ -18,6 +18,7 @@ from outgate.model import QueueKey
 from outgate.queue.entry import Claimed, Item, Message, Recipient, Room
 from outgate.record import message_log
 from outgate.record.events import MessageEvent, excerpt
+from outgate.route import Ways
 from outgate.store.batch import Batch, Row, RowsOnly, Step
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import chunk, message, recipient
@@ -117,7 +118,8 @@ class Put(RowsOnly):
     due_at: float
     leased_by: str | None = None
     lease: float = 0.0
-    fields: Sequence[Field] | None = None  # for whom it is handed over to in memory
+    fields: Sequence[Field] | None = None  # this and the ways: for whom it is handed over to in memory
+    ways: Ways | None = None
     journal_of: int | None = None  # the message that this is the journal copy of
     earlier_chunks: Sequence[bytes] = ()
     beside: Sequence[RowsOnly] = ()  # other rooms' changes that are made in the same transaction

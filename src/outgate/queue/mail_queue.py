@@ -92,7 +92,7 @@ class Queue:
             taker.forget(put)
             raise
         content = put.last_chunk if put.message.chunks == 1 else None
-        taker.take(Item(put.message, tuple(put.recipients), content, put.fields))
+        taker.take(Item(put.message, tuple(put.recipients), content, put.fields, put.ways))
         self._committed(put.events)
 
     async def _store(self, put: Put) -> None:
