@@ -74,6 +74,8 @@ ONE_OBJECT: Final[dict[str, Call]] = {
 
 # Parameters that name objects of which another operation gives or takes something, or that name nothing yet.
 PLAIN: Final = {
+    "second-factor.confirm": {"code"},
+    "passkey.add": {"name"},
     "domain.show": {"name"},
     "domain.add": {"name"},
     "domain.remove": {"name"},

@@ -12,6 +12,12 @@ from pages.conftest import ALICE, ANNA, PARTNER, Town
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 USER_PAGES = (
+    "/prove",
+    "/settings/security",
+    "/settings/security/password",
+    "/settings/security/second-factor",
+    "/settings/security/second-factor/remove",
+    "/settings/security/passkeys/add",
     "/settings/accounts",
     "/settings/accounts/add",
     "/settings/accounts/add/server?address=me@studio.example&name=Me",

@@ -13,11 +13,15 @@ _EVERYTHING: Final = (Grant("/", frozenset(Privilege)),)
 
 @frozen
 class Actor:
-    """Who asks, and from where. `account_id` is None at the console, which may do everything."""
+    """Who asks, and from where. `account_id` is None at the console, which may do everything.
+
+    `proven` is whether they have shown lately who they are: a browser may have been left open.
+    """
 
     name: str
     peer: str
     account_id: int | None = None
+    proven: bool = True
 
     @classmethod
     def console(cls, system_user: str) -> Self:
