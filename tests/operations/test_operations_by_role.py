@@ -12,7 +12,14 @@ import pyotp
 import pytest
 from sqlalchemy import Connection, Engine
 
-from outgate.directory import application_passwords, organisation, passkeys, second_factors, web_sessions
+from outgate.directory import (
+    application_passwords,
+    organisation,
+    passkeys,
+    second_factors,
+    service_accounts,
+    web_sessions,
+)
 from outgate.directory import roles as stored_roles
 from outgate.directory import units as stored_units
 from outgate.directory import users as stored_users
@@ -26,7 +33,7 @@ from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External
 from outgate.directory.web_sessions import WebSessionLimits
 from outgate.mail import dkim
-from outgate.model import Security
+from outgate.model import QueueKey, QueueKind, Security
 from outgate.operations import (
     app_password_operations,
     audit_operations,
@@ -35,17 +42,20 @@ from outgate.operations import (
     domain_operations,
     explanation_operations,
     gateway_operations,
+    gateway_overview,
     log_in_operations,
     mail_operations,
     message_log_operations,
     policy_operations,
     policy_reach,
     queue_operations,
+    restriction_operations,
     role_operations,
     second_factor_operations,
     secret_operations,
     send_as_operations,
     send_as_overview,
+    service_account_operations,
     session_operations,
     status_operations,
     unit_operations,
@@ -74,6 +84,7 @@ LIMITS: Final = LogInLimits("10/10minutes", "50/10minutes", "100/1hour")
 SESSION_LIMITS: Final = WebSessionLimits(3600.0, 86400.0)
 CREDENTIALS: Final = Credentials("hash", "SCRAM")
 PASSKEY: Final = VerifiedKey(b"id", b"key", 0)
+QUEUE: Final = QueueKey(QueueKind.MX, "recipient.example")
 PEM: Final = dkim.generate("ed25519")
 
 Call = Callable[[OperationContext, str, str, str], object]  # act, unit, user in it, another user in it
@@ -136,9 +147,16 @@ CALLS: Final[dict[str, Call]] = {
     "role.remove": lambda op, *_: role_operations.remove(op, "unused"),
     "role.assign": lambda op, unit, user, _other: role_operations.assign(op, user, "help-desk", unit),
     "role.unassign": lambda op, unit, *_: role_operations.unassign(op, _keeper(unit), "given", unit),
+    "service-account.list": lambda op, *_: service_account_operations.list_accounts(op),
+    "service-account.create": lambda op, *_: service_account_operations.create(op, "new", "mail.example.com"),
+    "service-account.rotate": lambda op, *_: service_account_operations.rotate(op, "tool"),
+    "service-account.revoke-key": lambda op, *_: service_account_operations.revoke_key(op, "tool", _key(op)),
+    "service-account.remove": lambda op, *_: service_account_operations.remove(op, "tool"),
+    "service-account.grant": lambda op, *_: service_account_operations.grant(op, "tool", []),
     "audit.list": lambda op, *_: audit_operations.search(op, trail.AuditFilter()),
     "audit.verify": lambda op, *_: audit_operations.verify(op),
     "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
+    "log.routes": lambda op, *_: message_log_operations.routes(op, [1]),
     "log.show": lambda op, *_: message_log_operations.history(op, 1),
     "log.follow": lambda op, *_: message_log_operations.latest(op),
     "status.show": lambda op, *_: status_operations.state(op),
@@ -148,6 +166,11 @@ CALLS: Final[dict[str, Call]] = {
     "queue.hold": lambda op, *_: queue_operations.hold(op, Selection()),
     "queue.release": lambda op, *_: queue_operations.release(op, Selection()),
     "queue.delete": lambda op, *_: queue_operations.delete(op, Selection()),
+    "queue.restrictions": lambda op, *_: restriction_operations.listed(op),
+    "queue.suspend": lambda op, *_: restriction_operations.suspend(op, [QUEUE], "why", None),
+    "queue.resume": lambda op, *_: restriction_operations.resume(op, [QUEUE]),
+    "queue.limit": lambda op, *_: restriction_operations.limit(op, [QUEUE], None, "why"),
+    "gateway.list": lambda op, *_: gateway_overview.states(op, ""),
     "send-as.list": lambda op, _unit, user, _other: send_as_operations.account(op, user),
     "send-as.overview": lambda op, _unit, user, _other: send_as_overview.overview(op, user),
     "send-as.advise": lambda op, _unit, user, _other: send_as_operations.advice_basis(op, user),
@@ -180,6 +203,9 @@ CALLS: Final[dict[str, Call]] = {
     ),
 }
 
+SERVICE_ACCOUNTS: Final = {
+    f"service-account.{what}" for what in ("list", "create", "rotate", "revoke-key", "remove", "grant")
+}
 ORGANISATION: Final = {
     "log-in.locked",
     "log-in.unlock",
@@ -198,9 +224,11 @@ ORGANISATION: Final = {
     "role.assignments",
     "role.create",
     "role.remove",
+    *SERVICE_ACCOUNTS,
     "audit.list",
     "audit.verify",
     "log.search",
+    "log.routes",
     "log.show",
     "log.follow",
     "queue.list",
@@ -210,6 +238,11 @@ ORGANISATION: Final = {
     "queue.hold",
     "queue.release",
     "queue.delete",
+    "queue.restrictions",
+    "queue.suspend",
+    "queue.resume",
+    "queue.limit",
+    "gateway.list",
 }
 _UNITS_READ: Final = {"unit.list", "policy.list", "policy.reach", "domain.list", "domain.show", "domain-gateway.show"}
 _USERS_READ: Final = {"user.list", "user.show", "app-password.list", "log-in.locked"}
@@ -249,8 +282,8 @@ _SEND_AS: Final = {
     "gateway.clear",
     "gateway.test",
 }
-_LOG: Final = {"log.search", "log.show", "log.follow"}
-_QUEUE_READ: Final = {"queue.list", "queue.count", "status.show"}
+_LOG: Final = {"log.search", "log.routes", "log.show", "log.follow"}
+_QUEUE_READ: Final = {"queue.list", "queue.count", "queue.restrictions", "gateway.list", "status.show"}
 
 EXPECTED: Final[dict[str, set[str]]] = {
     "super-admin": set(CALLS),
@@ -268,6 +301,9 @@ EXPECTED: Final[dict[str, set[str]]] = {
         "queue.hold",
         "queue.release",
         "queue.delete",
+        "queue.suspend",
+        "queue.resume",
+        "queue.limit",
     },
     "user-admin": {
         *_UNITS_READ,
@@ -345,6 +381,7 @@ NEED_PROOF: Final = {
     "domain-gateway.clear",
     "domain.key",
     "secrets.rotate",
+    *(SERVICE_ACCOUNTS - {"service-account.list"}),
 }
 
 
@@ -376,6 +413,10 @@ def _removed_passkey(op: OperationContext, user: str) -> object:
     return second_factor_operations.remove_passkey(op, user, passkeys.listed(op.connection, owner.id)[0].id)
 
 
+def _key(op: OperationContext) -> str:
+    return service_accounts.find(op.connection, "tool").keys[0]
+
+
 def _keeper(unit: str) -> str:
     """Who has the role `given` there."""
     return f"{unit[1:].lower()}3@example.com"
@@ -397,6 +438,8 @@ def _populate(connection: Connection, vault: Vault) -> None:
     """The units /In and /Out, with two users each who have an address that is proven and one that is not."""
     set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
     organisation.add_domain(connection, "unused.example", 0.0)
+    service_accounts.create(connection, "tool", "mail.example.com", 0.0)
+    service_accounts.add_key(connection, "tool", 0.0)
     for role in ("unused", "given"):
         stored_roles.create(connection, role, ["log-read"])
     for unit in ("/In", "/Out"):

@@ -74,12 +74,20 @@ ONE_OBJECT: Final[dict[str, Call]] = {
 
 # Parameters that name objects of which another operation gives or takes something, or that name nothing yet.
 PLAIN: Final = {
+    "service-account.create": {"name", "host"},
+    "service-account.rotate": {"name"},
+    "service-account.revoke-key": {"name", "key"},
+    "service-account.remove": {"name"},
+    "service-account.grant": {"name", "scopes"},
     "second-factor.confirm": {"code"},
     "passkey.add": {"name"},
     "domain.show": {"name"},
     "domain.add": {"name"},
     "domain.remove": {"name"},
     "domain.key": {"name", "selector", "pem", "dkim_record"},
+    "gateway.list": {"name"},  # organisation-wide
+    "queue.suspend": {"reason"},
+    "queue.limit": {"ceiling", "reason"},
     "role.create": {"name", "privileges", "summary"},
     "role.remove": {"name"},
     "role.assign": {"role"},  # its privileges are compared with the actor's own

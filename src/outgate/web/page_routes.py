@@ -6,10 +6,13 @@ from outgate.http.http_route import HttpRoute
 from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.accounts_page import AccountsPage
 from outgate.web.confirmation_page import ConfirmationPage
+from outgate.web.email_log_page import EmailLogPage
 from outgate.web.end_user_access_page import EndUserAccessPage
 from outgate.web.log_in_page import HOME, LogInPage
+from outgate.web.message_page import MessagePage
 from outgate.web.navigation import MAIL
 from outgate.web.passkey_ceremony import PasskeyCeremony
+from outgate.web.queue_page import QueuePage
 from outgate.web.second_factor_page import SecondFactorPage
 from outgate.web.security_page import SecurityPage
 from outgate.web.server_page import ServerPage
@@ -41,6 +44,9 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *SecurityPage(log_in, passkeys).routes(visits),
         *SecondFactorPage(passkeys).routes(visits),
         *EndUserAccessPage().routes(visits),
+        *EmailLogPage().routes(visits),
+        *MessagePage().routes(visits),
+        *QueuePage().routes(visits),
     ]
 
 
