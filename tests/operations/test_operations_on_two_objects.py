@@ -74,7 +74,7 @@ ONE_OBJECT: Final[dict[str, Call]] = {
 
 # Parameters that name objects of which another operation gives or takes something, or that name nothing yet.
 PLAIN: Final = {
-    "service-account.create": {"name", "host"},
+    "service-account.create": {"name"},
     "service-account.rotate": {"name"},
     "service-account.revoke-key": {"name", "key"},
     "service-account.remove": {"name"},
