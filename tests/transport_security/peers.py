@@ -42,11 +42,12 @@ class Peers:
     def __init__(self, internet: Internet, engine: Engine) -> None:
         self.internet, self.engine, self.clock = internet, engine, Clock()
         self.taken: list[str] = []
+        self.resolver = internet.resolver
         self.policies = self.node()
 
     def node(self) -> StsPolicies:
         """One more node, or the same after a restart."""
-        return StsPolicies(self.engine, self.internet.resolver, self.internet.https, self.clock)
+        return StsPolicies(self.engine, self.resolver, self.internet.https, self.clock)
 
     def announce(self, domain: str, ident: str = "1") -> None:
         self.internet.zones.publish(f'_mta-sts.{domain}. 0 IN TXT "v=STSv1; id={ident}"\n')
@@ -67,7 +68,7 @@ class Peers:
 
     def transport(self, domain: str, port: int) -> SmtpTransport:
         """To the exchangers of a domain, as delivery makes it."""
-        found = Exchangers(self.internet.resolver, self.policies)
+        found = Exchangers(self.resolver, self.policies, port)
 
         async def hosts() -> list[SecuredHost] | Outcome:
             hosts = await found.of(domain)
@@ -79,7 +80,7 @@ class Peers:
         return SmtpTransport(link, hosts, TIMEOUTS, self.internet.context, Given(SMALL), 600.0)  # type: ignore[arg-type] # Given is what is asked of it
 
     @asynccontextmanager
-    async def server(self, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+    async def server(self, tls: ssl.SSLContext | None, port: int = 0) -> AsyncIterator[int]:
         """The exchangers' server; its port. Without TLS it offers no STARTTLS."""
         greeted: list[str] = []
         if tls:
@@ -110,7 +111,7 @@ class Peers:
             finally:
                 writer.close()
 
-        server = await asyncio.start_server(serve, PUBLIC, 0)
+        server = await asyncio.start_server(serve, PUBLIC, port)
         async with server:
             yield server.sockets[0].getsockname()[1]
 

@@ -267,7 +267,7 @@ class SmtpTransport:
         """None if there is a connection, else why there is none that is secured as it must be."""
         failed: Outcome | None = None
         for tls in (to.tls, *to.weaker):
-            link = replace(self._link, tls=tls)
+            link = replace(self._link, tls=tls, tlsa=to.tlsa)
             connection = Connection(to.host, link, self._timeouts, self._verifying, self._avoided)
             problem = await connection.open()
             if problem is None:

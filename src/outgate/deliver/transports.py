@@ -46,7 +46,7 @@ class TransportFactory:
         sts_policies: StsPolicies,
     ) -> None:
         self._config, self._queue, self._directory, self._resolver = config, queue, directory, resolver
-        self._exchangers = Exchangers(resolver, sts_policies)
+        self._exchangers = Exchangers(resolver, sts_policies, config.delivery.smtp_port)
         self._open_password, self._stored_key_for = open_password, key_for
         self._security_event = _once(security_event)
         self._compliance = MessagePreparer(queue, directory, queue_ids, self._key_for)
