@@ -28,7 +28,7 @@ from outgate.deliver.routing import decide, is_still, refusal
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
 from outgate.frozen import frozen
-from outgate.model import Gateway, QueueKey
+from outgate.model import Gateway, QueueKey, TlsDemand
 from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
@@ -39,8 +39,8 @@ from outgate.supervision import supervised
 POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
 STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
 
-NewTransport = Callable[[Route, TlsPolicy], Transport]
-PoolKey = tuple[QueueKey, Gateway | None, TlsPolicy]
+NewTransport = Callable[[Route, TlsPolicy, TlsDemand], Transport]
+PoolKey = tuple[QueueKey, Gateway | None, TlsPolicy, TlsDemand]
 
 _log = structlog.get_logger("deliver")
 
@@ -274,7 +274,7 @@ class Deliverer:
         """
         if outcome := refusal(delivery, clock.now()):
             return Attempt(delivery, all_alike(delivery, outcome))
-        pool = self._pool(delivery.route, delivery.tls)
+        pool = self._pool(delivery.route, delivery.tls, delivery.item.message.tls_demand)
         transport = await pool.borrow()
         if isinstance(transport, Outcome):
             current = await self._current(delivery)
@@ -297,8 +297,11 @@ class Deliverer:
         found = decide(delivery.item, delivery.recipients, reading)
         return found[0] if is_still(delivery, found) else found
 
-    def _pool(self, way: Route, tls: TlsPolicy) -> DestinationPool:
-        key = (way.queue, way.gateway, tls)
+    def _pool(self, way: Route, tls: TlsPolicy, demand: TlsDemand) -> DestinationPool:
+        """What its sender demands tells only messages to exchangers apart: all other ways are verified, or our own."""
+        if way.kind is not RouteKind.DIRECT:
+            demand = TlsDemand.USUAL
+        key = (way.queue, way.gateway, tls, demand)
         pool = self._pools.get(key)
         if pool is None:
             if self._stopping:
@@ -306,7 +309,7 @@ class Deliverer:
             most = self._settings.connections_per_queue
             pool = self._pools[key] = DestinationPool(
                 str(way.queue),
-                lambda: self._new_transport(way, tls),
+                lambda: self._new_transport(way, tls, demand),
                 connections=most,
                 idle_timeout=self._settings.idle_timeout,
                 # What the organisation's own mailboxes have to get waits for no other destination.
