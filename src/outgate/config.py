@@ -249,6 +249,9 @@ class DeliverySettings(Section):
         " `nameservers`, where nobody else is on the way to them; `off` nobody's",
     )
     ca_file: str | None = Field(None, description="PEM of further certificate authorities to trust for gateways")
+    reply_rules: str = Field(
+        "", description="File of rules of your own that read replies, before those that are shipped (docs/queues.md)"
+    )
     discard_ehlo_keywords: dict[str, tuple[str, ...]] = Field(
         {},
         description="Extensions not to use although they are offered, by gateway host or recipient domain, `*` for all:"

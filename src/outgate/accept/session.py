@@ -380,10 +380,10 @@ class Session(asyncio.Protocol):
             return message
         header, content = message
         who = await self._still_logged_in()
-        _, account, organisation = await self._services.directory.reading(who.account_id)
+        version, account, organisation = await self._services.directory.reading(who.account_id)
         if account is None:
             raise LoggedOut(GONE)
-        submission = Submission(incoming.identity, clock.now(), account, self._envelope(mail), header, content)
+        submission = Submission(incoming.identity, clock.now(), account, self._envelope(mail), header, content, version)
         outcome = await self._services.submitter.submit(submission, organisation)
         return outcome if isinstance(outcome, Refusal) else None
 

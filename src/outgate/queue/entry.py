@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from outgate.frozen import frozen
 from outgate.mail.headers import Field
 from outgate.model import QueueKey, TlsDemand
+from outgate.route import Ways
 
 
 @frozen
@@ -98,14 +99,15 @@ def room_of(free: int, held: int) -> int:
 
 @frozen
 class Item:
-    """What a worker holds a lease on. `content` is the whole message if it is in memory anyway (see Queue.put), and
-    `fields` its header, already read.
+    """What a worker holds a lease on. What is in memory anyway comes with it (see Queue.put): `content` is the whole
+    message, `fields` its header, already read, and `ways` what submission has just decided.
     """
 
     message: Message
     recipients: tuple[Recipient, ...]
     content: bytes | None = field(default=None, repr=False)
     fields: Sequence[Field] | None = field(default=None, repr=False)
+    ways: Ways | None = field(default=None, repr=False)
 
 
 @frozen

@@ -420,7 +420,8 @@ fact = Table(
     _index_where("ix_fact_bounced", "message_id", "kind = 'bounced'"),
 )
 
-# What a message is searched by: see record.message_log. The key is the table, one tree to write to for each row.
+# What a message is searched by: see record.search_keys. The key is the table, one tree to write to for each row; what
+# is fresh lies in the order in which it came.
 search_key = Table(
     "search_key",
     metadata,
@@ -428,6 +429,15 @@ search_key = Table(
     Column("domain", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+fresh_search_key = Table(
+    "fresh_search_key",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("role", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
 

@@ -18,7 +18,7 @@ from outgate.queue import Message, Put, Recipient
 from outgate.queue.queue_id import to_text
 from outgate.record import events
 from outgate.record.events import MessageEvent
-from outgate.route import Route, RouteKind, own_route
+from outgate.route import Route, RouteKind, Ways, own_route
 from outgate.submit.refusal import Refusal
 from outgate.submit.submission import Content, Envelope, Submission
 from outgate.submit.usage import CountMessage
@@ -44,7 +44,10 @@ class _Origin:
 def submitted(submission: Submission, authorised: Authorised, routes: Sequence[Route]) -> Put:
     """The entry of an account's message; `routes` are those of the envelope's recipients, in their order."""
     origin = _origin(submission, authorised)
-    return _entry(submission.identity, submission.at, origin, submission.envelope, submission.content, routes)
+    put = _entry(submission.identity, submission.at, origin, submission.envelope, submission.content, routes)
+    if submission.version is not None:
+        put.ways = Ways(submission.version, submission.account, routes)
+    return put
 
 
 def refused(submission: Submission, refusal: Refusal) -> MessageEvent:

@@ -78,7 +78,7 @@ class Content:
 @frozen
 class Submission:
     """One message that an account wants sent. `identity` is its queue id (queue.queue_id); `at` when it had come whole,
-    in seconds since the epoch."""
+    in seconds since the epoch; `version` that of the directory which says this of the account, where it is known."""
 
     identity: int
     at: float
@@ -86,3 +86,4 @@ class Submission:
     envelope: Envelope
     header: CheckedHeader
     content: Content
+    version: int | None = None
