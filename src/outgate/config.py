@@ -71,6 +71,11 @@ class SubmissionSettings(Section):
     private_key: str = Field("tls/key.pem", description="PEM private key of the certificate")
     max_message_bytes: int = Field(35 * MIB, ge=1024, description="Largest message, offered as SIZE")
     max_recipients: int = Field(1000, ge=1, description="Recipients of one message")
+    max_hold: int = Field(
+        30 * 86400,
+        ge=0,
+        description="Longest time in seconds that a message may be held back (FUTURERELEASE); 0 offers none",
+    )
     max_line_bytes: int = Field(998, ge=998, description="Longest line of a message, without its CRLF (RFC 5322 2.1.1)")
     max_sessions: int = Field(
         1000, ge=1, description="Connections open at once, counted from the first packet; fewer if files run out"

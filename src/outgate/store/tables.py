@@ -362,6 +362,8 @@ message = Table(
     Column("journalled", Boolean, nullable=False, default=False, server_default=false()),
     Column("envid", Text),  # RFC 3461 ENVID, RET
     Column("ret", Text),
+    Column("not_before", Double),  # when it may leave first (RFC 4865), if that is later than received_at
+    Column("tls_demand", Text, nullable=False, default="", server_default=""),  # model.TlsDemand
     Column("protocol", Text, nullable=False),  # RFC 3848, for Received: ESMTPSA, UTF8SMTPSA, ...
     Column("received_at", Double, nullable=False),
 )
