@@ -46,6 +46,14 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "setup.show": "what the console's home looks at; `outgate status` and `outgate domain show` say the same",
     "send-as.search": "page by page, as a page shows them; `outgate sendas list` lists all",
     "user.search": "page by page, as a page shows them; `outgate user list` lists all",
+    "second-factor.show": "what each user sees on their page, with a command to reset it",
+    "second-factor.begin": "an app scans it from the page",
+    "second-factor.enrolment": "the same",
+    "second-factor.confirm": "the same",
+    "second-factor.codes": "shown to their user alone, on the page",
+    "second-factor.remove": "the user's own doing; an administrator has `outgate user reset-second-factor`",
+    "passkey.add": "a browser makes them",
+    "passkey.remove": "the user's own doing; an administrator has `outgate user reset-second-factor`",
     "user.prefer": "what users choose on their pages; an administrator has `outgate user edit`",
 }
 # Commands that read or write rows past the operations, and why.

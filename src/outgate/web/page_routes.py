@@ -17,13 +17,17 @@ from outgate.web.home_page import HomePage
 from outgate.web.log_in_page import HOME, LogInPage
 from outgate.web.message_page import MessagePage
 from outgate.web.navigation import MAIL
+from outgate.web.passkey_ceremony import PasskeyCeremony
 from outgate.web.queue_page import QueuePage
 from outgate.web.roles_page import RolesPage
 from outgate.web.routing_page import RoutingPage
 from outgate.web.search_page import SearchPage
+from outgate.web.second_factor_page import SecondFactorPage
+from outgate.web.security_page import SecurityPage
 from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
+from outgate.web.tickets import Tickets
 from outgate.web.units_page import UnitsPage
 from outgate.web.user_page import UserPage
 from outgate.web.users_page import UsersPage
@@ -37,11 +41,14 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
     web = services.config.web
     cookie = SessionCookie(web.public_url.startswith("https:"), int(web.session_lifetime))
     visits = Visits(services, cookie)
+    tickets = Tickets(services.vault, services.engine, services.now)
+    passkeys = PasskeyCeremony(web.public_url, tickets)
+    log_in = LogInPage(services, cookie, tickets, passkeys)
     return [
         static_files.route(),
         csp_reports.route(),
         _confirmation(services),
-        *LogInPage(services, cookie).routes(visits),
+        *log_in.routes(visits),
         visits.get(HOME, _home),
         *WizardPage().routes(visits),
         *ServerPage().routes(visits),
@@ -52,6 +59,8 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *UserPage().routes(visits),
         *UnitsPage().routes(visits),
         *RolesPage().routes(visits),
+        *SecurityPage(log_in, passkeys).routes(visits),
+        *SecondFactorPage(passkeys).routes(visits),
         *EndUserAccessPage().routes(visits),
         *CompliancePage().routes(visits),
         *RoutingPage().routes(visits),
