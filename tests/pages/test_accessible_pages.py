@@ -98,7 +98,7 @@ async def test_nobody_is_kept_out_of_a_page(
     who: str,
     paths: tuple[str, ...],
 ) -> None:
-    await furnished.speak(language)
+    await furnished.speak(language, ALICE, ANNA)
     async with person(browser, furnished.base, language, theme=theme, size=size) as somebody:
         await somebody.at("/")
         assert await violations(somebody.page) == []
