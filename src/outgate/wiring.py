@@ -332,6 +332,7 @@ def http_listener(
     # HTTP takes 0.3 s to import, and not every installation has pages.
     from outgate.api.api_routes import api_routes  # noqa: PLC0415
     from outgate.api.api_services import ApiServices  # noqa: PLC0415
+    from outgate.api.batch_endpoint import BatchEndpoint  # noqa: PLC0415
     from outgate.api.google_error import google_form  # noqa: PLC0415
     from outgate.http.application import HttpApplication  # noqa: PLC0415
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
@@ -363,14 +364,16 @@ def http_listener(
         queue_ids,
         SendLimits(message_limits(settings), local_mailboxes=settings.local.mailbox == "maildir"),
     )
+    batch = BatchEndpoint()
     application = HttpApplication(
-        [*api_routes(programs), *page_routes(services)],
+        [*api_routes(programs, batch), *page_routes(services)],
         installation.engine,
         web,
         error_page,
         threads,
         forms={"api": problem, "google": google_form},
     )
+    batch.application = application
     return HttpListener(application, web, certificate.context if web.tls else None)
 
 
