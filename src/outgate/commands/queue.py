@@ -31,14 +31,14 @@ from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
 from outgate.operations.restriction_operations import Ceiling
 from outgate.operations.waiting_mail import LaterChange
-from outgate.queue.admin import By, Selection, State, Waiting
+from outgate.queue.admin import By, Selection, Waiting, WaitState
 from outgate.queue.entry import Instruction
 from outgate.queue.queue_id import from_text, to_text
 
 TOP: Final = 40  # queues that `top` shows
 
 
-class Way(StrEnum):
+class OwnWay(StrEnum):
     """By which way mail is sent that waits."""
 
     ORGANISATION = "organisation"
@@ -60,7 +60,7 @@ Address = Annotated[
 QueueName = Annotated[
     str | None, typer.Option("--queue", help="Only in this queue, as `outgate queue count` names them")
 ]
-StateOption = Annotated[State | None, typer.Option("--state", help="Only in this state", show_default=False)]
+StateOption = Annotated[WaitState | None, typer.Option("--state", help="Only in this state", show_default=False)]
 Older = Annotated[
     str | None, typer.Option("--older", help="Only what came so long ago, as in 30m, 2h, 3d", show_default=False)
 ]
@@ -251,7 +251,7 @@ def expire(
 def move(
     ctx: CommandContext,
     way: Annotated[
-        Way, typer.Option("--way", help="organisation (past the address's gateway), direct (past all), or usual")
+        OwnWay, typer.Option("--way", help="organisation (past the address's gateway), direct (past all), or usual")
     ],
     identity: SomeIdentity = None,
     address: Address = None,
@@ -264,7 +264,7 @@ def move(
 ) -> None:
     """Send what waits by another way of the organisation's own, if policy allows it. What is held goes on."""
     selection = _selection(identity, address, queue, state, older, reply, everything)
-    instruction = None if way is Way.USUAL else Instruction(way.value)
+    instruction = None if way is OwnWay.USUAL else Instruction(way.value)
     _change(ctx, selection, lambda op, wanted: queue_operations.move(op, wanted, instruction), "moved", dry_run)
 
 
@@ -379,7 +379,7 @@ def _selection(
     identity: str | None,
     address: str | None,
     queue: str | None,
-    state: State | None,
+    state: WaitState | None,
     older: str | None,
     reply: str | None,
     everything: bool,

@@ -41,7 +41,7 @@ class Waiting:
     in_transfer: bool
 
 
-class State(StrEnum):
+class WaitState(StrEnum):
     """How it stands with a recipient that waits."""
 
     IN_TRANSFER = "in-transfer"
@@ -75,7 +75,7 @@ class Selection:
     account_id: int | None = None
     chosen_from: str | None = None
     unit: str | None = None
-    state: State | None = None
+    state: WaitState | None = None
     older_than: float | None = None
     reply: str | None = None
     within: tuple[int, int] | None = None
@@ -283,10 +283,10 @@ def _conditions(wanted: Selection) -> list[ColumnElement[bool]]:
 def _state() -> ColumnElement[str]:
     columns = recipient.c
     return case(
-        (columns.leased_until > LeaseNow(), State.IN_TRANSFER.value),
-        (columns.held, State.HELD.value),
-        (columns.attempts > 0, State.DEFERRED.value),
-        else_=State.NEW.value,
+        (columns.leased_until > LeaseNow(), WaitState.IN_TRANSFER.value),
+        (columns.held, WaitState.HELD.value),
+        (columns.attempts > 0, WaitState.DEFERRED.value),
+        else_=WaitState.NEW.value,
     )
 
 
