@@ -3,19 +3,37 @@
 import asyncio
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from api.api_site import ALICE, BASIC, BOB, PARTNER, SEND, SHARING, ApiSite, ask, refused, write_key
 from outgate.operations import role_operations
 from way.place import GATEWAY_PASSWORD
 
-PROGRAM = Path(__file__).parents[2] / "docs" / "send-as-program.py"
+DOCS = Path(__file__).parents[2] / "docs"
+PACKAGES = Path(__file__).parent / "node"  # Google's, by their lock
 AUDIT = "https://www.googleapis.com/auth/admin.reports.audit.readonly"
 
 
-async def test_the_program_of_the_docs_does_what_it_says(api: ApiSite, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("npm") is None, reason="there is no Node on this machine")
+async def test_the_program_for_node_does_the_same(api: ApiSite, tmp_path: Path) -> None:
+    for file in (*PACKAGES.glob("*.json"), DOCS / "send-as-program.mjs"):
+        shutil.copy(file, tmp_path)
+    npm = await asyncio.create_subprocess_exec("npm", "ci", "--no-audit", "--no-fund", cwd=tmp_path)
+    assert await asyncio.wait_for(npm.wait(), 100) == 0
+    await does_what_it_says(api, tmp_path, "node", str(tmp_path / "send-as-program.mjs"))
+
+
+async def test_the_program_for_python_does_what_it_says(api: ApiSite, tmp_path: Path) -> None:
+    await does_what_it_says(api, tmp_path, sys.executable, str(DOCS / "send-as-program.py"))
+
+
+async def does_what_it_says(api: ApiSite, tmp_path: Path, *program: str) -> None:
     await api.site.set_domain_gateway(api.partner.port)
     api.partner.credentials = {PARTNER: GATEWAY_PASSWORD, "relay": GATEWAY_PASSWORD}
     await api.service_account("program", [SHARING, BASIC, SEND, AUDIT])
@@ -27,11 +45,12 @@ async def test_the_program_of_the_docs_does_what_it_says(api: ApiSite, tmp_path:
         "RECIPIENT": "carol@recipient.example",
         "ADMINISTRATOR": BOB,
         "HTTPLIB2_CA_CERTS": str(api.site.authority.ca_file),
+        "NODE_EXTRA_CA_CERTS": str(api.site.authority.ca_file),
     }
     key = write_key(api.keys["program"], tmp_path / "key.json")
     pipe = asyncio.subprocess.PIPE
     running = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(PROGRAM), str(key), api.url, ALICE, PARTNER),
+        *(*program, str(key), api.url, ALICE, PARTNER),
         env=environment,
         stdin=pipe,
         stdout=pipe,
@@ -48,8 +67,9 @@ async def test_the_program_of_the_docs_does_what_it_says(api: ApiSite, tmp_path:
     assert (sent.reverse_path, sent.recipients) == (PARTNER, ["carol@recipient.example"])
 
 
-def test_the_program_has_no_more_than_sixty_lines() -> None:
-    assert len(PROGRAM.read_text().splitlines()) <= 60
+@pytest.mark.parametrize("ending", ["py", "mjs"])
+def test_the_programs_have_no_more_than_sixty_lines(ending: str) -> None:
+    assert len((DOCS / f"send-as-program.{ending}").read_text().splitlines()) <= 60
 
 
 async def test_the_trail_is_read_page_by_page_by_who_may(api: ApiSite) -> None:
