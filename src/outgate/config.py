@@ -71,6 +71,11 @@ class SubmissionSettings(Section):
     private_key: str = Field("tls/key.pem", description="PEM private key of the certificate")
     max_message_bytes: int = Field(35 * MIB, ge=1024, description="Largest message, offered as SIZE")
     max_recipients: int = Field(1000, ge=1, description="Recipients of one message")
+    max_hold: int = Field(
+        30 * 86400,
+        ge=0,
+        description="Longest time in seconds that a message may be held back (FUTURERELEASE); 0 offers none",
+    )
     max_line_bytes: int = Field(998, ge=998, description="Longest line of a message, without its CRLF (RFC 5322 2.1.1)")
     max_sessions: int = Field(
         1000, ge=1, description="Connections open at once, counted from the first packet; fewer if files run out"
@@ -182,6 +187,9 @@ class WebSettings(Section):
     )
     session_idle: Seconds = Field(12 * 3600.0, description="Seconds without a request after which a log-in ends")
     session_lifetime: Seconds = Field(7 * 86400.0, description="Seconds after which a log-in ends in any case")
+    proof_lasts: Seconds = Field(
+        900.0, description="Seconds after a log-in until who changes passwords, second factors or roles is asked again"
+    )
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -24,7 +24,7 @@ from outgate.directory import accounts, organisation, restrictions, users
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.reader import DirectoryReader
-from outgate.model import Cause, Restriction, Security
+from outgate.model import Cause, Restriction, Security, TlsDemand
 from outgate.operations import propagation
 from outgate.queue import Finish, Put, Queue
 from outgate.queue.queue_id import QueueIds, to_text
@@ -58,7 +58,7 @@ class Wire:
         self.answer: Answer = self.deliver
         self.recall: Callable[[], bool] = lambda: False
 
-    def transport(self, route: Route, _tls: TlsPolicy) -> "Line":
+    def transport(self, route: Route, _tls: TlsPolicy, _demand: TlsDemand) -> "Line":
         return Line(self, route)
 
     async def deliver(self, delivery: Delivery) -> AttemptResult:
@@ -223,7 +223,7 @@ async def test_a_way_that_no_longer_holds_when_nobody_is_reached_is_not_bounced(
             return NO
 
     changed = asyncio.Event()
-    house.deliverer._new_transport = lambda route, _tls: Exchanger(wire, route)
+    house.deliverer._new_transport = lambda route, _tls, _demand: Exchanger(wire, route)
     put = house.letter(CAROL)
     await house.queue.put(put)
     await asked.wait()

@@ -20,6 +20,7 @@ from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.smtp_transport import SmtpTransport
 from outgate.deliver.tls_policy import SecuredHost, TlsPolicy
 from outgate.egress.resolver import Unresolved
+from outgate.model import TlsDemand
 from outgate.store.engine import make_file, migrate, open_engine
 from outgate.transport_security.sts_policies import StsPolicies
 
@@ -66,14 +67,15 @@ class Peers:
     def exchanger(self, domain: str, name: str, preference: int = 10) -> None:
         self.internet.zones.publish(f"{domain}. 0 IN MX {preference} {name}.\n{name}. 0 IN A {PUBLIC}\n")
 
-    def transport(self, domain: str, port: int) -> SmtpTransport:
+    def transport(self, domain: str, port: int, demand: TlsDemand = TlsDemand.USUAL) -> SmtpTransport:
         """To the exchangers of a domain, as delivery makes it."""
         found = Exchangers(self.resolver, self.policies, port)
 
         async def hosts() -> list[SecuredHost] | Outcome:
-            hosts = await found.of(domain)
+            hosts = await found.of(domain, demand)
             if isinstance(hosts, Unresolved):
-                return Outcome(Verdict.RETRY, f"{hosts.status} {hosts.reason}")
+                verdict = Verdict.FAILED if hosts.status.startswith("5") else Verdict.RETRY
+                return Outcome(verdict, f"{hosts.status} {hosts.reason}")
             return hosts
 
         link = Link(port, TlsPolicy.OPPORTUNISTIC, "client.example")
@@ -129,9 +131,9 @@ def text(content: str, media_type: str = "text/plain; charset=utf-8") -> Answer:
     return answer
 
 
-async def delivered(peers: Peers, domain: str, port: int) -> str:
+async def delivered(peers: Peers, domain: str, port: int, demand: TlsDemand = TlsDemand.USUAL) -> str:
     """What becomes of one message to a domain: the verdict with the first words of its reason."""
-    line = peers.transport(domain, port)
+    line = peers.transport(domain, port, demand)
     failed = await line.connect()
     if failed:
         return f"{failed.verdict} {failed.reason}"

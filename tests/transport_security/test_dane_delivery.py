@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from discovery.internet import PUBLIC
 from outgate.egress.resolver import Resolver
+from outgate.model import TlsDemand
 from transport_security.dnssec import SignedZone, validating
 from transport_security.peers import Peers, delivered
 
@@ -162,3 +163,12 @@ async def test_a_resolver_that_does_not_validate_is_found_out(peers: Peers, tmp_
     assert "do not answer" in await Resolver(["127.0.0.1:1"], peers.internet.guard, "local").validates()
     assert "not on this machine" in await Resolver(["192.0.2.53"], peers.internet.guard, "local").validates()
     assert "switched off" in await Resolver(["127.0.0.1"], peers.internet.guard, "off").validates()
+
+
+async def test_requiretls_goes_to_an_exchanger_that_dnssec_names_with_a_certificate_of_the_web(
+    peers: Peers, tmp_path: Path
+) -> None:
+    with resolved(peers, tmp_path, SignedZone(DOMAIN, RECORDS)):
+        for name, found in ((MX, "delivered 250"), ("else.example", "retry 4.7.5")):
+            async with peers.server(peers.internet.certificate(name), PORT) as port:
+                assert (await delivered(peers, DOMAIN, port, TlsDemand.REQUIRED)).startswith(found)

@@ -30,7 +30,7 @@ from outgate.deliver.routing import as_submitted, decide, is_still, refusal
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
 from outgate.frozen import frozen
-from outgate.model import Gateway, QueueKey
+from outgate.model import Gateway, QueueKey, TlsDemand
 from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
@@ -41,8 +41,8 @@ from outgate.supervision import supervised
 POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
 STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
 
-NewTransport = Callable[[Route, TlsPolicy], Transport]
-PoolKey = tuple[QueueKey, Gateway | None, TlsPolicy, int]
+NewTransport = Callable[[Route, TlsPolicy, TlsDemand], Transport]
+PoolKey = tuple[QueueKey, Gateway | None, TlsPolicy, TlsDemand, int]
 
 _OTHERS_TURN: Final = Outcome(Verdict.RETRY, "4.4.5 the connections of its limit are other processes'", untried=True)
 
@@ -353,20 +353,24 @@ class Deliverer:
         return found[0] if is_still(delivery, found) else found
 
     def _pool(self, delivery: Delivery) -> DestinationPool | Outcome:
-        """The connections of its way; or why this process may have none, where few are shared by many processes."""
+        """The connections of its way; or why this process may have none, where few are shared by many processes.
+
+        What its sender demands of TLS tells only messages to exchangers apart: all other ways are verified, or our own.
+        """
         way, tls, most = delivery.route, delivery.tls, self._settings.connections_per_queue
         if delivery.restrictions:
             most = connections(delivery.restrictions, most, clock.now(), self._share)
             if not most:
                 return replace(_OTHERS_TURN, again=clock.now() + POLL)
-        key = (way.queue, way.gateway, tls, most)
+        demand = delivery.item.message.tls_demand if way.kind is RouteKind.DIRECT else TlsDemand.USUAL
+        key = (way.queue, way.gateway, tls, demand, most)
         pool = self._pools.get(key)
         if pool is None:
             if self._stopping:
                 raise Closing
             pool = self._pools[key] = DestinationPool(
                 str(way.queue),
-                lambda: self._new_transport(way, tls),
+                lambda: self._new_transport(way, tls, demand),
                 connections=most,
                 idle_timeout=self._settings.idle_timeout,
                 # What the organisation's own mailboxes have to get waits for no other destination.

@@ -10,10 +10,14 @@ from collections.abc import Sequence
 
 from outgate.deliver.tls_policy import SecuredHost, TlsPolicy, alike
 from outgate.egress.resolver import Host, Resolver, Unresolved
+from outgate.model import TlsDemand
 from outgate.transport_security.sts_policies import StsPolicies
 from outgate.transport_security.sts_policy import StsMode, StsPolicy
 from outgate.transport_security.tlsa import TlsaRecord, TlsaSet
 
+# With these, it is known whom the mail is handed to: the name was had by DNSSEC, or is one that a policy names.
+_VERIFIED = TlsPolicy.DANE, TlsPolicy.STARTTLS
+_UNSURE = "REQUIRETLS was asked for, and neither DNSSEC nor MTA-STS says which are the mail exchangers of"
 _USUAL = TlsPolicy.OPPORTUNISTIC, TlsPolicy.PLAIN
 
 
@@ -23,11 +27,29 @@ class Exchangers:
     def __init__(self, resolver: Resolver, sts_policies: StsPolicies, port: int) -> None:
         self._resolver, self._sts_policies, self._port = resolver, sts_policies, port
 
-    async def of(self, domain: str) -> list[SecuredHost] | Unresolved:
+    async def of(self, domain: str, demand: TlsDemand = TlsDemand.USUAL) -> list[SecuredHost] | Unresolved:
         """The hosts to try for a domain (A-labels, or an address literal), best first. Raises StoreUnavailable."""
+        if domain.startswith("[") or demand is TlsDemand.WAIVED:
+            hosts = await self._whatever(domain)
+        else:
+            hosts = await self._demanded(domain, required=demand is TlsDemand.REQUIRED)
+        if isinstance(hosts, Unresolved) or demand is not TlsDemand.REQUIRED:
+            return hosts
+        sure = [one for one in hosts if one.tls in _VERIFIED and not one.weaker]
+        return sure or Unresolved("5.7.30", f"{_UNSURE} {domain}")
+
+    async def _whatever(self, domain: str) -> list[SecuredHost] | Unresolved:
+        """Nothing that the domain demands counts."""
         if domain.startswith("["):
             hosts = await self._resolver.literal(domain)
-            return hosts if isinstance(hosts, Unresolved) else alike(hosts, TlsPolicy.OPPORTUNISTIC)
+        else:
+            exchangers = await self._resolver.exchangers(domain)
+            if isinstance(exchangers, Unresolved):
+                return exchangers
+            hosts = await self._resolver.reach(domain, exchangers.names)
+        return hosts if isinstance(hosts, Unresolved) else alike(hosts, TlsPolicy.OPPORTUNISTIC)
+
+    async def _demanded(self, domain: str, *, required: bool) -> list[SecuredHost] | Unresolved:
         finding, exchangers = await asyncio.gather(
             self._sts_policies.policy_for(domain), self._resolver.exchangers(domain)
         )
@@ -39,6 +61,8 @@ class Exchangers:
             return await self._secured(domain, meant, policy) if meant else _unnamed(domain, *exchangers.names)
         # One that has TLSA records need not be named by a policy.
         found = await self._secured(domain, exchangers.names, policy, by_dane=True)
+        if required and not isinstance(found, Unresolved):
+            return [_verified(one) for one in found]
         if isinstance(found, Unresolved) and meant and len(meant) < len(exchangers.names):
             return await self._secured(domain, meant, policy, by_dane=True)
         return found
@@ -74,6 +98,13 @@ class Exchangers:
 def _unnamed(domain: str, *names: str) -> Unresolved:
     told = f"no mail exchanger of {domain} is one that its MTA-STS policy names: {', '.join(names)}"
     return Unresolved("4.7.5", told)
+
+
+def _verified(host: SecuredHost) -> SecuredHost:
+    """RFC 8689 section 4.2.1: DNSSEC says that it is the domain's, so its certificate may be of the Web PKI."""
+    if host.tls is TlsPolicy.DANE:
+        return host
+    return SecuredHost(host.host, TlsPolicy.STARTTLS, demanded_by="REQUIRETLS")
 
 
 def _takes(policy: StsPolicy, exchanger: str) -> bool:

@@ -168,7 +168,7 @@ class SmtpTransport:
             progress.all_left(transmission)
             return False
         delivery = await self._addressed(progress.undelivered)
-        wanted = transaction(delivery, transmission, connection.capabilities)
+        wanted = transaction(delivery, transmission, connection.capabilities, verified=connection.verified)
         if isinstance(wanted, Outcome):
             progress.all_left(wanted, connection.peer)
             return False

@@ -8,7 +8,7 @@ from sqlalchemy import Row
 
 from outgate.frozen import frozen
 from outgate.mail.headers import Field
-from outgate.model import QueueKey
+from outgate.model import QueueKey, TlsDemand
 from outgate.route import Ways
 
 
@@ -32,11 +32,18 @@ class Message:
     received_at: float
     rewrite_from: bool = False
     journalled: bool = False
+    not_before: float | None = None
+    tls_demand: TlsDemand = TlsDemand.USUAL
+
+    @property
+    def waits_since(self) -> float:
+        """When it could first have left: what it waits for by its sender's wish is no delay."""
+        return self.received_at if self.not_before is None else self.not_before
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Self:
         """As it was stored; a new one is made in submit.queue_entry only."""
-        return cls(**row._asdict())
+        return cls(**{**row._asdict(), "tls_demand": TlsDemand(row.tls_demand)})
 
 
 @frozen
