@@ -61,8 +61,8 @@ class Recorded:
 
 @frozen
 class AuditFilter:
-    """Which entries `search` gives; what is None is not asked for. `text` is part of actor, target or unit;
-    `older_than` is the number of the last entry that was shown.
+    """Which entries `search` gives; what is None is not asked for. `text` is part of actor, target or unit; `before`
+    is the number of an entry: only older ones.
     """
 
     text: str | None = None
@@ -70,7 +70,8 @@ class AuditFilter:
     since: float | None = None
     until: float | None = None
     limit: int = 50
-    older_than: int | None = None
+    actor: str | None = None
+    before: int | None = None
 
 
 @frozen
@@ -162,8 +163,10 @@ def search(connection: Connection, wanted: AuditFilter) -> Iterator[Recorded]:
         conditions.append(audit.c.at >= wanted.since)
     if wanted.until is not None:
         conditions.append(audit.c.at < wanted.until)
-    if wanted.older_than is not None:
-        conditions.append(audit.c.id < wanted.older_than)
+    if wanted.actor is not None:
+        conditions.append(audit.c.actor == wanted.actor)
+    if wanted.before is not None:
+        conditions.append(audit.c.id < wanted.before)
     rows = connection.execute(select(audit).where(*conditions).order_by(audit.c.id.desc()).limit(wanted.limit))
     return (Recorded(row.id, _entry(row)) for row in rows)
 

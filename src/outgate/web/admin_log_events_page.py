@@ -55,7 +55,7 @@ def _show(visit: Visit) -> Response:
             since=time_asked(form.text("since"), zone),
             until=time_asked(form.text("until"), zone),
             limit=ON_A_PAGE + 1,  # so it is known whether there are more
-            older_than=form.number("older_than"),
+            before=form.number("older_than"),
         )
         with visit.reading() as op:
             found = list(audit_operations.search(op, wanted).entries)
