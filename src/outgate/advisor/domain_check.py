@@ -81,6 +81,6 @@ class DomainCheck:
 
     async def _dmarc(self, domain: str) -> tuple[DmarcRecord | None, *tuple[str, ...]]:
         try:
-            return (await dmarc_check.discover(domain, self._names.texts),)
+            return (await dmarc_check.discover(domain, self._names.texts, self._names.exists),)
         except NoAnswerNow as error:
             return None, error.unanswered.name
