@@ -43,9 +43,12 @@ from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
+from outgate.mailbox.maildir_mailbox import MaildirMailboxes
+from outgate.mailbox.user_mailbox import Mailboxes, NoMailboxes
 from outgate.model import Gateway, UsersGateway
 from outgate.node_id import node_id
 from outgate.operations.gateway_trial import GatewayProbe
+from outgate.operations.mail_operations import SendLimits
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
 from outgate.queue import Queue
@@ -65,12 +68,14 @@ from outgate.store.rates import Rates
 from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
+from outgate.writing.filing import SentFiling
 
 if TYPE_CHECKING:
     from outgate.http.http_listener import HttpListener
 
 DAY = 86400.0
 UNFINISHED = DAY  # seconds after which pieces of a message that did not come whole are of no use to anybody
+MAIL_THREADS = 8  # that wait for mailboxes
 SWEEP_EVERY = 3600.0  # seconds
 
 _log = structlog.get_logger("outgate")
@@ -149,6 +154,7 @@ class ServerProcess:
         self._retention = Retention(installation.engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
+        self._filing = SentFiling(installation.engine, mailboxes(settings), clock.now) if serves_pages else None
         self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -165,6 +171,8 @@ class ServerProcess:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
         if self._clock_watch:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
+        if self._filing:
+            self._tasks.append(asyncio.create_task(supervised("filing", self._filing.run)))
         if self._retention:
             self._tasks.append(asyncio.create_task(supervised("retention", self._retention.run)))
             self._tasks.append(asyncio.create_task(supervised("certificate watch", self._certificate_watch.run)))
@@ -250,6 +258,21 @@ def message_limits(settings: Config) -> MessageLimits:
     return MessageLimits(limits.max_message_bytes, limits.max_line_bytes, limits.max_recipients, limits.max_received)
 
 
+def send_limits(settings: Config) -> SendLimits:
+    """The same, for operations."""
+    return SendLimits(message_limits(settings), local_mailboxes=settings.local.mailbox == "maildir")
+
+
+def mailboxes(settings: Config) -> Mailboxes:
+    """Where the pages read users' mail."""
+    local = settings.local
+    if local.mailbox_imap:
+        from outgate.mailbox.imap_mailbox import ImapMailboxes  # noqa: PLC0415  # not every installation has it
+
+        return ImapMailboxes(local, settings.data)
+    return MaildirMailboxes(settings.path(local.maildir)) if local.mailbox == "maildir" else NoMailboxes()
+
+
 def resolver(settings: Config) -> Resolver:
     """Finds hosts, and refuses those that users may not have this server connect to."""
     return Resolver(settings.delivery.nameservers, Guard(settings.egress))
@@ -296,6 +319,9 @@ def http_listener(installation: Installation, certificate: Certificate, log_in: 
         log_in,
         prober(settings),
         discoverer(settings),
+        mailboxes(settings),
+        DatabaseThreads(MAIL_THREADS),
+        send_limits(settings),
     )
     application = HttpApplication(page_routes(services), installation.engine, web, error_page, threads)
     return HttpListener(application, web, certificate.context if web.tls else None)

@@ -67,7 +67,7 @@ class Disposition:
     def _events(self, report: Put | None) -> Iterator[MessageEvent]:
         passage, told = _passage(self.delivery), to_text(report.message.id) if report else None
         yield _attempt(self.delivery, self.result, self.at)
-        delay = self.at - self.delivery.item.message.received_at
+        delay = self.at - self.delivery.item.message.ready_at
         for recipient, outcome in self.done:
             yield events.delivered(
                 passage,
@@ -154,8 +154,8 @@ def _again(
 ) -> float | None:
     if outcome.verdict is not Verdict.RETRY:
         return None
-    received_at = delivery.item.message.received_at
-    return next_attempt(recipient.attempts + 1, now, received_at, settings.retry, settings.give_up_after)
+    ready_at = delivery.item.message.ready_at
+    return next_attempt(recipient.attempts + 1, now, ready_at, settings.retry, settings.give_up_after)
 
 
 def _is_late(
@@ -165,7 +165,7 @@ def _is_late(
     after = settings.delay_report_after
     if settings.fault_report_after and _only_the_sender_can_repair(outcome, delivery):
         after = settings.fault_report_after
-    waited = now - delivery.item.message.received_at
+    waited = now - delivery.item.message.ready_at
     return bool(after) and waited >= after and not recipient.delay_told
 
 

@@ -121,6 +121,11 @@ class Put(RowsOnly):
     beside: Sequence[RowsOnly] = ()  # other rooms' changes that are made in the same transaction
 
     @property
+    def is_early(self) -> bool:
+        """Whether it may not leave yet."""
+        return self.due_at > self.message.received_at
+
+    @property
     def weight(self) -> int:
         """Bytes of the pieces."""
         return len(self.last_chunk) + sum(map(len, self.earlier_chunks))

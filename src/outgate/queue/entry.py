@@ -31,6 +31,12 @@ class Message:
     received_at: float
     rewrite_from: bool = False
     journalled: bool = False
+    not_before: float = 0.0
+
+    @property
+    def ready_at(self) -> float:
+        """From when on it waits for others alone: when it came, or when its sender lets it leave (RFC 4865)."""
+        return max(self.received_at, self.not_before)
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Self:

@@ -78,7 +78,7 @@ class Queue:
     async def put(self, put: Put) -> None:
         """Returns when the message is on disk; raises StoreUnavailable if it is not known to be."""
         taker = self._taker
-        if taker is None or not taker.reserve(put):
+        if taker is None or put.is_early or not taker.reserve(put):
             await self._store(put)
             self._committed(put.events)
             return

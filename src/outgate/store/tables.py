@@ -272,6 +272,9 @@ message = Table(
     Column("ret", Text),
     Column("protocol", Text, nullable=False),  # RFC 3848, for Received: ESMTPSA, UTF8SMTPSA, ...
     Column("received_at", Double, nullable=False),
+    # It is not tried before this time, whoever asks (RFC 4865); 0: it may leave at once.
+    Column("not_before", Double, nullable=False, default=0.0, server_default="0"),
+    _index_where("ix_message_not_before", "not_before", "not_before > 0"),
 )
 
 # The message as it came, in pieces of at most 256 KiB. Written while it arrives, before its row in `message`.
@@ -302,6 +305,62 @@ recipient = Table(
     Column("delay_told", Boolean, nullable=False, default=False, server_default=false()),  # to the sender
     # The last column is for counting: all that is counted of a queue is in the index.
     Index("ix_recipient_queue", "queue", "held", "due_at", "message_id"),
+)
+
+# --- writing: what users write on the pages --------------------------------------------------------------------------
+
+# A message that somebody is writing, or has sent and may still take back (`sent_as` is then its queue id). The address
+# lists are as they were typed.
+draft = Table(
+    "draft",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("to", Text, nullable=False),
+    Column("cc", Text, nullable=False),
+    Column("bcc", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),  # empty: plain text
+    Column("in_reply_to", Text, nullable=False),  # Message-IDs with their brackets, as in the header
+    Column("references", Text, nullable=False),
+    Column("sent_as", BigInteger, index=True),
+    Column("changed_at", Double, nullable=False),
+    Index("ix_draft_account_id", "account_id", "id"),
+)
+
+draft_file = Table(
+    "draft_file",
+    metadata,
+    _id(),
+    Column("draft_id", Key, ForeignKey("draft.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# A message that was sent from the pages. `raw` is its copy for the Sent mailbox, as long as it is not filed there.
+sent_message = Table(
+    "sent_message",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("recipients", Text, nullable=False),  # as typed, for people
+    Column("subject", Text, nullable=False),
+    Column("rfc822_message_id", Text, nullable=False),
+    Column("sent_at", Double, nullable=False),
+    Column("file_name", Text, nullable=False),  # of the copy, which a message that was sent again shares
+    Column("raw", LargeBinary),
+    Column("file_at", Double, nullable=False),  # when it is filed, or tried again
+    Column("not_filed", Text, nullable=False),  # why it could not be filed the last time
+    # Not all of it is known to have arrived, and the user has not said that this is settled.
+    Column("is_open", Boolean, nullable=False),
+    Index("ix_sent_message_account_id", "account_id", "message_id"),
+    _index_where("ix_sent_message_file_at", "file_at", "raw IS NOT NULL"),
+    _index_where("ix_sent_message_open", "account_id", "is_open"),
 )
 
 # The processes that deliver, and the directory's version that each has in force: nothing is handed over any more that

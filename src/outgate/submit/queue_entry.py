@@ -116,6 +116,7 @@ def _entry(
         received_at=at,
         rewrite_from=origin.rewrite_from,
         journalled=False,
+        not_before=envelope.hold_until,
     )
     hides = origin.account_id is not None and any(way.kind is RouteKind.USER_GATEWAY for way in routes)
     recorded = [
@@ -130,7 +131,7 @@ def _entry(
         _waiting(envelope, routes),
         content.last_chunk,
         recorded,
-        due_at=at,
+        due_at=message.ready_at,
         fields=origin.fields,
         journal_of=journal_of,
         earlier_chunks=content.earlier_chunks,
@@ -168,6 +169,7 @@ def _accepted(
         protocol=envelope.protocol,
         rfc822_message_id=message_id,
         made_message_id=made_message_id(to_text(identity), origin.chosen_from) if tells else "",
+        not_before=envelope.hold_until,
     )
 
 

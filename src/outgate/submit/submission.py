@@ -33,7 +33,8 @@ class Envelope:
     """Who sends to whom. `reverse_path` is empty for a null sender; `ret` and `envid` are those of RFC 3461.
 
     `peer` is the client's IP address, empty for what came by no connection; `protocol` a word of the IANA registry of
-    mail transmission types (RFC 3848), for the Received field.
+    mail transmission types (RFC 3848), for the Received field. It leaves at `hold_until` (seconds since the epoch) at
+    the earliest (RFC 4865); 0 is at once.
     """
 
     reverse_path: str
@@ -43,6 +44,7 @@ class Envelope:
     smtputf8: bool = False
     envid: str | None = None
     ret: str | None = None
+    hold_until: float = 0.0
 
 
 @frozen

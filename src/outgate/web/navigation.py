@@ -25,7 +25,13 @@ class Entry:
     also: tuple[str, ...] = ()
 
 
-MAIL: Final = (Entry("/settings/accounts", N_("Accounts"), N_("Settings")),)
+MAIL: Final = (
+    Entry("/", N_("Write")),
+    Entry("/inbox", N_("Inbox")),
+    Entry("/sent", N_("Sent")),
+    Entry("/drafts", N_("Drafts")),
+    Entry("/settings/accounts", N_("Accounts"), N_("Settings")),
+)
 
 CONSOLE: Final = (
     Entry(

@@ -1,20 +1,21 @@
 """All pages there are, as routes. Knows no listener."""
 
-from starlette.responses import Response
-
 from outgate.http.http_route import HttpRoute
 from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.accounts_page import AccountsPage
 from outgate.web.confirmation_page import ConfirmationPage
+from outgate.web.drafts_page import DraftsPage
 from outgate.web.end_user_access_page import EndUserAccessPage
-from outgate.web.log_in_page import HOME, LogInPage
-from outgate.web.navigation import MAIL
+from outgate.web.inbox_page import InboxPage
+from outgate.web.log_in_page import LogInPage
+from outgate.web.letter_page import LetterPage
+from outgate.web.sent_page import SentPage
 from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
-from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.wizard_page import WizardPage
+from outgate.web.write_page import WritePage
 
 
 def page_routes(services: PageServices) -> list[HttpRoute]:
@@ -27,16 +28,16 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         csp_reports.route(),
         _confirmation(services),
         *LogInPage(services, cookie).routes(visits),
-        visits.get(HOME, _home),
+        *WritePage().routes(visits),
+        *DraftsPage().routes(visits),
+        *InboxPage().routes(visits),
+        *LetterPage().routes(visits),
+        *SentPage().routes(visits),
         *WizardPage().routes(visits),
         *ServerPage().routes(visits),
         *AccountsPage().routes(visits),
         *EndUserAccessPage().routes(visits),
     ]
-
-
-def _home(visit: Visit) -> Response:
-    return visit.go_to(MAIL[0].path)
 
 
 def _confirmation(services: PageServices) -> HttpRoute:

@@ -11,14 +11,17 @@ from outgate.directory.web_sessions import WebSessionLimits
 from outgate.discovery.discoverer import Discoverer
 from outgate.frozen import frozen
 from outgate.http.database_threads import DatabaseThreads
+from outgate.mailbox.user_mailbox import Mailboxes
 from outgate.operations.confirmation import Confirmation
+from outgate.operations.mail_operations import SendLimits
+from outgate.operations.sent_operations import Dispatch
 from outgate.store.vault import Vault
 
 
 @frozen
 class PageServices:
     """`threads` are the base's, in which plain functions run; `authenticator` is the one that SMTP has, too; gateways
-    are tried by delivery's own code (`prober`).
+    are tried by delivery's own code (`prober`). Mailboxes, which may be slow, have threads of their own.
     """
 
     config: Config
@@ -29,6 +32,9 @@ class PageServices:
     authenticator: Authenticator
     prober: Prober
     discoverer: Discoverer
+    mailboxes: Mailboxes
+    mail_threads: DatabaseThreads
+    send_limits: SendLimits
 
     @property
     def session_limits(self) -> WebSessionLimits:
@@ -40,3 +46,8 @@ class PageServices:
     def confirmation(self) -> Confirmation:
         """How codes are mailed."""
         return Confirmation(self.config.hostname, self.config.web.public_url)
+
+    @property
+    def dispatch(self) -> Dispatch:
+        """How messages are sent that are written here."""
+        return Dispatch(self.send_limits, self.config.hostname, self.config.web.undo_send)

@@ -63,6 +63,10 @@ class Words:
         full = format_datetime(then, "full", locale=self.language)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(then.isoformat(), full, short)
 
+    def long_moment(self, at: float, zone: tzinfo) -> str:
+        """A time as it is written in a text that others read."""
+        return format_datetime(datetime.fromtimestamp(at, zone), "long", locale=self.language)
+
     def number(self, value: float, pattern: str = "#,##0.##") -> str:
         """As it is written there."""
         return format_decimal(value, pattern, locale=self.language)
