@@ -46,10 +46,10 @@ ALLOWED = {
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
-    # Of accept only the authenticator, of deliver only the probe.
+    # Of accept only the authenticator, of deliver only the probe, of queue only its ids and what administrators select.
     "web": {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
-        *("deliver", "discovery", "advisor", "record", "extras"),
+        *("deliver", "discovery", "advisor", "queue", "record", "extras"),
     },
     "node_id": set(),
     "open_files": set(),

@@ -21,7 +21,13 @@ SOURCE = ROOT / "src" / "outgate"
 LOCALES = SOURCE / "web" / "locales"
 
 # Errors that users meet on pages are translated, too; those of files that no page leads to need not be.
-_ERRORS = ("directory/gateway_settings.py", "directory/web_sessions.py", "operations/account_lookup.py", "sendas/*.py")
+_ERRORS = (
+    "directory/gateway_settings.py",
+    "directory/web_sessions.py",
+    "operations/account_lookup.py",
+    "operations/queue_operations.py",
+    "sendas/*.py",
+)
 _METHODS = [*((pattern, "python") for pattern in ("web/**.py", *_ERRORS)), ("web/templates/**.html", "jinja2")]
 _KEYWORDS = {
     **DEFAULT_KEYWORDS,

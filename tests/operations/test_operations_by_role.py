@@ -125,6 +125,7 @@ CALLS: Final[dict[str, Call]] = {
     "audit.list": lambda op, *_: audit_operations.search(op, trail.AuditFilter()),
     "audit.verify": lambda op, *_: audit_operations.verify(op),
     "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
+    "log.routes": lambda op, *_: message_log_operations.routes(op, [1]),
     "log.show": lambda op, *_: message_log_operations.history(op, 1),
     "log.follow": lambda op, *_: message_log_operations.latest(op),
     "status.show": lambda op, *_: status_operations.state(op),
@@ -187,6 +188,7 @@ ORGANISATION: Final = {
     "audit.list",
     "audit.verify",
     "log.search",
+    "log.routes",
     "log.show",
     "log.follow",
     "queue.list",
@@ -223,7 +225,7 @@ _SEND_AS: Final = {
     "gateway.clear",
     "gateway.test",
 }
-_LOG: Final = {"log.search", "log.show", "log.follow"}
+_LOG: Final = {"log.search", "log.routes", "log.show", "log.follow"}
 _QUEUE_READ: Final = {"queue.list", "queue.count", "status.show"}
 
 EXPECTED: Final[dict[str, set[str]]] = {
