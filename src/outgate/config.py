@@ -183,7 +183,10 @@ class WebSettings(Section):
     session_idle: Seconds = Field(12 * 3600.0, description="Seconds without a request after which a log-in ends")
     session_lifetime: Seconds = Field(7 * 86400.0, description="Seconds after which a log-in ends in any case")
     undo_send: float = Field(
-        10.0, ge=0, le=120, description="Seconds that a message written on the pages waits, so that it can be taken back"
+        10.0,
+        ge=0,
+        le=120,
+        description="Seconds that a message written on the pages waits, so that it can be taken back",
     )
 
     @field_validator("trusted_proxies")

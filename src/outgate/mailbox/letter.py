@@ -215,7 +215,9 @@ def _without_controls(text: str) -> str:
 
 def people_text(people: Sequence[Mailbox]) -> str:
     """As somebody would type them."""
-    return ", ".join(f"{_quoted(one.display_name)} <{one.address}>" if one.display_name else one.address for one in people)
+    return ", ".join(
+        f"{_quoted(one.display_name)} <{one.address}>" if one.display_name else one.address for one in people
+    )
 
 
 def _quoted(name: str) -> str:

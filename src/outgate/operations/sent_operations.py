@@ -48,7 +48,9 @@ class Dispatch:
     undo_seconds: float
 
 
-@operation("mail.write", Privilege.MAIL_SEND, targets.user("user"), own=True, own_recorded=False, services=("dispatch",))
+@operation(
+    "mail.write", Privilege.MAIL_SEND, targets.user("user"), own=True, own_recorded=False, services=("dispatch",)
+)
 def send_draft(op: OperationContext, user: str, draft: int, dispatch: Dispatch, at: float = 0.0) -> int:
     """Send a draft, at once or at a time; returns the message's queue id. Sent twice, it is one message."""
     account = account_of(op, user)
@@ -135,7 +137,9 @@ def retry_sent(op: OperationContext, user: str, message_id: int) -> int:
     return queue.retry(op.connection, Selection(message_id=message_id), op.now)
 
 
-@operation("sent.again", Privilege.MAIL_SEND, targets.user("user"), own=True, own_recorded=False, services=("dispatch",))
+@operation(
+    "sent.again", Privilege.MAIL_SEND, targets.user("user"), own=True, own_recorded=False, services=("dispatch",)
+)
 def send_again(op: OperationContext, user: str, message_id: int, raw: bytes, dispatch: Dispatch) -> int:
     """Send a message once more to those for whom it has failed; returns its new queue id. `raw` is its copy."""
     found = _own(op, user, message_id)

@@ -4,21 +4,15 @@ from outgate.http.http_route import HttpRoute
 from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.accounts_page import AccountsPage
 from outgate.web.confirmation_page import ConfirmationPage
-<<<<<<< HEAD
 from outgate.web.drafts_page import DraftsPage
-from outgate.web.end_user_access_page import EndUserAccessPage
-from outgate.web.inbox_page import InboxPage
-from outgate.web.log_in_page import LogInPage
-from outgate.web.letter_page import LetterPage
-from outgate.web.sent_page import SentPage
-=======
 from outgate.web.email_log_page import EmailLogPage
 from outgate.web.end_user_access_page import EndUserAccessPage
-from outgate.web.log_in_page import HOME, LogInPage
+from outgate.web.inbox_page import InboxPage
+from outgate.web.letter_page import LetterPage
+from outgate.web.log_in_page import LogInPage
 from outgate.web.message_page import MessagePage
-from outgate.web.navigation import MAIL
 from outgate.web.queue_page import QueuePage
->>>>>>> main
+from outgate.web.sent_page import SentPage
 from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie

@@ -271,7 +271,7 @@ def _page(visit: Visit, writing: Writing, status: int = 200) -> Response:
     facts = {
         "writing": writing,
         "content": writing.content,
-        "wrong": dict(writing.wrong),
+        "wrong": dict.fromkeys(LISTS, "") | dict(writing.wrong),
         "senders": [_sender(seen, entry, signatures.get) for entry in seen.account.send_as.values() if entry.verified],
         "done": visit.said(done) if done and not writing.why else "",
     }

@@ -174,7 +174,9 @@ def _check(content: DraftContent) -> None:
 def _files(connection: Connection, identity: int) -> tuple[DraftFile, ...]:
     columns = draft_file.c
     wanted = select(columns.id, columns.name, columns.content_type, columns.size)
-    return tuple(DraftFile(*row) for row in connection.execute(wanted.where(columns.draft_id == identity).order_by("id")))
+    return tuple(
+        DraftFile(*row) for row in connection.execute(wanted.where(columns.draft_id == identity).order_by("id"))
+    )
 
 
 def _made(row: Row[Any], files: tuple[DraftFile, ...]) -> Draft:

@@ -56,7 +56,11 @@ class SentFiling:
         with write(self._engine) as connection:
             copy = sent_messages.claim(connection, found, now)
             drafts.forget_sent(connection, [found])
-            owner = connection.scalar(select(account.c.primary_address).where(account.c.id == copy.account_id)) if copy else None
+            owner = (
+                connection.scalar(select(account.c.primary_address).where(account.c.id == copy.account_id))
+                if copy
+                else None
+            )
         if copy and owner:
             self._file(copy, owner, now)
         return True

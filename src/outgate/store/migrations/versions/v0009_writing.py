@@ -29,9 +29,7 @@ def upgrade() -> None:
         sa.Column("references", sa.Text(), nullable=False),
         sa.Column("sent_as", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["account.id"], name="fk_draft_account_id_account", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_draft_account_id_account", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_draft"),
     )
     op.create_index("ix_draft_account_id", "draft", ["account_id", "id"])
