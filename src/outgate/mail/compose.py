@@ -42,8 +42,10 @@ def compose(
     """A new message, US-ASCII but for addresses that have no such form (then the header is UTF-8: RFC 6532).
 
     `message_id` comes without angle brackets, `in_reply_to` and `references` as they were in the message that this
-    answers (RFC 5322 section 3.6.4). `html` is the same text once more. Raises AddressError for a mailbox that can't be written, and MessageFault
-    for a control character in the subject or a file's name, and for what is no Unicode text.
+    answers (RFC 5322 section 3.6.4). `html` is the same text once more.
+
+    Raises AddressError for a mailbox that can't be written, and MessageFault for a control character in the subject or
+    a file's name, and for what is no Unicode text.
     """
     _require_line("the subject", subject)
     for attachment in attachments:

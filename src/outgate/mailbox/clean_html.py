@@ -14,12 +14,23 @@ import nh3
 
 from outgate.frozen import frozen
 
-_TAGS: Final = frozenset(
-    "a abbr b bdi bdo blockquote br caption center cite code col colgroup dd del dfn div dl dt em font h1 h2 h3 h4 h5 h6"
-    " hr i img ins kbd li ol p pre q s samp small span strike strong sub sup table tbody td tfoot th thead tr tt u ul var"
-    " wbr".split()
+
+def _named(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TAGS: Final = _named(
+    """
+    a abbr b bdi bdo blockquote br caption center cite code col colgroup dd del dfn div dl dt em font h1 h2 h3 h4
+    h5 h6 hr i img ins kbd li ol p pre q s samp small span strike strong sub sup table tbody td tfoot th thead tr
+    tt u ul var wbr
+    """
 )
-_SILENT: Final = frozenset("script style title head template svg math noscript iframe object embed applet".split())
+_SILENT: Final = _named(
+    """
+    script style title head template svg math noscript iframe object embed applet
+    """
+)
 _PLACED: Final = frozenset({"align", "valign", "width", "height", "bgcolor", "color", "dir", "lang", "title", "style"})
 _ATTRIBUTES: Final = {
     "*": set(_PLACED),
@@ -31,15 +42,21 @@ _ATTRIBUTES: Final = {
     "font": {"size", "face"},
     "table": {"border", "cellpadding", "cellspacing"},
 }
-_STYLES: Final = frozenset(
-    "background-color border border-bottom border-collapse border-color border-left border-radius border-right"
-    " border-spacing border-style border-top border-width color direction font font-family font-size font-style"
-    " font-variant font-weight height letter-spacing line-height margin margin-bottom margin-left margin-right margin-top"
-    " max-width min-width padding padding-bottom padding-left padding-right padding-top text-align text-decoration"
-    " text-indent text-transform vertical-align white-space width word-break".split()
+_STYLES: Final = _named(
+    """
+    background-color border border-bottom border-collapse border-color border-left border-radius border-right
+    border-spacing border-style border-top border-width color direction font font-family font-size font-style
+    font-variant font-weight height letter-spacing line-height margin margin-bottom margin-left margin-right
+    margin-top max-width min-width padding padding-bottom padding-left padding-right padding-top text-align
+    text-decoration text-indent text-transform vertical-align white-space width word-break
+    """
 )
 # What a user writes: no more than the writer's buttons make, so that no style of a quoted text stays in it.
-_WRITTEN_TAGS: Final = frozenset("a b blockquote br code div em h1 h2 h3 i li ol p pre s strong u ul".split())
+_WRITTEN_TAGS: Final = _named(
+    """
+    a b blockquote br code div em h1 h2 h3 i li ol p pre s strong u ul
+    """
+)
 _LOADS: Final = re.compile(r"(url|image|image-set|src|expression|import|attr|var|env)\s*\(|[\\@<]|/\*", re.IGNORECASE)
 _DATA: Final = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+\Z", re.IGNORECASE)
 _LINK: Final = re.compile(r"(https?://|mailto:)", re.IGNORECASE)

@@ -5,6 +5,7 @@ Whoever wrote it may be hostile or careless: what can't be read is shown as it i
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
@@ -134,10 +135,8 @@ def _field(part: MimePart, name: str) -> str:
 
 def _decoded(text: str) -> str:
     """With its encoded words decoded; what was sent raw is taken for UTF-8."""
-    try:
+    with suppress(HeaderParseError, LookupError, ValueError):
         text = str(make_header(decode_header(text)))
-    except (HeaderParseError, LookupError, ValueError):
-        pass
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return printable(" ".join(text.split()), _MAX_FIELD)
 

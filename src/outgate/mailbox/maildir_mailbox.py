@@ -173,7 +173,7 @@ def _files(folder: Path) -> list[_File]:
     found = []
     for sub in ("new", "cur"):
         with suppress(FileNotFoundError):
-            found += [_File(folder / sub / name) for name in os.listdir(folder / sub) if not name.startswith(".")]
+            found += [_File(path) for path in (folder / sub).iterdir() if not path.name.startswith(".")]
     return sorted(found, key=lambda file: (file.at, file.key), reverse=True)
 
 

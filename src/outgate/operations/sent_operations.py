@@ -1,5 +1,5 @@
-"""Operations on what users send from the pages: sending a draft, taking it back, what became of it, and what to do about
-it where somebody has not got it.
+"""Operations on what users send from the pages: sending a draft, taking it back, what became of it, and what to do
+where somebody has not got it.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
-"""Sent: what a user has sent from the pages, what became of each message, and what can be done where somebody has not got
-it. The journey is told from the record, without what is not for users' eyes.
+"""Sent: what a user has sent from the pages, what became of each message, and what can be done where somebody has not
+got it. The journey is told from the record, without what is not for users' eyes.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The journey of a message as its own sender is told it: sent, by which server, and what became of each recipient. Pure.
+"""The journey of a message as its own sender is told it: sent, by which server, and whom it has reached. Pure.
 
 Attempts and hosts are for administrators; what a server said is for whoever sent the message.
 """
@@ -18,8 +18,8 @@ _TOLD: Final = frozenset(
 
 @frozen
 class SentStep:
-    """One or several events alike but for the recipient. `way` is a route.RouteKind; `reason` what was said, unfiltered;
-    `again` when the next attempt is, and `not_before` when it may leave (seconds since the epoch)."""
+    """One or several events alike but for the recipient. `way` is a route.RouteKind; `reason` what was said, not
+    filtered; `again` when the next attempt is, and `not_before` when it may leave (seconds since the epoch)."""
 
     kind: EventKind
     at: float

@@ -1,7 +1,7 @@
-"""Files the copies of what was sent in their senders' Sent mailboxes, once they may leave; and lets go what is settled.
+"""Files the copies of what was sent in their senders' Sent mailboxes, once they may leave; and closes what is settled.
 
-The message is on its way whatever becomes of its copy: a copy that can't be filed is tried again, and its sender sees so
-beside the message. Knows no page and no delivery.
+The message is on its way whatever becomes of its copy: a copy that can't be filed is tried again, and its sender sees
+so beside the message. Knows no page and no delivery.
 """
 
 import asyncio

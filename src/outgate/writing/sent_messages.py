@@ -32,8 +32,8 @@ class SentState(StrEnum):
 
 @frozen
 class SentMessage:
-    """One message. Times in seconds since the epoch; `leaves_at` is 0 when it may leave at once; `said` is what the last
-    failure was, `failed` for whom for good; `not_filed` why its copy is not in the Sent mailbox yet."""
+    """One message. Times in seconds since the epoch; `leaves_at` is 0 when it may leave at once; `said` is what the
+    last failure was, `failed` for whom for good; `not_filed` why its copy is not in the Sent mailbox yet."""
 
     id: int
     sender: str

@@ -6,6 +6,8 @@ const SAVE_AFTER = 2000; // milliseconds without a key
 customElements.define("mail-writer", class extends HTMLElement {
   connectedCallback() {
     this.form = this.querySelector("form");
+    this.waiting = 0;
+    this.done = Promise.resolve();
     this.from = this.form.elements.namedItem("from");
     this.signature = this.chosen();
     this.from.addEventListener("change", () => this.choose());
@@ -55,18 +57,21 @@ customElements.define("mail-writer", class extends HTMLElement {
 
   save() {
     clearTimeout(this.timer);
-    this.saving = (this.saving ?? Promise.resolve()).then(() => this.post("save"));
-    return this.saving;
+    this.queue("save", false);
   }
 
   attach() {
     clearTimeout(this.timer);
-    this.saving = (this.saving ?? Promise.resolve()).then(() => this.post("attach", true));
-    return this.saving;
+    this.queue("attach", true);
   }
 
   // One request at a time, so that one message has one draft.
-  post(what, withFiles = false) {
+  queue(what, withFiles) {
+    this.waiting += 1;
+    this.done = this.done.then(() => this.post(what, withFiles)).then(() => { this.waiting -= 1; });
+  }
+
+  post(what, withFiles) {
     return new Promise((done) => {
       const data = new FormData(this.form);
       data.set("do", what);
@@ -104,14 +109,11 @@ customElements.define("mail-writer", class extends HTMLElement {
     }
   }
 
-  async submit(event) {
+  submit(event) {
     clearTimeout(this.timer);
-    if (this.saving && !this.sending) {
+    if (this.waiting) {
       event.preventDefault();
-      const button = event.submitter;
-      await this.saving;
-      this.sending = true;
-      this.form.requestSubmit(button);
+      this.done.then(() => setTimeout(() => this.form.requestSubmit(event.submitter)));
     }
   }
 });
