@@ -24,15 +24,16 @@ LOCALES = SOURCE / "web" / "locales"
 _ERRORS = (
     "directory/gateway_settings.py",
     "directory/web_sessions.py",
+    "mailbox/*.py",
     "operations/account_lookup.py",
     "operations/queue_operations.py",
+    "operations/sent_operations.py",
     "sendas/*.py",
+    "writing/drafts.py",
 )
 _METHODS = [*((pattern, "python") for pattern in ("web/**.py", *_ERRORS)), ("web/templates/**.html", "jinja2")]
-_KEYWORDS = {
-    **DEFAULT_KEYWORDS,
-    **dict.fromkeys(("N_", "said", "words", "Invalid", "NotFound", "NotAllowed", "AlreadyExists", "CodeExpired")),
-}
+_RAISED = ("Invalid", "NotFound", "NotAllowed", "AlreadyExists", "CodeExpired", "MailboxUnavailable")
+_KEYWORDS = {**DEFAULT_KEYWORDS, **dict.fromkeys(("N_", "said", "words", *_RAISED))}
 # Written down where no catalogue is known.
 _HINTS = {preset.hint for preset in presets.shipped().all if preset.hint}
 _CONSTANTS = (NOT_ENABLED, WRONG_BUT_MORE, *WRONG.values(), *_HINTS)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import structlog
+
 from outgate.config import LocalSettings
 from outgate.extras import extra
 from outgate.mailbox.letter import LetterHead, head_of
@@ -19,6 +21,8 @@ from outgate.mailbox.user_mailbox import SEARCHED, WINDOW, MailboxUnavailable
 with extra("imap"):
     from imapclient import IMAPClient
     from imapclient.exceptions import IMAPClientError
+
+_log = structlog.get_logger("mailbox")
 
 TIMEOUT: Final = 10.0  # seconds to connect, and for each answer
 _PORTS: Final = {"imaps": 993, "imap": 143}
@@ -48,7 +52,8 @@ class ImapMailboxes:
                 with suppress(IMAPClientError, OSError):
                     client.logout()
         except (IMAPClientError, OSError) as error:
-            raise MailboxUnavailable("the mailbox server does not answer as it should; try again later") from error
+            _log.error("a mailbox can't be read", owner=owner, error=str(error))
+            raise MailboxUnavailable("your mailbox can't be read just now; try again later") from error
 
     def _connected(self) -> IMAPClient:
         encrypted = self._context is not None

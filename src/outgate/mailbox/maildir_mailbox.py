@@ -15,8 +15,12 @@ from threading import Lock
 from typing import Final
 from urllib.parse import quote
 
+import structlog
+
 from outgate.mailbox.letter import LetterHead, head_of, letter_of
 from outgate.mailbox.user_mailbox import SEARCHED, WINDOW, MailboxUnavailable
+
+_log = structlog.get_logger("mailbox")
 
 _HEADER: Final = 64 * 1024  # bytes of a file that are read for its header
 _TEXT: Final = 256 * 1024  # bytes of a file that a search looks at
@@ -36,7 +40,8 @@ class MaildirMailboxes:
         try:
             yield MaildirMailbox(folder_of(self._root, owner), self._known)
         except OSError as error:
-            raise MailboxUnavailable(f"the mailbox can't be read: {error.strerror}") from error
+            _log.error("a mailbox can't be read", owner=owner, error=str(error))
+            raise MailboxUnavailable("your mailbox can't be read just now; try again later") from error
 
 
 def folder_of(root: Path, owner: str) -> Path:

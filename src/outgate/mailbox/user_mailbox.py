@@ -51,4 +51,4 @@ class NoMailboxes:
 
     def open(self, owner: str) -> AbstractContextManager[UserMailbox]:
         """There is none."""
-        raise MailboxUnavailable(f"the mailbox of {owner} is not read here; read it in your mail program")
+        raise MailboxUnavailable("your mailbox is not read here; read it in your mail program")
