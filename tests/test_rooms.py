@@ -42,14 +42,16 @@ ALLOWED = {
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
-        *("secretscan", "clock"),
+        *("mailbox", "writing", "secretscan", "clock"),
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
+    "mailbox": {"mail", "model", "printable", "config", "extras"},
+    "writing": {"mail", "mailbox", "directory", "store"},
     # Of accept only the authenticator, of deliver only the probe, of queue only its ids and what administrators select.
     "web": {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
-        *("deliver", "discovery", "advisor", "queue", "record", "extras"),
+        *("deliver", "discovery", "advisor", "mailbox", "queue", "record", "writing", "extras"),
     },
     "node_id": set(),
     "open_files": set(),
@@ -60,7 +62,19 @@ ALLOWED = {
     "systemd": set(),
     "demo": {"clock", "extras", "printable"},
 }
-NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "compliance", "submit", "operations")
+NO_SOCKETS = (
+    "mail",
+    "writing",
+    "smtp",
+    "store",
+    "directory",
+    "sendas",
+    "record",
+    "queue",
+    "compliance",
+    "submit",
+    "operations",
+)
 IMPURE = {"time", "asyncio", "os", "pathlib", "sqlalchemy", "threading"}
 # Rooms with an event loop or a transaction at their edge, and what in them is pure.
 PURE_PARTS = (

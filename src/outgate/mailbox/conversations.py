@@ -10,7 +10,7 @@ _MANY: Final = 3  # names that a list shows of one conversation
 
 
 @frozen
-class Conversation:
+class LetterThread:
     """Letters that belong together, the oldest first; never empty."""
 
     letters: tuple[LetterHead, ...]
@@ -36,7 +36,7 @@ class Conversation:
         return list(dict.fromkeys(one.sender_name for one in self.letters))[:_MANY]
 
 
-def conversations(heads: Iterable[LetterHead]) -> list[Conversation]:
+def conversations(heads: Iterable[LetterHead]) -> list[LetterThread]:
     """The one with the newest letter first.
 
     Two letters belong together if one names the other, or both name a third: a letter that is not there ties as well.
@@ -57,16 +57,16 @@ def conversations(heads: Iterable[LetterHead]) -> list[Conversation]:
     together: dict[str, list[LetterHead]] = {}
     for one in letters:
         together.setdefault(find(_name(one)), []).append(one)
-    found = [Conversation(tuple(sorted(each, key=lambda head: head.at))) for each in together.values()]
+    found = [LetterThread(tuple(sorted(each, key=lambda head: head.at))) for each in together.values()]
     return sorted(found, key=lambda one: one.newest.at, reverse=True)
 
 
-def conversation_of(head: LetterHead, heads: Sequence[LetterHead]) -> Conversation:
+def conversation_of(head: LetterHead, heads: Sequence[LetterHead]) -> LetterThread:
     """The one that a letter is in, of those that were looked at."""
     for one in conversations(heads):
         if any(each.key == head.key for each in one.letters):
             return one
-    return Conversation((head,))
+    return LetterThread((head,))
 
 
 def _name(head: LetterHead) -> str:

@@ -1,15 +1,13 @@
 """What the writer is filled with when a letter is answered or forwarded."""
 
-from collections.abc import Callable
+import re
+from mimetypes import guess_type
 from typing import Final
 
-from starlette.responses import Response
-
-from outgate.directory.errors import NotFound
 from outgate.directory.users import ReplyFrom
 from outgate.mail.compose import AttachedFile
 from outgate.mailbox.answer import AnswerKind, answer_to, forwarded, quoted
-from outgate.mailbox.letter import Letter, LetterHead, file_of, letter_of, people_text
+from outgate.mailbox.letter import Letter, LetterHead, file_of, people_text
 from outgate.operations import draft_operations, send_as_operations
 from outgate.operations.context import OperationContext
 from outgate.web.visit import Visit
@@ -19,34 +17,6 @@ from outgate.writing.drafts import DraftContent
 WROTE: Final = N_("On %(when)s %(who)s wrote:")
 FORWARDED: Final = N_("Forwarded message")
 FIELDS: Final = {"from": N_("From"), "date": N_("Date"), "subject": N_("Subject"), "to": N_("To")}
-
-
-async def begun(visit: Visit, make: Callable[[Visit, OperationContext, DraftContent], object]) -> object:
-    """The form for an answer to the letter that is named; a forwarded one is a draft already, with its files."""
-    key, kind = visit.form.text("letter"), _kind(visit.form.text("as"))
-    found = await visit.in_mailbox(lambda mailbox: mailbox.raw(key))
-    if found is None:
-        raise NotFound("this message is not in your mailbox any more")
-    return await visit.in_thread(_begun, visit, make, letter_of(found[0], key, found[1]), found[0], kind)
-
-
-def _kind(text: str) -> AnswerKind:
-    return AnswerKind(text) if text in set(AnswerKind) else AnswerKind.REPLY
-
-
-def _begun(
-    visit: Visit,
-    make: Callable[[Visit, OperationContext, DraftContent], object],
-    letter: Letter,
-    raw: bytes,
-    kind: AnswerKind,
-) -> object:
-    with visit.reading() as op:
-        content = content_for(visit, op, letter, kind)
-        writing = make(visit, op, content)
-    if kind is AnswerKind.FORWARD and letter.files:
-        return _with_files(visit, content, letter, raw)
-    return writing
 
 
 def content_for(visit: Visit, op: OperationContext, letter: Letter, kind: AnswerKind) -> DraftContent:
@@ -78,12 +48,23 @@ def _fields(said: Words, head: LetterHead, when: str) -> list[tuple[str, str]]:
     return [(said(name), values[key]) for key, name in FIELDS.items()]
 
 
-def _with_files(visit: Visit, content: DraftContent, letter: Letter, raw: bytes) -> Response:
+def forward(visit: Visit, letter: Letter, raw: bytes) -> int:
+    """A draft that forwards a letter with its files; returns its id."""
     largest = visit.services.config.submission.max_message_bytes
     with visit.writing() as op:
+        content = content_for(visit, op, letter, AnswerKind.FORWARD)
         draft = draft_operations.save_draft(op, visit.address, None, content)
         for file in letter.files:
             if found := file_of(raw, file.number):
-                kind = "application/octet-stream" if file.content_type.startswith("message/") else file.content_type
+                kind = sendable(file.content_type, file.name)
                 draft_operations.attach_file(op, visit.address, draft, AttachedFile(file.name, kind, found[1]), largest)
-    return visit.go_to(f"/?draft={draft}")
+    return draft
+
+
+def sendable(content_type: str, name: str) -> str:
+    """The type that a file is sent with: as it was said to be, else by its name. Never a message or a multipart, which
+    would have to be taken apart first (RFC 2046 section 5)."""
+    for kind in (content_type.partition(";")[0].strip().lower(), guess_type(name)[0] or ""):
+        if re.fullmatch(r"(?!message/|multipart/)[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}", kind):
+            return kind
+    return "application/octet-stream"

@@ -16,12 +16,12 @@ from outgate.http.http_route import HttpRoute
 from outgate.http.security_headers import CSP_REPORTS
 from outgate.mailbox.answer import AnswerKind
 from outgate.mailbox.clean_html import CleanHtml, cleaned
-from outgate.mailbox.conversations import Conversation, conversation_of
+from outgate.mailbox.conversations import LetterThread, conversation_of
 from outgate.mailbox.letter import Letter, file_of, letter_of
 from outgate.mailbox.user_mailbox import MailboxUnavailable, UserMailbox
 from outgate.operations import send_as_overview
 from outgate.web import inbox_page
-from outgate.web.answer_form import content_for
+from outgate.web.answer_form import content_for, forward
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.way import way_of
@@ -40,7 +40,7 @@ class OpenLetter:
     """A letter with the conversation that it is in."""
 
     letter: Letter
-    conversation: Conversation
+    conversation: LetterThread
 
 
 class LetterPage:
@@ -53,6 +53,7 @@ class LetterPage:
             visits.get(f"{PATH}/text", show_text, policy=HELD_BACK),
             visits.get(f"{PATH}/text/with-pictures", show_text_with_pictures, policy=WITH_PICTURES),
             visits.get(f"{PATH}/files/{{number:int}}", give_file),
+            visits.post(f"{PATH}/forward", send_on),
         ]
 
 
@@ -119,6 +120,13 @@ async def _text(visit: Visit, *, with_remote: bool) -> Response:
 
 def _clean(letter: Letter, with_remote: bool) -> CleanHtml:
     return cleaned(letter.html, letter.pictures, with_remote=with_remote)
+
+
+async def send_on(visit: Visit) -> Response:
+    """A draft that forwards it, with its files."""
+    raw, at = await _raw(visit)
+    draft = await visit.in_thread(forward, visit, letter_of(raw, _key(visit), at), raw)
+    return visit.go_to(f"/?draft={draft}")
 
 
 async def give_file(visit: Visit) -> Response:

@@ -6,23 +6,24 @@ that is refused, or taken back, loses nothing. What a reply begins with is in an
 
 from collections.abc import Callable
 from datetime import datetime
-from mimetypes import guess_type
 from typing import Final
 
 from starlette.responses import HTMLResponse, Response
 
-from outgate.directory.errors import DirectoryError, Invalid
+from outgate.directory.errors import DirectoryError, Invalid, NotFound
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.mail.compose import AttachedFile
+from outgate.mailbox.answer import AnswerKind
 from outgate.mailbox.html_text import text_of
+from outgate.mailbox.letter import Letter, letter_of
 from outgate.mailbox.user_mailbox import MailboxUnavailable
 from outgate.model import SendAs
 from outgate.operations import draft_operations, send_as_operations, sent_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.send_as_overview import SendAsOverview, overview
 from outgate.queue.queue_id import to_text
-from outgate.web.answer_form import begun
+from outgate.web.answer_form import content_for, sendable
 from outgate.web.form import Form, SentFile
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
@@ -77,17 +78,28 @@ class WritePage:
 
 async def show(visit: Visit) -> Response:
     """A draft, an answer to a letter, or an empty form."""
+    key = visit.form.text("letter")
+    if not key:
+        return await visit.in_thread(_show, visit)
     try:
-        writing = await begun(visit, _empty) if _is_answer(visit.form) else await visit.in_thread(_found, visit)
+        found = await visit.in_mailbox(lambda mailbox: mailbox.raw(key))
     except MailboxUnavailable as error:
         return visit.page("refused.html", 503, why=visit.said.error(DirectoryError(str(error))))
-    if isinstance(writing, Response):
-        return writing
-    return await visit.in_thread(_page, visit, writing)
+    if found is None:
+        raise NotFound("this message is not in your mailbox any more")
+    return await visit.in_thread(_show_answer, visit, letter_of(found[0], key, found[1]))
 
 
-def _is_answer(form: Form) -> bool:
-    return "letter" in form
+def _show(visit: Visit) -> Response:
+    found = _found(visit)
+    return found if isinstance(found, Response) else _page(visit, found)
+
+
+def _show_answer(visit: Visit, letter: Letter) -> Response:
+    kind = AnswerKind.ALL if visit.form.text("as") == "all" else AnswerKind.REPLY
+    with visit.reading() as op:
+        writing = _empty(visit, op, content_for(visit, op, letter, kind))
+    return _page(visit, writing)
 
 
 def _found(visit: Visit) -> Writing | Response:
@@ -169,15 +181,9 @@ def _kept(visit: Visit, draft: int | None) -> int:
 
 
 def attached(file: SentFile) -> AttachedFile:
-    """A file as it is sent on: its name without a path or what would end a line, its type by the name if need be."""
+    """A file as it is sent on: its name without a path or what would end a line."""
     name = "".join(char for char in file.name.replace("\\", "/").rpartition("/")[2] if char.isprintable()) or "file"
-    kind = file.content_type.partition(";")[0].strip().lower()
-    guessed = guess_type(name)[0] or "application/octet-stream"
-    is_type = kind.count("/") == 1 and kind.isascii() and kind.isprintable() and " " not in kind
-    # Never a message or a multipart: as files they would have to be taken apart first (RFC 2046 section 5).
-    usable = is_type and not kind.startswith(("message/", "multipart/"))
-    safe = guessed if not guessed.startswith(("message/", "multipart/")) else "application/octet-stream"
-    return AttachedFile(name[-200:], kind if usable else safe, file.content)
+    return AttachedFile(name[-200:], sendable(file.content_type, name), file.content)
 
 
 def _send(visit: Visit, draft: int, *, is_later: bool) -> Response:

@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from outgate.frozen import frozen
 from outgate.store.tables import fact, message, recipient, sent_message
@@ -17,7 +29,7 @@ FILING: Final = 60.0  # seconds that one node has for the filing of a copy, befo
 AGAIN: Final = 300.0  # seconds until a copy that could not be filed is tried again
 KEPT: Final = 30 * 86400.0  # seconds after which a copy that could not be filed is let go
 
-_IS_BOUNCED: Final = literal_column("fact.kind = 'bounced'")
+_IS_BOUNCED: Final[ColumnElement[bool]] = literal_column("fact.kind = 'bounced'")
 
 
 class SentState(StrEnum):
@@ -185,7 +197,7 @@ def not_filed(connection: Connection, copy: UnfiledCopy, reason: str, now: float
     connection.execute(update(sent_message).where(sent_message.c.message_id == copy.id).values(values))
 
 
-_SELECT: Final = select(
+_SELECT: Final[Select[Any]] = select(
     *(one for one in sent_message.c if one.name not in ("raw", "account_id", "file_at")),
     sent_message.c.raw.is_(None).label("is_filed"),
 )
@@ -195,7 +207,7 @@ def _with_states(connection: Connection, rows: Sequence[Row[Any]], now: float) -
     """What became of each, by two looks for all of them."""
     ids = [row.message_id for row in rows]
     columns = recipient.c
-    waiting = {
+    waiting: dict[int, Any] = {
         row.message_id: row
         for row in connection.execute(
             select(
@@ -224,7 +236,7 @@ def _told(detail: str) -> tuple[str, str]:
     return found["recipient"], found["reason"]
 
 
-def _made(row: Row[Any], waiting: Row[Any] | None, failed: list[tuple[str, str]], now: float) -> SentMessage:
+def _made(row: Row[Any], waiting: Any, failed: list[tuple[str, str]], now: float) -> SentMessage:
     state, said, leaves_at = SentState.DELIVERED, "", 0.0
     if failed:
         state, said = SentState.FAILED, failed[-1][1]
