@@ -32,6 +32,7 @@ ALLOWED = {
     "egress": {"mail", "config", "clock"},
     "advisor": {"model", "route", "mail", "config", "clock", "egress", "extras"},
     "discovery": {"model", "mail", "config", "clock", "egress"},
+    "transport_security": {"mail", "egress", "store"},
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
         *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener"),
@@ -39,6 +40,7 @@ ALLOWED = {
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
         *("store", "config", "clock", "egress", "supervision", "node_id", "printable"),
+        "transport_security",
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
@@ -52,6 +54,11 @@ ALLOWED = {
     "web": {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
         *("deliver", "discovery", "advisor", "mailbox", "queue", "record", "writing", "extras"),
+    },
+    # Of deliver only the probe.
+    "api": {
+        *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
+        *("record", "queue", "submit"),
     },
     "node_id": set(),
     "open_files": set(),

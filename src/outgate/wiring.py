@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from outgate import clock, config, log_lines, open_files, systemd
 from outgate.accept.authenticator import Authenticator
@@ -30,6 +30,7 @@ from outgate.deliver.gateway_notices import GatewayNotices
 from outgate.deliver.node_claim import claim_name
 from outgate.deliver.notices import Notices
 from outgate.deliver.probe import Prober
+from outgate.deliver.restraint import Restraint
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
 from outgate.directory import change, known_networks
@@ -68,6 +69,7 @@ from outgate.store.rates import Rates
 from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
+from outgate.transport_security.sts_policies import StsPolicies
 from outgate.writing.filing import SentFiling
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ DAY = 86400.0
 UNFINISHED = DAY  # seconds after which pieces of a message that did not come whole are of no use to anybody
 MAIL_THREADS = 8  # that wait for mailboxes
 SWEEP_EVERY = 3600.0  # seconds
+ACCOUNTS_PAGE = "/settings/accounts"  # of a user's addresses: web.navigation
 
 _log = structlog.get_logger("outgate")
 
@@ -123,15 +126,18 @@ class ServerProcess:
                 (settings.delivery.connections or default_limit()) + settings.web.max_connections,
             ),
         )
+        names = resolver(settings)
+        self._sts_policies = sts_policies(settings, installation.engine, names)
         transports = TransportFactory(
             settings,
             self._queue,
             self._directory,
-            resolver(settings),
+            names,
             self._open_password,
             SigningKeys(installation.engine, installation.vault).key_for,
             self._security,
             queue_ids,
+            self._sts_policies,
         )
         self._deliverer = Deliverer(
             self._queue,
@@ -141,6 +147,7 @@ class ServerProcess:
             settings.hostname,
             transports.transport,
             queue_ids,
+            Restraint(installation.engine, self._directory, queue_ids, settings.hostname, _mending_page(settings)),
         )
         self._notices: Notices | None = None
         if to := settings.delivery.notices_to:
@@ -150,7 +157,7 @@ class ServerProcess:
         self._certificate_watch = CertificateWatch(certificate, clock.now, self._tell_of_certificate)
         # One process is enough for pages; the others have the mail.
         serves_pages = settings.web.public_url and number == 0
-        self._http = http_listener(installation, certificate, self._log_in) if serves_pages else None
+        self._http = http_listener(installation, certificate, self._log_in, queue_ids) if serves_pages else None
         self._retention = Retention(installation.engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
@@ -169,6 +176,7 @@ class ServerProcess:
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
+            self._tasks.append(asyncio.create_task(supervised("MTA-STS policies", self._sts_policies.run)))
         if self._clock_watch:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._filing:
@@ -252,6 +260,12 @@ def _kept(installation: Installation) -> list[Kept]:
     return [one for one in kinds if one.seconds]
 
 
+def _mending_page(settings: Config) -> str:
+    """Where a user enters a gateway's password anew; empty without pages."""
+    url = settings.web.public_url.rstrip("/")
+    return f"{url}{ACCOUNTS_PAGE}" if url else ""
+
+
 def message_limits(settings: Config) -> MessageLimits:
     """What one message may have, by whatever way it comes."""
     limits = settings.submission
@@ -278,6 +292,11 @@ def resolver(settings: Config) -> Resolver:
     return Resolver(settings.delivery.nameservers, Guard(settings.egress))
 
 
+def sts_policies(settings: Config, engine: Engine, names: Resolver) -> StsPolicies:
+    """Finds what recipients' domains demand of TLS; documents are fetched from public hosts alone."""
+    return StsPolicies(engine, names, HttpsClient(names, verifying_context(settings)), clock.now)
+
+
 def token_verifier(settings: Config) -> TokenVerifier | None:
     """Judges the tokens of the OpenID provider, if one is set."""
     if not settings.oidc.issuer:
@@ -298,11 +317,17 @@ def password_checker(settings: Config) -> PasswordChecker | None:
     return Binder(LdapClient(settings))
 
 
-def http_listener(installation: Installation, certificate: Certificate, log_in: Authenticator) -> "HttpListener":
-    """All that is served by HTTP: the pages."""
+def http_listener(
+    installation: Installation, certificate: Certificate, log_in: Authenticator, queue_ids: QueueIds
+) -> "HttpListener":
+    """All that is served by HTTP: the pages and the API."""
     # HTTP takes 0.3 s to import, and not every installation has pages.
+    from outgate.api.api_routes import api_routes  # noqa: PLC0415
+    from outgate.api.api_services import ApiServices  # noqa: PLC0415
+    from outgate.api.google_error import google_form  # noqa: PLC0415
     from outgate.http.application import HttpApplication  # noqa: PLC0415
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
+    from outgate.http.error_response import problem  # noqa: PLC0415
     from outgate.http.http_listener import HttpListener  # noqa: PLC0415
     from outgate.web.notice import error_page  # noqa: PLC0415
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
@@ -323,7 +348,24 @@ def http_listener(installation: Installation, certificate: Certificate, log_in: 
         DatabaseThreads(MAIL_THREADS),
         send_limits(settings),
     )
-    application = HttpApplication(page_routes(services), installation.engine, web, error_page, threads)
+    programs = ApiServices(
+        settings,
+        installation.engine,
+        installation.vault,
+        clock.now,
+        threads,
+        services.prober,
+        queue_ids,
+        SendLimits(message_limits(settings), local_mailboxes=settings.local.mailbox == "maildir"),
+    )
+    application = HttpApplication(
+        [*api_routes(programs), *page_routes(services)],
+        installation.engine,
+        web,
+        error_page,
+        threads,
+        forms={"api": problem, "google": google_form},
+    )
     return HttpListener(application, web, certificate.context if web.tls else None)
 
 

@@ -28,7 +28,7 @@ from outgate.queue.queue_id import QueueIds
 from outgate.record import message_log
 from outgate.record.events import MessageEvent
 from outgate.route import Route, RouteKind
-from outgate.store.engine import open_engine, read
+from outgate.store.engine import make_file, migrate, open_engine, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.rates import Rates
 from way.place import GATEWAY_PASSWORD, Site, eventually, install, running
@@ -97,10 +97,13 @@ async def _probe_all(config: Config, hosts: list[str], port: int) -> dict[str, P
 async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     """Delivery's carriers, as the server has them; no message is needed to have them connect."""
     engine = open_engine(f"sqlite:///{config.data / 'outgate.db'}")
+    make_file(engine)
+    migrate(engine)
     commits, fresh = GroupCommit(engine), DirectoryReader(DirectoryCache(engine))
     queue = Queue(engine, commits, "test", 60.0)
     resolver = wiring.resolver(config)
-    yield TransportFactory(config, queue, fresh, resolver, lambda _: "", _no_key, lambda *_: None, QueueIds())
+    policies = wiring.sts_policies(config, engine, resolver)
+    yield TransportFactory(config, queue, fresh, resolver, lambda _: "", _no_key, lambda *_: None, QueueIds(), policies)
     await commits.close()
     queue.close()
     fresh.close()

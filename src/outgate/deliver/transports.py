@@ -1,17 +1,18 @@
 """A route made into a transport: which peer, which log-in."""
 
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from outgate.config import Config, DeliverySettings
 from outgate.deliver.connection import Link, Timeouts, unreachable
 from outgate.deliver.credentials import SEAL_BROKEN, CredentialSource, GatewayCredentials, OpenPassword, SecurityEvent
 from outgate.deliver.delivery import Transport
+from outgate.deliver.exchangers import Exchangers
 from outgate.deliver.maildir_transport import MaildirTransport
 from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.smtp_transport import Hosts, SmtpTransport
-from outgate.deliver.tls_policy import TlsPolicy
+from outgate.deliver.tls_policy import SecuredHost, TlsPolicy, alike
 from outgate.deliver.transmission import KeyFor
 from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.directory.reader import DirectoryReader
@@ -22,8 +23,11 @@ from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
 from outgate.store.vault import SealBroken
+from outgate.transport_security.sts_policies import StsPolicies
 
 _MOST_EVENTS = 1000
+
+SecuredHosts = Callable[[], Awaitable[list[SecuredHost] | Unresolved]]
 
 
 class TransportFactory:
@@ -39,8 +43,10 @@ class TransportFactory:
         key_for: KeyFor,
         security_event: SecurityEvent,
         queue_ids: QueueIds,
+        sts_policies: StsPolicies,
     ) -> None:
         self._config, self._queue, self._directory, self._resolver = config, queue, directory, resolver
+        self._exchangers = Exchangers(resolver, sts_policies)
         self._open_password, self._stored_key_for = open_password, key_for
         self._security_event = _once(security_event)
         self._compliance = MessagePreparer(queue, directory, queue_ids, self._key_for)
@@ -56,7 +62,7 @@ class TransportFactory:
             return self._to_mailboxes(tls)
         domain = way.queue.name
         link = _link(self._config, domain, self._config.delivery.smtp_port, tls)
-        return self._smtp(link, lambda: _found(self._resolver.exchangers(domain), domain, link.port))
+        return self._smtp(link, lambda: _found(self._exchangers.of(domain), domain, link.port))
 
     def _to_gateway(self, gateway: Gateway, tls: TlsPolicy, *, users: bool) -> Transport:
         """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""
@@ -68,8 +74,10 @@ class TransportFactory:
         if users and gateway.username and gateway.sealed is None:
             return self._smtp(link, _erased)
         if users:
-            return self._smtp(link, _usable(log_in, lambda: _found(self._resolver.guarded(host, port), host, port)))
-        return self._smtp(link, _usable(log_in, lambda: _found(self._resolver.host(host), host, port)))
+            hosts = _alike(lambda: self._resolver.guarded(host, port), tls)
+        else:
+            hosts = _alike(lambda: self._resolver.host(host), tls)
+        return self._smtp(link, _usable(log_in, lambda: _found(hosts(), host, port)))
 
     async def _key_for(self, domain: str, version: int) -> DkimKey | None:
         try:
@@ -90,7 +98,8 @@ class TransportFactory:
             return self._smtp(link, _here, self._mailboxes)
         host, _, port = where.removeprefix("//").rpartition(":")
         link = _link(self._config, host, int(port), tls, lmtp=kind == "lmtp")
-        return self._smtp(link, lambda: _found(self._resolver.host(host.strip("[]")), host, int(port)), self._mailboxes)
+        hosts = _alike(lambda: self._resolver.host(host.strip("[]")), tls)
+        return self._smtp(link, lambda: _found(hosts(), host, int(port)), self._mailboxes)
 
     def _smtp(self, link: Link, hosts: Hosts, mailboxes: LocalMailboxes | None = None) -> Transport:
         return SmtpTransport(
@@ -155,14 +164,24 @@ def _once(security_event: SecurityEvent) -> SecurityEvent:
 def _usable(log_in: GatewayCredentials | None, hosts: Hosts) -> Hosts:
     """The hosts, once the stored password has been found to be theirs."""
 
-    async def found() -> list[Host] | Outcome:
+    async def found() -> list[SecuredHost] | Outcome:
         fault = await log_in.fault() if log_in else None
         return fault or await hosts()
 
     return found
 
 
-async def _found(hosts: Awaitable[list[Host] | Unresolved], name: str, port: int) -> list[Host] | Outcome:
+def _alike(hosts: Callable[[], Awaitable[list[Host] | Unresolved]], tls: TlsPolicy) -> SecuredHosts:
+    """The hosts, each with the same demand."""
+
+    async def found() -> list[SecuredHost] | Unresolved:
+        names = await hosts()
+        return names if isinstance(names, Unresolved) else alike(names, tls)
+
+    return found
+
+
+async def _found(hosts: Awaitable[list[SecuredHost] | Unresolved], name: str, port: int) -> list[SecuredHost] | Outcome:
     """The hosts, or the outcome of a message that waits for them or has nowhere to go."""
     found = await hosts
     if not isinstance(found, Unresolved):
@@ -173,7 +192,7 @@ async def _found(hosts: Awaitable[list[Host] | Unresolved], name: str, port: int
     return Outcome(verdict, f"{found.status} {found.reason}", public)
 
 
-async def _erased() -> list[Host] | Outcome:
+async def _erased() -> list[SecuredHost] | Outcome:
     """Never without the log-in that the gateway was set up with."""
     return Outcome(
         Verdict.RETRY,
@@ -181,5 +200,5 @@ async def _erased() -> list[Host] | Outcome:
     )
 
 
-async def _here() -> list[Host] | Outcome:
-    return [Host("localhost", "")]
+async def _here() -> list[SecuredHost] | Outcome:
+    return alike([Host("localhost", "")], TlsPolicy.PLAIN)

@@ -33,20 +33,24 @@ _SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tupl
 
 @frozen
 class Fetched:
-    """What a server answered. `url` is where: the last one, after redirects."""
+    """What a server answered. `url` is where: the last one, after redirects. `media_type` in lower case, bare."""
 
     url: str
     status: int
     content: bytes
+    media_type: str = ""
 
 
 @frozen
 class NotFetched:
-    """Why there is no answer, in words for the record. `forbidden`: the guard, or a rule of this file, refused it."""
+    """Why there is no answer, in words for the record. `forbidden`: the guard, or a rule of this file, refused it;
+    `untrusted`: its certificate was.
+    """
 
     url: str
     reason: str
     forbidden: bool = False
+    untrusted: bool = False
 
 
 @frozen
@@ -67,21 +71,26 @@ class HttpsClient:
     def __init__(self, resolver: Resolver, context: ssl.SSLContext, port: int = 443) -> None:
         self._resolver, self._context, self._port = resolver, context, port
 
-    async def get(self, url: str) -> Fetched | NotFetched:
-        """The answer to one GET, whatever its status; at most MAX_REDIRECTS redirects are followed."""
+    async def get(
+        self, url: str, redirects: int = MAX_REDIRECTS, patience: float | None = None
+    ) -> Fetched | NotFetched:
+        """The answer to one GET within so many seconds, else PATIENCE, whatever its status; at most so many redirects
+        are followed.
+        """
+        patience = PATIENCE if patience is None else patience
         try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._follow(url)
+            async with asyncio.timeout(patience):
+                return await self._follow(url, redirects)
         except TimeoutError:
-            return NotFetched(url, f"no answer within {PATIENCE:g} seconds")
+            return NotFetched(url, f"no answer within {patience:g} seconds")
 
-    async def _follow(self, url: str) -> Fetched | NotFetched:
-        for _ in range(MAX_REDIRECTS + 1):
+    async def _follow(self, url: str, redirects: int) -> Fetched | NotFetched:
+        for _ in range(redirects + 1):
             answer = await self._ask(url)
             if not isinstance(answer, str):
                 return answer
             url = answer
-        return NotFetched(url, f"more than {MAX_REDIRECTS} redirects", forbidden=True)
+        return NotFetched(url, f"more than {redirects} redirects", forbidden=True)
 
     async def _ask(self, url: str) -> Fetched | NotFetched | str:
         """The answer, or the URL that it redirects to."""
@@ -95,7 +104,9 @@ class HttpsClient:
             return await self._exchange(url, place, hosts)
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
             # OSError: a TLS fault after the handshake (ssl.SSLError) comes through httpcore2 as it is.
-            return NotFetched(url, str(error) or type(error).__name__)
+            return NotFetched(
+                url, str(error) or type(error).__name__, untrusted="CERTIFICATE_VERIFY_FAILED" in str(error)
+            )
 
     async def _exchange(self, url: str, place: _Place, hosts: Sequence[Host]) -> Fetched | NotFetched | str:
         where = httpcore2.URL(scheme=b"https", host=place.host.encode(), port=443, target=place.target.encode())
@@ -105,13 +116,14 @@ class HttpsClient:
             await stack.enter_async_context(pool)
             headers = [(b"Host", where.host), *_HEADERS]
             answer = await stack.enter_async_context(pool.stream(b"GET", where, headers=headers))
-            location = next((value for name, value in answer.headers if name.lower() == b"location"), None)
+            location = _header(answer, b"location")
             if answer.status in _REDIRECTS and location is not None:
                 return _joined(url, location)
             content = await _content(answer)
         if content is None:
             return NotFetched(url, f"the answer is longer than {MAX_BYTES} bytes")
-        return Fetched(url, answer.status, content)
+        media_type = (_header(answer, b"content-type") or b"").partition(b";")[0].strip().lower()
+        return Fetched(url, answer.status, content, media_type.decode("latin-1"))
 
 
 class _Checked(httpcore2.AsyncNetworkBackend):
@@ -163,6 +175,10 @@ def _read(url: str) -> _Place | NotFetched:
         return _Place(plain(host), target)
     except AddressError:
         return NotFetched(url, "it is not the name of a host", forbidden=True)
+
+
+def _header(answer: httpcore2.Response, wanted: bytes) -> bytes | None:
+    return next((value for name, value in answer.headers if name.lower() == wanted), None)
 
 
 def _joined(url: str, location: bytes) -> str:

@@ -57,7 +57,7 @@ def _complete(headers: MutableHeaders, scope: Scope, status: int) -> None:
 def _policy(route: HttpRoute | None, status: int) -> str:
     if route and route.policy and status < 400:
         return route.policy
-    return _API_POLICY if route and route.kind == "api" else _PAGE_POLICY
+    return _PAGE_POLICY if route is None or route.kind == "page" else _API_POLICY
 
 
 def _cache(route: HttpRoute | None, status: int) -> str:

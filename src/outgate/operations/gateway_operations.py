@@ -1,9 +1,10 @@
 """Operations on the gateways of From addresses."""
 
+from outgate.directory import restrictions
 from outgate.directory.errors import NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
-from outgate.model import Gateway, SendAs
+from outgate.model import Cause, Gateway, SendAs
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, entry_of
 from outgate.operations.context import OperationContext, Transactions
@@ -11,6 +12,7 @@ from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, desc
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
 from outgate.record.audit_trail import FAILED
+from outgate.route import gateway_queue
 from outgate.sendas import gateways
 
 
@@ -42,11 +44,14 @@ def clear_gateway(op: OperationContext, user: str, address: str) -> SendAs:
 
 @operation("gateway.test", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True, services=("gateway", "reason"))
 def tested(op: OperationContext, user: str, address: str, gateway: Gateway, reason: str) -> None:
-    """Try the gateway of an address."""
+    """Try the gateway of an address; one that was suspended for its log-in goes on if it works."""
     op.note(address=address, gateway=described(gateway))
     if reason:
         op.note(reason=reason)
         op.outcome = FAILED
+    elif restrictions.end(op.connection, gateway_queue(gateway), (Cause.LOG_IN,)):
+        op.note(resumed=True)
+        op.reconsider(Selection(queue=str(gateway_queue(gateway))))
 
 
 def save(
