@@ -67,7 +67,7 @@ def send_draft(op: OperationContext, user: str, draft: int, dispatch: Dispatch, 
     date = max(at, op.now)
     identity = QueueIds().new(op.now)
     raw = _composed(op, identity, date, draft, content, entry, account.name, (to, cc))
-    hold_until = max(at, op.now + dispatch.undo_seconds) if at or dispatch.undo_seconds else 0.0
+    hold_until = max(at, op.now + dispatch.undo_seconds) if at or dispatch.undo_seconds else None
     take(op, account, identity, recipients, raw, dispatch.limits, hold_until)
     drafts.mark_sent(op.connection, draft, identity)
     name = f"{int(op.now)}.{to_text(identity)}.{dispatch.hostname}"
@@ -83,7 +83,7 @@ def send_draft(op: OperationContext, user: str, draft: int, dispatch: Dispatch, 
         not_filed="",
         is_open=True,
     )
-    sent_messages.add(op.connection, account.id, sent, _with_bcc(raw, bcc), max(hold_until, op.now))
+    sent_messages.add(op.connection, account.id, sent, _with_bcc(raw, bcc), hold_until or op.now)
     return identity
 
 

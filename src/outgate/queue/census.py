@@ -30,7 +30,7 @@ class Census:
     troubles: tuple[Trouble, ...]
 
 
-_MAY_BE_EARLY = recipient.c.message_id.in_(select(message.c.id).where(message.c.not_before > 0))
+_MAY_BE_EARLY = recipient.c.message_id.in_(select(message.c.id).where(message.c.not_before.is_not(None)))
 
 
 def census(conn: Connection) -> Census:

@@ -121,7 +121,7 @@ def accepted(  # the one event that describes the message itself
     protocol: str,
     rfc822_message_id: str,
     made_message_id: str = "",
-    not_before: float = 0.0,
+    not_before: float | None = None,
 ) -> MessageEvent:
     """The message was acknowledged: from now on it is ours. `made_message_id` takes the place of its Message-ID where
     that may not leave; before `not_before` it is not tried."""

@@ -328,11 +328,11 @@ message = Table(
     Column("journalled", Boolean, nullable=False, default=False, server_default=false()),
     Column("envid", Text),  # RFC 3461 ENVID, RET
     Column("ret", Text),
+    Column("not_before", Double),  # when it may leave first (RFC 4865), if that is later than received_at
+    Column("tls_demand", Text, nullable=False, default="", server_default=""),  # model.TlsDemand
     Column("protocol", Text, nullable=False),  # RFC 3848, for Received: ESMTPSA, UTF8SMTPSA, ...
     Column("received_at", Double, nullable=False),
-    # It is not tried before this time, whoever asks (RFC 4865); 0: it may leave at once.
-    Column("not_before", Double, nullable=False, default=0.0, server_default="0"),
-    _index_where("ix_message_not_before", "not_before", "not_before > 0"),
+    _index_where("ix_message_not_before", "not_before", "not_before IS NOT NULL"),
 )
 
 # The message as it came, in pieces of at most 256 KiB. Written while it arrives, before its row in `message`.
@@ -477,7 +477,8 @@ fact = Table(
     _index_where("ix_fact_bounced", "message_id", "kind = 'bounced'"),
 )
 
-# What a message is searched by: see record.message_log. The key is the table, one tree to write to for each row.
+# What a message is searched by: see record.search_keys. The key is the table, one tree to write to for each row; what
+# is fresh lies in the order in which it came.
 search_key = Table(
     "search_key",
     metadata,
@@ -485,6 +486,15 @@ search_key = Table(
     Column("domain", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+fresh_search_key = Table(
+    "fresh_search_key",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("role", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
 

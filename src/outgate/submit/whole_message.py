@@ -23,7 +23,7 @@ def whole_message(
     reverse_path: str,
     recipients: Sequence[str],
     limits: MessageLimits,
-    hold_until: float = 0.0,
+    hold_until: float | None = None,
 ) -> Submission | Refusal:
     """The submission of `raw` (RFC 5322, lines end with CRLF), or why it can't be one.
 

@@ -240,7 +240,7 @@ def _made(row: Row[Any], waiting: Any, failed: list[tuple[str, str]], now: float
     state, said, leaves_at = SentState.DELIVERED, "", 0.0
     if failed:
         state, said = SentState.FAILED, failed[-1][1]
-    elif waiting is not None and waiting.not_before > now:
+    elif waiting is not None and waiting.not_before is not None and waiting.not_before > now:
         state, leaves_at = SentState.EARLY, waiting.not_before
     elif waiting is not None:
         state, said = (SentState.WAITS, waiting.said or "") if waiting.attempts else (SentState.LEAVING, "")

@@ -1,10 +1,10 @@
-"""Writing on the pages: drafts with their files, what was sent with its copy; messages that leave later."""
+"""Writing on the pages: drafts with their files, what was sent with its copy; an index of what leaves later."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
@@ -12,8 +12,7 @@ Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    op.add_column("message", sa.Column("not_before", sa.Double(), server_default="0", nullable=False))
-    _index_where("ix_message_not_before", "message", "not_before", "not_before > 0")
+    _index_where("ix_message_not_before", "message", "not_before", "not_before IS NOT NULL")
     op.create_table(
         "draft",
         sa.Column("id", Key, sa.Identity(), nullable=False),
