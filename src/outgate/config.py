@@ -193,6 +193,9 @@ class WebSettings(Section):
         le=120,
         description="Seconds that a message written on the pages waits, so that it can be taken back",
     )
+    proof_lasts: Seconds = Field(
+        900.0, description="Seconds after a log-in until who changes passwords, second factors or roles is asked again"
+    )
 
     @field_validator("trusted_proxies")
     @classmethod

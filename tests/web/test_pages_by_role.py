@@ -57,6 +57,12 @@ OWN: Final = {
     "/sent/{identity}": 404,
     "/sent/{identity}/text": 404,
     "/sent/{identity}/files/{number:int}": 404,
+    "/prove": 200,
+    "/settings/security": 200,
+    "/settings/security/password": 200,
+    "/settings/security/second-factor": 303,  # nothing is being set up
+    "/settings/security/second-factor/remove": 200,
+    "/settings/security/passkeys/add": 200,
     "/settings/accounts": 200,
     "/settings/accounts/add": 200,
     "/settings/accounts/add/server": 400,  # without an address

@@ -71,6 +71,7 @@ def operation(
     own: bool = False,
     services: tuple[str, ...] = (),
     own_recorded: bool = True,
+    proof: bool = False,
 ) -> Callable[[Body[P, R]], OperationFunction[P, R]]:
     """Make an operation of a function and put it into the table. `of` are its targets, all of them."""
 
@@ -79,7 +80,7 @@ def operation(
         assert name not in OPERATIONS
         summary = (body.__doc__ or "").partition("\n")[0]
         OPERATIONS[name] = Operation(
-            name, needs, summary, of, changes, own, frozenset(services), body, own_recorded=own_recorded
+            name, needs, summary, of, changes, own, frozenset(services), proof, body, own_recorded=own_recorded
         )
         return OperationFunction(OPERATIONS[name], body)
 

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Row, Table, select
 
 from outgate.frozen import frozen
 from outgate.store import tables
-from outgate.store.vault import credential, holder_of, key_id_of, signing_key
+from outgate.store.vault import credential, holder_of, key_id_of, second_factor, signing_key
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -65,7 +65,11 @@ TRAIL_KEY: Final = SealedColumn(tables.organisation, tables.organisation.c.audit
 
 ANCHOR: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_anchor, lambda _: AUDIT_ANCHOR)
 
-SEALED: Final = (GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR)
+SECOND_FACTOR: Final = SealedColumn(
+    tables.second_factor, tables.second_factor.c.sealed_secret, lambda row: second_factor(row.account_id)
+)
+
+SEALED: Final = (GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR, SECOND_FACTOR)
 
 
 def count_by_key(connection: Connection) -> dict[str, int]:

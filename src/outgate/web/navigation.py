@@ -31,6 +31,7 @@ MAIL: Final = (
     Entry("/sent", N_("Sent")),
     Entry("/drafts", N_("Drafts")),
     Entry("/settings/accounts", N_("Accounts"), N_("Settings")),
+    Entry("/settings/security", N_("Security"), N_("Settings")),
 )
 
 CONSOLE: Final = (

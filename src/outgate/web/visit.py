@@ -17,7 +17,7 @@ from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.mailbox.user_mailbox import UserMailbox
 from outgate.operations import context, waiting_mail
-from outgate.operations.context import OperationContext
+from outgate.operations.context import OperationContext, ProofNeeded
 from outgate.operations.session_operations import SessionHolder
 from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.queue_id import to_text
@@ -59,6 +59,11 @@ class Visit:
     def may(self, privilege: Privilege, unit: str = "/") -> bool:
         """For what a page offers; what is done is checked by the operation."""
         return any(privilege in grant.privileges and grant.covers(unit) for grant in self.holder.grants)
+
+    def require_proof(self) -> None:
+        """Raises ProofNeeded unless the user has shown lately who they are."""
+        if not self.holder.actor.proven:
+            raise ProofNeeded
 
     # --- operations ------------------------------------------------------------------------------------------------
 
