@@ -69,12 +69,7 @@ def _health(op: OperationContext, gateway: Gateway) -> GatewayHealth:
     health = GatewayHealth(census.waiting(op.connection, queue), _opens(op, gateway))
     if trouble is None:
         return health
-    return replace(health, said=_public(trouble.last_reply, gateway), next_attempt=trouble.next_attempt)
-
-
-def _public(reply: str, gateway: Gateway) -> str:
-    """What a user may know of an attempt: what the server itself said, and nothing of how it could not be reached."""
-    return public_reply(reply) or f"no answer from {gateway.host}:{gateway.port}"
+    return replace(health, said=public_reply(trouble.last_reply, gateway), next_attempt=trouble.next_attempt)
 
 
 def _opens(op: OperationContext, gateway: Gateway) -> bool:

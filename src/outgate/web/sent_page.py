@@ -15,7 +15,7 @@ from outgate.mailbox.clean_html import cleaned
 from outgate.mailbox.letter import Letter, file_of, letter_of
 from outgate.mailbox.user_mailbox import MailboxUnavailable
 from outgate.operations import send_as_overview, sent_operations
-from outgate.operations.public_reply import public_reply
+from outgate.operations.public_reply import reply_to_sender
 from outgate.operations.send_as_overview import SendAsOverview
 from outgate.operations.sent_operations import GIVEN_UP, RECALLED, SentDetails
 from outgate.queue.queue_id import from_text, to_text
@@ -92,7 +92,7 @@ def _said(visit: Visit) -> Callable[[str], str]:
 
     def said(reason: str) -> str:
         own = OWN_REASONS.get(reason)
-        return visit.said(own) if own else public_reply(reason)
+        return visit.said(own) if own else reply_to_sender(reason)
 
     return said
 
