@@ -72,7 +72,7 @@ from outgate.operations.mail_operations import SendLimits
 from outgate.operations.operation_table import OPERATIONS
 from outgate.operations.sent_operations import Dispatch
 from outgate.queue import admin as queue_admin
-from outgate.queue.admin import Selection
+from outgate.queue.admin import By, Selection
 from outgate.record import audit_trail as trail
 from outgate.record import message_log
 from outgate.sendas import send_as_addresses, verification
@@ -174,6 +174,10 @@ CALLS: Final[dict[str, Call]] = {
     "queue.hold": lambda op, *_: queue_operations.hold(op, Selection()),
     "queue.release": lambda op, *_: queue_operations.release(op, Selection()),
     "queue.delete": lambda op, *_: queue_operations.delete(op, Selection()),
+    "queue.expire": lambda op, *_: queue_operations.expire(op, Selection()),
+    "queue.move": lambda op, *_: queue_operations.move(op, Selection(), None),
+    "queue.tally": lambda op, *_: queue_operations.tally(op, Selection(), By.STATE),
+    "queue.match": lambda op, *_: queue_operations.matching(op, Selection()),
     "queue.restrictions": lambda op, *_: restriction_operations.listed(op),
     "queue.suspend": lambda op, *_: restriction_operations.suspend(op, [QUEUE], "why", None),
     "queue.resume": lambda op, *_: restriction_operations.resume(op, [QUEUE]),
@@ -267,6 +271,10 @@ ORGANISATION: Final = {
     "queue.hold",
     "queue.release",
     "queue.delete",
+    "queue.expire",
+    "queue.move",
+    "queue.tally",
+    "queue.match",
     "queue.restrictions",
     "queue.suspend",
     "queue.resume",
@@ -320,7 +328,15 @@ _SEND_AS: Final = {
     "gateway.test",
 }
 _LOG: Final = {"log.search", "log.routes", "log.show", "log.follow"}
-_QUEUE_READ: Final = {"queue.list", "queue.count", "queue.restrictions", "gateway.list", "status.show"}
+_QUEUE_READ: Final = {
+    "queue.list",
+    "queue.count",
+    "queue.tally",
+    "queue.match",
+    "queue.restrictions",
+    "gateway.list",
+    "status.show",
+}
 
 EXPECTED: Final[dict[str, set[str]]] = {
     "super-admin": set(CALLS),
@@ -338,6 +354,8 @@ EXPECTED: Final[dict[str, set[str]]] = {
         "queue.hold",
         "queue.release",
         "queue.delete",
+        "queue.expire",
+        "queue.move",
         "queue.suspend",
         "queue.resume",
         "queue.limit",

@@ -8,6 +8,7 @@ from outgate.web.drafts_page import DraftsPage
 from outgate.web.email_log_page import EmailLogPage
 from outgate.web.end_user_access_page import EndUserAccessPage
 from outgate.web.inbox_page import InboxPage
+from outgate.web.language_page import LanguagePage
 from outgate.web.letter_page import LetterPage
 from outgate.web.log_in_page import LogInPage
 from outgate.web.message_page import MessagePage
@@ -38,6 +39,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         csp_reports.route(),
         _confirmation(services),
         *log_in.routes(visits),
+        *LanguagePage().routes(visits),
         *WritePage().routes(visits),
         *DraftsPage().routes(visits),
         *InboxPage().routes(visits),
