@@ -32,13 +32,16 @@ ALLOWED = {
     "egress": {"mail", "config", "clock"},
     "advisor": {"model", "route", "mail", "config", "clock", "egress", "extras"},
     "discovery": {"model", "mail", "config", "clock", "egress"},
+    "oauth": {
+        *("model", "mail", "directory", "sendas", "store", "queue", "submit", "config", "egress", "printable"),
+    },
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
         *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener"),
     },
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
-        *("store", "config", "clock", "egress", "supervision", "node_id", "printable"),
+        *("store", "config", "clock", "egress", "supervision", "node_id", "printable", "oauth"),
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),

@@ -16,6 +16,7 @@ from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.queue import census
 from outgate.route import gateway_queue
+from outgate.sendas import oauth_grants
 from outgate.store.vault import SealBroken
 
 _OF_SERVER: Final = re.compile(r"\d{3} |4\.7\.(4|5|8|10) ")  # its reply, or our words on what it has offered
@@ -78,7 +79,9 @@ def _public(reply: str, gateway: Gateway) -> str:
 
 
 def _opens(op: OperationContext, gateway: Gateway) -> bool:
-    if gateway.username and gateway.sealed is None:
+    if gateway.provider:
+        return oauth_grants.refusal(op.connection, gateway) is None
+    if not gateway.has_credential:
         return False
     try:
         open_password(op.vault, gateway)
