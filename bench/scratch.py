@@ -57,11 +57,14 @@ _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 3
 _PORTS = itertools.cycle(range(20_000 + 4_000 * _WORKER, 24_000 + 4_000 * _WORKER))
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now, that no connection takes meanwhile, and that is not soon given again."""
+def free_port(*addresses: str) -> int:
+    """A port that nobody listens on now, that no connection takes meanwhile, and that is not soon given again: at all
+    of these addresses, or at 127.0.0.1.
+    """
     for port in _PORTS:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((address, port))
+        with contextlib.ExitStack() as probes, contextlib.suppress(OSError):
+            for address in addresses or ("127.0.0.1",):
+                probes.enter_context(socket.socket()).bind((address, port))
             return port
     raise AssertionError("the ports go round")
 

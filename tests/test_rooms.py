@@ -33,15 +33,17 @@ ALLOWED = {
     "advisor": {"model", "route", "mail", "config", "clock", "egress", "extras"},
     "discovery": {"model", "mail", "config", "clock", "egress"},
     "oauth": {
-        *("model", "mail", "directory", "sendas", "store", "queue", "submit", "config", "egress", "printable"),
+        *("model", "mail", "directory", "sendas", "store", "queue", "submit", "config", "egress", "printable", "route"),
     },
+    "transport_security": {"mail", "egress", "store"},
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
         *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener"),
     },
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
-        *("store", "config", "clock", "egress", "supervision", "node_id", "printable", "oauth"),
+        *("store", "config", "clock", "egress", "supervision", "node_id", "printable"),
+        *("transport_security", "oauth"),
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
@@ -49,10 +51,15 @@ ALLOWED = {
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
-    # Of accept only the authenticator, of deliver only the probe.
+    # Of accept only the authenticator, of deliver only the probe, of queue only its ids and what administrators select.
     "web": {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
-        *("deliver", "discovery", "advisor", "record", "extras"),
+        *("deliver", "discovery", "advisor", "queue", "record", "extras", "oauth"),
+    },
+    # Of deliver only the probe.
+    "api": {
+        *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
+        *("record", "queue", "submit"),
     },
     "node_id": set(),
     "open_files": set(),

@@ -21,11 +21,20 @@ SOURCE = ROOT / "src" / "outgate"
 LOCALES = SOURCE / "web" / "locales"
 
 # Errors that users meet on pages are translated, too; those of files that no page leads to need not be.
-_ERRORS = ("directory/gateway_settings.py", "directory/web_sessions.py", "operations/account_lookup.py", "sendas/*.py")
+_ERRORS = (
+    "directory/gateway_settings.py",
+    "directory/web_sessions.py",
+    "oauth/sign_in.py",
+    "operations/account_lookup.py",
+    "operations/queue_operations.py",
+    "sendas/*.py",
+)
 _METHODS = [*((pattern, "python") for pattern in ("web/**.py", *_ERRORS)), ("web/templates/**.html", "jinja2")]
 _KEYWORDS = {
     **DEFAULT_KEYWORDS,
-    **dict.fromkeys(("N_", "said", "words", "Invalid", "NotFound", "NotAllowed", "AlreadyExists", "CodeExpired")),
+    **dict.fromkeys(
+        ("N_", "said", "words", "Invalid", "NotFound", "NotAllowed", "AlreadyExists", "CodeExpired", "SignInFailed")
+    ),
 }
 # Written down where no catalogue is known.
 _HINTS = {preset.hint for preset in presets.shipped().all if preset.hint}

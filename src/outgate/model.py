@@ -243,3 +243,51 @@ class QueueKey(NamedTuple):
 def _parse_queue_key(text: str) -> QueueKey:
     kind, _, name = text.partition(":")
     return QueueKey(QueueKind(kind), name)
+
+
+class Cause(StrEnum):
+    """What a restriction on a queue comes from; of each cause a queue has one at most."""
+
+    OPERATOR = "operator"  # somebody suspended it
+    LOG_IN = "log-in"  # the peer refuses the credential
+    RULE = "rule"  # a rule that reads replies
+    LIMIT = "limit"  # somebody set a ceiling
+
+
+@frozen
+class Restriction:
+    """What holds mail of a queue back: for good (suspended), or at a ceiling of `connections` at once and of `rates`
+    ("300/1hour"). Times in seconds since the epoch; without `until` it holds until somebody ends it.
+
+    `credential_version` is that of the gateway that was refused, `times` how often in a row.
+    """
+
+    cause: Cause
+    reason: str
+    author: str
+    since: float
+    until: float | None = None
+    connections: int | None = None
+    rates: tuple[str, ...] = ()
+    credential_version: int | None = None
+    times: int = 1
+
+    @property
+    def suspends(self) -> bool:
+        """Whether nothing goes at all."""
+        return self.connections is None and not self.rates
+
+    def holds(self, now: float) -> bool:
+        """Whether it is in force at this time."""
+        return self.until is None or now < self.until
+
+
+@frozen
+class Restrictions:
+    """The restrictions of all queues, as one reading of the directory."""
+
+    by_queue: Mapping[QueueKey, tuple[Restriction, ...]] = field(default_factory=dict, hash=False)
+
+    def of(self, queue: QueueKey) -> tuple[Restriction, ...]:
+        """Those of one queue, also those whose time is over and that nobody has ended yet."""
+        return self.by_queue.get(queue, ())

@@ -15,6 +15,9 @@ NOT_ENABLED: Final = (
     " functionality is not available for your account. Please contact your domain administrator for more information."
 )
 
+# How the reason begins for which recipients see the account beside From.
+ON_BEHALF: Final = "the organisation's servers deliver on behalf of "
+
 
 class RouteKind(StrEnum):
     """The four ways out, in the order in which they are tried."""
@@ -70,7 +73,7 @@ def route(
         return refusal
     on_behalf_of = account.primary if account and chosen and not chosen.own_domain else None
     if on_behalf_of:
-        reasons.append(f"the organisation's servers deliver on behalf of {on_behalf_of}")
+        reasons.append(ON_BEHALF + on_behalf_of)
     if reverse_path and chosen:
         reverse_path = on_behalf_of or chosen.address
     return _organisations_way(organisation, recipient, reverse_path, on_behalf_of, reasons)

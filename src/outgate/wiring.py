@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import structlog
 import uvloop
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from outgate import clock, config, log_lines, open_files, systemd
 from outgate.accept.authenticator import Authenticator
@@ -31,6 +31,7 @@ from outgate.deliver.gateway_notices import GatewayNotices
 from outgate.deliver.node_claim import claim_name
 from outgate.deliver.notices import Notices
 from outgate.deliver.probe import Prober
+from outgate.deliver.restraint import Restraint
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
 from outgate.directory import change, known_networks
@@ -47,12 +48,13 @@ from outgate.installation import LOCK_FILE, Installation, InstallationError, ope
 from outgate.model import Gateway, UsersGateway
 from outgate.node_id import node_id
 from outgate.oauth import providers
-from outgate.oauth.access_tokens import AccessTokens, NoToken
+from outgate.oauth.gateway_tokens import AccessTokens, NoToken
 from outgate.oauth.providers import OAuthProvider, OAuthProviders
 from outgate.oauth.repair_notice import RepairNotice
 from outgate.oauth.sign_in import SignIns
 from outgate.operations.error_codes import CheckFailed
 from outgate.operations.gateway_trial import GatewayProbe
+from outgate.operations.mail_operations import SendLimits
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
 from outgate.queue import Queue
@@ -72,6 +74,7 @@ from outgate.store.rates import Rates
 from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
+from outgate.transport_security.sts_policies import StsPolicies
 
 if TYPE_CHECKING:
     from outgate.http.http_listener import HttpListener
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
 DAY = 86400.0
 UNFINISHED = DAY  # seconds after which pieces of a message that did not come whole are of no use to anybody
 SWEEP_EVERY = 3600.0  # seconds
+ACCOUNTS_PAGE = "/settings/accounts"  # of a user's addresses: web.navigation
 
 _log = structlog.get_logger("outgate")
 
@@ -126,16 +130,19 @@ class ServerProcess:
             ),
         )
         self._tokens = access_tokens(installation, owner, queue_ids)
+        names = resolver(settings)
+        self._sts_policies = sts_policies(settings, installation.engine, names)
         transports = TransportFactory(
             settings,
             self._queue,
             self._directory,
-            resolver(settings),
+            names,
             self._open_password,
             self._tokens,
             SigningKeys(installation.engine, installation.vault).key_for,
             self._security,
             queue_ids,
+            self._sts_policies,
         )
         self._deliverer = Deliverer(
             self._queue,
@@ -145,6 +152,7 @@ class ServerProcess:
             settings.hostname,
             transports.transport,
             queue_ids,
+            Restraint(installation.engine, self._directory, queue_ids, settings.hostname, _mending_page(settings)),
         )
         self._notices: Notices | None = None
         if to := settings.delivery.notices_to:
@@ -154,7 +162,7 @@ class ServerProcess:
         self._certificate_watch = CertificateWatch(certificate, clock.now, self._tell_of_certificate)
         # One process is enough for pages; the others have the mail.
         serves_pages = settings.web.public_url and number == 0
-        self._http = http_listener(installation, certificate, self._log_in) if serves_pages else None
+        self._http = http_listener(installation, certificate, self._log_in, queue_ids) if serves_pages else None
         self._retention = Retention(installation.engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
@@ -172,8 +180,8 @@ class ServerProcess:
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
-        if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("idle tokens", self._tokens.run)))
+            self._tasks.append(asyncio.create_task(supervised("MTA-STS policies", self._sts_policies.run)))
         if self._clock_watch:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._retention:
@@ -255,6 +263,12 @@ def _kept(installation: Installation) -> list[Kept]:
     return [one for one in kinds if one.seconds]
 
 
+def _mending_page(settings: Config) -> str:
+    """Where a user enters a gateway's password anew; empty without pages."""
+    url = settings.web.public_url.rstrip("/")
+    return f"{url}{ACCOUNTS_PAGE}" if url else ""
+
+
 def message_limits(settings: Config) -> MessageLimits:
     """What one message may have, by whatever way it comes."""
     limits = settings.submission
@@ -264,6 +278,11 @@ def message_limits(settings: Config) -> MessageLimits:
 def resolver(settings: Config) -> Resolver:
     """Finds hosts, and refuses those that users may not have this server connect to."""
     return Resolver(settings.delivery.nameservers, Guard(settings.egress))
+
+
+def sts_policies(settings: Config, engine: Engine, names: Resolver) -> StsPolicies:
+    """Finds what recipients' domains demand of TLS; documents are fetched from public hosts alone."""
+    return StsPolicies(engine, names, HttpsClient(names, verifying_context(settings)), clock.now)
 
 
 def token_verifier(settings: Config) -> TokenVerifier | None:
@@ -286,11 +305,17 @@ def password_checker(settings: Config) -> PasswordChecker | None:
     return Binder(LdapClient(settings))
 
 
-def http_listener(installation: Installation, certificate: Certificate, log_in: Authenticator) -> "HttpListener":
-    """All that is served by HTTP: the pages."""
+def http_listener(
+    installation: Installation, certificate: Certificate, log_in: Authenticator, queue_ids: QueueIds
+) -> "HttpListener":
+    """All that is served by HTTP: the pages and the API."""
     # HTTP takes 0.3 s to import, and not every installation has pages.
+    from outgate.api.api_routes import api_routes  # noqa: PLC0415
+    from outgate.api.api_services import ApiServices  # noqa: PLC0415
+    from outgate.api.google_error import google_form  # noqa: PLC0415
     from outgate.http.application import HttpApplication  # noqa: PLC0415
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
+    from outgate.http.error_response import problem  # noqa: PLC0415
     from outgate.http.http_listener import HttpListener  # noqa: PLC0415
     from outgate.web.notice import error_page  # noqa: PLC0415
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
@@ -307,8 +332,26 @@ def http_listener(installation: Installation, certificate: Certificate, log_in: 
         log_in,
         prober(settings),
         discoverer(settings),
+        {one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
     )
-    application = HttpApplication(page_routes(services), installation.engine, web, error_page, threads)
+    programs = ApiServices(
+        settings,
+        installation.engine,
+        installation.vault,
+        clock.now,
+        threads,
+        services.prober,
+        queue_ids,
+        SendLimits(message_limits(settings), local_mailboxes=settings.local.mailbox == "maildir"),
+    )
+    application = HttpApplication(
+        [*api_routes(programs), *page_routes(services)],
+        installation.engine,
+        web,
+        error_page,
+        threads,
+        forms={"api": problem, "google": google_form},
+    )
     return HttpListener(application, web, certificate.context if web.tls else None)
 
 

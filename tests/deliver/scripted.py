@@ -10,7 +10,7 @@ from outgate.deliver.connection import Connection, Link, Timeouts
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome
 from outgate.deliver.smtp_transport import SmtpTransport
-from outgate.deliver.tls_policy import TlsPolicy
+from outgate.deliver.tls_policy import SecuredHost, TlsPolicy, alike
 from outgate.deliver.transmission import Transmission
 from outgate.egress.resolver import Host
 
@@ -162,11 +162,13 @@ TIMEOUTS = Timeouts(connect=5.0, reply=5.0, content=5.0, transaction=20.0)
 def transport(
     to: Peer, message: Given | None = None, timeouts: Timeouts = TIMEOUTS, **settings: object
 ) -> SmtpTransport:
-    async def hosts() -> list[Host] | Outcome:
-        return to.names
+    wanted = link(to, **settings)
+
+    async def hosts() -> list[SecuredHost] | Outcome:
+        return alike(to.names, wanted.tls)
 
     given = message or Given(SMALL)
-    return SmtpTransport(link(to, **settings), hosts, timeouts, VERIFYING, given, 600.0)  # type: ignore[arg-type] # Given is what is asked of it
+    return SmtpTransport(wanted, hosts, timeouts, VERIFYING, given, 600.0)  # type: ignore[arg-type] # Given is what is asked of it
 
 
 def connection(

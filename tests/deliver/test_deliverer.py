@@ -16,6 +16,7 @@ from outgate.config import DeliverySettings
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
 from outgate.deliver.outcome import RECALLED, Outcome, Verdict
+from outgate.deliver.restraint import Restraint
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory import accounts, organisation, users
 from outgate.directory.cache import DirectoryCache
@@ -99,7 +100,14 @@ class House:
         self.queue = Queue(engine, self.commits, owner, settings.lease, committed=hears)
         self.directory = DirectoryReader(DirectoryCache(engine))
         self.deliverer = Deliverer(
-            self.queue, self.commits, self.directory, settings, "mail.example.com", wire.transport, self.ids
+            self.queue,
+            self.commits,
+            self.directory,
+            settings,
+            "mail.example.com",
+            wire.transport,
+            self.ids,
+            Restraint(engine, self.directory, self.ids, "mail.example.com"),
         )
 
     def letter(self, *to: str, sender: str = POSTMASTER) -> Put:

@@ -107,12 +107,17 @@ class Internet:
         self.inside = WebServer(INSIDE, web_port, authority)
         self.guard = Guard(EgressSettings(allowed_networks={"internet": f"{PUBLIC}/31"}))
         self.resolver = Resolver([self.nameserver], self.guard)
+        self.authority = authority
         self.context = authority.client_context()
         self.https = HttpsClient(self.resolver, self.context, web_port)
 
     def discoverer(self, patience: float = 10.0) -> Discoverer:
         """With the presets that are shipped."""
         return Discoverer(self.resolver, self.https, shipped(), patience)
+
+    def certificate(self, name: str) -> ssl.SSLContext:
+        """What a server needs that has a certificate for this name."""
+        return self.authority.server_context(VirtualHost(name, PUBLIC_BUT_CLOSED))
 
     def site(self, name: str, address: str = PUBLIC) -> None:
         """A name with an address, and a certificate for it on both servers."""
@@ -124,7 +129,7 @@ class Internet:
 @contextmanager
 def running(folder: Path) -> Iterator[Internet]:
     """The internet for the time of the block."""
-    dns_port, web_port = free_port(), free_port(PUBLIC)
+    dns_port, web_port = free_port(), free_port(PUBLIC, INSIDE)
     internet = Internet(folder, dns_port, web_port)
     with ExitStack() as stack:
         stack.enter_context(nameserver.serve(internet.zones, LOCALHOST, dns_port))

@@ -29,7 +29,7 @@ from outgate.queue.queue_id import QueueIds
 from outgate.record import message_log
 from outgate.record.events import MessageEvent
 from outgate.route import Route, RouteKind
-from outgate.store.engine import open_engine, read
+from outgate.store.engine import make_file, migrate, open_engine, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.rates import Rates
 from outgate.store.vault import Vault
@@ -99,12 +99,18 @@ async def _probe_all(config: Config, hosts: list[str], port: int) -> dict[str, P
 async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     """Delivery's carriers, as the server has them; no message is needed to have them connect."""
     engine = open_engine(f"sqlite:///{config.data / 'outgate.db'}")
+    make_file(engine)
+    migrate(engine)
     commits, fresh = GroupCommit(engine), DirectoryReader(DirectoryCache(engine))
     queue = Queue(engine, commits, "test", 60.0)
     resolver = wiring.resolver(config)
     vault = Vault({"k": bytes(32)}, "k")
     tokens = wiring.access_tokens(Installation(config, engine, vault), "test", QueueIds())
-    yield TransportFactory(config, queue, fresh, resolver, lambda _: "", tokens, _no_key, lambda *_: None, QueueIds())
+    policies = wiring.sts_policies(config, engine, resolver)
+    ids = QueueIds()
+    yield TransportFactory(
+        config, queue, fresh, resolver, lambda _: "", tokens, _no_key, lambda *_: None, ids, policies
+    )
     await commits.close()
     queue.close()
     fresh.close()

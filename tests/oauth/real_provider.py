@@ -40,11 +40,12 @@ class RealProvider:
             ).json()
         return str(answer["sub"]) if answer["active"] and "mail.send" in answer["scope"].split() else None
 
-    def revoke(self, refresh_token: str) -> None:
+    def revoke(self, refresh_token: str, client_id: str, secret: str) -> None:
         """As its user does, in the account's settings there."""
         with self.client() as client:
-            form = {"token": refresh_token, "client_id": "outgate", "token_type_hint": "refresh_token"}
-            assert client.post(f"{self.issuer}/token/revocation", data=form).status_code == 200
+            form = {"token": refresh_token, "token_type_hint": "refresh_token"}
+            answer = client.post(f"{self.issuer}/token/revocation", data=form, auth=(client_id, secret))
+            assert answer.status_code == 200, answer.text
 
     def sign_in(self, url: str, user: str, ends_at: str) -> str:
         """Walk through the provider's pages as `user` up to the address that begins with `ends_at`."""

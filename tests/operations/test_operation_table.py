@@ -34,6 +34,7 @@ NO_OPERATION: Final = {
 }
 # Operations that no command calls.
 NO_COMMAND: Final[Mapping[str, str]] = {
+    "log.routes": "what a page shows beside each message; `outgate log ID` says it of one",
     "policy.reach": "what the page says before it saves; a command waits until it is in force",
     "send-as.overview": "what a page shows; `outgate sendas list` and `outgate queue list` say the same",
     "session.list": "browsers are told apart on the page that lists them",

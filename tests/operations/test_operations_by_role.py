@@ -23,7 +23,7 @@ from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External
 from outgate.directory.web_sessions import WebSessionLimits
 from outgate.mail import dkim
-from outgate.model import Security
+from outgate.model import QueueKey, QueueKind, Security
 from outgate.operations import (
     app_password_operations,
     audit_operations,
@@ -32,12 +32,14 @@ from outgate.operations import (
     domain_operations,
     explanation_operations,
     gateway_operations,
+    gateway_overview,
     log_in_operations,
     mail_operations,
     message_log_operations,
     policy_operations,
     policy_reach,
     queue_operations,
+    restriction_operations,
     role_operations,
     secret_operations,
     send_as_operations,
@@ -69,6 +71,7 @@ GATEWAY: Final = GatewaySettings("smtp.dominiopartner.example", 587, Security.ST
 LIMITS: Final = LogInLimits("10/10minutes", "50/10minutes", "100/1hour")
 SESSION_LIMITS: Final = WebSessionLimits(3600.0, 86400.0)
 CREDENTIALS: Final = Credentials("hash", "SCRAM")
+QUEUE: Final = QueueKey(QueueKind.MX, "recipient.example")
 PEM: Final = dkim.generate("ed25519")
 
 Call = Callable[[OperationContext, str, str, str], object]  # act, unit, user in it, another user in it
@@ -125,6 +128,7 @@ CALLS: Final[dict[str, Call]] = {
     "audit.list": lambda op, *_: audit_operations.search(op, trail.AuditFilter()),
     "audit.verify": lambda op, *_: audit_operations.verify(op),
     "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
+    "log.routes": lambda op, *_: message_log_operations.routes(op, [1]),
     "log.show": lambda op, *_: message_log_operations.history(op, 1),
     "log.follow": lambda op, *_: message_log_operations.latest(op),
     "status.show": lambda op, *_: status_operations.state(op),
@@ -134,6 +138,11 @@ CALLS: Final[dict[str, Call]] = {
     "queue.hold": lambda op, *_: queue_operations.hold(op, Selection()),
     "queue.release": lambda op, *_: queue_operations.release(op, Selection()),
     "queue.delete": lambda op, *_: queue_operations.delete(op, Selection()),
+    "queue.restrictions": lambda op, *_: restriction_operations.listed(op),
+    "queue.suspend": lambda op, *_: restriction_operations.suspend(op, [QUEUE], "why", None),
+    "queue.resume": lambda op, *_: restriction_operations.resume(op, [QUEUE]),
+    "queue.limit": lambda op, *_: restriction_operations.limit(op, [QUEUE], None, "why"),
+    "gateway.list": lambda op, *_: gateway_overview.states(op, ""),
     "send-as.list": lambda op, _unit, user, _other: send_as_operations.account(op, user),
     "send-as.overview": lambda op, _unit, user, _other: send_as_overview.overview(op, user),
     "send-as.advise": lambda op, _unit, user, _other: send_as_operations.advice_basis(op, user),
@@ -187,6 +196,7 @@ ORGANISATION: Final = {
     "audit.list",
     "audit.verify",
     "log.search",
+    "log.routes",
     "log.show",
     "log.follow",
     "queue.list",
@@ -196,6 +206,11 @@ ORGANISATION: Final = {
     "queue.hold",
     "queue.release",
     "queue.delete",
+    "queue.restrictions",
+    "queue.suspend",
+    "queue.resume",
+    "queue.limit",
+    "gateway.list",
 }
 _UNITS_READ: Final = {"unit.list", "policy.list", "policy.reach", "domain.list", "domain.show", "domain-gateway.show"}
 _USERS_READ: Final = {"user.list", "user.show", "app-password.list", "log-in.locked"}
@@ -223,8 +238,8 @@ _SEND_AS: Final = {
     "gateway.clear",
     "gateway.test",
 }
-_LOG: Final = {"log.search", "log.show", "log.follow"}
-_QUEUE_READ: Final = {"queue.list", "queue.count", "status.show"}
+_LOG: Final = {"log.search", "log.routes", "log.show", "log.follow"}
+_QUEUE_READ: Final = {"queue.list", "queue.count", "queue.restrictions", "gateway.list", "status.show"}
 
 EXPECTED: Final[dict[str, set[str]]] = {
     "super-admin": set(CALLS),
@@ -242,6 +257,9 @@ EXPECTED: Final[dict[str, set[str]]] = {
         "queue.hold",
         "queue.release",
         "queue.delete",
+        "queue.suspend",
+        "queue.resume",
+        "queue.limit",
     },
     "user-admin": {
         *_UNITS_READ,

@@ -78,6 +78,9 @@ PLAIN: Final = {
     "domain.add": {"name"},
     "domain.remove": {"name"},
     "domain.key": {"name", "selector", "pem", "dkim_record"},
+    "gateway.list": {"name"},  # organisation-wide
+    "queue.suspend": {"reason"},
+    "queue.limit": {"ceiling", "reason"},
     "role.create": {"name", "privileges", "summary"},
     "role.remove": {"name"},
     "role.assign": {"role"},  # its privileges are compared with the actor's own

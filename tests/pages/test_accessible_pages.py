@@ -1,16 +1,24 @@
 """axe-core finds nothing on any page, in both themes, languages and sizes; nothing scrolls sideways."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from outgate import clock
+from outgate.queue.queue_id import to_text
+from outgate.record import message_log
+from outgate.store.engine import write
 from pages.browser import DESKTOP, PHONE, person, violations
 from pages.conftest import ALICE, ANNA, PARTNER, Town
+from record.recorded import partly_delivered
+from web.links import opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+WAITING = 1  # a message
 USER_PAGES = (
     "/settings/accounts",
     "/settings/accounts/add",
@@ -25,16 +33,28 @@ CONSOLE_PAGES = (
     "/admin/apps/mail/end-user-access",
     "/admin/apps/mail/end-user-access?unit=/Sales",
     "/admin/apps/mail/end-user-access?unit=/nowhere",
+    "/admin/reporting/email-log-search",
+    "/admin/reporting/email-log-search?recipient=nobody.example&since=2026-01-31T12:00",
+    "/admin/reporting/email-log-search?since=never",
+    f"/admin/reporting/email-log-search/{to_text(WAITING)}",
+    "/admin/reporting/queue",
+    "/admin/reporting/queue?queue=mx:recipient.example&done=hold",
 )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def furnished(town: Town) -> AsyncIterator[Town]:
-    """Alice has an address with a server, and one that waits for its code."""
+    """Alice has an address with a server, and one that waits for its code. A message of hers is on record."""
     await town.site.switch(True)
     await town.site.add_external(ALICE, PARTNER, town.gateway.port)
     await town.site.add_external(ALICE, "alice@pending.example", verified=False)
+    await asyncio.to_thread(_record, town)
     yield town
+
+
+def _record(town: Town) -> None:
+    with opened(town.site) as place, write(place.engine) as connection:
+        message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
 
 
 @pytest.mark.parametrize("language", ["en", "it"])

@@ -45,6 +45,31 @@ def test_messages_are_found(logged: Engine, wanted: MessageFilter, ids: Sequence
     assert found(logged, wanted) == ids
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        MessageFilter(),
+        MessageFilter(since=0.5),
+        MessageFilter(sender="alice@example.com"),
+        MessageFilter(recipient="recipient.example"),
+        MessageFilter(outcome=MessageOutcome.DELIVERED),
+    ],
+)
+def test_page_by_page_each_message_comes_once(engine: Engine, wanted: MessageFilter) -> None:
+    """Also where several came at the same time."""
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(number, at=1.0 + number // 3) for number in range(1, 8)])
+    pages, last = list[list[int]](), None
+    while page := found(engine, replace(wanted, limit=2, older_than=last)):
+        pages.append(page)
+        last = page[-1]
+    assert pages == [[7, 6], [5, 4], [3, 2], [1]]
+
+
+def test_nothing_comes_behind_a_message_that_was_let_go(logged: Engine) -> None:
+    assert found(logged, MessageFilter(older_than=99)) == []
+
+
 def test_each_message_that_is_found_says_what_became_of_it(logged: Engine) -> None:
     with read(logged) as conn:
         outcomes = {one.event.message_id: one.outcome.value for one in message_log.search(conn, MessageFilter())}
@@ -71,6 +96,8 @@ def test_a_message_id_that_no_index_takes_stops_no_message(engine: Engine) -> No
         (MessageFilter(outcome=MessageOutcome.WAITING), "ix_fact_"),
         (MessageFilter(since=5.0), "ix_fact_first"),
         (MessageFilter(), "ix_fact_first"),
+        (MessageFilter(older_than=5), "ix_fact_first"),
+        (MessageFilter(recipient="example.com", older_than=5), "search_key"),
     ],
 )
 def test_a_search_reads_an_index_and_not_the_table(engine: Engine, wanted: MessageFilter, index: str) -> None:

@@ -14,18 +14,35 @@ from outgate.directory import roles, units, users
 from outgate.directory.privileges import BUILT_IN
 from outgate.directory.users import Credentials
 from outgate.http.database_threads import DatabaseThreads
+from outgate.queue.queue_id import to_text
+from outgate.record import message_log
 from outgate.store.engine import write
 from outgate.web.page_routes import page_routes
 from outgate.web.services import PageServices
+from record.recorded import accepted
 from way.place import PASSWORD, Site, install, running
 from web.links import opened
 from web.people import ALICE, browser_at, logged_in
 
 PARTNER: Final = "alice@dominiopartner.example"
+MESSAGE: Final = 1
 EVERYBODY: Final = {*BUILT_IN, "nobody"}
+MANAGE_THE_QUEUE: Final = {"super-admin", "mail-settings-admin"}
+SEE_THE_LOG: Final = MANAGE_THE_QUEUE | {"auditor", "help-desk"}
 # Pages that show something of the organisation, and whom: the path, who may look, who may save (None: nothing to save).
-CONSOLE: Final = {
+CONSOLE: Final[dict[str, tuple[set[str], set[str] | None]]] = {
     "/admin/apps/mail/end-user-access": (set(BUILT_IN), {"super-admin", "mail-settings-admin"}),
+    "/admin/reporting/email-log-search": (SEE_THE_LOG, None),
+    "/admin/reporting/email-log-search/{identity}": (SEE_THE_LOG, None),
+    "/admin/reporting/queue": (
+        {"super-admin", "mail-settings-admin", "auditor"},
+        {"super-admin", "mail-settings-admin"},
+    ),
+}
+# What is sent to change something, of no harm to what other roles look at.
+SAVED: Final = {
+    "/admin/apps/mail/end-user-access": {"unit": "/Sales"},
+    "/admin/reporting/queue": {"do": "delete", "meant": "on", "queue": "mx:nowhere.example"},
 }
 # Pages of one's own mail: whoever is logged in may look at their own, and nobody at another's.
 OWN: Final = {
@@ -35,6 +52,7 @@ OWN: Final = {
     "/settings/accounts/add/server": 400,  # without an address
     "/settings/accounts/add/found": 200,
     "/settings/accounts/{address:path}/edit": 404,
+    "/settings/accounts/signed-in": 400,
     "/settings/accounts/{address:path}/delete": 404,
     "/settings/accounts/{address:path}/confirm": 404,
     "/settings/accounts/{address:path}/server": 404,
@@ -62,8 +80,14 @@ def site(tmp_path_factory: pytest.TempPathFactory, port: int) -> Site:
             users.create(connection, f"{role}@example.com", credentials, clock.now())
             if role in BUILT_IN:
                 roles.assign(connection, f"{role}@example.com", role, "/", clock.now())
+        message_log.add(connection, [accepted(MESSAGE, at=clock.now())])
     asyncio.run(site.add_external(ALICE, PARTNER))
     return site
+
+
+def filled_in(path: str) -> str:
+    """A route's path as an address: of what is there."""
+    return path.replace("{address:path}", PARTNER).replace("{identity}", to_text(MESSAGE))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -78,7 +102,7 @@ def test_the_tables_have_every_page(site: Site) -> None:
     with opened(site) as place:
         nothing = cast(Any, None)
         services = PageServices(
-            place.config, place.engine, place.vault, clock.now, DatabaseThreads(), nothing, nothing, nothing
+            place.config, place.engine, place.vault, clock.now, DatabaseThreads(), nothing, nothing, nothing, {}
         )
         shown = {route.path for route in page_routes(services) if "GET" in route.methods}
         posted = {route.path for route in page_routes(services) if route.methods == frozenset({"POST"})}
@@ -92,11 +116,13 @@ def test_the_tables_have_every_page(site: Site) -> None:
 async def test_a_role_sees_its_pages_and_no_other(pages: int, role: str) -> None:
     async with logged_in(pages, f"{role}@example.com") as browser:
         for path, status in OWN.items():
-            answer = await browser.get(path.replace("{address:path}", PARTNER))
+            answer = await browser.get(filled_in(path))
             assert answer.status_code == status, path
         for path, (see, save) in CONSOLE.items():
-            assert (await browser.get(path)).status_code == (200 if role in see else 403), path
-            answer = await browser.post(path, data={"unit": "/Sales"})
+            assert (await browser.get(filled_in(path))).status_code == (200 if role in see else 403), path
+            if save is None:
+                continue
+            answer = await browser.post(path, data=SAVED[path])
             assert answer.status_code == (303 if role in save else 403), path
 
 
@@ -104,9 +130,9 @@ async def test_a_role_sees_its_pages_and_no_other(pages: int, role: str) -> None
 async def test_a_stranger_sees_nothing_but_the_log_in(pages: int) -> None:
     async with browser_at(pages) as browser:
         for path in {*OWN, *CONSOLE}:
-            answer = await browser.get(path.replace("{address:path}", PARTNER))
+            answer = await browser.get(filled_in(path))
             assert answer.status_code == 303
             assert answer.headers["location"].startswith("/log-in")
-        for path in CONSOLE:
-            answer = await browser.post(path, data={"unit": "/Sales"})
+        for path in (path for path, (_, save) in CONSOLE.items() if save is not None):
+            answer = await browser.post(path, data=SAVED[path])
             assert answer.headers["location"].startswith("/log-in")

@@ -35,3 +35,12 @@ def test_what_the_reference_says_is_said_in_its_own_words() -> None:
     italian = words("it")
     assert italian("Allow per-user outbound gateways") == "Consenti gateway in uscita per utente"
     assert italian("End User Access") == "Accesso utente finale"
+
+
+@pytest.mark.parametrize(
+    ("size", "english"),
+    [(0, "0 byte"), (999, "999 byte"), (1000, "1 kB"), (412_300, "412 kB"), (36_700_160, "36.7 MB"), (5e9, "5,000 MB")],
+)
+def test_a_size_has_few_digits(size: float, english: str) -> None:
+    assert words("en").size(size) == english
+    assert words("it").size(36_700_160) == "36,7 MB"

@@ -101,6 +101,7 @@ COMMANDS: Final = (
             ),
         ),
     ),
+    LazyCommand("gateway", "gateway", "How it stands with gateways; suspend, resume and limit them."),
     LazyCommand(
         "domain-gateway",
         "domain_gateway",
@@ -115,6 +116,11 @@ COMMANDS: Final = (
         "app-password",
         "app_password",
         "Application passwords: one for each program that sends as a user, so that each can be revoked by itself.",
+    ),
+    LazyCommand(
+        "service-account",
+        "service_account",
+        "Service accounts: programs that act for users by the API, each with its own keys and scopes it was granted.",
     ),
     LazyCommand("log-in", "log_in", "Failed log-ins: what is locked by them, and unlocking a network."),
     LazyCommand("ldap", "ldap", "Users and passwords from an LDAP directory (settings: ldap.*)."),

@@ -95,7 +95,7 @@ async def _in_this_browser(sign_ins: SignIns, username: str) -> Consent:
     )
     async with listener:
         port = listener.sockets[0].getsockname()[1]
-        begun = await sign_ins.begin(f"http://127.0.0.1:{port}/", login_hint=username)
+        begun = await sign_ins.begin(f"http://127.0.0.1:{port}/", login_hint=username, native=True)
         expected = begun.state
         _say(f"Open this address in a browser on this machine, and sign in as {username}:\n\n{begun.url}\n")
         async with asyncio.timeout(PATIENCE):

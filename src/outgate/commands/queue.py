@@ -1,6 +1,6 @@
 """`outgate queue`: mail that waits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 import typer
@@ -8,10 +8,24 @@ import typer
 from outgate.cli.options import Yes
 from outgate.cli.output import JsonObject, iso, record, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
+from outgate.commands.restriction_options import (
+    Connections,
+    For,
+    RateLimits,
+    Reason,
+    Unlimited,
+    ceiling_words,
+    indented,
+    restriction_lines,
+    restriction_row,
+    seconds_of,
+)
 from outgate.directory.errors import Invalid
-from outgate.operations import queue_operations
+from outgate.model import Cause, QueueKey, Restriction
+from outgate.operations import gateway_overview, queue_operations, restriction_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
+from outgate.operations.restriction_operations import Ceiling
 from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.admin import Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
@@ -45,7 +59,8 @@ def list_(
     with ctx.reading() as op:
         found = queue_operations.waiting(op, Selection(address=address, queue=queue), limit)
         names = queue_names(op, {each.queue for each in found})
-    rows = [_row(each) | {"queue_name": names[each.queue]} for each in found]
+        suspended = restriction_operations.suspended(op)
+    rows = [_row(each, suspended) | {"queue_name": names[each.queue]} for each in found]
     if not ctx.json:
         rows = [row | {"next_attempt": to_the_second(row["next_attempt"])} for row in rows]
     columns = {
@@ -67,7 +82,8 @@ def show(ctx: CommandContext, identity: Identity) -> None:
     with ctx.reading() as op:
         found = queue_operations.of_message(op, _number(identity))
         names = queue_names(op, {each.queue for each in found})
-    rows = [_row(each) | {"queue_name": names[each.queue]} for each in found]
+        suspended = restriction_operations.suspended(op)
+    rows = [_row(each, suspended) | {"queue_name": names[each.queue]} for each in found]
     common = ("id", "from", "size", "received_at")
     recipients = [{key: value for key, value in row.items() if key not in common} for row in rows]
     value = {key: rows[0][key] for key in common}
@@ -161,6 +177,73 @@ def delete(
     _change(ctx, selection, queue_operations.delete, "deleted")
 
 
+Destinations = Annotated[
+    list[str], typer.Argument(help="Recipients' domains, or queues as `outgate queue count` names them")
+]
+
+
+@command(app, example='outgate queue suspend recipient.example --reason "their maintenance" --for 2h')
+def suspend(
+    ctx: CommandContext, destinations: Destinations, reason: Reason = "none was given", for_: For = None
+) -> None:
+    """Let nothing go to a destination: its mail waits. What is being handed over is broken off, if it still can be."""
+    queues = gateway_overview.destination_queues(destinations)
+    with ctx.writing() as op:
+        restriction_operations.suspend(op, queues, reason, seconds_of(for_))
+    names = " ".join(map(str, queues))
+    tell(ctx, {"suspended": [str(one) for one in queues]}, f"suspended: {names}\nundo: outgate queue resume {names}")
+
+
+@command(app, example="outgate queue resume recipient.example\noutgate queue resume gateway:3")
+def resume(ctx: CommandContext, destinations: Destinations) -> None:
+    """Let suspended destinations go on, whoever suspended them, and try at once what waits."""
+    queues = gateway_overview.destination_queues(destinations)
+    with ctx.writing() as op:
+        ended = restriction_operations.resume(op, queues)
+    lines = [f"resumed: {queue} (it was suspended by {one.author}: {one.reason})" for queue, one in ended]
+    tell(
+        ctx,
+        {"resumed": [str(queue) for queue, _ in ended]},
+        ("\n".join(lines) or "nothing of these was suspended") + ctx.only_with_server(),
+    )
+
+
+@command(
+    app, example="outgate queue limit recipient.example --rate 600/hour\noutgate queue limit recipient.example --none"
+)
+def limit(
+    ctx: CommandContext,
+    destinations: Destinations,
+    rate: RateLimits = None,
+    connections: Connections = None,
+    none: Unlimited = False,
+    reason: Reason = "limit of this destination",
+) -> None:
+    """Give destinations a ceiling of messages by time and of connections, over all nodes; or take it away."""
+    ceiling = None if none else Ceiling(connections, tuple(rate or ()))
+    queues = gateway_overview.destination_queues(destinations)
+    with ctx.writing() as op:
+        restriction_operations.limit(op, queues, ceiling, reason)
+    told = "no ceiling" if ceiling is None else ceiling_words(ceiling)
+    names = [str(one) for one in queues]
+    tell(ctx, {"queues": names, "limited": ceiling is not None}, f"{' '.join(names)}: {told}")
+
+
+@command(app, example="outgate queue restrictions")
+def restrictions(ctx: CommandContext) -> None:
+    """List what is suspended or has a ceiling: why, by whom, until when, and what undoes it."""
+    with ctx.reading() as op:
+        found = restriction_operations.listed(op)
+        names = queue_names(op, {str(queue) for queue, _ in found})
+    paragraphs = [f"{queue}  {names[str(queue)]}\n{indented(_restriction(queue, one))}" for queue, one in found]
+    tell(ctx, [restriction_row(*each) for each in found], "\n\n".join(paragraphs) or "nothing is held back")
+
+
+def _restriction(queue: QueueKey, one: Restriction) -> list[str]:
+    undo = f"outgate queue limit {queue} --none" if one.cause is Cause.LIMIT else f"outgate queue resume {queue}"
+    return restriction_lines(one, undo)
+
+
 def _selection(identity: str | None, address: str | None, queue: str | None, everything: bool) -> Selection:
     if not (identity or address or queue) and not everything:
         raise typer.BadParameter("say which: a queue id, --address, --queue or --all")
@@ -184,7 +267,8 @@ def _change(ctx: CommandContext, selection: Selection, change: QueueChange, outc
     tell(ctx, {"recipients": changed}, f"{changed} recipient{'' if changed == 1 else 's'} {outcome}{waits}")
 
 
-def _row(each: Waiting) -> JsonObject:
+def _row(each: Waiting, suspended: Collection[str]) -> JsonObject:
+    state = "held" if each.held else "suspended" if each.queue in suspended else "waiting"
     return {
         "id": to_text(each.message_id),
         "from": each.sender,
@@ -192,7 +276,7 @@ def _row(each: Waiting) -> JsonObject:
         "received_at": iso(each.received_at),
         "recipient": each.recipient,
         "queue": each.queue,
-        "state": "in transfer" if each.in_transfer else "held" if each.held else "waiting",
+        "state": "in transfer" if each.in_transfer else state,
         "attempts": each.attempts,
         "next_attempt": iso(each.due_at),
         "last_reply": each.last_reply,

@@ -7,7 +7,7 @@ through verified TLS. What goes wrong with the peer comes back as an Outcome.
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import field, replace
 from functools import cache
 from typing import Final, TypeVar, cast
@@ -30,6 +30,7 @@ from outgate.smtp import (
     HelloDone,
     KeyDerivation,
     ProtocolError,
+    Reply,
     SmtpClient,
     StartTlsDone,
     Transaction,
@@ -43,6 +44,7 @@ E = TypeVar("E", bound=ClientEvent)
 
 SUBMISSIONS: Final = 465  # the port of TLS from the first byte (RFC 8314)
 CLOSING_DOWN: Final = 421
+_NOT_OF_CREDENTIAL: Final = frozenset({500, 501, 502, 503, 504, 538})
 SILENCE: Final = 10.0  # seconds without a greeting there, after which STARTTLS was the wrong choice
 
 
@@ -120,7 +122,7 @@ class Connection(asyncio.Protocol):
         self._resting = False  # between two transactions
         self._deadline = float("inf")  # of the opening, or of the transaction
         self._handed_over = 0  # transactions that came to their end
-        self.tls_failed = False
+        self.tls_failed = False  # what came to nothing did so for want of the TLS that was demanded
         self.opened_at = self._loop.time()
 
     @property
@@ -275,17 +277,20 @@ class Connection(asyncio.Protocol):
         if policy not in (TlsPolicy.STARTTLS, TlsPolicy.OPPORTUNISTIC):
             return
         if not self._engine.capabilities.starttls:
-            self._require(
-                policy is TlsPolicy.OPPORTUNISTIC, "the peer does not offer STARTTLS, which is required", "4.7.4"
-            )
+            self._do_without("the peer does not offer STARTTLS, which is required")
             return
         self._engine.starttls()
         done = await self._expect(StartTlsDone, self._timeouts.reply)
         if done.reply.code != 220:
-            self._require(policy is TlsPolicy.OPPORTUNISTIC, f"STARTTLS: {text_of(done.reply)}", "4.7.4")
+            self._do_without(f"STARTTLS: {text_of(done.reply)}")
             return
         await self._handshake(self._verifying if policy is TlsPolicy.STARTTLS else _unverifying())
         await self._hello()
+
+    def _do_without(self, words: str) -> None:
+        """There is no TLS: only where nothing demands it does this go on."""
+        self.tls_failed = self._link.tls is not TlsPolicy.OPPORTUNISTIC
+        self._require(not self.tls_failed, words, "4.7.4")
 
     async def _handshake(self, context: ssl.SSLContext) -> None:
         if self._transport is None:
@@ -320,16 +325,16 @@ class Connection(asyncio.Protocol):
             credentials = await log_in()
         except NoCredential as error:
             raise PeerFault(error.outcome) from None
-        refusal = "the peer offers no log-in that we can use"
+        refusals: list[Reply] = []
         while True:
             try:
                 self._engine.auth(credentials)
             except AuthNotOffered:
-                raise self._fault(refusal, "4.7.8" if refusal.startswith("log-in") else "4.7.4") from None
+                raise self._fault(*_log_in_words(refusals)) from None
             done = await self._log_in_done()
             if done.reply.code == 235:
                 return
-            refusal = f"log-in refused: {text_of(done.reply)}"
+            refusals.append(done.reply)
 
     async def _log_in_done(self) -> AuthDone:
         event = await self._event(self._timeouts.reply)
@@ -497,6 +502,20 @@ class Connection(asyncio.Protocol):
             wrong_kind = self._link.tls is TlsPolicy.IMPLICIT and error.reason in _NOT_TLS
             return f"{words}; {_TALKS_IN_THE_CLEAR}" if wrong_kind else words
         return f"connection lost: {error.strerror or error}"
+
+
+def _log_in_words(refusals: Sequence[Reply]) -> tuple[str, str]:
+    """Why no mechanism has logged us in, with its status. Only a reply that speaks of the credential refuses it: not
+    one that puts us off (RFC 4954 section 6: 454), nor one that does not understand us.
+    """
+    if not refusals:
+        return "the peer offers no log-in that we can use", "4.7.4"
+    refused = [one for one in refusals if one.code // 100 == 5 and one.code not in _NOT_OF_CREDENTIAL]
+    if refused:
+        return f"log-in refused: {text_of(refused[-1])}", "4.7.8"
+    if deferred := [one for one in refusals if one.code // 100 == 4]:
+        return f"log-in put off: {text_of(deferred[-1])}", "4.7.0"
+    return f"log-in failed: {text_of(refusals[-1])}", "4.7.4"
 
 
 @cache

@@ -12,7 +12,7 @@ import structlog
 
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.model import Gateway
-from outgate.oauth.access_tokens import NoToken
+from outgate.oauth.gateway_tokens import NoToken
 from outgate.smtp import Credentials, PasswordCredentials, TokenCredentials
 from outgate.store.vault import KeyMissing, SealBroken
 
@@ -30,7 +30,7 @@ _log = structlog.get_logger("deliver")
 
 
 class TokenSource(Protocol):
-    """Gives access tokens (oauth.access_tokens)."""
+    """Gives access tokens (oauth.gateway_tokens)."""
 
     async def current(self, gateway: Gateway, *, instead_of: str = "") -> str | NoToken:
         """One to log in with; another than `instead_of`. Raises store.vault.SealBroken and StoreUnavailable."""
@@ -122,7 +122,8 @@ class GatewayTokens:
             self._security_event(kind, gateway.identity, f"{gateway.host}:{gateway.port}")
             return Outcome(Verdict.RETRY, f"4.7.8 the stored token of {gateway.identity} {words}")
         if isinstance(found, NoToken):
-            return Outcome(Verdict.RETRY, f"{'4.7.8' if found.must_sign_in else '4.7.0'} {found.reason}")
+            status = "4.7.8" if found.must_sign_in else "4.7.0"
+            return Outcome(Verdict.RETRY, f"{status} {found.reason}", told=found.must_sign_in)
         return found
 
 

@@ -21,8 +21,9 @@ from outgate.deliver.destination_pool import Closing, DestinationPool
 from outgate.deliver.disposition import settle
 from outgate.deliver.heartbeat import Heartbeat
 from outgate.deliver.inflight import InFlight
-from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome
+from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome, Verdict
 from outgate.deliver.reporter import Reporter
+from outgate.deliver.restraint import Restraint
 from outgate.deliver.routing import decide, is_still, refusal
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
@@ -74,8 +75,10 @@ class Deliverer:
         hostname: str,
         new_transport: NewTransport,
         queue_ids: QueueIds,
+        restraint: Restraint,
     ) -> None:
         self._queue, self._directory, self._settings = queue, directory, settings
+        self._restraint = restraint
         self._new_transport = new_transport
         self._reporter = Reporter(queue, directory, settings, hostname, queue_ids)
         self._inflight = InFlight(settings.in_memory)
@@ -190,7 +193,7 @@ class Deliverer:
         """The ways of its recipients, asked until the directory answers: nobody else would come back to them."""
         while True:
             try:
-                return decide(item, item.recipients, await self._directory.reading(item.message.account_id))
+                return decide(item, item.recipients, await self._directory.way_reading(item.message.account_id))
             except StoreUnavailable as error:
                 _log.error("directory can't be read", error=str(error))
                 await asyncio.sleep(POLL)
@@ -207,6 +210,8 @@ class Deliverer:
             self._spawn(self._deliver(delivery))
             return
         if isinstance(attempt, Attempt):
+            if _tells_of_queue(attempt):
+                attempt = Attempt(attempt.delivery, await self._restraint.judge(attempt.delivery, attempt.result))
             recalled = _recalled(attempt)
             if recalled is None:
                 await self._record(attempt)
@@ -255,7 +260,7 @@ class Deliverer:
         current = await self._current(one.delivery)
         if one not in self._under_way:
             return
-        if isinstance(current, Delivery) and refusal(current) is None:
+        if isinstance(current, Delivery) and refusal(current, clock.now()) is None:
             self._inflight.confirm(one.delivery, current.version)
             one.delivery = current
         else:
@@ -267,7 +272,7 @@ class Deliverer:
         The way is checked when there is a connection, so that no time passes between the check and the handing over.
         Raises Closing and StoreUnavailable.
         """
-        if outcome := refusal(delivery):
+        if outcome := refusal(delivery, clock.now()):
             return Attempt(delivery, all_alike(delivery, outcome))
         pool = self._pool(delivery.route, delivery.tls)
         transport = await pool.borrow()
@@ -278,7 +283,7 @@ class Deliverer:
             current = await self._current(delivery)
             if not isinstance(current, Delivery):
                 return current
-            if outcome := refusal(current):
+            if outcome := refusal(current, clock.now()):
                 return Attempt(current, all_alike(current, outcome))
             return Attempt(current, await self._handed_over(transport, current))
         finally:
@@ -288,7 +293,7 @@ class Deliverer:
         """The delivery if its way is still the one in force, else those that are right. Raises StoreUnavailable."""
         if await self._directory.version() == delivery.version:
             return delivery
-        reading = await self._directory.reading(delivery.item.message.account_id)
+        reading = await self._directory.way_reading(delivery.item.message.account_id)
         found = decide(delivery.item, delivery.recipients, reading)
         return found[0] if is_still(delivery, found) else found
 
@@ -370,6 +375,12 @@ class Deliverer:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             _log.error("delivery step failed", exc_info=error)
+
+
+def _tells_of_queue(attempt: Attempt) -> bool:
+    """Whether it may say something of more than this message: not what simply works, as nearly all does."""
+    outcomes = attempt.result.outcomes
+    return bool(attempt.delivery.restrictions) or any(one.verdict is not Verdict.DELIVERED for one in outcomes)
 
 
 def _recalled(attempt: Attempt) -> Delivery | None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from outgate.deliver.outcome import Outcome
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.frozen import frozen
-from outgate.model import Account
+from outgate.model import Account, Restriction
 from outgate.queue import Item, Recipient
 from outgate.route import Route
 
@@ -17,7 +17,8 @@ class Delivery:
     """One transaction to be: recipients of one message that go the same way.
 
     `version` is the directory's at the time the way was decided; a delivery is only carried while it is still current.
-    `refused` says why policy lets it take no way at all; then it is carried nowhere.
+    `refused` says why policy lets it take no way at all; then it is carried nowhere. `restrictions` are those of its
+    queue.
     """
 
     item: Item
@@ -27,6 +28,7 @@ class Delivery:
     version: int
     tls: TlsPolicy
     refused: str | None = None
+    restrictions: tuple[Restriction, ...] = ()
 
     @property
     def keys(self) -> list[tuple[int, int]]:

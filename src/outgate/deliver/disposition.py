@@ -61,12 +61,14 @@ class Disposition:
     def _defers(self) -> Iterator[Defer]:
         for one in self.deferred:
             told = one.recipient.delay_told or one.late
-            tried = replace(one.recipient, attempts=one.recipient.attempts + 1, delay_told=told)
+            attempts = one.recipient.attempts + (not one.outcome.untried)
+            tried = replace(one.recipient, attempts=attempts, delay_told=told)
             yield Defer(tried, one.again, one.outcome.reason)
 
     def _events(self, report: Put | None) -> Iterator[MessageEvent]:
         passage, told = _passage(self.delivery), to_text(report.message.id) if report else None
-        yield _attempt(self.delivery, self.result, self.at)
+        if not all(outcome.untried for outcome in self.result.outcomes):
+            yield _attempt(self.delivery, self.result, self.at)
         delay = self.at - self.delivery.item.message.received_at
         for recipient, outcome in self.done:
             yield events.delivered(
@@ -84,7 +86,7 @@ class Disposition:
                 recipient=one.recipient.address,
                 reason=one.outcome.reason,
                 next_attempt=one.again,
-                late=one.late,
+                late=one.late or one.outcome.suspends,
                 report=told if one.late and _wants(one.recipient, "DELAY") else None,
             )
         for recipient, outcome in self.failed:
@@ -155,13 +157,28 @@ def _again(
     if outcome.verdict is not Verdict.RETRY:
         return None
     received_at = delivery.item.message.received_at
-    return next_attempt(recipient.attempts + 1, now, received_at, settings.retry, settings.give_up_after)
+    scheduled = next_attempt(recipient.attempts + 1, now, received_at, settings.retry, settings.give_up_after)
+    if scheduled is None or outcome.again is None:
+        return scheduled
+    return min(outcome.again, *_to_be_told(recipient, outcome, received_at, now, settings))
+
+
+def _to_be_told(
+    recipient: Recipient, outcome: Outcome, received_at: float, now: float, settings: DeliverySettings
+) -> Iterator[float]:
+    """When the sender is to hear of what waits: what is not tried wakes up for that."""
+    yield received_at + settings.give_up_after
+    late = received_at + settings.delay_report_after
+    if settings.delay_report_after and late > now and not (recipient.delay_told or outcome.told):
+        yield late
 
 
 def _is_late(
     recipient: Recipient, outcome: Outcome, delivery: Delivery, now: float, settings: DeliverySettings
 ) -> bool:
     """Whether it is time to say that the message waits: soon, where only the sender can do something about it."""
+    if outcome.told:
+        return False
     after = settings.delay_report_after
     if settings.fault_report_after and _only_the_sender_can_repair(outcome, delivery):
         after = settings.fault_report_after

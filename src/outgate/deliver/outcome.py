@@ -25,6 +25,8 @@ class Outcome:
     `public` is what the sender is told where the reason would tell of a network that is not his (docs/egress.md).
     `peer` is whose word it is, where several hosts were asked; `reply` is the peer's, without one the reason is ours.
     `success` is what a report says of who was delivered; None if the peer sends such reports itself.
+    `again` is when to try again, whatever the schedule says (seconds since the epoch; infinite: when something is done
+    about it). `untried`: nothing was attempted. `told`: the sender hears of it otherwise.
     """
 
     verdict: Verdict
@@ -33,10 +35,15 @@ class Outcome:
     peer: str = ""
     reply: Reply | None = field(default=None, compare=False, repr=False)
     success: Action | None = field(default=None, compare=False, repr=False)
+    again: float | None = field(default=None, compare=False)
+    untried: bool = field(default=False, compare=False)
+    told: bool = field(default=False, compare=False)
 
     def told_by(self, peer: str, success: Action | None) -> "Outcome":
         """The same as this peer's word. (dataclasses.replace takes twice as long, and each message has one.)"""
-        return Outcome(self.verdict, self.reason, self.public, peer, self.reply, success)
+        return Outcome(
+            self.verdict, self.reason, self.public, peer, self.reply, success, self.again, self.untried, self.told
+        )
 
     @property
     def status(self) -> str:
@@ -53,10 +60,24 @@ class Outcome:
         return self.reply.code in _OF_LOG_IN
 
     @property
+    def refuses_credential(self) -> bool:
+        """Whether the peer has said that our credential is not good, and not only that it can't tell just now."""
+        if self.reply is None:
+            return self.reason.startswith("4.7.8 ") and CREDENTIAL_REFUSED in self.reason
+        return self.reply.code == 535
+
+    @property
+    def suspends(self) -> bool:
+        """Whether its queue is suspended because of it: it was tried, and the sender is told of the suspension."""
+        return self.told and not self.untried
+
+    @property
     def is_of_tls(self) -> bool:
         """Whether there is no secure connection."""
         return self.reply is None and self.reason.startswith(("4.7.4 ", "4.7.5 ", "4.7.10 "))
 
+
+CREDENTIAL_REFUSED: Final = ": log-in refused: "  # what a connection's reason has after the peer's name
 
 INTERNAL: Final = Outcome(Verdict.RETRY, "4.3.0 internal error; the server's log has the details")
 NO_STORE: Final = Outcome(Verdict.RETRY, "4.3.0 the database can't be read just now")

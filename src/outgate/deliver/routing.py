@@ -7,7 +7,9 @@ from typing import Final
 from outgate.authorise import authorise
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.suspension import suspended
 from outgate.deliver.tls_policy import tls_of
+from outgate.directory.reader import WayReading
 from outgate.mail.addresses import canonical
 from outgate.model import Account, Organisation, QueueKey, Refused, SendAs
 from outgate.queue import Item, Message, Recipient
@@ -15,19 +17,26 @@ from outgate.route import Route, own_route, route
 
 RECIPIENTS: Final = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
 
-Reading = tuple[int, Account | None, Organisation]  # one state of the directory, with its version
 
-
-def decide(item: Item, recipients: Sequence[Recipient], reading: Reading) -> list[Delivery]:
+def decide(item: Item, recipients: Sequence[Recipient], reading: WayReading) -> list[Delivery]:
     """One delivery for each way, and for each 100 recipients of it."""
-    version, account, organisation = reading
+    version, account, organisation, restrictions = reading
     chosen = account.send_as.get(item.message.chosen_from) if account else None
     by_way: dict[tuple[Route, str | None], list[Recipient]] = {}
     for recipient in recipients:
         way, refused = _way(organisation, account, chosen, item.message, recipient)
         by_way.setdefault((way, refused), []).append(_at(recipient, way.queue))
     return [
-        Delivery(item, tuple(together[start : start + RECIPIENTS]), way, account, version, tls_of(way), refused)
+        Delivery(
+            item,
+            tuple(together[start : start + RECIPIENTS]),
+            way,
+            account,
+            version,
+            tls_of(way),
+            refused,
+            restrictions.of(way.queue),
+        )
         for (way, refused), together in by_way.items()
         for start in range(0, len(together), RECIPIENTS)
     ]
@@ -38,8 +47,14 @@ def is_still(delivery: Delivery, found: Sequence[Delivery]) -> bool:
     return [(one.route, one.tls, one.refused) for one in found] == [(delivery.route, delivery.tls, None)]
 
 
-def refusal(delivery: Delivery) -> Outcome | None:
-    """Why this account may not send this any more, as authorise would say it of a new message."""
+def refusal(delivery: Delivery, now: float) -> Outcome | None:
+    """Why this account may not send this any more, as authorise would say it of a new message; or why it has to wait,
+    where nothing may be tried.
+    """
+    return _refusal(delivery) or (suspended(delivery.restrictions, now) if delivery.restrictions else None)
+
+
+def _refusal(delivery: Delivery) -> Outcome | None:
     message, account = delivery.item.message, delivery.account
     if delivery.refused:
         return Outcome(Verdict.FAILED, f"5.7.1 {delivery.refused}")

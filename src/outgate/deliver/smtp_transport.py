@@ -15,10 +15,9 @@ from outgate.deliver.credentials import LogIn
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import NO_STORE, RECALLED, Outcome, Verdict, last_word, outcomes
-from outgate.deliver.tls_policy import TlsPolicy
+from outgate.deliver.tls_policy import SecuredHost
 from outgate.deliver.transmission import Transmission, transaction
 from outgate.directory.local_mailboxes import LocalMailboxes
-from outgate.egress.resolver import Host
 from outgate.mail.report_text import Action
 from outgate.queue import Recipient
 from outgate.route import RouteKind
@@ -32,7 +31,7 @@ _CHUNKING: Final = "CHUNKING"
 
 _log = structlog.get_logger("deliver")
 
-Hosts = Callable[[], Awaitable[list[Host] | Outcome]]
+Hosts = Callable[[], Awaitable[list[SecuredHost] | Outcome]]
 
 
 @dataclass(slots=True)
@@ -254,25 +253,34 @@ class SmtpTransport:
         hosts = await self._hosts()
         if isinstance(hosts, Outcome):
             return False
-        left = [host for host in hosts if host.address not in self._tried]
+        left = [host for host in hosts if host.host.address not in self._tried]
         return bool(left) and await self._open(left) is None
 
-    async def _open(self, hosts: list[Host]) -> Outcome | None:
+    async def _open(self, hosts: list[SecuredHost]) -> Outcome | None:
         problem: Outcome | None = None
         for host in hosts:
-            self._tried.add(host.address)
-            connection = Connection(host, self._link, self._timeouts, self._verifying, self._avoided)
-            failed = await connection.open()
+            self._tried.add(host.host.address)
+            failed = await self._connected_to(host)
             if failed and self._log_in and await self._log_in.renew(failed):
-                connection = Connection(host, self._link, self._timeouts, self._verifying, self._avoided)
-                failed = await connection.open()
-            if failed and connection.tls_failed and self._link.tls is TlsPolicy.OPPORTUNISTIC:
-                # RFC 7435: what may go unencrypted must not be held up by a peer's broken TLS.
-                plain = replace(self._link, tls=TlsPolicy.PLAIN)
-                connection = Connection(host, plain, self._timeouts, self._verifying, self._avoided)
-                failed = await connection.open()
+                failed = await self._connected_to(host)
             if failed is None:
-                self._connection = connection
                 return None
             problem = problem or failed
         return problem
+
+    async def _connected_to(self, to: SecuredHost) -> Outcome | None:
+        """None if there is a connection, else why there is none that is secured as it must be."""
+        failed: Outcome | None = None
+        for tls in (to.tls, *to.weaker):
+            link = replace(self._link, tls=tls)
+            connection = Connection(to.host, link, self._timeouts, self._verifying, self._avoided)
+            problem = await connection.open()
+            if problem is None:
+                self._connection = connection
+                return None
+            failed = problem
+            if not connection.tls_failed:
+                break
+            if to.demanded_by and not to.weaker:
+                failed = replace(failed, reason=f"{failed.reason} ({to.demanded_by} demands it)")
+        return failed

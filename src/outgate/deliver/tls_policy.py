@@ -4,9 +4,12 @@ What is demanded belongs to the delivery: two messages for one destination may d
 share a connection.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
+from outgate.egress.resolver import Host
+from outgate.frozen import frozen
 from outgate.model import Gateway, Security
 from outgate.route import Route, RouteKind
 
@@ -18,6 +21,26 @@ class TlsPolicy(StrEnum):
     STARTTLS = "starttls"
     OPPORTUNISTIC = "opportunistic"  # RFC 7435: encrypted if the peer can, not verified
     PLAIN = "plain"
+
+
+@frozen
+class SecuredHost:
+    """A host to try, and how its connection is to be secured: by `tls`, and where TLS fails by the `weaker` ones in
+    turn. `demanded_by` names what does not let it be weaker, for people.
+    """
+
+    host: Host
+    tls: TlsPolicy
+    weaker: tuple[TlsPolicy, ...] = ()
+    demanded_by: str = ""
+
+
+def alike(hosts: Iterable[Host], tls: TlsPolicy) -> list[SecuredHost]:
+    """The hosts, each with the same demand. What may go unencrypted must not be held up by a peer's broken TLS
+    (RFC 7435).
+    """
+    weaker = (TlsPolicy.PLAIN,) if tls is TlsPolicy.OPPORTUNISTIC else ()
+    return [SecuredHost(host, tls, weaker) for host in hosts]
 
 
 _OF_SECURITY: Final = {

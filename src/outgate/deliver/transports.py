@@ -1,7 +1,7 @@
 """A route made into a transport: which peer, which log-in."""
 
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from outgate.config import Config, DeliverySettings
 from outgate.deliver.connection import Link, Timeouts, unreachable
@@ -16,11 +16,12 @@ from outgate.deliver.credentials import (
     TokenSource,
 )
 from outgate.deliver.delivery import Transport
+from outgate.deliver.exchangers import Exchangers
 from outgate.deliver.maildir_transport import MaildirTransport
 from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.smtp_transport import Hosts, SmtpTransport
-from outgate.deliver.tls_policy import TlsPolicy
+from outgate.deliver.tls_policy import SecuredHost, TlsPolicy, alike
 from outgate.deliver.transmission import KeyFor
 from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.directory.reader import DirectoryReader
@@ -31,8 +32,11 @@ from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
 from outgate.store.vault import SealBroken
+from outgate.transport_security.sts_policies import StsPolicies
 
 _MOST_EVENTS = 1000
+
+SecuredHosts = Callable[[], Awaitable[list[SecuredHost] | Unresolved]]
 
 
 class TransportFactory:
@@ -49,8 +53,10 @@ class TransportFactory:
         key_for: KeyFor,
         security_event: SecurityEvent,
         queue_ids: QueueIds,
+        sts_policies: StsPolicies,
     ) -> None:
         self._config, self._queue, self._directory, self._resolver = config, queue, directory, resolver
+        self._exchangers = Exchangers(resolver, sts_policies)
         self._open_password, self._tokens, self._stored_key_for = open_password, tokens, key_for
         self._security_event = _once(security_event)
         self._compliance = MessagePreparer(queue, directory, queue_ids, self._key_for)
@@ -66,7 +72,7 @@ class TransportFactory:
             return self._to_mailboxes(tls)
         domain = way.queue.name
         link = _link(self._config, domain, self._config.delivery.smtp_port, tls)
-        return self._smtp(link, lambda: _found(self._resolver.exchangers(domain), domain, link.port))
+        return self._smtp(link, lambda: _found(self._exchangers.of(domain), domain, link.port))
 
     def _to_gateway(self, gateway: Gateway, tls: TlsPolicy, *, users: bool) -> Transport:
         """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""
@@ -76,10 +82,10 @@ class TransportFactory:
         if users and not gateway.has_credential:
             return self._smtp(link, _erased)
         if users:
-            found = _usable(log_in, lambda: _found(self._resolver.guarded(host, port), host, port))
+            hosts = _alike(lambda: self._resolver.guarded(host, port), tls)
         else:
-            found = _usable(log_in, lambda: _found(self._resolver.host(host), host, port))
-        return self._smtp(link, found, log_in=log_in)
+            hosts = _alike(lambda: self._resolver.host(host), tls)
+        return self._smtp(link, _usable(log_in, lambda: _found(hosts(), host, port)), log_in=log_in)
 
     def _log_in(self, gateway: Gateway) -> LogIn | None:
         if gateway.provider:
@@ -107,7 +113,8 @@ class TransportFactory:
             return self._smtp(link, _here, self._mailboxes)
         host, _, port = where.removeprefix("//").rpartition(":")
         link = _link(self._config, host, int(port), tls, lmtp=kind == "lmtp")
-        return self._smtp(link, lambda: _found(self._resolver.host(host.strip("[]")), host, int(port)), self._mailboxes)
+        hosts = _alike(lambda: self._resolver.host(host.strip("[]")), tls)
+        return self._smtp(link, lambda: _found(hosts(), host, int(port)), self._mailboxes)
 
     def _smtp(
         self, link: Link, hosts: Hosts, mailboxes: LocalMailboxes | None = None, log_in: LogIn | None = None
@@ -175,14 +182,24 @@ def _once(security_event: SecurityEvent) -> SecurityEvent:
 def _usable(log_in: LogIn | None, hosts: Hosts) -> Hosts:
     """The hosts, once there is a credential that is theirs."""
 
-    async def found() -> list[Host] | Outcome:
+    async def found() -> list[SecuredHost] | Outcome:
         fault = await log_in.fault() if log_in else None
         return fault or await hosts()
 
     return found
 
 
-async def _found(hosts: Awaitable[list[Host] | Unresolved], name: str, port: int) -> list[Host] | Outcome:
+def _alike(hosts: Callable[[], Awaitable[list[Host] | Unresolved]], tls: TlsPolicy) -> SecuredHosts:
+    """The hosts, each with the same demand."""
+
+    async def found() -> list[SecuredHost] | Unresolved:
+        names = await hosts()
+        return names if isinstance(names, Unresolved) else alike(names, tls)
+
+    return found
+
+
+async def _found(hosts: Awaitable[list[SecuredHost] | Unresolved], name: str, port: int) -> list[SecuredHost] | Outcome:
     """The hosts, or the outcome of a message that waits for them or has nowhere to go."""
     found = await hosts
     if not isinstance(found, Unresolved):
@@ -193,7 +210,7 @@ async def _found(hosts: Awaitable[list[Host] | Unresolved], name: str, port: int
     return Outcome(verdict, f"{found.status} {found.reason}", public)
 
 
-async def _erased() -> list[Host] | Outcome:
+async def _erased() -> list[SecuredHost] | Outcome:
     """Never without the log-in that the gateway was set up with."""
     return Outcome(
         Verdict.RETRY,
@@ -201,5 +218,5 @@ async def _erased() -> list[Host] | Outcome:
     )
 
 
-async def _here() -> list[Host] | Outcome:
-    return [Host("localhost", "")]
+async def _here() -> list[SecuredHost] | Outcome:
+    return alike([Host("localhost", "")], TlsPolicy.PLAIN)

@@ -33,6 +33,11 @@ class Records:
         with self._lock:
             self._records = self._records + parsed
 
+    def withdraw(self, name: str) -> None:
+        """Take all records of a name out."""
+        with self._lock:
+            self._records = [record for record in self._records if record.rname != name]
+
     def resolve(self, request: DNSRecord, handler: object) -> DNSRecord:
         """Answer one question: the records, or NOERROR without any where the name has others, or NXDOMAIN."""
         reply = request.reply()

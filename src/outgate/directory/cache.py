@@ -8,9 +8,9 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from outgate.directory import accounts
+from outgate.directory import accounts, restrictions
 from outgate.directory.accounts import LogInEntry, Shared
-from outgate.model import Account, Organisation
+from outgate.model import Account, Organisation, Restrictions
 from outgate.store.engine import read
 from outgate.store.prepared import PreparedNumber, PreparedRows
 
@@ -18,6 +18,7 @@ COPIES: Final = 10_000  # accounts in memory; as many log-ins, and as many mailb
 
 _VERSION: Final = "SELECT directory_version FROM organisation"
 _POLICY_VERSION: Final = "SELECT policy_version FROM organisation"
+_QUEUE_VERSION: Final = "SELECT queue_version FROM organisation"
 
 
 class DirectoryCache:
@@ -39,6 +40,9 @@ class DirectoryCache:
         self._mailboxes = lru_cache(copies)(self._load_mailbox)
         self._shared_at = lru_cache(1)(lambda _version: self._shared(self._policy_version.read()))
         self._shared = lru_cache(1)(self._load_shared)
+        self._queue_version = PreparedNumber(engine, _QUEUE_VERSION)
+        self._restrictions_at = lru_cache(1)(lambda _version: self._restrictions(self._queue_version.read()))
+        self._restrictions = lru_cache(1)(self._load_restrictions)
 
     @property
     def is_local(self) -> bool:
@@ -65,6 +69,10 @@ class DirectoryCache:
         """The organisation's domains and outbound gateway."""
         return self._shared_at(self._at(version)).organisation
 
+    def restrictions(self, version: int | None = None) -> Restrictions:
+        """What holds mail of queues back."""
+        return self._restrictions_at(self._at(version))
+
     def _at(self, version: int | None) -> int:
         return self.version() if version is None else version
 
@@ -83,3 +91,7 @@ class DirectoryCache:
     def _load_shared(self, _policy_version: int) -> Shared:
         with read(self._engine) as connection:
             return accounts.load_shared(connection)
+
+    def _load_restrictions(self, _queue_version: int) -> Restrictions:
+        with read(self._engine) as connection:
+            return restrictions.load(connection)

@@ -7,17 +7,22 @@ from outgate.mail.addresses import AddressError, canonical, canonical_domain
 from outgate.store import tables
 
 
-def touch(connection: Connection, *, shared: bool = False) -> int:
+def touch(connection: Connection, *, shared: bool = False, queues: bool = False) -> int:
     """Make copies of the directory elsewhere out of date; returns the directory's new version.
 
-    `shared` says that units, policy, domains or the organisation's gateway change, which concern all accounts.
+    `shared` says that units, policy, domains or the organisation's gateway change, which concern all accounts; `queues`
+    that restrictions on queues do.
 
     Lets one change at a time through until its transaction ends, so that what a change has checked still holds when
     it is committed. So this comes first.
     """
     columns = tables.organisation.c
     version = columns.directory_version
-    values = {"directory_version": version + 1, "policy_version": columns.policy_version + int(shared)}
+    values = {
+        "directory_version": version + 1,
+        "policy_version": columns.policy_version + int(shared),
+        "queue_version": columns.queue_version + int(queues),
+    }
     statement = update(tables.organisation).values(values).returning(version)
     changed: int | None = connection.scalar(statement)
     if changed is None:

@@ -27,6 +27,7 @@ class Privilege(StrEnum):
     QUEUE_MANAGE = "queue-manage"
     SECRETS_MANAGE = "secrets-manage"
     MAIL_SEND = "mail-send"  # as any user
+    API_MANAGE = "api-manage"  # programs that act as any user: whoever has it may do everything, by a detour
 
 
 @frozen

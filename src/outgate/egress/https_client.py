@@ -36,21 +36,29 @@ _SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tupl
 
 @frozen
 class Fetched:
-    """What a server answered. `url` is where: the last one, after redirects."""
+    """What a server answered. `url` is where: the last one, after redirects. `media_type` in lower case, bare."""
 
     url: str
     status: int
     content: bytes
     headers: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)  # names in lower case
 
+    @property
+    def media_type(self) -> str:
+        """Of Content-Type, without its parameters, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
 
 @frozen
 class NotFetched:
-    """Why there is no answer, in words for the record. `forbidden`: the guard, or a rule of this file, refused it."""
+    """Why there is no answer, in words for the record. `forbidden`: the guard, or a rule of this file, refused it;
+    `untrusted`: its certificate was.
+    """
 
     url: str
     reason: str
     forbidden: bool = False
+    untrusted: bool = False
 
 
 @frozen
@@ -72,13 +80,18 @@ class HttpsClient:
     def __init__(self, resolver: Resolver, context: ssl.SSLContext, port: int = 443, *, any_port: bool = False) -> None:
         self._resolver, self._context, self._port, self._any_port = resolver, context, port, any_port
 
-    async def get(self, url: str) -> Fetched | NotFetched:
-        """The answer to one GET, whatever its status; at most MAX_REDIRECTS redirects are followed."""
+    async def get(
+        self, url: str, redirects: int = MAX_REDIRECTS, patience: float | None = None
+    ) -> Fetched | NotFetched:
+        """The answer to one GET within so many seconds, else PATIENCE, whatever its status; at most so many redirects
+        are followed.
+        """
+        patience = PATIENCE if patience is None else patience
         try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._follow(url)
+            async with asyncio.timeout(patience):
+                return await self._follow(url, redirects)
         except TimeoutError:
-            return NotFetched(url, f"no answer within {PATIENCE:g} seconds")
+            return NotFetched(url, f"no answer within {patience:g} seconds")
 
     async def post(
         self, url: str, content: bytes, headers: Mapping[str, str], patience: float = PATIENCE
@@ -93,13 +106,13 @@ class HttpsClient:
             return NotFetched(url, f"no answer within {patience:g} seconds")
         return answer if not isinstance(answer, str) else NotFetched(url, "the answer is a redirect", forbidden=True)
 
-    async def _follow(self, url: str) -> Fetched | NotFetched:
-        for _ in range(MAX_REDIRECTS + 1):
+    async def _follow(self, url: str, redirects: int) -> Fetched | NotFetched:
+        for _ in range(redirects + 1):
             answer = await self._ask(url)
             if not isinstance(answer, str):
                 return answer
             url = answer
-        return NotFetched(url, f"more than {MAX_REDIRECTS} redirects", forbidden=True)
+        return NotFetched(url, f"more than {redirects} redirects", forbidden=True)
 
     async def _ask(self, url: str, question: "_Question | None" = None) -> Fetched | NotFetched | str:
         """The answer, or the URL that it redirects to."""
@@ -113,7 +126,9 @@ class HttpsClient:
             return await self._exchange(url, place, hosts, question or _Question())
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
             # OSError: a TLS fault after the handshake (ssl.SSLError) comes through httpcore2 as it is.
-            return NotFetched(url, str(error) or type(error).__name__)
+            return NotFetched(
+                url, str(error) or type(error).__name__, untrusted="CERTIFICATE_VERIFY_FAILED" in str(error)
+            )
 
     async def _exchange(
         self, url: str, place: _Place, hosts: Sequence[Host], question: "_Question"

@@ -92,13 +92,8 @@ class Resolver:
             return Unresolved("4.4.3", f"the host {name} has no address")
         return addresses
 
-    async def exchangers(self, domain: str) -> list[Host] | Unresolved:
-        """The checked addresses of a domain's mail exchangers, best first, equal preferences shuffled.
-
-        An exchanger that is forbidden is left out; if no other is left, the domain takes no mail from us.
-        """
-        if domain.startswith("["):
-            return await self._literal(domain)
+    async def exchangers(self, domain: str) -> list[str] | Unresolved:
+        """The names of a domain's mail exchangers (A-labels), best first, equal preferences shuffled."""
         try:
             answer = await self._dns.resolve(domain, "MX")
         except dns.resolver.NXDOMAIN:
@@ -111,7 +106,7 @@ class Resolver:
             names = _by_preference([record for record in answer if isinstance(record, MX)])
         if names == [""]:
             return Unresolved("5.1.10", f"the domain {domain} takes no mail (null MX, RFC 7505)")
-        return await self._checked(domain, names)
+        return names
 
     async def records(self, name: str, kind: str) -> list[Rdata] | Unresolved:
         """The records of one type (`SRV`, `MX`) that a name has, aliases followed; [] if there are none."""
@@ -122,7 +117,11 @@ class Resolver:
         except dns.exception.DNSException as error:
             return Unresolved("4.4.3", f"the {kind} records of {name} could not be found: {_words(error)}")
 
-    async def _checked(self, domain: str, names: Sequence[str]) -> list[Host] | Unresolved:
+    async def reach(self, domain: str, names: Sequence[str]) -> list[Host] | Unresolved:
+        """The checked addresses of those exchangers of a domain, in their order.
+
+        An exchanger that is forbidden is left out; if no other is left, the domain takes no mail from us.
+        """
         found = await asyncio.gather(*(self.guarded(name) for name in names[:EXCHANGERS]))
         good = [one for one in found if not isinstance(one, Unresolved)]
         if good:
@@ -135,12 +134,12 @@ class Resolver:
             return Unresolved("5.4.4", faults[0].reason, forbidden=True)
         return next(iter(waits), Unresolved("4.4.3", f"no mail exchanger of {domain} has an address"))
 
-    async def _literal(self, domain: str) -> list[Host] | Unresolved:
-        """An address literal (RFC 5321 section 4.1.3)."""
+    async def literal(self, domain: str) -> list[Host] | Unresolved:
+        """The checked address of a domain that is an address literal (RFC 5321 section 4.1.3)."""
         text = domain.strip("[]").removeprefix("IPv6:").removeprefix("ipv6:")
         if not is_address(text):
             return Unresolved("5.1.2", f"{domain} is no address literal")
-        return await self._checked(domain, [text])
+        return await self.reach(domain, [text])
 
     async def _by_dns(self, name: str) -> list[str]:
         answer = await self._dns.resolve_name(name)
@@ -168,7 +167,9 @@ def _forbidden(name: str, reason: str) -> Unresolved:
 
 def _by_preference(records: Sequence[MX]) -> list[str]:
     shuffled = sorted(records, key=lambda record: (record.preference, random.random()))  # noqa: S311 -- spreads load
-    return [record.exchange.to_text(omit_final_dot=True) if len(record.exchange) > 1 else "" for record in shuffled]
+    return [
+        record.exchange.to_text(omit_final_dot=True).lower() if len(record.exchange) > 1 else "" for record in shuffled
+    ]
 
 
 def nameserver(text: str) -> dns.nameserver.Nameserver:

@@ -5,7 +5,9 @@ Knows no socket, and no page or operation.
 
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
@@ -21,7 +23,7 @@ from outgate.http.body_limit import limited, read_body
 from outgate.http.client_address import peer_network
 from outgate.http.cross_site import is_forged, origin_of
 from outgate.http.database_threads import DatabaseThreads
-from outgate.http.error_response import ErrorPage, ErrorResponses
+from outgate.http.error_response import ErrorForm, ErrorPage, ErrorResponses, problem
 from outgate.http.http_route import HttpRoute, Kind, bind
 from outgate.http.rate_limit import RateLimit
 from outgate.http.request_id import RequestIds
@@ -29,9 +31,13 @@ from outgate.http.security_headers import SecurityHeaders
 from outgate.peer_limit import PeerLimit
 from outgate.store.rates import Rates
 
+_DEPTH: Final = 3  # parts of a path that say what it is of
+
 
 class HttpApplication:
-    """All routes there are, behind one entrance. `error_page` makes the pages for what is refused."""
+    """All routes there are, behind one entrance. `error_page` makes the pages for what is refused, `forms` the answers
+    to programs.
+    """
 
     def __init__(
         self,
@@ -41,6 +47,7 @@ class HttpApplication:
         error_page: ErrorPage,
         threads: DatabaseThreads,
         now: Callable[[], float] = clock.now,
+        forms: Mapping[Kind, ErrorForm] = MappingProxyType({"api": problem}),
     ) -> None:
         self._threads = threads
         self._origin = origin_of(settings.public_url)
@@ -48,7 +55,7 @@ class HttpApplication:
         # No redirect to a path with or without its last slash: it is made from the Host header, which anybody writes.
         router = Router(self._starlette_routes(routes), redirect_slashes=False, default=_no_such_path)
         limited_peers = PeerRequests(router, PeerLimit(settings.max_connections_per_peer))
-        errors = ErrorResponses(limited_peers, error_page, _kinds(routes))
+        errors = ErrorResponses(limited_peers, error_page, _kinds(routes), forms)
         self._entrance = RequestIds(SecurityHeaders(errors))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,10 +142,16 @@ def _methods(route: HttpRoute) -> set[str]:
 
 
 def _kinds(routes: Sequence[HttpRoute]) -> Callable[[str], Kind]:
-    """What a path is of that has no route: what its first part is of, a page if that is nobody's."""
-    api = {_first_part(route.path) for route in routes if route.kind == "api"}
-    return lambda path: "api" if _first_part(path) in api else "page"
+    """What a path is of that has no route: what all routes are of that begin as it does, as far as any do."""
+    of_begin: defaultdict[str, set[Kind]] = defaultdict(set)
+    for route in routes:
+        for begin in _begins(route.path):
+            of_begin[begin].add(route.kind)
+    known = {begin: next(iter(kinds)) for begin, kinds in of_begin.items() if len(kinds) == 1}
+    return lambda path: next((known[begin] for begin in _begins(path) if begin in known), "page")
 
 
-def _first_part(path: str) -> str:
-    return path.removeprefix("/").partition("/")[0]
+def _begins(path: str) -> list[str]:
+    """Its first parts, the most of them first, without the root that all have."""
+    parts = path.split("/")[1 : _DEPTH + 1]
+    return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]

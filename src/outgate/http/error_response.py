@@ -1,4 +1,5 @@
-"""What a request is answered that was not answered well: a page or problem+json (RFC 9457), by its route's kind.
+"""What a request is answered that was not answered well: a page, problem+json (RFC 9457) or another form for programs,
+by its route's kind.
 
 What nobody foresaw is logged once, with the request's name, and never shown. A URL may be a secret, so no line of the
 log has one: it has the route's path as declared.
@@ -18,6 +19,7 @@ from outgate.http.http_route import Kind, route_of
 from outgate.store.engine import StoreUnavailable
 
 ErrorPage = Callable[[Request, int, Mapping[str, str] | None], Response]  # a page for a status, with headers
+ErrorForm = Callable[[int, str, Mapping[str, str] | None], Response]  # for programs: status, detail, headers
 KindOfPath = Callable[[str], Kind]
 
 RETRY_SECONDS: Final = 60
@@ -28,8 +30,10 @@ _log = structlog.get_logger("http")
 class ErrorResponses:
     """The inner application's exceptions as answers. `kind_of` says it for paths where there is no route."""
 
-    def __init__(self, inner: ASGIApp, error_page: ErrorPage, kind_of: KindOfPath) -> None:
-        self._inner, self._error_page, self._kind_of = inner, error_page, kind_of
+    def __init__(
+        self, inner: ASGIApp, error_page: ErrorPage, kind_of: KindOfPath, forms: Mapping[Kind, ErrorForm]
+    ) -> None:
+        self._inner, self._error_page, self._kind_of, self._forms = inner, error_page, kind_of, forms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -63,9 +67,8 @@ class ErrorResponses:
         self, request: Request, status: int, headers: Mapping[str, str] | None = None, detail: str = ""
     ) -> Response:
         route = route_of(request.scope)
-        if (route.kind if route else self._kind_of(request.scope["path"])) == "page":
-            return self._error_page(request, status, headers)
-        return problem(status, detail, headers)
+        form = self._forms.get(route.kind if route else self._kind_of(request.scope["path"]))
+        return form(status, detail, headers) if form else self._error_page(request, status, headers)
 
 
 def problem(status: int, detail: str = "", headers: Mapping[str, str] | None = None) -> Response:

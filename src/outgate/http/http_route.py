@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-Kind = Literal["page", "api"]
+Kind = Literal["page", "api", "google"]  # what has failed is told as a page, as problem+json, or as Google's APIs do
 Handler = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
 
 NO_STORE: Final = "no-store"

@@ -48,7 +48,7 @@ def _complete(headers: MutableHeaders, scope: Scope, status: int) -> None:
     route = route_of(scope)
     headers.update(_HEADERS)
     headers["Cache-Control"] = _cache(route, status)
-    headers["Content-Security-Policy"] = _API_POLICY if route and route.kind == "api" else _PAGE_POLICY
+    headers["Content-Security-Policy"] = _PAGE_POLICY if route is None or route.kind == "page" else _API_POLICY
     if scope["scheme"] == "https":
         headers["Strict-Transport-Security"] = _HSTS  # never in plain HTTP (RFC 6797 7.2)
 

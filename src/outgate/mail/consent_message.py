@@ -16,9 +16,7 @@ Mail that you send as {address} leaves by {host}, and waits since:
 
     {reason}
 
-Nothing is lost. Sign in again, and what waits leaves by itself:
-
-    {repair}
+Nothing is lost. Sign in again{repair}; what waits leaves by itself then.
 
 You are told this once.
 """,
@@ -27,13 +25,14 @@ I messaggi che invii come {address} passano da {host}, e sono in attesa perché:
 
     {reason}
 
-Nulla va perduto. Accedi di nuovo, e ciò che è in attesa parte da sé:
-
-    {repair}
+Nulla va perduto. Accedi di nuovo{repair}; ciò che è in attesa parte poi da sé.
 
 Questo avviso arriva una volta sola.
 """,
 }
+
+_AT_LINK = {"en": " here:\n\n    {link}\n\n", "it": " qui:\n\n    {link}\n\n"}
+_AT_ADMINISTRATOR = {"en": " with the help of your administrator", "it": " con l'aiuto del tuo amministratore"}
 
 
 def consent_lost(
@@ -49,12 +48,13 @@ def consent_lost(
     message_id: str,
     language: str = "en",
 ) -> bytes:
-    """For the user `to`; `repair` is where to sign in again: a link, or a command."""
+    """For the user `to`; `repair` is the page where to sign in again, empty where there are no pages."""
+    place = _AT_LINK[language].format(link=repair) if repair else _AT_ADMINISTRATOR[language]
     return compose(
         sender=Mailbox(_SENDER[language].format(organisation=organisation_name), sender),
         to=[Mailbox("", to)],
         subject=_SUBJECT[language].format(address=address),
-        text=_TEXT[language].format(address=address, host=host, reason=reason, repair=repair),
+        text=_TEXT[language].format(address=address, host=host, reason=reason, repair=place),
         date=date,
         message_id=message_id,
         automatic=True,

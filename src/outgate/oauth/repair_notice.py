@@ -1,14 +1,18 @@
-"""Tells a gateway's user to sign in again: queued in the transaction that notes why, so told once over all nodes."""
+"""Suspends a gateway whose consent has ended and tells its user to sign in again, both in the transaction that notes
+why: so it is in force, and told once, over all nodes.
+"""
 
 from collections.abc import Callable
 from urllib.parse import quote
 
 from sqlalchemy import Connection
 
-from outgate.directory import accounts, users
+from outgate.directory import accounts, restrictions, users
+from outgate.directory.restrictions import SERVER
 from outgate.mail.consent_message import consent_lost
-from outgate.model import Gateway
+from outgate.model import Cause, Gateway, Restriction
 from outgate.queue.queue_id import QueueIds, to_text
+from outgate.route import gateway_queue
 from outgate.sendas import gateways
 from outgate.store.batch import apply
 from outgate.submit import originate
@@ -23,16 +27,19 @@ class RepairNotice:
 
     def __call__(self, connection: Connection, gateway: Gateway, reason: str) -> None:
         """Queue it, to the primary address of the account whose gateway it is."""
+        now = self._now()
+        suspended = Restriction(Cause.LOG_IN, reason, SERVER, now, credential_version=gateway.credential_version)
+        restrictions.put(connection, gateway_queue(gateway), suspended)
         owned = gateways.by_row(connection, [gateway.row]).get(str(gateway.row))
         if owned is None:
             return
-        organisation, now = accounts.load_organisation(connection), self._now()
+        organisation = accounts.load_organisation(connection)
         identity = self._queue_ids.new(now)
         raw = consent_lost(
             address=owned.address,
             host=gateway.host,
             reason=reason,
-            repair=self._repair(owned.account, owned.address, gateway.provider),
+            repair=self._repair(owned.address),
             to=owned.account,
             organisation_name=organisation.primary_domain,
             sender=organisation.postmaster,
@@ -42,7 +49,5 @@ class RepairNotice:
         )
         apply(connection, [originate(identity, raw, organisation.postmaster, [owned.account], organisation, now)])
 
-    def _repair(self, account: str, address: str, provider: str) -> str:
-        if self._public_url:
-            return f"{self._public_url}/settings/accounts/{quote(address, safe='@')}/server"
-        return f"outgate sendas gateway sign-in {account} {address} --provider {provider}"
+    def _repair(self, address: str) -> str:
+        return f"{self._public_url}/settings/accounts/{quote(address, safe='@')}/server" if self._public_url else ""

@@ -9,12 +9,13 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Final, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from sqlalchemy import Engine
 
+from outgate.directory.errors import DirectoryError
 from outgate.egress.https_client import HttpsClient
 from outgate.frozen import frozen
 from outgate.model import Consent
@@ -49,7 +50,7 @@ class SignIn:
     url: str
 
 
-class SignInFailed(Exception):
+class SignInFailed(DirectoryError):
     """The user did not sign in, or the provider can't be asked; the text says why, for people."""
 
 
@@ -69,9 +70,10 @@ class SignIns:
         self._server = AuthorizationServer(provider, https)
         self._engine, self._vault, self._name, self._now = engine, vault, name, now
 
-    async def begin(self, redirect_uri: str, *, login_hint: str = "") -> SignIn:
-        """One that returns to this address. Raises SignInFailed."""
-        native = urlsplit(redirect_uri).hostname == "127.0.0.1"
+    async def begin(self, redirect_uri: str, *, login_hint: str = "", native: bool = False) -> SignIn:
+        """One that returns to this address, which is a program's on the user's machine if it is `native`. Raises
+        SignInFailed.
+        """
         client = await self._client(LOOPBACK if native else redirect_uri, "native" if native else "web")
         endpoint = _answer(await self._server.endpoint("authorization_endpoint"))
         state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
@@ -145,7 +147,7 @@ def code_in(query: str, state: str, issuer: str = "") -> str:
     if not secrets.compare_digest(found.get("state", "").encode(), state.encode()):
         raise SignInFailed("the answer is not to this sign-in; begin again")
     if "error" in found:
-        raise SignInFailed(f"the provider says: {_described(found)}")
+        raise SignInFailed("the provider says: {said}", said=_described(found))
     if issuer and found.get("iss", issuer).removesuffix("/") != issuer.removesuffix("/"):
         raise SignInFailed("the answer is another provider's; begin again")
     if "code" not in found:
@@ -160,7 +162,7 @@ def _described(found: Mapping[str, str]) -> str:
 def _answer(found: T | GrantRefused | ServerAway) -> T:
     """Raises SignInFailed."""
     if isinstance(found, GrantRefused):
-        raise SignInFailed(f"the provider says: {found.text}")
+        raise SignInFailed("the provider says: {said}", said=found.text)
     if isinstance(found, ServerAway):
         raise SignInFailed(found.reason)
     return found

@@ -13,11 +13,15 @@ _EVERYTHING: Final = (Grant("/", frozenset(Privilege)),)
 
 @frozen
 class Actor:
-    """Who asks, and from where. `account_id` is None at the console, which may do everything."""
+    """Who asks, and from where. `account_id` is None at the console, which may do everything.
+
+    `client` is the program that acts for the user; empty if they act themselves.
+    """
 
     name: str
     peer: str
     account_id: int | None = None
+    client: str = ""
 
     @classmethod
     def console(cls, system_user: str) -> Self:

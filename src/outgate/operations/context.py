@@ -85,7 +85,7 @@ class OperationContext:
             target=target.name,
             unit=target.unit,
             outcome=outcome,
-            detail=self.detail,
+            detail=self.detail | ({"client": self.actor.client} if self.actor.client else {}),
         )
 
     def _reason_against(self, operation: Operation, target: Target) -> str:

@@ -1,9 +1,9 @@
 """Operations on the organisation's outbound gateway."""
 
-from outgate.directory import organisation
+from outgate.directory import organisation, restrictions
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
-from outgate.model import Gateway
+from outgate.model import Cause, Gateway, QueueKey, QueueKind
 from outgate.operations import targets
 from outgate.operations.context import OperationContext, Transactions
 from outgate.operations.gateway_trial import GatewayProbe, described, make_after_trial
@@ -24,6 +24,7 @@ def set_gateway(op: OperationContext, wanted: GatewaySettings) -> Gateway:
     made = organisation.set_domain_gateway(op.connection, op.vault, wanted)
     op.changed(gateway=(described(before), described(made)))
     op.note(password=bool(wanted.password))
+    restrictions.end(op.connection, QueueKey(QueueKind.DOMAIN_GATEWAY), (Cause.LOG_IN,))
     op.reconsider(Selection())
     return made
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from outgate.directory import restrictions
 from outgate.directory.errors import NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
-from outgate.model import Consent, Gateway, OAuthTokens, SendAs
+from outgate.model import Cause, Consent, Gateway, OAuthTokens, SendAs
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, entry_of
 from outgate.operations.context import OperationContext, Transactions, rehearse
@@ -13,6 +14,7 @@ from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, desc
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
 from outgate.record.audit_trail import FAILED
+from outgate.route import gateway_queue
 from outgate.sendas import gateways
 
 
@@ -44,11 +46,14 @@ def clear_gateway(op: OperationContext, user: str, address: str) -> SendAs:
 
 @operation("gateway.test", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True, services=("gateway", "reason"))
 def tested(op: OperationContext, user: str, address: str, gateway: Gateway, reason: str) -> None:
-    """Try the gateway of an address."""
+    """Try the gateway of an address; one that was suspended for its log-in goes on if it works."""
     op.note(address=address, gateway=described(gateway))
     if reason:
         op.note(reason=reason)
         op.outcome = FAILED
+    elif restrictions.end(op.connection, gateway_queue(gateway), (Cause.LOG_IN,)):
+        op.note(resumed=True)
+        op.reconsider(Selection(queue=str(gateway_queue(gateway))))
 
 
 def save(

@@ -1,5 +1,7 @@
 """Operations on the record of messages: where each went."""
 
+from collections.abc import Collection
+
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.operations import targets
@@ -14,6 +16,12 @@ from outgate.record.message_log import LoggedMessage, MessageFilter
 def messages(op: OperationContext, wanted: MessageFilter) -> list[LoggedMessage]:
     """Find messages in the mail log."""
     return list(message_log.search(op.connection, wanted))
+
+
+@operation("log.routes", Privilege.LOG_READ, targets.ORGANISATION, changes=False)
+def routes(op: OperationContext, message_ids: Collection[int]) -> list[MessageEvent]:
+    """See by which ways messages were to go."""
+    return message_log.routes(op.connection, message_ids)
 
 
 @operation("log.show", Privilege.LOG_READ, targets.ORGANISATION, changes=False)

@@ -1,12 +1,12 @@
 """Whom a change of policy in a unit would concern, and how far the last one has come."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from outgate.directory import accounts, nodes, policies, users
 from outgate.directory.policies import Policies, up_to_root
 from outgate.directory.privileges import Privilege
 from outgate.directory.settings import Setting
+from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
@@ -14,7 +14,7 @@ from outgate.operations.unit_operations import paths_below
 from outgate.sendas import gateways
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyReach:
     """`units` are those that take the value of this one, itself first; `gateways` how many addresses of their users
     have one. `changed_at` is when the unit got its own value (seconds since the epoch), None if it has none. `nodes`

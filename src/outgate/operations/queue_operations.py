@@ -73,4 +73,4 @@ def _change(op: OperationContext, wanted: Selection, change: StepChange) -> Late
 
 def _nothing_waits(message_id: int) -> NotFound:
     name = to_text(message_id)
-    return NotFound(f"nothing waits of the message {name}; `outgate log {name}` shows what became of it")
+    return NotFound("nothing waits of the message {name}; `outgate log {name}` shows what became of it", name=name)

@@ -52,6 +52,29 @@ def _troubles(conn: Connection) -> Iterator[Trouble]:
             yield found
 
 
+@frozen
+class Waits:
+    """How many recipients wait in one queue; `oldest` is when the first of their messages was received."""
+
+    recipients: int
+    held: int
+    oldest: float | None
+
+
+def waits(conn: Connection, queue: str) -> Waits:
+    """How much waits in a queue, and since when."""
+    columns = recipient.c
+    found = conn.execute(
+        select(
+            func.count().label("recipients"),
+            func.count().filter(columns.held).label("held"),
+            func.min(columns.message_id).label("first"),
+        ).where(columns.queue == queue)
+    ).one()
+    oldest = conn.scalar(select(message.c.received_at).where(message.c.id == found.first)) if found.first else None
+    return Waits(found.recipients, found.held, oldest)
+
+
 def waiting(conn: Connection, queue: str) -> int:
     """How many recipients wait in a queue."""
     return conn.scalar(select(func.count()).where(recipient.c.queue == queue)) or 0

@@ -3,11 +3,11 @@
 The switch is written as the reference writes it: CHANGE_EMAIL_SETTING with SETTING_NAME=OUTBOUND_RELAY_ENABLED.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from outgate.record.audit_trail import DONE, Recorded
+from outgate.record.audit_trail import DONE, AuditEntry, Recorded
 
 SWITCH: Final = "allowUsersToUseExternalSmtpServers"
 
@@ -58,8 +58,15 @@ def _settings(recorded: Recorded) -> list[dict[str, Any]]:
                 }
             ),
         }
-        for name, (old, new) in entry.detail.items()
+        for name, (old, new) in _changes(entry)
     ]
+
+
+def _changes(entry: AuditEntry) -> Iterator[tuple[str, list[Any]]]:
+    """Each thing's old and new value; what else is noted is not one's."""
+    for name, value in entry.detail.items():
+        if isinstance(value, list) and len(value) == 2:
+            yield name, value
 
 
 def _event(recorded: Recorded, kind: str) -> dict[str, Any]:

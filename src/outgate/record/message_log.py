@@ -23,6 +23,7 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    tuple_,
     union,
 )
 
@@ -142,6 +143,7 @@ class MessageFilter:
     """Which messages `search` shows; what is None is not asked for. Times in seconds since the epoch.
 
     `address` is a sender's or a recipient's; each of the three is a whole address or, without an @, a domain.
+    `older_than` is the queue id of the last message that was shown: those behind it come.
     """
 
     address: str | None = None
@@ -152,6 +154,7 @@ class MessageFilter:
     since: float | None = None
     until: float | None = None
     limit: int = 50
+    older_than: int | None = None
 
 
 @frozen
@@ -166,6 +169,12 @@ def history(conn: Connection, message_id: int) -> list[MessageEvent]:
     """All events of one message, oldest first; empty if there is no such message."""
     rows = conn.execute(select(fact).where(fact.c.message_id == message_id).order_by(fact.c.id))
     return [event_of(row) for row in rows]
+
+
+def routes(conn: Connection, message_ids: Collection[int]) -> list[MessageEvent]:
+    """By which ways these messages were to go; a refused one has none."""
+    wanted = (fact.c.message_id.in_(message_ids), fact.c.kind == EventKind.ROUTED.value)
+    return [event_of(row) for row in conn.execute(select(fact).where(*wanted).order_by(fact.c.id))]
 
 
 def search(conn: Connection, wanted: MessageFilter) -> Iterator[LoggedMessage]:
@@ -185,12 +194,24 @@ def statement(wanted: MessageFilter) -> Select[Any]:
     if wanted.outcome is not None:
         conditions.append(_OUTCOMES[wanted.outcome])
     # Queue ids grow with time: by them what the keys gave is in order already.
-    by_message = keys or wanted.outcome in _BY_MESSAGE
+    by_message = bool(keys) or wanted.outcome in _BY_MESSAGE
+    if wanted.older_than is not None:
+        conditions.append(_behind(wanted.older_than, by_message=by_message))
     newest_first = fact.c.message_id.desc() if by_message else fact.c.at.desc()
     columns = (*fact.c, _OUTCOME.label("outcome"))
     return select(*columns).where(*conditions).order_by(newest_first, fact.c.id.desc()).limit(wanted.limit)
 
 
+def _behind(message_id: int, *, by_message: bool) -> ColumnElement[bool]:
+    """What comes after this message in the order of `statement`: nothing, if it is not on record any more."""
+    if by_message:
+        return fact.c.message_id < message_id
+    last = select(_shown.c.at, _shown.c.id).where(_shown.c.message_id == message_id, _IS_FIRST_SHOWN)
+    return tuple_(fact.c.at, fact.c.id) < last.scalar_subquery()
+
+
+_shown = fact.alias("shown")
+_IS_FIRST_SHOWN: Final[ColumnElement[bool]] = literal_column("shown.kind IN ('accepted', 'refused')")
 _bounced = fact.alias("bounced")
 _WAITS = exists().where(message.c.id == fact.c.message_id)
 _HAS_BOUNCED = exists().where(_bounced.c.message_id == fact.c.message_id, literal_column("bounced.kind = 'bounced'"))

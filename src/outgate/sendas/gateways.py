@@ -1,15 +1,16 @@
 """The gateway of a From address: the partner's own server that delivers what is sent as it."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
-from outgate.directory import accounts, gateway_settings
+from outgate.directory import accounts, gateway_settings, restrictions
 from outgate.directory.change import compared, touch
 from outgate.directory.errors import Invalid, NotAllowed, NotFound
 from outgate.directory.gateway_settings import GatewaySettings, open_password
-from outgate.model import Account, Gateway, QueueKey, QueueKind, Security, SendAs, UsersGateway
-from outgate.route import NOT_ENABLED
+from outgate.model import Account, Cause, Gateway, QueueKey, QueueKind, Security, SendAs, UsersGateway
+from outgate.route import NOT_ENABLED, gateway_queue
 from outgate.sendas import oauth_grants, send_as_addresses
 from outgate.store import tables
 from outgate.store.vault import SealBroken, Vault, holder_of
@@ -23,7 +24,8 @@ def set_gateway(
     """Set or replace the gateway of an external address, where policy allows it. Raises Invalid, NotAllowed
     and NotFound.
 
-    A changed gateway gets a new `credential_version`, so that no connection of the old one serves the new one.
+    It is no longer suspended for a credential that was refused. A changed gateway gets a new `credential_version`, so
+    that no connection of the old one serves the new one.
     """
     if wanted.security is Security.NONE and wanted.port != 25:
         raise Invalid("without TLS (security 'none') only port 25 is allowed; use 'starttls' or 'ssl'")
@@ -31,6 +33,8 @@ def set_gateway(
     send_as_id = send_as_addresses.find(connection, account_id, address).id
     account, entry = _entry(connection, account_id, address)
     require_allowed(account, entry, wanted)
+    if entry.gateway:
+        restrictions.end(connection, gateway_queue(entry.gateway), (Cause.LOG_IN,))
     if entry.gateway and _same(vault, entry.gateway, wanted):
         return entry.gateway
     columns = tables.gateway.c
@@ -39,6 +43,7 @@ def set_gateway(
         # The password is sealed for its row, so the row must be there first.
         blank = {"host": "", "port": 0, "security": "", "changed_at": now}
         row_id = connection.scalar(insert(tables.gateway).values(send_as_id=send_as_id, **blank).returning(columns.id))
+        restrictions.end(connection, _queue(row_id), tuple(Cause))  # of a former gateway that had this number
     holder = holder_of(account_id, entry.address)
     values = gateway_settings.sealed_values(vault, f"gateway:{row_id}", holder, wanted, version)
     values |= {"provider": wanted.provider, "changed_at": now}
@@ -84,21 +89,40 @@ def count(connection: Connection, unit_paths: Sequence[str]) -> int:
     )
 
 
+_WITH_OWNER = (
+    select(*(tables.gateway.c[name] for name in ("id", "host", "port", "security", "username", "provider")))
+    .add_columns(tables.account.c.primary_address, tables.send_as.c.address)
+    .join_from(tables.gateway, tables.send_as)
+    .join(tables.account, tables.account.c.id == tables.send_as.c.account_id)
+    .order_by(tables.gateway.c.id)
+)
+
+
 def by_row(connection: Connection, rows: Sequence[int]) -> dict[str, UsersGateway]:
     """Gateways, without their passwords, by the row that their queue is named by."""
-    columns = tables.gateway.c
-    wanted = (
-        select(*(columns[name] for name in ("id", "host", "port", "security", "username")))
-        .add_columns(tables.account.c.primary_address, tables.send_as.c.address)
-        .join_from(tables.gateway, tables.send_as)
-        .join(tables.account, tables.account.c.id == tables.send_as.c.account_id)
-    )
     found: dict[str, UsersGateway] = {}
     for start in range(0, len(rows), 500):
-        for row in connection.execute(wanted.where(columns.id.in_(rows[start : start + 500]))):
-            gateway = Gateway(f"gateway:{row.id}", row.host, row.port, Security(row.security), row.username)
-            found[str(row.id)] = UsersGateway(gateway, row.primary_address, row.address)
+        some = _WITH_OWNER.where(tables.gateway.c.id.in_(rows[start : start + 500]))
+        found |= {str(row.id): _with_owner(row) for row in connection.execute(some)}
     return found
+
+
+def named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway]:
+    """The users' gateways for this From address, or at this host, by queue; all of them by an empty name."""
+    wanted = or_(tables.gateway.c.host == name, tables.send_as.c.address == name)
+    rows = connection.execute(_WITH_OWNER.where(wanted) if name else _WITH_OWNER)
+    return {_queue(row.id): _with_owner(row) for row in rows}
+
+
+def _with_owner(row: Row[Any]) -> UsersGateway:
+    gateway = Gateway(
+        f"gateway:{row.id}", row.host, row.port, Security(row.security), row.username, provider=row.provider
+    )
+    return UsersGateway(gateway, row.primary_address, row.address)
+
+
+def _queue(row_id: int | None) -> QueueKey:
+    return QueueKey(QueueKind.GATEWAY, str(row_id))
 
 
 def of_queues(connection: Connection, queues: Collection[str]) -> dict[str, UsersGateway]:

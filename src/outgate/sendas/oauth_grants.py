@@ -90,6 +90,7 @@ def refreshed(connection: Connection, vault: Vault, grant: OAuthGrant, tokens: O
 
 def refuse(connection: Connection, grant: OAuthGrant, reason: str) -> bool:
     """The provider takes this refresh token no more; False if that was known, or there is another by now."""
+    lock(connection)
     known = update(tables.oauth_grant).where(_this(grant), _grant.refused.is_(None))
     return connection.execute(known.values(refused=reason, leased_until=0.0, leased_by=None)).rowcount == 1
 

@@ -76,6 +76,28 @@ def prune(connection: Connection, now: float) -> None:
     connection.execute(delete(rate_event).where(rate_event.c.at <= now - LONGEST))
 
 
+def parsed(text: str) -> str:
+    """A rate as somebody writes it ("300/hour", "10/1minute") in the one form that is kept. Raises ValueError."""
+    limit = parse(text)
+    _limit(rate := f"{limit.amount}/{limit.multiples}{limit.GRANULARITY.name}")
+    return rate
+
+
+def in_words(rate: str) -> str:
+    """As in `300 an hour`, `10 in 5 minutes`."""
+    limit = _limit(rate)
+    unit = str(limit.GRANULARITY.name)
+    if limit.multiples == 1:
+        return f"{limit.amount} {'an' if unit == 'hour' else 'a'} {unit}"
+    return f"{limit.amount} in {limit.multiples} {unit}s"
+
+
+def interval(rate: str) -> float:
+    """Seconds between two events at this rate."""
+    limit = _limit(rate)
+    return float(limit.get_expiry()) / limit.amount
+
+
 class Rates:
     """Limits for those who have no transaction open. Any thread may call; all raise store.engine.StoreUnavailable.
 

@@ -54,6 +54,8 @@ organisation = Table(
     Column("directory_version", BigInteger, nullable=False, default=1),
     # Grows with every change of units, policy and domains: what is kept of them in memory outlives changes of users.
     Column("policy_version", BigInteger, nullable=False, default=1, server_default="1"),
+    # Grows with every change of the restrictions on queues.
+    Column("queue_version", BigInteger, nullable=False, default=1, server_default="1"),
     Column("audit_head", LargeBinary),  # number and hash of the last row of `audit`, sealed by the vault
     Column("audit_key", LargeBinary),  # what its rows are chained with, sealed by the vault: see record.audit_trail
     Column("audit_anchor", LargeBinary),  # number and hash of the last row that was let go, sealed; null if none was
@@ -137,6 +139,62 @@ web_session = Table(
     Column("browser", Text, nullable=False),  # User-Agent at the log-in
     Column("created_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
+)
+
+# A program that acts for users. It signs its requests for tokens with a key of its own, whose public half is kept here;
+# as which users it may act, for what, is what administrators have granted (`delegation`).
+service_account = Table(
+    "service_account",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("email", Text, nullable=False, unique=True),
+    Column("client_id", Text, nullable=False, unique=True),  # digits, by which grants are made
+    Column("created_at", Double, nullable=False),
+)
+
+service_account_key = Table(
+    "service_account_key",
+    metadata,
+    _id(),
+    Column("service_account_id", Key, ForeignKey("service_account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("key_id", Text, nullable=False, unique=True),  # as in the head of its JWTs
+    Column("public_key", Text, nullable=False),  # PEM
+    Column("created_at", Double, nullable=False),
+)
+
+# What a service account may do as any user of the organisation.
+delegation = Table(
+    "delegation",
+    metadata,
+    Column("service_account_id", Key, ForeignKey("service_account.id", ondelete="CASCADE"), primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("created_at", Double, nullable=False),
+)
+
+# Tokens of programs for the API. They are long and random, so their SHA-256 is kept. One ends with all it came from.
+access_token = Table(
+    "access_token",
+    metadata,
+    _id(),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("key_id", Key, ForeignKey("service_account_key.id", ondelete="CASCADE"), index=True),
+    Column("client", Text, nullable=False),  # who has it, for people
+    Column("scopes", Text, nullable=False),  # separated by spaces
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+
+# What was answered to a request that a program may repeat (Idempotency-Key), for a day.
+answered_request = Table(
+    "answered_request",
+    metadata,
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    Column("key_digest", LargeBinary, primary_key=True),
+    Column("request_digest", LargeBinary, nullable=False),  # of what was asked
+    Column("answer", Text, nullable=False),  # JSON
+    Column("at", Double, nullable=False, index=True),
 )
 
 # Where users have logged in from: see directory.known_networks.
@@ -339,6 +397,22 @@ recipient = Table(
     Index("ix_recipient_queue", "queue", "held", "due_at", "message_id"),
 )
 
+# What holds mail of a queue back, or slows it down: see directory.restrictions. One row for each queue and cause.
+restriction = Table(
+    "restriction",
+    metadata,
+    Column("queue", Text, primary_key=True),  # model.QueueKey as text
+    Column("cause", Text, primary_key=True),  # model.Cause
+    Column("connections", Integer),  # at once; null is no limit
+    Column("rates", Text, nullable=False),  # as in "10/1second;300/1hour"; empty with no `connections`: suspended
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("until", Double),  # null: until somebody ends it
+    Column("credential_version", BigInteger),  # that was refused
+    Column("times", Integer, nullable=False),  # in a row
+)
+
 # The processes that deliver, and the directory's version that each has in force: nothing is handed over any more that
 # was decided under an older one.
 node = Table(
@@ -347,6 +421,18 @@ node = Table(
     Column("name", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("seen_at", Double, nullable=False),
+)
+
+# The MTA-STS policies (RFC 8461) of recipients' domains, by domain: see transport_security.sts_policies.
+sts_policy = Table(
+    "sts_policy",
+    metadata,
+    Column("domain", Text, primary_key=True),
+    Column("id", Text, nullable=False),  # under which it was announced
+    Column("text", Text, nullable=False),  # the document
+    Column("fetched_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("used_at", Double, nullable=False),  # within a day
 )
 
 # --- record ----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
@@ -12,6 +11,7 @@ from starlette.responses import Response
 from outgate.directory.policies import Policies
 from outgate.directory.privileges import Privilege
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP, SETTINGS, Setting, in_words
+from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.operations import (
     audit_operations,
@@ -36,7 +36,7 @@ _CHANGES: Final = 5  # of the last ones, that are shown
 _PAUSE: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnitNode:
     """A unit in the tree. `own` says whether it has a value of its own for the switch, which is `on` here."""
 
@@ -47,7 +47,7 @@ class UnitNode:
     below: tuple["UnitNode", ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SwitchChange:
     """An entry of the audit trail; None is the inherited value."""
 

@@ -35,6 +35,8 @@ CONSOLE: Final = (
         Privilege.UNITS_READ,
         (N_("Allow per-user outbound gateways"), "Gmail", "End User Access"),
     ),
+    Entry("/admin/reporting/email-log-search", N_("Email log search"), N_("Reporting"), Privilege.LOG_READ),
+    Entry("/admin/reporting/queue", N_("Queue"), N_("Reporting"), Privilege.QUEUE_READ),
 )
 
 

@@ -6,12 +6,16 @@ from outgate.http.http_route import HttpRoute
 from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.accounts_page import AccountsPage
 from outgate.web.confirmation_page import ConfirmationPage
+from outgate.web.email_log_page import EmailLogPage
 from outgate.web.end_user_access_page import EndUserAccessPage
 from outgate.web.log_in_page import HOME, LogInPage
+from outgate.web.message_page import MessagePage
 from outgate.web.navigation import MAIL
+from outgate.web.queue_page import QueuePage
 from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
+from outgate.web.sign_in_page import SignInPage
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.wizard_page import WizardPage
@@ -28,10 +32,14 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         _confirmation(services),
         *LogInPage(services, cookie).routes(visits),
         visits.get(HOME, _home),
+        *SignInPage(services, secure=web.public_url.startswith("https:")).routes(visits),
         *WizardPage().routes(visits),
         *ServerPage().routes(visits),
         *AccountsPage().routes(visits),
         *EndUserAccessPage().routes(visits),
+        *EmailLogPage().routes(visits),
+        *MessagePage().routes(visits),
+        *QueuePage().routes(visits),
     ]
 
 

@@ -12,16 +12,19 @@ from io import BytesIO
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel.dates import format_datetime, format_skeleton, format_time
+from babel.dates import format_date, format_datetime, format_skeleton, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
+from babel.units import format_unit
 from markupsafe import Markup
 
 from outgate.directory.errors import DirectoryError
 from outgate.operations.error_codes import text_of
 
 _MAX_ZONE: Final = 64
+_THOUSAND: Final = 1000
+_BYTES: Final = ("digital-byte", "digital-kilobyte", "digital-megabyte")
 
 
 def N_(text: str) -> str:  # noqa: N802  # gettext's own name for a text that is translated later
@@ -62,6 +65,26 @@ class Words:
             short = f"{day} {clock}"
         full = format_datetime(then, "full", locale=self.language)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(then.isoformat(), full, short)
+
+    def instant(self, at: float, zone: tzinfo) -> Markup:
+        """The time of day to the millisecond, with the full instant on hover."""
+        then = datetime.fromtimestamp(at, zone)
+        full = format_datetime(then, "full", locale=self.language)
+        clock = f"{then:%H:%M:%S}.{then.microsecond // _THOUSAND:03}"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(then.isoformat(), full, clock)
+
+    def day(self, at: float, zone: tzinfo) -> str:
+        """The date alone."""
+        return format_date(datetime.fromtimestamp(at, zone), "medium", locale=self.language)
+
+    def milliseconds(self, seconds: float) -> str:
+        """How long something took."""
+        return format_unit(round(seconds * _THOUSAND), "duration-millisecond", "short", locale=self.language)
+
+    def size(self, value: float) -> str:
+        """Bytes, in the unit that leaves the fewest digits."""
+        unit = min(len(f"{value:.0f}") - 1, 3 * len(_BYTES) - 1) // 3
+        return format_unit(round(value / _THOUSAND**unit, int(unit > 1)), _BYTES[unit], "short", locale=self.language)
 
     def number(self, value: float, pattern: str = "#,##0.##") -> str:
         """As it is written there."""

@@ -21,7 +21,7 @@ from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.model import Gateway, Security
 from outgate.oauth import providers
-from outgate.oauth.access_tokens import IDLE, MARGIN, AccessTokens, NoToken
+from outgate.oauth.gateway_tokens import IDLE, MARGIN, AccessTokens, NoToken
 from outgate.oauth.repair_notice import RepairNotice
 from outgate.queue.queue_id import QueueIds
 from outgate.sendas import gateways, oauth_grants, send_as_addresses

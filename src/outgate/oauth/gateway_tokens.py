@@ -18,8 +18,8 @@ from outgate.frozen import frozen
 from outgate.model import Gateway, OAuthTokens
 from outgate.oauth.authorization_server import AuthorizationServer, GrantRefused, ServerAway
 from outgate.oauth.clients import known_client
+from outgate.oauth.consent_refusal import refusal_words
 from outgate.oauth.providers import OAuthProviders, UnknownProvider
-from outgate.oauth.refusal import refusal_words
 from outgate.sendas import oauth_grants
 from outgate.sendas.oauth_grants import OAuthGrant
 from outgate.store.engine import StoreUnavailable, read, write

@@ -1,0 +1,143 @@
+"""Makes routes of declared methods: whose request it is, whether its token is good for it, what was sent, what is told.
+
+Knows no single method.
+"""
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from outgate.api import field_mask, google_error
+from outgate.api.api_call import ApiCall
+from outgate.api.api_method import ApiMethod, ApiSurface, Outcome, Resource
+from outgate.api.api_services import ApiServices
+from outgate.api.field_mask import BadMask
+from outgate.api.google_error import ApiError, invalid, no_scope, no_token
+from outgate.http.body_limit import body_of, read_body
+from outgate.http.client_address import peer_of
+from outgate.http.http_route import HttpRoute
+from outgate.operations import token_operations
+from outgate.operations.token_operations import TokenHolder
+
+MISSING: Final = (
+    "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid"
+    " authentication credential."
+)
+WRONG: Final = (
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid"
+    " authentication credential."
+)
+
+
+class Answering:
+    """Makes the routes of a surface."""
+
+    def __init__(self, services: ApiServices) -> None:
+        self._services = services
+
+    def routes(self, surface: ApiSurface) -> list[HttpRoute]:
+        """One for each method."""
+        return [self._route(method, f"/{surface.service_path}{method.path}") for method in surface.methods]
+
+    def _route(self, method: ApiMethod, path: str) -> HttpRoute:
+        async def answer(request: Request) -> Response:
+            try:
+                outcome = await self._outcome(method, request)
+                return _response(outcome, request)
+            except Exception as error:
+                return google_error.response(google_error.told(error))
+
+        return HttpRoute(
+            path=path,
+            methods=frozenset({method.verb}),
+            handler=answer,
+            kind="google",
+            max_body=method.max_body if method.takes else MAX_UNUSED,
+        )
+
+    async def _outcome(self, method: ApiMethod, request: Request) -> Outcome:
+        await read_body(request)
+        holder = await self._services.threads.run(self.holder, request)
+        if not holder.token.scopes.intersection(method.scopes):
+            raise no_scope(method.scopes)
+        sent = parsed(body_of(request), method.takes) if method.takes else None
+        call = ApiCall(request, self._services, holder, _parameters(method, request), sent)
+        if inspect.iscoroutinefunction(method.answer):
+            outcome: Outcome = await method.answer(call)
+            return outcome
+        return await self._services.threads.run(method.answer, call)  # type: ignore[arg-type]  # as in http.application
+
+    def holder(self, request: Request) -> TokenHolder:
+        """Whose request it is. Raises ApiError."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise no_token(MISSING)
+        services = self._services
+        holder = token_operations.holder_of_token(services.engine, token, peer_of(request), services.now())
+        if holder is None:
+            raise no_token(WRONG)
+        return holder
+
+
+MAX_UNUSED: Final = 64 * 1024  # bytes that a program may send where nothing is read
+
+
+def parsed(body: bytes, kind: type[Resource]) -> Resource:
+    """What was sent as JSON. Raises ApiError."""
+    try:
+        return kind.model_validate(json.loads(body or b"{}"))
+    except ValidationError as error:
+        raise invalid("; ".join(_fault(one) for one in error.errors())) from None
+    except (ValueError, RecursionError):
+        raise invalid("Invalid JSON payload received: it is not JSON in UTF-8.") from None
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    """In our words and Google's; never with what was sent, which may be a password."""
+    name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f'Invalid JSON payload received. Unknown name "{name[:80]}": Cannot find field.'
+    if not name:
+        return "Invalid JSON payload received: it must be an object."
+    expected = fault.get("ctx", {}).get("expected", "")
+    wanted = f"one of {expected}" if expected else f"as the API's description says ({fault['type'].replace('_', ' ')})"
+    return f"Invalid value at '{name[:80]}': it must be {wanted}."
+
+
+def _parameters(method: ApiMethod, request: Request) -> dict[str, str]:
+    """Those that are given, or have a default. Raises ApiError."""
+    found = {name: str(value) for name, value in request.path_params.items()}
+    for parameter in method.parameters:
+        if parameter.location == "query":
+            value = request.query_params.get(parameter.name, parameter.default)
+            if value and not _fits(value, parameter.kind):
+                raise invalid(f"Invalid value for {parameter.name}: it must be {_ARTICLE[parameter.kind]}.")
+            if value:
+                found[parameter.name] = value
+    return found
+
+
+_ARTICLE: Final = {"string": "a text", "integer": "a whole number", "boolean": "true or false"}
+
+
+def _fits(value: str, kind: str) -> bool:
+    if kind == "integer":
+        return value.isascii() and value.isdigit() and len(value) < 10
+    return kind != "boolean" or value in ("true", "false")
+
+
+def _response(outcome: Outcome, request: Request) -> Response:
+    if outcome is None:
+        return Response(status_code=204)
+    value = outcome.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if wanted := request.query_params.get("fields"):
+        try:
+            value = field_mask.select(value, field_mask.parse(wanted))
+        except BadMask:
+            raise ApiError(400, f"Invalid field selection {wanted[:80]}", reason="invalidParameter") from None
+    return JSONResponse(value)

@@ -1,0 +1,86 @@
+"""What is declared of each method of an API: the one source of routes, discovery documents and checks. Data only.
+
+Knows neither how a method is found nor what it does.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from outgate.frozen import frozen
+
+if TYPE_CHECKING:
+    from outgate.api.api_call import ApiCall
+
+MAX_JSON: Final = 1024 * 1024  # bytes of a request without a message
+
+
+class Resource(BaseModel):
+    """What is sent or answered as JSON, by Google's names. What it has no field for is refused.
+
+    A docstring and each field's description go into the discovery document.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+Outcome = Resource | None
+Answer = Callable[["ApiCall"], Outcome] | Callable[["ApiCall"], Awaitable[Outcome]]
+
+
+@frozen
+class ApiParameter:
+    """What is given in the path or the query."""
+
+    name: str
+    description: str
+    location: Literal["path", "query"] = "path"
+    kind: Literal["string", "integer", "boolean"] = "string"
+    format: str = ""
+    repeated: bool = False
+    default: str = ""
+
+
+@frozen
+class MediaUpload:
+    """A message may come as it is, beside its JSON or in its place: at `/upload` and the method's path."""
+
+    accept: tuple[str, ...]
+    max_bytes: int
+
+
+@frozen
+class ApiMethod:
+    """A method as in `gmail.users.settings.sendAs.list`. Any one of the scopes is enough.
+
+    `path` follows the service path of its API. `answer` is a plain function, run in the base's threads, or `async`.
+    `takes` and `gives` are the bodies; None is an empty one, answered by 204.
+    """
+
+    id: str
+    verb: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    description: str
+    scopes: tuple[str, ...]
+    answer: Answer
+    parameters: tuple[ApiParameter, ...] = ()
+    takes: type[Resource] | None = None
+    gives: type[Resource] | None = None
+    media: MediaUpload | None = None
+    max_body: int = MAX_JSON
+
+
+@frozen
+class ApiSurface:
+    """An API of one name and version, as a discovery document tells of it. `service_path` is empty or ends with `/`."""
+
+    name: str
+    version: str
+    title: str
+    description: str
+    service_path: str
+    scopes: dict[str, str]  # each with its description
+    methods: tuple[ApiMethod, ...]
+    documentation: str = ""

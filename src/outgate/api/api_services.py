@@ -1,0 +1,38 @@
+"""What the API has of the installation, made once by wiring. Data only."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+
+from outgate.config import Config
+from outgate.deliver.probe import Prober
+from outgate.frozen import frozen
+from outgate.http.database_threads import DatabaseThreads
+from outgate.operations.confirmation import Confirmation
+from outgate.operations.mail_operations import SendLimits
+from outgate.queue.queue_id import QueueIds
+from outgate.store.vault import Vault
+
+
+@frozen
+class ApiServices:
+    """`threads` are the base's, in which plain functions run; gateways are tried by delivery's own code (`prober`)."""
+
+    config: Config
+    engine: Engine
+    vault: Vault
+    now: Callable[[], float]
+    threads: DatabaseThreads
+    prober: Prober
+    queue_ids: QueueIds
+    send_limits: SendLimits
+
+    @property
+    def public_url(self) -> str:
+        """Where programs find this server, without a slash at the end."""
+        return self.config.web.public_url.rstrip("/")
+
+    @property
+    def confirmation(self) -> Confirmation:
+        """How codes are mailed."""
+        return Confirmation(self.config.hostname, self.config.web.public_url)

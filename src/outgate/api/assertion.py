@@ -1,0 +1,104 @@
+"""What a service account signs to ask for a token (RFC 7523): read, and checked by its key. Pure."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+from joserfc.jws import CompactSignature, JWSRegistry, extract_compact, validate_compact
+
+from outgate.directory.service_accounts import PublicKey
+from outgate.frozen import frozen
+
+LIFETIME: Final = 3600.0  # seconds that an assertion may be good for, as at Google
+LEEWAY: Final = 60.0  # seconds that the program's clock may be off
+_LATEST: Final = 1e12  # seconds; nobody means a later time
+_ALGORITHMS: Final = ("RS256",)
+_MALFORMED: Final = (JoseError, ValueError, TypeError, AttributeError, KeyError, RecursionError)
+
+FindKey = Callable[[str, str], PublicKey | None]  # by key id and the service account's address
+
+
+class BadAssertion(Exception):
+    """The text says what is wrong with it, for whoever signed it."""
+
+
+@frozen
+class Assertion:
+    """A service account wants to act for `subject`, with these scopes."""
+
+    key: PublicKey
+    subject: str
+    scopes: frozenset[str]
+
+
+def read(token: str, audiences: frozenset[str], find_key: FindKey, now: float) -> Assertion:
+    """The assertion, if it is signed and meant for us now. Raises BadAssertion."""
+    signed, claims = _extracted(token)
+    issuer, key_id = claims.get("iss"), signed.headers().get("kid")
+    if not isinstance(issuer, str) or not isinstance(key_id, str):
+        raise BadAssertion("it needs kid in its head and iss among its claims")
+    key = find_key(key_id, issuer)
+    if key is None or not _is_signed(signed, key.pem):
+        raise BadAssertion("Invalid JWT Signature.")
+    _check_time(claims, now)
+    if _audience(claims) not in audiences:
+        raise BadAssertion("aud must be the token_uri of the key file")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not subject:
+        raise BadAssertion("sub is missing: a service account acts for a user here, never for itself")
+    scopes = claims.get("scope")
+    if not isinstance(scopes, str) or not scopes.split():
+        raise BadAssertion("scope is missing")
+    return Assertion(key, subject, frozenset(scopes.split()))
+
+
+def _extracted(token: str) -> tuple[CompactSignature, dict[str, Any]]:
+    try:
+        signed = extract_compact(token.encode(), registry=JWSRegistry(algorithms=_ALGORITHMS))
+        headers = signed.headers()
+        if headers["alg"] not in _ALGORITHMS:
+            raise BadAssertion("alg must be RS256")
+        claims = _object(signed.payload)
+    except _MALFORMED:
+        raise BadAssertion("it can't be read: it must be a JWT, signed by RS256") from None
+    return signed, claims
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    found = json.loads(payload)
+    if not isinstance(found, dict):
+        raise ValueError
+    return found
+
+
+def _is_signed(signed: CompactSignature, pem: str) -> bool:
+    try:
+        return validate_compact(signed, RSAKey.import_key(pem), algorithms=list(_ALGORITHMS))
+    except _MALFORMED:
+        return False
+
+
+def _check_time(claims: dict[str, Any], now: float) -> None:
+    begin, end = _time(claims.get("iat")), _time(claims.get("exp"))
+    if begin is None or end is None:
+        raise BadAssertion("iat and exp must be numbers: seconds since 1970")
+    if end <= now - LEEWAY or begin > now + LEEWAY or end - begin > LIFETIME:
+        raise BadAssertion(
+            "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
+            " Check your iat and exp values in the JWT claim."
+        )
+
+
+def _time(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LATEST:
+        return None
+    return float(value)
+
+
+def _audience(claims: dict[str, Any]) -> str:
+    audience = claims.get("aud")
+    if isinstance(audience, list) and len(audience) == 1:
+        audience = audience[0]
+    return audience if isinstance(audience, str) else ""

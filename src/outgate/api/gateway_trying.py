@@ -1,0 +1,53 @@
+"""A gateway is tried on the event loop before it is saved: no thread of the database's waits for somebody's server.
+
+The rules are those of operations.gateway_trial.
+"""
+
+from typing import Final
+
+from outgate.api.api_call import ApiCall
+from outgate.api.google_error import ApiError, precondition
+from outgate.deliver.probe import TOO_OFTEN, ProbeStep
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.model import SendAs
+from outgate.operations.context import Change, rehearse
+from outgate.operations.gateway_trial import tentative
+from outgate.store.rates import Rates
+
+# What was not done, by the step that is missing.
+_FAILED: Final = {
+    ProbeStep.CONNECTED: "connecting failed",
+    ProbeStep.SECURED: "securing the connection (TLS) failed",
+    ProbeStep.LOGGED_IN: "logging in failed",
+}
+
+
+async def save_after_trial(call: ApiCall, change: Change[SendAs], settings: GatewaySettings | None) -> SendAs:
+    """Make a change, after its gateway was tried if it has one. Raises ApiError, and what the change does."""
+    if settings:
+        await call.in_thread(rehearse, call, change)
+        await _try(call, settings)
+
+    def save() -> SendAs:
+        with call.writing() as op:
+            return change(op)
+
+    return await call.in_thread(save)
+
+
+async def _try(call: ApiCall, settings: GatewaySettings) -> None:
+    done: set[ProbeStep] = set()
+    services = call.services
+    probed = await services.prober.gateway_for(
+        call.address,
+        tentative(settings),
+        settings.password,
+        Rates(services.engine, services.now),
+        told=lambda step, _detail: done.add(step),
+    )
+    if probed.public == TOO_OFTEN:
+        raise ApiError(429, "Gateways were tried too often; try again later.", headers={"Retry-After": "600"})
+    if not probed.works:
+        missed = next((step for step in ProbeStep if step not in done), ProbeStep.LOGGED_IN)
+        where = f"{settings.host}:{settings.port}"
+        raise precondition(f"{where} can't be used as a gateway: {_FAILED[missed]}: {probed.public}.")

@@ -1,0 +1,19 @@
+"""The APIs that are served, each with its methods. Data only."""
+
+from typing import Final
+
+from outgate.api import gmail_send_as
+from outgate.api.api_method import ApiSurface
+from outgate.api.gmail_scopes import GMAIL_SCOPES
+
+GMAIL: Final = ApiSurface(
+    name="gmail",
+    version="v1",
+    title="Gmail API",
+    description="Users' From addresses with their gateways, and sending mail as them, in the words of Gmail's API.",
+    service_path="",
+    scopes=GMAIL_SCOPES,
+    methods=(*gmail_send_as.METHODS,),
+)
+
+SURFACES: Final = (GMAIL,)

@@ -1,0 +1,156 @@
+"""Acts on what a peer's replies say of a whole queue: a credential that is refused suspends its gateway, a log-in that
+works again ends that, and rules read the rest.
+
+An outcome never depends on it: what can't be written now is found out at the next attempt. Knows no transport.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import Engine
+
+from outgate import clock
+from outgate.deliver.delivery import AttemptResult, Delivery
+from outgate.deliver.outcome import CREDENTIAL_REFUSED, Outcome, Verdict
+from outgate.deliver.suspension import lapsed
+from outgate.directory import restrictions
+from outgate.directory.reader import DirectoryReader
+from outgate.mail.suspension_message import suspension_notice
+from outgate.model import Cause, QueueKey
+from outgate.printable import printable
+from outgate.queue import Put
+from outgate.queue.queue_id import QueueIds, to_text
+from outgate.route import RouteKind
+from outgate.store.engine import StoreUnavailable, write
+from outgate.submit import originate
+
+REASON: Final = 500  # characters of a reply that are kept and told
+
+_SUSPENDED = Counter("outgate_queues_suspended", "Queues that the server suspended by itself, by cause", ["cause"])
+
+_log = structlog.get_logger("deliver")
+
+
+class Restraint:
+    """`page` is where users mend their gateways; empty where there are no pages."""
+
+    def __init__(
+        self, engine: Engine, directory: DirectoryReader, queue_ids: QueueIds, hostname: str, page: str = ""
+    ) -> None:
+        self._engine, self._directory = engine, directory
+        self._queue_ids, self._hostname, self._page = queue_ids, hostname, page
+        self._at_work: set[QueueKey] = set()
+
+    async def judge(self, delivery: Delivery, result: AttemptResult) -> AttemptResult:
+        """The outcomes in the light of what they say of the queue, which is suspended when this returns if it is to be.
+        Raises nothing.
+        """
+        try:
+            return await self._judged(delivery, result)
+        except StoreUnavailable as error:
+            _log.error("restriction of a queue not written", queue=delivery.route.queue_name, error=str(error))
+        except Exception:
+            _log.exception("restriction of a queue not made", queue=delivery.route.queue_name)
+        return result
+
+    async def _judged(self, delivery: Delivery, result: AttemptResult) -> AttemptResult:
+        refused = _refused_log_in(delivery, result.outcomes)
+        if refused is not None:
+            until = await self._suspend(delivery, refused)
+            outcomes = [_waits(one, until) if one.refuses_credential else one for one in result.outcomes]
+            return replace(result, outcomes=outcomes)
+        if delivery.restrictions and any(one.verdict is Verdict.DELIVERED for one in result.outcomes):
+            await self._end_lapsed(delivery)
+        return result
+
+    # --- the credential --------------------------------------------------------------------------------------
+
+    async def _suspend(self, delivery: Delivery, refused: Outcome) -> float:
+        """Suspend the gateway and tell the user, in one transaction. Returns when the log-in is tried again; one
+        attempt of many does it.
+        """
+        queue, now = delivery.route.queue, clock.now()
+        if queue not in self._at_work:
+            self._at_work.add(queue)
+            try:
+                await self._refused_at(delivery, refused, now)
+            finally:
+                self._at_work.discard(queue)
+        return now + restrictions.FIRST_PAUSE
+
+    async def _refused_at(self, delivery: Delivery, refused: Outcome, now: float) -> None:
+        queue, gateway = delivery.route.queue, delivery.route.gateway
+        assert gateway  # who logs in
+        reason, notice = said(refused), await self._notice(delivery, refused, now)
+
+        def suspend() -> bool:
+            with write(self._engine) as connection:
+                made = restrictions.log_in_refused(
+                    connection, queue, gateway.credential_version, reason, now, [notice] if notice else []
+                )
+                return made is not None
+
+        if await asyncio.to_thread(suspend):
+            _SUSPENDED.labels(Cause.LOG_IN.value).inc()
+            _log.warning("gateway suspended", queue=delivery.route.queue_name, reason=reason)
+
+    async def _notice(self, delivery: Delivery, refused: Outcome, now: float) -> Put | None:
+        """What the gateway's user is told; nothing where it is the organisation's."""
+        account, gateway = delivery.account, delivery.route.gateway
+        if account is None or gateway is None or delivery.route.kind is not RouteKind.USER_GATEWAY:
+            return None
+        organisation, identity = await self._directory.organisation(), self._queue_ids.new(now)
+        raw = suspension_notice(
+            to=account.primary,
+            address=delivery.item.message.chosen_from,
+            host=gateway.host,
+            username=printable(gateway.username, REASON),
+            reply=said(refused),
+            organisation_name=organisation.primary_domain,
+            sender=organisation.postmaster,
+            date=now,
+            message_id=f"{to_text(identity)}@{self._hostname}",
+            link=self._page,
+            language=account.language,
+            signs_in=bool(gateway.provider),
+        )
+        return originate(identity, raw, organisation.postmaster, [account.primary], organisation, now)
+
+    async def _end_lapsed(self, delivery: Delivery) -> None:
+        """What was suspended until now, and works again."""
+        queue, now = delivery.route.queue, clock.now()
+        over = [cause for cause in (Cause.LOG_IN, Cause.RULE) if lapsed(delivery.restrictions, now, cause)]
+        if not over or queue in self._at_work:
+            return
+
+        def end() -> None:
+            with write(self._engine) as connection:
+                restrictions.end(connection, queue, over)
+
+        self._at_work.add(queue)
+        try:
+            await asyncio.to_thread(end)
+        finally:
+            self._at_work.discard(queue)
+
+
+def said(outcome: Outcome) -> str:
+    """The peer's words of a reason."""
+    _, found, words = outcome.reason.partition(CREDENTIAL_REFUSED)
+    return printable(words if found else outcome.reason, REASON)
+
+
+def _refused_log_in(delivery: Delivery, outcomes: Sequence[Outcome]) -> Outcome | None:
+    gateway = delivery.route.gateway
+    if gateway is None or not (gateway.sealed or gateway.provider):
+        return None
+    return next((one for one in outcomes if one.refuses_credential and not one.untried), None)
+
+
+def _waits(outcome: Outcome, until: float) -> Outcome:
+    """It was tried, and waits for the repair; the sender is told of that once, not of each message."""
+    return replace(outcome, verdict=Verdict.RETRY, again=until, told=True)

@@ -1,0 +1,123 @@
+"""Restrictions on queues: what is suspended or slowed down, why, by whom, until when. One row for each queue and cause.
+
+They are a part of the directory: a change is in force on every node when the command that makes it returns, and after a
+restart. Knows no message and no reply.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from outgate.directory.change import touch
+from outgate.directory.organisation import domain_gateway
+from outgate.model import Cause, QueueKey, QueueKind, Restriction, Restrictions
+from outgate.store import tables
+from outgate.store.batch import Change, apply
+
+SERVER: Final = "outgate"  # the author of what the server does by itself
+FIRST_PAUSE: Final = 900.0  # seconds until a log-in that was refused is tried again; twice as long each time,
+LONGEST_PAUSE: Final = 6 * 3600.0  # up to this
+
+_SEPARATOR: Final = ";"
+
+
+def load(connection: Connection) -> Restrictions:
+    """All there are."""
+    by_queue: defaultdict[QueueKey, tuple[Restriction, ...]] = defaultdict(tuple)
+    for row in connection.execute(select(tables.restriction).order_by(tables.restriction.c.cause)):
+        by_queue[QueueKey.parse(row.queue)] += (_made(row),)
+    return Restrictions(dict(by_queue))
+
+
+def put(connection: Connection, queue: QueueKey, wanted: Restriction) -> None:
+    """Restrict a queue, in the place of what there was of the same cause."""
+    touch(connection, queues=True)
+    _remove(connection, queue, [wanted.cause])
+    row = {
+        "queue": str(queue),
+        "cause": wanted.cause.value,
+        "connections": wanted.connections,
+        "rates": _SEPARATOR.join(wanted.rates),
+        "reason": wanted.reason,
+        "author": wanted.author,
+        "since": wanted.since,
+        "until": wanted.until,
+        "credential_version": wanted.credential_version,
+        "times": wanted.times,
+    }
+    connection.execute(insert(tables.restriction).values(row))
+
+
+def end(connection: Connection, queue: QueueKey, causes: Sequence[Cause]) -> tuple[Restriction, ...]:
+    """End what restricts a queue for one of these causes; returns what there was."""
+    found = tuple(one for one in of(connection, queue) if one.cause in causes)
+    if found:
+        touch(connection, queues=True)
+        _remove(connection, queue, causes)
+    return found
+
+
+def of(connection: Connection, queue: QueueKey) -> tuple[Restriction, ...]:
+    """What restricts a queue, also what is over and was not ended."""
+    rows = connection.execute(select(tables.restriction).where(tables.restriction.c.queue == str(queue)))
+    return tuple(_made(row) for row in rows)
+
+
+def log_in_refused(
+    connection: Connection, queue: QueueKey, version: int, reason: str, now: float, beside: Sequence[Change[None]]
+) -> Restriction | None:
+    """Suspend a gateway whose credential (of this version) was refused, and make the changes `beside` if it is the
+    first time. None if it has another credential by now, or is suspended for this already.
+
+    The suspension has an end, for a provider may refuse everybody for an hour: one log-in is tried then.
+    """
+    touch(connection, queues=True)
+    if _credential_version(connection, queue) != version:
+        return None
+    before = next((one for one in of(connection, queue) if one.cause is Cause.LOG_IN), None)
+    if before and before.credential_version == version and before.holds(now):
+        return None
+    times = before.times + 1 if before and before.credential_version == version else 1
+    made = Restriction(
+        Cause.LOG_IN,
+        reason,
+        SERVER,
+        before.since if before and times > 1 else now,
+        now + min(FIRST_PAUSE * 2 ** (times - 1), LONGEST_PAUSE),
+        credential_version=version,
+        times=times,
+    )
+    put(connection, queue, made)
+    if times == 1:
+        apply(connection, beside)
+    return made
+
+
+def _credential_version(connection: Connection, queue: QueueKey) -> int | None:
+    if queue.kind is QueueKind.DOMAIN_GATEWAY:
+        relay = domain_gateway(connection)
+        return relay.credential_version if relay else None
+    columns = tables.gateway.c
+    row = int(queue.name) if queue.name.isdigit() else 0
+    return connection.scalar(select(columns.credential_version).where(columns.id == row))
+
+
+def _remove(connection: Connection, queue: QueueKey, causes: Sequence[Cause]) -> None:
+    columns = tables.restriction.c
+    connection.execute(delete(tables.restriction).where(columns.queue == str(queue), columns.cause.in_(causes)))
+
+
+def _made(row: Row[*tuple[Any, ...]]) -> Restriction:
+    return Restriction(
+        Cause(row.cause),
+        row.reason,
+        row.author,
+        row.since,
+        row.until,
+        row.connections,
+        tuple(row.rates.split(_SEPARATOR)) if row.rates else (),
+        row.credential_version,
+        row.times,
+    )

@@ -1,0 +1,107 @@
+"""How it stands with each gateway: whose it is, what waits, what holds it back, what was said last."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from outgate.directory import organisation, restrictions
+from outgate.directory.errors import Invalid, NotFound
+from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
+from outgate.mail.addresses import AddressError, canonical, canonical_domain
+from outgate.model import Gateway, QueueKey, QueueKind, Restriction, UsersGateway
+from outgate.operations import targets
+from outgate.operations.context import OperationContext
+from outgate.operations.operation import operation
+from outgate.queue import census
+from outgate.queue.census import Trouble, Waits
+from outgate.sendas import gateways
+
+
+@frozen
+class GatewayState:
+    """`owned` is None for the organisation's own gateway; `trouble` is None while nothing was tried in vain."""
+
+    queue: QueueKey
+    gateway: Gateway
+    owned: UsersGateway | None
+    waits: Waits
+    trouble: Trouble | None
+    restrictions: tuple[Restriction, ...]
+
+    @property
+    def suspension(self) -> Restriction | None:
+        """What suspends it."""
+        return next((one for one in self.restrictions if one.suspends), None)
+
+    @property
+    def state(self) -> str:
+        """In one word."""
+        if self.suspension:
+            return "suspended"
+        if self.trouble:
+            return "failing"
+        return "slowed" if self.restrictions else "works"
+
+
+@operation("gateway.list", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
+def states(op: OperationContext, name: str) -> list[GatewayState]:
+    """See how it stands with the gateways: of an address, at a host, or all by an empty name."""
+    found = _named(op.connection, name)
+    held = restrictions.load(op.connection)
+    return [
+        GatewayState(
+            queue,
+            owned.gateway if isinstance(owned, UsersGateway) else owned,
+            owned if isinstance(owned, UsersGateway) else None,
+            census.waits(op.connection, str(queue)),
+            census.trouble(op.connection, str(queue)),
+            tuple(one for one in held.of(queue) if one.holds(op.now)),
+        )
+        for queue, owned in found.items()
+    ]
+
+
+def gateway_queues(op: OperationContext, name: str) -> list[QueueKey]:
+    """The queues of the gateways that somebody names: `gateway:3`, `domain-gateway`, a From address or a host.
+
+    Raises Invalid and NotFound.
+    """
+    found = list(_named(op.connection, name)) if name else []
+    if not found:
+        raise NotFound(f"there is no gateway '{name}'; name it as `outgate gateway list` does, by its address or host")
+    return found
+
+
+def destination_queues(names: Sequence[str]) -> list[QueueKey]:
+    """The queues that somebody names as destinations: a queue's name or a recipients' domain. Raises Invalid."""
+    return [_destination(name) for name in names]
+
+
+def _destination(name: str) -> QueueKey:
+    try:
+        return QueueKey.parse(name)
+    except ValueError:
+        pass
+    try:
+        return QueueKey(QueueKind.MX, canonical_domain(name.removeprefix("@")))
+    except AddressError:
+        raise Invalid(f"'{name[:80]}' is neither a queue, as `outgate queue count` names them, nor a domain") from None
+
+
+def _named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway | Gateway]:
+    found: dict[QueueKey, UsersGateway | Gateway] = {}
+    relay = organisation.domain_gateway(connection)
+    if relay and name in ("", str(QueueKind.DOMAIN_GATEWAY), relay.host):
+        found[QueueKey(QueueKind.DOMAIN_GATEWAY)] = relay
+    if name.startswith(f"{QueueKind.GATEWAY}:"):
+        owned = gateways.of_queues(connection, [name])
+        return found | {QueueKey.parse(queue): one for queue, one in owned.items()}
+    return found | dict(gateways.named(connection, _compared(name)))
+
+
+def _compared(name: str) -> str:
+    try:
+        return canonical(name) if "@" in name else canonical_domain(name) if name else ""
+    except AddressError:
+        return name.lower()  # an IP address, perhaps

@@ -1,0 +1,90 @@
+"""Operations on what holds mail of a queue back: suspending gateways and destinations, ceilings, undoing either."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from outgate.directory import restrictions
+from outgate.directory.errors import Invalid
+from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
+from outgate.model import Cause, QueueKey, Restriction
+from outgate.operations import targets
+from outgate.operations.context import OperationContext
+from outgate.operations.operation import operation
+from outgate.queue.admin import Selection
+from outgate.store import rates
+
+MAX_REASON: Final = 500  # characters
+SUSPENSIONS: Final = (Cause.OPERATOR, Cause.LOG_IN, Cause.RULE)  # what `resume` ends
+
+
+@frozen
+class Ceiling:
+    """At most so many connections at once, and messages by time ("300/hour"). Checked when made: raises Invalid."""
+
+    connections: int | None = None
+    rates: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.connections is not None and self.connections < 1:
+            raise Invalid(f"at least 1 connection, not {self.connections}; to stop it altogether: suspend")
+        if self.connections is None and not self.rates:
+            raise Invalid("say a ceiling: connections, a rate such as 300/hour, or both")
+        object.__setattr__(self, "rates", tuple(_rate(text) for text in self.rates))
+
+
+@operation("queue.restrictions", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
+def listed(op: OperationContext) -> list[tuple[QueueKey, Restriction]]:
+    """See what is suspended or slowed down, why, by whom, and until when."""
+    found = restrictions.load(op.connection).by_queue
+    return [(queue, one) for queue in sorted(found) for one in found[queue] if one.holds(op.now)]
+
+
+def suspended(op: OperationContext) -> frozenset[str]:
+    """The queues of which nothing goes."""
+    return frozenset(str(queue) for queue, one in listed(op) if one.suspends)
+
+
+@operation("queue.suspend", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+def suspend(op: OperationContext, queues: Sequence[QueueKey], reason: str, seconds: float | None) -> None:
+    """Suspend gateways or destinations: their mail waits."""
+    if len(reason) > MAX_REASON:
+        raise Invalid(f"the reason is too long; at most {MAX_REASON} characters")
+    until = None if seconds is None else op.now + seconds
+    op.note(queues=[str(queue) for queue in queues], reason=reason, until=until)
+    wanted = Restriction(Cause.OPERATOR, reason, op.actor.name, op.now, until)
+    for queue in queues:
+        restrictions.put(op.connection, queue, wanted)
+
+
+@operation("queue.resume", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+def resume(op: OperationContext, queues: Sequence[QueueKey]) -> list[tuple[QueueKey, Restriction]]:
+    """Let suspended gateways or destinations go on; what waits is tried at once."""
+    ended = [(queue, one) for queue in queues for one in restrictions.end(op.connection, queue, SUSPENSIONS)]
+    op.note(queues=[str(queue) for queue in queues], ended=[f"{queue}: {one.reason}" for queue, one in ended])
+    for queue in dict.fromkeys(queue for queue, _ in ended):
+        op.reconsider(Selection(queue=str(queue)))
+    return ended
+
+
+@operation("queue.limit", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+def limit(op: OperationContext, queues: Sequence[QueueKey], ceiling: Ceiling | None, reason: str) -> None:
+    """Give gateways or destinations a ceiling of connections and messages by time, or take it away."""
+    op.note(queues=[str(queue) for queue in queues], reason=reason)
+    if ceiling:
+        op.note(connections=ceiling.connections, rates=list(ceiling.rates))
+    for queue in queues:
+        restrictions.end(op.connection, queue, (Cause.LIMIT,))
+        if ceiling:
+            wanted = Restriction(Cause.LIMIT, reason, op.actor.name, op.now, None, ceiling.connections, ceiling.rates)
+            restrictions.put(op.connection, queue, wanted)
+        op.reconsider(Selection(queue=str(queue)))
+
+
+def _rate(text: str) -> str:
+    try:
+        return rates.parsed(text)
+    except ValueError:
+        raise Invalid(
+            f"'{text[:40]}' is not a rate of at most a day; write it as 10/second, 300/hour or 2000/day"
+        ) from None
