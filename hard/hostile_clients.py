@@ -47,6 +47,7 @@ async def _flood(site: Installation, user: User, flood: _Flood, ready: asyncio.B
                 while not talking.writer.transport.is_closing():
                     talking.writer.write(flood.line * 4096)
                     await talking.writer.drain()
+                    await asyncio.sleep(0)  # over TLS, drain may come back at once for ever: nobody else would run
         except TimeoutError:
             return math.inf
         except ConnectionError:

@@ -71,6 +71,11 @@ class SubmissionSettings(Section):
     private_key: str = Field("tls/key.pem", description="PEM private key of the certificate")
     max_message_bytes: int = Field(35 * MIB, ge=1024, description="Largest message, offered as SIZE")
     max_recipients: int = Field(1000, ge=1, description="Recipients of one message")
+    max_hold: int = Field(
+        30 * 86400,
+        ge=0,
+        description="Longest time in seconds that a message may be held back (FUTURERELEASE); 0 offers none",
+    )
     max_line_bytes: int = Field(998, ge=998, description="Longest line of a message, without its CRLF (RFC 5322 2.1.1)")
     max_sessions: int = Field(
         1000, ge=1, description="Connections open at once, counted from the first packet; fewer if files run out"
@@ -248,7 +253,15 @@ class DeliverySettings(Section):
     nameservers: tuple[str, ...] = Field(
         (), description="DNS servers as `address` or `address:port`; else the system's"
     )
+    dane: Literal["local", "trusted", "off"] = Field(
+        "local",
+        description="Whose word on DNSSEC counts for DANE: `local` nameservers of this machine; `trusted` all of"
+        " `nameservers`, where nobody else is on the way to them; `off` nobody's",
+    )
     ca_file: str | None = Field(None, description="PEM of further certificate authorities to trust for gateways")
+    reply_rules: str = Field(
+        "", description="File of rules of your own that read replies, before those that are shipped (docs/queues.md)"
+    )
     discard_ehlo_keywords: dict[str, tuple[str, ...]] = Field(
         {},
         description="Extensions not to use although they are offered, by gateway host or recipient domain, `*` for all:"

@@ -102,6 +102,14 @@ class SendAs:
     gateway: Gateway | None = None
 
 
+class TlsDemand(StrEnum):
+    """What a message's sender demands of the TLS on its way (RFC 8689): nothing, REQUIRETLS, or `TLS-Required: No`."""
+
+    USUAL = ""
+    REQUIRED = "required"  # verified TLS all the way, or it comes back
+    WAIVED = "waived"  # what recipients' domains demand is passed over
+
+
 class WithoutGateway(StrEnum):
     """What becomes of mail whose gateway may not be used: the organisation's servers deliver, or it is refused."""
 

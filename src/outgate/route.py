@@ -3,6 +3,7 @@
 First match wins: the address's own gateway, local mailboxes, the domain's outbound gateway, the recipient's MX.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -46,6 +47,16 @@ class Route:
     def queue_name(self) -> str:
         """The queue as people call it: by the gateway's host and user, if there is one."""
         return self.gateway.in_short if self.gateway else str(self.queue)
+
+
+@frozen
+class Ways:
+    """The ways of a message's recipients by their numbers, as one state of the directory had them: its version, and the
+    account as it was then."""
+
+    version: int
+    account: Account
+    routes: Sequence[Route]
 
 
 def route(

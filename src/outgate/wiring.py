@@ -24,7 +24,9 @@ from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.config import Config, DeliverySettings
+from outgate.deliver import reply_rules
 from outgate.deliver.blocking_probe import BlockingProbe
+from outgate.deliver.ceilings import Ceilings
 from outgate.deliver.connection_limit import default_limit
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.gateway_notices import GatewayNotices
@@ -65,6 +67,7 @@ from outgate.record.events import Weight
 from outgate.record.metrics import Snapshot
 from outgate.record.publication import Publication
 from outgate.record.retention import Kept, Retention, remove_messages
+from outgate.record.search_keys import sort_in
 from outgate.sendas import gateways
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import StoreUnavailable, read
@@ -131,6 +134,7 @@ class ServerProcess:
         )
         self._tokens = access_tokens(installation, owner, queue_ids)
         names = resolver(settings)
+        self._names = names
         self._sts_policies = sts_policies(settings, installation.engine, names)
         transports = TransportFactory(
             settings,
@@ -152,7 +156,15 @@ class ServerProcess:
             settings.hostname,
             transports.transport,
             queue_ids,
-            Restraint(installation.engine, self._directory, queue_ids, settings.hostname, _mending_page(settings)),
+            Restraint(
+                installation.engine,
+                self._directory,
+                queue_ids,
+                settings.hostname,
+                reply_rules_of(settings),
+                _mending_page(settings),
+            ),
+            Ceilings(Rates(installation.engine)),
         )
         self._notices: Notices | None = None
         if to := settings.delivery.notices_to:
@@ -181,7 +193,9 @@ class ServerProcess:
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
             self._tasks.append(asyncio.create_task(supervised("idle tokens", self._tokens.run)))
+            self._tasks.append(asyncio.create_task(supervised("search keys", lambda: sort_in(self._commits))))
             self._tasks.append(asyncio.create_task(supervised("MTA-STS policies", self._sts_policies.run)))
+            self._tasks.append(asyncio.create_task(self._tell_of_dane(), name="DANE"))
         if self._clock_watch:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._retention:
@@ -190,6 +204,13 @@ class ServerProcess:
         ports = self._listener.ports
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
         systemd.notify("READY=1")
+
+    async def _tell_of_dane(self) -> None:
+        """Whether what recipients' domains publish for DANE is kept to depends on what is outside of this program."""
+        if reason := await self._names.validates():
+            _log.warning("DANE is not in use: TLSA records of recipients' domains are passed over", reason=reason)
+        else:
+            _log.info("DANE is in use: the nameservers validate DNSSEC")
 
     async def _tell_of_certificate(self, subject: str, text: str) -> None:
         if self._notices:
@@ -263,6 +284,15 @@ def _kept(installation: Installation) -> list[Kept]:
     return [one for one in kinds if one.seconds]
 
 
+def reply_rules_of(settings: Config) -> reply_rules.ReplyRules:
+    """The administrator's own first. Raises InstallationError."""
+    own = settings.delivery.reply_rules
+    try:
+        return reply_rules.in_force(settings.path(own) if own else None)
+    except reply_rules.RulesError as error:
+        raise InstallationError(f"delivery.reply_rules: {error}") from None
+
+
 def _mending_page(settings: Config) -> str:
     """Where a user enters a gateway's password anew; empty without pages."""
     url = settings.web.public_url.rstrip("/")
@@ -277,7 +307,7 @@ def message_limits(settings: Config) -> MessageLimits:
 
 def resolver(settings: Config) -> Resolver:
     """Finds hosts, and refuses those that users may not have this server connect to."""
-    return Resolver(settings.delivery.nameservers, Guard(settings.egress))
+    return Resolver(settings.delivery.nameservers, Guard(settings.egress), settings.delivery.dane)
 
 
 def sts_policies(settings: Config, engine: Engine, names: Resolver) -> StsPolicies:
@@ -312,6 +342,7 @@ def http_listener(
     # HTTP takes 0.3 s to import, and not every installation has pages.
     from outgate.api.api_routes import api_routes  # noqa: PLC0415
     from outgate.api.api_services import ApiServices  # noqa: PLC0415
+    from outgate.api.batch_endpoint import BatchEndpoint  # noqa: PLC0415
     from outgate.api.google_error import google_form  # noqa: PLC0415
     from outgate.http.application import HttpApplication  # noqa: PLC0415
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
@@ -344,14 +375,16 @@ def http_listener(
         queue_ids,
         SendLimits(message_limits(settings), local_mailboxes=settings.local.mailbox == "maildir"),
     )
+    batch = BatchEndpoint()
     application = HttpApplication(
-        [*api_routes(programs), *page_routes(services)],
+        [*api_routes(programs, batch), *page_routes(services)],
         installation.engine,
         web,
         error_page,
         threads,
         forms={"api": problem, "google": google_form},
     )
+    batch.application = application
     return HttpListener(application, web, certificate.context if web.tls else None)
 
 

@@ -21,6 +21,7 @@ from outgate import clock
 from outgate.operations import service_account_operations
 from outgate.operations.actor import Actor
 from outgate.operations.context import OperationContext, reading, writing
+from outgate.wiring import ServerProcess
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site
 
 T = TypeVar("T")
@@ -43,11 +44,14 @@ class ApiSite:
     services: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.client = httpx2.AsyncClient(base_url=self.url, trust_env=False, timeout=30)
+        self.server: ServerProcess
+        self.client = httpx2.AsyncClient(
+            base_url=self.url, trust_env=False, timeout=30, verify=self.site.client_context()
+        )
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}"
 
     @property
     def gateway(self) -> dict[str, object]:

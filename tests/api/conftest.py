@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httplib2
 import pytest
 import pytest_asyncio
 from bench.scratch import free_port
@@ -11,25 +12,22 @@ from api.api_site import BASIC, COMPOSE, MODIFY, READONLY, SEND, SHARING, ApiSit
 from way.place import install, running
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients read proxies from the environment."""
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, "127.0.0.1,localhost")
-
-
 @pytest_asyncio.fixture
-async def api(tmp_path: Path) -> AsyncIterator[ApiSite]:
-    """The switch is on; the organisation's mail leaves by the partner's server too; a service account has grants."""
+async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ApiSite]:
+    """The switch is on; a service account has grants. Google's clients upload by TLS alone."""
     port = free_port()
-    site = install(tmp_path / "outgate", web={"public_url": f"http://127.0.0.1:{port}", "port": port})
+    web = {"public_url": f"https://localhost:{port}", "port": port, "tls": True}
+    site = install(tmp_path / "outgate", web=web)
+    monkeypatch.setattr(httplib2, "CA_CERTS", str(site.authority.ca_file))  # read from the environment at its import
+    for name in ("no_proxy", "NO_PROXY"):  # clients read proxies from the environment
+        monkeypatch.setenv(name, "127.0.0.1,localhost")
     async with partner_server(site) as partner:
         await site.switch(on=True)
         place = ApiSite(site, port, partner)
         await place.service_account("tool", [SHARING, BASIC, SEND, READONLY, MODIFY, COMPOSE])
-        server = await running(site)
+        place.server = await running(site)
         try:
             yield place
         finally:
             await place.close()
-            await server.stop()
+            await place.server.stop()

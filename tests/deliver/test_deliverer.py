@@ -13,16 +13,18 @@ from sqlalchemy import Engine, func, select, text
 
 from outgate import clock
 from outgate.config import DeliverySettings
+from outgate.deliver import reply_rules
+from outgate.deliver.ceilings import Ceilings
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
 from outgate.deliver.outcome import RECALLED, Outcome, Verdict
 from outgate.deliver.restraint import Restraint
 from outgate.deliver.tls_policy import TlsPolicy
-from outgate.directory import accounts, organisation, users
+from outgate.directory import accounts, organisation, restrictions, users
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.reader import DirectoryReader
-from outgate.model import Security
+from outgate.model import Cause, Restriction, Security, TlsDemand
 from outgate.operations import propagation
 from outgate.queue import Finish, Put, Queue
 from outgate.queue.queue_id import QueueIds, to_text
@@ -32,6 +34,7 @@ from outgate.route import Route, RouteKind
 from outgate.store.batch import Change, apply
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.group_commit import GroupCommit
+from outgate.store.rates import Rates
 from outgate.store.tables import message, node, recipient
 from outgate.store.vault import Vault
 from outgate.submit import originate
@@ -51,10 +54,11 @@ class Wire:
     def __init__(self) -> None:
         self.carried: list[Delivery] = []
         self.connects: Outcome | None = None
+        self.connects_by: Callable[[], Outcome] | None = None  # asked anew each time
         self.answer: Answer = self.deliver
         self.recall: Callable[[], bool] = lambda: False
 
-    def transport(self, route: Route, _tls: TlsPolicy) -> "Line":
+    def transport(self, route: Route, _tls: TlsPolicy, _demand: TlsDemand) -> "Line":
         return Line(self, route)
 
     async def deliver(self, delivery: Delivery) -> AttemptResult:
@@ -70,7 +74,7 @@ class Line:
 
     async def connect(self) -> Outcome | None:
         await asyncio.sleep(0)
-        return self.wire.connects
+        return self.wire.connects_by() if self.wire.connects_by else self.wire.connects
 
     async def carry(self, delivery: Delivery) -> AttemptResult:
         self.wire.carried.append(delivery)
@@ -107,7 +111,8 @@ class House:
             "mail.example.com",
             wire.transport,
             self.ids,
-            Restraint(engine, self.directory, self.ids, "mail.example.com"),
+            Restraint(engine, self.directory, self.ids, "mail.example.com", reply_rules.shipped()),
+            Ceilings(Rates(engine)),
         )
 
     def letter(self, *to: str, sender: str = POSTMASTER) -> Put:
@@ -218,7 +223,7 @@ async def test_a_way_that_no_longer_holds_when_nobody_is_reached_is_not_bounced(
             return NO
 
     changed = asyncio.Event()
-    house.deliverer._new_transport = lambda route, _tls: Exchanger(wire, route)
+    house.deliverer._new_transport = lambda route, _tls, _demand: Exchanger(wire, route)
     put = house.letter(CAROL)
     await house.queue.put(put)
     await asked.wait()
@@ -573,3 +578,60 @@ async def test_a_store_that_can_not_say_is_asked_again_so_that_nothing_is_told_t
     await house.close()
     assert asked > 1
     assert Counter(house.kinds(put)) == {"accepted": 1, "routed": 1, "attempt": 1, "bounced": 1}
+
+
+async def test_a_destination_that_is_down_is_not_tried_by_each_message_and_all_goes_when_it_is_back(
+    engine: Engine, wire: Wire
+) -> None:
+    settings = DeliverySettings(retry=(0.4,), stop_timeout=5.0)
+    house = House(engine, wire, settings)
+    tries = 0
+
+    def connects() -> Outcome:
+        nonlocal tries
+        tries += 1
+        return Outcome(Verdict.RETRY, f"4.4.1 down ({tries})")
+
+    wire.connects_by = connects
+    house.deliverer.start()
+    try:
+        for number in range(4):
+            await house.queue.put(house.letter(CAROL))
+            before = number
+            await until(lambda: tries > min(before, 2))  # noqa: B023  # awaited within the round
+        for _ in range(30):
+            await house.queue.put(house.letter(CAROL))
+        await until(lambda: house.leased() == 0)
+        assert tries < 15, "34 messages"
+        wire.connects_by = None
+        await until(lambda: house.waits() == 0)
+        assert len(wire.carried) == 34
+    finally:
+        await house.close()
+
+
+async def test_what_a_rule_reads_holds_for_the_whole_queue(engine: Engine, wire: Wire) -> None:
+    with write(engine) as connection:
+        organisation.create(connection, "example.com", 0.0)
+    house = House(engine, wire, DeliverySettings(stop_timeout=5.0))
+    busy = Outcome(Verdict.RETRY, "451 4.7.500 Server busy", peer="x.protection.outlook.com[192.0.2.1]:25")
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        return all_alike(delivery, busy, busy.peer)
+
+    wire.answer = answer
+    house.deliverer.start()
+    try:
+        await house.queue.put(house.letter(CAROL))
+        await until(lambda: restricted(engine))
+        (one,) = restricted(engine)
+        assert (one.cause, one.rates, one.suspends) == (Cause.RULE, ("120/1hour",), False)
+        assert one.until
+        assert "microsoft-throttled-server: 451 4.7.500 Server busy" in one.reason
+    finally:
+        await house.close()
+
+
+def restricted(engine: Engine) -> list[Restriction]:
+    with read(engine) as connection:
+        return [one for found in restrictions.load(connection).by_queue.values() for one in found]

@@ -107,7 +107,7 @@ class Internet:
         self.inside = WebServer(INSIDE, web_port, authority)
         self.guard = Guard(EgressSettings(allowed_networks={"internet": f"{PUBLIC}/31"}))
         self.resolver = Resolver([self.nameserver], self.guard)
-        self.authority = authority
+        self.authority, self.folder = authority, folder
         self.context = authority.client_context()
         self.https = HttpsClient(self.resolver, self.context, web_port)
 
@@ -115,9 +115,14 @@ class Internet:
         """With the presets that are shipped."""
         return Discoverer(self.resolver, self.https, shipped(), patience)
 
-    def certificate(self, name: str) -> ssl.SSLContext:
-        """What a server needs that has a certificate for this name."""
-        return self.authority.server_context(VirtualHost(name, PUBLIC_BUT_CLOSED))
+    def certificate(self, name: str, *, whole_chain: bool = False) -> ssl.SSLContext:
+        """What a server needs that has a certificate for this name, and may show its authority's as well."""
+        context = self.authority.server_context(VirtualHost(name, PUBLIC_BUT_CLOSED))
+        if whole_chain:
+            chain = self.folder / f"{name}.pem"
+            chain.write_bytes(chain.read_bytes() + self.authority.ca_file.read_bytes())
+            context.load_cert_chain(chain, self.folder / f"{name}.key")
+        return context
 
     def site(self, name: str, address: str = PUBLIC) -> None:
         """A name with an address, and a certificate for it on both servers."""

@@ -3,13 +3,23 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import dns.rdata
 import dns.resolver
 import pytest
 from dns.rdtypes.ANY.MX import MX
 
 from outgate.config import EgressSettings
 from outgate.egress.guard import Guard
-from outgate.egress.resolver import ADDRESSES, EXCHANGERS, Host, Resolver, Unresolved
+from outgate.egress.resolver import (
+    ADDRESSES,
+    EXCHANGERS,
+    Host,
+    MailExchangers,
+    NamedAddresses,
+    Resolver,
+    Unresolved,
+    _by_preference,
+)
 
 GOOD, GOOD6 = "9.9.9.9", "2620:fe::fe"
 
@@ -20,23 +30,23 @@ class Dns(Resolver):
     def __init__(self, names: Mapping[str, Sequence[str]], exchangers: Sequence[tuple[int, str]] = ()) -> None:
         super().__init__(["127.0.0.1"], Guard(EgressSettings()))
         self.names, self.asked = names, Counter[str]()
-        self._mx = [dns.rdata.from_text("IN", "MX", f"{preference} {name}.") for preference, name in exchangers]
-        self._dns = self  # type: ignore[assignment]  # only `resolve` is asked of it
+        texts = [f"{preference} {name}." for preference, name in exchangers]
+        self._mx = [one for one in (dns.rdata.from_text("IN", "MX", text) for text in texts) if isinstance(one, MX)]
 
-    async def resolve(self, _name: str, _kind: str) -> list[MX]:
-        return self._mx  # type: ignore[return-value]  # they are MX
+    async def exchangers(self, domain: str) -> MailExchangers | Unresolved:
+        return MailExchangers(tuple(_by_preference(self._mx)) or (domain,))
 
-    async def _by_dns(self, name: str) -> list[str]:
+    async def _by_dns(self, name: str) -> NamedAddresses:
         self.asked[name] += 1
         if name not in self.names:
             raise dns.resolver.NXDOMAIN
-        return list(self.names[name])
+        return NamedAddresses(tuple(self.names[name]))
 
 
 async def exchangers(resolver: Resolver) -> list[Host] | Unresolved:
     names = await resolver.exchangers("peer.example")
     assert not isinstance(names, Unresolved)
-    return await resolver.reach("peer.example", names)
+    return await resolver.reach("peer.example", names.names)
 
 
 def addresses(found: list[Host] | Unresolved) -> list[str]:

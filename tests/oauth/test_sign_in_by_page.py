@@ -140,9 +140,7 @@ def _end_consent(site: Site, provider: RealProvider) -> None:
     """The user revokes it at the provider, and the access token ends."""
     place = site.place()
     with read(place.engine) as connection:
-        gateway = next(
-            one.gateway for one in send_as_addresses.every(connection, "/") for one in [one[2]] if one.gateway
-        )
+        (gateway,) = (one.gateway for _, _, one in send_as_addresses.every(connection, "/") if one.gateway)
         grant = oauth_grants.find(connection, place.vault, gateway)
         assert grant
         client = oauth_clients.by_id(connection, place.vault, "registering", grant.client_id)

@@ -57,9 +57,9 @@ class TwoNodes:
     async def send(self, account: str, address: str) -> None:
         """A message by one of the nodes, in turn."""
         self.sent += 1
-        await submit(
-            self.sites[self.sent % 2], address, content=message(address, f"number {self.sent}"), account=account
-        )
+        content = message(address, f"number {self.sent}")
+        await submit(self.sites[self.sent % 2], address, content=content, account=account)
+        await eventually(self._has_settled, "it is tried before time goes on")
 
     async def sign_in(self, account: str, address: str) -> None:
         """What the command and the page do once the provider has given its tokens."""

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import pytest
 from alembic import command
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, func, select, text
 
-from outgate.record import events, message_log
+from outgate.record import events, message_log, search_keys
 from outgate.record.events import MessageEvent
 from outgate.record.message_log import MessageFilter, MessageOutcome
 from outgate.store import schema
+from outgate.store.batch import apply
 from outgate.store.engine import migrate, open_engine, read, write
-from outgate.store.tables import fact, search_key
+from outgate.store.tables import fact, fresh_search_key, search_key
 from record.recorded import accepted, found
 
 
@@ -108,6 +109,28 @@ def test_a_search_reads_an_index_and_not_the_table(engine: Engine, wanted: Messa
     assert "Seq Scan on search_key" not in plan
 
 
+def test_what_is_fresh_and_what_is_sorted_in_is_found_alike(engine: Engine) -> None:
+    """Also with one message's keys sorted in again, as two nodes may, and others come in between."""
+    many = search_keys.AT_ONCE + 1
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(number) for number in range(1, many + 1)])
+    assert [_sort_in(engine) for _ in range(3)] == [True, False, False]
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(many + 1), accepted(1)])
+    wanted = MessageFilter(sender="alice@example.com", limit=many + 2)
+    assert found(engine, wanted) == [*range(many + 1, 0, -1), 1]
+    assert _sort_in(engine) is False
+    assert found(engine, wanted) == [*range(many + 1, 0, -1), 1]
+    with read(engine) as conn:
+        assert conn.scalar(select(func.count()).select_from(fresh_search_key)) == 0
+
+
+def _sort_in(engine: Engine) -> bool:
+    with write(engine) as conn:
+        (is_more,) = apply(conn, [search_keys.SortIn()])
+    return bool(is_more)
+
+
 def _plan(engine: Engine, wanted: MessageFilter) -> str:
     """On PostgreSQL with the planner's liking for whole reads of small tables taken away."""
     query = str(message_log.statement(wanted).compile(engine, compile_kwargs={"literal_binds": True})).replace(
@@ -132,7 +155,7 @@ def test_messages_of_a_former_release_are_found(new_database: Callable[..., str]
     migrate(engine)
     with read(engine) as conn:
         migrated = set(conn.execute(select(search_key)).all())
-    assert migrated == {(*key, e.message_id) for e in _first_events(engine) for key in message_log.keys_of(e)}
+    assert migrated == {(*key, e.message_id) for e in _first_events(engine) for key in search_keys.keys_of(e)}
     assert found(engine, MessageFilter(sender="bücher.example", recipient="bob@x.example")) == [2]
     engine.dispose()
 

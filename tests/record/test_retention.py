@@ -13,10 +13,11 @@ from outgate.record import audit_trail, message_log
 from outgate.record.audit_trail import TAMPERED, AuditEntry, AuditFilter, BrokenTrail, let_go
 from outgate.record.message_log import MessageFilter
 from outgate.record.retention import Kept, Retention, remove_messages
+from outgate.record.search_keys import SortIn
 from outgate.store import rotation, sealed
 from outgate.store.batch import apply
 from outgate.store.engine import open_engine, read, write
-from outgate.store.tables import audit, fact, search_key
+from outgate.store.tables import audit, fact, fresh_search_key, search_key
 from outgate.store.tables import usage as usage_table
 from outgate.store.vault import Vault
 from outgate.submit import usage
@@ -35,11 +36,13 @@ def messages(days: float) -> list[Kept]:
 
 async def test_only_what_is_too_old_and_waits_no_more_is_removed_with_its_keys(logged: Engine) -> None:
     with write(logged) as conn:
-        message_log.add(conn, [accepted(9, at=10 * DAY)])
+        apply(conn, [SortIn()])
+        message_log.add(conn, [accepted(1, at=1.5), accepted(9, at=10 * DAY)])
     await Retention(logged, messages(5), lambda: 11 * DAY).tidy(pause=0)
     assert found(logged, MessageFilter()) == [9, 2]
     with read(logged) as conn:
-        assert set(conn.scalars(select(search_key.c.message_id))) == {9, 2}
+        assert set(conn.scalars(select(search_key.c.message_id))) == {2}
+        assert set(conn.scalars(select(fresh_search_key.c.message_id))) == {9}
         assert set(conn.scalars(select(fact.c.message_id))) == {9, 2}
 
 

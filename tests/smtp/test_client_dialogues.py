@@ -1,5 +1,7 @@
 """The client engine against peers that are old, slow to agree, hostile, or gone."""
 
+from dataclasses import replace
+
 import pytest
 
 from outgate.smtp import (
@@ -350,3 +352,11 @@ def test_a_transaction_waits_for_the_one_before() -> None:
     client.send(transaction())
     with pytest.raises(RuntimeError):
         client.send(transaction())
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_requiretls_is_asked_of_a_peer_that_offers_it(offered: bool) -> None:
+    client = ready(b"250-peer\r\n250 REQUIRETLS\r\n" if offered else PLAIN)
+    assert client.capabilities.require_tls is offered
+    client.send(replace(transaction(), require_tls=True))
+    assert (b" REQUIRETLS" in client.data_to_send()) is offered

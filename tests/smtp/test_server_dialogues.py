@@ -17,6 +17,7 @@ from outgate.smtp import (
     RcptParams,
     Reply,
     SessionLimits,
+    SmtpServer,
     StartTls,
     Tls,
 )
@@ -68,6 +69,30 @@ def test_parameters_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "params"),
+    [
+        (b"REQUIRETLS", MailParams(require_tls=True)),
+        (b"HOLDFOR=3600", MailParams(hold_for=3600)),
+        (b"HOLDUNTIL=2026-12-24T18:00:00Z", MailParams(hold_until=1798135200)),
+        (b"HOLDUNTIL=2026-12-24t19:00:00.5+01:00", MailParams(hold_until=1798135200)),
+    ],
+)
+def test_what_a_sender_may_demand_of_the_way_is_read(words: bytes, params: MailParams) -> None:
+    services = greeted()
+    services.run(b"MAIL FROM:<alice@example.com> " + words + b"\r\n")
+    assert services.heard == [Mail("alice@example.com", params)]
+
+
+def test_what_needs_tls_or_a_longest_time_is_offered_with_these_alone() -> None:
+    assert b"REQUIRETLS" not in Desk(server(tls=Tls.AVAILABLE)).run(b"EHLO a\r\n")
+    said = Desk(server()).run(b"EHLO a\r\n")
+    assert b"REQUIRETLS" in said
+    assert b"FUTURERELEASE" not in said
+    held = SmtpServer("mail.example.com", max_size=1, tls=Tls.ACTIVE, max_hold="60 2026-12-24T18:00:00Z")
+    assert b"FUTURERELEASE 60 2026-12-24T18:00:00Z\r\n" in Desk(held).run(b"EHLO a\r\n")
+
+
+@pytest.mark.parametrize(
     ("path", "address"),
     [
         (b"<bob@example.com>", "bob@example.com"),
@@ -105,6 +130,14 @@ def test_paths_are_read(path: bytes, address: str) -> None:
         (b"MAIL FROM:<j\xc3\xb6rg@example.com>", 553),
         (b"MAIL FROM:<" + b"a" * 400 + b"@example.com>", 501),
         (b"MAIL FROM:<a@b> SIZE=x", 501),
+        (b"MAIL FROM:<a@b> REQUIRETLS=yes", 501),
+        (b"MAIL FROM:<a@b> HOLDFOR", 501),
+        (b"MAIL FROM:<a@b> HOLDFOR=0", 501),
+        (b"MAIL FROM:<a@b> HOLDFOR=1000000000", 501),
+        (b"MAIL FROM:<a@b> HOLDUNTIL", 501),
+        (b"MAIL FROM:<a@b> HOLDUNTIL=2026-12-24", 501),
+        (b"MAIL FROM:<a@b> HOLDUNTIL=2026-12-24T18:00:00", 501),
+        (b"MAIL FROM:<a@b> HOLDUNTIL=2026-13-24T18:00:00Z", 501),
         (b"MAIL FROM:<a@b> SIZE=1 SIZE=1", 501),
         (b"MAIL FROM:<a@b> SIZE=100001", 552),
         (b"MAIL FROM:<a@b> BODY=BINARYMIME", 501),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from outgate.compliance.attachment_policy import Attachments
 from outgate.mail.addresses import canonical
 from outgate.mail.attachments import Attachment, TooComplex
-from outgate.model import Policy, UnknownFrom
+from outgate.model import Policy, TlsDemand, UnknownFrom
 from outgate.queue import Put
 from outgate.record.events import EventKind
 from outgate.submit import EnvelopeRecipient, Refusal, RefusalReason, Submission
@@ -217,3 +217,27 @@ def test_a_message_is_refused_exactly_if_it_passes_a_limit(
     assert (refusal is not None) is any(over)
     if refusal:
         assert (refusal.code, refusal.status) == ((450, "4.7.1") if over[0] else (452, "4.5.3"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "require_tls", "demand"),
+    [
+        (b"", False, TlsDemand.USUAL),
+        (b"", True, TlsDemand.REQUIRED),
+        (b"TLS-Required: No\r\n", False, TlsDemand.WAIVED),
+        (b"TLS-Required: No\r\n", True, TlsDemand.REQUIRED),  # RFC 8689 section 3
+        (b"TLS-Required: maybe\r\n", False, TlsDemand.USUAL),
+        (b"TLS-Required: No\r\nTLS-Required: No\r\n", False, TlsDemand.USUAL),
+    ],
+)
+def test_what_the_sender_demands_of_tls_is_kept(fields: bytes, require_tls: bool, demand: TlsDemand) -> None:
+    message = submission(fields=fields)
+    message = replace(message, envelope=replace(message.envelope, require_tls=require_tls))
+    assert taken(message).message.tls_demand is demand
+
+
+def test_what_is_held_back_is_due_then_and_its_time_runs_from_then() -> None:
+    message = submission()
+    held = taken(replace(message, envelope=replace(message.envelope, hold_until=message.at + 3600)))
+    assert (held.due_at, held.message.waits_since) == (message.at + 3600,) * 2
+    assert taken(message).due_at == message.at

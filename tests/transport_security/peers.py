@@ -20,6 +20,7 @@ from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.smtp_transport import SmtpTransport
 from outgate.deliver.tls_policy import SecuredHost, TlsPolicy
 from outgate.egress.resolver import Unresolved
+from outgate.model import TlsDemand
 from outgate.store.engine import make_file, migrate, open_engine
 from outgate.transport_security.sts_policies import StsPolicies
 
@@ -42,11 +43,12 @@ class Peers:
     def __init__(self, internet: Internet, engine: Engine) -> None:
         self.internet, self.engine, self.clock = internet, engine, Clock()
         self.taken: list[str] = []
+        self.resolver = internet.resolver
         self.policies = self.node()
 
     def node(self) -> StsPolicies:
         """One more node, or the same after a restart."""
-        return StsPolicies(self.engine, self.internet.resolver, self.internet.https, self.clock)
+        return StsPolicies(self.engine, self.resolver, self.internet.https, self.clock)
 
     def announce(self, domain: str, ident: str = "1") -> None:
         self.internet.zones.publish(f'_mta-sts.{domain}. 0 IN TXT "v=STSv1; id={ident}"\n')
@@ -65,21 +67,22 @@ class Peers:
     def exchanger(self, domain: str, name: str, preference: int = 10) -> None:
         self.internet.zones.publish(f"{domain}. 0 IN MX {preference} {name}.\n{name}. 0 IN A {PUBLIC}\n")
 
-    def transport(self, domain: str, port: int) -> SmtpTransport:
+    def transport(self, domain: str, port: int, demand: TlsDemand = TlsDemand.USUAL) -> SmtpTransport:
         """To the exchangers of a domain, as delivery makes it."""
-        found = Exchangers(self.internet.resolver, self.policies)
+        found = Exchangers(self.resolver, self.policies, port)
 
         async def hosts() -> list[SecuredHost] | Outcome:
-            hosts = await found.of(domain)
+            hosts = await found.of(domain, demand)
             if isinstance(hosts, Unresolved):
-                return Outcome(Verdict.RETRY, f"{hosts.status} {hosts.reason}")
+                verdict = Verdict.FAILED if hosts.status.startswith("5") else Verdict.RETRY
+                return Outcome(verdict, f"{hosts.status} {hosts.reason}")
             return hosts
 
         link = Link(port, TlsPolicy.OPPORTUNISTIC, "client.example")
         return SmtpTransport(link, hosts, TIMEOUTS, self.internet.context, Given(SMALL), 600.0)  # type: ignore[arg-type] # Given is what is asked of it
 
     @asynccontextmanager
-    async def server(self, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+    async def server(self, tls: ssl.SSLContext | None, port: int = 0) -> AsyncIterator[int]:
         """The exchangers' server; its port. Without TLS it offers no STARTTLS."""
         greeted: list[str] = []
         if tls:
@@ -110,7 +113,7 @@ class Peers:
             finally:
                 writer.close()
 
-        server = await asyncio.start_server(serve, PUBLIC, 0)
+        server = await asyncio.start_server(serve, PUBLIC, port)
         async with server:
             yield server.sockets[0].getsockname()[1]
 
@@ -128,9 +131,9 @@ def text(content: str, media_type: str = "text/plain; charset=utf-8") -> Answer:
     return answer
 
 
-async def delivered(peers: Peers, domain: str, port: int) -> str:
+async def delivered(peers: Peers, domain: str, port: int, demand: TlsDemand = TlsDemand.USUAL) -> str:
     """What becomes of one message to a domain: the verdict with the first words of its reason."""
-    line = peers.transport(domain, port)
+    line = peers.transport(domain, port, demand)
     failed = await line.connect()
     if failed:
         return f"{failed.verdict} {failed.reason}"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from outgate.model import TlsDemand
 from transport_security.peers import Peers, delivered
 
 DOMAIN, MX, OTHER = "peer.example", "mx.peer.example", "other.example"
@@ -72,3 +73,35 @@ async def test_an_internationalised_domain_with_its_exchangers_in_unicode(peers:
     async with peers.server(peers.internet.certificate(exchanger)) as port:
         assert await delivered(peers, domain, port) == "delivered 250"
     assert peers.taken == [exchanger]
+
+
+# --- what the sender demands (RFC 8689) ------------------------------------------------------------------------------
+
+
+async def test_requiretls_goes_to_no_exchanger_that_nothing_vouches_for(peers: Peers) -> None:
+    """Neither without a policy nor with one that is tested only."""
+    peers.exchanger(DOMAIN, MX)
+    async with peers.server(peers.internet.certificate(MX)) as port:
+        assert (await delivered(peers, DOMAIN, port, TlsDemand.REQUIRED)).startswith("failed 5.7.30")
+        peers.publish(DOMAIN, MX, mode="testing")
+        peers.policies = peers.node()
+        assert (await delivered(peers, DOMAIN, port, TlsDemand.REQUIRED)).startswith("failed 5.7.30")
+    assert not peers.taken
+
+
+async def test_requiretls_goes_to_an_exchanger_that_a_policy_names(peers: Peers) -> None:
+    peers.publish(DOMAIN, MX)
+    peers.exchanger(DOMAIN, MX)
+    async with peers.server(peers.internet.certificate(MX)) as port:
+        assert await delivered(peers, DOMAIN, port, TlsDemand.REQUIRED) == "delivered 250"
+    assert peers.taken == [MX]
+
+
+@pytest.mark.parametrize("fault", ["another name", "no STARTTLS"])
+async def test_a_sender_may_waive_what_the_domain_demands(peers: Peers, fault: str) -> None:
+    peers.publish(DOMAIN, MX)
+    peers.exchanger(DOMAIN, MX)
+    tls = peers.internet.certificate("else.example") if fault == "another name" else None
+    async with peers.server(tls) as port:
+        assert await delivered(peers, DOMAIN, port, TlsDemand.WAIVED) == "delivered 250"
+        assert (await delivered(peers, DOMAIN, port)).startswith("retry")

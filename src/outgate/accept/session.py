@@ -6,6 +6,7 @@ The engine knows the protocol; this file knows accounts and the queue; neither k
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import cast
 
 import structlog
@@ -23,6 +24,7 @@ from outgate.queue.queue_id import to_text
 from outgate.smtp import (
     Closed,
     Mail,
+    MailParams,
     MessageAborted,
     MessageData,
     MessageEnded,
@@ -80,6 +82,7 @@ class Session(asyncio.Protocol):
             scram_secret=services.scram_secret,
             scram_iterations=services.config.log_in.scram_iterations,
             token_issuer=services.token_issuer,
+            max_hold=_max_hold(settings.max_hold),
         )
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -286,12 +289,24 @@ class Session(asyncio.Protocol):
         except AddressError as error:
             self._refuse_envelope(Reply(553, "5.1.7", (f"MAIL FROM: {error}",)), sender=event.reverse_path)
             return
+        if fault := self._hold_fault(event.params):
+            self._refuse_envelope(Reply(501, "5.5.4", (fault,)), sender=event.reverse_path)
+            return
         self._mail, self._recipients = event, []
         account = self._cached_account()
         if account and authorise_envelope(account, address) is None:
             self._engine.accept()  # once more with a fresh account when the message has come
         else:
             self._answer_later(self._check_mail(address))
+
+    def _hold_fault(self, params: MailParams) -> str | None:
+        """Why a message may not be held back as it is asked for (RFC 4865 section 4)."""
+        if params.hold_for is not None and params.hold_until is not None:
+            return "HOLDFOR and HOLDUNTIL exclude each other"
+        most, until = self._services.config.submission.max_hold, _hold_until(params)
+        if until is not None and until > clock.now() + most:
+            return f"The message may be held back for {most} seconds at most"
+        return None
 
     async def _check_mail(self, address: str) -> None:
         account = await self._account()
@@ -365,10 +380,10 @@ class Session(asyncio.Protocol):
             return message
         header, content = message
         who = await self._still_logged_in()
-        _, account, organisation = await self._services.directory.reading(who.account_id)
+        version, account, organisation = await self._services.directory.reading(who.account_id)
         if account is None:
             raise LoggedOut(GONE)
-        submission = Submission(incoming.identity, clock.now(), account, self._envelope(mail), header, content)
+        submission = Submission(incoming.identity, clock.now(), account, self._envelope(mail), header, content, version)
         outcome = await self._services.submitter.submit(submission, organisation)
         return outcome if isinstance(outcome, Refusal) else None
 
@@ -381,6 +396,8 @@ class Session(asyncio.Protocol):
             smtputf8=mail.params.smtputf8,
             envid=mail.params.envid,
             ret=mail.params.ret,
+            hold_until=_hold_until(mail.params),
+            require_tls=mail.params.require_tls,
         )
 
     async def _start_tls(self) -> None:
@@ -505,3 +522,17 @@ async def _try_to(discard: Coroutine[None, None, None]) -> None:
         await discard
     except StoreUnavailable as error:
         _log.error("storage failed", error=str(error))
+
+
+def _max_hold(seconds: int) -> str:
+    """The words behind FUTURERELEASE (RFC 4865 section 3); a session is short beside what is held back."""
+    if not seconds:
+        return ""
+    return f"{seconds} {datetime.fromtimestamp(clock.now() + seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _hold_until(params: MailParams) -> float | None:
+    """When the message may leave; None if at once."""
+    now = clock.now()
+    until = params.hold_until if params.hold_for is None else now + params.hold_for
+    return until if until is not None and until > now else None

@@ -48,7 +48,7 @@ class Answering:
         async def answer(request: Request) -> Response:
             try:
                 outcome = await self._outcome(method, request)
-                return _response(outcome, request)
+                return respond(outcome, request)
             except Exception as error:
                 return google_error.response(google_error.told(error))
 
@@ -62,11 +62,22 @@ class Answering:
 
     async def _outcome(self, method: ApiMethod, request: Request) -> Outcome:
         await read_body(request)
+        holder = await self.admit(method, request)
+        sent = parsed(body_of(request), method.takes) if method.takes else None
+        return await self.call(method, request, holder, sent)
+
+    async def admit(self, method: ApiMethod, request: Request) -> TokenHolder:
+        """Whose request it is, if the token is good for the method. Raises ApiError."""
         holder = await self._services.threads.run(self.holder, request)
         if not holder.token.scopes.intersection(method.scopes):
             raise no_scope(method.scopes)
-        sent = parsed(body_of(request), method.takes) if method.takes else None
-        call = ApiCall(request, self._services, holder, _parameters(method, request), sent)
+        return holder
+
+    async def call(
+        self, method: ApiMethod, request: Request, holder: TokenHolder, sent: Resource | None, media: bytes = b""
+    ) -> Outcome:
+        """What comes of it. Raises ApiError, and what operations do."""
+        call = ApiCall(request, self._services, holder, _parameters(method, request), sent, media)
         if inspect.iscoroutinefunction(method.answer):
             outcome: Outcome = await method.answer(call)
             return outcome
@@ -131,7 +142,8 @@ def _fits(value: str, kind: str) -> bool:
     return kind != "boolean" or value in ("true", "false")
 
 
-def _response(outcome: Outcome, request: Request) -> Response:
+def respond(outcome: Outcome, request: Request) -> Response:
+    """The answer, or as much of it as `fields` asks for. Raises ApiError."""
     if outcome is None:
         return Response(status_code=204)
     value = outcome.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -5,6 +5,7 @@ It is an operations.context.Transactions of the user that the token acts for.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import field
 from typing import ParamSpec, TypeVar
 
 from starlette.requests import Request
@@ -26,13 +27,16 @@ SomeResource = TypeVar("SomeResource", bound=Resource)
 
 @frozen
 class ApiCall:
-    """`parameters` are those of path and query that the method declares; `sent` is the body, if it takes one."""
+    """`parameters` are those of path and query that the method declares; `sent` is the body, if it takes one, and
+    `media` the message that came beside or in place of it.
+    """
 
     request: Request
     services: ApiServices
     holder: TokenHolder
     parameters: Mapping[str, str]
     sent: Resource | None = None
+    media: bytes = field(default=b"", repr=False)
 
     @property
     def address(self) -> str:

@@ -4,7 +4,7 @@ Knows neither how a method is found nor what it does.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -22,6 +22,8 @@ class Resource(BaseModel):
 
     A docstring and each field's description go into the discovery document.
     """
+
+    google_name: ClassVar[str] = ""  # where ours is another
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
@@ -83,4 +85,4 @@ class ApiSurface:
     service_path: str
     scopes: dict[str, str]  # each with its description
     methods: tuple[ApiMethod, ...]
-    documentation: str = ""
+    batch_path: str = "batch"

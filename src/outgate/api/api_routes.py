@@ -2,15 +2,21 @@
 
 from outgate.api.answering import Answering
 from outgate.api.api_services import ApiServices
+from outgate.api.batch_endpoint import BatchEndpoint
+from outgate.api.discovery_service import DiscoveryService
+from outgate.api.media_upload import MediaUploads
 from outgate.api.surfaces import SURFACES
 from outgate.api.token_endpoint import TokenEndpoint
 from outgate.http.http_route import HttpRoute
 
 
-def api_routes(services: ApiServices) -> list[HttpRoute]:
+def api_routes(services: ApiServices, batch: BatchEndpoint) -> list[HttpRoute]:
     """For http.application.HttpApplication."""
     answering = Answering(services)
+    uploads = MediaUploads(services, answering)
     return [
         *TokenEndpoint(services).routes(),
-        *(route for surface in SURFACES for route in answering.routes(surface)),
+        *DiscoveryService(services).routes(),
+        *batch.routes(),
+        *(route for surface in SURFACES for route in (*answering.routes(surface), *uploads.routes(surface))),
     ]

@@ -39,6 +39,8 @@ class SmtpMsa(Resource):
 class SendAsResource(Resource):
     """A From address of an account: its primary address, or another that its user has proven to own."""
 
+    google_name = "SendAs"
+
     send_as_email: str | None = Field(None, description="The address in From. Read-only but for create.")
     display_name: str | None = Field(None, description="The name in From; empty: that of the primary address.")
     reply_to_address: str | None = Field(None, description="Reply-To; empty: there is no such header.")
@@ -74,5 +76,7 @@ class SendAsResource(Resource):
 
 class SendAsList(Resource):
     """All From addresses of an account."""
+
+    google_name = "ListSendAsResponse"
 
     send_as: list[SendAsResource] = Field([], description="The addresses, the primary one first.")

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from outgate.api import gmail_send_as
+from outgate.api import gmail_messages, gmail_send_as
 from outgate.api.api_method import ApiSurface
 from outgate.api.gmail_scopes import GMAIL_SCOPES
 
@@ -13,7 +13,7 @@ GMAIL: Final = ApiSurface(
     description="Users' From addresses with their gateways, and sending mail as them, in the words of Gmail's API.",
     service_path="",
     scopes=GMAIL_SCOPES,
-    methods=(*gmail_send_as.METHODS,),
+    methods=(*gmail_send_as.METHODS, *gmail_messages.METHODS),
 )
 
 SURFACES: Final = (GMAIL,)

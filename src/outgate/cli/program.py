@@ -101,7 +101,18 @@ COMMANDS: Final = (
             ),
         ),
     ),
-    LazyCommand("gateway", "gateway", "How it stands with gateways; suspend, resume and limit them."),
+    LazyCommand(
+        "gateway",
+        "gateway",
+        "How it stands with gateways; suspend, resume and limit them.",
+        more=(
+            LazyCommand(
+                "rules",
+                "gateway_rules",
+                "Rules that read replies: what a provider means, and what follows from it.",
+            ),
+        ),
+    ),
     LazyCommand(
         "domain-gateway",
         "domain_gateway",

@@ -14,6 +14,7 @@ from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
 from outgate.mail.addresses import Mailbox, canonical
 from outgate.mail.compose import AttachedFile, compose
+from outgate.mail.line_ends import with_crlf
 from outgate.model import Account
 from outgate.operations import mail_operations, send_as_operations
 from outgate.operations.mail_operations import SendLimits
@@ -71,12 +72,6 @@ def send(
     told = "\n".join(f"  to {address} by {names[queue]}" for address, queue in ways.items())
     value: JsonObject = {"id": to_text(identity), "from": put.message.chosen_from, "recipients": ways}
     tell(ctx, value, f"queued as {value['id']}{ctx.only_with_server()}\n{told}")
-
-
-def with_crlf(raw: bytes) -> bytes:
-    """A message from a file, with the line ends of the wire."""
-    lines = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    return lines if lines.endswith(b"\r\n") else lines + b"\r\n"
 
 
 def _standard_input() -> str:

@@ -14,6 +14,7 @@ from typing import Final, TypeVar, cast
 
 from prometheus_client import Counter
 
+from outgate import clock
 from outgate.deliver.credentials import CredentialSource, NoCredential
 from outgate.deliver.outcome import Outcome, Verdict, text_of
 from outgate.deliver.tls_policy import TlsPolicy
@@ -37,6 +38,7 @@ from outgate.smtp import (
     TransactionDone,
     TransactionResult,
 )
+from outgate.transport_security.tlsa import TlsaSet
 
 _TLS_FAILED = Counter("outgate_delivery_tls_failures", "TLS handshakes with peers that failed, certificates included")
 
@@ -60,6 +62,7 @@ class Link:
     source_address: str | None = None
     unix_path: str | None = None
     discarded: frozenset[str] = frozenset()  # extensions that are not used there, offered or not
+    tlsa: TlsaSet | None = None  # what the certificate must fit, with TlsPolicy.DANE
 
 
 @frozen
@@ -112,6 +115,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.peer = f"{host.name}[{host.address}]:{link.port}" if not link.unix_path else link.unix_path
         self.tls = ""
+        self.verified = False  # the peer is who it is taken for
         self._host, self._link, self._timeouts, self._verifying = host, link, timeouts, verifying
         self._engine = SmtpClient(lmtp=link.lmtp, avoided=link.discarded | avoided)
         self._loop = asyncio.get_running_loop()
@@ -274,7 +278,7 @@ class Connection(asyncio.Protocol):
 
     async def _secure(self) -> None:
         policy = self._link.tls
-        if policy not in (TlsPolicy.STARTTLS, TlsPolicy.OPPORTUNISTIC):
+        if policy in (TlsPolicy.IMPLICIT, TlsPolicy.PLAIN):
             return
         if not self._engine.capabilities.starttls:
             self._do_without("the peer does not offer STARTTLS, which is required")
@@ -301,7 +305,7 @@ class Connection(asyncio.Protocol):
                 self._transport,
                 self,
                 context,
-                server_hostname=self._host.name,
+                server_hostname=self._link.tlsa.names[0] if self._link.tlsa else self._host.name,
                 ssl_handshake_timeout=self._timeouts.connect,
             )
         self.tls_failed = False
@@ -309,11 +313,19 @@ class Connection(asyncio.Protocol):
             raise self._fault("connection lost in the TLS handshake")
         self._transport = transport
         self._engine.tls_established()
-        self._note_tls()
+        ssl_object = transport.get_extra_info("ssl_object")
+        self.tls = ssl_object.version()
+        if self._link.tls is TlsPolicy.DANE:
+            self._verify_by_dane(ssl_object)
+        if context.verify_mode is ssl.CERT_REQUIRED or self._link.tls is TlsPolicy.DANE:
+            self.verified = True
 
-    def _note_tls(self) -> None:
-        ssl_object = self._transport.get_extra_info("ssl_object") if self._transport else None
-        self.tls = ssl_object.version() if ssl_object else ""
+    def _verify_by_dane(self, ssl_object: ssl.SSLObject) -> None:
+        if self._link.tlsa is None:
+            raise AssertionError("a demand for DANE comes with its records")
+        refused = self._link.tlsa.refuses(_chain(ssl_object), clock.now())
+        self.tls_failed = refused is not None
+        self._require(refused is None, f"the peer's certificate is not accepted: {refused}", "4.7.5")
 
     async def _log_in(self) -> None:
         log_in = self._link.log_in
@@ -502,6 +514,12 @@ class Connection(asyncio.Protocol):
             wrong_kind = self._link.tls is TlsPolicy.IMPLICIT and error.reason in _NOT_TLS
             return f"{words}; {_TALKS_IN_THE_CLEAR}" if wrong_kind else words
         return f"connection lost: {error.strerror or error}"
+
+
+def _chain(ssl_object: ssl.SSLObject) -> list[bytes]:
+    """The certificates that the peer has shown, in DER. (SSLObject itself has this method since Python 3.13 only.)"""
+    shown = ssl_object._sslobj.get_unverified_chain() or []  # type: ignore[attr-defined]
+    return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in shown]
 
 
 def _log_in_words(refusals: Sequence[Reply]) -> tuple[str, str]:

@@ -15,6 +15,8 @@ import structlog
 
 from outgate import clock
 from outgate.config import DeliverySettings
+from outgate.deliver.breaker import Breaker
+from outgate.deliver.ceilings import Ceilings, connections
 from outgate.deliver.connection_limit import ConnectionLimit, default_limit
 from outgate.deliver.delivery import AttemptResult, Delivery, Transport, all_alike
 from outgate.deliver.destination_pool import Closing, DestinationPool
@@ -24,11 +26,11 @@ from outgate.deliver.inflight import InFlight
 from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome, Verdict
 from outgate.deliver.reporter import Reporter
 from outgate.deliver.restraint import Restraint
-from outgate.deliver.routing import decide, is_still, refusal
+from outgate.deliver.routing import as_submitted, decide, is_still, refusal
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
 from outgate.frozen import frozen
-from outgate.model import Gateway, QueueKey
+from outgate.model import Gateway, QueueKey, TlsDemand
 from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
@@ -39,8 +41,10 @@ from outgate.supervision import supervised
 POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
 STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
 
-NewTransport = Callable[[Route, TlsPolicy], Transport]
-PoolKey = tuple[QueueKey, Gateway | None, TlsPolicy]
+NewTransport = Callable[[Route, TlsPolicy, TlsDemand], Transport]
+PoolKey = tuple[QueueKey, Gateway | None, TlsPolicy, TlsDemand, int]
+
+_OTHERS_TURN: Final = Outcome(Verdict.RETRY, "4.4.5 the connections of its limit are other processes'", untried=True)
 
 _log = structlog.get_logger("deliver")
 
@@ -76,9 +80,12 @@ class Deliverer:
         new_transport: NewTransport,
         queue_ids: QueueIds,
         restraint: Restraint,
+        ceilings: Ceilings,
     ) -> None:
         self._queue, self._directory, self._settings = queue, directory, settings
-        self._restraint = restraint
+        self._restraint, self._ceilings = restraint, ceilings
+        self._breakers: dict[QueueKey, Breaker] = {}
+        self._share = (0, 1)  # this process among those that deliver
         self._new_transport = new_transport
         self._reporter = Reporter(queue, directory, settings, hostname, queue_ids)
         self._inflight = InFlight(settings.in_memory)
@@ -153,6 +160,7 @@ class Deliverer:
                 self._is_unsure = True
                 _log.error("queue can't be read", error=str(error))
             self._drop_unused()
+            self._share = self._heartbeat.share
             await self._pause()
 
     async def _give_back_what_is_unknown(self) -> None:
@@ -183,11 +191,18 @@ class Deliverer:
 
     async def _see_through(self, item: Item) -> None:
         """From an item to the outcomes of its recipients."""
-        deliveries = await self._decided(item)
+        deliveries = self._as_submitted(item) or await self._decided(item)
         self._inflight.split(deliveries)
         for other in deliveries[1:]:
             self._spawn(self._deliver(other))
         await self._deliver(deliveries[0])
+
+    def _as_submitted(self, item: Item) -> list[Delivery]:
+        """By the ways that it comes with, if what restricts queues is known as it was when they were found."""
+        ways = item.ways
+        if ways is None or (restrictions := self._directory.restrictions_at(ways.version)) is None:
+            return []
+        return as_submitted(item, ways, restrictions)
 
     async def _decided(self, item: Item) -> list[Delivery]:
         """The ways of its recipients, asked until the directory answers: nobody else would come back to them."""
@@ -272,22 +287,62 @@ class Deliverer:
         The way is checked when there is a connection, so that no time passes between the check and the handing over.
         Raises Closing and StoreUnavailable.
         """
-        if outcome := refusal(delivery, clock.now()):
+        if outcome := self._waits(delivery, clock.now()):
             return Attempt(delivery, all_alike(delivery, outcome))
-        pool = self._pool(delivery.route, delivery.tls)
+        pool = self._pool(delivery)
+        if isinstance(pool, Outcome):
+            return Attempt(delivery, all_alike(delivery, pool))
         transport = await pool.borrow()
         if isinstance(transport, Outcome):
+            self._not_reached(delivery.route.queue, transport)
             current = await self._current(delivery)
             return Attempt(current, all_alike(current, transport)) if isinstance(current, Delivery) else current
+        if self._breakers:
+            self._reached(delivery.route.queue)
         try:
+            if outcome := await self._ceiling(delivery):
+                return Attempt(delivery, all_alike(delivery, outcome))
             current = await self._current(delivery)
             if not isinstance(current, Delivery):
                 return current
-            if outcome := refusal(current, clock.now()):
+            if current is not delivery and (outcome := refusal(current, clock.now())):
                 return Attempt(current, all_alike(current, outcome))
-            return Attempt(current, await self._handed_over(transport, current))
+            result = await self._handed_over(transport, current)
+            if any(outcome.is_of_load for outcome in result.outcomes):
+                pool.slow_down()
+            return Attempt(current, result)
         finally:
             pool.give_back(transport)
+
+    def _waits(self, delivery: Delivery, now: float) -> Outcome | None:
+        """Why it is not even tried to get a connection."""
+        if outcome := refusal(delivery, now):
+            return outcome
+        if delivery.restrictions and (outcome := self._ceilings.closed(delivery, now)):
+            return outcome
+        breaker = self._breakers.get(delivery.route.queue)
+        return breaker.held(now) if breaker else None
+
+    async def _ceiling(self, delivery: Delivery) -> Outcome | None:
+        """Why its queue has no place for it now. Raises StoreUnavailable."""
+        return await self._ceilings.place(delivery, clock.now()) if delivery.restrictions else None
+
+    def _not_reached(self, queue: QueueKey, outcome: Outcome) -> None:
+        breaker = self._breakers.setdefault(queue, Breaker(self._settings.retry[0]))
+        breaker.failed(outcome, clock.now())
+
+    def _reached(self, queue: QueueKey) -> None:
+        """What waited because nobody could be reached there is tried at once."""
+        breaker = self._breakers.pop(queue, None)
+        if breaker and breaker.is_open:
+            self._spawn(self._hasten(queue))
+
+    async def _hasten(self, queue: QueueKey) -> None:
+        try:
+            await self._queue.hasten(queue, clock.now())
+        except StoreUnavailable as error:
+            _log.error("waiting mail not hastened", queue=str(queue), error=str(error))
+        self._woken.set()
 
     async def _current(self, delivery: Delivery) -> Delivery | Sequence[Delivery]:
         """The delivery if its way is still the one in force, else those that are right. Raises StoreUnavailable."""
@@ -297,16 +352,25 @@ class Deliverer:
         found = decide(delivery.item, delivery.recipients, reading)
         return found[0] if is_still(delivery, found) else found
 
-    def _pool(self, way: Route, tls: TlsPolicy) -> DestinationPool:
-        key = (way.queue, way.gateway, tls)
+    def _pool(self, delivery: Delivery) -> DestinationPool | Outcome:
+        """The connections of its way; or why this process may have none, where few are shared by many processes.
+
+        What its sender demands of TLS tells only messages to exchangers apart: all other ways are verified, or our own.
+        """
+        way, tls, most = delivery.route, delivery.tls, self._settings.connections_per_queue
+        if delivery.restrictions:
+            most = connections(delivery.restrictions, most, clock.now(), self._share)
+            if not most:
+                return replace(_OTHERS_TURN, again=clock.now() + POLL)
+        demand = delivery.item.message.tls_demand if way.kind is RouteKind.DIRECT else TlsDemand.USUAL
+        key = (way.queue, way.gateway, tls, demand, most)
         pool = self._pools.get(key)
         if pool is None:
             if self._stopping:
                 raise Closing
-            most = self._settings.connections_per_queue
             pool = self._pools[key] = DestinationPool(
                 str(way.queue),
-                lambda: self._new_transport(way, tls),
+                lambda: self._new_transport(way, tls, demand),
                 connections=most,
                 idle_timeout=self._settings.idle_timeout,
                 # What the organisation's own mailboxes have to get waits for no other destination.

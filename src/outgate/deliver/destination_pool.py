@@ -84,6 +84,10 @@ class DestinationPool:
             self._limit, self._good = self._limit + 1, 0
             if self._lent < self._limit:
                 self._rouse()
+        if self._lent > self._limit:  # the peer wants fewer
+            self._lent -= 1
+            self._discard(transport)
+            return
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done():
@@ -91,6 +95,10 @@ class DestinationPool:
                 return
         self._lent -= 1
         self._keep_warm(transport)
+
+    def slow_down(self) -> None:
+        """The peer said that it is too much: half as many connections, and more again by and by."""
+        self._limit, self._good = max(1, self._lent // 2), 0
 
     def close(self) -> None:
         """Lend no more; those who wait get Closing. What is lent may still be given back."""

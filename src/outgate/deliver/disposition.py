@@ -156,19 +156,19 @@ def _again(
 ) -> float | None:
     if outcome.verdict is not Verdict.RETRY:
         return None
-    received_at = delivery.item.message.received_at
-    scheduled = next_attempt(recipient.attempts + 1, now, received_at, settings.retry, settings.give_up_after)
+    since = delivery.item.message.waits_since
+    scheduled = next_attempt(recipient.attempts + 1, now, since, settings.retry, settings.give_up_after)
     if scheduled is None or outcome.again is None:
         return scheduled
-    return min(outcome.again, *_to_be_told(recipient, outcome, received_at, now, settings))
+    return min(outcome.again, *_to_be_told(recipient, outcome, since, now, settings))
 
 
 def _to_be_told(
-    recipient: Recipient, outcome: Outcome, received_at: float, now: float, settings: DeliverySettings
+    recipient: Recipient, outcome: Outcome, since: float, now: float, settings: DeliverySettings
 ) -> Iterator[float]:
     """When the sender is to hear of what waits: what is not tried wakes up for that."""
-    yield received_at + settings.give_up_after
-    late = received_at + settings.delay_report_after
+    yield since + settings.give_up_after
+    late = since + settings.delay_report_after
     if settings.delay_report_after and late > now and not (recipient.delay_told or outcome.told):
         yield late
 
@@ -182,7 +182,7 @@ def _is_late(
     after = settings.delay_report_after
     if settings.fault_report_after and _only_the_sender_can_repair(outcome, delivery):
         after = settings.fault_report_after
-    waited = now - delivery.item.message.received_at
+    waited = now - delivery.item.message.waits_since
     return bool(after) and waited >= after and not recipient.delay_told
 
 

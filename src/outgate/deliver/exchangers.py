@@ -1,54 +1,121 @@
 """A recipients' domain made into the hosts to try, each with the TLS that the domain demands of it.
 
-The domain's MTA-STS policy (RFC 8461) is looked up by the domain itself, and what is found holds for connections made
-for that domain alone. Opens no connection.
+For a host with TLSA records it is DANE (RFC 7672), which goes before MTA-STS (RFC 8461 section 2); else the domain's
+MTA-STS policy, which is looked up by the domain itself. What is found holds for connections made for that domain alone.
+Opens no connection.
 """
 
 import asyncio
-
-import structlog
+from collections.abc import Sequence
 
 from outgate.deliver.tls_policy import SecuredHost, TlsPolicy, alike
 from outgate.egress.resolver import Host, Resolver, Unresolved
+from outgate.model import TlsDemand
 from outgate.transport_security.sts_policies import StsPolicies
 from outgate.transport_security.sts_policy import StsMode, StsPolicy
+from outgate.transport_security.tlsa import TlsaRecord, TlsaSet
 
-_log = structlog.get_logger("deliver")
+# With these, it is known whom the mail is handed to: the name was had by DNSSEC, or is one that a policy names.
+_VERIFIED = TlsPolicy.DANE, TlsPolicy.STARTTLS
+_UNSURE = "REQUIRETLS was asked for, and neither DNSSEC nor MTA-STS says which are the mail exchangers of"
+_USUAL = TlsPolicy.OPPORTUNISTIC, TlsPolicy.PLAIN
 
 
 class Exchangers:
-    """Finds exchangers with a resolver, and what is demanded of them."""
+    """Finds exchangers that listen at one port with a resolver, and what is demanded of them."""
 
-    def __init__(self, resolver: Resolver, sts_policies: StsPolicies) -> None:
-        self._resolver, self._sts_policies = resolver, sts_policies
+    def __init__(self, resolver: Resolver, sts_policies: StsPolicies, port: int) -> None:
+        self._resolver, self._sts_policies, self._port = resolver, sts_policies, port
 
-    async def of(self, domain: str) -> list[SecuredHost] | Unresolved:
+    async def of(self, domain: str, demand: TlsDemand = TlsDemand.USUAL) -> list[SecuredHost] | Unresolved:
         """The hosts to try for a domain (A-labels, or an address literal), best first. Raises StoreUnavailable."""
+        if domain.startswith("[") or demand is TlsDemand.WAIVED:
+            hosts = await self._whatever(domain)
+        else:
+            hosts = await self._demanded(domain, required=demand is TlsDemand.REQUIRED)
+        if isinstance(hosts, Unresolved) or demand is not TlsDemand.REQUIRED:
+            return hosts
+        sure = [one for one in hosts if one.tls in _VERIFIED and not one.weaker]
+        return sure or Unresolved("5.7.30", f"{_UNSURE} {domain}")
+
+    async def _whatever(self, domain: str) -> list[SecuredHost] | Unresolved:
+        """Nothing that the domain demands counts."""
         if domain.startswith("["):
             hosts = await self._resolver.literal(domain)
-            return hosts if isinstance(hosts, Unresolved) else alike(hosts, TlsPolicy.OPPORTUNISTIC)
-        finding, names = await asyncio.gather(self._sts_policies.policy_for(domain), self._resolver.exchangers(domain))
-        if isinstance(names, Unresolved):
-            return names
+        else:
+            exchangers = await self._resolver.exchangers(domain)
+            if isinstance(exchangers, Unresolved):
+                return exchangers
+            hosts = await self._resolver.reach(domain, exchangers.names)
+        return hosts if isinstance(hosts, Unresolved) else alike(hosts, TlsPolicy.OPPORTUNISTIC)
+
+    async def _demanded(self, domain: str, *, required: bool) -> list[SecuredHost] | Unresolved:
+        finding, exchangers = await asyncio.gather(
+            self._sts_policies.policy_for(domain), self._resolver.exchangers(domain)
+        )
+        if isinstance(exchangers, Unresolved):
+            return exchangers
         policy = finding.policy
-        meant = [name for name in names if policy is None or _takes(policy, name)]
-        if not meant:
-            told = f"no mail exchanger of {domain} is one that its MTA-STS policy names: {', '.join(names)}"
-            return Unresolved("4.7.5", told)
-        hosts = await self._resolver.reach(domain, meant)
-        return hosts if isinstance(hosts, Unresolved) else [_secured(host, policy) for host in hosts]
+        meant = [name for name in exchangers.names if policy is None or _takes(policy, name)]
+        if not exchangers.secure:
+            return await self._secured(domain, meant, policy) if meant else _unnamed(domain, *exchangers.names)
+        # One that has TLSA records need not be named by a policy.
+        found = await self._secured(domain, exchangers.names, policy, by_dane=True)
+        if required and not isinstance(found, Unresolved):
+            return [_verified(one) for one in found]
+        if isinstance(found, Unresolved) and meant and len(meant) < len(exchangers.names):
+            return await self._secured(domain, meant, policy, by_dane=True)
+        return found
+
+    async def _secured(
+        self, domain: str, names: Sequence[str], policy: StsPolicy | None, *, by_dane: bool = False
+    ) -> list[SecuredHost] | Unresolved:
+        hosts = await self._resolver.reach(domain, names)
+        if isinstance(hosts, Unresolved):
+            return hosts
+        found = [await self._demand(domain, host, policy, by_dane=by_dane) for host in hosts]
+        good = [one for one in found if not isinstance(one, Unresolved)]
+        return good or next(one for one in found if isinstance(one, Unresolved))
+
+    async def _demand(
+        self, domain: str, host: Host, policy: StsPolicy | None, *, by_dane: bool
+    ) -> SecuredHost | Unresolved:
+        """How one host is to be connected to, or why it must not be."""
+        found = await self._resolver.tlsa(self._port, host.tlsa_names) if by_dane and host.tlsa_names else None
+        if isinstance(found, Unresolved):
+            return found
+        if found:
+            records = tuple(TlsaRecord(one.usage, one.selector, one.mtype, one.cert) for one in found.records)
+            tlsa = TlsaSet(tuple(dict.fromkeys((found.name, host.name, domain))), records)
+            # Section 2.2: records of which none can be used demand TLS all the same.
+            tls = TlsPolicy.DANE if tlsa.usable else TlsPolicy.ENCRYPTED
+            return SecuredHost(host, tls, demanded_by="DANE", tlsa=tlsa)
+        if policy is not None and not _takes(policy, host.name):
+            return _unnamed(domain, host.name)
+        return _by_policy(host, policy)
+
+
+def _unnamed(domain: str, *names: str) -> Unresolved:
+    told = f"no mail exchanger of {domain} is one that its MTA-STS policy names: {', '.join(names)}"
+    return Unresolved("4.7.5", told)
+
+
+def _verified(host: SecuredHost) -> SecuredHost:
+    """RFC 8689 section 4.2.1: DNSSEC says that it is the domain's, so its certificate may be of the Web PKI."""
+    if host.tls is TlsPolicy.DANE:
+        return host
+    return SecuredHost(host.host, TlsPolicy.STARTTLS, demanded_by="REQUIRETLS")
 
 
 def _takes(policy: StsPolicy, exchanger: str) -> bool:
-    """Section 4.1: who is not named by a policy in force gets no mail."""
+    """RFC 8461 section 4.1: who is not named by a policy in force gets no mail."""
     return policy.mode is not StsMode.ENFORCE or policy.names(exchanger)
 
 
-def _secured(host: Host, policy: StsPolicy | None) -> SecuredHost:
+def _by_policy(host: Host, policy: StsPolicy | None) -> SecuredHost:
     """Section 5: under `testing` it is tried as if the policy were in force, and then as if there were none."""
-    usual = TlsPolicy.OPPORTUNISTIC, TlsPolicy.PLAIN
     if policy is None or not policy.names(host.name):
-        return SecuredHost(host, usual[0], usual[1:])
+        return SecuredHost(host, _USUAL[0], _USUAL[1:])
     if policy.mode is StsMode.ENFORCE:
         return SecuredHost(host, TlsPolicy.STARTTLS, demanded_by="the domain's MTA-STS policy")
-    return SecuredHost(host, TlsPolicy.STARTTLS, usual, demanded_by="the domain's MTA-STS policy, in testing")
+    return SecuredHost(host, TlsPolicy.STARTTLS, _USUAL, demanded_by="the domain's MTA-STS policy, in testing")

@@ -26,6 +26,7 @@ class Heartbeat:
     ) -> None:
         self._commits, self._node, self._directory = commits, node, directory
         self._go_by = go_by
+        self.share = (0, 1)  # its number among those that deliver, and how many they are
         self._failures = 0
         self._complained_at = float("-inf")
 
@@ -38,7 +39,7 @@ class Heartbeat:
                 version = await self._go_by(await self._directory.version())
                 now = clock.now()
                 if version > told or not 0 <= now - told_at < HEARTBEAT:
-                    await self._commits.make(GoesBy(self._node, version, now))
+                    self.share = await self._commits.make(GoesBy(self._node, version, now))
                     told, told_at = version, now
                 self._failures = 0
             except StoreUnavailable as error:

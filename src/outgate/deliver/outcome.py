@@ -67,6 +67,13 @@ class Outcome:
         return self.reply.code == 535
 
     @property
+    def is_of_load(self) -> bool:
+        """Whether the peer says that it gets too much just now."""
+        if self.reply is None or self.verdict is not Verdict.RETRY:
+            return False
+        return self.reply.code == 421 or self.reply.enhanced in _OF_LOAD
+
+    @property
     def suspends(self) -> bool:
         """Whether its queue is suspended because of it: it was tried, and the sender is told of the suspension."""
         return self.told and not self.untried
@@ -85,6 +92,8 @@ NO_STORE: Final = Outcome(Verdict.RETRY, "4.3.0 the database can't be read just 
 RECALLED: Final = Outcome(Verdict.RETRY, "4.3.0 the way that was taken no longer holds")
 
 
+# System not accepting, congestion, delivery time (RFC 3463 sections 3.4 and 3.5), rate (RFC 7372 and usage).
+_OF_LOAD = frozenset({"4.3.2", "4.4.5", "4.7.28", "4.7.650"})
 # Replies that speak of our log-in, not of the message: it waits, where there is a log-in that somebody can repair.
 _OF_LOG_IN = frozenset({530, 534, 535, 538})
 # 552 at RCPT stands for 452 with old servers (RFC 5321 section 4.5.3.1.10).

@@ -11,6 +11,7 @@ from outgate.deliver.disposition import BY_GATEWAY, Disposition, report_to
 from outgate.directory.reader import DirectoryReader
 from outgate.mail.report import Letterhead, ReportedMessage, ReportedRecipient, delivery_report
 from outgate.mail.report_text import Action
+from outgate.model import TlsDemand
 from outgate.queue import Put, Queue
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.store.engine import StoreUnavailable
@@ -62,6 +63,7 @@ class Reporter:
         message, route = delivery.item.message, delivery.route
         failed = any(one.action is Action.FAILED for one in told)  # RET speaks of failure only (RFC 3461 section 4.3)
         whole = failed and message.ret == "FULL" and message.size <= self._settings.return_whole
+        whole = whole and message.tls_demand is not TlsDemand.REQUIRED  # RFC 8689 section 5
         pieces = self._queue.content(delivery.item)
         content = b"".join([piece async for piece in pieces]) if whole else await anext(pieces)
         return ReportedMessage(
@@ -69,7 +71,7 @@ class Reporter:
             sender=message.chosen_from or message.reverse_path,
             queue_id=to_text(message.id),
             arrived_at=message.received_at,
-            tried_until=message.received_at + self._settings.give_up_after,
+            tried_until=message.waits_since + self._settings.give_up_after,
             gateway=route.gateway.host if route.gateway and route.kind in BY_GATEWAY else "",
             envid=message.envid,
             content=content if whole else None,

@@ -16,21 +16,25 @@ from sqlalchemy import Engine
 from outgate import clock
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.outcome import CREDENTIAL_REFUSED, Outcome, Verdict
+from outgate.deliver.reply_rules import ReplyRule, ReplyRules, RuleAction
 from outgate.deliver.suspension import lapsed
 from outgate.directory import restrictions
 from outgate.directory.reader import DirectoryReader
 from outgate.mail.suspension_message import suspension_notice
-from outgate.model import Cause, QueueKey
+from outgate.model import Cause, QueueKey, Restriction
 from outgate.printable import printable
 from outgate.queue import Put
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.route import RouteKind
+from outgate.store import rates
 from outgate.store.engine import StoreUnavailable, write
 from outgate.submit import originate
 
 REASON: Final = 500  # characters of a reply that are kept and told
 
-_SUSPENDED = Counter("outgate_queues_suspended", "Queues that the server suspended by itself, by cause", ["cause"])
+_RESTRICTED = Counter("outgate_queues_restricted", "Restrictions that the server made by itself, by cause", ["cause"])
+
+_RULED = Counter("outgate_replies_ruled", "Replies that a rule has read, by rule", ["rule"])
 
 _log = structlog.get_logger("deliver")
 
@@ -39,10 +43,17 @@ class Restraint:
     """`page` is where users mend their gateways; empty where there are no pages."""
 
     def __init__(
-        self, engine: Engine, directory: DirectoryReader, queue_ids: QueueIds, hostname: str, page: str = ""
+        self,
+        engine: Engine,
+        directory: DirectoryReader,
+        queue_ids: QueueIds,
+        hostname: str,
+        rules: ReplyRules,
+        page: str = "",
     ) -> None:
         self._engine, self._directory = engine, directory
         self._queue_ids, self._hostname, self._page = queue_ids, hostname, page
+        self._rules = rules
         self._at_work: set[QueueKey] = set()
 
     async def judge(self, delivery: Delivery, result: AttemptResult) -> AttemptResult:
@@ -63,9 +74,56 @@ class Restraint:
             until = await self._suspend(delivery, refused)
             outcomes = [_waits(one, until) if one.refuses_credential else one for one in result.outcomes]
             return replace(result, outcomes=outcomes)
+        ruled = [one if one.untried else await self._ruled(delivery, result.peer, one) for one in result.outcomes]
+        if ruled != list(result.outcomes) or any(one.again for one in ruled):
+            return replace(result, outcomes=ruled)
         if delivery.restrictions and any(one.verdict is Verdict.DELIVERED for one in result.outcomes):
             await self._end_lapsed(delivery)
         return result
+
+    # --- rules -----------------------------------------------------------------------------------------------
+
+    async def _ruled(self, delivery: Delivery, peer: str, outcome: Outcome) -> Outcome:
+        """The outcome as a rule has it; a rule that speaks of the whole queue holds when this returns."""
+        if outcome.verdict is Verdict.DELIVERED or delivery.route.kind is RouteKind.LOCAL:
+            return outcome
+        gateway = delivery.route.gateway
+        host = gateway.host if gateway else (outcome.peer or peer).partition("[")[0]
+        rule = self._rules.find(host, outcome.reason)
+        if rule is None:
+            return outcome
+        _RULED.labels(rule.name).inc()
+        if rule.action is RuleAction.GIVE_UP:
+            return replace(outcome, verdict=Verdict.FAILED)
+        now = clock.now()
+        if rule.action is not RuleAction.WAIT:
+            await self._restrict(delivery.route.queue, rule, outcome, now)
+        again = None if rule.action is RuleAction.SLOW_DOWN else now + rule.seconds
+        return replace(outcome, verdict=Verdict.RETRY, again=again)
+
+    async def _restrict(self, queue: QueueKey, rule: ReplyRule, outcome: Outcome, now: float) -> None:
+        reason = f"rule {rule.name}: {printable(outcome.reason, REASON)}"
+        ceiling = (rates.parsed(rule.rate),) if rule.rate else ()
+        wanted = Restriction(
+            Cause.RULE, reason, restrictions.SERVER, now, now + rule.seconds, connections=None, rates=ceiling
+        )
+
+        def restrict() -> bool:
+            with write(self._engine) as connection:
+                if any(one.cause is Cause.RULE and one.holds(now) for one in restrictions.of(connection, queue)):
+                    return False
+                restrictions.put(connection, queue, wanted)
+                return True
+
+        if queue in self._at_work:
+            return
+        self._at_work.add(queue)
+        try:
+            if await asyncio.to_thread(restrict):
+                _RESTRICTED.labels(Cause.RULE.value).inc()
+                _log.warning("rule applied", queue=str(queue), rule=rule.name, action=rule.action.value)
+        finally:
+            self._at_work.discard(queue)
 
     # --- the credential --------------------------------------------------------------------------------------
 
@@ -95,7 +153,7 @@ class Restraint:
                 return made is not None
 
         if await asyncio.to_thread(suspend):
-            _SUSPENDED.labels(Cause.LOG_IN.value).inc()
+            _RESTRICTED.labels(Cause.LOG_IN.value).inc()
             _log.warning("gateway suspended", queue=delivery.route.queue_name, reason=reason)
 
     async def _notice(self, delivery: Delivery, refused: Outcome, now: float) -> Put | None:

@@ -1,4 +1,5 @@
-"""The ways of a claimed item's recipients, as the directory has them now: the same decision as at submission. Pure."""
+"""The ways of an item's recipients: those that submission has just decided, or as the directory has them now, which is
+the same decision. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,35 +12,30 @@ from outgate.deliver.suspension import suspended
 from outgate.deliver.tls_policy import tls_of
 from outgate.directory.reader import WayReading
 from outgate.mail.addresses import canonical
-from outgate.model import Account, Organisation, QueueKey, Refused, SendAs
+from outgate.model import Account, Organisation, QueueKey, Refused, Restrictions, SendAs
 from outgate.queue import Item, Message, Recipient
-from outgate.route import Route, own_route, route
+from outgate.route import Route, Ways, own_route, route
 
 RECIPIENTS: Final = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
 
+_Found = tuple[Recipient, Route, str | None]  # the way, and why policy does not let it be taken, if so
+
+
+def as_submitted(item: Item, ways: Ways, restrictions: Restrictions) -> list[Delivery]:
+    """By the ways that submission has found; whether they still hold is asked when there is a connection."""
+    found = [(one, ways.routes[one.number], None) for one in item.recipients]
+    return _deliveries(item, found, ways.account, ways.version, restrictions)
+
 
 def decide(item: Item, recipients: Sequence[Recipient], reading: WayReading) -> list[Delivery]:
-    """One delivery for each way, and for each 100 recipients of it."""
+    """By the ways that are right in this state of the directory."""
     version, account, organisation, restrictions = reading
     chosen = account.send_as.get(item.message.chosen_from) if account else None
-    by_way: dict[tuple[Route, str | None], list[Recipient]] = {}
+    found = []
     for recipient in recipients:
         way, refused = _way(organisation, account, chosen, item.message, recipient)
-        by_way.setdefault((way, refused), []).append(_at(recipient, way.queue))
-    return [
-        Delivery(
-            item,
-            tuple(together[start : start + RECIPIENTS]),
-            way,
-            account,
-            version,
-            tls_of(way),
-            refused,
-            restrictions.of(way.queue),
-        )
-        for (way, refused), together in by_way.items()
-        for start in range(0, len(together), RECIPIENTS)
-    ]
+        found.append((_at(recipient, way.queue), way, refused))
+    return _deliveries(item, found, account, version, restrictions)
 
 
 def is_still(delivery: Delivery, found: Sequence[Delivery]) -> bool:
@@ -66,6 +62,36 @@ def _refusal(delivery: Delivery) -> Outcome | None:
         return Outcome(Verdict.RETRY, "4.7.1 the sender's account is suspended")
     verdict = authorise(account, "", (message.chosen_from,))
     return Outcome(Verdict.FAILED, f"5.7.1 {verdict.reason}") if isinstance(verdict, Refused) else None
+
+
+def _deliveries(
+    item: Item, found: Sequence[_Found], account: Account | None, version: int, restrictions: Restrictions
+) -> list[Delivery]:
+    """One delivery for each way, and for each 100 recipients of it."""
+    return [
+        Delivery(
+            item,
+            together[start : start + RECIPIENTS],
+            way,
+            account,
+            version,
+            tls_of(way),
+            refused,
+            restrictions.of(way.queue),
+        )
+        for together, way, refused in _by_way(found)
+        for start in range(0, len(together), RECIPIENTS)
+    ]
+
+
+def _by_way(found: Sequence[_Found]) -> list[tuple[tuple[Recipient, ...], Route, str | None]]:
+    if len(found) == 1:  # nearly always
+        recipient, way, refused = found[0]
+        return [((recipient,), way, refused)]
+    by_way: dict[tuple[Route, str | None], list[Recipient]] = {}
+    for recipient, way, refused in found:
+        by_way.setdefault((way, refused), []).append(recipient)
+    return [(tuple(together), way, refused) for (way, refused), together in by_way.items()]
 
 
 def _way(

@@ -171,7 +171,7 @@ class SmtpTransport:
             progress.all_left(transmission)
             return False
         delivery = await self._addressed(progress.undelivered)
-        wanted = transaction(delivery, transmission, connection.capabilities)
+        wanted = transaction(delivery, transmission, connection.capabilities, verified=connection.verified)
         if isinstance(wanted, Outcome):
             progress.all_left(wanted, connection.peer)
             return False
@@ -272,7 +272,7 @@ class SmtpTransport:
         """None if there is a connection, else why there is none that is secured as it must be."""
         failed: Outcome | None = None
         for tls in (to.tls, *to.weaker):
-            link = replace(self._link, tls=tls)
+            link = replace(self._link, tls=tls, tlsa=to.tlsa)
             connection = Connection(to.host, link, self._timeouts, self._verifying, self._avoided)
             problem = await connection.open()
             if problem is None:

@@ -12,6 +12,7 @@ from outgate.egress.resolver import Host
 from outgate.frozen import frozen
 from outgate.model import Gateway, Security
 from outgate.route import Route, RouteKind
+from outgate.transport_security.tlsa import TlsaSet
 
 
 class TlsPolicy(StrEnum):
@@ -19,6 +20,8 @@ class TlsPolicy(StrEnum):
 
     IMPLICIT = "implicit"
     STARTTLS = "starttls"
+    DANE = "dane"  # RFC 7672: STARTTLS, with a certificate that the TLSA records of the host name
+    ENCRYPTED = "encrypted"  # STARTTLS, with whatever certificate
     OPPORTUNISTIC = "opportunistic"  # RFC 7435: encrypted if the peer can, not verified
     PLAIN = "plain"
 
@@ -26,13 +29,14 @@ class TlsPolicy(StrEnum):
 @frozen
 class SecuredHost:
     """A host to try, and how its connection is to be secured: by `tls`, and where TLS fails by the `weaker` ones in
-    turn. `demanded_by` names what does not let it be weaker, for people.
+    turn. `demanded_by` names what does not let it be weaker, for people; `tlsa` has what TlsPolicy.DANE goes by.
     """
 
     host: Host
     tls: TlsPolicy
     weaker: tuple[TlsPolicy, ...] = ()
     demanded_by: str = ""
+    tlsa: TlsaSet | None = None
 
 
 def alike(hosts: Iterable[Host], tls: TlsPolicy) -> list[SecuredHost]:

@@ -10,6 +10,7 @@ from outgate.mail.addresses import Mailbox, ascii_form, needs_smtputf8
 from outgate.mail.dkim import DkimKey, sign
 from outgate.mail.header_check import examine
 from outgate.mail.header_rewrite import Trace, outgoing
+from outgate.model import TlsDemand
 from outgate.queue import Queue
 from outgate.queue.queue_id import to_text
 from outgate.route import RouteKind
@@ -101,13 +102,22 @@ def _rewrite_from(delivery: Delivery) -> Mailbox | None:
     return Mailbox(chosen.display_name or delivery.account.name, chosen.address)
 
 
-def transaction(delivery: Delivery, transmission: Transmission, peer: Capabilities) -> Transaction | Outcome:
-    """The transaction for this peer, or why this peer can't take the message as it is: it is never converted."""
+def transaction(
+    delivery: Delivery, transmission: Transmission, peer: Capabilities, *, verified: bool = False
+) -> Transaction | Outcome:
+    """The transaction for this peer, or why this peer can't take the message as it is: it is never converted.
+
+    `verified`: TLS says that the peer is the one that is meant.
+    """
     message = delivery.item.message
     if transmission.eight_bit and not peer.eight_bit:
         return Outcome(Verdict.FAILED, "5.6.3 the next server does not take 8-bit content, and mail is never converted")
     if peer.size and transmission.size > peer.size:
         return Outcome(Verdict.FAILED, f"5.3.4 the next server takes at most {peer.size} bytes")
+    requires_tls = message.tls_demand is TlsDemand.REQUIRED and delivery.route.kind is not RouteKind.LOCAL
+    if requires_tls and not (verified and peer.require_tls):
+        what = "does not offer REQUIRETLS" if verified else "could not be verified by TLS"
+        return Outcome(Verdict.FAILED, f"5.7.30 REQUIRETLS was asked for, and the next server {what}")
     # No more is asked of the next server than of us: a header in UTF-8 that came without SMTPUTF8 goes on as it came.
     flagged = message.smtputf8 and not transmission.header.isascii()
     paths = [delivery.route.reverse_path, *(one.address for one in delivery.recipients)]
@@ -129,4 +139,5 @@ def transaction(delivery: Delivery, transmission: Transmission, peer: Capabiliti
         envid=message.envid,
         ret=message.ret,
         content=transmission.whole,
+        require_tls=requires_tls,
     )

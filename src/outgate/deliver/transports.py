@@ -27,7 +27,7 @@ from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.directory.reader import DirectoryReader
 from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.mail.dkim import DkimKey
-from outgate.model import Gateway
+from outgate.model import Gateway, TlsDemand
 from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
@@ -56,7 +56,7 @@ class TransportFactory:
         sts_policies: StsPolicies,
     ) -> None:
         self._config, self._queue, self._directory, self._resolver = config, queue, directory, resolver
-        self._exchangers = Exchangers(resolver, sts_policies)
+        self._exchangers = Exchangers(resolver, sts_policies, config.delivery.smtp_port)
         self._open_password, self._tokens, self._stored_key_for = open_password, tokens, key_for
         self._security_event = _once(security_event)
         self._compliance = MessagePreparer(queue, directory, queue_ids, self._key_for)
@@ -64,7 +64,7 @@ class TransportFactory:
         self._timeouts = timeouts_of(config.delivery)
         self._verifying = verifying_context(config)
 
-    def transport(self, way: Route, tls: TlsPolicy) -> Transport:
+    def transport(self, way: Route, tls: TlsPolicy, demand: TlsDemand = TlsDemand.USUAL) -> Transport:
         """A new one, not connected yet."""
         if way.gateway:
             return self._to_gateway(way.gateway, tls, users=way.kind is RouteKind.USER_GATEWAY)
@@ -72,7 +72,7 @@ class TransportFactory:
             return self._to_mailboxes(tls)
         domain = way.queue.name
         link = _link(self._config, domain, self._config.delivery.smtp_port, tls)
-        return self._smtp(link, lambda: _found(self._exchangers.of(domain), domain, link.port))
+        return self._smtp(link, lambda: _found(self._exchangers.of(domain, demand), domain, link.port))
 
     def _to_gateway(self, gateway: Gateway, tls: TlsPolicy, *, users: bool) -> Transport:
         """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, and_, delete, insert, select
 
 from outgate.frozen import frozen
-from outgate.store.batch import Batch, RowsOnly
+from outgate.store.batch import Batch
 from outgate.store.tables import node
 
 HEARTBEAT: Final = 5.0  # seconds between two signs of life
@@ -17,8 +17,11 @@ NODE_GONE: Final = 20.0  # seconds after which a node that was not heard of is t
 
 
 @frozen
-class GoesBy(RowsOnly):
-    """This node hands nothing over any more that was decided under an older version; None: it stops."""
+class GoesBy:
+    """This node hands nothing over any more that was decided under an older version; None: it stops.
+
+    Answers with the node's number among those that deliver, and how many these are.
+    """
 
     node: str
     version: int | None
@@ -27,11 +30,18 @@ class GoesBy(RowsOnly):
     def add_to(self, batch: Batch) -> None:
         """Not batched: it is rare."""
 
-    def answer(self, connection: Connection) -> None:
-        """Nothing."""
+    @property
+    def weight(self) -> int:
+        """Nothing to speak of."""
+        return 0
+
+    def answer(self, connection: Connection) -> tuple[int, int]:
+        """Its share."""
         connection.execute(delete(node).where(node.c.name == self.node))
         if self.version is not None:
             connection.execute(insert(node).values(name=self.node, version=self.version, seen_at=self.at))
+        names = [one.name for one in live(connection, self.at)]
+        return (names.index(self.node), len(names)) if self.node in names else (0, 1)
 
 
 @frozen

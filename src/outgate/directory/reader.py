@@ -35,22 +35,22 @@ class DirectoryReader:
     """Asks the Directory from one event loop. All questions raise store.engine.StoreUnavailable."""
 
     def __init__(self, cache: DirectoryCache) -> None:
-        self._cache = cache
+        self._cache, self._is_local = cache, cache.is_local
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "directory")
         self._gathering: list[tuple[Question, asyncio.Future[Any]]] = []
         self._reading = False
         self._last_accounts: dict[int, Account] = {}
         self._last_organisation = _NOTHING
+        self._last_restrictions = -1, Restrictions()
 
     async def version(self) -> int:
         """The directory's version."""
-        return await self._ask(lambda version: version)
+        return self._cache.version() if self._is_local else await self._ask(lambda version: version)
 
     async def account(self, account_id: int) -> Account | None:
         """The account with this id."""
-        account = await self._ask(lambda version: self._cache.account(account_id, version))
-        self._remember(account_id, account)
+        _, account, _ = await self.reading(account_id)
         return account
 
     async def login(self, username: str) -> LogInEntry | None:
@@ -59,37 +59,53 @@ class DirectoryReader:
             address = canonical(username)
         except AddressError:
             return None
+        if self._is_local:
+            return self._cache.login(address)
         return await self._ask(lambda version: self._cache.login(address, version))
 
     async def mailbox(self, address: str) -> str | None:
         """The primary address of the account that mail to this address (in compared form) belongs to."""
+        if self._is_local:
+            return self._cache.mailbox(address)
         return await self._ask(lambda version: self._cache.mailbox(address, version))
 
     async def organisation(self) -> Organisation:
         """Domains and outbound gateway."""
-        self._last_organisation = await self._ask(self._cache.organisation)
-        return self._last_organisation
+        _, _, organisation = await self.reading(None)
+        return organisation
 
     async def reading(self, account_id: int | None) -> tuple[int, Account | None, Organisation]:
         """Version, account and organisation of one state of the directory: what a route is decided on."""
 
-        def read(version: int) -> tuple[int, Account | None, Organisation]:
-            account = None if account_id is None else self._cache.account(account_id, version)
-            return version, account, self._cache.organisation(version)
-
-        _, account, self._last_organisation = found = await self._ask(read)
+        if self._is_local:
+            found = self._state(account_id, self._cache.version())
+        else:
+            found = await self._ask(lambda version: self._state(account_id, version))
+        _, account, self._last_organisation = found
         if account_id is not None:
             self._remember(account_id, account)
         return found
 
+    def _state(self, account_id: int | None, version: int) -> tuple[int, Account | None, Organisation]:
+        account = None if account_id is None else self._cache.account(account_id, version)
+        return version, account, self._cache.organisation(version)
+
     async def way_reading(self, account_id: int | None) -> WayReading:
         """As `reading`, with what restricts queues: what a message that waits is decided on."""
+        if self._is_local:
+            found = self._way_state(account_id, self._cache.version())
+        else:
+            found = await self._ask(lambda version: self._way_state(account_id, version))
+        self._last_restrictions = found.version, found.restrictions
+        return found
 
-        def read(version: int) -> WayReading:
-            account = None if account_id is None else self._cache.account(account_id, version)
-            return WayReading(version, account, self._cache.organisation(version), self._cache.restrictions(version))
+    def _way_state(self, account_id: int | None, version: int) -> WayReading:
+        return WayReading(*self._state(account_id, version), self._cache.restrictions(version))
 
-        return await self._ask(read)
+    def restrictions_at(self, version: int) -> Restrictions | None:
+        """What restricted queues in this state of the directory; None if that is not the one last read."""
+        read_at, restrictions = self._last_restrictions
+        return restrictions if read_at == version else None
 
     def cached_account(self, account_id: int | None) -> Account | None:
         """The account as last read, which may be out of date: only for an answer that is checked again later."""
@@ -117,10 +133,8 @@ class DirectoryReader:
             self._last_accounts[account_id] = account
 
     def _ask(self, question: Callable[[int], T]) -> asyncio.Future[T]:
+        """Over a network."""
         answer: asyncio.Future[T] = self._loop.create_future()
-        if self._cache.is_local:
-            self._tell([answer], self._answer([question]))
-            return answer
         self._gathering.append((question, answer))
         if not self._reading:
             self._read()

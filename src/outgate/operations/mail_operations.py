@@ -14,9 +14,14 @@ from outgate.operations.context import Counted, OperationContext
 from outgate.operations.operation import operation
 from outgate.queue import Put
 from outgate.queue.queue_id import to_text
+from outgate.store import answered_requests
 from outgate.submit import MessageLimits, Refusal, RefusalReason, submit, whole_message
 
 _AT_FAULT = (RefusalReason.MALFORMED, RefusalReason.TOO_LARGE, RefusalReason.LOOP)
+
+
+class TooMuchMail(NotAllowed):
+    """More recipients or messages than the account may have, in one message or in a day."""
 
 
 @frozen
@@ -50,6 +55,37 @@ def send(
     return outcome
 
 
+class KeyTaken(Invalid):
+    """The key of a request that may be repeated names another one already."""
+
+
+def send_once(
+    op: OperationContext,
+    user: str,
+    key: str,
+    identity: int,
+    recipients: Sequence[str],
+    raw: bytes,
+    limits: SendLimits,
+) -> str:
+    """Send a message unless that was done already under this key; returns its queue id as text. Raises KeyTaken.
+
+    Without a key it is sent whatever was sent before.
+    """
+    account = _sender(op, user)
+    try:
+        before = answered_requests.find(op.connection, account.id, key, raw, op.now) if key else None
+    except answered_requests.KeyUsed:
+        raise KeyTaken("this Idempotency-Key was used for another message; take a new key for each") from None
+    if before is not None:
+        send.require(op, user, identity, recipients, raw, limits)
+        return before
+    sent = to_text(send(op, user, identity, recipients, raw, limits).message.id)
+    if key:
+        answered_requests.keep(op.connection, account.id, key, raw, sent, op.now)
+    return sent
+
+
 def _sender(op: OperationContext, user: str) -> Account:
     account = load(op.connection, users.find(op.connection, user).id)
     assert account, "the operation has found its target"
@@ -57,4 +93,6 @@ def _sender(op: OperationContext, user: str) -> Account:
 
 
 def _error(refusal: Refusal) -> DirectoryError:
+    if refusal.reason is RefusalReason.TOO_MANY:
+        return TooMuchMail(refusal.text)
     return (Invalid if refusal.reason in _AT_FAULT else NotAllowed)(refusal.text)

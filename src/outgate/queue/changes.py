@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, select, tuple_, update
 from sqlalchemy import Row as SqlRow
 
 from outgate.frozen import frozen
@@ -18,9 +18,12 @@ from outgate.model import QueueKey
 from outgate.queue.entry import Claimed, Item, Message, Recipient, Room
 from outgate.record import message_log
 from outgate.record.events import MessageEvent, excerpt
+from outgate.route import Ways
 from outgate.store.batch import Batch, Row, RowsOnly, Step
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import chunk, message, recipient
+
+STEP = 500  # recipients that are hastened in one transaction
 
 _COLUMNS = tuple(one.name for one in fields(Message))
 _VALUES = attrgetter(*_COLUMNS)
@@ -115,7 +118,8 @@ class Put(RowsOnly):
     due_at: float
     leased_by: str | None = None
     lease: float = 0.0
-    fields: Sequence[Field] | None = None  # for whom it is handed over to in memory
+    fields: Sequence[Field] | None = None  # this and the ways: for whom it is handed over to in memory
+    ways: Ways | None = None
     journal_of: int | None = None  # the message that this is the journal copy of
     earlier_chunks: Sequence[bytes] = ()
     beside: Sequence[RowsOnly] = ()  # other rooms' changes that are made in the same transaction
@@ -261,6 +265,40 @@ class Release(RowsOnly):
             .where(recipient.c.leased_by.startswith(self.leased_by, autoescape=True))
             .values(leased_by=None, leased_until=0.0)
         )
+
+
+_WAITS = and_(
+    recipient.c.queue == bindparam("b_queue"),
+    ~recipient.c.held,
+    recipient.c.due_at > bindparam("b_now"),
+    recipient.c.leased_until <= LeaseNow(),
+)
+_SOME = select(recipient.c.message_id, recipient.c.number).where(_WAITS).order_by(recipient.c.due_at).limit(STEP)
+_HASTEN = (
+    update(recipient)
+    .where(tuple_(recipient.c.message_id, recipient.c.number).in_(_SOME))
+    .values(due_at=bindparam("b_now"))
+)
+
+
+@frozen
+class Hasten:
+    """Make due what waits in a queue, some of it; answers how many that were."""
+
+    queue: QueueKey
+    now: float
+
+    @property
+    def weight(self) -> int:
+        """Nothing to speak of."""
+        return 0
+
+    def add_to(self, batch: Batch) -> None:
+        """Not batched: it is rare."""
+
+    def answer(self, connection: Connection) -> int:
+        """How many are due now."""
+        return connection.execute(_HASTEN, {"b_queue": str(self.queue), "b_now": self.now}).rowcount
 
 
 # All queues in which something waits, each found by one step in the index, with when the oldest of it was due.

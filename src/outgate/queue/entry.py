@@ -8,7 +8,8 @@ from sqlalchemy import Row
 
 from outgate.frozen import frozen
 from outgate.mail.headers import Field
-from outgate.model import QueueKey
+from outgate.model import QueueKey, TlsDemand
+from outgate.route import Ways
 
 
 @frozen
@@ -31,11 +32,18 @@ class Message:
     received_at: float
     rewrite_from: bool = False
     journalled: bool = False
+    not_before: float | None = None
+    tls_demand: TlsDemand = TlsDemand.USUAL
+
+    @property
+    def waits_since(self) -> float:
+        """When it could first have left: what it waits for by its sender's wish is no delay."""
+        return self.received_at if self.not_before is None else self.not_before
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Self:
         """As it was stored; a new one is made in submit.queue_entry only."""
-        return cls(**row._asdict())
+        return cls(**{**row._asdict(), "tls_demand": TlsDemand(row.tls_demand)})
 
 
 @frozen
@@ -91,14 +99,15 @@ def room_of(free: int, held: int) -> int:
 
 @frozen
 class Item:
-    """What a worker holds a lease on. `content` is the whole message if it is in memory anyway (see Queue.put), and
-    `fields` its header, already read.
+    """What a worker holds a lease on. What is in memory anyway comes with it (see Queue.put): `content` is the whole
+    message, `fields` its header, already read, and `ways` what submission has just decided.
     """
 
     message: Message
     recipients: tuple[Recipient, ...]
     content: bytes | None = field(default=None, repr=False)
     fields: Sequence[Field] | None = field(default=None, repr=False)
+    ways: Ways | None = field(default=None, repr=False)
 
 
 @frozen

@@ -11,12 +11,15 @@ from typing import Protocol
 
 from sqlalchemy import Engine, and_, exists, or_, select
 
+from outgate.model import QueueKey
 from outgate.queue.changes import (
+    STEP,
     AddChunk,
     Claim,
     Discard,
     Finish,
     GiveBack,
+    Hasten,
     Put,
     RecordEvents,
     Release,
@@ -78,7 +81,7 @@ class Queue:
     async def put(self, put: Put) -> None:
         """Returns when the message is on disk; raises StoreUnavailable if it is not known to be."""
         taker = self._taker
-        if taker is None or not taker.reserve(put):
+        if taker is None or put.message.not_before is not None or not taker.reserve(put):
             await self._store(put)
             self._committed(put.events)
             return
@@ -89,7 +92,7 @@ class Queue:
             taker.forget(put)
             raise
         content = put.last_chunk if put.message.chunks == 1 else None
-        taker.take(Item(put.message, tuple(put.recipients), content, put.fields))
+        taker.take(Item(put.message, tuple(put.recipients), content, put.fields, put.ways))
         self._committed(put.events)
 
     async def _store(self, put: Put) -> None:
@@ -138,6 +141,12 @@ class Queue:
         """Keep the leases of messages that are still being delivered."""
         if message_ids:
             await self._commits.make(Renew(message_ids, self.owner, self.lease))
+
+    async def hasten(self, queue: QueueKey, now: float) -> None:
+        """Make due all that waits in a queue, in steps with room between."""
+        changed = STEP
+        while changed == STEP:
+            changed = await self._commits.make(Hasten(queue, now))
 
     async def leased(self) -> list[tuple[int, int]]:
         """All recipients that this owner has a lease on: (message id, number)."""

@@ -1,13 +1,11 @@
 """Writes events as rows and finds them again. Rows are added and never changed; `retention` removes the old.
 
-Of each message, `search_key` has one row for what it is searched by: its senders, its recipients, its Message-ID.
+What a message is searched by is in `search_keys`.
 """
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
-from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -22,52 +20,20 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
-    text,
     tuple_,
-    union,
 )
 
 from outgate.frozen import frozen
-from outgate.mail.addresses import AddressError, canonical, canonical_domain
-from outgate.printable import printable
+from outgate.record import search_keys
 from outgate.record.events import EventKind, MessageEvent
+from outgate.record.search_keys import KeyRole
 from outgate.store.batch import Batch, Step
-from outgate.store.batch import Row as NewRow
-from outgate.store.tables import fact, message, search_key
-
-_KEY: Final = itemgetter("role", "domain", "name", "message_id")
-
-
-def _by_key(rows: Sequence[NewRow]) -> list[NewRow]:
-    """In the order of the index: neighbours go to the same page."""
-    return sorted(rows, key=_KEY)
-
+from outgate.store.tables import fact, message
 
 _ADD = Step(90, insert(fact))
-# Both databases have ON CONFLICT, SQLAlchemy only by dialect. The event is what counts: a key never stops it.
-_ADD_KEY = Step(
-    91,
-    text(
-        "INSERT INTO search_key (role, domain, name, message_id) VALUES (:role, :domain, :name, :message_id)"
-        " ON CONFLICT DO NOTHING"
-    ),
-    merge=_by_key,
-)
-_KEY_LENGTH: Final = 255  # characters of either part; PostgreSQL takes 2,704 bytes in an index
 # Literally as in the indexes' conditions.
 FIRST: Final[ColumnElement[bool]] = literal_column("fact.kind IN ('accepted', 'refused')")
 _IS_REFUSED: Final[ColumnElement[bool]] = literal_column("fact.kind = 'refused'")
-
-
-class KeyRole(StrEnum):
-    """What a message is searched by."""
-
-    SENDER = "s"  # a From address, MAIL FROM, the account
-    RECIPIENT = "r"
-    MESSAGE_ID = "i"
-
-
-Key = tuple[str, str, str]  # role, and the parts of an address; a Message-ID is divided at its @, too
 
 
 def add(conn: Connection, events: Sequence[MessageEvent]) -> None:
@@ -84,49 +50,10 @@ def add_to(batch: Batch, events: Sequence[MessageEvent]) -> None:
             _ADD,
             {"message_id": event.message_id, "at": event.at, "kind": event.kind.value, "detail": _encode(event.detail)},
         )
-        batch.add(
-            _ADD_KEY,
-            *(
-                {"role": role, "domain": domain, "name": name, "message_id": event.message_id}
-                for role, domain, name in keys_of(event)
-            ),
-        )
+        search_keys.add_to(batch, event)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
-
-
-def keys_of(event: MessageEvent) -> Collection[Key]:
-    """What a message is found by: told by its first event."""
-    if event.kind not in (EventKind.ACCEPTED, EventKind.REFUSED):
-        return ()
-    detail = event.detail
-    found = {
-        _address_key(KeyRole.SENDER, one)
-        for one in {*detail["from"], detail["mail_from"], detail["account"]}
-        if "@" in one
-    }
-    found.update([_address_key(KeyRole.RECIPIENT, one) for one in detail["recipients"]])
-    found.update([_message_id_key(one) for one in (detail["message_id"], detail.get("made_message_id")) if one])
-    return found
-
-
-@lru_cache(maxsize=8192)
-def _address_key(role: KeyRole, address: str) -> Key:
-    try:
-        address = canonical(address)
-    except AddressError:
-        address = printable(address.lower())
-    return _key(role, address)
-
-
-def _message_id_key(message_id: str) -> Key:
-    return _key(KeyRole.MESSAGE_ID, printable(message_id.strip().strip("<>")))
-
-
-def _key(role: KeyRole, text: str) -> Key:
-    name, _, domain = text.rpartition("@")
-    return role.value, domain[:_KEY_LENGTH], name[:_KEY_LENGTH]
 
 
 class MessageOutcome(StrEnum):
@@ -239,37 +166,14 @@ def _key_conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
         (wanted.sender, (KeyRole.SENDER,)),
         (wanted.recipient, (KeyRole.RECIPIENT,)),
     )
-    found = [
-        _has_key([_address_or_domain(role, wanted_text) for role in roles])
+    keys = [
+        [search_keys.address_or_domain(role, wanted_text) for role in roles]
         for wanted_text, roles in asked
         if wanted_text
     ]
     if wanted.message_id:
-        found.append(_has_key([_message_id_key(wanted.message_id)]))
-    return found
-
-
-def _has_key(keys: Sequence[Key]) -> ColumnElement[bool]:
-    """One of the keys; a name that is empty stands for all of the domain."""
-    each = [
-        select(search_key.c.message_id).where(
-            search_key.c.role == role,
-            search_key.c.domain == domain,
-            *([search_key.c.name == name] if name else []),
-        )
-        for role, domain, name in keys
-    ]
-    return fact.c.message_id.in_(each[0] if len(each) == 1 else union(*each))
-
-
-def _address_or_domain(role: KeyRole, text: str) -> Key:
-    text = text.strip().removeprefix("@")
-    if "@" in text:
-        return _address_key(role, text)
-    try:
-        return role.value, canonical_domain(text), ""
-    except AddressError:
-        return role.value, text.lower(), ""
+        keys.append([search_keys.message_id_key(wanted.message_id)])
+    return [fact.c.message_id.in_(search_keys.messages(one)) for one in keys]
 
 
 def latest(conn: Connection, after: int, limit: int) -> list[tuple[int, MessageEvent]]:

@@ -11,12 +11,13 @@ from typing import Final
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Connection, Engine, delete, select, tuple_
+from sqlalchemy import Connection, Engine, delete, select
 
 from outgate.frozen import frozen
-from outgate.record.message_log import FIRST, event_of, keys_of
+from outgate.record import search_keys
+from outgate.record.message_log import FIRST, event_of
 from outgate.store.engine import read, write
-from outgate.store.tables import fact, message, search_key
+from outgate.store.tables import fact, message
 
 BATCH: Final = 200  # rows or messages in one transaction: some ten milliseconds
 PAUSE: Final = 0.25  # seconds between batches, for everybody else's transactions
@@ -102,13 +103,7 @@ def remove_messages(conn: Connection, before: float, limit: int) -> int:
     ).all()
     if not old:
         return 0
-    keys = [(*key, row.message_id) for row in old for key in keys_of(event_of(row))]
-    columns = search_key.c
-    for start in range(0, len(keys), BATCH):
-        part = keys[start : start + BATCH]
-        conn.execute(
-            delete(search_key).where(tuple_(columns.role, columns.domain, columns.name, columns.message_id).in_(part))
-        )
+    search_keys.remove(conn, [event_of(row) for row in old])
     conn.execute(delete(fact).where(fact.c.message_id.in_([row.message_id for row in old])))
     return len(old)
 

@@ -63,6 +63,11 @@ class Capabilities:
         return "DSN" in self.keywords
 
     @property
+    def require_tls(self) -> bool:
+        """RFC 8689."""
+        return "REQUIRETLS" in self.keywords
+
+    @property
     def starttls(self) -> bool:
         """RFC 3207."""
         return "STARTTLS" in self.keywords

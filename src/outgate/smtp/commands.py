@@ -29,6 +29,9 @@ class MailParams:
     smtputf8: bool = False
     ret: str | None = None
     envid: str | None = None
+    require_tls: bool = False
+    hold_for: int | None = None  # seconds
+    hold_until: int | None = None  # seconds since the epoch
 
 
 @frozen

@@ -6,6 +6,7 @@ A new extension is a row in EXTENSIONS, and a field of MailParams or RcptParams 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -23,11 +24,14 @@ class Tls(StrEnum):
 
 @frozen
 class OfferState:
-    """What it depends on what a server offers. `max_size` in bytes."""
+    """What it depends on what a server offers. `max_size` in bytes; `max_hold` has the words behind FUTURERELEASE: the
+    longest time in seconds, and when it ends. Empty, it is not offered.
+    """
 
     tls: Tls
     max_size: int
     mechanisms: tuple[str, ...]
+    max_hold: str = ""
 
 
 Value = str | int | bool | None
@@ -64,6 +68,9 @@ class Extension:
 
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
+)
 _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*", re.IGNORECASE)
 
 
@@ -97,6 +104,20 @@ def _flag(value: str | None, utf8: bool) -> Value:
     if value is not None:
         raise ValueError
     return True
+
+
+def _hold_for(value: str | None, utf8: bool) -> Value:
+    """RFC 4865 section 4.1: seconds."""
+    if value is None or not re.fullmatch("[1-9][0-9]{0,8}", value):
+        raise ValueError
+    return int(value)
+
+
+def _hold_until(value: str | None, utf8: bool) -> Value:
+    """The same: a time with its zone (RFC 3339), here in seconds since the epoch."""
+    if value is None or not _DATE_TIME.fullmatch(value):
+        raise ValueError
+    return int(datetime.fromisoformat(value.upper()).timestamp())
 
 
 def _original_recipient(value: str, utf8: bool) -> bool:
@@ -151,6 +172,20 @@ EXTENSIONS = (
         },
         mail_words=_return_words,
         rcpt_words=_notify_words,
+    ),
+    Extension(  # RFC 8689
+        "REQUIRETLS",
+        offer=lambda state: "" if state.tls is Tls.ACTIVE else None,
+        mail={"REQUIRETLS": ExtensionParameter(_flag, "require_tls")},
+        mail_words=lambda message: " REQUIRETLS" if message.require_tls else "",
+    ),
+    Extension(  # RFC 4865; a client has no use for it: what is to wait waits here, where it can be called back
+        "FUTURERELEASE",
+        offer=lambda state: state.max_hold or None if state.tls is Tls.ACTIVE else None,
+        mail={
+            "HOLDFOR": ExtensionParameter(_hold_for, "hold_for"),
+            "HOLDUNTIL": ExtensionParameter(_hold_until, "hold_until"),
+        },
     ),
     Extension("STARTTLS", offer=lambda state: "" if state.tls is Tls.AVAILABLE else None),  # RFC 3207
     Extension(  # RFC 4954

@@ -29,7 +29,8 @@ class SmtpServer:
     """One session. Feed `receive_data`, take `next_event` until None, send `data_to_send`, answer questions.
 
     `scram_secret` keys the salts shown for users that don't exist; `scram_iterations` must be what real users have.
-    With a `token_issuer`, log-in by access token is offered as well. `max_size` in bytes.
+    With a `token_issuer`, log-in by access token is offered as well. `max_size` in bytes;
+    `max_hold` as in OfferState.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class SmtpServer:
         scram_secret: bytes = b"",
         scram_iterations: int = 600_000,
         token_issuer: TokenIssuer | None = None,
+        max_hold: str = "",
     ) -> None:
         self._in = Inbound()
         dialogue = self._dialogue = Dialogue(tls, limits)
@@ -57,7 +59,14 @@ class SmtpServer:
             token_issuer=token_issuer,
         )
         commands = SessionCommands(
-            dialogue, self._in, self._receipt, self._auth, limits, hostname=hostname, max_size=max_size
+            dialogue,
+            self._in,
+            self._receipt,
+            self._auth,
+            limits,
+            hostname=hostname,
+            max_size=max_size,
+            max_hold=max_hold,
         )
         dialogue.commands = dialogue.mode = Lines(limits.auth_line, commands.take, dialogue.fault)
         self._question: Question | None = None

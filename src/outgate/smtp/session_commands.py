@@ -58,9 +58,11 @@ class SessionCommands:
         *,
         hostname: str,
         max_size: int,
+        max_hold: str = "",
     ) -> None:
         self._dialogue, self._inbound, self._receipt, self._auth = dialogue, inbound, receipt, auth
         self._limit, self._hostname, self._max_size = limits.command_line, hostname, max_size
+        self._max_hold = max_hold
         self._commands = {
             b"EHLO": CommandRow(self._ehlo),
             b"HELO": CommandRow(self._helo),
@@ -107,7 +109,7 @@ class SessionCommands:
 
     def _ehlo(self, argument: str) -> None:
         if self._hello(argument):
-            state = OfferState(self._dialogue.tls, self._max_size, self._auth.mechanisms)
+            state = OfferState(self._dialogue.tls, self._max_size, self._auth.mechanisms, self._max_hold)
             self._dialogue.say(Reply(250, "", (self._hostname, *offers(state))))
 
     def _helo(self, argument: str) -> None:

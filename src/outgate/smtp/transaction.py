@@ -32,6 +32,7 @@ class Transaction:
     envid: str | None = None
     ret: str | None = None
     content: bytes | None = field(default=None, repr=False)
+    require_tls: bool = False  # RFC 8689: only for a peer that offers it
 
 
 @frozen

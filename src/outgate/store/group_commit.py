@@ -9,7 +9,6 @@ half of the throughput), in the thread for a database behind a network.
 """
 
 import asyncio
-import concurrent.futures
 import fcntl
 import os
 import queue
@@ -17,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
@@ -37,6 +36,7 @@ class _Asked:
 
 
 Answer = tuple[_Asked, Any, Exception | None]
+_Done = tuple[object, Exception | None]  # what came of work that the loop did
 
 
 class GroupCommit:
@@ -51,6 +51,7 @@ class GroupCommit:
         self._working = False
         self._idle: asyncio.Future[None] | None = None  # done when closing has nothing more to wait for
         self._rounds: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True: there is work; False: the end
+        self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()  # one piece of work at a time
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
@@ -98,8 +99,7 @@ class GroupCommit:
         group: list[_Asked] = []
         try:
             with self._turn, write(self._engine) as conn:
-                group += self._call(self._take)  # after the lock is ours, so that the wait fills the group
-                results = self._apply(conn, group)
+                results = self._fill(conn, group)
         except StoreUnavailable as error:
             return [(asked, None, error) for asked in group or self._call(self._take)]
         except Exception as error:  # whatever it is, those who wait must hear of it
@@ -108,25 +108,32 @@ class GroupCommit:
             return [self._alone(asked) for asked in group]
         return [(asked, result, None) for asked, result in zip(group, results, strict=True)]
 
+    def _fill(self, conn: Connection, group: list[_Asked]) -> list[Any]:
+        """Take the next group, after the lock is ours so that the wait for it fills the group, and write its rows."""
+        if self._on_loop:
+            return self._call(lambda: _written(conn, group, self._take()))
+        return _written(conn, group, self._call(self._take))
+
     def _alone(self, asked: _Asked) -> Answer:
         try:
             with self._turn, write(self._engine) as conn:
-                (result,) = self._apply(conn, [asked])
+                (result,) = self._apply(conn, asked.change)
         except Exception as error:
             return asked, None, error
         return asked, result, None
 
-    def _apply(self, conn: Connection, group: Sequence[_Asked]) -> list[Any]:
-        changes = [asked.change for asked in group]
+    def _apply(self, conn: Connection, change: Change[Any]) -> list[Any]:
         if self._on_loop:
-            return self._call(lambda: apply(conn, changes))
-        return apply(conn, changes)
+            return self._call(lambda: apply(conn, [change]))
+        return apply(conn, [change])
 
     def _call(self, work: Callable[[], T]) -> T:
         """Have the loop do it."""
-        done: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._loop.call_soon_threadsafe(_do, work, done)
-        return done.result()
+        self._loop.call_soon_threadsafe(_do, work, self._done)
+        result, error = self._done.get()
+        if error:
+            raise error
+        return cast(T, result)
 
     # --- on the loop ---------------------------------------------------------------------------------------------
 
@@ -164,8 +171,13 @@ class _Turn:
         self._file.close()
 
 
-def _do(work: Callable[[], T], done: "concurrent.futures.Future[T]") -> None:
+def _written(conn: Connection, group: list[_Asked], taken: Sequence[_Asked]) -> list[Any]:
+    group += taken  # first: whatever comes of the rows, those who wait must hear of it
+    return apply(conn, [asked.change for asked in group])
+
+
+def _do(work: Callable[[], object], done: "queue.SimpleQueue[_Done]") -> None:
     try:
-        done.set_result(work())
+        done.put((work(), None))
     except Exception as error:
-        done.set_exception(error)
+        done.put((None, error))

@@ -43,6 +43,20 @@ def hit(connection: Connection, rate: str, key: Key, now: float) -> bool:
     return True
 
 
+def take(connection: Connection, all_of: Sequence[str], key: Key, now: float) -> float:
+    """Count an event of a key that several rates limit, unless one of them has no room: then the seconds until it has.
+
+    0.0 says that it was counted.
+    """
+    text = _text(key)
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(text, 0))))
+    wait = max(seconds_left(connection, rate, key, now) for rate in all_of)
+    if not wait:
+        connection.execute(insert(rate_event).values(key=text, at=now))
+    return wait
+
+
 def seconds_left(connection: Connection, rate: str, key: Key, now: float) -> float:
     """Until one more event would be counted: 0.0 if now."""
     limit = _limit(rate)
@@ -123,10 +137,20 @@ class Rates:
         """Count many events in one transaction; how many were counted."""
         now = self._now()
         with write(self._engine) as connection:
-            if now >= self._pruned_at + _PRUNE_EVERY:
-                self._pruned_at = now
-                prune(connection, now)
+            self._prune(connection, now)
             return sum(hit(connection, rate, key, now) for rate, key in sorted(events, key=lambda event: event[1]))
+
+    def take(self, all_of: Sequence[str], *key: str) -> float:
+        """Count an event that several rates limit; 0.0, or the seconds until there is room for it."""
+        now = self._now()
+        with write(self._engine) as connection:
+            self._prune(connection, now)
+            return take(connection, all_of, key, now)
+
+    def _prune(self, connection: Connection, now: float) -> None:
+        if now >= self._pruned_at + _PRUNE_EVERY:
+            self._pruned_at = now
+            prune(connection, now)
 
     def seconds_left(self, rate: str, *key: str) -> float:
         """Until one more event would be counted: 0.0 if now."""

@@ -363,6 +363,8 @@ message = Table(
     Column("journalled", Boolean, nullable=False, default=False, server_default=false()),
     Column("envid", Text),  # RFC 3461 ENVID, RET
     Column("ret", Text),
+    Column("not_before", Double),  # when it may leave first (RFC 4865), if that is later than received_at
+    Column("tls_demand", Text, nullable=False, default="", server_default=""),  # model.TlsDemand
     Column("protocol", Text, nullable=False),  # RFC 3848, for Received: ESMTPSA, UTF8SMTPSA, ...
     Column("received_at", Double, nullable=False),
 )
@@ -453,7 +455,8 @@ fact = Table(
     _index_where("ix_fact_bounced", "message_id", "kind = 'bounced'"),
 )
 
-# What a message is searched by: see record.message_log. The key is the table, one tree to write to for each row.
+# What a message is searched by: see record.search_keys. The key is the table, one tree to write to for each row; what
+# is fresh lies in the order in which it came.
 search_key = Table(
     "search_key",
     metadata,
@@ -461,6 +464,15 @@ search_key = Table(
     Column("domain", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+fresh_search_key = Table(
+    "fresh_search_key",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("role", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
 

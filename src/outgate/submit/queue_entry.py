@@ -13,12 +13,12 @@ from outgate.mail.address_leak import needle
 from outgate.mail.addresses import canonical
 from outgate.mail.header_rewrite import made_message_id
 from outgate.mail.headers import Field, value
-from outgate.model import Account, Organisation, QueueKey
+from outgate.model import Account, Organisation, QueueKey, TlsDemand
 from outgate.queue import Message, Put, Recipient
 from outgate.queue.queue_id import to_text
 from outgate.record import events
 from outgate.record.events import MessageEvent
-from outgate.route import Route, RouteKind, own_route
+from outgate.route import Route, RouteKind, Ways, own_route
 from outgate.submit.refusal import Refusal
 from outgate.submit.submission import Content, Envelope, Submission
 from outgate.submit.usage import CountMessage
@@ -44,7 +44,10 @@ class _Origin:
 def submitted(submission: Submission, authorised: Authorised, routes: Sequence[Route]) -> Put:
     """The entry of an account's message; `routes` are those of the envelope's recipients, in their order."""
     origin = _origin(submission, authorised)
-    return _entry(submission.identity, submission.at, origin, submission.envelope, submission.content, routes)
+    put = _entry(submission.identity, submission.at, origin, submission.envelope, submission.content, routes)
+    if submission.version is not None:
+        put.ways = Ways(submission.version, submission.account, routes)
+    return put
 
 
 def refused(submission: Submission, refusal: Refusal) -> MessageEvent:
@@ -116,6 +119,8 @@ def _entry(
         received_at=at,
         rewrite_from=origin.rewrite_from,
         journalled=False,
+        not_before=envelope.hold_until,
+        tls_demand=_tls_demand(origin, envelope),
     )
     hides = origin.account_id is not None and any(way.kind is RouteKind.USER_GATEWAY for way in routes)
     recorded = [
@@ -130,7 +135,7 @@ def _entry(
         _waiting(envelope, routes),
         content.last_chunk,
         recorded,
-        due_at=at,
+        due_at=message.waits_since,
         fields=origin.fields,
         journal_of=journal_of,
         earlier_chunks=content.earlier_chunks,
@@ -141,6 +146,14 @@ def _entry(
 def _counted(origin: _Origin, at: float, recipients: int) -> tuple[CountMessage, ...]:
     """For the limits of its account, if it has one."""
     return () if origin.account_id is None else (CountMessage(origin.account_id, at, recipients),)
+
+
+def _tls_demand(origin: _Origin, envelope: Envelope) -> TlsDemand:
+    """REQUIRETLS goes before a header field that says the contrary (RFC 8689 section 3)."""
+    if envelope.require_tls:
+        return TlsDemand.REQUIRED
+    fields = [value(one).strip().lower() for one in origin.fields or () if one.name == b"tls-required"]
+    return TlsDemand.WAIVED if fields == [b"no"] else TlsDemand.USUAL
 
 
 def _waiting(envelope: Envelope, routes: Sequence[Route]) -> tuple[Recipient, ...]:

@@ -33,7 +33,8 @@ class Envelope:
     """Who sends to whom. `reverse_path` is empty for a null sender; `ret` and `envid` are those of RFC 3461.
 
     `peer` is the client's IP address, empty for what came by no connection; `protocol` a word of the IANA registry of
-    mail transmission types (RFC 3848), for the Received field.
+    mail transmission types (RFC 3848), for the Received field. `hold_until` is when it may leave (RFC 4865), in seconds
+    since the epoch; `require_tls` is RFC 8689's.
     """
 
     reverse_path: str
@@ -43,6 +44,8 @@ class Envelope:
     smtputf8: bool = False
     envid: str | None = None
     ret: str | None = None
+    hold_until: float | None = None
+    require_tls: bool = False
 
 
 @frozen
@@ -75,7 +78,7 @@ class Content:
 @frozen
 class Submission:
     """One message that an account wants sent. `identity` is its queue id (queue.queue_id); `at` when it had come whole,
-    in seconds since the epoch."""
+    in seconds since the epoch; `version` that of the directory which says this of the account, where it is known."""
 
     identity: int
     at: float
@@ -83,3 +86,4 @@ class Submission:
     envelope: Envelope
     header: CheckedHeader
     content: Content
+    version: int | None = None

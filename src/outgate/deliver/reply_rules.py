@@ -1,0 +1,104 @@
+"""Rules that read replies: what a provider means when it says so, and what follows (reply_rules.toml). Pure.
+
+An administrator's own rules come first. Knows no queue and no table.
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import cache, cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from outgate.store import rates
+
+
+class RuleAction(StrEnum):
+    """What follows from a reply."""
+
+    SUSPEND = "suspend"
+    SLOW_DOWN = "slow-down"
+    WAIT = "wait"
+    GIVE_UP = "give-up"
+
+
+class ReplyRule(BaseModel):
+    """`hosts` are endings of peers' names; none are all. `seconds` is how long it holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9-]{3,60}$")
+    hosts: tuple[str, ...] = ()
+    pattern: str = Field(min_length=3)
+    action: RuleAction
+    seconds: float = Field(0.0, ge=0, le=7 * 86400)
+    rate: str = ""
+    meaning: str
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"{self.name}: `pattern` is no regular expression: {error}") from None
+        if (self.action is RuleAction.GIVE_UP) == bool(self.seconds):
+            raise ValueError(f"{self.name}: `seconds` belongs to every action but give-up")
+        if (self.action is RuleAction.SLOW_DOWN) != bool(self.rate):
+            raise ValueError(f"{self.name}: `rate` belongs to slow-down")
+        if self.rate:
+            rates.parsed(self.rate)
+        return self
+
+    @cached_property
+    def _found(self) -> re.Pattern[str]:
+        return re.compile(self.pattern, re.IGNORECASE)
+
+    def fits(self, host: str, reply: str) -> bool:
+        """Whether it speaks of this reply of this peer."""
+        of_host = not self.hosts or any(host == end or host.endswith(f".{end}") for end in self.hosts)
+        return of_host and self._found.search(reply) is not None
+
+
+class ReplyRules:
+    """Answers by peer and reply."""
+
+    def __init__(self, rules: Sequence[ReplyRule]) -> None:
+        self.all = tuple(rules)
+
+    def find(self, host: str, reply: str) -> ReplyRule | None:
+        """The first that fits."""
+        host = host.lower().rstrip(".")
+        return next((rule for rule in self.all if rule.fits(host, reply)), None)
+
+
+class RulesError(ValueError):
+    """The file of rules can't be used; the text says why."""
+
+
+@cache
+def shipped() -> ReplyRules:
+    """Those that come with Outgate."""
+    return ReplyRules(_read(resources.files("outgate.deliver").joinpath("reply_rules.toml").read_text()))
+
+
+def in_force(own: Path | None) -> ReplyRules:
+    """Those of a file first, if there is one, then those that come with Outgate. Raises RulesError."""
+    if own is None:
+        return shipped()
+    try:
+        return ReplyRules((*_read(own.read_text()), *shipped().all))
+    except OSError as error:
+        raise RulesError(f"{own} can't be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RulesError(f"{own}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RulesError(f"{own}: rule {first['loc']}: {first['msg']}") from None
+
+
+def _read(text: str) -> list[ReplyRule]:
+    return [ReplyRule.model_validate(each) for each in tomllib.loads(text).get("rule", [])]

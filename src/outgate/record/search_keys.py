@@ -1,0 +1,166 @@
+"""What messages are searched by: of each its senders, its recipients and its Message-ID, in an index of their own.
+
+Keys come in the order of messages and belong all over the index: each would change a page of it, and be written in the
+transaction that its message waits for. So they lie as they came first (`fresh_search_key`), are searched there as well,
+and every second are sorted in together. Knows what an event says, and no other table of the record.
+"""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from enum import StrEnum
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, Select, Table, TextClause, delete, select, text, tuple_, union
+from sqlalchemy.sql.selectable import CompoundSelect
+
+from outgate.frozen import frozen
+from outgate.mail.addresses import AddressError, canonical, canonical_domain
+from outgate.printable import printable
+from outgate.record.events import EventKind, MessageEvent
+from outgate.store.batch import Batch, Step
+from outgate.store.engine import StoreUnavailable
+from outgate.store.group_commit import GroupCommit
+from outgate.store.tables import fresh_search_key, search_key
+
+EVERY: Final = 1.0  # seconds
+AT_ONCE: Final = 200  # messages whose keys are sorted in by one transaction: some milliseconds
+_LENGTH: Final = 255  # characters of either part; PostgreSQL takes 2,704 bytes in an index
+
+_log = structlog.get_logger("record")
+
+
+class KeyRole(StrEnum):
+    """What a message is searched by."""
+
+    SENDER = "s"  # a From address, MAIL FROM, the account
+    RECIPIENT = "r"
+    MESSAGE_ID = "i"
+
+
+Key = tuple[str, str, str]  # role, and the parts of an address; a Message-ID is divided at its @, too
+
+
+def _insert(table: str) -> TextClause:
+    """Both databases have ON CONFLICT, SQLAlchemy only by dialect. The event is what counts: a key never stops it."""
+    return text(
+        f"INSERT INTO {table} (role, domain, name, message_id) VALUES (:role, :domain, :name, :message_id)"  # noqa: S608 -- a table of ours
+        " ON CONFLICT DO NOTHING"
+    )
+
+
+_ADD: Final = Step(91, _insert("fresh_search_key"))
+_SORT_IN: Final = _insert("search_key")
+_OLDEST: Final = select(fresh_search_key.c.message_id).distinct().order_by(fresh_search_key.c.message_id).limit(AT_ONCE)
+_TAKE: Final = delete(fresh_search_key).where(fresh_search_key.c.message_id.in_(_OLDEST)).returning(*fresh_search_key.c)
+_BY_KEY: Final = itemgetter("role", "domain", "name", "message_id")
+
+
+def add_to(batch: Batch, event: MessageEvent) -> None:
+    """Record what the message is found by, together with its first event."""
+    batch.add(
+        _ADD,
+        *(
+            {"role": role, "domain": domain, "name": name, "message_id": event.message_id}
+            for role, domain, name in keys_of(event)
+        ),
+    )
+
+
+def keys_of(event: MessageEvent) -> Collection[Key]:
+    """What a message is found by: told by its first event."""
+    if event.kind not in (EventKind.ACCEPTED, EventKind.REFUSED):
+        return ()
+    detail = event.detail
+    found = {
+        _address_key(KeyRole.SENDER, one)
+        for one in {*detail["from"], detail["mail_from"], detail["account"]}
+        if "@" in one
+    }
+    found.update([_address_key(KeyRole.RECIPIENT, one) for one in detail["recipients"]])
+    found.update([message_id_key(one) for one in (detail["message_id"], detail.get("made_message_id")) if one])
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _address_key(role: KeyRole, address: str) -> Key:
+    try:
+        address = canonical(address)
+    except AddressError:
+        address = printable(address.lower())
+    return _key(role, address)
+
+
+def message_id_key(message_id: str) -> Key:
+    return _key(KeyRole.MESSAGE_ID, printable(message_id.strip().strip("<>")))
+
+
+def _key(role: KeyRole, text: str) -> Key:
+    name, _, domain = text.rpartition("@")
+    return role.value, domain[:_LENGTH], name[:_LENGTH]
+
+
+def address_or_domain(role: KeyRole, text: str) -> Key:
+    text = text.strip().removeprefix("@")
+    if "@" in text:
+        return _address_key(role, text)
+    try:
+        return role.value, canonical_domain(text), ""
+    except AddressError:
+        return role.value, text.lower(), ""
+
+
+def messages(keys: Sequence[Key]) -> Select[Any] | CompoundSelect[Any]:
+    """The ids of messages that have one of the keys; a name that is empty stands for all of the domain."""
+    return union(*(_having(table, key) for table in (search_key, fresh_search_key) for key in keys))
+
+
+def _having(table: Table, key: Key) -> Select[Any]:
+    role, domain, name = key
+    found = select(table.c.message_id).where(table.c.role == role, table.c.domain == domain)
+    return found.where(table.c.name == name) if name else found
+
+
+def remove(conn: Connection, events: Sequence[MessageEvent]) -> None:
+    """Forget the keys of these messages, told by their first events."""
+    ids = [event.message_id for event in events]
+    conn.execute(delete(fresh_search_key).where(fresh_search_key.c.message_id.in_(ids)))
+    columns = search_key.c
+    key = tuple_(columns.role, columns.domain, columns.name, columns.message_id)
+    keys = [(*found, event.message_id) for event in events for found in keys_of(event)]
+    for start in range(0, len(keys), AT_ONCE):
+        conn.execute(delete(search_key).where(key.in_(keys[start : start + AT_ONCE])))
+
+
+@frozen
+class SortIn:
+    """The oldest of the fresh keys go into the index."""
+
+    @property
+    def weight(self) -> int:
+        """Nothing to speak of."""
+        return 0
+
+    def add_to(self, batch: Batch) -> None:
+        """Not batched: what is fresh is asked for once the group's own rows are written."""
+
+    def answer(self, connection: Connection) -> bool:
+        """Whether there may be more."""
+        keys = [row._asdict() for row in connection.execute(_TAKE)]
+        if keys:
+            # In the order of the index: neighbours go to the same page.
+            connection.execute(_SORT_IN, sorted(keys, key=_BY_KEY))
+        return len({key["message_id"] for key in keys}) == AT_ONCE
+
+
+async def sort_in(commits: GroupCommit) -> None:
+    """Sort in what comes, every second, until it is cancelled."""
+    while True:
+        try:
+            while await commits.make(SortIn()):
+                pass
+        except StoreUnavailable as error:
+            _log.error("search keys wait to be sorted in", error=str(error))
+        await asyncio.sleep(EVERY)

@@ -1,0 +1,109 @@
+"""Discovery documents: that Google's client builds its methods of ours, and that ours agree with Google's own."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import googleapiclient
+import pytest
+from googleapiclient.discovery import build
+
+from api.api_site import ALICE, BOB, PARTNER, ApiSite, ask
+from outgate.api.api_method import ApiSurface
+from outgate.api.discovery_document import document
+from outgate.api.surfaces import SURFACES
+
+SHIPPED = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
+
+
+def googles(surface: ApiSurface) -> dict[str, Any]:
+    """The document that is in Google's client package."""
+    names = (f"{surface.name}.{surface.version}.json", f"{surface.name}.{surface.version.replace('_', '.')}.json")
+    found = next(SHIPPED / name for name in names if (SHIPPED / name).exists())
+    told: dict[str, Any] = json.loads(found.read_text())
+    return told
+
+
+def methods_of(told: dict[str, Any]) -> dict[str, Any]:
+    found = {one["id"]: one for one in told.get("methods", {}).values()}
+    for branch in told.get("resources", {}).values():
+        found |= methods_of(branch)
+    return found
+
+
+def agrees(ours: dict[str, Any], theirs: dict[str, Any], where: str) -> None:
+    """Type, format, enum, reference, down to the elements of lists."""
+    for word in ("type", "format", "$ref", "enum"):
+        assert ours.get(word) == theirs.get(word), (where, word)
+    if "items" in ours:
+        agrees(ours["items"], theirs["items"], f"{where}[]")
+
+
+@pytest.mark.parametrize("surface", SURFACES, ids=lambda one: one.name)
+def test_every_field_type_and_enum_agrees_with_google_s(surface: ApiSurface) -> None:
+    ours, theirs = document(surface, "https://mail.example.com"), googles(surface)
+    assert ours["schemas"]
+    for name, schema in ours["schemas"].items():
+        assert schema["properties"], name
+        for field, told in schema["properties"].items():
+            agrees(told, theirs["schemas"][name]["properties"][field], f"{name}.{field}")
+
+
+@pytest.mark.parametrize("surface", SURFACES, ids=lambda one: one.name)
+def test_every_method_agrees_with_google_s(surface: ApiSurface) -> None:
+    ours, theirs = document(surface, "https://mail.example.com"), googles(surface)
+    assert ours["servicePath"] == theirs["servicePath"]
+    for name, method in methods_of(ours).items():
+        known = methods_of(theirs)[name]
+        for word in ("httpMethod", "path", "parameterOrder", "request", "mediaUpload"):
+            assert method.get(word) == known.get(word), (name, word)
+        assert method.get("response") in (known.get("response"), None), name
+        assert set(method["scopes"]) <= set(known["scopes"]) | set(theirs["auth"]["oauth2"]["scopes"]), name
+        for parameter, told in method["parameters"].items():
+            for word in ("type", "location", "required", "format"):
+                assert told.get(word) == known["parameters"][parameter].get(word), (name, parameter, word)
+
+
+async def test_google_s_client_finds_the_api_by_our_document_and_asks_in_batches(api: ApiSite) -> None:
+    answer = await api.client.get("/$discovery/rest", params={"version": "v1", "api": "gmail"})
+    told = answer.json()
+    assert (told["rootUrl"], told["baseUrl"]) == (f"{api.url}/", f"{api.url}/")
+    assert (await api.client.get("/$discovery/rest?version=v1")).json() == told
+    assert (await api.client.get("/discovery/v1/apis/gmail/v1/rest")).json() == told
+    assert (await api.client.get("/$discovery/rest?version=v9")).json()["error"]["status"] == "NOT_FOUND"
+    gmail = await asyncio.to_thread(
+        build,
+        "gmail",
+        "v1",
+        credentials=api.credentials(scopes=["https://www.googleapis.com/auth/gmail.settings.basic"]),
+        discoveryServiceUrl=f"{api.url}/$discovery/rest?version={{apiVersion}}&api={{api}}",
+        static_discovery=False,
+    )
+    api.services.append(gmail)
+    send_as = gmail.users().settings().sendAs()
+    assert [one["sendAsEmail"] for one in (await ask(send_as.list(userId="me")))["sendAs"]] == [ALICE]
+    found: dict[str, Any] = {}
+    batch = gmail.new_batch_http_request(callback=lambda name, answer, error: found.update({name: answer or error}))
+    batch.add(send_as.get(userId="me", sendAsEmail=ALICE), request_id="own")
+    batch.add(send_as.get(userId="me", sendAsEmail=PARTNER), request_id="missing")
+    batch.add(send_as.list(userId=BOB), request_id="another's")
+    batch.add(send_as.patch(userId="me", sendAsEmail=ALICE, body={"displayName": "A."}), request_id="changed")
+    await ask(batch)
+    assert found["own"]["sendAsEmail"] == ALICE
+    assert found["missing"].status_code == 404
+    assert found["another's"].status_code == 403
+    assert found["changed"]["displayName"] == "A."
+
+
+async def test_a_batch_that_is_none_is_told_so(api: ApiSite) -> None:
+    head = "--b\r\nContent-Type: application/http\r\n\r\n"
+    for body in (
+        "",
+        "--b--",
+        f"{head}nonsense\r\n--b--",
+        f"{head}POST /batch HTTP/1.1\r\n\r\n--b--",
+        "--b\r\n\r\n--b--",
+    ):
+        answer = await api.client.post("/batch", content=body, headers={"Content-Type": "multipart/mixed; boundary=b"})
+        assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT"), body

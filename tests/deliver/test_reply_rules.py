@@ -1,0 +1,113 @@
+"""Rules that read replies: those that are shipped, and files of an administrator's own."""
+
+from pathlib import Path
+
+import pytest
+
+from outgate.deliver import reply_rules
+from outgate.deliver.reply_rules import RulesError
+
+
+@pytest.mark.parametrize(
+    ("host", "reply", "rule"),
+    [
+        ("smtp.gmail.com", "550 5.4.5 Daily user sending limit exceeded. For more information", "google-daily-limit"),
+        ("aspmx.l.google.com", "421 4.7.28 Gmail has detected an unusual rate of unsolicited mail", "google-rate"),
+        ("smtp.gmail.com", "454 4.7.0 Too many login attempts, please try again later", "google-too-many-log-ins"),
+        (
+            "aspmx.l.google.com",
+            "421 4.7.26 This mail has been rate limited because it is unauthenticated",
+            "google-unauthenticated",
+        ),
+        (
+            "smtp.office365.com",
+            "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded concurrent connections",
+            "microsoft-thresholds",
+        ),
+        (
+            "smtp.office365.com",
+            "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant",
+            "microsoft-smtp-auth-off",
+        ),
+        (
+            "x-com.mail.protection.outlook.com",
+            "451 4.7.500 Server busy. Please try again later",
+            "microsoft-throttled-server",
+        ),
+        (
+            "x-com.olc.protection.outlook.com",
+            "550 5.7.515 Access denied, sending domain doesn't meet the required level",
+            "microsoft-blocked",
+        ),
+        ("smtps.aruba.it", "450 4.7.1 Error: too many messages from this account", "aruba-rate"),
+        ("smtp.libero.it", "421 smtp-18.iol.local too many connections LIB_100", "libero-rate"),
+        ("mta5.am0.yahoodns.net", "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred", "yahoo-deferred"),
+        ("email-smtp.eu-west-1.amazonaws.com", "454 Throttling failure: Maximum sending rate exceeded.", "ses-rate"),
+        (
+            "mx.recipient.example",
+            "421 4.7.0 mx.recipient.example Error: too many connections from 192.0.2.1",
+            "too-many-connections",
+        ),
+    ],
+)
+def test_a_provider_is_understood(host: str, reply: str, rule: str) -> None:
+    found = reply_rules.shipped().find(host, reply)
+    assert found is not None
+    assert found.name == rule
+
+
+@pytest.mark.parametrize("host", ["smtp.gmail.com", "smtp.office365.com", "smtp.libero.it", "mx.recipient.example"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "250 2.0.0 OK",
+        "550 5.1.1 The email account that you tried to reach does not exist",
+        "452 4.2.2 The mailbox is full",
+        "451 4.3.0 Temporary lookup failure",
+        "4.4.1 mx[192.0.2.1]:25: timed out while connecting",
+        "535 5.7.8 Username and Password not accepted",
+    ],
+)
+def test_an_ordinary_reply_is_read_by_no_rule(host: str, reply: str) -> None:
+    assert reply_rules.shipped().find(host, reply) is None
+
+
+def test_a_host_whose_name_only_ends_alike_is_another() -> None:
+    reply = "550 5.4.5 Daily user sending limit exceeded"
+    assert reply_rules.shipped().find("smtp.notgmail.com", reply) is None
+
+
+def test_rules_of_ones_own_come_first(tmp_path: Path) -> None:
+    own = tmp_path / "rules.toml"
+    own.write_text(
+        "[[rule]]\nname = 'mine'\npattern = 'daily user'\naction = 'wait'\nseconds = 60\nmeaning = 'as I say'\n"
+    )
+    found = reply_rules.in_force(own).find("smtp.gmail.com", "550 5.4.5 Daily user sending limit exceeded")
+    assert found is not None
+    assert found.name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[rule", "Expected"),
+        ("[[rule]]\nname = 'x'", "name"),
+        (
+            "[[rule]]\nname = 'mine'\npattern = '((('\naction = 'wait'\nseconds = 1\nmeaning = ''",
+            "no regular",
+        ),
+        ("[[rule]]\nname = 'mine'\npattern = 'abc'\naction = 'slow-down'\nseconds = 1\nmeaning = ''", "rate"),
+        ("[[rule]]\nname = 'mine'\npattern = 'abc'\naction = 'give-up'\nseconds = 1\nmeaning = ''", "seconds"),
+        ("[[rule]]\nname = 'mine'\npattern = 'abc'\naction = 'wait'\nseconds = 1\nmeaning = ''\nx = 1", "x"),
+    ],
+)
+def test_a_file_that_is_wrong_says_where(tmp_path: Path, text: str, says: str) -> None:
+    own = tmp_path / "rules.toml"
+    own.write_text(text)
+    with pytest.raises(RulesError, match=says):
+        reply_rules.in_force(own)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RulesError, match=r"none\.toml can't be read"):
+        reply_rules.in_force(tmp_path / "none.toml")
