@@ -197,6 +197,9 @@ class WebSettings(Section):
     )
     session_idle: Seconds = Field(12 * 3600.0, description="Seconds without a request after which a log-in ends")
     session_lifetime: Seconds = Field(7 * 86400.0, description="Seconds after which a log-in ends in any case")
+    proof_lasts: Seconds = Field(
+        900.0, description="Seconds after a log-in until who changes passwords, second factors or roles is asked again"
+    )
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -41,6 +41,14 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "send-as.overview": "what a page shows; `outgate sendas list` and `outgate queue list` say the same",
     "session.list": "browsers are told apart on the page that lists them",
     "session.end": "the same; all of a user's end by `outgate user log-out`",
+    "second-factor.show": "what each user sees on their page, with a command to reset it",
+    "second-factor.begin": "an app scans it from the page",
+    "second-factor.enrolment": "the same",
+    "second-factor.confirm": "the same",
+    "second-factor.codes": "shown to their user alone, on the page",
+    "second-factor.remove": "the user's own doing; an administrator has `outgate user reset-second-factor`",
+    "passkey.add": "a browser makes them",
+    "passkey.remove": "the user's own doing; an administrator has `outgate user reset-second-factor`",
     "user.prefer": "what users choose on their pages; an administrator has `outgate user edit`",
 }
 # Commands that read or write rows past the operations, and why.

@@ -4,19 +4,29 @@
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Final
 
+import pyotp
 import pytest
 from sqlalchemy import Connection, Engine
 
-from outgate.directory import application_passwords, organisation, web_sessions
+from outgate.directory import (
+    application_passwords,
+    organisation,
+    passkeys,
+    second_factors,
+    service_accounts,
+    web_sessions,
+)
 from outgate.directory import roles as stored_roles
 from outgate.directory import units as stored_units
 from outgate.directory import users as stored_users
 from outgate.directory.application_passwords import Scope
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.log_in_limits import LogInLimits
+from outgate.directory.passkeys import VerifiedKey
 from outgate.directory.policies import set_value
 from outgate.directory.privileges import BUILT_IN
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
@@ -41,9 +51,11 @@ from outgate.operations import (
     queue_operations,
     restriction_operations,
     role_operations,
+    second_factor_operations,
     secret_operations,
     send_as_operations,
     send_as_overview,
+    service_account_operations,
     session_operations,
     status_operations,
     unit_operations,
@@ -51,7 +63,7 @@ from outgate.operations import (
 )
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
-from outgate.operations.context import Denied, OperationContext
+from outgate.operations.context import Denied, OperationContext, ProofNeeded
 from outgate.operations.gateway_trial import tentative
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.operation_table import OPERATIONS
@@ -71,6 +83,7 @@ GATEWAY: Final = GatewaySettings("smtp.dominiopartner.example", 587, Security.ST
 LIMITS: Final = LogInLimits("10/10minutes", "50/10minutes", "100/1hour")
 SESSION_LIMITS: Final = WebSessionLimits(3600.0, 86400.0)
 CREDENTIALS: Final = Credentials("hash", "SCRAM")
+PASSKEY: Final = VerifiedKey(b"id", b"key", 0)
 QUEUE: Final = QueueKey(QueueKind.MX, "recipient.example")
 PEM: Final = dkim.generate("ed25519")
 
@@ -96,6 +109,15 @@ CALLS: Final[dict[str, Call]] = {
     "session.list": lambda op, _unit, user, _other: session_operations.list_sessions(op, user, SESSION_LIMITS),
     "session.end": lambda op, _unit, user, _other: session_operations.end_session(op, user, _session(op, user)),
     "session.end-all": lambda op, _unit, user, _other: session_operations.end_all_sessions(op, user),
+    "second-factor.show": lambda op, _unit, user, _other: second_factor_operations.show(op, user),
+    "second-factor.begin": lambda op, _unit, user, _other: second_factor_operations.begin(op, user),
+    "second-factor.enrolment": lambda op, _unit, user, _other: _enrolled(op, user),
+    "second-factor.confirm": lambda op, _unit, user, _other: _confirmed(op, user),
+    "second-factor.codes": lambda op, _unit, user, _other: second_factor_operations.new_recovery_codes(op, user),
+    "second-factor.remove": lambda op, _unit, user, _other: second_factor_operations.remove(op, user),
+    "second-factor.reset": lambda op, _unit, user, _other: second_factor_operations.reset(op, user),
+    "passkey.add": lambda op, _unit, user, _other: second_factor_operations.add_passkey(op, user, "Phone", PASSKEY),
+    "passkey.remove": lambda op, _unit, user, _other: _removed_passkey(op, user),
     "log-in.locked": lambda op, *_: log_in_operations.locked(op, LIMITS),
     "log-in.unlock": lambda op, *_: log_in_operations.unlock_network(op, ip_network("192.0.2.0/24")),
     "user.move": lambda op, unit, user, _other: user_operations.move(op, user, f"{unit}/Below"),
@@ -125,6 +147,12 @@ CALLS: Final[dict[str, Call]] = {
     "role.remove": lambda op, *_: role_operations.remove(op, "unused"),
     "role.assign": lambda op, unit, user, _other: role_operations.assign(op, user, "help-desk", unit),
     "role.unassign": lambda op, unit, *_: role_operations.unassign(op, _keeper(unit), "given", unit),
+    "service-account.list": lambda op, *_: service_account_operations.list_accounts(op),
+    "service-account.create": lambda op, *_: service_account_operations.create(op, "new", "mail.example.com"),
+    "service-account.rotate": lambda op, *_: service_account_operations.rotate(op, "tool"),
+    "service-account.revoke-key": lambda op, *_: service_account_operations.revoke_key(op, "tool", _key(op)),
+    "service-account.remove": lambda op, *_: service_account_operations.remove(op, "tool"),
+    "service-account.grant": lambda op, *_: service_account_operations.grant(op, "tool", []),
     "audit.list": lambda op, *_: audit_operations.search(op, trail.AuditFilter()),
     "audit.verify": lambda op, *_: audit_operations.verify(op),
     "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
@@ -175,6 +203,9 @@ CALLS: Final[dict[str, Call]] = {
     ),
 }
 
+SERVICE_ACCOUNTS: Final = {
+    f"service-account.{what}" for what in ("list", "create", "rotate", "revoke-key", "remove", "grant")
+}
 ORGANISATION: Final = {
     "log-in.locked",
     "log-in.unlock",
@@ -193,6 +224,7 @@ ORGANISATION: Final = {
     "role.assignments",
     "role.create",
     "role.remove",
+    *SERVICE_ACCOUNTS,
     "audit.list",
     "audit.verify",
     "log.search",
@@ -214,6 +246,16 @@ ORGANISATION: Final = {
 }
 _UNITS_READ: Final = {"unit.list", "policy.list", "policy.reach", "domain.list", "domain.show", "domain-gateway.show"}
 _USERS_READ: Final = {"user.list", "user.show", "app-password.list", "log-in.locked"}
+_OWN_FACTORS: Final = {
+    "second-factor.show",
+    "second-factor.begin",
+    "second-factor.enrolment",
+    "second-factor.confirm",
+    "second-factor.codes",
+    "second-factor.remove",
+    "passkey.add",
+    "passkey.remove",
+}
 _USERS_SECURITY: Final = {
     "user.password",
     "user.unlock",
@@ -223,6 +265,8 @@ _USERS_SECURITY: Final = {
     "session.list",
     "session.end",
     "session.end-all",
+    "second-factor.reset",
+    *_OWN_FACTORS,
 }
 _SEND_AS_READ: Final = {"send-as.overview", "send-as.list", "send-as.list-all", "send-as.advise", "mail.explain"}
 _SEND_AS: Final = {
@@ -298,6 +342,7 @@ OWN: Final = {
     "session.list",
     "session.end",
     "session.end-all",
+    *_OWN_FACTORS,
     "app-password.list",
     "app-password.create",
     "app-password.revoke",
@@ -317,6 +362,29 @@ OWN: Final = {
 }
 
 
+# What concerns passwords, keys and rights: an open browser alone does none of it.
+NEED_PROOF: Final = {
+    *(_OWN_FACTORS - {"second-factor.show"}),
+    "second-factor.reset",
+    "user.create",
+    "user.password",
+    "user.link",
+    "app-password.create",
+    "app-password.revoke",
+    "role.create",
+    "role.remove",
+    "role.assign",
+    "role.unassign",
+    "gateway.set",
+    "gateway.clear",
+    "domain-gateway.set",
+    "domain-gateway.clear",
+    "domain.key",
+    "secrets.rotate",
+    *(SERVICE_ACCOUNTS - {"service-account.list"}),
+}
+
+
 def _of(pattern: str, user: str) -> str:
     return pattern.format(user=user.partition("@")[0])
 
@@ -325,6 +393,28 @@ def _session(op: OperationContext, user: str) -> int:
     owner = stored_users.find(op.connection, user)
     web_sessions.begin(op.connection, owner.id, "192.0.2.1", "Firefox", op.now)
     return web_sessions.listed(op.connection, owner.id, SESSION_LIMITS, op.now)[0].id
+
+
+def _enrolled(op: OperationContext, user: str) -> object:
+    second_factors.begin(op.connection, op.vault, stored_users.find(op.connection, user).id)
+    return second_factor_operations.enrolment(op, user)
+
+
+def _confirmed(op: OperationContext, user: str) -> object:
+    owner = stored_users.find(op.connection, user)
+    second_factors.begin(op.connection, op.vault, owner.id)
+    secret = second_factors.enrolment(op.connection, op.vault, owner.id, user).secret
+    return second_factor_operations.confirm(op, user, pyotp.TOTP(secret).at(int(op.now)))
+
+
+def _removed_passkey(op: OperationContext, user: str) -> object:
+    owner = stored_users.find(op.connection, user)
+    passkeys.add(op.connection, owner.id, "Phone", PASSKEY, 0.0)
+    return second_factor_operations.remove_passkey(op, user, passkeys.listed(op.connection, owner.id)[0].id)
+
+
+def _key(op: OperationContext) -> str:
+    return service_accounts.find(op.connection, "tool").keys[0]
 
 
 def _keeper(unit: str) -> str:
@@ -348,6 +438,8 @@ def _populate(connection: Connection, vault: Vault) -> None:
     """The units /In and /Out, with two users each who have an address that is proven and one that is not."""
     set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
     organisation.add_domain(connection, "unused.example", 0.0)
+    service_accounts.create(connection, "tool", "mail.example.com", 0.0)
+    service_accounts.add_key(connection, "tool", 0.0)
     for role in ("unused", "given"):
         stored_roles.create(connection, role, ["log-read"])
     for unit in ("/In", "/Out"):
@@ -430,6 +522,21 @@ def test_a_user_without_a_role_may_do_what_is_their_own(crossing: Connection, va
         name for name in CALLS if _allows(crossing, vault, actor, name, "/In", "in2@example.com", "in1@example.com")
     }
     assert (own, others) == (OWN, set())
+
+
+def test_who_has_not_shown_lately_who_they_are_changes_no_credentials_and_no_roles(
+    crossing: Connection, vault: Vault
+) -> None:
+    actor = replace(_administrator(crossing, "super-admin", "/"), proven=False)
+    asked_again = set()
+    for name in CALLS:
+        with crossing.begin_nested() as undo:
+            try:
+                CALLS[name](OperationContext(crossing, vault, actor, 10.0), "/In", "in1@example.com", "in2@example.com")
+            except ProofNeeded:
+                asked_again.add(name)
+            undo.rollback()
+    assert asked_again == NEED_PROOF == {name for name, operation in OPERATIONS.items() if operation.proof}
 
 
 def test_a_suspended_administrator_may_do_nothing(crossing: Connection, vault: Vault) -> None:

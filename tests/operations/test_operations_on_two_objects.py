@@ -74,6 +74,13 @@ ONE_OBJECT: Final[dict[str, Call]] = {
 
 # Parameters that name objects of which another operation gives or takes something, or that name nothing yet.
 PLAIN: Final = {
+    "service-account.create": {"name"},
+    "service-account.rotate": {"name"},
+    "service-account.revoke-key": {"name", "key"},
+    "service-account.remove": {"name"},
+    "service-account.grant": {"name", "scopes"},
+    "second-factor.confirm": {"code"},
+    "passkey.add": {"name"},
     "domain.show": {"name"},
     "domain.add": {"name"},
     "domain.remove": {"name"},

@@ -23,10 +23,13 @@ from outgate.operations import (
 )
 from outgate.operations.actor import Actor
 from outgate.operations.context import OperationContext
+from outgate.queue import census
 from outgate.queue.admin import Selection
+from outgate.queue.census import Trouble
 from outgate.record import events, message_log
 from outgate.record.audit_trail import AuditFilter
 from outgate.route import Route, RouteKind
+from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store.engine import read, write
 from outgate.store.vault import Vault
 
@@ -104,7 +107,39 @@ def test_the_organisations_gateway_is_explained_to_those_who_may_see_it(
     assert seen.kind is hidden.kind is RouteKind.DOMAIN_GATEWAY
     assert seen.gateway
     assert hidden.gateway is None
+    assert any(RELAY.host in reason for reason in seen.reasons)
+    assert not any(RELAY.host in reason for reason in hidden.reasons)
     assert isinstance(refused, Refused)
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        ("4.4.1 cannot connect to 10.0.0.7:587: Connection refused", "no answer from smtp.partner.example:587"),
+        ("4.4.1 cannot connect to 10.0.0.7:587: no route to host", "no answer from smtp.partner.example:587"),
+        ("4.4.4 smtp.partner.example: 10.0.0.7 is a private network", "no answer from smtp.partner.example:587"),
+        ("535 5.7.8 authentication failed", "535 5.7.8 authentication failed"),
+    ],
+)
+def test_how_a_host_could_not_be_reached_is_told_to_those_who_see_the_queue_alone(
+    example: Engine, vault: Vault, alice: int, monkeypatch: pytest.MonkeyPatch, reply: str, told: str
+) -> None:
+    """A user who may name any host would learn which of the organisation's own answer, and how."""
+    partner = "alice@partner.example"
+    with write(example) as connection:
+        policies.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        send_as_addresses.add(connection, alice, partner, 0.0)
+        code = verification.start(connection, vault, alice, partner, 0.0).code
+        assert verification.enter(connection, vault, alice, partner, code, 0.0) is None
+        server = GatewaySettings("smtp.partner.example", 587, Security.STARTTLS, "u", "p")
+        gateways.set_gateway(connection, vault, alice, partner, server, 0.0)
+    monkeypatch.setattr(census, "trouble", lambda _connection, queue: Trouble(queue, 3, reply, 9.0))
+    with read(example) as connection:
+        op = console(connection, vault)
+        own = replace(op, actor=Actor(ALICE, "192.0.2.1", alice))
+        seen, hidden = (explanation_operations.explain(each, ALICE, partner, CAROL).cautions for each in (op, own))
+    assert seen == (f"mail waits there after 3 attempts: {reply}",)
+    assert hidden == (f"mail waits there after 3 attempts: {told}",)
 
 
 def test_advice_is_based_on_the_account_and_the_keys_of_domains(example: Engine, vault: Vault) -> None:

@@ -20,6 +20,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WAITING = 1  # a message
 USER_PAGES = (
+    "/prove",
+    "/settings/security",
+    "/settings/security/password",
+    "/settings/security/second-factor",
+    "/settings/security/second-factor/remove",
+    "/settings/security/passkeys/add",
     "/settings/accounts",
     "/settings/accounts/add",
     "/settings/accounts/add/server?address=me@studio.example&name=Me",

@@ -34,11 +34,12 @@ async def submit(
     recipients: Sequence[str] = ("carol@recipient.example",),
     content: bytes | None = None,
     account: str = "alice@example.com",
+    password: str = PASSWORD,
 ) -> None:
     """Submit one message; raises smtplib's exceptions with the server's reply."""
 
     def work() -> None:
-        with client(site, account) as session:
+        with client(site, account, password) as session:
             session.sendmail(sender, recipients, content or message(sender))
 
     await asyncio.to_thread(work)

@@ -47,6 +47,12 @@ SAVED: Final = {
 # Pages of one's own mail: whoever is logged in may look at their own, and nobody at another's.
 OWN: Final = {
     "/": 303,
+    "/prove": 200,
+    "/settings/security": 200,
+    "/settings/security/password": 200,
+    "/settings/security/second-factor": 303,  # nothing is being set up
+    "/settings/security/second-factor/remove": 200,
+    "/settings/security/passkeys/add": 200,
     "/settings/accounts": 200,
     "/settings/accounts/add": 200,
     "/settings/accounts/add/server": 400,  # without an address

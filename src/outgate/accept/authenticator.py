@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import math
 import secrets
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +30,7 @@ from outgate.store.engine import read, write
 
 WRONG = Reply(535, "5.7.8", ("Authentication credentials invalid",))
 TOO_MANY = Reply(454, "4.7.0", ("Too many failed log-ins; try again later",))
+PROGRAMS_OWN = Reply(534, "5.7.9", ("This account has a second factor; use an application password",))
 UNAVAILABLE = Reply(454, "4.7.0", ("Temporary authentication failure; try again later",))
 
 # Told of what an administrator should know: what happened, to whom, from which address. Must not block.
@@ -121,14 +122,25 @@ class Authenticator:
             return await self._by_token(attempt, token)
 
     async def verifier(self, username: str) -> ScramVerifier | None:
-        """The account's SCRAM-SHA-256 verifier, None if there is no such account or it has none."""
+        """The account's SCRAM-SHA-256 verifier, None if there is no such account or none that programs may use."""
         entry = await self._directory.login(username)
-        return ScramVerifier.parse(entry.scram) if entry and entry.scram else None
+        return ScramVerifier.parse(entry.scram) if entry and entry.scram and not entry.second_factor else None
 
     async def proved(self, attempt: LogInAttempt) -> LoggedIn | Reply:
         """Who this is after a SCRAM exchange that proved the password."""
         with self._judging(attempt):
             return self._outcome(await self._directory.login(attempt.username), attempt)
+
+    async def judge(self, username: str, peer: str, check: Callable[[], Awaitable[bool]]) -> bool | None:
+        """Whether what somebody shows beside a password is right, counted as passwords are; None: too many failed."""
+        attempt = await self.attempt(username, peer)
+        if attempt is None:
+            return None
+        with self._judging(attempt):
+            right = await check()
+            if not right:
+                self.failed(attempt)
+            return right
 
     async def stands(self, who: LoggedIn) -> bool:
         """Whether what a session was opened with is still good; what else it may do, its account says."""
@@ -163,6 +175,8 @@ class Authenticator:
         except SourceUnavailable as error:
             _log.error("password not checked", error=str(error))
             return UNAVAILABLE
+        if matches and entry and entry.second_factor and not own_only:
+            return PROGRAMS_OWN  # the password is right: nothing that counts as a guess
         return self._outcome(entry if matches else None, attempt)
 
     async def _by_token(self, attempt: LogInAttempt, token: str) -> LoggedIn | Reply:

@@ -11,7 +11,13 @@ from outgate.cli.password_input import PasswordFile, PasswordStdin, read_passwor
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.settings import in_words
 from outgate.directory.users import Credentials, User
-from outgate.operations import log_in_operations, send_as_operations, session_operations, user_operations
+from outgate.operations import (
+    log_in_operations,
+    second_factor_operations,
+    send_as_operations,
+    session_operations,
+    user_operations,
+)
 from outgate.operations.context import OperationContext
 from outgate.operations.resources import effective_rows, send_as_row
 
@@ -144,6 +150,20 @@ def log_out(ctx: CommandContext, address: Address) -> None:
     with ctx.writing() as op:
         count = session_operations.end_all_sessions(op, address)
     tell(ctx, {"address": address, "sessions": count}, f"logged {address} out of {count} browsers")
+
+
+@command(app, name="reset-second-factor", example="outgate user reset-second-factor alice@example.com")
+def reset_second_factor(ctx: CommandContext, address: Address) -> None:
+    """Take second factor, recovery codes and passkeys from a user who has lost them, and log them out of the pages.
+
+    The password alone logs in again. Be sure that it is the user who asks.
+    """
+    with ctx.writing() as op:
+        before = second_factor_operations.reset(op, address)
+    was_on = before.second_factor is not None and not before.second_factor.waits
+    value: JsonObject = {"address": address, "second_factor": was_on, "passkeys": len(before.passkeys)}
+    had = f"{'a second factor' if was_on else 'no second factor'} and {len(before.passkeys)} passkeys"
+    tell(ctx, value, f"{address} had {had}, and logs in with the password alone now")
 
 
 @command(app, example="outgate user move alice@example.com /Sales/Italy")

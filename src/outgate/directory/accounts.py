@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
-from outgate.directory import application_passwords, policies
+from outgate.directory import application_passwords, policies, second_factors
 from outgate.directory.application_passwords import ApplicationPassword
 from outgate.directory.policies import Policies
 from outgate.directory.users import External
@@ -33,6 +33,7 @@ class LogInEntry:
     suspended: bool
     application_passwords: tuple[ApplicationPassword, ...] = ()
     external: External | None = None  # whose password it is, if it is kept elsewhere
+    second_factor: bool = False  # programs, which can't ask for a code, need a password of their own
 
 
 @frozen
@@ -74,7 +75,8 @@ def login(connection: Connection, username: str) -> LogInEntry | None:
         return None
     held = application_passwords.listed(connection, row.id)
     external = External(row.external_id, row.external_dn, row.source) if row.source != "local" else None
-    return LogInEntry(row.id, row.password_hash, row.scram_sha_256, row.suspended, held, external)
+    on = second_factors.is_on(connection, row.id)
+    return LogInEntry(row.id, row.password_hash, row.scram_sha_256, row.suspended, held, external, on)
 
 
 def directory_version(connection: Connection) -> int:

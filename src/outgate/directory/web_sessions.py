@@ -23,10 +23,13 @@ _TOKEN_BYTES: Final = 32
 
 @frozen
 class WebSessionLimits:
-    """Seconds: `idle` without a request, and `whole` from the log-in, after which a session ends."""
+    """Seconds: `idle` without a request, and `whole` from the log-in, after which a session ends; `proof` from when its
+    user has shown who they are, after which they must again for what changes credentials or roles.
+    """
 
     idle: float
     whole: float
+    proof: float = 900.0
 
 
 @frozen
@@ -39,6 +42,7 @@ class WebSession:
     browser: str
     created_at: float
     seen_at: float
+    proven_at: float
 
 
 def begin(connection: Connection, account_id: int, peer: str, browser: str, now: float) -> str:
@@ -53,6 +57,7 @@ def begin(connection: Connection, account_id: int, peer: str, browser: str, now:
         "browser": printable(browser, MAX_BROWSER),
         "created_at": now,
         "seen_at": now,
+        "proven_at": now,
     }
     connection.execute(insert(table).values(**row, digest=_digest(token)))
     return token
@@ -78,6 +83,14 @@ def note_seen(connection: Connection, session: WebSession, peer: str, now: float
 def needs_note(session: WebSession, peer: str, now: float) -> bool:
     """Whether `note_seen` would say something new."""
     return now - session.seen_at > NOTED_EVERY or session.peer != peer
+
+
+def prove(connection: Connection, session: WebSession, now: float) -> str:
+    """Its user has shown again who they are; returns a new secret for the cookie, in place of the one there was."""
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    values = {"proven_at": now, "digest": _digest(token)}
+    connection.execute(update(table).where(table.c.id == session.id).values(values))
+    return token
 
 
 def end(connection: Connection, account_id: int, session_id: int) -> WebSession:
@@ -106,7 +119,13 @@ def sweep(connection: Connection, limits: WebSessionLimits, now: float) -> None:
 
 
 _COLUMNS: Final = select(
-    table.c.id, table.c.account_id, table.c.peer, table.c.browser, table.c.created_at, table.c.seen_at
+    table.c.id,
+    table.c.account_id,
+    table.c.peer,
+    table.c.browser,
+    table.c.created_at,
+    table.c.seen_at,
+    table.c.proven_at,
 )
 
 

@@ -15,12 +15,14 @@ _EVERYTHING: Final = (Grant("/", frozenset(Privilege)),)
 class Actor:
     """Who asks, and from where. `account_id` is None at the console, which may do everything.
 
+    `proven` is whether they have shown lately who they are: a browser may have been left open.
     `client` is the program that acts for the user; empty if they act themselves.
     """
 
     name: str
     peer: str
     account_id: int | None = None
+    proven: bool = True
     client: str = ""
 
     @classmethod

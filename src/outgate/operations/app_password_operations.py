@@ -14,14 +14,14 @@ def list_passwords(op: OperationContext, address: str) -> tuple[ApplicationPassw
     return application_passwords.listed(op.connection, users.find(op.connection, address).id)
 
 
-@operation("app-password.create", Privilege.USERS_SECURITY, targets.user("address"), own=True)
+@operation("app-password.create", Privilege.USERS_SECURITY, targets.user("address"), own=True, proof=True)
 def create_password(op: OperationContext, address: str, name: str, scope: Scope) -> str:
     """Give a user an application password; it is shown once."""
     op.note(name=name, scope=scope.value)
     return application_passwords.create(op.connection, users.find(op.connection, address).id, name, scope, op.now)
 
 
-@operation("app-password.revoke", Privilege.USERS_SECURITY, targets.user("address"), own=True)
+@operation("app-password.revoke", Privilege.USERS_SECURITY, targets.user("address"), own=True, proof=True)
 def revoke_password(op: OperationContext, address: str, name: str) -> ApplicationPassword:
     """Revoke an application password."""
     revoked = application_passwords.revoke(op.connection, users.find(op.connection, address).id, name)

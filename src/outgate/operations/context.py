@@ -30,6 +30,13 @@ class Denied(NotAllowed):
         self.entry = entry
 
 
+class ProofNeeded(NotAllowed):
+    """The actor may do this once they have shown again who they are. Nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("log in again first: it was too long ago that you have shown who you are")
+
+
 class Counted(DirectoryError):
     """A refusal that must leave its traces (a wrong code costs a try): the transaction is committed nevertheless."""
 
@@ -67,13 +74,15 @@ class OperationContext:
         return self.connection.begin_nested()
 
     def require(self, operation: Operation, targets: Iterable[Target]) -> None:
-        """Raises Denied unless the actor may do this to every one of the targets."""
+        """Raises Denied unless the actor may do this to every one of the targets, and ProofNeeded."""
         if self.actor.at_console:
             return  # and nobody looks for the other targets
         for target in targets:
             if reason := self._reason_against(operation, target):
                 self.detail = {"reason": reason}
                 raise Denied(self.entry(operation, target, DENIED), reason)
+        if operation.proof and not self.actor.proven:
+            raise ProofNeeded
 
     def entry(self, operation: Operation, target: Target, outcome: str) -> AuditEntry:
         """What the audit trail says of this."""

@@ -17,7 +17,7 @@ def show(op: OperationContext) -> Gateway | None:
     return organisation.domain_gateway(op.connection)
 
 
-@operation("domain-gateway.set", Privilege.GMAIL_SETTINGS, targets.ORGANISATION)
+@operation("domain-gateway.set", Privilege.GMAIL_SETTINGS, targets.ORGANISATION, proof=True)
 def set_gateway(op: OperationContext, wanted: GatewaySettings) -> Gateway:
     """Set the organisation's outbound gateway."""
     before = organisation.domain_gateway(op.connection)
@@ -29,7 +29,7 @@ def set_gateway(op: OperationContext, wanted: GatewaySettings) -> Gateway:
     return made
 
 
-@operation("domain-gateway.clear", Privilege.GMAIL_SETTINGS, targets.ORGANISATION)
+@operation("domain-gateway.clear", Privilege.GMAIL_SETTINGS, targets.ORGANISATION, proof=True)
 def clear_gateway(op: OperationContext) -> None:
     """Let the organisation's mail go to its recipients' exchangers."""
     op.changed(gateway=(described(organisation.domain_gateway(op.connection)), ""))

@@ -40,7 +40,7 @@ def remove(op: OperationContext, name: str) -> None:
     organisation.remove_domain(op.connection, name)
 
 
-@operation("domain.key", Privilege.DOMAINS_MANAGE, targets.ORGANISATION)
+@operation("domain.key", Privilege.DOMAINS_MANAGE, targets.ORGANISATION, proof=True)
 def set_signing_key(op: OperationContext, name: str, selector: str, pem: bytes, dkim_record: str) -> None:
     """Sign a domain's mail with a new DKIM key."""
     op.note(domain=name, selector=selector)

@@ -1,6 +1,6 @@
 """The decision about a message that nobody sends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from outgate.authorise import authorise
@@ -10,11 +10,12 @@ from outgate.directory.errors import NotFound
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
-from outgate.model import Refused
+from outgate.model import Gateway, Refused
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, require_mailbox
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
+from outgate.operations.public_reply import public_reply
 from outgate.queue import census
 from outgate.route import Route, RouteKind, route
 from outgate.sendas import oauth_grants
@@ -45,7 +46,8 @@ def explain(
 ) -> Explanation:
     """Say whether a user may send as an address, and which way the message would go, with the reasons.
 
-    The organisation's gateway is told to those who may see it. With `local_mailboxes` a recipient in the own domains
+    The organisation's gateway is told to those who may see it, and how a server could not be reached to those who may
+    see the queue. With `local_mailboxes` a recipient in the own domains
     must be somebody's, as at submission.
     """
     owner = account_of(op, user)
@@ -67,7 +69,7 @@ def explain(
         reverse_path=sender,
     )
     if isinstance(found, Route) and found.kind is RouteKind.DOMAIN_GATEWAY and not _sees_domain_gateway(op):
-        found = replace(found, gateway=None)
+        found = replace(found, gateway=None, reasons=tuple(_unnamed(found.gateway, found.reasons)))
     cautions = tuple(_cautions(op, found)) if isinstance(found, Route) else ()
     return Explanation(owner.primary, sender, recipient, found, cautions)
 
@@ -85,7 +87,15 @@ def _cautions(op: OperationContext, way: Route) -> Iterator[str]:
         except SealBroken:
             yield "the gateway's stored password can't be opened: mail waits until it is entered again"
     if gateway and (found := census.trouble(op.connection, str(way.queue))):
-        yield f"mail waits there after {found.attempts} attempts: {found.last_reply}"
+        sees_all = op.actor.may(op.connection, Privilege.QUEUE_READ, "/")
+        reply = found.last_reply if sees_all else public_reply(found.last_reply, gateway)
+        yield f"mail waits there after {found.attempts} attempts: {reply}"
+
+
+def _unnamed(gateway: Gateway | None, reasons: Iterable[str]) -> Iterator[str]:
+    """The reasons without the name of the organisation's gateway."""
+    name = f" {gateway.host}:{gateway.port}" if gateway else ""
+    return (reason.removesuffix(name) for reason in reasons)
 
 
 def _sees_domain_gateway(op: OperationContext) -> bool:

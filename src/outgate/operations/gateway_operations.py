@@ -18,7 +18,7 @@ from outgate.route import gateway_queue
 from outgate.sendas import gateways
 
 
-@operation("gateway.set", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True)
+@operation("gateway.set", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True, proof=True)
 def set_gateway(op: OperationContext, user: str, address: str, wanted: GatewaySettings) -> SendAs:
     """Set or replace the gateway of an address."""
     owner = account_of(op, user)
@@ -32,7 +32,7 @@ def set_gateway(op: OperationContext, user: str, address: str, wanted: GatewaySe
     return entry_of(account_of(op, user), address)
 
 
-@operation("gateway.clear", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True)
+@operation("gateway.clear", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True, proof=True)
 def clear_gateway(op: OperationContext, user: str, address: str) -> SendAs:
     """Let the organisation's servers deliver what is sent as an address."""
     owner = account_of(op, user)

@@ -70,6 +70,7 @@ def operation(
     changes: bool = True,
     own: bool = False,
     services: tuple[str, ...] = (),
+    proof: bool = False,
 ) -> Callable[[Body[P, R]], OperationFunction[P, R]]:
     """Make an operation of a function and put it into the table. `of` are its targets, all of them."""
 
@@ -77,7 +78,7 @@ def operation(
         assert of
         assert name not in OPERATIONS
         summary = (body.__doc__ or "").partition("\n")[0]
-        OPERATIONS[name] = Operation(name, needs, summary, of, changes, own, frozenset(services), body)
+        OPERATIONS[name] = Operation(name, needs, summary, of, changes, own, frozenset(services), proof, body)
         return OperationFunction(OPERATIONS[name], body)
 
     return make

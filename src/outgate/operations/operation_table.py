@@ -48,7 +48,8 @@ class Operation:
     """`needs` is what the actor must have in the unit of every target.
 
     With `own`, users may do it to their own account. `services` are the arguments that the installation gives and no
-    caller.
+    caller. `proof` is of what changes credentials or roles: whoever asks for it in a browser must have shown lately who
+    they are.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Operation:
     changes: bool
     own: bool
     services: frozenset[str]
+    proof: bool
     body: Callable[..., object]
 
     @property

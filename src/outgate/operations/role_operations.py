@@ -23,7 +23,7 @@ def assignments(op: OperationContext) -> tuple[Assignment, ...]:
     return roles.assignments(op.connection)
 
 
-@operation("role.create", Privilege.ROLES_MANAGE, targets.ORGANISATION)
+@operation("role.create", Privilege.ROLES_MANAGE, targets.ORGANISATION, proof=True)
 def create(op: OperationContext, name: str, privileges: Sequence[str], summary: str = "") -> Role:
     """Make a role of one's own."""
     made = roles.create(op.connection, name, privileges, summary)
@@ -32,14 +32,16 @@ def create(op: OperationContext, name: str, privileges: Sequence[str], summary: 
     return made
 
 
-@operation("role.remove", Privilege.ROLES_MANAGE, targets.ORGANISATION)
+@operation("role.remove", Privilege.ROLES_MANAGE, targets.ORGANISATION, proof=True)
 def remove(op: OperationContext, name: str) -> None:
     """Remove a role that nobody has."""
     op.changed(role=(name, ""))
     roles.remove(op.connection, name)
 
 
-@operation("role.assign", Privilege.ROLES_MANAGE, targets.assignee("address", "unit"), targets.user("address"))
+@operation(
+    "role.assign", Privilege.ROLES_MANAGE, targets.assignee("address", "unit"), targets.user("address"), proof=True
+)
 def assign(op: OperationContext, address: str, role: str, unit: str) -> Assignment:
     """Give a user a role for a unit and those below it: never more than one has oneself."""
     place = units.find(op.connection, unit).path
@@ -50,7 +52,9 @@ def assign(op: OperationContext, address: str, role: str, unit: str) -> Assignme
     return roles.assign(op.connection, address, role, unit, op.now)
 
 
-@operation("role.unassign", Privilege.ROLES_MANAGE, targets.assignee("address", "unit"), targets.user("address"))
+@operation(
+    "role.unassign", Privilege.ROLES_MANAGE, targets.assignee("address", "unit"), targets.user("address"), proof=True
+)
 def unassign(op: OperationContext, address: str, role: str, unit: str) -> Assignment:
     """Take a role away from a user."""
     op.changed(role=(role, ""))

@@ -24,7 +24,7 @@ def count_by_key(op: OperationContext) -> dict[str, int]:
     return sealed.count_by_key(op.connection)
 
 
-@operation("secrets.rotate", Privilege.SECRETS_MANAGE, targets.ORGANISATION, services=("done",))
+@operation("secrets.rotate", Privilege.SECRETS_MANAGE, targets.ORGANISATION, services=("done",), proof=True)
 def rotated(op: OperationContext, done: Rotation) -> None:
     """Seal every secret with a new key."""
     op.note(key=done.key_id, resealed=done.resealed)

@@ -14,12 +14,12 @@ from outgate.operations import targets
 from outgate.operations.account_lookup import account_of
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
+from outgate.operations.public_reply import public_reply
 from outgate.queue import census
 from outgate.route import gateway_queue
 from outgate.sendas import oauth_grants
 from outgate.store.vault import SealBroken
 
-_OF_SERVER: Final = re.compile(r"\d{3} |4\.7\.(4|5|8|10) ")  # its reply, or our words on what it has offered
 _OF_LOG_IN: Final = re.compile(r"53[0458] |4\.7\.8 ")
 
 
@@ -70,12 +70,7 @@ def _health(op: OperationContext, gateway: Gateway) -> GatewayHealth:
     health = GatewayHealth(census.waiting(op.connection, queue), _opens(op, gateway))
     if trouble is None:
         return health
-    return replace(health, said=_public(trouble.last_reply, gateway), next_attempt=trouble.next_attempt)
-
-
-def _public(reply: str, gateway: Gateway) -> str:
-    """What a user may know of an attempt: what the server itself said, and nothing of how it could not be reached."""
-    return reply if _OF_SERVER.match(reply) else f"no answer from {gateway.host}:{gateway.port}"
+    return replace(health, said=public_reply(trouble.last_reply, gateway), next_attempt=trouble.next_attempt)
 
 
 def _opens(op: OperationContext, gateway: Gateway) -> bool:

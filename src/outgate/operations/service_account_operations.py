@@ -16,7 +16,7 @@ def list_accounts(op: OperationContext) -> tuple[ServiceAccount, ...]:
     return service_accounts.listed(op.connection)
 
 
-@operation("service-account.create", Privilege.API_MANAGE, targets.ORGANISATION, services=("host",))
+@operation("service-account.create", Privilege.API_MANAGE, targets.ORGANISATION, services=("host",), proof=True)
 def create(op: OperationContext, name: str, host: str) -> tuple[ServiceAccount, NewKey]:
     """Make a service account with its first key, which is shown once."""
     made = service_accounts.create(op.connection, name, host, op.now)
@@ -25,7 +25,7 @@ def create(op: OperationContext, name: str, host: str) -> tuple[ServiceAccount, 
     return service_accounts.find(op.connection, name), key
 
 
-@operation("service-account.rotate", Privilege.API_MANAGE, targets.ORGANISATION)
+@operation("service-account.rotate", Privilege.API_MANAGE, targets.ORGANISATION, proof=True)
 def rotate(op: OperationContext, name: str) -> tuple[ServiceAccount, NewKey]:
     """Give a service account a further key; the former ones are good until they are revoked."""
     key = service_accounts.add_key(op.connection, name, op.now)
@@ -34,7 +34,7 @@ def rotate(op: OperationContext, name: str) -> tuple[ServiceAccount, NewKey]:
     return found, key
 
 
-@operation("service-account.revoke-key", Privilege.API_MANAGE, targets.ORGANISATION)
+@operation("service-account.revoke-key", Privilege.API_MANAGE, targets.ORGANISATION, proof=True)
 def revoke_key(op: OperationContext, name: str, key: str) -> ServiceAccount:
     """Revoke a key of a service account, with the tokens that it was given for it."""
     service_accounts.revoke_key(op.connection, name, key)
@@ -43,7 +43,7 @@ def revoke_key(op: OperationContext, name: str, key: str) -> ServiceAccount:
     return found
 
 
-@operation("service-account.remove", Privilege.API_MANAGE, targets.ORGANISATION)
+@operation("service-account.remove", Privilege.API_MANAGE, targets.ORGANISATION, proof=True)
 def remove(op: OperationContext, name: str) -> ServiceAccount:
     """Take a service account away, with its keys, grants and tokens."""
     removed = service_accounts.remove(op.connection, name)
@@ -51,7 +51,7 @@ def remove(op: OperationContext, name: str) -> ServiceAccount:
     return removed
 
 
-@operation("service-account.grant", Privilege.API_MANAGE, targets.ORGANISATION)
+@operation("service-account.grant", Privilege.API_MANAGE, targets.ORGANISATION, proof=True)
 def grant(op: OperationContext, name: str, scopes: Sequence[str]) -> ServiceAccount:
     """Say what a service account may do as any user: these scopes and no other."""
     before = service_accounts.find(op.connection, name)

@@ -80,12 +80,18 @@ def holder_of_session(
         user = users.by_id(connection, session.account_id)
         if user.suspended:
             return None
-        actor = Actor(user.address, peer, user.id)
+        actor = Actor(user.address, peer, user.id, proven=now - session.proven_at < limits.proof)
         holder = SessionHolder(session, user, actor, actor.grants(connection))
     if web_sessions.needs_note(session, peer, now):
         with write(engine) as connection:
             web_sessions.note_seen(connection, session, peer, now)
     return holder
+
+
+def prove_session(engine: Engine, session: WebSession, now: float) -> str:
+    """Somebody has shown again who they are; returns the new secret for the cookie."""
+    with write(engine) as connection:
+        return web_sessions.prove(connection, session, now)
 
 
 def leave_session(engine: Engine, token: str) -> None:

@@ -69,7 +69,7 @@ def holder_of_token(engine: Engine, token: str, peer: str, now: float) -> TokenH
         user = users.by_id(connection, found.account_id)
         if user.suspended:
             return None
-        return TokenHolder(found, user.address, Actor(user.address, peer, user.id, found.client))
+        return TokenHolder(found, user.address, Actor(user.address, peer, user.id, client=found.client))
 
 
 def revoke_token(engine: Engine, token: str) -> bool:

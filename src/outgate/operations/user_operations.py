@@ -43,7 +43,9 @@ def show(op: OperationContext, address: str) -> UserDetails:
     )
 
 
-@operation("user.create", Privilege.USERS_MANAGE, targets.new_user("address", "unit"), targets.holders("address"))
+@operation(
+    "user.create", Privilege.USERS_MANAGE, targets.new_user("address", "unit"), targets.holders("address"), proof=True
+)
 def create(
     op: OperationContext,
     address: str,
@@ -82,14 +84,14 @@ def prefer(
     return after
 
 
-@operation("user.password", Privilege.USERS_SECURITY, targets.user("address"), own=True)
+@operation("user.password", Privilege.USERS_SECURITY, targets.user("address"), own=True, proof=True)
 def set_password(op: OperationContext, address: str, credentials: Credentials) -> None:
     """Give a user a new password. It ends all log-ins on the pages: one of them may be why."""
     users.set_credentials(op.connection, address, credentials)
     op.note(sessions_ended=web_sessions.end_all(op.connection, users.find(op.connection, address).id))
 
 
-@operation("user.link", Privilege.USERS_MANAGE, targets.user("address"))
+@operation("user.link", Privilege.USERS_MANAGE, targets.user("address"), proof=True)
 def link(op: OperationContext, address: str, external: External) -> User:
     """Make a user that of an entry of the LDAP directory, whose password is theirs from now on."""
     before = users.find(op.connection, address).external

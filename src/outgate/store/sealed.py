@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Row, Table, select
 
 from outgate.frozen import frozen
 from outgate.store import tables
-from outgate.store.vault import client_secret, credential, holder_of, key_id_of, signing_key, token
+from outgate.store.vault import client_secret, credential, holder_of, key_id_of, second_factor, signing_key, token
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -83,6 +83,9 @@ TRAIL_KEY: Final = SealedColumn(tables.organisation, tables.organisation.c.audit
 
 ANCHOR: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_anchor, lambda _: AUDIT_ANCHOR)
 
+SECOND_FACTOR: Final = SealedColumn(
+    tables.second_factor, tables.second_factor.c.sealed_secret, lambda row: second_factor(row.account_id)
+)
 _OF_GRANT: Final = (tables.gateway, tables.send_as)
 REFRESH_TOKEN: Final = SealedColumn(
     tables.oauth_grant, tables.oauth_grant.c.sealed_refresh_token, lambda row: _token("refresh", row), _OF_GRANT
@@ -98,7 +101,7 @@ CLIENT_SECRET: Final = SealedColumn(
 
 SEALED: Final = (
     *(GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR),
-    *(REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET),
+    *(REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET, SECOND_FACTOR),
 )
 
 

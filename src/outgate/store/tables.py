@@ -139,6 +139,40 @@ web_session = Table(
     Column("browser", Text, nullable=False),  # User-Agent at the log-in
     Column("created_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
+    Column("proven_at", Double, nullable=False, default=0.0, server_default="0"),  # when its user was last asked
+)
+
+# The second factor of log-ins on the pages: a TOTP secret (RFC 6238), sealed. It counts once it was confirmed.
+second_factor = Table(
+    "second_factor",
+    metadata,
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("confirmed_at", Double),
+    Column("last_step", BigInteger, nullable=False),  # no code of this time step or before is taken again
+)
+
+# What opens once in place of a code. They are long and random, so their SHA-256 is kept.
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+# Public keys of the passkeys (WebAuthn) that users log in with.
+passkey = Table(
+    "passkey",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("credential_id", LargeBinary, nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False),  # COSE
+    Column("sign_count", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("last_used_at", Double),
 )
 
 # A program that acts for users. It signs its requests for tokens with a key of its own, whose public half is kept here;

@@ -170,6 +170,11 @@ def signing_key(domain: str) -> str:
     return f"domain:{domain}:dkim"
 
 
+def second_factor(account_id: int) -> str:
+    """The identity that an account's TOTP secret is sealed for."""
+    return f"account:{account_id}:totp"
+
+
 def key_id_of(sealed: bytes) -> str:
     """The id of the key that sealed it. Raises SealBroken."""
     if len(sealed) < 2 or sealed[0] != _VERSION:

@@ -1,4 +1,6 @@
-"""Logging in and out: by the same password, throttle and limits as mail programs. Knows no page behind it."""
+"""Logging in and out: by the same password, throttle and limits as mail programs, then a code where the account has a
+second factor; or with a passkey. Also asking somebody who is logged in for the same again. Knows no page behind it.
+"""
 
 import re
 from typing import Final
@@ -8,76 +10,156 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from outgate.accept.authenticator import TOO_MANY, UNAVAILABLE, LoggedIn
+from outgate.directory.passkeys import Passkey
 from outgate.http.body_limit import read_body
 from outgate.http.client_address import peer_of
 from outgate.http.http_route import HttpRoute
-from outgate.operations import session_operations
+from outgate.operations import second_factor_operations, session_operations
 from outgate.web.form import MAX_FORM, Form
 from outgate.web.language import preferred
 from outgate.web.page import page
+from outgate.web.passkey_ceremony import PasskeyCeremony
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
+from outgate.web.tickets import Tickets
 from outgate.web.visit import Visit
-from outgate.web.visits import LOG_IN, Visits
-from outgate.web.words import N_, words
+from outgate.web.visits import LOG_IN, PROVE, Visits
+from outgate.web.words import N_, Words, words
 
 HOME: Final = "/"
+CODE: Final = f"{LOG_IN}/code"
+PASSKEY: Final = f"{LOG_IN}/passkey"
+PROVE_PASSKEY: Final = f"{PROVE}/passkey"
 RATE: Final = "60/1minute"  # requests from one network; failures are counted by accept.throttle
 
 _OWN_PATH: Final = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
+_SECOND_STEP: Final = "code"  # purpose of a ticket
 _WRONG: Final = N_("The address and the password don't go together.")
+_WRONG_PASSWORD: Final = N_("This is not your password.")
+_WRONG_CODE: Final = N_("This code opens nothing. Each one is good once; wait for the app to show the next one.")
+_WRONG_PASSKEY: Final = N_("This passkey opens nothing here. Log in with your password.")
+_TOO_LATE: Final = N_("That took too long. Log in again.")
+_TOO_MANY: Final = (429, N_("Too many log-ins have failed. Wait some minutes, then try again."))
 _REFUSALS: Final = {
-    TOO_MANY: (429, N_("Too many log-ins have failed. Wait some minutes, then try again.")),
+    TOO_MANY: _TOO_MANY,
     UNAVAILABLE: (503, N_("Passwords can't be checked just now. Try again in a minute.")),
 }
 
 
 class LogInPage:
-    """Answers for /log-in and /log-out."""
+    """Answers for /log-in, /prove and /log-out."""
 
-    def __init__(self, services: PageServices, cookie: SessionCookie) -> None:
-        self._services, self._cookie = services, cookie
+    def __init__(
+        self, services: PageServices, cookie: SessionCookie, tickets: Tickets, passkeys: PasskeyCeremony
+    ) -> None:
+        self._services, self._cookie, self._tickets, self._passkeys = services, cookie, tickets, passkeys
 
     def routes(self, visits: Visits) -> list[HttpRoute]:
         """All there are."""
-        methods = frozenset({"GET", "POST"})
-        handler = self.answer
         return [
-            HttpRoute(path=LOG_IN, methods=methods, handler=handler, kind="page", max_body=MAX_FORM, rate=RATE),
+            self._public(LOG_IN, {"GET", "POST"}, self.answer),
+            self._public(CODE, {"POST"}, self.take_code),
+            self._public(PASSKEY, {"POST"}, self.take_passkey),
+            visits.get(PROVE, self.ask_again),
+            visits.post(PROVE, self.prove, rate=RATE),
+            visits.post(PROVE_PASSKEY, self.prove_by_passkey, rate=RATE),
             visits.post("/log-out", self.leave),
         ]
 
+    def _public(self, path: str, methods: set[str], handler: object) -> HttpRoute:
+        return HttpRoute(
+            path=path,
+            methods=frozenset(methods),
+            handler=handler,  # type: ignore[arg-type]  # all are of one kind
+            kind="page",
+            max_body=MAX_FORM,
+            rate=RATE,
+        )
+
+    # --- logging in --------------------------------------------------------------------------------------------------
+
     async def answer(self, request: Request) -> Response:
-        """GET shows the form, POST logs in. Raises StoreUnavailable."""
+        """GET shows the form, POST takes the password. Raises StoreUnavailable."""
         await read_body(request)
         form = Form.sent_with(request)
         if request.method != "POST":
-            return _show(request, form)
-        peer = peer_of(request)
-        if not peer:
-            raise HTTPException(400, "it is not known where this comes from")
+            return self._show(request, form)
         username = form.text("username")
-        outcome = await self._services.authenticator.password(username, form.secret("password"), peer, own_only=True)
-        if isinstance(outcome, LoggedIn):
-            return await self._enter(request, outcome.account_id, peer, form)
-        status, why = _REFUSALS.get(outcome, (403, _WRONG))
-        return _show(request, form, status, why)
+        password, authenticator = form.secret("password"), self._services.authenticator
+        outcome = await authenticator.password(username, password, _peer(request), own_only=True)
+        if not isinstance(outcome, LoggedIn):
+            status, why = _REFUSALS.get(outcome, (403, _WRONG))
+            return self._show(request, form, status, why)
+        services, account = self._services, outcome.account_id
+        if await services.threads.run(second_factor_operations.needs_code, services.engine, account):
+            ticket = self._tickets.give(_SECOND_STEP, account=account, address=outcome.username)
+            return self._ask_for_code(request, ticket, form)
+        return await self._enter(request, account, form)
 
-    async def _enter(self, request: Request, account_id: int, peer: str, form: Form) -> Response:
+    async def take_code(self, request: Request) -> Response:
+        """The second step."""
+        await read_body(request)
+        form = Form.sent_with(request)
+        ticket = form.text("ticket")
+        facts = self._tickets.read(_SECOND_STEP, ticket)
+        if facts is None:
+            return self._show(request, form, 403, _TOO_LATE)
+        account, address = int(facts["account"]), str(facts["address"])
+        right = await self._is_code(account, address, _peer(request), form.text("code"))
+        if right:
+            return await self._enter(request, account, form)
+        status, why = _TOO_MANY if right is None else (403, _WRONG_CODE)
+        return self._ask_for_code(request, ticket, form, status, why)
+
+    async def take_passkey(self, request: Request) -> Response:
+        """In place of both steps."""
+        await read_body(request)
+        form = Form.sent_with(request)
+        used = await self._services.threads.run(self._used_passkey, form)
+        if used is None:
+            return self._show(request, form, 403, _WRONG_PASSKEY)
+        return await self._enter(request, used.account_id, form)
+
+    async def _is_code(self, account: int, address: str, peer: str, code: str) -> bool | None:
         services = self._services
-        token = await services.threads.run(
-            session_operations.begin_session,
+
+        async def check() -> bool:
+            take = second_factor_operations.take_code
+            return await services.threads.run(take, services.engine, services.vault, account, code, services.now())
+
+        return await services.authenticator.judge(address, peer, check)
+
+    def _used_passkey(self, form: Form) -> Passkey | None:
+        """The passkey that a form's answer is signed by."""
+        services, answer = self._services, form.text("answer")
+        offered = self._passkeys.offered(answer)
+        passkey = offered and second_factor_operations.find_passkey(services.engine, offered)
+        if not passkey:
+            return None
+        count = self._passkeys.signed(passkey, form.text("ticket"), answer)
+        if count is None:
+            return None
+        second_factor_operations.note_passkey(services.engine, passkey, count, services.now())
+        return passkey
+
+    async def _enter(self, request: Request, account_id: int, form: Form) -> Response:
+        answer = RedirectResponse(own_path(form.text("to")), 303)
+        await self._services.threads.run(self.give_session, request, answer, account_id)
+        return answer
+
+    def give_session(self, request: Request, answer: Response, account_id: int) -> None:
+        """The browser is this account's from now on."""
+        services = self._services
+        token = session_operations.begin_session(
             services.engine,
             account_id,
-            peer,
+            _peer(request),
             request.headers.get("user-agent", ""),
             services.session_limits,
             services.now(),
             instead_of=self._cookie.read(request),
         )
-        answer = RedirectResponse(own_path(form.text("to")), 303)
         self._cookie.give(answer, token)
-        return answer
 
     def leave(self, visit: Visit) -> Response:
         """End this log-in."""
@@ -86,13 +168,81 @@ class LogInPage:
         self._cookie.take(answer)
         return answer
 
+    # --- showing again who one is ------------------------------------------------------------------------------------
+
+    def ask_again(self, visit: Visit, status: int = 200, why: str = "") -> Response:
+        """For what an open browser alone must not do."""
+        account, engine = visit.holder.user.id, visit.services.engine
+        there = second_factor_operations.passkeys_of(engine, account) if self._passkeys.is_possible else ()
+        return visit.page(
+            "prove.html",
+            status,
+            why=visit.said(why) if why else "",
+            to=own_path(visit.form.text("to")),
+            needs_code=second_factor_operations.needs_code(engine, account),
+            asked=self._passkeys.ask_for_one(there) if there else None,
+        )
+
+    async def prove(self, visit: Visit) -> Response:
+        """The password, and a code where there is a second factor."""
+        form, services, account, peer = visit.form, self._services, visit.holder.user.id, _peer(visit.request)
+        outcome = await services.authenticator.password(visit.address, form.secret("password"), peer, own_only=True)
+        if not isinstance(outcome, LoggedIn):
+            status, why = _REFUSALS.get(outcome, (403, _WRONG_PASSWORD))
+            return await visit.in_thread(self.ask_again, visit, status, why)
+        if await visit.in_thread(second_factor_operations.needs_code, services.engine, account):
+            right = await self._is_code(account, visit.address, peer, form.text("code"))
+            if not right:
+                status, why = _TOO_MANY if right is None else (403, _WRONG_CODE)
+                return await visit.in_thread(self.ask_again, visit, status, why)
+        return await visit.in_thread(self.go_on, visit)
+
+    def prove_by_passkey(self, visit: Visit) -> Response:
+        """In place of both."""
+        used = self._used_passkey(visit.form)
+        if used is None or used.account_id != visit.holder.user.id:
+            return self.ask_again(visit, 403, _WRONG_PASSKEY)
+        return self.go_on(visit)
+
+    def go_on(self, visit: Visit) -> Response:
+        """To what one wanted to do; with a new secret, so that a copy of the former one is worth nothing."""
+        answer = visit.go_to(own_path(visit.form.text("to")))
+        services = self._services
+        self._cookie.give(
+            answer, session_operations.prove_session(services.engine, visit.holder.session, services.now())
+        )
+        return answer
+
+    # --- forms -------------------------------------------------------------------------------------------------------
+
+    def _show(self, request: Request, form: Form, status: int = 200, why: str = "") -> Response:
+        said = _words(request)
+        facts = {
+            "why": said(why) if why else "",
+            "username": form.text("username"),
+            "to": form.text("to"),
+            "asked": self._passkeys.ask_for_one() if self._passkeys.is_possible else None,
+        }
+        return page(said, "log_in.html", facts, status)
+
+    def _ask_for_code(self, request: Request, ticket: str, form: Form, status: int = 200, why: str = "") -> Response:
+        said = _words(request)
+        facts = {"why": said(why) if why else "", "ticket": ticket, "to": form.text("to")}
+        return page(said, "log_in_code.html", facts, status)
+
 
 def own_path(text: str) -> str:
     """A path of ours to go to; home for anything that a browser could read as another site's address."""
     return text if _OWN_PATH.fullmatch(text) else HOME
 
 
-def _show(request: Request, form: Form, status: int = 200, why: str = "") -> Response:
-    said = words(preferred(request.headers.get("accept-language", "")))
-    facts = {"why": said(why) if why else "", "username": form.text("username"), "to": form.text("to")}
-    return page(said, "log_in.html", facts, status)
+def _words(request: Request) -> Words:
+    return words(preferred(request.headers.get("accept-language", "")))
+
+
+def _peer(request: Request) -> str:
+    """Where it comes from. Raises HTTPException if a proxy does not say so."""
+    peer = peer_of(request)
+    if not peer:
+        raise HTTPException(400, "it is not known where this comes from")
+    return peer

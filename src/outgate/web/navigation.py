@@ -25,7 +25,10 @@ class Entry:
     also: tuple[str, ...] = ()
 
 
-MAIL: Final = (Entry("/settings/accounts", N_("Accounts"), N_("Settings")),)
+MAIL: Final = (
+    Entry("/settings/accounts", N_("Accounts"), N_("Settings")),
+    Entry("/settings/security", N_("Security"), N_("Settings")),
+)
 
 CONSOLE: Final = (
     Entry(

@@ -11,11 +11,15 @@ from outgate.web.end_user_access_page import EndUserAccessPage
 from outgate.web.log_in_page import HOME, LogInPage
 from outgate.web.message_page import MessagePage
 from outgate.web.navigation import MAIL
+from outgate.web.passkey_ceremony import PasskeyCeremony
 from outgate.web.queue_page import QueuePage
+from outgate.web.second_factor_page import SecondFactorPage
+from outgate.web.security_page import SecurityPage
 from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
 from outgate.web.sign_in_page import SignInPage
+from outgate.web.tickets import Tickets
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.wizard_page import WizardPage
@@ -26,16 +30,21 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
     web = services.config.web
     cookie = SessionCookie(web.public_url.startswith("https:"), int(web.session_lifetime))
     visits = Visits(services, cookie)
+    tickets = Tickets(services.vault, services.engine, services.now)
+    passkeys = PasskeyCeremony(web.public_url, tickets)
+    log_in = LogInPage(services, cookie, tickets, passkeys)
     return [
         static_files.route(),
         csp_reports.route(),
         _confirmation(services),
-        *LogInPage(services, cookie).routes(visits),
+        *log_in.routes(visits),
         visits.get(HOME, _home),
         *SignInPage(services, secure=web.public_url.startswith("https:")).routes(visits),
         *WizardPage().routes(visits),
         *ServerPage().routes(visits),
         *AccountsPage().routes(visits),
+        *SecurityPage(log_in, passkeys).routes(visits),
+        *SecondFactorPage(passkeys).routes(visits),
         *EndUserAccessPage().routes(visits),
         *EmailLogPage().routes(visits),
         *MessagePage().routes(visits),

@@ -51,7 +51,7 @@ class ServerPage:
         """All there are."""
         one = PATH + "/{address:path}"
         return [
-            visits.get(f"{one}/server", ask_server, rate=RATE),
+            visits.get(f"{one}/server", ask_server, rate=RATE, proven=True),
             visits.post(f"{one}/server", set_server),
             visits.post(f"{one}/server/remove", remove_server),
             visits.get(f"{one}/advice", show_advice, rate=RATE),

@@ -68,31 +68,38 @@ class ServerTrial:
     _began: float = field(default_factory=time.monotonic)
 
     async def answer(self, whole_page: Page) -> Response:
-        """To the form."""
+        """To the form. Raises ProofNeeded, before anything is connected to."""
+        refusal = await self._spoken_against()
         if is_live(self.visit.request):
             headers = {"X-Accel-Buffering": "no"}
-            return StreamingResponse(self._events(), media_type="text/event-stream", headers=headers)
+            return StreamingResponse(self._events(refusal), media_type="text/event-stream", headers=headers)
         last = TrialState(self.settings.host, self.settings.port)
-        async for state in self._states():
+        async for state in self._states(refusal):
             last = state
         if last.go_on:
             return self.visit.go_to(last.go_on)
         return whole_page(last.status, last)
 
-    async def _events(self) -> AsyncIterator[str]:
-        async for state in self._states():
+    async def _events(self, refusal: TrialState | None) -> AsyncIterator[str]:
+        async for state in self._states(refusal):
             html = self.visit.fragment("server_trial.html", trial=state)
             yield "".join(f"data: {line}\n" for line in html.splitlines()) + "\n"
 
-    async def _states(self) -> AsyncIterator[TrialState]:
-        state = TrialState(self.settings.host, self.settings.port)
+    async def _spoken_against(self) -> TrialState | None:
+        """What speaks against the change, found before the server is tried; None if nothing does."""
         try:
             await self.visit.in_thread(rehearse, self.visit, self.change)
         except Exception as error:
-            yield replace(state, why=self.visit.said.error(error), status=status_of(error))
+            state = TrialState(self.settings.host, self.settings.port)
+            return replace(state, why=self.visit.said.error(error), status=status_of(error))
+        return None
+
+    async def _states(self, refusal: TrialState | None) -> AsyncIterator[TrialState]:
+        if refusal:
+            yield refusal
             return
+        state = last = TrialState(self.settings.host, self.settings.port)
         yield state
-        last = state
         async for last in self._tried(state):
             yield last
         if not last.is_over:

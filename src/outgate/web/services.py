@@ -43,7 +43,7 @@ class PageServices:
     def session_limits(self) -> WebSessionLimits:
         """How long log-ins last."""
         web = self.config.web
-        return WebSessionLimits(web.session_idle, web.session_lifetime)
+        return WebSessionLimits(web.session_idle, web.session_lifetime, web.proof_lasts)
 
     @property
     def confirmation(self) -> Confirmation:

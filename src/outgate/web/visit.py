@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.operations import context, waiting_mail
-from outgate.operations.context import OperationContext
+from outgate.operations.context import OperationContext, ProofNeeded
 from outgate.operations.session_operations import SessionHolder
 from outgate.operations.waiting_mail import LaterChange
 from outgate.web import navigation
@@ -54,6 +54,11 @@ class Visit:
     def may(self, privilege: Privilege, unit: str = "/") -> bool:
         """For what a page offers; what is done is checked by the operation."""
         return any(privilege in grant.privileges and grant.covers(unit) for grant in self.holder.grants)
+
+    def require_proof(self) -> None:
+        """Raises ProofNeeded unless the user has shown lately who they are."""
+        if not self.holder.actor.proven:
+            raise ProofNeeded
 
     # --- operations ------------------------------------------------------------------------------------------------
 

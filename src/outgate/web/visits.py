@@ -13,8 +13,9 @@ from starlette.responses import RedirectResponse, Response
 
 from outgate.http.body_limit import read_body
 from outgate.http.client_address import peer_of
-from outgate.http.http_route import HttpRoute
+from outgate.http.http_route import HttpRoute, route_of
 from outgate.operations import session_operations
+from outgate.operations.context import ProofNeeded
 from outgate.operations.error_codes import ErrorCode, code_of
 from outgate.store.engine import StoreUnavailable
 from outgate.web.form import MAX_FORM, Form
@@ -27,6 +28,7 @@ PlainPage = Callable[[Visit], Response]
 AsyncPage = Callable[[Visit], Awaitable[Response]]
 
 LOG_IN: Final = "/log-in"
+PROVE: Final = "/prove"
 _STATUS: Final = {
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.ALREADY_EXISTS: 409,
@@ -42,10 +44,12 @@ class Visits:
 
     def __init__(self, services: PageServices, cookie: SessionCookie) -> None:
         self._services, self._cookie = services, cookie
+        self._shown: set[str] = set()  # the paths, as declared, of pages to look at
 
-    def get(self, path: str, page: PlainPage | AsyncPage, *, rate: str = "") -> HttpRoute:
-        """A page that shows something."""
-        return self._route(path, "GET", page, 0, rate)
+    def get(self, path: str, page: PlainPage | AsyncPage, *, rate: str = "", proven: bool = False) -> HttpRoute:
+        """A page that shows something; `proven` asks who it is before it is filled in, not only when it is sent."""
+        self._shown.add(path)
+        return self._route(path, "GET", _for_proven(page) if proven else page, 0, rate)
 
     def post(self, path: str, page: PlainPage | AsyncPage, *, rate: str = "", max_body: int = MAX_FORM) -> HttpRoute:
         """What a form of a page does."""
@@ -64,6 +68,8 @@ class Visits:
                 return to_log_in(request)
             try:
                 return page(visit)
+            except ProofNeeded:
+                return self._to_prove(visit)
             except Exception as error:
                 return refused(visit, error)
 
@@ -77,6 +83,8 @@ class Visits:
                 return to_log_in(request)
             try:
                 return await page(visit)
+            except ProofNeeded:
+                return self._to_prove(visit)
             except Exception as error:
                 return refused(visit, error)
 
@@ -94,11 +102,40 @@ class Visits:
         zone = zone_of(request.cookies.get("zone", ""))
         return Visit(request, services, holder, words(holder.user.language), zone, Form.sent_with(request))
 
+    def _to_prove(self, visit: Visit) -> Response:
+        """Ask who it is; then back to the page, or if this was a form of it, to the page that has the form."""
+        path, route = visit.path, route_of(visit.request.scope)
+        declared = route.path if route else "/"
+        while declared not in self._shown and "/" in declared.strip("/"):
+            declared, path = declared.rpartition("/")[0], path.rpartition("/")[0]
+        query = visit.request.url.query
+        return visit.go_to(f"{PROVE}?to={quote(f'{path}?{query}' if query else path, safe='')}")
+
+
+def _for_proven(page: PlainPage | AsyncPage) -> PlainPage | AsyncPage:
+    """The page, which raises ProofNeeded for who has not shown lately who they are."""
+    if inspect.iscoroutinefunction(page):
+
+        async def awaited(visit: Visit) -> Response:
+            visit.require_proof()
+            answer: Response = await page(visit)
+            return answer
+
+        return awaited
+
+    def called(visit: Visit) -> Response:
+        visit.require_proof()
+        return page(visit)  # type: ignore[return-value]  # iscoroutinefunction narrows one way
+
+    return called
+
 
 def status_of(error: Exception) -> int:
-    """The status that tells of an operation's refusal. Raises the error itself if it is none, or one of the base's."""
+    """The status that tells of an operation's refusal. Raises the error itself if it is none, or one of the base's; and
+    ProofNeeded, so that no page can show it in place of asking who it is.
+    """
     code = code_of(error)
-    if code is None or isinstance(error, StoreUnavailable):
+    if code is None or isinstance(error, StoreUnavailable | ProofNeeded):
         raise error
     return _STATUS[code]
 

@@ -36,7 +36,7 @@ class WizardPage:
             visits.get(ADD, ask_who),
             visits.post(ADD, add_without_server),
             visits.get(FOUND, look, rate=RATE),
-            visits.get(SERVER, ask_server, rate=RATE),
+            visits.get(SERVER, ask_server, rate=RATE, proven=True),
             visits.post(SERVER, add_with_server),
         ]
 

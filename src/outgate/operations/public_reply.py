@@ -1,0 +1,15 @@
+"""What a user may know of an attempt at a server that they named: what the server itself said, and nothing of how it
+could not be reached, which would tell of hosts that only this server can ask (docs/egress.md). Pure.
+"""
+
+import re
+from typing import Final
+
+from outgate.model import Gateway
+
+_OF_SERVER: Final = re.compile(r"\d{3} |4\.7\.(4|5|8|10) ")  # its reply, or our words on what it has offered
+
+
+def public_reply(reply: str, gateway: Gateway) -> str:
+    """The reply as its user is shown it."""
+    return reply if _OF_SERVER.match(reply) else f"no answer from {gateway.host}:{gateway.port}"
