@@ -85,7 +85,7 @@ def posted(site: Site) -> list[str]:
     with opened(site) as place:
         nothing = cast(Any, None)
         services = PageServices(
-            place.config, place.engine, place.vault, clock.now, DatabaseThreads(), nothing, nothing, nothing
+            place.config, place.engine, place.vault, clock.now, DatabaseThreads(), nothing, nothing, nothing, {}
         )
         return [route.path for route in page_routes(services) if route.methods == frozenset({"POST"})]
 
