@@ -248,13 +248,16 @@ class ServerProcess:
         _log.info("stopped")
 
     async def _sweep(self) -> None:
-        """Remove the pieces that nobody will make a message of: those of nodes that are gone, too."""
+        """Remove the pieces that nobody will make a message of: those of nodes that are gone, too.
+
+        What was there at the start went then (`_take_up`): it is a look at all pieces.
+        """
         while True:
+            await asyncio.sleep(SWEEP_EVERY)
             try:
                 await self._queue.sweep(QueueIds().new(clock.now() - UNFINISHED))
             except StoreUnavailable as error:
                 _log.error("pieces of messages not swept", error=str(error))
-            await asyncio.sleep(SWEEP_EVERY)
 
     def _users_gateway(self, queue: str) -> UsersGateway | None:
         with read(self._installation.engine) as connection:

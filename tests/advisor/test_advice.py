@@ -42,8 +42,8 @@ OWN = replace(ORGANISATION, spf_aligned=True, dkim_aligned=True, on_behalf_of=No
 OPEN = Unanswered("_dmarc.dominiopartner.it", "SERVFAIL")
 
 
-def _record(policy: str, percent: int = 100) -> DmarcRecord:
-    return DmarcRecord("dominiopartner.it", DmarcPolicy(policy), percent=percent)
+def _record(policy: str, *, testing: bool = False) -> DmarcRecord:
+    return DmarcRecord("dominiopartner.it", DmarcPolicy(policy), testing=testing)
 
 
 SENTENCES = [
@@ -53,10 +53,11 @@ SENTENCES = [
         "dominiopartner.it pubblica p=reject: senza il suo server questa posta sarà rifiutata",
     ),
     (
-        Findings(ADDRESS, False, _record("quarantine", 20), ORGANISATION),
-        "dominiopartner.it publishes p=quarantine: without its own server this mail will go into junk (20 % of it)",
-        "dominiopartner.it pubblica p=quarantine: senza il suo server questa posta finirà nella posta indesiderata"
-        " (il 20 %)",
+        Findings(ADDRESS, False, _record("reject", testing=True), ORGANISATION),
+        "dominiopartner.it publishes p=reject: without its own server this mail will go into junk (the policy is"
+        " only being tested: t=y)",
+        "dominiopartner.it pubblica p=reject: senza il suo server questa posta finirà nella posta indesiderata"
+        " (la policy è solo in prova: t=y)",
     ),
     (
         Findings(ADDRESS, False, _record("none"), ORGANISATION),
@@ -174,7 +175,7 @@ def test_both_languages_have_the_same_sentences_with_the_same_blanks() -> None:
 # --- all combinations ------------------------------------------------------------------------------------------------
 
 RECORDS: tuple[DmarcRecord | Unanswered | None, ...] = (
-    *(_record(policy, percent) for policy in DmarcPolicy for percent in (100, 30)),
+    *(_record(policy, testing=testing) for policy in DmarcPolicy for testing in (False, True)),
     DmarcRecord("partner.it", DmarcPolicy.REJECT, tag="sp"),
     None,
     OPEN,
@@ -233,7 +234,7 @@ def test_the_sentence_never_promises_what_is_not_known(record: DmarcRecord | Una
         advice = advise(findings)
         usable = findings.gateway is not None and not findings.gateway.refused
         fails = advice.organisation.dmarc is Dmarc.FAIL
-        rejects = isinstance(record, DmarcRecord) and record.policy is DmarcPolicy.REJECT
+        rejects = isinstance(record, DmarcRecord) and record.applied is DmarcPolicy.REJECT
         sent = not findings.organisation.refused
         assert ("will be refused" in advice.sentence) == (
             rejects and sent and (fails or usable) and "passes DMARC through" not in advice.sentence

@@ -12,8 +12,8 @@ from outgate.advisor import dmarc_check, spf_check
 from outgate.advisor.advice import Dmarc, advise
 from outgate.advisor.ask import Names, NoAnswerNow
 from outgate.advisor.dkim_check import Signing, published
-from outgate.advisor.domains import aligned, organisational_domain
 from outgate.advisor.findings import Dkim, DmarcPolicy, DmarcRecord, Spf, Unanswered
+from outgate.advisor.tree_walk import PublishedRecord, organisational_domain, walk
 from outgate.model import Policy as UnitPolicy
 
 DOMAIN = "dominiopartner.example"
@@ -30,9 +30,11 @@ def _dmarc(name: str, text: str) -> str:
     ("text", "found"),
     [
         ("v=DMARC1; p=none", DmarcRecord(DOMAIN, DmarcPolicy.NONE)),
-        ("v=DMARC1;p=quarantine;pct=20", DmarcRecord(DOMAIN, DmarcPolicy.QUARANTINE, percent=20)),
+        ("v=DMARC1;p=quarantine;pct=20", DmarcRecord(DOMAIN, DmarcPolicy.QUARANTINE)),  # RFC 9989 has no pct
+        ("v=DMARC1;p=reject;t=y", DmarcRecord(DOMAIN, DmarcPolicy.REJECT, testing=True)),
+        ("v=DMARC1;p=reject;np=foo", None),
         ("v = DMARC1 ; p = REJECT ; aspf = s", DmarcRecord(DOMAIN, DmarcPolicy.REJECT, strict_spf=True)),
-        ("v=DMARC1; p=reject; adkim=s; sp=none; pct=101", DmarcRecord(DOMAIN, DmarcPolicy.REJECT, strict_dkim=True)),
+        ("v=DMARC1; p=reject; adkim=s; sp=none; t=x", DmarcRecord(DOMAIN, DmarcPolicy.REJECT, strict_dkim=True)),
         ("v=DMARC1; p=foo; rua=mailto:d@x.example", DmarcRecord(DOMAIN, DmarcPolicy.NONE)),
         ("v=DMARC1; p=reject; sp=foo; rua=mailto:d@x.example", DmarcRecord(DOMAIN, DmarcPolicy.NONE)),
         ("v=DMARC1; rua=mailto:d@x.example", DmarcRecord(DOMAIN, DmarcPolicy.NONE)),
@@ -43,7 +45,7 @@ def _dmarc(name: str, text: str) -> str:
         ("v=DMARC11; p=reject", None),
     ],
 )
-async def test_the_policy_is_read_as_rfc_7489_says(text: str, found: DmarcRecord | None) -> None:
+async def test_the_policy_is_read_as_rfc_9989_says(text: str, found: DmarcRecord | None) -> None:
     with serving(_dmarc(DOMAIN, text)) as zone:
         assert (await findings(zone.nameserver)).dmarc == found
 
@@ -73,16 +75,39 @@ async def test_a_subdomains_own_record_comes_first_and_its_sp_is_not_for_itself(
     assert found.dmarc == DmarcRecord("news.partner.co.uk", DmarcPolicy.NONE)
 
 
-async def test_two_records_are_none_and_a_public_suffix_is_not_asked() -> None:
-    two = _dmarc("news.partner.co.uk", r"v=DMARC1; p=reject") + (
-        r'_dmarc.news.partner.co.uk. 60 IN TXT "v=DMARC1; p=none"'
+async def test_two_records_are_as_none_and_the_walk_goes_on_above() -> None:
+    two = _dmarc("news.partner.co.uk", r"v=DMARC1; p=none") + (
+        r'_dmarc.news.partner.co.uk. 60 IN TXT "v=DMARC1; p=quarantine"'
         "\n"
         r'_dmarc.partner.co.uk. 60 IN TXT "v=DMARC1; p=reject"'
     )
     with serving(two) as zone:
-        assert (await findings(zone.nameserver, "alice@news.partner.co.uk")).dmarc is None
+        found = (await findings(zone.nameserver, "alice@news.partner.co.uk")).dmarc
+        assert found == DmarcRecord("partner.co.uk", DmarcPolicy.REJECT)
         assert (await findings(zone.nameserver, "alice@absent.co.uk")).dmarc is None
-    assert "_dmarc.co.uk" not in {name for name, _ in zone.asked}
+
+
+@pytest.mark.parametrize(
+    ("domain", "policy", "tag"),
+    [
+        ("there.partner.example", DmarcPolicy.QUARANTINE, "sp"),
+        ("nowhere.partner.example", DmarcPolicy.REJECT, "np"),
+        ("partner.example", DmarcPolicy.NONE, "p"),
+    ],
+)
+async def test_a_subdomain_that_does_not_exist_has_a_policy_of_its_own(
+    domain: str, policy: DmarcPolicy, tag: str
+) -> None:
+    there = "there.partner.example. 60 IN MX 10 mx.partner.example."
+    with serving(_dmarc("partner.example", "v=DMARC1; p=none; sp=quarantine; np=reject") + there) as zone:
+        found = (await findings(zone.nameserver, f"alice@{domain}")).dmarc
+    assert found == DmarcRecord("partner.example", policy, tag=tag)
+
+
+async def test_a_policy_that_is_tested_counts_one_step_less() -> None:
+    with serving(_dmarc(DOMAIN, "v=DMARC1; p=reject; t=y")) as zone:
+        sentence = advise(await findings(zone.nameserver)).sentence
+    assert "will go into junk (the policy is only being tested: t=y)" in sentence
 
 
 async def test_other_texts_beside_the_record_do_not_matter() -> None:
@@ -106,33 +131,38 @@ async def test_a_silent_nameserver_is_a_timeout() -> None:
     assert caught.value.unanswered == Unanswered("example.com", "timeout")
 
 
-@given(st.text(alphabet="vpsrct=DMARC1;:, nonejctquaiadkm0123é", max_size=80))
-def test_any_text_is_read_without_an_error(text: str) -> None:
-    record = dmarc_check.read_record(f"v=DMARC1;{text}", "a.example", "b.a.example")
-    assert record is None or 0 <= record.percent <= 100
+@given(st.dictionaries(st.sampled_from(["p", "sp", "np", "t", "psd", "rua", "aspf"]), st.text(max_size=20)))
+def test_any_tags_are_read_without_an_error(tags: dict[str, str]) -> None:
+    record = dmarc_check.read_record(PublishedRecord("a.example", tags), "b.a.example", exists=False)
+    assert record is None or record.applied in DmarcPolicy
 
 
 @pytest.mark.parametrize(
-    ("domain", "organisational"),
+    ("records", "domain", "organisational"),
     [
-        ("a.b.example.com", "example.com"),
-        ("example.co.uk", "example.co.uk"),
-        ("x.example.co.uk", "example.co.uk"),
-        ("alice.github.io", "alice.github.io"),  # each user there is an organisation
-        ("com", "com"),
-        ("xn--85x722f.com.cn", "xn--85x722f.com.cn"),
-        ("mail.dominiopartner.example", "dominiopartner.example"),
-        ("[192.0.2.1]", "[192.0.2.1]"),
+        ({}, "a.b.example.com", "a.b.example.com"),
+        ({"example.com": ""}, "a.b.example.com", "example.com"),
+        ({"example.com": "", "b.example.com": ""}, "a.b.example.com", "example.com"),
+        ({"example.com": "", "b.example.com": "psd=n"}, "a.b.example.com", "b.example.com"),
+        ({"co.example": "psd=y", "x.co.example": ""}, "a.x.co.example", "x.co.example"),
+        ({"co.example": "psd=y"}, "a.x.co.example", "x.co.example"),
+        ({"co.example": "psd=y"}, "co.example", "co.example"),
+        ({"example": "psd=y"}, "a.b.example", "b.example"),
+        ({"g.h.i.example": ""}, "a.b.c.d.e.f.g.h.i.example", "g.h.i.example"),
+        ({"b.c.d.e.f.g.h.i.example": ""}, "a.b.c.d.e.f.g.h.i.example", "a.b.c.d.e.f.g.h.i.example"),  # passed over
+        ({}, "[192.0.2.1]", "[192.0.2.1]"),
     ],
 )
-def test_organisational_domains_are_those_of_the_public_suffix_list(domain: str, organisational: str) -> None:
-    assert organisational_domain(domain) == organisational
+async def test_the_walk_up_finds_the_organisation(records: dict[str, str], domain: str, organisational: str) -> None:
+    asked: list[str] = []
 
+    async def texts(name: str) -> list[str]:
+        asked.append(name)
+        tags = records.get(name.removeprefix("_dmarc."))
+        return [] if tags is None else [f"v=DMARC1; p=none; {tags}"]
 
-def test_strict_alignment_wants_the_same_name() -> None:
-    assert aligned("news.example.com", "example.com", strict=False)
-    assert not aligned("news.example.com", "example.com", strict=True)
-    assert not aligned("a.co.uk", "b.co.uk", strict=False)
+    assert organisational_domain(domain, await walk(domain, texts)) == organisational
+    assert len(asked) <= 8
 
 
 # --- SPF -------------------------------------------------------------------------------------------------------------

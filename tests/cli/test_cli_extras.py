@@ -15,7 +15,7 @@ from outgate.cli.status import Status
 MODULES = {
     "ldap": ("ldap3",),
     "oidc": ("joserfc", "httpx2"),
-    "diagnostics": ("spf", "ahocorasick_rs", "publicsuffixlist"),
+    "diagnostics": ("spf", "ahocorasick_rs"),
     "demo": ("aiosmtpd", "dnslib", "dkim", "authheaders"),
 }
 # A module for which sys.modules has None raises ModuleNotFoundError when it is imported, as one that is not installed.

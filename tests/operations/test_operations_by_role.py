@@ -67,7 +67,7 @@ from outgate.operations.context import Denied, OperationContext, ProofNeeded
 from outgate.operations.gateway_trial import tentative
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.operation_table import OPERATIONS
-from outgate.queue.admin import Selection
+from outgate.queue.admin import By, Selection
 from outgate.record import audit_trail as trail
 from outgate.record import message_log
 from outgate.sendas import send_as_addresses, verification
@@ -166,6 +166,10 @@ CALLS: Final[dict[str, Call]] = {
     "queue.hold": lambda op, *_: queue_operations.hold(op, Selection()),
     "queue.release": lambda op, *_: queue_operations.release(op, Selection()),
     "queue.delete": lambda op, *_: queue_operations.delete(op, Selection()),
+    "queue.expire": lambda op, *_: queue_operations.expire(op, Selection()),
+    "queue.move": lambda op, *_: queue_operations.move(op, Selection(), None),
+    "queue.tally": lambda op, *_: queue_operations.tally(op, Selection(), By.STATE),
+    "queue.match": lambda op, *_: queue_operations.matching(op, Selection()),
     "queue.restrictions": lambda op, *_: restriction_operations.listed(op),
     "queue.suspend": lambda op, *_: restriction_operations.suspend(op, [QUEUE], "why", None),
     "queue.resume": lambda op, *_: restriction_operations.resume(op, [QUEUE]),
@@ -238,6 +242,10 @@ ORGANISATION: Final = {
     "queue.hold",
     "queue.release",
     "queue.delete",
+    "queue.expire",
+    "queue.move",
+    "queue.tally",
+    "queue.match",
     "queue.restrictions",
     "queue.suspend",
     "queue.resume",
@@ -283,7 +291,15 @@ _SEND_AS: Final = {
     "gateway.test",
 }
 _LOG: Final = {"log.search", "log.routes", "log.show", "log.follow"}
-_QUEUE_READ: Final = {"queue.list", "queue.count", "queue.restrictions", "gateway.list", "status.show"}
+_QUEUE_READ: Final = {
+    "queue.list",
+    "queue.count",
+    "queue.tally",
+    "queue.match",
+    "queue.restrictions",
+    "gateway.list",
+    "status.show",
+}
 
 EXPECTED: Final[dict[str, set[str]]] = {
     "super-admin": set(CALLS),
@@ -301,6 +317,8 @@ EXPECTED: Final[dict[str, set[str]]] = {
         "queue.hold",
         "queue.release",
         "queue.delete",
+        "queue.expire",
+        "queue.move",
         "queue.suspend",
         "queue.resume",
         "queue.limit",

@@ -87,6 +87,7 @@ PLAIN: Final = {
     "domain.key": {"name", "selector", "pem", "dkim_record"},
     "gateway.list": {"name"},  # organisation-wide
     "queue.suspend": {"reason"},
+    "queue.move": {"way"},  # one of the organisation's own
     "queue.limit": {"ceiling", "reason"},
     "role.create": {"name", "privileges", "summary"},
     "role.remove": {"name"},

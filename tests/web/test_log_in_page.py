@@ -84,6 +84,24 @@ async def test_behind_tls_the_cookie_is_of_this_host_alone(tmp_path_factory: pyt
 
 
 @pytest.mark.usefixtures("server")
+async def test_the_language_is_chosen_before_the_log_in_and_after(port: int) -> None:
+    async with browser_at(port) as browser:
+        assert "Italiano" in (await browser.get("/log-in")).text
+        for language, heading in (("xx", "Log in"), ("it", "Accedi")):
+            await browser.post("/language", data={"language": language})
+            assert f"<h1>{heading}</h1>" in (await browser.get("/log-in")).text
+        await log_in(browser)
+        assert "Log out" in (await browser.get("/settings/accounts")).text, "it is the user's own, not the browser's"
+        path = "/settings/accounts/add?name=A"
+        chosen = await browser.post("/settings/language", data={"language": "it", "to": path})
+        assert chosen.headers["location"] == path
+        assert '<html lang="it">' in (await browser.get(path)).text
+        assert (await browser.post("/settings/language", data={"language": "xx"})).status_code == 400
+        elsewhere = await browser.post("/settings/language", data={"language": "it", "to": "//evil.example"})
+        assert elsewhere.headers["location"] == "/"
+
+
+@pytest.mark.usefixtures("server")
 async def test_a_wrong_password_and_a_user_who_is_not_there_look_alike(port: int) -> None:
     async with browser_at(port) as browser:
         answers = [await log_in(browser, user, "wrong") for user in (ALICE, "nobody@example.com")]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from outgate.advisor.findings import Dkim, DmarcPolicy, DmarcRecord, Findings, Sending, Spf, SpfCheck, Unanswered
+from outgate.advisor.findings import Dkim, DmarcRecord, Findings, Sending, Spf, SpfCheck, Unanswered
 from outgate.advisor.wording import TEXTS
 from outgate.frozen import frozen
 
@@ -63,7 +63,7 @@ def combined(checks: Sequence[SpfCheck]) -> Spf:
 
 
 def dmarc_result(record: DmarcRecord | Unanswered | None, way: Sending) -> Dmarc:
-    """RFC 7489 section 3: passes if SPF or DKIM passes for a domain that is aligned with the one in From."""
+    """RFC 9989 section 5.3: passes if SPF or DKIM passes for a domain that is aligned with the one in From."""
     if isinstance(record, Unanswered):
         return Dmarc.UNKNOWN
     return Dmarc.NONE if record is None else _proof(way)
@@ -191,16 +191,14 @@ class _Words:
         )
 
     def _fate(self) -> str:
-        """What becomes of mail that nothing proves; `pct` is RFC 7489 section 6.6.4."""
+        """What becomes of mail that nothing proves."""
         record = self._findings.dmarc
         if self._findings.organisation.refused:
             return self._texts["fate_not_sent"]
         if not isinstance(record, DmarcRecord):
             return self._texts["fate_absent"]
-        fate = self._texts[f"fate_{record.policy}"]
-        if record.percent == 100 or record.policy is DmarcPolicy.NONE:
-            return fate
-        return fate + self._texts[f"part_{record.policy}"].format(percent=record.percent)
+        fate = self._texts[f"fate_{record.applied}"]
+        return fate + self._texts["tested"] if record.applied is not record.policy else fate
 
     def _open(self, way: Sending) -> str:
         """The first question that the DNS left open for this way."""

@@ -11,8 +11,8 @@ from ipaddress import ip_address
 from outgate.advisor import dkim_check, dmarc_check
 from outgate.advisor.ask import Names, NoAnswerNow
 from outgate.advisor.dkim_check import Signing
-from outgate.advisor.domains import aligned
 from outgate.advisor.findings import Dkim, DmarcRecord, Findings, Sending, SpfCheck, Unanswered
+from outgate.advisor.tree_walk import organisational_domain, walk
 from outgate.config import Config
 from outgate.egress.guard import is_address
 from outgate.frozen import frozen
@@ -76,7 +76,7 @@ class Advisor:
 
     async def _policy(self, domain: str) -> DmarcRecord | Unanswered | None:
         try:
-            return await dmarc_check.discover(domain, self._names.texts)
+            return await dmarc_check.discover(domain, self._names.texts, self._names.exists)
         except NoAnswerNow as error:
             return error.unanswered
 
@@ -90,23 +90,38 @@ class Advisor:
         gateway = question.organisation.domain_gateway
         host = gateway.host if gateway else self._hostname
         given = question.addresses or (() if gateway or not self._source else (self._source,))
-        (checks, silent), (found, name, unanswered) = await asyncio.gather(
-            self._spf(host, given, mail_from, host), self._signature(signer, question.signing.get(signer))
+        (checks, silent), (found, name, unanswered), related = await asyncio.gather(
+            self._spf(host, given, mail_from, host),
+            self._signature(signer, question.signing.get(signer)),
+            self._of_one_organisation(signer, domain),
         )
+        if isinstance(related, Unanswered):
+            silent = (*silent, related)
+        relaxed = related is True
         return Sending(
             host=host,
             mail_from=mail_from,
             checks=checks,
-            spf_aligned=aligned(signer, domain, strict=bool(record and record.strict_spf)),
+            spf_aligned=signer == domain or (relaxed and not (record and record.strict_spf)),
             dkim=found,
             dkim_domain=signer,
-            dkim_aligned=aligned(signer, domain, strict=bool(record and record.strict_dkim)),
+            dkim_aligned=signer == domain or (relaxed and not (record and record.strict_dkim)),
             dkim_name=name,
             estimate=not question.addresses and (gateway is not None or _private(checks)),
             on_behalf_of=way.on_behalf_of if isinstance(way, Route) else None,
             refused=way.reason if isinstance(way, Refused) else None,
             unanswered=(*silent, *unanswered),
         )
+
+    async def _of_one_organisation(self, domain: str, other: str) -> bool | Unanswered:
+        """Relaxed alignment (RFC 9989 section 4.4): the tree walk from both leads to the same organisation."""
+        if domain == other:
+            return True
+        try:
+            found = [organisational_domain(one, await walk(one, self._names.texts)) for one in (domain, other)]
+        except NoAnswerNow as error:
+            return error.unanswered
+        return found[0] == found[1]
 
     async def _by_gateway(self, account: Account, entry: SendAs, gateway: Gateway, domain: str) -> Sending:
         """As the address's own server sends: it proves the From domain by MAIL FROM, and by DKIM if it signs."""

@@ -56,6 +56,10 @@ class Names:
         """The TXT records of a name, each in one piece. Raises NoAnswerNow."""
         return [b"".join(record.strings).decode("ascii", "replace") for record in await self.records(name, "TXT")]
 
+    async def exists(self, name: str) -> bool:
+        """Whether it has an address or a mail exchanger (RFC 9989 section 3.2.12). Raises NoAnswerNow."""
+        return any(await asyncio.gather(*(self.records(name, kind) for kind in ("A", "AAAA", "MX"))))
+
     async def addresses(self, host: str) -> tuple[str, ...]:
         """The IPv4 and IPv6 addresses of a host. Raises NoAnswerNow."""
         found = await asyncio.gather(self.records(host, "A"), self.records(host, "AAAA"))

@@ -30,7 +30,7 @@ class Dkim(StrEnum):
 
 
 class DmarcPolicy(StrEnum):
-    """What a domain asks of recipients for mail that fails DMARC (RFC 7489 section 6.3)."""
+    """What a domain asks of recipients for mail that fails DMARC (RFC 9989 section 4.7)."""
 
     NONE = "none"
     QUARANTINE = "quarantine"
@@ -39,17 +39,23 @@ class DmarcPolicy(StrEnum):
 
 @frozen
 class DmarcRecord:
-    """The policy in force for a From domain. `published_by` is that domain or its organisational domain.
+    """The policy in force for a From domain. `published_by` is that domain, its organisation's, or a public suffix.
 
-    `policy` is already the right one of `p` and `sp`; `tag` says which. `percent` is `pct`.
+    `policy` is already the right one of `p`, `sp` and `np`; `tag` says which. `testing` is `t=y`.
     """
 
     published_by: str
     policy: DmarcPolicy
     tag: str = "p"
-    percent: int = 100
+    testing: bool = False
     strict_spf: bool = False
     strict_dkim: bool = False
+
+    @property
+    def applied(self) -> DmarcPolicy:
+        """What recipients are asked to do: one that is being tested counts one step less (RFC 9989 section 4.7)."""
+        less = {DmarcPolicy.REJECT: DmarcPolicy.QUARANTINE, DmarcPolicy.QUARANTINE: DmarcPolicy.NONE}
+        return less.get(self.policy, self.policy) if self.testing else self.policy
 
 
 @frozen
@@ -77,7 +83,7 @@ class SpfCheck:
 class Sending:
     """One way out. `host` is the server that recipients will meet, `estimate` says that its addresses may be others.
 
-    `aligned` is as DMARC means it (RFC 7489 section 3.1): the domain proven is the From domain, or belongs to the same
+    `aligned` is as DMARC means it (RFC 9989 section 4.4): the domain proven is the From domain, or belongs to the same
     organisation where the record does not ask for more. `refused` is why the policy in force forbids this way.
     """
 

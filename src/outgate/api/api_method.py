@@ -24,6 +24,7 @@ class Resource(BaseModel):
     """
 
     google_name: ClassVar[str] = ""  # where ours is another
+    inline: ClassVar[bool] = False  # it has no name at Google's, and stands where it is used
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 

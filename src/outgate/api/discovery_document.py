@@ -18,6 +18,8 @@ _EVERYWHERE: Final[Mapping[str, Mapping[str, object]]] = {
     "quotaUser": {"type": "string", "location": "query", "description": "Has no meaning here."},
 }
 
+Kinds = Mapping[str, type[Resource]]  # by the names of the classes
+
 
 def document(surface: ApiSurface, url: str) -> dict[str, Any]:
     """The document of an API that is at this URL."""
@@ -110,9 +112,12 @@ def _schemas(methods: Iterable[ApiMethod]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for kind in {kind for method in methods for kind in (method.takes, method.gives) if kind}:
         whole = kind.model_json_schema(by_alias=True)
-        names = {one.__name__: schema_name(one) for one in _within(kind)}
-        for name, schema in {kind.__name__: whole, **whole.get("$defs", {})}.items():
-            found[names[name]] = _schema(names[name], schema, names)
+        schemas = {kind.__name__: whole, **whole.get("$defs", {})}
+        kinds = {one.__name__: one for one in _within(kind)}
+        for name, schema in schemas.items():
+            if not kinds[name].inline:
+                named = schema_name(kinds[name])
+                found[named] = {"id": named, **_object(schema, kinds, schemas)}
     return dict(sorted(found.items()))
 
 
@@ -134,27 +139,26 @@ def _resources_in(annotation: Any) -> list[type[Resource]]:
     return [found for part in getattr(annotation, "__args__", ()) for found in _resources_in(part)]
 
 
-def _schema(name: str, schema: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _object(schema: Mapping[str, Any], kinds: Kinds, schemas: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "id": name,
         "type": "object",
         "description": " ".join(schema.get("description", "").split()),
-        "properties": {field: _property(told, names) for field, told in schema.get("properties", {}).items()},
+        "properties": {name: _property(told, kinds, schemas) for name, told in schema.get("properties", {}).items()},
     }
 
 
-def _property(told: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _property(told: Mapping[str, Any], kinds: Kinds, schemas: Mapping[str, Any]) -> dict[str, Any]:
     """JSON Schema's words in Discovery's, which has no null and no alternatives."""
-    kinds = [one for one in told.get("anyOf", [told]) if one.get("type") != "null"]
-    one = kinds[0]
+    one = next(one for one in told.get("anyOf", [told]) if one.get("type") != "null")
     made: dict[str, Any] = {"description": told["description"]} if "description" in told else {}
     if "$ref" in one:
-        return made | {"$ref": names[one["$ref"].rpartition("/")[2]]}
+        name = one["$ref"].rpartition("/")[2]
+        if kinds[name].inline:
+            return _object(schemas[name], kinds, schemas) | made
+        return made | {"$ref": schema_name(kinds[name])}
     made["type"] = one.get("type", "any")
     if made["type"] == "array":
-        made["items"] = _property(one["items"], names)
-    if "additionalProperties" in one and isinstance(one["additionalProperties"], Mapping):
-        made["additionalProperties"] = _property(one["additionalProperties"], names) or {"type": "any"}
+        made["items"] = _property(one["items"], kinds, schemas)
     if "enum" in one:
         made["enum"] = list(one["enum"])
     if "format" in told or "format" in one:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from outgate.api import gmail_messages, gmail_send_as
+from outgate.api import gmail_messages, gmail_send_as, reports_activities
 from outgate.api.api_method import ApiSurface
 from outgate.api.gmail_scopes import GMAIL_SCOPES
 
@@ -16,4 +16,14 @@ GMAIL: Final = ApiSurface(
     methods=(*gmail_send_as.METHODS, *gmail_messages.METHODS),
 )
 
-SURFACES: Final = (GMAIL,)
+REPORTS: Final = ApiSurface(
+    name="admin",
+    version="reports_v1",
+    title="Admin SDK API",
+    description="The audit trail: who changed what.",
+    service_path="",
+    scopes={reports_activities.AUDIT: "See the audit trail"},
+    methods=reports_activities.METHODS,
+)
+
+SURFACES: Final = (GMAIL, REPORTS)

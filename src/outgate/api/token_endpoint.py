@@ -52,7 +52,7 @@ class TokenEndpoint:
             return refused("unsupported_grant_type", f"grant_type must be {JWT_BEARER}")
         services, peer = self._services, peer_of(request)
         try:
-            asked = assertion.read(form.get("assertion", ""), self._audiences(), self._key, services.now())
+            asked = assertion.read(form.get("assertion", ""), self._audiences(), self._keys, services.now())
             token = token_operations.token_for_subject(
                 services.engine, services.vault, asked.key, asked.subject, asked.scopes, peer, services.now()
             )
@@ -100,8 +100,8 @@ class TokenEndpoint:
             }
         )
 
-    def _key(self, key_id: str, email: str) -> PublicKey | None:
-        return token_operations.key_of(self._services.engine, key_id, email)
+    def _keys(self, email: str) -> tuple[PublicKey, ...]:
+        return token_operations.keys_of(self._services.engine, email)
 
     def _audiences(self) -> frozenset[str]:
         """Google's libraries name Google's own, whatever `token_uri` says; but the key is ours alone."""

@@ -1,10 +1,14 @@
 """`outgate queue`: mail that waits."""
 
+import time
 from collections.abc import Callable, Collection
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Final
 
+import click
 import typer
 
+from outgate import clock
 from outgate.cli.options import Yes
 from outgate.cli.output import JsonObject, iso, record, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
@@ -27,8 +31,20 @@ from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
 from outgate.operations.restriction_operations import Ceiling
 from outgate.operations.waiting_mail import LaterChange
-from outgate.queue.admin import Selection, Waiting
+from outgate.queue.admin import By, Selection, Waiting, WaitState
+from outgate.queue.entry import Instruction
 from outgate.queue.queue_id import from_text, to_text
+
+TOP: Final = 40  # queues that `top` shows
+
+
+class OwnWay(StrEnum):
+    """By which way mail is sent that waits."""
+
+    ORGANISATION = "organisation"
+    DIRECT = "direct"
+    USUAL = "usual"
+
 
 app = typer.Typer(
     no_args_is_help=True, help="Mail that waits: to be tried again, because it is held, or as it just came."
@@ -44,6 +60,12 @@ Address = Annotated[
 QueueName = Annotated[
     str | None, typer.Option("--queue", help="Only in this queue, as `outgate queue count` names them")
 ]
+StateOption = Annotated[WaitState | None, typer.Option("--state", help="Only in this state", show_default=False)]
+Older = Annotated[
+    str | None, typer.Option("--older", help="Only what came so long ago, as in 30m, 2h, 3d", show_default=False)
+]
+Reply = Annotated[str | None, typer.Option("--reply", help="Only with this in the last reply", show_default=False)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say of how many recipients it would be")]
 QueueChange = Callable[[OperationContext, Selection], LaterChange]
 Everything = Annotated[bool, typer.Option("--all", help="Everything that waits")]
 
@@ -53,11 +75,15 @@ def list_(
     ctx: CommandContext,
     address: Address = None,
     queue: QueueName = None,
+    state: StateOption = None,
+    older: Older = None,
+    reply: Reply = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many recipients", min=1)] = 200,
 ) -> None:
     """List the recipients that have no final outcome yet, those of the oldest message first."""
     with ctx.reading() as op:
-        found = queue_operations.waiting(op, Selection(address=address, queue=queue), limit)
+        wanted = Selection(address=address, queue=queue, state=state, older_than=_before(older), reply=reply)
+        found = queue_operations.waiting(op, wanted, limit)
         names = queue_names(op, {each.queue for each in found})
         suspended = restriction_operations.suspended(op)
     rows = [_row(each, suspended) | {"queue_name": names[each.queue]} for each in found]
@@ -96,9 +122,18 @@ def show(ctx: CommandContext, identity: Identity) -> None:
     table(ctx, recipients, columns, nothing="")
 
 
-@command(app, example="outgate queue count")
-def count(ctx: CommandContext) -> None:
-    """Count what waits, by queue: one for each gateway and destination."""
+@command(app, example="outgate queue count\noutgate queue count --by error")
+def count(
+    ctx: CommandContext,
+    by: Annotated[By, typer.Option("--by", help="Count by queue, state, age or last error")] = By.QUEUE,
+) -> None:
+    """Count what waits, by queue: one for each gateway and destination; or by state, age or last error."""
+    if by is not By.QUEUE:
+        with ctx.reading() as op:
+            tallied = queue_operations.tally(op, Selection(), by)
+        counted: list[JsonObject] = [{by.value: key, "recipients": number} for key, number in tallied]
+        table(ctx, counted, {by.value: by.value, "recipients": "recipients"}, nothing="nothing waits")
+        return
     with ctx.reading() as op:
         found = queue_operations.counts(op)
         names = queue_names(op, [each.queue for each in found])
@@ -123,11 +158,15 @@ def retry(
     identity: SomeIdentity = None,
     address: Address = None,
     queue: QueueName = None,
+    state: StateOption = None,
+    older: Older = None,
+    reply: Reply = None,
     everything: Everything = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Try again now, whatever the schedule says. What is held stays held."""
-    selection = _selection(identity, address, queue, everything)
-    _change(ctx, selection, queue_operations.retry, "will be tried again now")
+    selection = _selection(identity, address, queue, state, older, reply, everything)
+    _change(ctx, selection, queue_operations.retry, "tried again now", dry_run)
 
 
 @command(app, example="outgate queue hold 0c8sm2v1r0003\noutgate queue hold --address newsletter@example.com")
@@ -136,11 +175,15 @@ def hold(
     identity: SomeIdentity = None,
     address: Address = None,
     queue: QueueName = None,
+    state: StateOption = None,
+    older: Older = None,
+    reply: Reply = None,
     everything: Everything = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Attempt nothing until `release`. An attempt that is under way is not broken off."""
-    selection = _selection(identity, address, queue, everything)
-    _change(ctx, selection, queue_operations.hold, "held")
+    selection = _selection(identity, address, queue, state, older, reply, everything)
+    _change(ctx, selection, queue_operations.hold, "held", dry_run)
 
 
 @command(app, example="outgate queue release --all")
@@ -149,11 +192,15 @@ def release(
     identity: SomeIdentity = None,
     address: Address = None,
     queue: QueueName = None,
+    state: StateOption = None,
+    older: Older = None,
+    reply: Reply = None,
     everything: Everything = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Undo `hold`, and try at once."""
-    selection = _selection(identity, address, queue, everything)
-    _change(ctx, selection, queue_operations.release, "released")
+    selection = _selection(identity, address, queue, state, older, reply, everything)
+    _change(ctx, selection, queue_operations.release, "released", dry_run)
 
 
 @command(app, example="outgate queue delete 0c8sm2v1r0003\noutgate queue delete --all --yes")
@@ -162,7 +209,11 @@ def delete(
     identity: SomeIdentity = None,
     address: Address = None,
     queue: QueueName = None,
+    state: StateOption = None,
+    older: Older = None,
+    reply: Reply = None,
     everything: Everything = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
     """Delete from the queue for good: nothing is delivered, nobody is told, the log says so.
@@ -170,11 +221,91 @@ def delete(
     What is being delivered at this moment stays; hold it first to be sure. On a terminal it asks first, unless it is
     one message.
     """
-    selection = _selection(identity, address, queue, everything)
-    if not identity:
+    selection = _selection(identity, address, queue, state, older, reply, everything)
+    if not identity and not dry_run:
         which = " and ".join(one for one in (address, queue) if one)
         ctx.confirm(f"Delete {f'what waits for {which}' if which else 'all that waits'} for good?", yes)
-    _change(ctx, selection, queue_operations.delete, "deleted")
+    _change(ctx, selection, queue_operations.delete, "deleted", dry_run)
+
+
+@command(app, example="outgate queue expire 0c8sm2v1r0003\noutgate queue expire --queue gateway:3 --older 2d --dry-run")
+def expire(
+    ctx: CommandContext,
+    identity: SomeIdentity = None,
+    address: Address = None,
+    queue: QueueName = None,
+    state: StateOption = None,
+    older: Older = None,
+    reply: Reply = None,
+    everything: Everything = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Return to its senders what waits, with a report, as if its time were over. What is held as well."""
+    selection = _selection(identity, address, queue, state, older, reply, everything)
+    _change(ctx, selection, queue_operations.expire, "returned to the sender", dry_run)
+
+
+@command(
+    app, example="outgate queue move 0c8sm2v1r0003 --way organisation\noutgate queue move --queue gateway:3 --way usual"
+)
+def move(
+    ctx: CommandContext,
+    way: Annotated[
+        OwnWay, typer.Option("--way", help="organisation (past the address's gateway), direct (past all), or usual")
+    ],
+    identity: SomeIdentity = None,
+    address: Address = None,
+    queue: QueueName = None,
+    state: StateOption = None,
+    older: Older = None,
+    reply: Reply = None,
+    everything: Everything = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Send what waits by another way of the organisation's own, if policy allows it. What is held goes on."""
+    selection = _selection(identity, address, queue, state, older, reply, everything)
+    instruction = None if way is OwnWay.USUAL else Instruction(way.value)
+    _change(ctx, selection, lambda op, wanted: queue_operations.move(op, wanted, instruction), "moved", dry_run)
+
+
+@command(app, example="outgate queue top --times 1")
+def top(
+    ctx: CommandContext,
+    every: Annotated[float, typer.Option("--every", help="Seconds between two looks", min=0.2)] = 2.0,
+    times: Annotated[int, typer.Option("--times", help="Looks; 0: until Ctrl-C", min=0)] = 0,
+) -> None:
+    """Show live what waits where, the fullest queue first, and what is suspended."""
+    looked = 0
+    while True:
+        with ctx.reading() as op:
+            found = queue_operations.counts(op)[:TOP]
+            names = queue_names(op, [each.queue for each in found])
+            stopped = restriction_operations.suspended(op)
+        rows: list[JsonObject] = [
+            {
+                "queue": each.queue,
+                "queue_name": names[each.queue],
+                "recipients": each.recipients,
+                "held": each.held,
+                "oldest": to_the_second(iso(each.oldest)),
+                "state": "suspended" if each.queue in stopped else "",
+            }
+            for each in found
+        ]
+        if not ctx.json and times != 1:
+            click.clear()
+        columns = {
+            "queue_name": "waits for",
+            "recipients": "recipients",
+            "held": "held",
+            "oldest": "oldest",
+            "state": "",
+        }
+        table(ctx, rows, columns, nothing="nothing waits")
+        looked += 1
+        if looked == times:
+            return
+        time.sleep(every)
 
 
 Destinations = Annotated[
@@ -244,12 +375,27 @@ def _restriction(queue: QueueKey, one: Restriction) -> list[str]:
     return restriction_lines(one, undo)
 
 
-def _selection(identity: str | None, address: str | None, queue: str | None, everything: bool) -> Selection:
-    if not (identity or address or queue) and not everything:
-        raise typer.BadParameter("say which: a queue id, --address, --queue or --all")
-    if everything and (identity or address or queue):
+def _selection(
+    identity: str | None,
+    address: str | None,
+    queue: str | None,
+    state: WaitState | None,
+    older: str | None,
+    reply: str | None,
+    everything: bool,
+) -> Selection:
+    filters = (identity, address, queue, state, older, reply)
+    if not any(filters) and not everything:
+        raise typer.BadParameter("say which: a queue id, --address, --queue, --state, --older, --reply or --all")
+    if everything and any(filters):
         raise typer.BadParameter("--all excludes the other ways to say which")
-    return Selection(_number(identity) if identity else None, address, queue)
+    number = _number(identity) if identity else None
+    return Selection(number, address, queue, state=state, older_than=_before(older), reply=reply)
+
+
+def _before(older: str | None) -> float | None:
+    seconds = seconds_of(older)
+    return None if seconds is None else clock.now() - seconds
 
 
 def _number(identity: str) -> int:
@@ -259,12 +405,22 @@ def _number(identity: str) -> int:
         raise Invalid(str(error)) from None
 
 
-def _change(ctx: CommandContext, selection: Selection, change: QueueChange, outcome: str) -> None:
+def _change(
+    ctx: CommandContext, selection: Selection, change: QueueChange, outcome: str, dry_run: bool = False
+) -> None:
+    if dry_run:
+        with ctx.reading() as op:
+            meant = queue_operations.matching(op, selection)
+        tell(ctx, {"recipients": meant, "dry_run": True}, f"{_recipients(meant)} would be {outcome}; nothing was done")
+        return
     with ctx.writing() as op:
         made = change(op, selection)
-    changed = made.recipients
-    waits = ctx.only_with_server() if change in (queue_operations.retry, queue_operations.release) else ""
-    tell(ctx, {"recipients": changed}, f"{changed} recipient{'' if changed == 1 else 's'} {outcome}{waits}")
+    waits = "" if change in (queue_operations.hold, queue_operations.delete) else ctx.only_with_server()
+    tell(ctx, {"recipients": made.recipients}, f"{_recipients(made.recipients)} {outcome}{waits}")
+
+
+def _recipients(number: int) -> str:
+    return f"{number} recipient{'' if number == 1 else 's'}"
 
 
 def _row(each: Waiting, suspended: Collection[str]) -> JsonObject:

@@ -104,7 +104,7 @@ def _policy(findings: Findings) -> JsonObject | None:
         "published_by": record.published_by,
         "policy": record.policy.value,
         "tag": record.tag,
-        "pct": record.percent,
+        "t": "y" if record.testing else "n",
         "aspf": "s" if record.strict_spf else "r",
         "adkim": "s" if record.strict_dkim else "r",
     }

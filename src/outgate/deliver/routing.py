@@ -13,10 +13,12 @@ from outgate.deliver.tls_policy import tls_of
 from outgate.directory.reader import WayReading
 from outgate.mail.addresses import canonical
 from outgate.model import Account, Organisation, QueueKey, Refused, Restrictions, SendAs
-from outgate.queue import Item, Message, Recipient
+from outgate.queue import Instruction, Item, Message, Recipient
 from outgate.route import Route, Ways, own_route, route
 
 RECIPIENTS: Final = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
+
+_RETURNED: Final = "returned by the administrator before it could be delivered"
 
 _Found = tuple[Recipient, Route, str | None]  # the way, and why policy does not let it be taken, if so
 
@@ -33,7 +35,7 @@ def decide(item: Item, recipients: Sequence[Recipient], reading: WayReading) -> 
     chosen = account.send_as.get(item.message.chosen_from) if account else None
     found = []
     for recipient in recipients:
-        way, refused = _way(organisation, account, chosen, item.message, recipient)
+        way, refused = _instructed(organisation, account, chosen, item.message, recipient)
         found.append((_at(recipient, way.queue), way, refused))
     return _deliveries(item, found, account, version, restrictions)
 
@@ -92,6 +94,19 @@ def _by_way(found: Sequence[_Found]) -> list[tuple[tuple[Recipient, ...], Route,
     for recipient, way, refused in found:
         by_way.setdefault((way, refused), []).append(recipient)
     return [(tuple(together), way, refused) for (way, refused), together in by_way.items()]
+
+
+def _instructed(
+    organisation: Organisation, account: Account | None, chosen: SendAs | None, message: Message, recipient: Recipient
+) -> tuple[Route, str | None]:
+    """As an administrator wants it for this recipient, if one has said so: never by somebody else's gateway."""
+    if recipient.instruction is Instruction.RETURN:
+        return _way(organisation, account, chosen, message, recipient)[0], _RETURNED
+    if recipient.instruction is not None and chosen is not None:
+        chosen = replace(chosen, gateway=None)
+    if recipient.instruction is Instruction.DIRECT:
+        organisation = replace(organisation, domain_gateway=None)
+    return _way(organisation, account, chosen, message, recipient)
 
 
 def _way(

@@ -57,6 +57,7 @@ class PublicKey:
     """What a service account's signature is checked with, whose it is, and what that one was granted."""
 
     row: int
+    key_id: str
     pem: str
     email: str
     client_id: str
@@ -144,17 +145,15 @@ def grant(connection: Connection, name: str, scopes: tuple[str, ...], now: float
     return _made(connection, row)
 
 
-def public_key(connection: Connection, key_id: str, email: str) -> PublicKey | None:
-    """The key of this id, if it is this service account's."""
-    row = connection.execute(
-        select(_key.id, _key.public_key, _key.service_account_id, _account.email, _account.client_id)
+def public_keys(connection: Connection, email: str) -> tuple[PublicKey, ...]:
+    """The keys of the service account of this address; none if there is none."""
+    rows = connection.execute(
+        select(_key.id, _key.key_id, _key.public_key, _key.service_account_id, _account.email, _account.client_id)
         .join_from(tables.service_account_key, tables.service_account)
-        .where(_key.key_id == key_id, _account.email == email)
-    ).first()
-    if row is None:
-        return None
-    scopes = frozenset(_scopes(connection, row.service_account_id))
-    return PublicKey(row.id, row.public_key, row.email, row.client_id, scopes)
+        .where(_account.email == email)
+    ).all()
+    scopes = frozenset(_scopes(connection, rows[0].service_account_id)) if rows else frozenset()
+    return tuple(PublicKey(row.id, row.key_id, row.public_key, row.email, row.client_id, scopes) for row in rows)
 
 
 def _row(connection: Connection, name: str) -> Row[*tuple[Any, ...]]:

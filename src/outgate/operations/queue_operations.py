@@ -1,13 +1,14 @@
 """Operations on mail that waits."""
 
-from outgate.directory.errors import NotFound
+from outgate.directory.errors import Invalid, NotFound
 from outgate.directory.privileges import Privilege
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.operations.waiting_mail import LaterChange, StepChange
 from outgate.queue import admin as queue
-from outgate.queue.admin import Count, Selection, Waiting
+from outgate.queue.admin import By, Count, Selection, Waiting
+from outgate.queue.entry import Instruction
 from outgate.queue.queue_id import to_text
 
 _ALL_RECIPIENTS = 1_000_000  # of one message
@@ -47,6 +48,34 @@ def release(op: OperationContext, wanted: Selection) -> LaterChange:
 def delete(op: OperationContext, wanted: Selection) -> LaterChange:
     """Delete waiting mail."""
     return _change(op, wanted, lambda connection, step: queue.remove(connection, step, op.now))
+
+
+@operation("queue.expire", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+def expire(op: OperationContext, wanted: Selection) -> LaterChange:
+    """Return waiting mail to its senders, with a report."""
+    return _change(op, wanted, lambda connection, step: queue.instruct(connection, step, Instruction.RETURN, op.now))
+
+
+@operation("queue.move", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+def move(op: OperationContext, wanted: Selection, way: Instruction | None) -> LaterChange:
+    """Send waiting mail by another way of the organisation's own, or again by its usual one."""
+    if way is Instruction.RETURN:
+        raise Invalid("mail is returned by `outgate queue expire`")
+    made = _change(op, wanted, lambda connection, step: queue.instruct(connection, step, way, op.now))
+    op.note(way=way.value if way else "usual")
+    return made
+
+
+@operation("queue.tally", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
+def tally(op: OperationContext, wanted: Selection, by: By) -> list[tuple[str, int]]:
+    """See how much waits by gateway, destination, state, age or last error."""
+    return queue.tally(op.connection, wanted, by, op.now)
+
+
+@operation("queue.match", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
+def matching(op: OperationContext, wanted: Selection) -> int:
+    """See how many recipients a change would be of."""
+    return queue.matching(op.connection, wanted)
 
 
 def of_message(op: OperationContext, message_id: int) -> list[Waiting]:

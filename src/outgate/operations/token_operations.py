@@ -35,10 +35,10 @@ class TokenHolder:
     actor: Actor
 
 
-def key_of(engine: Engine, key_id: str, email: str) -> PublicKey | None:
+def keys_of(engine: Engine, email: str) -> tuple[PublicKey, ...]:
     """What a service account's signature is checked with."""
     with read(engine) as connection:
-        return service_accounts.public_key(connection, key_id, email)
+        return service_accounts.public_keys(connection, email)
 
 
 def token_for_subject(

@@ -4,16 +4,21 @@ The caller owns the transaction. Knows no event loop; a server that is running f
 """
 
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select, update
 
 from outgate.frozen import frozen
+from outgate.queue.entry import Instruction
 from outgate.record import events, message_log
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import account, chunk, message, recipient, unit
 
 STEP: Final = 500  # recipients that are changed in one transaction: some ten milliseconds
+TALLIED: Final = 1000  # lines of a tally
+ERROR_LENGTH: Final = 60  # characters of a reply by which errors are told apart
+AGES: Final = ((300.0, "less than 5 minutes"), (3600.0, "less than an hour"), (86400.0, "less than a day"))
 DELETED = "deleted from the queue by the administrator"
 
 
@@ -36,11 +41,30 @@ class Waiting:
     in_transfer: bool
 
 
+class WaitState(StrEnum):
+    """How it stands with a recipient that waits."""
+
+    IN_TRANSFER = "in-transfer"
+    HELD = "held"
+    NEW = "new"  # not tried yet
+    DEFERRED = "deferred"  # tried in vain
+
+
+class By(StrEnum):
+    """What recipients that wait are counted by."""
+
+    QUEUE = "queue"
+    STATE = "state"
+    AGE = "age"
+    ERROR = "error"
+
+
 @frozen
 class Selection:
     """Which recipients are meant; what is None is not asked for. `address` is a part of that of the
     sender, the recipient or the account.
 
+    `older_than`: received before then, in seconds since the epoch. `reply` is a part of the last reply.
     `account_id`, `chosen_from` and `unit` (with those below it) are the sender's. `within` are the first message and
     the last one of a step.
     """
@@ -51,6 +75,9 @@ class Selection:
     account_id: int | None = None
     chosen_from: str | None = None
     unit: str | None = None
+    state: WaitState | None = None
+    older_than: float | None = None
+    reply: str | None = None
     within: tuple[int, int] | None = None
 
 
@@ -126,6 +153,46 @@ def count(conn: Connection) -> Iterator[Count]:
     return (Count(*row) for row in rows)
 
 
+def matching(conn: Connection, wanted: Selection) -> int:
+    """How many recipients are meant."""
+    return conn.scalar(select(func.count()).select_from(recipient).where(*_conditions(wanted))) or 0
+
+
+def tally(conn: Connection, wanted: Selection, by: By, now: float) -> list[tuple[str, int]]:
+    """How many recipients of those meant, by queue, state, age or last error; the most first."""
+    columns = recipient.c
+    age = now - message.c.received_at
+    keys: dict[By, ColumnElement[str]] = {
+        By.QUEUE: columns.queue,
+        By.STATE: _state(),
+        By.AGE: case(
+            *((age < seconds, words) for seconds, words in AGES),
+            else_="a day or more",
+        ),
+        By.ERROR: func.coalesce(func.substr(columns.last_reply, 1, ERROR_LENGTH), "none yet"),
+    }
+    key = keys[by].label("key")
+    rows = conn.execute(
+        select(key, func.count().label("recipients"))
+        .join_from(recipient, message, message.c.id == columns.message_id)
+        .where(*_conditions(wanted))
+        .group_by(key)
+        .order_by(func.count().desc(), key)
+        .limit(TALLIED)
+    )
+    return [(row.key, row.recipients) for row in rows]
+
+
+def instruct(conn: Connection, wanted: Selection, instruction: Instruction | None, now: float) -> int:
+    """Say what is to be done with recipients that are not in transfer, at once; None takes it back. What is held goes
+    on. Returns their number.
+    """
+    idle = recipient.c.leased_until <= LeaseNow()
+    value = instruction.value if instruction else None
+    changed = update(recipient).where(idle, *_conditions(wanted))
+    return conn.execute(changed.values(instruction=value, held=False, due_at=now)).rowcount
+
+
 def retry(conn: Connection, wanted: Selection, now: float) -> int:
     """Make recipients due now that are neither held nor in transfer; returns their number."""
     idle = and_(~recipient.c.held, recipient.c.leased_until <= LeaseNow())
@@ -189,6 +256,14 @@ def _conditions(wanted: Selection) -> list[ColumnElement[bool]]:
         conditions.append(recipient.c.message_id.between(*wanted.within))
     if wanted.queue is not None:
         conditions.append(recipient.c.queue == wanted.queue)
+    if wanted.state is not None:
+        conditions.append(_state() == wanted.state.value)
+    if wanted.reply is not None:
+        conditions.append(recipient.c.last_reply.icontains(wanted.reply, autoescape=True))
+    if wanted.older_than is not None:
+        conditions.append(
+            recipient.c.message_id.in_(_messages(wanted).where(message.c.received_at < wanted.older_than))
+        )
     if wanted.address is not None:
         accounts = select(account.c.id).where(account.c.primary_address.icontains(wanted.address, autoescape=True))
         sent_by = _messages(wanted).where(
@@ -203,6 +278,16 @@ def _conditions(wanted: Selection) -> list[ColumnElement[bool]]:
     if sender := _of_sender(wanted):
         conditions.append(recipient.c.message_id.in_(_messages(wanted).where(*sender)))
     return conditions
+
+
+def _state() -> ColumnElement[str]:
+    columns = recipient.c
+    return case(
+        (columns.leased_until > LeaseNow(), WaitState.IN_TRANSFER.value),
+        (columns.held, WaitState.HELD.value),
+        (columns.attempts > 0, WaitState.DEFERRED.value),
+        else_=WaitState.NEW.value,
+    )
 
 
 def _messages(wanted: Selection) -> Select[tuple[int]]:

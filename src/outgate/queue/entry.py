@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from enum import StrEnum
 from typing import Any, Final, Self
 
 from sqlalchemy import Row
@@ -46,6 +47,14 @@ class Message:
         return cls(**{**row._asdict(), "tls_demand": TlsDemand(row.tls_demand)})
 
 
+class Instruction(StrEnum):
+    """What an administrator wants done with a recipient that waits."""
+
+    RETURN = "return"  # to the sender, with a report
+    ORGANISATION = "organisation"  # by the organisation's own servers, past the address's gateway
+    DIRECT = "direct"  # to the recipient's exchangers, past all gateways
+
+
 @frozen
 class Recipient:
     """A recipient without a final outcome. `queue` is route.Route.queue as last decided; `delay_told` says that the
@@ -58,12 +67,20 @@ class Recipient:
     notify: str | None = None
     attempts: int = 0
     delay_told: bool = False
+    instruction: Instruction | None = None
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Self:
         """As the database has it."""
         return cls(
-            row.number, row.address, QueueKey.parse(row.queue), row.orcpt, row.notify, row.attempts, row.delay_told
+            row.number,
+            row.address,
+            QueueKey.parse(row.queue),
+            row.orcpt,
+            row.notify,
+            row.attempts,
+            row.delay_told,
+            Instruction(row.instruction) if row.instruction else None,
         )
 
 

@@ -61,13 +61,17 @@ class Recorded:
 
 @frozen
 class AuditFilter:
-    """Which entries `search` gives; what is None is not asked for. `text` is part of actor, target or unit."""
+    """Which entries `search` gives; what is None is not asked for. `text` is part of actor, target or unit; `before`
+    is the number of an entry: only older ones.
+    """
 
     text: str | None = None
     operation: str | None = None
     since: float | None = None
     until: float | None = None
     limit: int = 50
+    actor: str | None = None
+    before: int | None = None
 
 
 @frozen
@@ -159,6 +163,10 @@ def search(connection: Connection, wanted: AuditFilter) -> Iterator[Recorded]:
         conditions.append(audit.c.at >= wanted.since)
     if wanted.until is not None:
         conditions.append(audit.c.at < wanted.until)
+    if wanted.actor is not None:
+        conditions.append(audit.c.actor == wanted.actor)
+    if wanted.before is not None:
+        conditions.append(audit.c.id < wanted.before)
     rows = connection.execute(select(audit).where(*conditions).order_by(audit.c.id.desc()).limit(wanted.limit))
     return (Recorded(row.id, _entry(row)) for row in rows)
 

@@ -429,6 +429,7 @@ recipient = Table(
     Column("last_reply", Text),
     Column("held", Boolean, nullable=False, default=False),
     Column("delay_told", Boolean, nullable=False, default=False, server_default=false()),  # to the sender
+    Column("instruction", Text),  # queue.entry.Instruction
     # The last column is for counting: all that is counted of a queue is in the index.
     Index("ix_recipient_queue", "queue", "held", "due_at", "message_id"),
 )

@@ -8,6 +8,7 @@ from outgate.web.accounts_page import AccountsPage
 from outgate.web.confirmation_page import ConfirmationPage
 from outgate.web.email_log_page import EmailLogPage
 from outgate.web.end_user_access_page import EndUserAccessPage
+from outgate.web.language_page import LanguagePage
 from outgate.web.log_in_page import HOME, LogInPage
 from outgate.web.message_page import MessagePage
 from outgate.web.navigation import MAIL
@@ -38,6 +39,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         csp_reports.route(),
         _confirmation(services),
         *log_in.routes(visits),
+        *LanguagePage().routes(visits),
         visits.get(HOME, _home),
         *SignInPage(services, secure=web.public_url.startswith("https:")).routes(visits),
         *WizardPage().routes(visits),

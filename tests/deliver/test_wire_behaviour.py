@@ -1,0 +1,57 @@
+"""The rows of tests/behaviour, against Outgate's delivery: all at once, each with a peer of its own."""
+
+import asyncio
+from pathlib import Path
+
+from behaviour.page import page
+from behaviour.peer import Peer
+from behaviour.rows import Fate, Row, rows
+from deliver.scripted import SMALL, VERIFYING, Given, delivery
+from outgate.deliver.connection import Link, Timeouts
+from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.smtp_transport import SmtpTransport
+from outgate.deliver.tls_policy import SecuredHost, TlsPolicy, alike
+from outgate.egress.resolver import Host
+
+FATES = {Verdict.DELIVERED: Fate.DELIVERED, Verdict.RETRY: Fate.RETRIED, Verdict.FAILED: Fate.RETURNED}
+TIMEOUTS = Timeouts(connect=3.0, reply=3.0, content=3.0, transaction=20.0)
+
+
+async def fate(row: Row) -> tuple[Fate, int, int]:
+    """What becomes of a message; how often it arrived, and was acknowledged."""
+
+    async def hosts() -> list[SecuredHost] | Outcome:
+        return alike([Host("localhost", "127.0.0.1")], TlsPolicy.OPPORTUNISTIC)
+
+    async with Peer(row) as peer:
+        link = Link(peer.port, TlsPolicy.OPPORTUNISTIC, "client.example")
+        line = SmtpTransport(link, hosts, TIMEOUTS, VERIFYING, Given(SMALL), 600.0)  # type: ignore[arg-type]  # Given is what is asked of it
+        failed = await line.connect()
+        outcome = failed or (await line.carry(delivery())).outcomes[0]
+        line.close()
+        return FATES[outcome.verdict], len(peer.whole), peer.acknowledged
+
+
+async def test_each_row_comes_out_as_the_table_says() -> None:
+    every = rows()
+    assert len(every) >= 100
+    async with asyncio.timeout(100):
+        found = await asyncio.gather(*(fate(row) for row in every))
+    wrong = [
+        f"{row.number} {row.name}: {was}, arrived {arrived}, acknowledged {acknowledged}"
+        for row, (was, arrived, acknowledged) in zip(every, found, strict=True)
+        if was is not row.ours
+        or acknowledged > 1
+        or (acknowledged == 1 and was is not Fate.DELIVERED and not row.twice)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_outgate_does_is_among_what_may_be() -> None:
+    assert [row.name for row in rows() if row.ours not in row.may] == []
+    names = [row.name for row in rows()]
+    assert sorted(set(names)) == sorted(names), "each row is told apart"
+
+
+def test_the_page_is_made_of_the_rows() -> None:
+    assert (Path(__file__).parents[2] / "docs" / "behaviour.md").read_text() == page()
