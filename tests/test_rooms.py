@@ -32,6 +32,9 @@ ALLOWED = {
     "egress": {"mail", "config", "clock"},
     "advisor": {"model", "route", "mail", "config", "clock", "egress", "extras"},
     "discovery": {"model", "mail", "config", "clock", "egress"},
+    "oauth": {
+        *("model", "mail", "directory", "sendas", "store", "queue", "submit", "config", "egress", "printable", "route"),
+    },
     "transport_security": {"mail", "egress", "store"},
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
@@ -40,7 +43,7 @@ ALLOWED = {
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
         *("store", "config", "clock", "egress", "supervision", "node_id", "printable"),
-        "transport_security",
+        *("transport_security", "oauth"),
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
@@ -53,7 +56,7 @@ ALLOWED = {
     # Of accept only the authenticator, of deliver only the probe, of queue only its ids and what administrators select.
     "web": {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
-        *("deliver", "discovery", "advisor", "mailbox", "queue", "record", "writing", "extras"),
+        *("deliver", "discovery", "advisor", "mailbox", "queue", "record", "writing", "extras", "oauth"),
     },
     # Of deliver only the probe.
     "api": {

@@ -25,6 +25,7 @@ _ERRORS = (
     "directory/gateway_settings.py",
     "directory/web_sessions.py",
     "mailbox/*.py",
+    "oauth/sign_in.py",
     "operations/account_lookup.py",
     "operations/queue_operations.py",
     "operations/sent_operations.py",
@@ -32,7 +33,7 @@ _ERRORS = (
     "writing/drafts.py",
 )
 _METHODS = [*((pattern, "python") for pattern in ("web/**.py", *_ERRORS)), ("web/templates/**.html", "jinja2")]
-_RAISED = ("Invalid", "NotFound", "NotAllowed", "AlreadyExists", "CodeExpired", "MailboxUnavailable")
+_RAISED = ("Invalid", "NotFound", "NotAllowed", "AlreadyExists", "CodeExpired", "MailboxUnavailable", "SignInFailed")
 _KEYWORDS = {**DEFAULT_KEYWORDS, **dict.fromkeys(("N_", "said", "words", *_RAISED))}
 # Written down where no catalogue is known.
 _HINTS = {preset.hint for preset in presets.shipped().all if preset.hint}

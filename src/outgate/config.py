@@ -130,6 +130,16 @@ class OidcSettings(Section):
         return self
 
 
+class OAuthSettings(Section):
+    """Log-in to users' gateways by OAuth, where a provider takes no passwords any more."""
+
+    providers_file: str = Field(
+        "providers.toml",
+        description="Providers with the client that this installation is to them (docs/gateways-oauth.md); relative to"
+        " the data directory",
+    )
+
+
 class LdapSettings(Section):
     """Users and their passwords from an LDAP directory. Off while `url` is empty."""
 
@@ -368,6 +378,7 @@ class Config(BaseSettings):
     local: LocalSettings = LocalSettings()
     oidc: OidcSettings = OidcSettings()
     ldap: LdapSettings = LdapSettings()
+    oauth: OAuthSettings = OAuthSettings()
     egress: EgressSettings = EgressSettings()
     web: WebSettings = WebSettings()
     record: RecordSettings = RecordSettings()

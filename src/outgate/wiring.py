@@ -5,10 +5,11 @@ import fcntl
 import gc
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import structlog
 import uvloop
@@ -50,6 +51,12 @@ from outgate.mailbox.maildir_mailbox import MaildirMailboxes
 from outgate.mailbox.user_mailbox import Mailboxes, NoMailboxes
 from outgate.model import Gateway, UsersGateway
 from outgate.node_id import node_id
+from outgate.oauth import providers
+from outgate.oauth.gateway_tokens import AccessTokens, NoToken
+from outgate.oauth.providers import OAuthProvider, OAuthProviders
+from outgate.oauth.repair_notice import RepairNotice
+from outgate.oauth.sign_in import SignIns
+from outgate.operations.error_codes import CheckFailed
 from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.security_events import SecurityEvents
@@ -129,6 +136,7 @@ class ServerProcess:
                 (settings.delivery.connections or default_limit()) + settings.web.max_connections,
             ),
         )
+        self._tokens = access_tokens(installation, owner, queue_ids)
         names = resolver(settings)
         self._names = names
         self._sts_policies = sts_policies(settings, installation.engine, names)
@@ -138,6 +146,7 @@ class ServerProcess:
             self._directory,
             names,
             self._open_password,
+            self._tokens,
             SigningKeys(installation.engine, installation.vault).key_for,
             self._security,
             queue_ids,
@@ -188,6 +197,7 @@ class ServerProcess:
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
+            self._tasks.append(asyncio.create_task(supervised("idle tokens", self._tokens.run)))
             self._tasks.append(asyncio.create_task(supervised("search keys", lambda: sort_in(self._commits))))
             self._tasks.append(asyncio.create_task(supervised("MTA-STS policies", self._sts_policies.run)))
             self._tasks.append(asyncio.create_task(self._tell_of_dane(), name="DANE"))
@@ -381,6 +391,7 @@ def http_listener(
         mailboxes(settings),
         DatabaseThreads(MAIL_THREADS),
         send_limits(settings),
+        {one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
     )
     programs = ApiServices(
         settings,
@@ -403,6 +414,50 @@ def http_listener(
     )
     batch.application = application
     return HttpListener(application, web, certificate.context if web.tls else None)
+
+
+def access_tokens(installation: Installation, owner: str, queue_ids: QueueIds) -> AccessTokens:
+    """Keeps the tokens of gateways' OAuth providers fresh; raises ConfigError if these can't be read."""
+    settings = installation.config
+    return AccessTokens(
+        installation.engine,
+        installation.vault,
+        oauth_providers(settings),
+        provider_client(settings),
+        owner,
+        clock.now,
+        RepairNotice(settings.hostname, settings.web.public_url, queue_ids, clock.now),
+    )
+
+
+def stored_token(installation: Installation) -> Callable[[Gateway], str]:
+    """For operations: the access token of a gateway, refreshed if need be. What it returns raises CheckFailed."""
+
+    def token(gateway: Gateway) -> str:
+        tokens = access_tokens(installation, f"command {uuid4()}", QueueIds())
+        found = asyncio.run(tokens.current(gateway))
+        if isinstance(found, NoToken):
+            raise CheckFailed(found.reason)
+        return found
+
+    return token
+
+
+def sign_ins(installation: Installation, provider: OAuthProvider) -> SignIns:
+    """Users' sign-ins at a provider, for one event loop."""
+    settings = installation.config
+    name = f"Outgate at {settings.hostname}"
+    return SignIns(provider, provider_client(settings), installation.engine, installation.vault, name, clock.now)
+
+
+def oauth_providers(settings: Config) -> OAuthProviders:
+    """Those that users may sign in with. Raises ConfigError."""
+    return providers.load(settings.path(settings.oauth.providers_file))
+
+
+def provider_client(settings: Config) -> HttpsClient:
+    """Asks OAuth providers, at whatever port the administrator says; their addresses are guarded all the same."""
+    return HttpsClient(resolver(settings), verifying_context(settings), any_port=True)
 
 
 def prober(settings: Config) -> Prober:

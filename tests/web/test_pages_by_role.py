@@ -68,6 +68,7 @@ OWN: Final = {
     "/settings/accounts/add/server": 400,  # without an address
     "/settings/accounts/add/found": 200,
     "/settings/accounts/{address:path}/edit": 404,
+    "/settings/accounts/signed-in": 400,
     "/settings/accounts/{address:path}/delete": 404,
     "/settings/accounts/{address:path}/confirm": 404,
     "/settings/accounts/{address:path}/server": 404,
@@ -119,7 +120,9 @@ async def pages(site: Site, port: int) -> AsyncIterator[int]:
 def test_the_tables_have_every_page(site: Site) -> None:
     with opened(site) as place:
         nothing = cast(Any, None)
-        services = PageServices(place.config, place.engine, place.vault, clock.now, DatabaseThreads(), *[nothing] * 6)
+        services = PageServices(
+            place.config, place.engine, place.vault, clock.now, DatabaseThreads(), *[nothing] * 6, {}
+        )
         shown = {route.path for route in page_routes(services) if "GET" in route.methods}
         posted = {route.path for route in page_routes(services) if route.methods == frozenset({"POST"})}
     assert shown == {*CONSOLE, *OWN, *PUBLIC} - {"/csp-reports"}

@@ -339,7 +339,42 @@ gateway = Table(
     Column("username", Text, nullable=False, default=""),
     Column("sealed_password", LargeBinary),
     Column("credential_version", Integer, nullable=False, default=1),
+    Column("provider", Text, nullable=False, default="", server_default=""),  # of OAuth; empty: a password
     Column("changed_at", Double, nullable=False),
+)
+
+# What a user allowed at a gateway's OAuth provider. The tokens are replaced together, and `generation` grows with each
+# time: what was read of an older one changes nothing any more. Whoever refreshes them holds the lease.
+oauth_grant = Table(
+    "oauth_grant",
+    metadata,
+    _id(),
+    Column("gateway_id", Key, ForeignKey("gateway.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("client_id", Text, nullable=False),
+    Column("sealed_refresh_token", LargeBinary, nullable=False),
+    Column("sealed_access_token", LargeBinary, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("expires_at", Double, nullable=False),  # of the access token
+    Column("granted_at", Double, nullable=False),
+    Column("refreshed_at", Double, nullable=False),
+    Column("retry_at", Double, nullable=False, default=0.0, server_default="0"),  # the provider is not asked before
+    Column("refused", Text),  # why the provider takes the refresh token no more; the user must sign in again
+    Column("leased_until", Double, nullable=False, default=0.0, server_default="0"),  # by store.lease_clock
+    Column("leased_by", Text),
+    Index("ix_oauth_grant_refreshed_at", "refreshed_at"),
+)
+
+# Clients that were registered with a provider by RFC 7591, one for each address that its sign-ins return to.
+oauth_client = Table(
+    "oauth_client",
+    metadata,
+    _id(),
+    Column("provider", Text, nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("sealed_secret", LargeBinary),
+    Column("registered_at", Double, nullable=False),
+    UniqueConstraint("provider", "redirect_uri"),
 )
 
 # --- queue: only what is waiting -------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from outgate.web.sent_page import SentPage
 from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
+from outgate.web.sign_in_page import SignInPage
 from outgate.web.tickets import Tickets
 from outgate.web.visits import Visits
 from outgate.web.wizard_page import WizardPage
@@ -45,6 +46,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *InboxPage().routes(visits),
         *LetterPage().routes(visits),
         *SentPage().routes(visits),
+        *SignInPage(services, secure=web.public_url.startswith("https:")).routes(visits),
         *WizardPage().routes(visits),
         *ServerPage().routes(visits),
         *AccountsPage().routes(visits),

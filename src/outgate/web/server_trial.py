@@ -128,7 +128,7 @@ class ServerTrial:
         try:
             rates = Rates(services.engine, services.now)
             return await services.prober.gateway_for(
-                self.visit.address, tentative(settings), settings.password, rates, told=told
+                self.visit.address, tentative(settings), settings.secret, rates, told=told
             )
         finally:
             steps.put_nowait(None)

@@ -1,6 +1,6 @@
 """What the pages have of the installation, made once by wiring. Data only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import Engine
 
@@ -12,6 +12,9 @@ from outgate.discovery.discoverer import Discoverer
 from outgate.frozen import frozen
 from outgate.http.database_threads import DatabaseThreads
 from outgate.mailbox.user_mailbox import Mailboxes
+from outgate.model import Gateway
+from outgate.oauth.providers import OAuthProvider
+from outgate.oauth.sign_in import SignIns
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.sent_operations import Dispatch
@@ -35,6 +38,12 @@ class PageServices:
     mailboxes: Mailboxes
     mail_threads: DatabaseThreads
     send_limits: SendLimits
+    sign_ins: Mapping[str, SignIns]  # by provider
+
+    def providers_for(self, gateway: Gateway | None) -> list[OAuthProvider]:
+        """Those that a user may sign in with for an address: whose server is known."""
+        named = gateway.provider if gateway else ""
+        return [one.provider for one in self.sign_ins.values() if one.provider.host or one.provider.name == named]
 
     @property
     def session_limits(self) -> WebSessionLimits:
