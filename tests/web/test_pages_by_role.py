@@ -120,9 +120,8 @@ async def pages(site: Site, port: int) -> AsyncIterator[int]:
 def test_the_tables_have_every_page(site: Site) -> None:
     with opened(site) as place:
         nothing = cast(Any, None)
-        services = PageServices(
-            place.config, place.engine, place.vault, clock.now, DatabaseThreads(), *[nothing] * 6, {}
-        )
+        known = (place.config, place.engine, place.vault, clock.now, DatabaseThreads())
+        services = PageServices(*known, nothing, nothing, nothing, nothing, nothing, nothing, {})
         shown = {route.path for route in page_routes(services) if "GET" in route.methods}
         posted = {route.path for route in page_routes(services) if route.methods == frozenset({"POST"})}
     assert shown == {*CONSOLE, *OWN, *PUBLIC} - {"/csp-reports"}
