@@ -32,6 +32,9 @@ ALLOWED = {
     "egress": {"mail", "config", "clock"},
     "advisor": {"model", "route", "mail", "config", "clock", "egress", "extras"},
     "discovery": {"model", "mail", "config", "clock", "egress"},
+    "oauth": {
+        *("model", "mail", "directory", "sendas", "store", "queue", "submit", "config", "egress", "printable", "route"),
+    },
     "transport_security": {"mail", "egress", "store"},
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
@@ -40,18 +43,20 @@ ALLOWED = {
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
         *("store", "config", "clock", "egress", "supervision", "node_id", "printable"),
-        "transport_security",
+        *("transport_security", "oauth"),
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
-        *("secretscan", "clock"),
+        *("mailbox", "writing", "secretscan", "clock"),
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
+    "mailbox": {"mail", "model", "printable", "config", "extras"},
+    "writing": {"mail", "mailbox", "directory", "store"},
     # Of accept only the authenticator, of deliver only the probe, of queue only its ids and what administrators select.
     "web": {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
-        *("deliver", "discovery", "advisor", "queue", "record", "extras"),
+        *("deliver", "discovery", "advisor", "mailbox", "queue", "record", "writing", "extras", "oauth"),
     },
     # Of deliver only the probe.
     "api": {
@@ -67,7 +72,19 @@ ALLOWED = {
     "systemd": set(),
     "demo": {"clock", "extras", "printable"},
 }
-NO_SOCKETS = ("mail", "smtp", "store", "directory", "sendas", "record", "queue", "compliance", "submit", "operations")
+NO_SOCKETS = (
+    "mail",
+    "writing",
+    "smtp",
+    "store",
+    "directory",
+    "sendas",
+    "record",
+    "queue",
+    "compliance",
+    "submit",
+    "operations",
+)
 IMPURE = {"time", "asyncio", "os", "pathlib", "sqlalchemy", "threading"}
 # Rooms with an event loop or a transaction at their edge, and what in them is pure.
 PURE_PARTS = (

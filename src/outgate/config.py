@@ -130,6 +130,16 @@ class OidcSettings(Section):
         return self
 
 
+class OAuthSettings(Section):
+    """Log-in to users' gateways by OAuth, where a provider takes no passwords any more."""
+
+    providers_file: str = Field(
+        "providers.toml",
+        description="Providers with the client that this installation is to them (docs/gateways-oauth.md); relative to"
+        " the data directory",
+    )
+
+
 class LdapSettings(Section):
     """Users and their passwords from an LDAP directory. Off while `url` is empty."""
 
@@ -187,6 +197,12 @@ class WebSettings(Section):
     )
     session_idle: Seconds = Field(12 * 3600.0, description="Seconds without a request after which a log-in ends")
     session_lifetime: Seconds = Field(7 * 86400.0, description="Seconds after which a log-in ends in any case")
+    undo_send: float = Field(
+        10.0,
+        ge=0,
+        le=120,
+        description="Seconds that a message written on the pages waits, so that it can be taken back",
+    )
     proof_lasts: Seconds = Field(
         900.0, description="Seconds after a log-in until who changes passwords, second factors or roles is asked again"
     )
@@ -290,6 +306,34 @@ class LocalSettings(Section):
     maildir: str = Field(
         "mail", description="Folder of the Maildirs, one for each account; relative to the data directory"
     )
+    mailbox_imap: str = Field(
+        "",
+        description="Where the pages read users' mail if `mailbox` is not `maildir`: `imaps://host[:port]`, or"
+        " `imap://127.0.0.1[:port]` on this machine; empty: the pages show no inbox then",
+    )
+    imap_user: str = Field(
+        "", description="Who may log in there as any user (SASL PLAIN with an authorization identity)"
+    )
+    imap_password_file: str = Field(
+        "imap.password", description="File with the password of `imap_user`, mode 600; relative to the data directory"
+    )
+    imap_ca_file: str | None = Field(
+        None, description="PEM of further certificate authorities to trust for the IMAP server"
+    )
+
+    @field_validator("mailbox_imap")
+    @classmethod
+    def _known_imap(cls, text: str) -> str:
+        host = r"(localhost|127\.[0-9.]+|\[::1\])"
+        if not re.fullmatch(rf"(imaps://([^:/@]+|\[[^\]]+\])(:\d{{1,5}})?|imap://{host}(:\d{{1,5}})?)?", text):
+            raise ValueError("must be imaps://host[:port], or imap://127.0.0.1[:port] for a server on this machine")
+        return text
+
+    @model_validator(mode="after")
+    def _imap_whole(self) -> Self:
+        if self.mailbox_imap and not self.imap_user:
+            raise ValueError("set local.imap_user to the account that may log in to the IMAP server as any user")
+        return self
 
 
 class RecordSettings(Section):
@@ -334,6 +378,7 @@ class Config(BaseSettings):
     local: LocalSettings = LocalSettings()
     oidc: OidcSettings = OidcSettings()
     ldap: LdapSettings = LdapSettings()
+    oauth: OAuthSettings = OAuthSettings()
     egress: EgressSettings = EgressSettings()
     web: WebSettings = WebSettings()
     record: RecordSettings = RecordSettings()

@@ -22,10 +22,33 @@ class Security(StrEnum):
 
 
 @frozen
+class OAuthTokens:
+    """What an authorization server gave: an access token with its end (seconds since the epoch), and the refresh token
+    that the next ones are had for.
+    """
+
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    expires_at: float
+
+
+@frozen
+class Consent:
+    """What a user has allowed at an OAuth provider, just now: the provider's name in the settings, and the client that
+    it was given to.
+    """
+
+    provider: str
+    client_id: str
+    tokens: OAuthTokens
+
+
+@frozen
 class Gateway:
     """One SMTP server with its credential, read as one record: host and password are never looked up apart.
 
-    `sealed` is the password as the vault keeps it; only deliver/ has it opened, for the one connection.
+    `sealed` is the password as the vault keeps it; only deliver/ has it opened, for the one connection. With a
+    `provider` there is none: the log-in is by tokens of that OAuth provider (sendas.oauth_grants).
     `identity` is the row, and `holder` the account and address, that the seal is bound to (store.vault.credential).
     """
 
@@ -37,6 +60,17 @@ class Gateway:
     sealed: bytes | None = field(default=None, repr=False)
     credential_version: int = 1
     holder: str = ""
+    provider: str = ""
+
+    @property
+    def row(self) -> int:
+        """The number of its row."""
+        return int(self.identity.rpartition(":")[2])
+
+    @property
+    def has_credential(self) -> bool:
+        """Whether there is all that its log-in needs, as far as the directory knows."""
+        return not self.username or self.sealed is not None or bool(self.provider)
 
     @property
     def in_short(self) -> str:

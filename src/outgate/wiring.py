@@ -5,10 +5,11 @@ import fcntl
 import gc
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import structlog
 import uvloop
@@ -46,8 +47,16 @@ from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
+from outgate.mailbox.maildir_mailbox import MaildirMailboxes
+from outgate.mailbox.user_mailbox import Mailboxes, NoMailboxes
 from outgate.model import Gateway, UsersGateway
 from outgate.node_id import node_id
+from outgate.oauth import providers
+from outgate.oauth.gateway_tokens import AccessTokens, NoToken
+from outgate.oauth.providers import OAuthProvider, OAuthProviders
+from outgate.oauth.repair_notice import RepairNotice
+from outgate.oauth.sign_in import SignIns
+from outgate.operations.error_codes import CheckFailed
 from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.security_events import SecurityEvents
@@ -72,12 +81,14 @@ from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
 from outgate.transport_security.sts_policies import StsPolicies
+from outgate.writing.filing import SentFiling
 
 if TYPE_CHECKING:
     from outgate.http.http_listener import HttpListener
 
 DAY = 86400.0
 UNFINISHED = DAY  # seconds after which pieces of a message that did not come whole are of no use to anybody
+MAIL_THREADS = 8  # that wait for mailboxes
 SWEEP_EVERY = 3600.0  # seconds
 ACCOUNTS_PAGE = "/settings/accounts"  # of a user's addresses: web.navigation
 
@@ -126,6 +137,7 @@ class ServerProcess:
                 (settings.delivery.connections or default_limit()) + settings.web.max_connections,
             ),
         )
+        self._tokens = access_tokens(installation, owner, queue_ids)
         names = resolver(settings)
         self._names = names
         self._sts_policies = sts_policies(settings, installation.engine, names)
@@ -135,6 +147,7 @@ class ServerProcess:
             self._directory,
             names,
             self._open_password,
+            self._tokens,
             SigningKeys(installation.engine, installation.vault).key_for,
             self._security,
             queue_ids,
@@ -170,6 +183,7 @@ class ServerProcess:
         self._retention = Retention(installation.engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
+        self._filing = SentFiling(installation.engine, mailboxes(settings), clock.now) if serves_pages else None
         self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
         self._tallies = Tallies(installation.engine, clock.now)
         self._tasks: list[asyncio.Task[None]] = []
@@ -186,11 +200,14 @@ class ServerProcess:
         self._tasks.append(asyncio.create_task(supervised("tallies", self._tallies.run)))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
+            self._tasks.append(asyncio.create_task(supervised("idle tokens", self._tokens.run)))
             self._tasks.append(asyncio.create_task(supervised("search keys", lambda: sort_in(self._commits))))
             self._tasks.append(asyncio.create_task(supervised("MTA-STS policies", self._sts_policies.run)))
             self._tasks.append(asyncio.create_task(self._tell_of_dane(), name="DANE"))
         if self._clock_watch:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
+        if self._filing:
+            self._tasks.append(asyncio.create_task(supervised("filing", self._filing.run)))
         if self._retention:
             self._tasks.append(asyncio.create_task(supervised("retention", self._retention.run)))
             self._tasks.append(asyncio.create_task(supervised("certificate watch", self._certificate_watch.run)))
@@ -303,6 +320,21 @@ def message_limits(settings: Config) -> MessageLimits:
     return MessageLimits(limits.max_message_bytes, limits.max_line_bytes, limits.max_recipients, limits.max_received)
 
 
+def send_limits(settings: Config) -> SendLimits:
+    """The same, for operations."""
+    return SendLimits(message_limits(settings), local_mailboxes=settings.local.mailbox == "maildir")
+
+
+def mailboxes(settings: Config) -> Mailboxes:
+    """Where the pages read users' mail."""
+    local = settings.local
+    if local.mailbox_imap:
+        from outgate.mailbox.imap_mailbox import ImapMailboxes  # noqa: PLC0415  # not every installation has it
+
+        return ImapMailboxes(local, settings.data)
+    return MaildirMailboxes(settings.path(local.maildir)) if local.mailbox == "maildir" else NoMailboxes()
+
+
 def resolver(settings: Config) -> Resolver:
     """Finds hosts, and refuses those that users may not have this server connect to."""
     return Resolver(settings.delivery.nameservers, Guard(settings.egress), settings.delivery.dane)
@@ -361,6 +393,10 @@ def http_listener(
         log_in,
         prober(settings),
         discoverer(settings),
+        mailboxes(settings),
+        DatabaseThreads(MAIL_THREADS),
+        send_limits(settings),
+        {one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
     )
     programs = ApiServices(
         settings,
@@ -383,6 +419,50 @@ def http_listener(
     )
     batch.application = application
     return HttpListener(application, web, certificate.context if web.tls else None)
+
+
+def access_tokens(installation: Installation, owner: str, queue_ids: QueueIds) -> AccessTokens:
+    """Keeps the tokens of gateways' OAuth providers fresh; raises ConfigError if these can't be read."""
+    settings = installation.config
+    return AccessTokens(
+        installation.engine,
+        installation.vault,
+        oauth_providers(settings),
+        provider_client(settings),
+        owner,
+        clock.now,
+        RepairNotice(settings.hostname, settings.web.public_url, queue_ids, clock.now),
+    )
+
+
+def stored_token(installation: Installation) -> Callable[[Gateway], str]:
+    """For operations: the access token of a gateway, refreshed if need be. What it returns raises CheckFailed."""
+
+    def token(gateway: Gateway) -> str:
+        tokens = access_tokens(installation, f"command {uuid4()}", QueueIds())
+        found = asyncio.run(tokens.current(gateway))
+        if isinstance(found, NoToken):
+            raise CheckFailed(found.reason)
+        return found
+
+    return token
+
+
+def sign_ins(installation: Installation, provider: OAuthProvider) -> SignIns:
+    """Users' sign-ins at a provider, for one event loop."""
+    settings = installation.config
+    name = f"Outgate at {settings.hostname}"
+    return SignIns(provider, provider_client(settings), installation.engine, installation.vault, name, clock.now)
+
+
+def oauth_providers(settings: Config) -> OAuthProviders:
+    """Those that users may sign in with. Raises ConfigError."""
+    return providers.load(settings.path(settings.oauth.providers_file))
+
+
+def provider_client(settings: Config) -> HttpsClient:
+    """Asks OAuth providers, at whatever port the administrator says; their addresses are guarded all the same."""
+    return HttpsClient(resolver(settings), verifying_context(settings), any_port=True)
 
 
 def prober(settings: Config) -> Prober:

@@ -53,6 +53,7 @@ def test_settings_are_written_and_the_others_stand_there_as_comments(empty: Prog
         "hostname": "m.example",
         "submission": {"starttls_port": 2587},
         "log_in": {},
+        "oauth": {},
         "delivery": {"retry": [1, 2]},
         "local": {"mailbox": "lmtp://localhost:24"},
         **{name: {} for name in ("oidc", "ldap", "egress", "web", "record")},

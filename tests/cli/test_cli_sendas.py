@@ -162,7 +162,9 @@ def test_a_gateway_that_works_is_tried_and_saved(program: Program) -> None:
         assert peer.connections == 2
         assert peer.messages == []
         port = peer.port
-    assert row["gateway"] == {"host": "127.0.0.1", "port": port, "security": "starttls", "username": PARTNER}
+    assert row["gateway"] == {
+        **{"host": "127.0.0.1", "port": port, "security": "starttls", "username": PARTNER, "provider": ""},
+    }
     explained = program.run("explain", ALICE, PARTNER, CAROL)
     assert (explained["way"], explained["mail_from"], explained["sender"]) == ("user-gateway", PARTNER, None)
     with program.reading() as connection:

@@ -12,7 +12,7 @@ import asyncio
 import re
 import ssl
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -26,6 +26,12 @@ HANG = "hang"  # an Answer: never reply
 _MAIL = re.compile(r"MAIL FROM:<(.*)>((?: [^ <>]+)*)", re.IGNORECASE)
 _RCPT = re.compile(r"RCPT TO:<(.+)>((?: [^ <>]+)*)", re.IGNORECASE)
 _BDAT = re.compile(r"BDAT (\d+)( LAST)?", re.IGNORECASE)
+_BEARER = {
+    "OAUTHBEARER": re.compile(
+        r"n,a=(?P<user>[^,]+),\x01(host=[^\x01]+\x01)?(port=\d+\x01)?auth=Bearer (?P<token>[!-~]+)\x01\x01"
+    ),
+    "XOAUTH2": re.compile(r"user=(?P<user>[^\x01]+)\x01auth=Bearer (?P<token>[!-~]+)\x01\x01"),
+}
 _UNSTUFFED = re.compile(rb"(?:\A|\r\n)\.(?!\.)")
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
@@ -35,7 +41,9 @@ class RawPeer(Inbox):
     """A server on loopback, at a free port unless told otherwise; at a Unix socket if `unix_path` is set.
 
     `tls`: STARTTLS is offered with this context, or with `implicit_tls` spoken from the first byte. `credentials`:
-    AUTH PLAIN is required, under TLS where there is any. `answer` is asked at each command line, and with "." when a
+    AUTH PLAIN is required, under TLS where there is any. `bearer` says whose an access token is: then AUTH by these
+    `token_mechanisms` is required, and all that were shown are in `tokens`.
+    `answer` is asked at each command line, and with "." when a
     content has come whole (with ". <recipient>" for each recipient in LMTP); it may also say DROP or HANG.
     """
 
@@ -44,6 +52,9 @@ class RawPeer(Inbox):
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False
     credentials: Mapping[str, str] | None = None
+    bearer: Callable[[str], str | None] | None = None
+    token_mechanisms: tuple[str, ...] = ("OAUTHBEARER", "XOAUTH2")
+    tokens: list[str] = field(default_factory=list)
     offers: tuple[str, ...] = OFFERS
     answer: Answer | None = None
     hostname: str = "peer.example"
@@ -165,6 +176,8 @@ class _Session:
             offers.append("STARTTLS")
         elif self._peer.credentials is not None:
             offers.append("AUTH PLAIN")
+        elif self._peer.bearer is not None:
+            offers.append(f"AUTH {' '.join(self._peer.token_mechanisms)}")
         await self._say(*[f"250-{offer}" for offer in offers[:-1]], f"250 {offers[-1]}")
 
     async def _on_starttls(self) -> None:
@@ -176,9 +189,13 @@ class _Session:
         self._hello = ""
 
     async def _on_auth(self, line: str) -> None:
-        _require(self._peer.credentials is not None and self._hello, "503 5.5.1 No AUTH here")
+        required = self._peer.credentials is not None or self._peer.bearer is not None
+        _require(required and self._hello, "503 5.5.1 No AUTH here")
         _require(self._tls() or not self._peer.tls, "538 5.7.11 Only under TLS")
         mechanism, _, initial = line.partition(" ")[2].partition(" ")
+        if self._peer.bearer is not None:
+            await self._on_token(mechanism.upper(), initial)
+            return
         _require(mechanism.upper() == "PLAIN", "504 5.5.4 Only PLAIN")
         if not initial:
             await self._say("334 ")
@@ -188,9 +205,30 @@ class _Session:
         self._username = username
         await self._say("235 2.7.0 Welcome")
 
+    async def _on_token(self, mechanism: str, initial: str) -> None:
+        """OAUTHBEARER (RFC 7628) and XOAUTH2, whose failures are told in a challenge first."""
+        _require(mechanism in self._peer.token_mechanisms, "504 5.5.4 Not this mechanism")
+        match = _BEARER[mechanism].fullmatch(b64decode(initial).decode())
+        _require(match, "501 5.5.2 No message of this mechanism")
+        assert match
+        assert self._peer.bearer
+        self._peer.tokens.append(match["token"])
+        whose = await asyncio.to_thread(self._peer.bearer, match["token"])
+        if whose != match["user"]:
+            await self._say("334 eyJzdGF0dXMiOiI0MDEiLCJzY2hlbWVzIjoiYmVhcmVyIn0=")
+            answer = (await self._until(b"\r\n")).decode()
+            _require(
+                answer == ("AQ==" if mechanism == "OAUTHBEARER" else ""), "501 5.5.2 That is no answer to a failure"
+            )
+        _require(whose == match["user"], "535 5.7.8 The token is not good")
+        self._username = whose
+        await self._say("235 2.7.0 Welcome")
+
     async def _on_mail(self, line: str) -> None:
         _require(self._hello and not self._transaction, "503 5.5.1 MAIL out of order")
-        _require(self._peer.credentials is None or self._username, "530 5.7.0 Log in first")
+        _require(
+            (self._peer.credentials is None and self._peer.bearer is None) or self._username, "530 5.7.0 Log in first"
+        )
         match = _MAIL.fullmatch(line)
         _require(match, "501 5.5.4 Syntax: MAIL FROM:<address>")
         assert match

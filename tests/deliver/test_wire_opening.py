@@ -15,11 +15,12 @@ from outgate.deliver.tls_policy import TlsPolicy
 from outgate.demo.certificates import Authority
 from outgate.demo.network import VirtualHost
 from outgate.egress.resolver import Host
+from outgate.model import Gateway, Security
 from outgate.smtp import KeyDerivation
 from outgate.store.vault import SealBroken
 
 QUICK = Timeouts(connect=5.0, reply=0.3, content=0.3, transaction=5.0)
-ALICE = given("alice", "correct horse battery")
+ALICE = given(Gateway("gateway:1", "localhost", 587, Security.STARTTLS, "alice"), "correct horse battery")
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from outgate.deliver.transports import TransportFactory
 from outgate.demo.network import VirtualHost
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.reader import DirectoryReader
+from outgate.installation import Installation
 from outgate.model import Gateway, QueueKey, QueueKind, Security
 from outgate.queue import Queue
 from outgate.queue.queue_id import QueueIds
@@ -31,6 +32,7 @@ from outgate.route import Route, RouteKind
 from outgate.store.engine import make_file, migrate, open_engine, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.rates import Rates
+from outgate.store.vault import Vault
 from way.place import GATEWAY_PASSWORD, Site, eventually, install, running
 from way.submit import submit
 
@@ -102,8 +104,13 @@ async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     commits, fresh = GroupCommit(engine), DirectoryReader(DirectoryCache(engine))
     queue = Queue(engine, commits, "test", 60.0)
     resolver = wiring.resolver(config)
+    vault = Vault({"k": bytes(32)}, "k")
+    tokens = wiring.access_tokens(Installation(config, engine, vault), "test", QueueIds())
     policies = wiring.sts_policies(config, engine, resolver)
-    yield TransportFactory(config, queue, fresh, resolver, lambda _: "", _no_key, lambda *_: None, QueueIds(), policies)
+    ids = QueueIds()
+    yield TransportFactory(
+        config, queue, fresh, resolver, lambda _: "", tokens, _no_key, lambda *_: None, ids, policies
+    )
     await commits.close()
     queue.close()
     fresh.close()

@@ -87,6 +87,25 @@ def test_a_message_with_everything() -> None:
     assert "Auto-Submitted" not in parsed
 
 
+def test_an_answer_says_the_same_as_html_and_names_what_it_answers() -> None:
+    message = read(
+        compose(
+            sender=ALICE,
+            to=[BOB],
+            subject="Re: Prices",
+            text="Yes.\n",
+            html="<b>Yes.</b>",
+            date=0.0,
+            message_id="2@partner.example",
+            in_reply_to="<1@example.com>",
+            references=["<0@example.com>", "<1@example.com>"],
+        )
+    )
+    assert message["In-Reply-To"] == "<1@example.com>"
+    assert message["References"] == "<0@example.com> <1@example.com>"
+    assert [part.get_content_type() for part in message.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+
+
 def test_addresses_beyond_ascii_make_the_header_utf8() -> None:
     message = compose(
         sender=Mailbox("Jörg", "jörg@example.com"), to=[BOB], subject="x", text="x", date=0.0, message_id="3@x"

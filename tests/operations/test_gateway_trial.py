@@ -96,6 +96,11 @@ def entries(caller: Caller) -> list[AuditEntry]:
         return [one.entry for one in audit_trail.search(connection, AuditFilter())]
 
 
+def no_token(_gateway: object) -> str:
+    """Gateways with a password ask for none."""
+    raise AssertionError
+
+
 def test_what_works_is_tried_once_and_saved(caller: Caller, probe: Probe) -> None:
     saved = gateway_operations.save(caller, ALICE, PARTNER, WANTED, probe)
     assert probe.tried == ["smtp.dominiopartner.example marked secret"]
@@ -151,7 +156,7 @@ def test_who_may_not_save_it_has_nothing_tried(caller: Caller, probe: Probe, bob
     other = Caller(caller.engine, caller.vault, Actor("bob@example.com", "192.0.2.7", bob))
     for refused in (
         lambda: gateway_operations.save(other, ALICE, PARTNER, WANTED, probe),
-        lambda: gateway_operations.try_out(other, ALICE, PARTNER, probe),
+        lambda: gateway_operations.try_out(other, ALICE, PARTNER, probe, no_token),
         lambda: domain_gateway_operations.save(other, WANTED, probe),
     ):
         gateway_operations.save(caller, ALICE, PARTNER, WANTED, None)
@@ -163,10 +168,10 @@ def test_who_may_not_save_it_has_nothing_tried(caller: Caller, probe: Probe, bob
 
 def test_what_came_of_a_test_is_on_record(caller: Caller, probe: Probe) -> None:
     gateway_operations.save(caller, ALICE, PARTNER, WANTED, None)
-    gateway_operations.try_out(caller, ALICE, PARTNER, probe)
+    gateway_operations.try_out(caller, ALICE, PARTNER, probe, no_token)
     probe.reason = "log-in refused: 535"
     with pytest.raises(GatewayUnusable):
-        gateway_operations.try_out(caller, ALICE, PARTNER, probe)
+        gateway_operations.try_out(caller, ALICE, PARTNER, probe, no_token)
     failed, done = entries(caller)[:2]
     assert (done.operation, done.outcome) == ("gateway.test", "done")
     assert (failed.operation, failed.outcome, failed.detail["reason"]) == ("gateway.test", "failed", probe.reason)
@@ -178,7 +183,7 @@ def test_a_gateway_that_policy_no_longer_allows_is_not_tested(caller: Caller, pr
     with write(caller.engine) as connection:
         policies.set_value(connection, "/", setting("allowedGatewayHosts"), "*.elsewhere.example", 0.0)
     with pytest.raises(NotAllowed, match="allowedGatewayHosts"):
-        gateway_operations.try_out(caller, ALICE, PARTNER, probe)
+        gateway_operations.try_out(caller, ALICE, PARTNER, probe, no_token)
     assert probe.tried == []
 
 

@@ -33,6 +33,7 @@ from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External, UserFilter
 from outgate.directory.web_sessions import WebSessionLimits
 from outgate.mail import dkim
+from outgate.mail.compose import AttachedFile
 from outgate.model import QueueKey, QueueKind, Security
 from outgate.operations import (
     address_overview,
@@ -41,6 +42,7 @@ from outgate.operations import (
     confirmation_operations,
     domain_gateway_operations,
     domain_operations,
+    draft_operations,
     explanation_operations,
     gateway_operations,
     gateway_overview,
@@ -56,6 +58,7 @@ from outgate.operations import (
     secret_operations,
     send_as_operations,
     send_as_overview,
+    sent_operations,
     service_account_operations,
     session_operations,
     setup_operations,
@@ -70,6 +73,8 @@ from outgate.operations.context import Denied, OperationContext, ProofNeeded
 from outgate.operations.gateway_trial import tentative
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.operation_table import OPERATIONS
+from outgate.operations.sent_operations import Dispatch
+from outgate.queue import admin as queue_admin
 from outgate.queue.admin import By, Selection
 from outgate.record import audit_trail as trail
 from outgate.record import message_log
@@ -79,11 +84,14 @@ from outgate.store.engine import write
 from outgate.store.rotation import Rotation
 from outgate.store.vault import Vault
 from outgate.submit import MessageLimits
+from outgate.writing import drafts
+from outgate.writing.drafts import DraftContent
 
 PARTNER: Final = "{user}@dominiopartner.example"
 PENDING: Final = "{user}@pending.example"
 CONFIRMATION: Final = Confirmation("mail.example.com")
 GATEWAY: Final = GatewaySettings("smtp.dominiopartner.example", 587, Security.STARTTLS, "u", "p")
+DISPATCH: Final = Dispatch(SendLimits(MessageLimits(10_000, 998, 10, 10), True), "mail.example.com", 60.0)
 LIMITS: Final = LogInLimits("10/10minutes", "50/10minutes", "100/1hour")
 SESSION_LIMITS: Final = WebSessionLimits(3600.0, 86400.0)
 CREDENTIALS: Final = Credentials("hash", "SCRAM")
@@ -211,6 +219,27 @@ CALLS: Final[dict[str, Call]] = {
     ),
     "gateway.clear": lambda op, _unit, user, _other: gateway_operations.clear_gateway(op, user, _of(PARTNER, user)),
     "mail.send": lambda op, _unit, user, _other: _send(op, user),
+    "send-as.signatures": lambda op, _unit, user, _other: send_as_operations.signatures(op, user),
+    "send-as.sign": lambda op, _unit, user, _other: send_as_operations.set_signature(op, user, user, "<b>A</b>"),
+    "draft.list": lambda op, _unit, user, _other: draft_operations.list_drafts(op, user),
+    "draft.show": lambda op, _unit, user, _other: draft_operations.show_draft(op, user, _draft(op, user)),
+    "draft.save": lambda op, _unit, user, _other: draft_operations.save_draft(op, user, None, DraftContent(user)),
+    "draft.attach": lambda op, _unit, user, _other: draft_operations.attach_file(
+        op, user, _draft(op, user), AttachedFile("a", "text/plain", b"a"), 1000
+    ),
+    "draft.detach": lambda op, _unit, user, _other: draft_operations.detach_file(op, user, _draft(op, user), 1),
+    "draft.delete": lambda op, _unit, user, _other: draft_operations.delete_draft(op, user, _draft(op, user)),
+    "mail.write": lambda op, _unit, user, _other: sent_operations.send_draft(op, user, _draft(op, user), DISPATCH),
+    "mail.check": lambda op, _unit, user, _other: sent_operations.check_recipients(
+        op, user, user, "carol@recipient.example", DISPATCH.limits
+    ),
+    "mail.recall": lambda op, _unit, user, _other: sent_operations.recall(op, user, _sent(op, user)),
+    "sent.list": lambda op, _unit, user, _other: sent_operations.list_sent(op, user, 1),
+    "sent.trouble": lambda op, _unit, user, _other: sent_operations.in_trouble(op, user),
+    "sent.show": lambda op, _unit, user, _other: sent_operations.show_sent(op, user, _sent(op, user)),
+    "sent.retry": lambda op, _unit, user, _other: sent_operations.retry_sent(op, user, _sent(op, user)),
+    "sent.again": lambda op, _unit, user, _other: _again(op, user),
+    "sent.give-up": lambda op, _unit, user, _other: sent_operations.give_up(op, user, _sent(op, user, undo=0.0)),
     "gateway.test": lambda op, _unit, user, _other: gateway_operations.tested(
         op, user, _of(PARTNER, user), tentative(GATEWAY), ""
     ),
@@ -297,6 +326,7 @@ _USERS_SECURITY: Final = {
     *_OWN_FACTORS,
 }
 _SEND_AS_READ: Final = {
+    "send-as.signatures",
     "gateway.census",
     "send-as.overview",
     "send-as.list",
@@ -307,6 +337,7 @@ _SEND_AS_READ: Final = {
 }
 _SEND_AS: Final = {
     *_SEND_AS_READ,
+    "send-as.sign",
     "send-as.add",
     "send-as.grant",
     "send-as.resend",
@@ -405,6 +436,23 @@ OWN: Final = {
     "gateway.test",
     "mail.send",
     "mail.explain",
+    "send-as.signatures",
+    "send-as.sign",
+    "draft.list",
+    "draft.show",
+    "draft.save",
+    "draft.attach",
+    "draft.detach",
+    "draft.delete",
+    "mail.write",
+    "mail.check",
+    "mail.recall",
+    "sent.list",
+    "sent.trouble",
+    "sent.show",
+    "sent.retry",
+    "sent.again",
+    "sent.give-up",
 }
 
 
@@ -472,6 +520,26 @@ def _send(op: OperationContext, user: str) -> object:
     raw = f"From: {user}\r\n\r\nHello\r\n".encode()
     limits = SendLimits(MessageLimits(10_000, 998, 10, 10), local_mailboxes=True)
     return mail_operations.send(op, user, 1, ["carol@recipient.example"], raw, limits)
+
+
+def _draft(op: OperationContext, user: str) -> int:
+    """Another's draft is made behind the operations' back."""
+    content = DraftContent(user, to="carol@recipient.example", text="Hello")
+    return drafts.save(op.connection, stored_users.find(op.connection, user).id, None, content, op.now)
+
+
+def _sent(op: OperationContext, user: str, undo: float = 60.0) -> int:
+    """A message of theirs."""
+    console = OperationContext(op.connection, op.vault, Actor.console("root"), op.now)
+    dispatch = Dispatch(DISPATCH.limits, DISPATCH.hostname, undo)
+    return sent_operations.send_draft(console, user, _draft(op, user), dispatch)
+
+
+def _again(op: OperationContext, user: str) -> object:
+    message = _sent(op, user)
+    queue_admin.remove(op.connection, Selection(message_id=message), op.now, "550 5.1.1 no such user")
+    raw = f"From: {user}\r\n\r\nHello\r\n".encode()
+    return sent_operations.send_again(op, user, message, raw, DISPATCH)
 
 
 def _verify(op: OperationContext, user: str) -> object:

@@ -109,6 +109,9 @@ PLAIN: Final = {
     "gateway.test": {"address"},
     "mail.explain": {"sender", "recipient"},
     "mail.send": {"recipients", "raw"},
+    "mail.check": {"sender", "text"},
+    "send-as.sign": {"address", "html"},
+    "sent.again": {"raw"},
 }
 
 

@@ -32,6 +32,7 @@ class Town:
     base: str
     gateway: RawPeer
     exchanger: RawPeer
+    has_partner: bool = False  # alice has an address there
 
     async def speak(self, language: str, *people: str) -> None:
         """What these people see (alice, if nobody is named) is in this language from now on."""
@@ -57,7 +58,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     base = f"http://127.0.0.1:{port}"
     site = install(
         tmp_path_factory.mktemp("town") / "outgate",
-        web={"public_url": base, "port": port},
+        web={"public_url": base, "port": port, "undo_send": 2.0},
     )
     _add_anna(site)
     tls = site.authority.server_context(LOCALHOST)

@@ -39,6 +39,7 @@ async def test_an_address_of_a_partner_leaves_by_its_own_server(town: Town, brow
         await alice.at("/")
         await alice.log_in(ALICE)
         page.clicks += 1
+        await page.press("Accounts", "link")
         await page.press("Add another email address", "link")
         await page.fill("Email address", PARTNER)
         await page.press("Next")

@@ -84,6 +84,24 @@ async def test_behind_tls_the_cookie_is_of_this_host_alone(tmp_path_factory: pyt
 
 
 @pytest.mark.usefixtures("server")
+async def test_the_language_is_chosen_before_the_log_in_and_after(port: int) -> None:
+    async with browser_at(port) as browser:
+        assert "Italiano" in (await browser.get("/log-in")).text
+        for language, heading in (("xx", "Log in"), ("it", "Accedi")):
+            await browser.post("/language", data={"language": language})
+            assert f"<h1>{heading}</h1>" in (await browser.get("/log-in")).text
+        await log_in(browser)
+        assert "Log out" in (await browser.get("/settings/accounts")).text, "it is the user's own, not the browser's"
+        path = "/settings/accounts/add?name=A"
+        chosen = await browser.post("/settings/language", data={"language": "it", "to": path})
+        assert chosen.headers["location"] == path
+        assert '<html lang="it">' in (await browser.get(path)).text
+        assert (await browser.post("/settings/language", data={"language": "xx"})).status_code == 400
+        elsewhere = await browser.post("/settings/language", data={"language": "it", "to": "//evil.example"})
+        assert elsewhere.headers["location"] == "/"
+
+
+@pytest.mark.usefixtures("server")
 async def test_a_wrong_password_and_a_user_who_is_not_there_look_alike(port: int) -> None:
     async with browser_at(port) as browser:
         answers = [await log_in(browser, user, "wrong") for user in (ALICE, "nobody@example.com")]
@@ -119,7 +137,7 @@ async def test_another_site_can_neither_log_in_nor_out(port: int) -> None:
             assert (await browser.post("/log-out", headers=headers)).status_code == 403
             form = {"username": BOB, "password": PASSWORD}
             assert (await browser.post("/log-in", data=form, headers=headers)).status_code == 403
-        assert (await browser.get("/")).headers["location"] != "/log-in"
+        assert (await browser.get("/")).headers.get("location") != "/log-in"
 
 
 @pytest.mark.usefixtures("server")
@@ -147,7 +165,7 @@ async def test_who_may_not_stay_is_out_at_the_next_request(
     async with logged_in(port) as browser, logged_in(port, BOB) as other:
         await asyncio.to_thread(do, site, change)
         assert (await browser.get("/")).headers["location"] == "/log-in"
-        assert (await other.get("/")).headers["location"] != "/log-in"
+        assert (await other.get("/")).headers.get("location") != "/log-in"
 
 
 @pytest.mark.usefixtures("server")
@@ -159,9 +177,9 @@ async def test_a_log_in_ends_after_idle_time_and_at_its_end_in_any_case(site: Si
 
     async with logged_in(port) as browser:
         await asyncio.to_thread(age, 3500.0, 7100.0)
-        assert (await browser.get("/")).headers["location"] != "/log-in"  # and is seen again
+        assert (await browser.get("/")).headers.get("location") != "/log-in"  # and is seen again
         await asyncio.to_thread(age, 3500.0, 0.0)
-        assert (await browser.get("/")).headers["location"] != "/log-in"
+        assert (await browser.get("/")).headers.get("location") != "/log-in"
         await asyncio.to_thread(age, 0.0, 200.0)
         assert (await browser.get("/")).headers["location"] == "/log-in"
     async with logged_in(port) as browser:

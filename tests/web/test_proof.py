@@ -84,9 +84,8 @@ def posted(site: Site) -> list[str]:
     """The paths of all forms there are, for who is logged in."""
     with opened(site) as place:
         nothing = cast(Any, None)
-        services = PageServices(
-            place.config, place.engine, place.vault, clock.now, DatabaseThreads(), nothing, nothing, nothing
-        )
+        known = (place.config, place.engine, place.vault, clock.now, DatabaseThreads())
+        services = PageServices(*known, nothing, nothing, nothing, nothing, nothing, nothing, {})
         return [route.path for route in page_routes(services) if route.methods == frozenset({"POST"})]
 
 

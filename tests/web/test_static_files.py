@@ -11,10 +11,14 @@ SCRIPTS = 80 * 1024  # bytes, in all
 
 
 def test_the_scripts_of_a_page_are_light() -> None:
+    """The writer's take the place of htmx."""
     folder = files("outgate.web") / "static"
-    sizes = [len(one.read_bytes()) for one in folder.iterdir() if one.name.endswith(".js")]
-    assert len(sizes) == 3
-    assert sum(sizes) < SCRIPTS
+    sizes = {one.name: len(one.read_bytes()) for one in folder.iterdir() if one.name.endswith(".js")}
+    writer = {"pages.js", "squire.js", "writer.js"}
+    others = {*sizes} - {"squire.js", "writer.js"}
+    assert sum(sizes[name] for name in writer) < SCRIPTS
+    assert sum(sizes[name] for name in others) < SCRIPTS
+    assert '"htmx' not in (files("outgate.web") / "templates" / "write.html").read_text()
 
 
 async def test_a_file_is_kept_under_an_address_that_changes_with_it(browser: httpx2.AsyncClient) -> None:

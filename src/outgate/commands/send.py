@@ -17,11 +17,10 @@ from outgate.mail.compose import AttachedFile, compose
 from outgate.mail.line_ends import with_crlf
 from outgate.model import Account
 from outgate.operations import mail_operations, send_as_operations
-from outgate.operations.mail_operations import SendLimits
 from outgate.operations.queue_names import queue_names
 from outgate.queue import Put
 from outgate.queue.queue_id import QueueIds, to_text
-from outgate.wiring import message_limits
+from outgate.wiring import send_limits
 
 app = typer.Typer()
 
@@ -125,8 +124,7 @@ def _send(
     ctx: CommandContext, account: str, identity: int, to: Sequence[str], raw: bytes
 ) -> tuple[Put, dict[str, str]]:
     """What was queued, and the names of its queues."""
-    config = ctx.installation().config
-    limits = SendLimits(message_limits(config), local_mailboxes=config.local.mailbox == "maildir")
+    limits = send_limits(ctx.installation().config)
     with ctx.writing_one_of_many() as op:
         put = mail_operations.send(op, account, identity, to, raw, limits)
         return put, queue_names(op, {str(one.queue) for one in put.recipients})

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from outgate import wiring
 from outgate.cli.output import JsonObject, JsonValue, record, table, tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin
 from outgate.cli.shell import CommandContext, command
@@ -211,7 +212,9 @@ def resend(ctx: CommandContext, account: AccountName, address: Address) -> None:
 @command(app, example="outgate sendas test alice@example.com alice@dominiopartner.example")
 def test(ctx: CommandContext, account: AccountName, address: Address) -> None:
     """Try an address's gateway by the way of real delivery: connect, TLS, log in. Hands no message over."""
-    entry = gateway_operations.try_out(ctx, account, address, gateway_options.probe(ctx))
+    entry = gateway_operations.try_out(
+        ctx, account, address, gateway_options.probe(ctx), wiring.stored_token(ctx.installation())
+    )
     value = {**send_as_row(canonical(account), entry), "works": True}
     tell(ctx, value, f"{described(entry.gateway)} works")
 

@@ -8,7 +8,7 @@ import typer
 from outgate.cli.output import tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin
 from outgate.cli.shell import CommandContext, command
-from outgate.commands import gateway_options
+from outgate.commands import gateway_options, gateway_sign_in
 from outgate.commands.sendas import AccountName, Address
 from outgate.mail.addresses import canonical
 from outgate.operations import gateway_operations, send_as_operations
@@ -52,6 +52,52 @@ def set_(
     kept = partial(gateway_operations.kept_password, ctx, account, address)
     wanted = gateway_options.changed(ctx, given, before, kept)
     entry = gateway_operations.save(ctx, account, address, wanted, None if no_probe else gateway_options.probe(ctx))
+    row = send_as_row(canonical(account), entry)
+    tell(ctx, row, f"mail sent as {entry.address} goes through {described(entry.gateway)}")
+
+
+@command(
+    app,
+    name="sign-in",
+    example="outgate sendas gateway sign-in alice@example.com alice@dominiopartner.example --provider google\n"
+    "outgate sendas gateway sign-in alice@example.com sales@dominiopartner.example --provider microsoft"
+    " --username alice@dominiopartner.example --device",
+)
+def sign_in(
+    ctx: CommandContext,
+    account: AccountName,
+    address: Address,
+    provider: Annotated[
+        str, typer.Option("--provider", help="Whom to sign in with: google, microsoft, or one of providers.toml")
+    ],
+    host: Annotated[
+        str | None, typer.Option("--host", help="The SMTP server, else the provider's", show_default=False)
+    ] = None,
+    port: gateway_options.Port = None,
+    security: gateway_options.KeptSecurity = None,
+    username: Annotated[
+        str | None,
+        typer.Option(
+            "--username",
+            help="Who signs in, if that is not the address itself: for a mailbox that people share, the person",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[
+        bool, typer.Option("--device", help="Sign in on another device, by a code that is entered there")
+    ] = False,
+    no_probe: gateway_options.NoProbe = False,
+) -> None:
+    """Sign in at a provider that takes no passwords (OAuth): the gateway then logs in by tokens, which are renewed.
+
+    Prints an address to open in a browser on this machine, and waits there for up to ten minutes; with --device it may
+    be anywhere. The same again repairs a gateway whose consent has ended: what waits leaves by itself.
+    """
+    server = gateway_sign_in.server(ctx, provider, host, port, security, username or address)
+    gateway_operations.rehearse_sign_in(ctx, account, address, server.settings)
+    consent = gateway_sign_in.consent(ctx, server, by_device=device)
+    probe = None if no_probe else gateway_options.probe(ctx)
+    entry = gateway_operations.save(ctx, account, address, server.settings(consent), probe)
     row = send_as_row(canonical(account), entry)
     tell(ctx, row, f"mail sent as {entry.address} goes through {described(entry.gateway)}")
 

@@ -19,15 +19,15 @@ class BlockingProbe:
     def __init__(self, prober: Prober, rates: ProbeRates, user: str) -> None:
         self._prober, self._rates, self._user = prober, rates, user
 
-    def user_gateway(self, gateway: Gateway, password: str) -> str:
+    def user_gateway(self, gateway: Gateway, secret: str) -> str:
         """Try a user's gateway."""
         if self._user:
-            return _run(self._prober.gateway_for(self._user, gateway, password, self._rates)).public
-        return _run(self._prober.gateway(gateway, password)).detail
+            return _run(self._prober.gateway_for(self._user, gateway, secret, self._rates)).public
+        return _run(self._prober.gateway(gateway, secret)).detail
 
-    def domain_gateway(self, gateway: Gateway, password: str) -> str:
+    def domain_gateway(self, gateway: Gateway, secret: str) -> str:
         """Try the organisation's gateway."""
-        return _run(self._prober.domain_gateway(gateway, password)).detail
+        return _run(self._prober.domain_gateway(gateway, secret)).detail
 
 
 def _run(trial: Coroutine[Any, Any, Probed]) -> Probed:

@@ -15,7 +15,7 @@ from typing import Final, TypeVar, cast
 from prometheus_client import Counter
 
 from outgate import clock
-from outgate.deliver.credentials import CredentialSource
+from outgate.deliver.credentials import CredentialSource, NoCredential
 from outgate.deliver.outcome import Outcome, Verdict, text_of
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.egress.resolver import Host
@@ -333,7 +333,10 @@ class Connection(asyncio.Protocol):
             return
         if self._link.tls not in (TlsPolicy.IMPLICIT, TlsPolicy.STARTTLS):
             raise self._fault("a credential leaves only through verified TLS", "4.7.10")
-        credentials = await log_in()
+        try:
+            credentials = await log_in()
+        except NoCredential as error:
+            raise PeerFault(error.outcome) from None
         refusals: list[Reply] = []
         while True:
             try:

@@ -69,7 +69,7 @@ class Disposition:
         passage, told = _passage(self.delivery), to_text(report.message.id) if report else None
         if not all(outcome.untried for outcome in self.result.outcomes):
             yield _attempt(self.delivery, self.result, self.at)
-        delay = self.at - self.delivery.item.message.received_at
+        delay = self.at - self.delivery.item.message.waits_since
         for recipient, outcome in self.done:
             yield events.delivered(
                 passage,

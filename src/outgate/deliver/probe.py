@@ -70,19 +70,19 @@ class Prober:
         self._timeouts = timeouts_of(config.delivery)
         self._verifying = verifying_context(config)
 
-    async def domain_gateway(self, gateway: Gateway, password: str, told: Told = _nobody) -> Probed:
+    async def domain_gateway(self, gateway: Gateway, secret: str, told: Told = _nobody) -> Probed:
         """Try the organisation's own gateway: the administrator chose it, so it may be anywhere."""
-        return await self._probe(gateway, password, self._resolver.host(gateway.host), None, told)
+        return await self._probe(gateway, secret, self._resolver.host(gateway.host), None, told)
 
-    async def gateway(self, gateway: Gateway, password: str) -> Probed:
+    async def gateway(self, gateway: Gateway, secret: str) -> Probed:
         """Try a user's gateway at the administrator's console: not limited, and as soon as it is known."""
-        return await self._probe(gateway, password, self._resolver.guarded(gateway.host, gateway.port), None)
+        return await self._probe(gateway, secret, self._resolver.guarded(gateway.host, gateway.port), None)
 
     async def gateway_for(
         self,
         user: str,
         gateway: Gateway,
-        password: str,
+        secret: str,
         rates: ProbeRates,
         patience: float = PATIENCE,
         told: Told = _nobody,
@@ -98,7 +98,7 @@ class Prober:
         ):
             return Probed(TOO_OFTEN, TOO_OFTEN)
         hosts = self._not_too_often(self._resolver.guarded(gateway.host, gateway.port), rates)
-        return await self._probe(gateway, password, hosts, patience, told)
+        return await self._probe(gateway, secret, hosts, patience, told)
 
     async def _not_too_often(self, found: Awaitable[Found], rates: ProbeRates) -> Found:
         """A host has as many names as somebody gives it, so its addresses count as well."""
@@ -112,16 +112,14 @@ class Prober:
     async def _probe(
         self,
         gateway: Gateway,
-        password: str,
+        secret: str,
         found: Awaitable[Found],
         patience: float | None,
         told: Told = _nobody,
     ) -> Probed:
         loop = asyncio.get_running_loop()
         until = None if patience is None else loop.time() + patience
-        link = gateway_link(
-            self._config, gateway, given(gateway.username, password) if password else None, gateway_tls(gateway)
-        )
+        link = gateway_link(self._config, gateway, given(gateway, secret) if secret else None, gateway_tls(gateway))
         try:
             async with asyncio.timeout_at(until):
                 hosts = await found

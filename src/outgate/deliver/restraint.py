@@ -174,6 +174,7 @@ class Restraint:
             message_id=f"{to_text(identity)}@{self._hostname}",
             link=self._page,
             language=account.language,
+            signs_in=bool(gateway.provider),
         )
         return originate(identity, raw, organisation.postmaster, [account.primary], organisation, now)
 
@@ -203,7 +204,7 @@ def said(outcome: Outcome) -> str:
 
 def _refused_log_in(delivery: Delivery, outcomes: Sequence[Outcome]) -> Outcome | None:
     gateway = delivery.route.gateway
-    if gateway is None or gateway.sealed is None:
+    if gateway is None or not (gateway.sealed or gateway.provider):
         return None
     return next((one for one in outcomes if one.refuses_credential and not one.untried), None)
 

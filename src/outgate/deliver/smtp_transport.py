@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from outgate.deliver.connection import Connection, Link, Timeouts, Transferred
+from outgate.deliver.credentials import LogIn
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import NO_STORE, RECALLED, Outcome, Verdict, last_word, outcomes
@@ -106,10 +107,12 @@ class SmtpTransport:
         compliance: MessagePreparer,
         max_age: float,
         mailboxes: LocalMailboxes | None = None,
+        log_in: LogIn | None = None,
     ) -> None:
         self._link, self._hosts, self._compliance = link, hosts, compliance
         self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
         self._mailboxes = mailboxes  # of the organisation, if the peer keeps them
+        self._log_in = log_in  # of the link, where it may be renewed
         self._connection: Connection | None = None
         self._avoided: frozenset[str] = frozenset()  # extensions that the peer offers and does not have
         self._tried: set[str] = set()  # addresses, in this attempt
@@ -258,6 +261,8 @@ class SmtpTransport:
         for host in hosts:
             self._tried.add(host.host.address)
             failed = await self._connected_to(host)
+            if failed and self._log_in and await self._log_in.renew(failed):
+                failed = await self._connected_to(host)
             if failed is None:
                 return None
             problem = problem or failed

@@ -5,7 +5,16 @@ from collections.abc import Awaitable, Callable
 
 from outgate.config import Config, DeliverySettings
 from outgate.deliver.connection import Link, Timeouts, unreachable
-from outgate.deliver.credentials import SEAL_BROKEN, CredentialSource, GatewayCredentials, OpenPassword, SecurityEvent
+from outgate.deliver.credentials import (
+    SEAL_BROKEN,
+    CredentialSource,
+    GatewayCredentials,
+    GatewayTokens,
+    LogIn,
+    OpenPassword,
+    SecurityEvent,
+    TokenSource,
+)
 from outgate.deliver.delivery import Transport
 from outgate.deliver.exchangers import Exchangers
 from outgate.deliver.maildir_transport import MaildirTransport
@@ -40,6 +49,7 @@ class TransportFactory:
         directory: DirectoryReader,
         resolver: Resolver,
         open_password: OpenPassword,
+        tokens: TokenSource,
         key_for: KeyFor,
         security_event: SecurityEvent,
         queue_ids: QueueIds,
@@ -47,7 +57,7 @@ class TransportFactory:
     ) -> None:
         self._config, self._queue, self._directory, self._resolver = config, queue, directory, resolver
         self._exchangers = Exchangers(resolver, sts_policies, config.delivery.smtp_port)
-        self._open_password, self._stored_key_for = open_password, key_for
+        self._open_password, self._tokens, self._stored_key_for = open_password, tokens, key_for
         self._security_event = _once(security_event)
         self._compliance = MessagePreparer(queue, directory, queue_ids, self._key_for)
         self._mailboxes = LocalMailboxes(directory, config.local.postmaster)
@@ -66,18 +76,23 @@ class TransportFactory:
 
     def _to_gateway(self, gateway: Gateway, tls: TlsPolicy, *, users: bool) -> Transport:
         """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""
-        log_in = None
-        if gateway.sealed is not None:
-            log_in = GatewayCredentials(gateway, self._open_password, self._security_event)
+        log_in = self._log_in(gateway)
         link = gateway_link(self._config, gateway, log_in, tls)
         host, port = gateway.host, gateway.port
-        if users and gateway.username and gateway.sealed is None:
+        if users and not gateway.has_credential:
             return self._smtp(link, _erased)
         if users:
             hosts = _alike(lambda: self._resolver.guarded(host, port), tls)
         else:
             hosts = _alike(lambda: self._resolver.host(host), tls)
-        return self._smtp(link, _usable(log_in, lambda: _found(hosts(), host, port)))
+        return self._smtp(link, _usable(log_in, lambda: _found(hosts(), host, port)), log_in=log_in)
+
+    def _log_in(self, gateway: Gateway) -> LogIn | None:
+        if gateway.provider:
+            return GatewayTokens(gateway, self._tokens, self._security_event)
+        if gateway.sealed is None:
+            return None
+        return GatewayCredentials(gateway, self._open_password, self._security_event)
 
     async def _key_for(self, domain: str, version: int) -> DkimKey | None:
         try:
@@ -101,7 +116,9 @@ class TransportFactory:
         hosts = _alike(lambda: self._resolver.host(host.strip("[]")), tls)
         return self._smtp(link, lambda: _found(hosts(), host, int(port)), self._mailboxes)
 
-    def _smtp(self, link: Link, hosts: Hosts, mailboxes: LocalMailboxes | None = None) -> Transport:
+    def _smtp(
+        self, link: Link, hosts: Hosts, mailboxes: LocalMailboxes | None = None, log_in: LogIn | None = None
+    ) -> Transport:
         return SmtpTransport(
             link,
             hosts,
@@ -110,6 +127,7 @@ class TransportFactory:
             self._compliance,
             max_age=self._config.delivery.max_age,
             mailboxes=mailboxes,
+            log_in=log_in,
         )
 
 
@@ -161,8 +179,8 @@ def _once(security_event: SecurityEvent) -> SecurityEvent:
     return tell
 
 
-def _usable(log_in: GatewayCredentials | None, hosts: Hosts) -> Hosts:
-    """The hosts, once the stored password has been found to be theirs."""
+def _usable(log_in: LogIn | None, hosts: Hosts) -> Hosts:
+    """The hosts, once there is a credential that is theirs."""
 
     async def found() -> list[SecuredHost] | Outcome:
         fault = await log_in.fault() if log_in else None

@@ -97,7 +97,7 @@ def load_shared(connection: Connection) -> Shared:
 def load_organisation(connection: Connection) -> Organisation:
     """The organisation's domains, which is the primary one, and its outbound gateway."""
     row = connection.execute(select(tables.domain_gateway)).first()
-    gateway = _gateway(row, f"domain-gateway:{row.id}", "") if row else None
+    gateway = _gateway(row, f"domain-gateway:{row.id}") if row else None
     primary = connection.scalar(select(tables.domain.c.name).where(tables.domain.c.is_primary))
     return Organisation(_domains(connection), gateway, primary or "")
 
@@ -141,6 +141,7 @@ _ACCOUNT_ROWS = (
         tables.gateway.c.username,
         tables.gateway.c.sealed_password,
         tables.gateway.c.credential_version,
+        tables.gateway.c.provider,
     )
     .select_from(tables.account)
     .join(tables.unit)
@@ -195,10 +196,10 @@ def _send_as(rows: Iterable[AnyRow], domains: frozenset[str]) -> dict[str, SendA
 
 
 def _gateway_of_user(row: AnyRow) -> Gateway:
-    return _gateway(row, f"gateway:{row.gateway_id}", holder_of(row.account_id, row.address))
+    return _gateway(row, f"gateway:{row.gateway_id}", holder_of(row.account_id, row.address), row.provider)
 
 
-def _gateway(row: AnyRow, identity: str, holder: str) -> Gateway:
+def _gateway(row: AnyRow, identity: str, holder: str = "", provider: str = "") -> Gateway:
     return Gateway(
         identity=identity,
         host=row.host,
@@ -208,6 +209,7 @@ def _gateway(row: AnyRow, identity: str, holder: str) -> Gateway:
         sealed=row.sealed_password,
         credential_version=row.credential_version,
         holder=holder,
+        provider=provider,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 from outgate.directory.errors import Invalid
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical_domain
-from outgate.model import Gateway, Security
+from outgate.model import Consent, Gateway, Security
 from outgate.store.vault import Vault, credential
 
 MAX_CREDENTIAL = 512  # characters of a user name or password; a command line holds them in base64 (RFC 4954)
@@ -24,11 +24,30 @@ class GatewaySettings:
     security: Security
     username: str = ""
     password: str = field(default="", repr=False)
+    consent: Consent | None = None
+
+    @property
+    def provider(self) -> str:
+        """The OAuth provider whose tokens it logs in with; empty with a password, and without a log-in."""
+        return self.consent.provider if self.consent else ""
+
+    @property
+    def secret(self) -> str:
+        """What it logs in with now: the password, or an access token."""
+        return self.consent.tokens.access if self.consent else self.password
 
     @classmethod
-    def entered(cls, host: str, port: int, security: str, username: str = "", password: str = "") -> Self:
+    def entered(
+        cls,
+        host: str,
+        port: int,
+        security: str,
+        username: str = "",
+        password: str = "",
+        consent: Consent | None = None,
+    ) -> Self:
         """As somebody entered it. Raises Invalid."""
-        return cls(host, port, _security(security), username, password)
+        return cls(host, port, _security(security), username, password, consent)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _host(self.host))
@@ -37,9 +56,9 @@ class GatewaySettings:
             raise Invalid(
                 "{port} is not a port; it is a number from 1 to 65535, in most cases 587 or 465", port=self.port
             )
-        if bool(self.username) != bool(self.password):
+        if bool(self.username) != bool(self.secret):
             raise Invalid("user name and password go together: give both or neither")
-        if self.security is Security.NONE and self.password:
+        if self.security is Security.NONE and self.secret:
             raise Invalid("a password is never sent without TLS; use 'starttls' or 'ssl', or give no password")
         if not _is_sayable(self.username):
             raise Invalid("the user name is too long or has a control character")
@@ -60,11 +79,9 @@ def sealed_values(vault: Vault, row: str, holder: str, wanted: GatewaySettings, 
     }
 
 
-def open_password(vault: Vault, gateway: Gateway) -> str:
-    """The gateway's password, empty if it has none. Raises store.vault.SealBroken."""
-    if gateway.sealed is None:
-        return ""
-    identity = credential(
+def credential_of(gateway: Gateway) -> str:
+    """The identity that a gateway's password is sealed for, and what those of its tokens are made of."""
+    return credential(
         gateway.identity,
         gateway.holder,
         gateway.credential_version,
@@ -73,7 +90,13 @@ def open_password(vault: Vault, gateway: Gateway) -> str:
         gateway.port,
         gateway.username,
     )
-    return vault.open(gateway.sealed, identity).decode()
+
+
+def open_password(vault: Vault, gateway: Gateway) -> str:
+    """The gateway's password, empty if it has none. Raises store.vault.SealBroken."""
+    if gateway.sealed is None:
+        return ""
+    return vault.open(gateway.sealed, credential_of(gateway)).decode()
 
 
 def _is_sayable(text: str) -> bool:

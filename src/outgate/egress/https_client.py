@@ -1,4 +1,5 @@
-"""Fetches a small document by HTTPS from a host that a user named. Knows nothing of what is in it.
+"""Asks a host by HTTPS for a small document: one that a user named, or an administrator. Knows nothing of what is in
+it.
 
 The name is resolved once, every address is checked, and only these are connected to, with the name in SNI and in the
 verification of the certificate; a redirect passes the same checks. httpcore2 is used without httpx2, which would add
@@ -8,8 +9,9 @@ what is not wanted here: proxies of the environment, cookies, decompression (a s
 import asyncio
 import re
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import field
 from urllib.parse import urljoin, urlsplit
 
 import httpcore2
@@ -19,6 +21,7 @@ from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError
 
+HTTPS = 443
 MAX_BYTES = 64 * 1024
 MAX_REDIRECTS = 2
 PATIENCE = 5.0  # seconds for all of it, names and redirects included
@@ -38,7 +41,12 @@ class Fetched:
     url: str
     status: int
     content: bytes
-    media_type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)  # names in lower case
+
+    @property
+    def media_type(self) -> str:
+        """Of Content-Type, without its parameters, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 @frozen
@@ -58,6 +66,7 @@ class _Place:
     """An https URL, read once: what is checked is what is connected to and asked."""
 
     host: str
+    port: int
     target: str
 
 
@@ -65,11 +74,11 @@ class HttpsClient:
     """Asks with the names that the resolver gives and the authorities that the context trusts.
 
     The context is for this object alone (httpcore2 sets its ALPN). `port` is another than 443 in tests only: URLs may
-    not name one, so that nothing else can be knocked at.
+    not name one, so that nothing else can be knocked at. With `any_port` they may: those that an administrator wrote.
     """
 
-    def __init__(self, resolver: Resolver, context: ssl.SSLContext, port: int = 443) -> None:
-        self._resolver, self._context, self._port = resolver, context, port
+    def __init__(self, resolver: Resolver, context: ssl.SSLContext, port: int = 443, *, any_port: bool = False) -> None:
+        self._resolver, self._context, self._port, self._any_port = resolver, context, port, any_port
 
     async def get(
         self, url: str, redirects: int = MAX_REDIRECTS, patience: float | None = None
@@ -84,6 +93,19 @@ class HttpsClient:
         except TimeoutError:
             return NotFetched(url, f"no answer within {patience:g} seconds")
 
+    async def post(
+        self, url: str, content: bytes, headers: Mapping[str, str], patience: float = PATIENCE
+    ) -> Fetched | NotFetched:
+        """The answer to one POST, whatever its status, within `patience` seconds. No redirect is followed: what is
+        posted may be a secret.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                answer = await self._ask(url, _Question("POST", headers, content))
+        except TimeoutError:
+            return NotFetched(url, f"no answer within {patience:g} seconds")
+        return answer if not isinstance(answer, str) else NotFetched(url, "the answer is a redirect", forbidden=True)
+
     async def _follow(self, url: str, redirects: int) -> Fetched | NotFetched:
         for _ in range(redirects + 1):
             answer = await self._ask(url)
@@ -92,38 +114,57 @@ class HttpsClient:
             url = answer
         return NotFetched(url, f"more than {redirects} redirects", forbidden=True)
 
-    async def _ask(self, url: str) -> Fetched | NotFetched | str:
+    async def _ask(self, url: str, question: "_Question | None" = None) -> Fetched | NotFetched | str:
         """The answer, or the URL that it redirects to."""
-        place = _read(url)
+        place = _read(url, any_port=self._any_port)
         if isinstance(place, NotFetched):
             return place
         hosts = await self._resolver.guarded(place.host)
         if isinstance(hosts, Unresolved):
             return NotFetched(url, hosts.reason, hosts.forbidden)
         try:
-            return await self._exchange(url, place, hosts)
+            return await self._exchange(url, place, hosts, question or _Question())
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
             # OSError: a TLS fault after the handshake (ssl.SSLError) comes through httpcore2 as it is.
             return NotFetched(
                 url, str(error) or type(error).__name__, untrusted="CERTIFICATE_VERIFY_FAILED" in str(error)
             )
 
-    async def _exchange(self, url: str, place: _Place, hosts: Sequence[Host]) -> Fetched | NotFetched | str:
-        where = httpcore2.URL(scheme=b"https", host=place.host.encode(), port=443, target=place.target.encode())
+    async def _exchange(
+        self, url: str, place: _Place, hosts: Sequence[Host], question: "_Question"
+    ) -> Fetched | NotFetched | str:
+        where = httpcore2.URL(scheme=b"https", host=place.host.encode(), port=place.port, target=place.target.encode())
         async with AsyncExitStack() as stack:
-            backend = _Checked(hosts, self._port, stack)
+            backend = _Checked(hosts, self._port if place.port == HTTPS else place.port, stack)
             pool = httpcore2.AsyncConnectionPool(ssl_context=self._context, network_backend=backend)
             await stack.enter_async_context(pool)
-            headers = [(b"Host", where.host), *_HEADERS]
-            answer = await stack.enter_async_context(pool.stream(b"GET", where, headers=headers))
-            location = _header(answer, b"location")
-            if answer.status in _REDIRECTS and location is not None:
-                return _joined(url, location)
+            host = where.host if place.port == HTTPS else where.host + f":{place.port}".encode()
+            asked = pool.stream(
+                question.method, where, headers=[(b"Host", host), *question.sent], content=question.content or None
+            )
+            answer = await stack.enter_async_context(asked)
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
+            if answer.status in _REDIRECTS and "location" in headers:
+                return _joined(url, headers["location"])
             content = await _content(answer)
         if content is None:
             return NotFetched(url, f"the answer is longer than {MAX_BYTES} bytes")
-        media_type = (_header(answer, b"content-type") or b"").partition(b";")[0].strip().lower()
-        return Fetched(url, answer.status, content, media_type.decode("latin-1"))
+        return Fetched(url, answer.status, content, headers)
+
+
+@frozen
+class _Question:
+    """What is asked, beside where."""
+
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+    @property
+    def sent(self) -> list[tuple[bytes, bytes]]:
+        """All headers but Host."""
+        length = [(b"Content-Length", str(len(self.content)).encode())] if self.method != "GET" else []
+        return [*_HEADERS, *((name.encode(), value.encode()) for name, value in self.headers.items()), *length]
 
 
 class _Checked(httpcore2.AsyncNetworkBackend):
@@ -156,7 +197,7 @@ class _Checked(httpcore2.AsyncNetworkBackend):
         raise fault
 
 
-def _read(url: str) -> _Place | NotFetched:
+def _read(url: str, *, any_port: bool) -> _Place | NotFetched:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -164,7 +205,7 @@ def _read(url: str) -> _Place | NotFetched:
         return NotFetched(url, "it is no URL", forbidden=True)
     if parts.scheme != "https":
         return NotFetched(url, "only https is asked", forbidden=True)
-    if port not in (None, 443) or "@" in parts.netloc:
+    if (port not in (None, HTTPS) and not any_port) or "@" in parts.netloc:
         return NotFetched(url, "a URL with a port or a user name is not asked", forbidden=True)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not _TARGET.fullmatch(target):
@@ -172,18 +213,15 @@ def _read(url: str) -> _Place | NotFetched:
     if is_address(host):
         return NotFetched(url, "a URL with an address for a host is not asked", forbidden=True)
     try:
-        return _Place(plain(host), target)
+        return _Place(plain(host), HTTPS if port is None else port, target)
     except AddressError:
         return NotFetched(url, "it is not the name of a host", forbidden=True)
 
 
-def _header(answer: httpcore2.Response, wanted: bytes) -> bytes | None:
-    return next((value for name, value in answer.headers if name.lower() == wanted), None)
-
-
-def _joined(url: str, location: bytes) -> str:
+def _joined(url: str, location: str) -> str:
     try:
-        return urljoin(url, location.decode("ascii"))
+        location.encode("ascii")
+        return urljoin(url, location)
     except ValueError:
         return ""  # no URL, which is then said
 

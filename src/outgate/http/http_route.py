@@ -33,6 +33,7 @@ class HttpRoute:
     kind: Kind
     max_body: int = 0  # bytes
     rate: str = ""  # requests to this path of one network, as in "60/1minute"; empty is no limit
+    policy: str = ""  # Content-Security-Policy; empty is that of its kind
     cache: str = NO_STORE  # Cache-Control of what is answered well; all else is never stored
 
 

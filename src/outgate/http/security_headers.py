@@ -15,6 +15,7 @@ CSP_REPORTS: Final = "/csp-reports"  # where browsers say what a page tried that
 # Nothing in a page itself is ever a script or a style, so no text that somebody wrote can become one.
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
+    " frame-src 'self';"
     f" frame-ancestors 'none'; base-uri 'none'; report-uri {CSP_REPORTS}"
 )
 _API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
@@ -48,9 +49,15 @@ def _complete(headers: MutableHeaders, scope: Scope, status: int) -> None:
     route = route_of(scope)
     headers.update(_HEADERS)
     headers["Cache-Control"] = _cache(route, status)
-    headers["Content-Security-Policy"] = _PAGE_POLICY if route is None or route.kind == "page" else _API_POLICY
+    headers["Content-Security-Policy"] = _policy(route, status)
     if scope["scheme"] == "https":
         headers["Strict-Transport-Security"] = _HSTS  # never in plain HTTP (RFC 6797 7.2)
+
+
+def _policy(route: HttpRoute | None, status: int) -> str:
+    if route and route.policy and status < 400:
+        return route.policy
+    return _PAGE_POLICY if route is None or route.kind == "page" else _API_POLICY
 
 
 def _cache(route: HttpRoute | None, status: int) -> str:

@@ -1,4 +1,4 @@
-"""Writes new messages (RFC 5322, MIME): plain text with attachments. Bytes out; dates and ids passed in.
+"""Writes new messages (RFC 5322, MIME): plain text, HTML beside it, attachments. Bytes out; dates and ids passed in.
 
 Outside the way of a message, so the stdlib's email package does the work. Knows no account: callers pass texts.
 """
@@ -35,23 +35,36 @@ def compose(
     reply_to: Mailbox | None = None,
     attachments: Sequence[AttachedFile] = (),
     automatic: bool = False,
+    html: str = "",
+    in_reply_to: str = "",
+    references: Sequence[str] = (),
 ) -> bytes:
     """A new message, US-ASCII but for addresses that have no such form (then the header is UTF-8: RFC 6532).
 
-    `message_id` comes without angle brackets. Raises AddressError for a mailbox that can't be written, and MessageFault
-    for a control character in the subject or a file's name, and for what is no Unicode text.
+    `message_id` comes without angle brackets, `in_reply_to` and `references` as they were in the message that this
+    answers (RFC 5322 section 3.6.4). `html` is the same text once more.
+
+    Raises AddressError for a mailbox that can't be written, and MessageFault for a control character in the subject or
+    a file's name, and for what is no Unicode text.
     """
     _require_line("the subject", subject)
     for attachment in attachments:
         _require_line("the name of a file", attachment.filename)
     _require_text("the text", text)
+    _require_text("the text", html)
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
     message["Subject"] = subject
     message["Date"] = format_date(int(date))
     message["Message-ID"] = f"<{message_id}>"
     if automatic:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5
+    if in_reply_to:
+        message["In-Reply-To"] = in_reply_to
+    if references:
+        message["References"] = " ".join(references)
     message.set_content(text)
+    if html:
+        message.add_alternative(html, subtype="html")
     for attachment in attachments:
         maintype, _, subtype = attachment.content_type.partition("/")
         message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename)

@@ -2,6 +2,7 @@
 
 from outgate.mail.addresses import Mailbox
 from outgate.mail.compose import compose
+from outgate.mail.consent_message import consent_lost
 
 _SUBJECT = {
     "en": "Your mail from {address} waits: {host} refuses the password",
@@ -56,8 +57,24 @@ def suspension_notice(
     message_id: str,
     link: str,
     language: str,
+    signs_in: bool = False,
 ) -> bytes:
-    """`link` is the page with the user's addresses; empty where there are no pages."""
+    """`link` is the page with the user's addresses; empty where there are no pages. Who `signs_in` at a provider has no
+    password there.
+    """
+    if signs_in:
+        return consent_lost(
+            address=address,
+            host=host,
+            reason=reply,
+            repair=link,
+            to=to,
+            organisation_name=organisation_name,
+            sender=sender,
+            date=date,
+            message_id=message_id,
+            language=language,
+        )
     place = _AT_LINK[language].format(link=link) if link else _AT_ADMINISTRATOR[language]
     return compose(
         sender=Mailbox(_SENDER[language].format(organisation=organisation_name), sender),

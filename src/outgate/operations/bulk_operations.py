@@ -183,7 +183,7 @@ def _try_gateways(
             if row.get("username") and not password:
                 password = gateway_operations.kept_password(transactions, row["user"], row["address"])
             wanted = server(row, password)
-            if reason := probe.user_gateway(tentative(wanted), wanted.password):
+            if reason := probe.user_gateway(tentative(wanted), wanted.secret):
                 result.faults.append((line.number, str(GatewayUnusable(wanted, reason))))
 
 

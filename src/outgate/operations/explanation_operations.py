@@ -18,6 +18,7 @@ from outgate.operations.operation import operation
 from outgate.operations.public_reply import public_reply
 from outgate.queue import census
 from outgate.route import Route, RouteKind, route
+from outgate.sendas import oauth_grants
 from outgate.store.vault import SealBroken
 
 
@@ -75,7 +76,10 @@ def explain(
 
 def _cautions(op: OperationContext, way: Route) -> Iterator[str]:
     gateway = way.gateway
-    if gateway and gateway.username and gateway.sealed is None:
+    if gateway and gateway.provider:
+        if refusal := oauth_grants.refusal(op.connection, gateway):
+            yield f"mail waits: {refusal}"
+    elif gateway and not gateway.has_credential:
         yield "the gateway's password was erased: mail waits until it is entered again"
     elif gateway:
         try:

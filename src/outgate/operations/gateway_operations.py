@@ -1,13 +1,15 @@
 """Operations on the gateways of From addresses."""
 
+from collections.abc import Callable
+
 from outgate.directory import restrictions
 from outgate.directory.errors import NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
-from outgate.model import Cause, Gateway, SendAs
+from outgate.model import Cause, Consent, Gateway, OAuthTokens, SendAs
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, entry_of
-from outgate.operations.context import OperationContext, Transactions
+from outgate.operations.context import OperationContext, Transactions, rehearse
 from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, described, make_after_trial
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
@@ -25,7 +27,7 @@ def set_gateway(op: OperationContext, user: str, address: str, wanted: GatewaySe
     op.note(address=before.address)
     op.changed(gateway=(described(before.gateway), described(made)))
     if made != before.gateway:
-        op.note(password=bool(wanted.password))
+        op.note(password=bool(wanted.password), provider=wanted.provider)
     op.reconsider(Selection(account_id=owner.id, chosen_from=before.address))
     return entry_of(account_of(op, user), address)
 
@@ -79,8 +81,23 @@ def kept_password(transactions: Transactions, user: str, address: str) -> str:
         return gateways.open_password(op.vault, gateway)
 
 
-def try_out(transactions: Transactions, user: str, address: str, probe: GatewayProbe) -> SendAs:
-    """Try the gateway that an address has, if policy lets it be used. What came of it is on record.
+def rehearse_sign_in(
+    transactions: Transactions, user: str, address: str, wanted: Callable[[Consent], GatewaySettings]
+) -> None:
+    """Raise what speaks against a gateway before its user is sent to the provider for the consent that it wants."""
+    none_yet = wanted(Consent("none", "", OAuthTokens("none", "none", 0.0)))
+    rehearse(transactions, lambda op: set_gateway(op, user, address, none_yet))
+
+
+def try_out(
+    transactions: Transactions,
+    user: str,
+    address: str,
+    probe: GatewayProbe,
+    token_of: Callable[[Gateway], str],
+) -> SendAs:
+    """Try the gateway that an address has, if policy lets it be used. What came of it is on record. `token_of` gets the
+    access token of one that has an OAuth provider.
 
     Raises NotFound, NotAllowed, GatewayUnusable and store.vault.SealBroken.
     """
@@ -92,8 +109,8 @@ def try_out(transactions: Transactions, user: str, address: str, probe: GatewayP
             raise NotFound(f"{entry.address} has no gateway; set one with: outgate sendas gateway set")
         tested.require(op, user, entry.address, gateway, "")
         gateways.require_allowed(owner, entry, gateway)
-        password = gateways.open_password(op.vault, gateway)
-    reason = probe.user_gateway(gateway, password)
+        secret = gateways.open_password(op.vault, gateway)
+    reason = probe.user_gateway(gateway, token_of(gateway) if gateway.provider else secret)
     with transactions.writing() as op:
         tested(op, user, entry.address, gateway, reason)
     if reason:

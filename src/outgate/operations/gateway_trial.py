@@ -17,13 +17,14 @@ T = TypeVar("T")
 class GatewayProbe(Protocol):
     """Tries a gateway as delivery would: connects, logs in, hands nothing over. Blocks for some seconds.
 
-    Both return what stands in the way, as far as whoever asks may know it; nothing if the gateway works.
+    Both return what stands in the way, as far as whoever asks may know it; nothing if the gateway works. The secret is
+    its password, or an access token if it has an OAuth provider.
     """
 
-    def user_gateway(self, gateway: Gateway, password: str) -> str:
+    def user_gateway(self, gateway: Gateway, secret: str) -> str:
         """One of a user, which may be where such gateways may be."""
 
-    def domain_gateway(self, gateway: Gateway, password: str) -> str:
+    def domain_gateway(self, gateway: Gateway, secret: str) -> str:
         """The organisation's, which may be anywhere."""
 
 
@@ -40,7 +41,7 @@ def make_after_trial(
     """Make a change that saves a gateway, once it was tried; at once without a probe. Raises GatewayUnusable."""
     if probe:
         rehearse(transactions, change)
-        if reason := probe(tentative(wanted), wanted.password):
+        if reason := probe(tentative(wanted), wanted.secret):
             raise GatewayUnusable(wanted, reason)
     with transactions.writing() as op:
         return change(op)
@@ -48,7 +49,7 @@ def make_after_trial(
 
 def tentative(wanted: GatewaySettings) -> Gateway:
     """A gateway that is not saved."""
-    return Gateway("new", wanted.host, wanted.port, wanted.security, wanted.username)
+    return Gateway("new:0", wanted.host, wanted.port, wanted.security, wanted.username, provider=wanted.provider)
 
 
 def described(server: Gateway | GatewaySettings | None) -> str:
@@ -56,4 +57,6 @@ def described(server: Gateway | GatewaySettings | None) -> str:
     if server is None:
         return ""
     log_in = f", as {server.username}" if server.username else ", without log-in"
+    if server.provider:
+        log_in += f" by {server.provider}"
     return f"{server.host}:{server.port} ({server.security}{log_in})"

@@ -38,9 +38,31 @@ def send(
     op: OperationContext, user: str, identity: int, recipients: Sequence[str], raw: bytes, limits: SendLimits
 ) -> Put:
     """Send a message as a user."""
-    account, organisation = _sender(op, user), load_organisation(op.connection)
+    return take(op, _sender(op, user), identity, recipients, raw, limits)
+
+
+def take(
+    op: OperationContext,
+    account: Account,
+    identity: int,
+    recipients: Sequence[str],
+    raw: bytes,
+    limits: SendLimits,
+    hold_until: float | None = None,
+) -> Put:
+    """What an operation that sends does with a whole message: the one way in. Raises DirectoryError, and Counted for
+    what is on record as refused.
+    """
+    organisation = load_organisation(op.connection)
     submission = whole_message(
-        identity, op.now, account, raw, reverse_path=account.primary, recipients=recipients, limits=limits.message
+        identity,
+        op.now,
+        account,
+        raw,
+        reverse_path=account.primary,
+        recipients=recipients,
+        limits=limits.message,
+        hold_until=hold_until,
     )
     if isinstance(submission, Refusal):
         raise _error(submission)

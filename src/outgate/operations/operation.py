@@ -43,7 +43,7 @@ class OperationFunction(Generic[P, R]):
             op.note(reason=str(counted))
             audit_trail.append(op.connection, op.vault, [op.entry(self.operation, target, REFUSED)])
             raise
-        if self.operation.changes:
+        if self.operation.records(target, op.actor.account_id):
             audit_trail.append(op.connection, op.vault, [op.entry(self.operation, target, op.outcome)])
         return result
 
@@ -70,6 +70,7 @@ def operation(
     changes: bool = True,
     own: bool = False,
     services: tuple[str, ...] = (),
+    own_recorded: bool = True,
     proof: bool = False,
 ) -> Callable[[Body[P, R]], OperationFunction[P, R]]:
     """Make an operation of a function and put it into the table. `of` are its targets, all of them."""
@@ -78,7 +79,9 @@ def operation(
         assert of
         assert name not in OPERATIONS
         summary = (body.__doc__ or "").partition("\n")[0]
-        OPERATIONS[name] = Operation(name, needs, summary, of, changes, own, frozenset(services), proof, body)
+        OPERATIONS[name] = Operation(
+            name, needs, summary, of, changes, own, frozenset(services), proof, body, own_recorded=own_recorded
+        )
         return OperationFunction(OPERATIONS[name], body)
 
     return make

@@ -47,9 +47,9 @@ class OperationParameter:
 class Operation:
     """`needs` is what the actor must have in the unit of every target.
 
-    With `own`, users may do it to their own account. `services` are the arguments that the installation gives and no
-    caller. `proof` is of what changes credentials or roles: whoever asks for it in a browser must have shown lately who
-    they are.
+    With `own`, users may do it to their own account, which is recorded unless it is daily work (`own_recorded`).
+    `services` are the arguments that the installation gives and no caller. `proof` is of what changes credentials or
+    roles: whoever asks for it in a browser must have shown lately who they are.
     """
 
     name: str
@@ -61,6 +61,12 @@ class Operation:
     services: frozenset[str]
     proof: bool
     body: Callable[..., object]
+    own_recorded: bool = True
+
+    def records(self, target: Target, account_id: int | None) -> bool:
+        """Whether the audit trail is to say that the account's holder has done it to the target."""
+        is_own = account_id is not None and target.account_id == account_id
+        return self.changes and (self.own_recorded or not is_own)
 
     @property
     def where(self) -> str:

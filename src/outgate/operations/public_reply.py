@@ -8,8 +8,15 @@ from typing import Final
 from outgate.model import Gateway
 
 _OF_SERVER: Final = re.compile(r"\d{3} |4\.7\.(4|5|8|10) ")  # its reply, or our words on what it has offered
+# Our own words that tell of an address, the content, TLS, a log-in or policy.
+_OF_MESSAGE: Final = re.compile(r"[45]\.[16]\.\d{1,3} |5\.[37]\.\d{1,3} |4\.7\.1 ")
 
 
 def public_reply(reply: str, gateway: Gateway) -> str:
     """The reply as its user is shown it."""
     return reply if _OF_SERVER.match(reply) else f"no answer from {gateway.host}:{gateway.port}"
+
+
+def reply_to_sender(reply: str) -> str:
+    """What the sender of a message is told of why it has not arrived; empty if that is not for users."""
+    return reply if _OF_SERVER.match(reply) or _OF_MESSAGE.match(reply) else ""

@@ -20,6 +20,7 @@ def gateway_row(gateway: Gateway | None) -> JsonObject | None:
         "port": gateway.port,
         "security": gateway.security.value,
         "username": gateway.username,
+        "provider": gateway.provider,
     }
 
 

@@ -6,6 +6,7 @@ from outgate.directory import accounts, organisation, units, users
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
+from outgate.mailbox.clean_html import written
 from outgate.model import Account, Organisation, SendAs
 from outgate.operations import gateway_operations, targets
 from outgate.operations.account_lookup import account_of, entry_of
@@ -112,6 +113,21 @@ def edit(
         is_default=(before.is_default, entry.is_default),
     )
     return entry
+
+
+@operation("send-as.signatures", Privilege.SEND_AS_READ, targets.user("user"), changes=False, own=True)
+def signatures(op: OperationContext, user: str) -> Mapping[str, str]:
+    """See the signatures of a user's From addresses, as HTML by address."""
+    return send_as_addresses.signatures(op.connection, account_of(op, user).id)
+
+
+@operation("send-as.sign", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True)
+def set_signature(op: OperationContext, user: str, address: str, html: str) -> None:
+    """Give an address a signature, which is cleaned HTML, or take it away."""
+    owner = account_of(op, user)
+    entry = entry_of(owner, address)
+    send_as_addresses.set_signature(op.connection, owner.id, entry.address, written(html))
+    op.note(address=entry.address)
 
 
 @operation("send-as.delete", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True)

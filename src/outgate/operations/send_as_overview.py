@@ -17,6 +17,7 @@ from outgate.operations.operation import operation
 from outgate.operations.public_reply import public_reply
 from outgate.queue import census
 from outgate.route import gateway_queue
+from outgate.sendas import oauth_grants
 from outgate.store.vault import SealBroken
 
 _OF_LOG_IN: Final = re.compile(r"53[0458] |4\.7\.8 ")
@@ -74,7 +75,9 @@ def health_of(op: OperationContext, gateway: Gateway) -> GatewayHealth:
 
 
 def _opens(op: OperationContext, gateway: Gateway) -> bool:
-    if gateway.username and gateway.sealed is None:
+    if gateway.provider:
+        return oauth_grants.refusal(op.connection, gateway) is None
+    if not gateway.has_credential:
         return False
     try:
         open_password(op.vault, gateway)

@@ -194,8 +194,11 @@ def instruct(conn: Connection, wanted: Selection, instruction: Instruction | Non
 
 
 def retry(conn: Connection, wanted: Selection, now: float) -> int:
-    """Make recipients due now that are neither held nor in transfer; returns their number."""
-    idle = and_(~recipient.c.held, recipient.c.leased_until <= LeaseNow())
+    """Make recipients due now that are neither held nor in transfer; returns their number.
+
+    What its sender lets leave later is left alone.
+    """
+    idle = and_(~recipient.c.held, recipient.c.leased_until <= LeaseNow(), ~is_early(now))
     return conn.execute(update(recipient).where(idle, *_conditions(wanted)).values(due_at=now)).rowcount
 
 
@@ -213,12 +216,18 @@ def hold(conn: Connection, wanted: Selection) -> int:
 
 
 def release(conn: Connection, wanted: Selection, now: float) -> int:
-    """Undo `hold`, and try at once."""
-    freed = update(recipient).where(recipient.c.held, *_conditions(wanted)).values(held=False, due_at=now)
+    """Undo `hold`, and try at once, or when the sender lets it leave."""
+    due_at = case((is_early(now), recipient.c.due_at), else_=now)
+    freed = update(recipient).where(recipient.c.held, *_conditions(wanted)).values(held=False, due_at=due_at)
     return conn.execute(freed).rowcount
 
 
-def remove(conn: Connection, wanted: Selection, now: float) -> int:
+def is_early(now: float) -> ColumnElement[bool]:
+    """Of a recipient: whether the message may not leave yet (RFC 4865). Such messages are few, and have an index."""
+    return recipient.c.message_id.in_(select(message.c.id).where(message.c.not_before > now))
+
+
+def remove(conn: Connection, wanted: Selection, now: float, reason: str = DELETED) -> int:
     """Delete recipients that are not in transfer, and each message that has none left; the record says so.
 
     Returns the number of recipients deleted. No report goes to the sender.
@@ -231,14 +240,14 @@ def remove(conn: Connection, wanted: Selection, now: float) -> int:
     ).all()
     for row in rows:
         conn.execute(delete(recipient).where(columns.message_id == row.message_id, columns.number == row.number))
-    message_log.add(conn, [_deleted(row.message_id, row.address, row.queue, now) for row in rows])
+    message_log.add(conn, [_deleted(row.message_id, row.address, row.queue, now, reason) for row in rows])
     _drop_empty(conn, sorted({row.message_id for row in rows}))
     return len(rows)
 
 
-def _deleted(message_id: int, address: str, queue: str, now: float) -> events.MessageEvent:
+def _deleted(message_id: int, address: str, queue: str, now: float, reason: str) -> events.MessageEvent:
     passage = events.Passage(message_id, sender="", queue=queue, way="deleted")
-    return events.bounced(passage, now, recipient=address, reason=DELETED, report=None)
+    return events.bounced(passage, now, recipient=address, reason=reason, report=None)
 
 
 def _drop_empty(conn: Connection, message_ids: Sequence[int]) -> None:

@@ -4,7 +4,7 @@ gateway's name.
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from outgate.frozen import frozen
 from outgate.model import QueueKey, QueueKind
@@ -28,6 +28,9 @@ class Census:
     recipients: int
     oldest: float | None
     troubles: tuple[Trouble, ...]
+
+
+_MAY_BE_EARLY = recipient.c.message_id.in_(select(message.c.id).where(message.c.not_before.is_not(None)))
 
 
 def census(conn: Connection) -> Census:
@@ -81,11 +84,12 @@ def waiting(conn: Connection, queue: str) -> int:
 
 
 def trouble(conn: Connection, queue: str) -> Trouble | None:
-    """What is the matter with a queue. What was tried waits for its next time, so it is the last in the index."""
+    """What is the matter with a queue. What was tried waits for its next time, so it is the last in the index, but for
+    what its sender lets leave later."""
     columns = recipient.c
     last = conn.execute(
         select(columns.attempts, columns.last_reply, columns.due_at)
-        .where(columns.queue == queue, ~columns.held)
+        .where(columns.queue == queue, ~columns.held, or_(columns.attempts > 0, ~_MAY_BE_EARLY))
         .order_by(columns.due_at.desc())
         .limit(1)
     ).first()

@@ -121,9 +121,10 @@ def accepted(  # the one event that describes the message itself
     protocol: str,
     rfc822_message_id: str,
     made_message_id: str = "",
+    not_before: float | None = None,
 ) -> MessageEvent:
     """The message was acknowledged: from now on it is ours. `made_message_id` takes the place of its Message-ID where
-    that may not leave."""
+    that may not leave; before `not_before` it is not tried."""
     detail = {
         "account": account,
         "from": list(header_from),
@@ -136,6 +137,8 @@ def accepted(  # the one event that describes the message itself
     }
     if made_message_id:
         detail["made_message_id"] = made_message_id
+    if not_before:
+        detail["not_before"] = not_before
     return MessageEvent(
         message_id, at, EventKind.ACCEPTED, detail, Weight.STEP, lambda: _message_line(detail), _ACCEPTED.inc
     )

@@ -12,7 +12,7 @@ from outgate.store.vault import Vault
 
 
 def of_vault(connection: Connection, vault: Vault) -> Iterator[Secret]:
-    """Gateways' passwords and signing keys. Raises store.vault.SealBroken."""
+    """Gateways' passwords and tokens, and signing keys. Raises store.vault.SealBroken."""
     for column in (sealed.GATEWAY, sealed.DOMAIN_GATEWAY):
         for row in column.rows(connection):
             identity = column.identity(row)
@@ -21,6 +21,15 @@ def of_vault(connection: Connection, vault: Vault) -> Iterator[Secret]:
                 vault.open(column.value(row), identity),
                 row.username,
             )
+    for column, kind in ((sealed.REFRESH_TOKEN, "refresh"), (sealed.ACCESS_TOKEN, "access")):
+        for row in column.rows(connection):
+            token = vault.open(column.value(row), column.identity(row))
+            yield Secret(
+                f"{kind} token of gateway {row.gateway_id} at {row.gateway__host}", token, row.gateway__username
+            )
+    for row in sealed.CLIENT_SECRET.rows(connection):
+        secret = vault.open(sealed.CLIENT_SECRET.value(row), sealed.CLIENT_SECRET.identity(row))
+        yield Secret(f"secret of the OAuth client at {row.provider}", secret)
     for row in sealed.DKIM.rows(connection):
         key = vault.open(sealed.DKIM.value(row), sealed.DKIM.identity(row))
         yield Secret(f"DKIM key of {row.name}", key, in_memory=False)

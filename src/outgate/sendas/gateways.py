@@ -11,7 +11,7 @@ from outgate.directory.errors import Invalid, NotAllowed, NotFound
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.model import Account, Cause, Gateway, QueueKey, QueueKind, Security, SendAs, UsersGateway
 from outgate.route import NOT_ENABLED, gateway_queue
-from outgate.sendas import send_as_addresses
+from outgate.sendas import oauth_grants, send_as_addresses
 from outgate.store import tables
 from outgate.store.vault import SealBroken, Vault, holder_of
 
@@ -46,9 +46,11 @@ def set_gateway(
         restrictions.end(connection, _queue(row_id), tuple(Cause))  # of a former gateway that had this number
     holder = holder_of(account_id, entry.address)
     values = gateway_settings.sealed_values(vault, f"gateway:{row_id}", holder, wanted, version)
-    connection.execute(update(tables.gateway).where(columns.id == row_id).values(changed_at=now, **values))
+    values |= {"provider": wanted.provider, "changed_at": now}
+    connection.execute(update(tables.gateway).where(columns.id == row_id).values(values))
     _, entry = _entry(connection, account_id, address)
     assert entry.gateway
+    oauth_grants.replace(connection, vault, entry.gateway, wanted.consent, now)
     return entry.gateway
 
 
@@ -60,7 +62,8 @@ def clear(connection: Connection, account_id: int, address: str) -> None:
 
 
 def erase(connection: Connection, account_id: int) -> int:
-    """Forget the passwords of all gateways of an account; returns how many there were. They must be entered again.
+    """Forget the passwords and tokens of all gateways of an account; returns how many there were. They must be entered
+    again, and allowed again.
 
     The gateways stay, so that nothing is sent another way than before: mail for them waits until then.
     """
@@ -68,7 +71,8 @@ def erase(connection: Connection, account_id: int) -> int:
     of_account = select(tables.send_as.c.id).where(tables.send_as.c.account_id == account_id)
     columns = tables.gateway.c
     mine = (columns.send_as_id.in_(of_account), columns.sealed_password.is_not(None))
-    return connection.execute(update(tables.gateway).where(*mine).values(sealed_password=None)).rowcount
+    passwords = connection.execute(update(tables.gateway).where(*mine).values(sealed_password=None)).rowcount
+    return passwords + oauth_grants.erase(connection, account_id)
 
 
 def count(connection: Connection, unit_paths: Sequence[str]) -> int:
@@ -91,7 +95,7 @@ def count_all(connection: Connection) -> int:
 
 
 _WITH_OWNER = (
-    select(*(tables.gateway.c[name] for name in ("id", "host", "port", "security", "username")))
+    select(*(tables.gateway.c[name] for name in ("id", "host", "port", "security", "username", "provider")))
     .add_columns(tables.account.c.primary_address, tables.send_as.c.address)
     .join_from(tables.gateway, tables.send_as)
     .join(tables.account, tables.account.c.id == tables.send_as.c.account_id)
@@ -116,7 +120,9 @@ def named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway]:
 
 
 def _with_owner(row: Row[Any]) -> UsersGateway:
-    gateway = Gateway(f"gateway:{row.id}", row.host, row.port, Security(row.security), row.username)
+    gateway = Gateway(
+        f"gateway:{row.id}", row.host, row.port, Security(row.security), row.username, provider=row.provider
+    )
     return UsersGateway(gateway, row.primary_address, row.address)
 
 
@@ -154,6 +160,8 @@ def _entry(connection: Connection, account_id: int, address: str) -> tuple[Accou
 
 
 def _same(vault: Vault, gateway: Gateway, wanted: GatewaySettings) -> bool:
+    if gateway.provider or wanted.provider:
+        return False  # a consent is a new one each time
     kept = (gateway.host, gateway.port, gateway.security, gateway.username)
     if kept != (wanted.host, wanted.port, wanted.security, wanted.username):
         return False

@@ -12,6 +12,7 @@ from outgate.frozen import frozen
 from outgate.model import SendAs
 from outgate.store import tables
 
+MAX_SIGNATURE: Final = 10_000  # characters of HTML, as with Gmail
 MAX_ADDRESSES: Final = 99  # of one account, its primary address among them
 
 
@@ -111,6 +112,23 @@ def edit(
     if make_default:
         _make_default(connection, row)
     return _entry(connection, account_id, row.address)
+
+
+def signatures(connection: Connection, account_id: int) -> dict[str, str]:
+    """What is written below messages, by address, as HTML; addresses without one are left out."""
+    columns = tables.send_as.c
+    rows = connection.execute(
+        select(columns.address, columns.signature).where(columns.account_id == account_id, columns.signature != "")
+    )
+    return {row.address: row.signature for row in rows}
+
+
+def set_signature(connection: Connection, account_id: int, address: str, html: str) -> None:
+    """What is written below messages from this address. Raises Invalid and NotFound."""
+    if len(html) > MAX_SIGNATURE:
+        raise Invalid("a signature has at most {most} characters", most=MAX_SIGNATURE)
+    row = find(connection, account_id, address)
+    connection.execute(update(tables.send_as).where(tables.send_as.c.id == row.id).values(signature=html))
 
 
 def remove(connection: Connection, account_id: int, address: str) -> None:

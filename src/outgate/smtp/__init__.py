@@ -96,7 +96,14 @@ from outgate.smtp.extensions import Tls
 from outgate.smtp.limits import SessionLimits
 from outgate.smtp.oauth import TokenIssuer
 from outgate.smtp.reply import ProtocolError, Reply
-from outgate.smtp.sasl import KeyDerivation, PasswordCredentials, SaslError, ScramVerifier, TokenCredentials
+from outgate.smtp.sasl import (
+    Credentials,
+    KeyDerivation,
+    PasswordCredentials,
+    SaslError,
+    ScramVerifier,
+    TokenCredentials,
+)
 from outgate.smtp.server import SmtpServer
 from outgate.smtp.server_events import (
     Closed,
@@ -126,6 +133,7 @@ __all__ = [
     "ClientEvent",
     "Closed",
     "ConnectionLost",
+    "Credentials",
     "Greeting",
     "HelloDone",
     "KeyDerivation",

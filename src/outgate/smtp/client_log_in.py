@@ -12,8 +12,8 @@ from outgate.smtp.conversation import Conversation
 from outgate.smtp.reply import Reply
 from outgate.smtp.sasl import (
     CHALLENGES_DUE,
-    PASSWORD_ITSELF,
     PASSWORD_MECHANISMS,
+    SECRET_ITSELF,
     TOKEN_MECHANISMS,
     Credentials,
     Exchange,
@@ -166,10 +166,10 @@ class ClientLogIn:
         self._conversation.events.append(AuthDone(reply))
 
     def _spend(self, reply: Reply) -> None:
-        """A user may have no SCRAM verifier and yet a password; but who has seen the password itself has judged it, and
-        what is not possible now is so by all mechanisms.
+        """A user may have no SCRAM verifier and yet a password; but who has seen the password or the token itself has
+        judged it, and what is not possible now is so by all mechanisms.
         """
-        judged = reply.code == 535 and self._mechanism in PASSWORD_ITSELF
+        judged = reply.code == 535 and self._mechanism in SECRET_ITSELF
         if judged or reply.transient:
             self._spent.update(PASSWORD_MECHANISMS, TOKEN_MECHANISMS)
         self._spent.add(self._mechanism)

@@ -1,4 +1,4 @@
-"""SASL mechanisms, both halves: PLAIN, LOGIN, SCRAM-SHA-256; as client also CRAM-MD5 and XOAUTH2.
+"""SASL mechanisms, both halves: PLAIN, LOGIN, SCRAM-SHA-256; as client also CRAM-MD5, OAUTHBEARER and XOAUTH2.
 
 Bytes in, bytes out; base64 and the AUTH command belong to the engines. No secret is kept longer than an exchange.
 """
@@ -148,10 +148,12 @@ class PasswordCredentials:
 
 @frozen
 class TokenCredentials:
-    """User name and OAuth 2 access token."""
+    """User name and OAuth 2 access token; host and port of the server, which OAUTHBEARER may say."""
 
     username: str
     token: str = field(repr=False)
+    host: str = ""
+    port: int = 0
 
 
 Credentials = PasswordCredentials | TokenCredentials
@@ -180,18 +182,18 @@ MAX_ITERATIONS = 1_000_000  # a third to a whole second; OWASP's advice of 2023 
 
 # Best first: a challenge that a server can't reuse, then the password itself (only ever under verified TLS).
 PASSWORD_MECHANISMS = ("SCRAM-SHA-256", "PLAIN", "LOGIN", "CRAM-MD5")
-PASSWORD_ITSELF = ("PLAIN", "LOGIN")
-TOKEN_MECHANISMS = ("XOAUTH2",)
+SECRET_ITSELF = ("PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2")  # whoever gets these judges the secret for all mechanisms
+TOKEN_MECHANISMS = ("OAUTHBEARER", "XOAUTH2")
 
 # How many challenges must be answered before a 235 counts: the last of SCRAM's proves that the server knows the
 # password too, and a server that only says "yes" does not.
-CHALLENGES_DUE = {"SCRAM-SHA-256": 2, "PLAIN": 0, "LOGIN": 2, "CRAM-MD5": 1, "XOAUTH2": 0}
+CHALLENGES_DUE = {"SCRAM-SHA-256": 2, "PLAIN": 0, "LOGIN": 2, "CRAM-MD5": 1, "OAUTHBEARER": 0, "XOAUTH2": 0}
 
 
 def exchange(mechanism: str, credentials: Credentials) -> Exchange:
     """The client's half of a mechanism."""
     if isinstance(credentials, TokenCredentials):
-        return _xoauth2(credentials)
+        return _oauthbearer(credentials) if mechanism == "OAUTHBEARER" else _xoauth2(credentials)
     made = {"SCRAM-SHA-256": _scram, "PLAIN": _plain, "LOGIN": _login, "CRAM-MD5": _cram_md5}
     return made[mechanism](credentials)
 
@@ -211,6 +213,15 @@ def _cram_md5(credentials: PasswordCredentials) -> Exchange:
     challenge = yield None
     digest = hmac.new(credentials.password.encode(), challenge, "md5").hexdigest()
     yield f"{credentials.username} {digest}".encode()
+
+
+def _oauthbearer(credentials: TokenCredentials) -> Exchange:
+    """RFC 7628 section 3.1; host and port where they are known."""
+    name = credentials.username.replace("=", "=3D").replace(",", "=2C")
+    known = (("host", credentials.host), ("port", str(credentials.port or "")))
+    pairs = [f"{key}={value}\1" for key, value in known if value]
+    yield f"n,a={name},\1{''.join(pairs)}auth=Bearer {credentials.token}\1\1".encode()
+    yield b"\1"  # a failure's details; this brings the final reply (section 3.2.3)
 
 
 def _xoauth2(credentials: TokenCredentials) -> Exchange:

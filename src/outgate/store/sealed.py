@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Row, Table, select
 
 from outgate.frozen import frozen
 from outgate.store import tables
-from outgate.store.vault import credential, holder_of, key_id_of, second_factor, signing_key
+from outgate.store.vault import client_secret, credential, holder_of, key_id_of, second_factor, signing_key, token
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -21,21 +21,23 @@ AUDIT_ANCHOR: Final = "audit-anchor"
 
 @frozen
 class SealedColumn:
-    """A column of sealed values. `identity` is what a row's value is sealed for; it may name the row of another table
-    that the row belongs to, `beside`.
+    """A column of sealed values. `identity` is what a row's value is sealed for; it may name the rows of other tables
+    that the row belongs to, `beside`: each belongs to the next.
     """
 
     table: Table
     column: Column[bytes]
     identity: Callable[[AnyRow], str]
-    beside: Table | None = None
+    beside: tuple[Table, ...] = ()
 
     def rows(self, connection: Connection) -> Iterator[AnyRow]:
         """The rows that have a value."""
         query = select(self.table)
-        if self.beside is not None:
-            named = [column.label(f"{self.beside.name}_{column.name}") for column in self.beside.columns]
-            query = query.add_columns(*named).join(self.beside)
+        former = self.table
+        for other in self.beside:
+            named = [column.label(f"{other.name}__{column.name}") for column in other.columns]
+            query = query.add_columns(*named).join_from(former, other)
+            former = other
         return iter(connection.execute(query.where(self.column.is_not(None))).all())
 
     def value(self, row: AnyRow) -> bytes:
@@ -46,14 +48,30 @@ class SealedColumn:
 
 def user_credential(row: AnyRow) -> str:
     """The identity of the password in a row of `gateway`, with the columns of its `send_as` row beside."""
-    return _credential(f"gateway:{row.id}", holder_of(row.send_as_account_id, row.send_as_address), row)
+    return _credential(f"gateway:{row.id}", holder_of(row.send_as__account_id, row.send_as__address), row)
+
+
+def _token(kind: str, row: AnyRow) -> str:
+    """Of a row of `oauth_grant`, with the columns of its gateway and of that one's `send_as` row beside."""
+    of = credential(
+        f"gateway:{row.gateway_id}",
+        holder_of(row.send_as__account_id, row.send_as__address),
+        row.gateway__credential_version,
+        row.gateway__security,
+        row.gateway__host,
+        row.gateway__port,
+        row.gateway__username,
+    )
+    return token(kind, row.gateway__provider, row.generation, of)
 
 
 def _credential(name: str, holder: str, row: AnyRow) -> str:
     return credential(name, holder, row.credential_version, row.security, row.host, row.port, row.username)
 
 
-GATEWAY: Final = SealedColumn(tables.gateway, tables.gateway.c.sealed_password, user_credential, beside=tables.send_as)
+GATEWAY: Final = SealedColumn(
+    tables.gateway, tables.gateway.c.sealed_password, user_credential, beside=(tables.send_as,)
+)
 DOMAIN_GATEWAY: Final = SealedColumn(
     tables.domain_gateway,
     tables.domain_gateway.c.sealed_password,
@@ -68,8 +86,23 @@ ANCHOR: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_an
 SECOND_FACTOR: Final = SealedColumn(
     tables.second_factor, tables.second_factor.c.sealed_secret, lambda row: second_factor(row.account_id)
 )
+_OF_GRANT: Final = (tables.gateway, tables.send_as)
+REFRESH_TOKEN: Final = SealedColumn(
+    tables.oauth_grant, tables.oauth_grant.c.sealed_refresh_token, lambda row: _token("refresh", row), _OF_GRANT
+)
+ACCESS_TOKEN: Final = SealedColumn(
+    tables.oauth_grant, tables.oauth_grant.c.sealed_access_token, lambda row: _token("access", row), _OF_GRANT
+)
+CLIENT_SECRET: Final = SealedColumn(
+    tables.oauth_client,
+    tables.oauth_client.c.sealed_secret,
+    lambda row: client_secret(row.provider, row.client_id),
+)
 
-SEALED: Final = (GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR, SECOND_FACTOR)
+SEALED: Final = (
+    *(GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR),
+    *(REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET, SECOND_FACTOR),
+)
 
 
 def count_by_key(connection: Connection) -> dict[str, int]:

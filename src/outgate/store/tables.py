@@ -339,7 +339,42 @@ gateway = Table(
     Column("username", Text, nullable=False, default=""),
     Column("sealed_password", LargeBinary),
     Column("credential_version", Integer, nullable=False, default=1),
+    Column("provider", Text, nullable=False, default="", server_default=""),  # of OAuth; empty: a password
     Column("changed_at", Double, nullable=False),
+)
+
+# What a user allowed at a gateway's OAuth provider. The tokens are replaced together, and `generation` grows with each
+# time: what was read of an older one changes nothing any more. Whoever refreshes them holds the lease.
+oauth_grant = Table(
+    "oauth_grant",
+    metadata,
+    _id(),
+    Column("gateway_id", Key, ForeignKey("gateway.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("client_id", Text, nullable=False),
+    Column("sealed_refresh_token", LargeBinary, nullable=False),
+    Column("sealed_access_token", LargeBinary, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("expires_at", Double, nullable=False),  # of the access token
+    Column("granted_at", Double, nullable=False),
+    Column("refreshed_at", Double, nullable=False),
+    Column("retry_at", Double, nullable=False, default=0.0, server_default="0"),  # the provider is not asked before
+    Column("refused", Text),  # why the provider takes the refresh token no more; the user must sign in again
+    Column("leased_until", Double, nullable=False, default=0.0, server_default="0"),  # by store.lease_clock
+    Column("leased_by", Text),
+    Index("ix_oauth_grant_refreshed_at", "refreshed_at"),
+)
+
+# Clients that were registered with a provider by RFC 7591, one for each address that its sign-ins return to.
+oauth_client = Table(
+    "oauth_client",
+    metadata,
+    _id(),
+    Column("provider", Text, nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("sealed_secret", LargeBinary),
+    Column("registered_at", Double, nullable=False),
+    UniqueConstraint("provider", "redirect_uri"),
 )
 
 # --- queue: only what is waiting -------------------------------------------------------------------------------------
@@ -366,6 +401,7 @@ message = Table(
     Column("tls_demand", Text, nullable=False, default="", server_default=""),  # model.TlsDemand
     Column("protocol", Text, nullable=False),  # RFC 3848, for Received: ESMTPSA, UTF8SMTPSA, ...
     Column("received_at", Double, nullable=False),
+    _index_where("ix_message_not_before", "not_before", "not_before IS NOT NULL"),
 )
 
 # The message as it came, in pieces of at most 256 KiB. Written while it arrives, before its row in `message`.
@@ -397,6 +433,62 @@ recipient = Table(
     Column("instruction", Text),  # queue.entry.Instruction
     # The last column is for counting: all that is counted of a queue is in the index.
     Index("ix_recipient_queue", "queue", "held", "due_at", "message_id"),
+)
+
+# --- writing: what users write on the pages --------------------------------------------------------------------------
+
+# A message that somebody is writing, or has sent and may still take back (`sent_as` is then its queue id). The address
+# lists are as they were typed.
+draft = Table(
+    "draft",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("to", Text, nullable=False),
+    Column("cc", Text, nullable=False),
+    Column("bcc", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),  # empty: plain text
+    Column("in_reply_to", Text, nullable=False),  # Message-IDs with their brackets, as in the header
+    Column("references", Text, nullable=False),
+    Column("sent_as", BigInteger, index=True),
+    Column("changed_at", Double, nullable=False),
+    Index("ix_draft_account_id", "account_id", "id"),
+)
+
+draft_file = Table(
+    "draft_file",
+    metadata,
+    _id(),
+    Column("draft_id", Key, ForeignKey("draft.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# A message that was sent from the pages. `raw` is its copy for the Sent mailbox, as long as it is not filed there.
+sent_message = Table(
+    "sent_message",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("recipients", Text, nullable=False),  # as typed, for people
+    Column("subject", Text, nullable=False),
+    Column("rfc822_message_id", Text, nullable=False),
+    Column("sent_at", Double, nullable=False),
+    Column("file_name", Text, nullable=False),  # of the copy, which a message that was sent again shares
+    Column("raw", LargeBinary),
+    Column("file_at", Double, nullable=False),  # when it is filed, or tried again
+    Column("not_filed", Text, nullable=False),  # why it could not be filed the last time
+    # Not all of it is known to have arrived, and the user has not said that this is settled.
+    Column("is_open", Boolean, nullable=False),
+    Index("ix_sent_message_account_id", "account_id", "message_id"),
+    _index_where("ix_sent_message_file_at", "file_at", "raw IS NOT NULL"),
+    _index_where("ix_sent_message_open", "account_id", "is_open"),
 )
 
 # What holds mail of a queue back, or slows it down: see directory.restrictions. One row for each queue and cause.

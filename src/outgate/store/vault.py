@@ -148,6 +148,18 @@ def credential(row: str, holder: str, version: int, security: str, host: str, po
     return json.dumps(["credential", row, holder, version, security, host, port, username])
 
 
+def token(kind: str, provider: str, generation: int, of: str) -> str:
+    """The identity that a token is sealed for: what it is, and the `credential` of its gateway. A former one that is
+    put back does not open.
+    """
+    return json.dumps(["token", kind, provider, generation, of])
+
+
+def client_secret(provider: str, client_id: str) -> str:
+    """The identity that the secret of a registered OAuth client is sealed for."""
+    return json.dumps(["client", provider, client_id])
+
+
 def holder_of(account_id: int, address: str) -> str:
     """Whose gateway it is, for `credential`: an account's, for one of its addresses."""
     return f"{account_id}:{address}"

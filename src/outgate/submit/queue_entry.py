@@ -181,6 +181,7 @@ def _accepted(
         protocol=envelope.protocol,
         rfc822_message_id=message_id,
         made_message_id=made_message_id(to_text(identity), origin.chosen_from) if tells else "",
+        not_before=envelope.hold_until,
     )
 
 

@@ -23,6 +23,7 @@ def whole_message(
     reverse_path: str,
     recipients: Sequence[str],
     limits: MessageLimits,
+    hold_until: float | None = None,
 ) -> Submission | Refusal:
     """The submission of `raw` (RFC 5322, lines end with CRLF), or why it can't be one.
 
@@ -46,6 +47,7 @@ def whole_message(
         [EnvelopeRecipient(one) for one in recipients],
         protocol="UTF8SMTP" if utf8 else "ESMTP",
         smtputf8=utf8,
+        hold_until=hold_until,
     )
     return Submission(identity, at, account, envelope, header, content_of(raw, header_size))
 

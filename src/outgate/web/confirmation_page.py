@@ -17,7 +17,7 @@ from outgate.operations import confirmation_operations
 from outgate.operations.confirmation_operations import ConfirmationLink
 from outgate.sendas.verification import BadLink, LinkUsed
 from outgate.store.vault import Vault
-from outgate.web.language import preferred
+from outgate.web.language import language_of
 from outgate.web.notice import Notice, show_notice
 from outgate.web.words import N_, Words, words
 
@@ -61,7 +61,7 @@ class ConfirmationPage:
 
     def answer(self, request: Request) -> Response:
         """GET and HEAD show the page, POST confirms. Raises StoreUnavailable."""
-        said = words(preferred(request.headers.get("accept-language", "")))
+        said = words(language_of(request))
         try:
             link = confirmation_operations.look_at_link(
                 self._engine, self._vault, request.path_params["token"], self._now()

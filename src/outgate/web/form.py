@@ -1,22 +1,36 @@
-"""What was sent with a form, or in the query of an address. Pure."""
+"""What was sent with a form, or in the query of an address: fields, and files where the form may have some."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, Self
 from urllib.parse import parse_qsl
 
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from outgate.frozen import frozen
 from outgate.http.body_limit import body_of
 
 MAX_FORM: Final = 64 * 1024  # bytes
 _MAX_FIELDS: Final = 200
+_MAX_FILES: Final = 100
+_MAX_FIELD: Final = 4 * 1024 * 1024  # bytes of one field of a form with files: a text, and the same as HTML
+
+
+@frozen
+class SentFile:
+    """A file that came with a form; name and type are what the browser says."""
+
+    name: str
+    content_type: str
+    content: bytes
 
 
 class Form:
     """The fields by name; of several with one name the last counts."""
 
-    def __init__(self, fields: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, fields: Iterable[tuple[str, str]], files: Iterable[SentFile] = ()) -> None:
         self._fields: Mapping[str, str] = dict(fields)
+        self.files = tuple(files)
 
     @classmethod
     def sent_with(cls, request: Request) -> Self:
@@ -28,12 +42,27 @@ class Form:
         except ValueError:  # neither UTF-8 nor few
             return cls(())
 
+    @classmethod
+    async def with_files(cls, request: Request) -> Self:
+        """Of a POST whose body was not read before (multipart/form-data, RFC 7578). Raises HTTPException (400)."""
+        sent = await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD)
+        try:
+            fields = [(name, value) for name, value in sent.multi_items() if isinstance(value, str)]
+            files = [one for _, one in sent.multi_items() if isinstance(one, UploadFile) and one.filename]
+            return cls(fields, [await _read(one) for one in files])
+        finally:
+            await sent.close()
+
     def __contains__(self, name: str) -> bool:
         return name in self._fields
 
     def text(self, name: str, default: str = "") -> str:
         """A field without spaces round it."""
         return self._fields.get(name, default).strip()
+
+    def long_text(self, name: str) -> str:
+        """A text of several lines, as it was typed but for the line ends."""
+        return self._fields.get(name, "").replace("\r\n", "\n")
 
     def secret(self, name: str) -> str:
         """A password, just as it was typed."""
@@ -47,3 +76,7 @@ class Form:
     def ticked(self, name: str) -> bool:
         """Whether a box was ticked: browsers send it only then."""
         return name in self._fields
+
+
+async def _read(file: UploadFile) -> SentFile:
+    return SentFile(file.filename or "", file.content_type or "", await file.read())

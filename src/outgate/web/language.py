@@ -3,8 +3,26 @@
 from collections.abc import Iterator
 from typing import Final
 
+from starlette.requests import Request
+from starlette.responses import Response
+
 LANGUAGES: Final = ("en", "it")
+NAMES: Final = {"en": "English", "it": "Italiano"}  # each as it calls itself
 DEFAULT: Final = "en"
+
+_COOKIE: Final = "language"
+_YEAR: Final = 31_536_000  # seconds
+
+
+def language_of(request: Request) -> str:
+    """The language for a browser that nobody is logged in at: what was chosen there, else what it likes best."""
+    chosen = request.cookies.get(_COOKIE, "")
+    return chosen if chosen in LANGUAGES else preferred(request.headers.get("accept-language", ""))
+
+
+def give(response: Response, language: str) -> None:
+    """Let the browser keep what was chosen."""
+    response.set_cookie(_COOKIE, language, max_age=_YEAR, path="/", httponly=True, samesite="lax")
 
 
 def preferred(accept_language: str) -> str:

@@ -16,7 +16,7 @@ from outgate.http.client_address import peer_of
 from outgate.http.http_route import HttpRoute
 from outgate.operations import second_factor_operations, session_operations
 from outgate.web.form import MAX_FORM, Form
-from outgate.web.language import preferred
+from outgate.web.language import language_of
 from outgate.web.page import page
 from outgate.web.passkey_ceremony import PasskeyCeremony
 from outgate.web.services import PageServices
@@ -237,7 +237,7 @@ def own_path(text: str) -> str:
 
 
 def _words(request: Request) -> Words:
-    return words(preferred(request.headers.get("accept-language", "")))
+    return words(language_of(request))
 
 
 def _peer(request: Request) -> str:

@@ -26,6 +26,10 @@ class Entry:
 
 
 MAIL: Final = (
+    Entry("/", N_("Write")),
+    Entry("/inbox", N_("Inbox")),
+    Entry("/sent", N_("Sent")),
+    Entry("/drafts", N_("Drafts")),
     Entry("/settings/accounts", N_("Accounts"), N_("Settings")),
     Entry("/settings/security", N_("Security"), N_("Settings")),
 )

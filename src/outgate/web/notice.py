@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from outgate.frozen import frozen
-from outgate.web.language import preferred
+from outgate.web.language import language_of
 from outgate.web.page import page
 from outgate.web.words import N_, Words, words
 
@@ -51,5 +51,5 @@ def show_notice(
 
 def error_page(request: Request, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """A page that says no more than its status (http.error_response.ErrorPage)."""
-    said = words(preferred(request.headers.get("accept-language", "")))
+    said = words(language_of(request))
     return show_notice(said, FAULTS.get(status) or FAULTS[400 if status < 500 else 500], status, headers=headers)

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from outgate.web.language import NAMES
 from outgate.web.static_files import static
 from outgate.web.words import Words, words
 
@@ -22,7 +23,7 @@ def _environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.install_gettext_translations(words(language).translations, newstyle=True)  # type: ignore[attr-defined]  # of the extension
-    environment.globals.update(static=static, words=words(language))
+    environment.globals.update(static=static, words=words(language), languages=NAMES)
     return environment
 
 

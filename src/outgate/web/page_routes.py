@@ -1,7 +1,5 @@
 """All pages there are, as routes. Knows no listener."""
 
-from starlette.responses import Response
-
 from outgate.http.http_route import HttpRoute
 from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.accounts_page import AccountsPage
@@ -10,13 +8,16 @@ from outgate.web.authenticate_page import AuthenticatePage
 from outgate.web.compliance_page import CompliancePage
 from outgate.web.confirmation_page import ConfirmationPage
 from outgate.web.dashboard_page import DashboardPage
+from outgate.web.drafts_page import DraftsPage
 from outgate.web.email_log_page import EmailLogPage
 from outgate.web.end_user_access_page import EndUserAccessPage
 from outgate.web.gateways_page import GatewaysPage
 from outgate.web.home_page import HomePage
-from outgate.web.log_in_page import HOME, LogInPage
+from outgate.web.inbox_page import InboxPage
+from outgate.web.language_page import LanguagePage
+from outgate.web.letter_page import LetterPage
+from outgate.web.log_in_page import LogInPage
 from outgate.web.message_page import MessagePage
-from outgate.web.navigation import MAIL
 from outgate.web.passkey_ceremony import PasskeyCeremony
 from outgate.web.queue_page import QueuePage
 from outgate.web.roles_page import RolesPage
@@ -24,16 +25,18 @@ from outgate.web.routing_page import RoutingPage
 from outgate.web.search_page import SearchPage
 from outgate.web.second_factor_page import SecondFactorPage
 from outgate.web.security_page import SecurityPage
+from outgate.web.sent_page import SentPage
 from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
+from outgate.web.sign_in_page import SignInPage
 from outgate.web.tickets import Tickets
 from outgate.web.units_page import UnitsPage
 from outgate.web.user_page import UserPage
 from outgate.web.users_page import UsersPage
-from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.wizard_page import WizardPage
+from outgate.web.write_page import WritePage
 
 
 def page_routes(services: PageServices) -> list[HttpRoute]:
@@ -49,7 +52,13 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         csp_reports.route(),
         _confirmation(services),
         *log_in.routes(visits),
-        visits.get(HOME, _home),
+        *LanguagePage().routes(visits),
+        *WritePage().routes(visits),
+        *DraftsPage().routes(visits),
+        *InboxPage().routes(visits),
+        *LetterPage().routes(visits),
+        *SentPage().routes(visits),
+        *SignInPage(services, secure=web.public_url.startswith("https:")).routes(visits),
         *WizardPage().routes(visits),
         *ServerPage().routes(visits),
         *AccountsPage().routes(visits),
@@ -72,10 +81,6 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *MessagePage().routes(visits),
         *QueuePage().routes(visits),
     ]
-
-
-def _home(visit: Visit) -> Response:
-    return visit.go_to(MAIL[0].path)
 
 
 def _confirmation(services: PageServices) -> HttpRoute:

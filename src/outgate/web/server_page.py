@@ -134,6 +134,7 @@ def _show(
         trial=trial,
         found=found,
         looks=looks,
+        providers=visit.services.providers_for(entry.gateway),
     )
 
 

@@ -130,10 +130,10 @@ class ServerTrial:
 
         try:
             if self.is_organisations:
-                return await services.prober.domain_gateway(tentative(settings), settings.password, told)
+                return await services.prober.domain_gateway(tentative(settings), settings.secret, told)
             rates = Rates(services.engine, services.now)
             return await services.prober.gateway_for(
-                self.visit.address, tentative(settings), settings.password, rates, told=told
+                self.visit.address, tentative(settings), settings.secret, rates, told=told
             )
         finally:
             steps.put_nowait(None)

@@ -1,6 +1,6 @@
 """What the pages have of the installation, made once by wiring. Data only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import Engine
 
@@ -11,14 +11,20 @@ from outgate.directory.web_sessions import WebSessionLimits
 from outgate.discovery.discoverer import Discoverer
 from outgate.frozen import frozen
 from outgate.http.database_threads import DatabaseThreads
+from outgate.mailbox.user_mailbox import Mailboxes
+from outgate.model import Gateway
+from outgate.oauth.providers import OAuthProvider
+from outgate.oauth.sign_in import SignIns
 from outgate.operations.confirmation import Confirmation
+from outgate.operations.mail_operations import SendLimits
+from outgate.operations.sent_operations import Dispatch
 from outgate.store.vault import Vault
 
 
 @frozen
 class PageServices:
     """`threads` are the base's, in which plain functions run; `authenticator` is the one that SMTP has, too; gateways
-    are tried by delivery's own code (`prober`).
+    are tried by delivery's own code (`prober`). Mailboxes, which may be slow, have threads of their own.
     """
 
     config: Config
@@ -29,6 +35,15 @@ class PageServices:
     authenticator: Authenticator
     prober: Prober
     discoverer: Discoverer
+    mailboxes: Mailboxes
+    mail_threads: DatabaseThreads
+    send_limits: SendLimits
+    sign_ins: Mapping[str, SignIns]  # by provider
+
+    def providers_for(self, gateway: Gateway | None) -> list[OAuthProvider]:
+        """Those that a user may sign in with for an address: whose server is known."""
+        named = gateway.provider if gateway else ""
+        return [one.provider for one in self.sign_ins.values() if one.provider.host or one.provider.name == named]
 
     @property
     def session_limits(self) -> WebSessionLimits:
@@ -40,3 +55,8 @@ class PageServices:
     def confirmation(self) -> Confirmation:
         """How codes are mailed."""
         return Confirmation(self.config.hostname, self.config.web.public_url)
+
+    @property
+    def dispatch(self) -> Dispatch:
+        """How messages are sent that are written here."""
+        return Dispatch(self.send_limits, self.config.hostname, self.config.web.undo_send)

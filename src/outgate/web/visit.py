@@ -15,16 +15,19 @@ from starlette.responses import RedirectResponse, Response
 
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
+from outgate.mailbox.user_mailbox import UserMailbox
 from outgate.operations import context, waiting_mail
 from outgate.operations.context import OperationContext, ProofNeeded
 from outgate.operations.session_operations import SessionHolder
 from outgate.operations.waiting_mail import LaterChange
+from outgate.queue.queue_id import to_text
 from outgate.web import navigation
 from outgate.web.form import Form
 from outgate.web.navigation import Entry
 from outgate.web.page import fragment, page
 from outgate.web.services import PageServices
 from outgate.web.words import Words
+from outgate.writing.sent_messages import SentMessage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,7 +35,8 @@ R = TypeVar("R")
 
 @frozen
 class Visit:
-    """`zone` is the time zone of the browser. It is an operations.context.Transactions of its user."""
+    """`zone` is the time zone of the browser; `trouble` what its user has sent and somebody has not got, where a page
+    shows it. It is an operations.context.Transactions of its user."""
 
     request: Request
     services: PageServices
@@ -40,6 +44,7 @@ class Visit:
     said: Words
     zone: tzinfo
     form: Form
+    trouble: tuple[SentMessage, ...] = ()
 
     @property
     def address(self) -> str:
@@ -84,6 +89,14 @@ class Visit:
         """Call what uses the database from an `async` page."""
         return await self.services.threads.run(function, *args, **kwargs)
 
+    async def in_mailbox(self, ask: Callable[[UserMailbox], R]) -> R:
+        """Ask the user's mailbox something, from an `async` page. Raises MailboxUnavailable."""
+        return await self.services.mail_threads.run(self._in_mailbox, ask)
+
+    def _in_mailbox(self, ask: Callable[[UserMailbox], R]) -> R:
+        with self.services.mailboxes.open(self.address) as mailbox:
+            return ask(mailbox)
+
     # --- answers ---------------------------------------------------------------------------------------------------
 
     def page(self, template: str, status: int = 200, **facts: object) -> Response:
@@ -112,10 +125,12 @@ class Visit:
             "moment": self.moment,
             "is_console": is_console,
             "entries": console if is_console else navigation.MAIL,
+            "queue_name": to_text,
             "console": console,
             "console_search": navigation.SEARCH,
         }
 
     def is_at(self, entry: Entry) -> bool:
-        """Whether this page is the entry's or below it; the home has all others below it."""
-        return self.path == entry.path or (entry is not navigation.HOME and self.path.startswith(f"{entry.path}/"))
+        """Whether this page is the entry's or below it; what is at a top has all others below it."""
+        is_top = entry.path in ("/", navigation.HOME.path)
+        return self.path == entry.path or (not is_top and self.path.startswith(f"{entry.path}/"))

@@ -5,6 +5,7 @@ Knows no single page.
 
 import inspect
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from outgate.http.body_limit import read_body
 from outgate.http.client_address import peer_of
 from outgate.http.http_route import HttpRoute, route_of
-from outgate.operations import session_operations
+from outgate.operations import sent_operations, session_operations
 from outgate.operations.context import ProofNeeded
 from outgate.operations.error_codes import ErrorCode, code_of
 from outgate.store.engine import StoreUnavailable
@@ -23,6 +24,7 @@ from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
 from outgate.web.visit import Visit
 from outgate.web.words import words, zone_of
+from outgate.writing.sent_messages import SentMessage
 
 PlainPage = Callable[[Visit], Response]
 AsyncPage = Callable[[Visit], Awaitable[Response]]
@@ -43,22 +45,34 @@ class Visits:
     """Opens visits by the browsers' cookies."""
 
     def __init__(self, services: PageServices, cookie: SessionCookie) -> None:
-        self._services, self._cookie = services, cookie
+        self.services, self._cookie = services, cookie
         self._shown: set[str] = set()  # the paths, as declared, of pages to look at
 
-    def get(self, path: str, page: PlainPage | AsyncPage, *, rate: str = "", proven: bool = False) -> HttpRoute:
-        """A page that shows something; `proven` asks who it is before it is filled in, not only when it is sent."""
+    def get(
+        self, path: str, page: PlainPage | AsyncPage, *, rate: str = "", policy: str = "", proven: bool = False
+    ) -> HttpRoute:
+        """A page that shows something; `policy` is its own Content-Security-Policy, if it has one. `proven` asks who it
+        is before it is filled in, not only when it is sent.
+        """
         self._shown.add(path)
-        return self._route(path, "GET", _for_proven(page) if proven else page, 0, rate)
+        return self._route(path, "GET", _for_proven(page) if proven else page, 0, rate, policy)
 
     def post(self, path: str, page: PlainPage | AsyncPage, *, rate: str = "", max_body: int = MAX_FORM) -> HttpRoute:
         """What a form of a page does."""
         return self._route(path, "POST", page, max_body, rate)
 
-    def _route(self, path: str, method: str, page: PlainPage | AsyncPage, max_body: int, rate: str) -> HttpRoute:
+    def _route(
+        self, path: str, method: str, page: PlainPage | AsyncPage, max_body: int, rate: str, policy: str = ""
+    ) -> HttpRoute:
         handler = self._awaited(page) if inspect.iscoroutinefunction(page) else self._called(page)  # type: ignore[arg-type]  # as in http.application
         return HttpRoute(
-            path=path, methods=frozenset({method}), handler=handler, kind="page", max_body=max_body, rate=rate
+            path=path,
+            methods=frozenset({method}),
+            handler=handler,
+            kind="page",
+            max_body=max_body,
+            rate=rate,
+            policy=policy,
         )
 
     def _called(self, page: PlainPage) -> Callable[[Request], Response]:
@@ -77,10 +91,14 @@ class Visits:
 
     def _awaited(self, page: AsyncPage) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            await read_body(request)
-            visit = await self._services.threads.run(self._open, request)
+            has_files = request.headers.get("content-type", "").startswith("multipart/form-data")
+            if not has_files:
+                await read_body(request)
+            visit = await self.services.threads.run(self._open, request, has_files)
             if visit is None:
                 return to_log_in(request)
+            if has_files:
+                visit = replace(visit, form=await Form.with_files(request))  # of nobody unknown are any files read
             try:
                 return await page(visit)
             except ProofNeeded:
@@ -90,8 +108,8 @@ class Visits:
 
         return answer
 
-    def _open(self, request: Request) -> Visit | None:
-        services, token = self._services, self._cookie.read(request)
+    def _open(self, request: Request, has_files: bool = False) -> Visit | None:
+        services, token = self.services, self._cookie.read(request)
         if not token:
             return None
         holder = session_operations.holder_of_session(
@@ -100,7 +118,9 @@ class Visits:
         if holder is None:
             return None
         zone = zone_of(request.cookies.get("zone", ""))
-        return Visit(request, services, holder, words(holder.user.language), zone, Form.sent_with(request))
+        form = Form(()) if has_files else Form.sent_with(request)
+        visit = Visit(request, services, holder, words(holder.user.language), zone, form)
+        return replace(visit, trouble=_trouble(visit)) if _shows_trouble(request) else visit
 
     def _to_prove(self, visit: Visit) -> Response:
         """Ask who it is; then back to the page, or if this was a form of it, to the page that has the form."""
@@ -110,6 +130,17 @@ class Visits:
             declared, path = declared.rpartition("/")[0], path.rpartition("/")[0]
         query = visit.request.url.query
         return visit.go_to(f"{PROVE}?to={quote(f'{path}?{query}' if query else path, safe='')}")
+
+
+def _shows_trouble(request: Request) -> bool:
+    """On whole pages of one's own mail."""
+    is_page = request.method == "GET" and request.headers.get("hx-request") != "true"
+    return is_page and not request.url.path.startswith("/admin")
+
+
+def _trouble(visit: Visit) -> tuple[SentMessage, ...]:
+    with visit.reading() as op:
+        return tuple(sent_operations.in_trouble(op, visit.address))
 
 
 def _for_proven(page: PlainPage | AsyncPage) -> PlainPage | AsyncPage:

@@ -169,4 +169,5 @@ def _show_server(
         trial=trial,
         found=found,
         looks="look" not in visit.form and trial is None,
+        providers=visit.services.providers_for(None),
     )

@@ -67,6 +67,14 @@ class Words:
         full = format_datetime(then, "full", locale=self.language)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(then.isoformat(), full, short)
 
+    def long_moment(self, at: float, zone: tzinfo) -> str:
+        """A time as it is written in a text that others read."""
+        return format_datetime(datetime.fromtimestamp(at, zone), "long", locale=self.language)
+
+    def clock(self, at: float, zone: tzinfo) -> str:
+        """The time of day."""
+        return format_time(datetime.fromtimestamp(at, zone), "short", locale=self.language)
+
     def instant(self, at: float, zone: tzinfo) -> Markup:
         """The time of day to the millisecond, with the full instant on hover."""
         then = datetime.fromtimestamp(at, zone)

@@ -1,0 +1,74 @@
+"""Operations on drafts: what users write on the pages, before it is sent."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from outgate.directory import users
+from outgate.directory.privileges import Privilege
+from outgate.mail.compose import AttachedFile
+from outgate.mailbox.clean_html import written
+from outgate.operations import targets
+from outgate.operations.account_lookup import account_of, entry_of
+from outgate.operations.context import OperationContext
+from outgate.operations.operation import operation
+from outgate.writing import drafts
+from outgate.writing.drafts import Draft, DraftContent, DraftSummary
+
+_BASE64: Final = 0.72  # of a message's bytes are a file's: base64 takes 4 for 3, and a line end for every 57
+
+
+@operation("draft.list", Privilege.MAIL_SEND, targets.user("user"), changes=False, own=True)
+def list_drafts(op: OperationContext, user: str) -> Sequence[DraftSummary]:
+    """List a user's drafts."""
+    return drafts.listed(op.connection, users.find(op.connection, user).id)
+
+
+@operation("draft.show", Privilege.MAIL_SEND, targets.user("user"), changes=False, own=True)
+def show_draft(op: OperationContext, user: str, draft: int) -> Draft:
+    """Read a user's draft."""
+    return drafts.find(op.connection, users.find(op.connection, user).id, draft)
+
+
+@operation("draft.save", Privilege.MAIL_SEND, targets.user("user"), own=True, own_recorded=False)
+def save_draft(op: OperationContext, user: str, draft: int | None, content: DraftContent) -> int:
+    """Keep what a user is writing."""
+    account = account_of(op, user)
+    entry_of(account, content.sender)
+    clean = DraftContent(
+        sender=content.sender,
+        to=content.to,
+        cc=content.cc,
+        bcc=content.bcc,
+        subject=content.subject,
+        text=content.text,
+        html=written(content.html),
+        in_reply_to=content.in_reply_to,
+        references=content.references,
+    )
+    return drafts.save(op.connection, account.id, draft, clean, op.now)
+
+
+@operation(
+    "draft.attach",
+    Privilege.MAIL_SEND,
+    targets.user("user"),
+    own=True,
+    own_recorded=False,
+    services=("max_message_bytes",),
+)
+def attach_file(op: OperationContext, user: str, draft: int, file: AttachedFile, max_message_bytes: int) -> None:
+    """Attach a file to a draft."""
+    room = int(max_message_bytes * _BASE64)
+    drafts.add_file(op.connection, users.find(op.connection, user).id, draft, file, room)
+
+
+@operation("draft.detach", Privilege.MAIL_SEND, targets.user("user"), own=True, own_recorded=False)
+def detach_file(op: OperationContext, user: str, draft: int, file: int) -> None:
+    """Take a file out of a draft."""
+    drafts.remove_file(op.connection, users.find(op.connection, user).id, draft, file)
+
+
+@operation("draft.delete", Privilege.MAIL_SEND, targets.user("user"), own=True, own_recorded=False)
+def delete_draft(op: OperationContext, user: str, draft: int) -> None:
+    """Throw a draft away."""
+    drafts.remove(op.connection, users.find(op.connection, user).id, draft)

@@ -1,0 +1,159 @@
+"""A provider whose clock and whims are the test's: a token endpoint over TLS on loopback, with rotating refresh tokens.
+
+A refresh token is good once; a second use ends the consent, as providers do that detect reuse. No two refreshes of one
+user may be under way at once: `collisions` counts them.
+"""
+
+import json
+import secrets
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs
+
+from outgate.model import Consent, OAuthTokens
+
+Answer = tuple[int, dict[str, str], dict[str, object]]
+
+
+@dataclass
+class ConsentThere:
+    """One user's, as the provider knows it."""
+
+    user: str
+    given_at: float
+    refresh: str
+    used: set[str] = field(default_factory=set)
+    access: dict[str, float] = field(default_factory=dict)  # token -> its end
+    refreshed_at: float = 0.0
+    is_revoked: bool = False
+
+
+class ScriptedProvider:
+    """`now` is its clock. `whim` may answer in its place, before anything is done."""
+
+    def __init__(self, context: ssl.SSLContext, now: Callable[[], float], lifetime: float = 3600.0) -> None:
+        self._context, self._now, self.lifetime = context, now, lifetime
+        self.whim: Callable[[str], Answer | None] = lambda _user: None
+        self.dies_unused_after = 90 * 86400.0
+        self.consents: dict[str, ConsentThere] = {}
+        self.refreshes: list[tuple[str, float]] = []
+        self.collisions = 0
+        self.secrets: set[str] = set()  # all tokens there ever were
+        self._under_way: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 10
+
+            def do_POST(self) -> None:
+                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                status, headers, body = provider.answer({name: values[0] for name, values in form.items()})
+                content = json.dumps(body).encode()
+                self.send_response(status)
+                for name, value in {"Content-Type": "application/json", **headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A client that breaks off."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server.socket = self._context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def settings(self, *lines: str) -> str:
+        """Its table in providers.toml."""
+        url = f"https://localhost:{self._server.server_address[1]}"
+        endpoints = f'authorization_endpoint = "{url}/auth"\ntoken_endpoint = "{url}/token"'
+        return "\n".join(["[example]", 'label = "Example"', endpoints, 'client_id = "outgate"', *lines, ""])
+
+    # --- what users do -----------------------------------------------------------------------------------------------
+
+    def sign_in(self, user: str) -> Consent:
+        """A new consent: the former is void."""
+        refresh = self._token()
+        self.consents[user] = ConsentThere(user, self._now(), refresh, refreshed_at=self._now())
+        access = self._issue(self.consents[user])
+        return Consent("example", "outgate", OAuthTokens(access, refresh, self._now() + self.lifetime))
+
+    def revoke(self, user: str) -> None:
+        """As users do in their accounts: nothing is good any more."""
+        self.consents[user].is_revoked = True
+
+    def whose(self, token: str) -> str | None:
+        """As a mail server asks. One that ends within five minutes is refused, as Microsoft does within ten."""
+        for consent in self.consents.values():
+            if not consent.is_revoked and consent.access.get(token, 0.0) > self._now() + 300:
+                return consent.user
+        return None
+
+    # --- the token endpoint ------------------------------------------------------------------------------------------
+
+    def answer(self, form: dict[str, str]) -> Answer:
+        token = form.get("refresh_token", "")
+        found = [one for one in self.consents.values() if token == one.refresh or token in one.used]
+        if form.get("grant_type") != "refresh_token" or not found:
+            return 400, {}, {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}
+        (consent,) = found
+        with self._lock:
+            if consent.user in self._under_way:
+                self.collisions += 1
+            self._under_way.add(consent.user)
+        try:
+            return self.whim(consent.user) or self._refreshed(consent, token)
+        finally:
+            with self._lock:
+                self._under_way.discard(consent.user)
+
+    def _refreshed(self, consent: ConsentThere, token: str) -> Answer:
+        unused = self._now() - consent.refreshed_at > self.dies_unused_after
+        if token in consent.used or consent.is_revoked or unused:
+            consent.is_revoked = True
+            return 400, {}, {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}
+        consent.used.add(token)
+        consent.refresh, consent.refreshed_at = self._token(), self._now()
+        self.refreshes.append((consent.user, self._now()))
+        access = self._issue(consent)
+        return (
+            200,
+            {},
+            {
+                "access_token": access,
+                "token_type": "Bearer",
+                "refresh_token": consent.refresh,
+                "expires_in": int(self.lifetime),
+            },
+        )
+
+    def _issue(self, consent: ConsentThere) -> str:
+        token = self._token()
+        consent.access[token] = self._now() + self.lifetime
+        return token
+
+    def _token(self) -> str:
+        token = f"marked-{secrets.token_urlsafe(30)}"
+        self.secrets.add(token)
+        return token

@@ -1,0 +1,252 @@
+"""Tokens are kept fresh by one process at a time; a refusal is noted once, told once, and repaired by a new sign-in."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select, update
+
+from oauth.scripted_provider import Answer, ScriptedProvider
+from outgate.config import EgressSettings
+from outgate.demo.certificates import Authority
+from outgate.directory import policies
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
+from outgate.egress.guard import Guard
+from outgate.egress.https_client import HttpsClient
+from outgate.egress.resolver import Resolver
+from outgate.model import Gateway, Security
+from outgate.oauth import providers
+from outgate.oauth.gateway_tokens import IDLE, MARGIN, AccessTokens, NoToken
+from outgate.oauth.repair_notice import RepairNotice
+from outgate.queue.queue_id import QueueIds
+from outgate.sendas import gateways, oauth_grants, send_as_addresses
+from outgate.store import tables
+from outgate.store.engine import read, write
+from outgate.store.vault import SealBroken, Vault
+from way.place import LOCALHOST
+
+PARTNER = "alice@dominiopartner.example"
+DAY = 86400.0
+
+
+@dataclass
+class Clock:
+    """Simulated."""
+
+    time: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@dataclass
+class House:
+    """A database that several nodes share, a provider, and alice's gateway there."""
+
+    engine: Engine
+    vault: Vault
+    clock: Clock
+    provider: ScriptedProvider
+    folder: Path
+    authority: Authority
+    alice: int
+
+    def node(self, name: str = "node") -> AccessTokens:
+        """One process."""
+        guard = Guard(EgressSettings(allowed_networks={"loopback": "127.0.0.0/8", "v6": "::1/128"}))
+        https = HttpsClient(Resolver((), guard), self.authority.client_context(), any_port=True)
+        told = RepairNotice("mail.example.com", "https://mail.example.com", QueueIds(), self.clock)
+        known = providers.load(self.folder / "providers.toml")
+        return AccessTokens(self.engine, self.vault, known, https, name, self.clock, told)
+
+    def sign_in(self) -> Gateway:
+        """Alice's gateway, allowed just now."""
+        consent = self.provider.sign_in(PARTNER)
+        wanted = GatewaySettings("localhost", 587, Security.STARTTLS, PARTNER, consent=consent)
+        with write(self.engine) as connection:
+            return gateways.set_gateway(connection, self.vault, self.alice, PARTNER, wanted, self.clock())
+
+    def told(self) -> list[tuple[str, str]]:
+        """Subject and text of what waits in the queue for alice."""
+        with read(self.engine) as connection:
+            rows = connection.execute(select(tables.chunk.c.data).order_by(tables.chunk.c.message_id)).scalars().all()
+        read_ = [message_from_bytes(data, policy=default) for data in rows]
+        return [(one["Subject"], one.get_content()) for one in read_]
+
+
+@pytest.fixture
+def house(example: Engine, vault: Vault, alice: int, tmp_path: Path) -> Iterator[House]:
+    authority, clock = Authority(tmp_path), Clock()
+    with write(example) as connection:
+        policies.set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
+        send_as_addresses.add(connection, alice, PARTNER, 0.0)
+    with ScriptedProvider(authority.server_context(LOCALHOST), clock) as provider:
+        (tmp_path / "providers.toml").write_text(provider.settings("trial_days = 7"))
+        yield House(example, vault, clock, provider, tmp_path, authority, alice)
+
+
+async def test_a_token_is_used_until_ten_minutes_before_its_end(house: House) -> None:
+    gateway, node = house.sign_in(), house.node()
+    first = await node.current(gateway)
+    house.clock.time += 3600 - MARGIN - 1
+    assert await node.current(gateway) == first
+    assert house.provider.refreshes == []
+    house.clock.time += 1
+    second = await node.current(gateway)
+    assert second != first
+    assert isinstance(second, str)
+    assert house.provider.whose(second) == PARTNER
+    assert len(house.provider.refreshes) == 1
+
+
+async def test_many_that_ask_at_once_on_several_nodes_make_one_refresh(house: House) -> None:
+    gateway = house.sign_in()
+    house.clock.time += 3600
+    nodes = [house.node(f"node {number}") for number in range(4)]
+    found = await asyncio.gather(*(node.current(gateway) for node in nodes for _ in range(4)))
+    assert len(set(found)) == 1
+    assert len(house.provider.refreshes) == 1
+    assert house.provider.collisions == 0
+
+
+async def test_a_lease_of_a_node_that_died_ends(house: House) -> None:
+    gateway = house.sign_in()
+    house.clock.time += 3600
+    with write(house.engine) as connection:
+        grant = oauth_grants.find(connection, house.vault, gateway)
+        assert grant
+        assert oauth_grants.claim(connection, grant, "a node that dies")
+        assert not oauth_grants.claim(connection, grant, "another")
+        # As after a restart of the machine, whose clock began anew: no lease can end that late.
+        connection.execute(update(tables.oauth_grant).values(leased_until=1e12))
+    assert isinstance(await house.node().current(gateway), str)
+
+
+async def test_what_nobody_uses_is_refreshed_each_week(house: House) -> None:
+    gateway, node = house.sign_in(), house.node()
+    house.clock.time += IDLE - 1
+    assert await node.refresh_idle() == 0
+    house.clock.time += 1
+    assert await node.refresh_idle() == 1
+    assert await node.refresh_idle() == 0
+    assert [at for _, at in house.provider.refreshes] == [house.clock.time]
+    for _ in range(20):
+        house.clock.time += IDLE
+        await node.refresh_idle()
+    assert isinstance(await node.current(gateway), str)
+
+
+async def test_a_revoked_consent_is_told_once_and_repaired_by_a_new_sign_in(house: House) -> None:
+    gateway, nodes = house.sign_in(), [house.node("1"), house.node("2")]
+    house.clock.time += 3 * DAY
+    house.provider.revoke(PARTNER)
+    for node in [*nodes, *nodes]:
+        refused = await node.current(gateway)
+        assert isinstance(refused, NoToken)
+        assert refused.must_sign_in
+        assert refused.reason.startswith("Example does not accept the sign-in any more: the consent was revoked")
+    ((subject, text),) = house.told()
+    assert subject == "Sign in again to send mail as alice@dominiopartner.example"
+    assert "https://mail.example.com/settings/accounts/alice@dominiopartner.example/server" in text
+    gateway = house.sign_in()
+    assert isinstance(await nodes[0].current(gateway), str)
+    assert len(house.told()) == 1
+
+
+async def test_a_client_on_trial_is_named_as_the_reason_after_its_days(house: House) -> None:
+    gateway, node = house.sign_in(), house.node()
+    house.clock.time += 7 * DAY + 60
+    house.provider.revoke(PARTNER)
+    refused = await node.current(gateway)
+    assert isinstance(refused, NoToken)
+    assert 'in "Testing"' in refused.reason
+    assert "7 days" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "pause"),
+    [
+        ((500, {}, {}), 60.0),
+        ((429, {"Retry-After": "300"}, {"error": "rate_limited"}), 300.0),
+        ((400, {}, {"error": "temporarily_unavailable"}), 60.0),
+        ((200, {}, {"token_type": "Bearer"}), 60.0),
+        ((401, {}, {"error": "invalid_client"}), 600.0),
+    ],
+)
+async def test_a_provider_in_trouble_is_asked_later_and_nothing_is_lost(
+    house: House, answer: Answer, pause: float
+) -> None:
+    gateway, node = house.sign_in(), house.node()
+    asked = []
+
+    def whim(user: str) -> Answer:
+        asked.append(user)
+        return answer
+
+    house.provider.whim = whim
+    house.clock.time += 3600 - 300
+    assert isinstance(await node.current(gateway), str)  # it is still good
+    house.clock.time += 301
+    house.provider.whim = whim
+    if pause > 301:
+        assert isinstance(await node.current(gateway), NoToken)
+        assert len(asked) == 1
+        house.clock.time += pause
+    waits = await node.current(gateway)
+    assert isinstance(waits, NoToken)
+    assert not waits.must_sign_in
+    assert len(asked) == 2
+    house.provider.whim = lambda _user: None
+    house.clock.time += pause
+    assert isinstance(await node.current(gateway), str)
+    assert house.told() == []
+
+
+async def test_a_token_that_the_server_refuses_is_replaced_once(house: House) -> None:
+    gateway, node = house.sign_in(), house.node()
+    first = await node.current(gateway)
+    assert isinstance(first, str)
+    assert isinstance(await node.current(gateway, instead_of=first), NoToken)  # it was just got
+    house.clock.time += 301
+    second = await node.current(gateway, instead_of=first)
+    assert isinstance(second, str)
+    assert second != first
+    assert await house.node("2").current(gateway, instead_of=first) == second
+    assert isinstance(await node.current(gateway, instead_of=second), NoToken)
+    assert len(house.provider.refreshes) == 1
+
+
+async def test_a_former_token_that_is_put_back_does_not_open(house: House) -> None:
+    gateway, node = house.sign_in(), house.node()
+    with read(house.engine) as connection:
+        before = connection.execute(select(tables.oauth_grant.c.sealed_refresh_token)).scalar_one()
+    house.clock.time += 3600
+    await node.current(gateway)
+    with write(house.engine) as connection:
+        connection.execute(update(tables.oauth_grant).values(sealed_refresh_token=before))
+    with pytest.raises(SealBroken):
+        await node.current(gateway)
+
+
+async def test_a_gateway_that_was_pointed_elsewhere_gets_no_token(house: House) -> None:
+    house.sign_in()
+    with write(house.engine) as connection:
+        connection.execute(update(tables.gateway).values(host="evil.example"))
+        moved = send_as_addresses.addresses(connection, house.alice)[1].gateway
+    assert moved
+    with pytest.raises(SealBroken):
+        await house.node().current(moved)
+
+
+async def test_erased_consents_must_be_given_again(house: House) -> None:
+    gateway = house.sign_in()
+    with write(house.engine) as connection:
+        assert gateways.erase(connection, house.alice) == 1
+    refused = await house.node().current(gateway)
+    assert isinstance(refused, NoToken)
+    assert refused.must_sign_in

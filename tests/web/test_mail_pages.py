@@ -1,0 +1,239 @@
+"""Writing, reading and what was sent, on the pages, with the real server: as a browser without scripts asks."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+import pytest_asyncio
+from bench.scratch import free_port
+
+from corpus.inbox import Answer
+from corpus.peer import RawPeer
+from inbox import letters
+from outgate.mailbox.maildir_mailbox import folder_of
+from outgate.model import Security
+from way.place import Site, eventually, install, running
+from web.people import ALICE, BOB, logged_in
+
+PARTNER = "alice@dominiopartner.example"
+HOSTILE = '<script>alert("x")</script>&{{ 7*7 }}'
+
+
+@pytest.fixture
+def undo() -> float:
+    """Seconds that a message can be taken back."""
+    return 0.0
+
+
+@pytest.fixture
+def port() -> int:
+    """Of the pages."""
+    return free_port()
+
+
+@pytest.fixture
+def site(tmp_path: Path, port: int, undo: float) -> Site:
+    """A message can be taken back for as long as `undo` says."""
+    web = {"public_url": f"http://127.0.0.1:{port}", "port": port, "undo_send": undo}
+    return install(tmp_path / "outgate", web=web)
+
+
+@pytest_asyncio.fixture
+async def exchanger(site: Site) -> AsyncIterator[RawPeer]:
+    """Who gets all that leaves the organisation."""
+    async with RawPeer() as peer:
+        await site.set_domain_gateway(peer.port, security=Security.NONE)
+        yield peer
+
+
+@pytest_asyncio.fixture
+async def alice(site: Site, port: int, exchanger: RawPeer) -> AsyncIterator[httpx2.AsyncClient]:
+    """Logged in."""
+    server = await running(site)
+    async with logged_in(port) as browser:
+        yield browser
+    await server.stop()
+
+
+def form(do: str = "send", **fields: str) -> dict[str, str]:
+    """What the writer sends."""
+    return {"from": ALICE, "to": "carol@recipient.example", "subject": "Prices", "text": "Hi", "do": do} | fields
+
+
+def copies(site: Site, user: str = ALICE) -> list[Path]:
+    return list((folder_of(site.data / "mail", user) / ".Sent" / "cur").glob("*"))
+
+
+def refusing(reply: str) -> Answer:
+    """Of a peer that says this to every recipient."""
+    return lambda line: reply if line.upper().startswith("RCPT") else None
+
+
+async def test_a_message_leaves_and_one_copy_is_filed(
+    alice: httpx2.AsyncClient, site: Site, exchanger: RawPeer
+) -> None:
+    answer = await alice.post("/", data=form(cc=f"Bob <{BOB}>", bcc="dan@recipient.example"))
+    assert answer.status_code == 303
+    [received] = await exchanger.wait_for(1)
+    assert b"Subject: Prices" in received.content
+    assert b"dan@recipient.example" not in received.content
+    assert received.recipients == ["carol@recipient.example", "dan@recipient.example"]
+    path = answer.headers["location"].partition("?")[0]
+    await eventually(lambda: len(copies(site)) == 1, "the copy is filed")
+    assert b"Bcc: dan@recipient.example" in copies(site)[0].read_bytes()
+    page = (await alice.get(path)).text
+    assert "carol@recipient.example" in page
+    assert (await alice.get("/drafts")).text.count("/delete") == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "said"),
+    [
+        ({"to": ""}, 400, "Add a recipient first"),
+        ({"to": "no address"}, 400, "no address"),
+        ({"to": "nobody@example.com"}, 404, "no such mailbox here"),
+        ({"from": "bob@example.com"}, 404, "is not an address of"),
+        ({"subject": "a\x07b"}, 400, "control character"),
+        ({"do": "later", "at": "2001-01-01T10:00"}, 400, "still to come"),
+        ({"do": "later", "at": "never"}, 400, "Choose the day"),
+    ],
+)
+async def test_what_can_not_be_sent_says_why_and_loses_nothing(
+    alice: httpx2.AsyncClient, exchanger: RawPeer, fields: dict[str, str], status: int, said: str
+) -> None:
+    answer = await alice.post("/", data=form(text="A long story") | fields)
+    assert answer.status_code == status
+    assert said in answer.text
+    assert "A long story" in answer.text
+    assert exchanger.messages == []
+
+
+async def test_files_are_kept_with_the_draft_and_leave_with_the_message(
+    alice: httpx2.AsyncClient, exchanger: RawPeer
+) -> None:
+    content = bytes(range(256)) * 10
+    saved = await alice.post("/", data=form("attach"), files={"file": ("../figures.bin", content, "application/x-a")})
+    draft = saved.headers["location"].rpartition("=")[2]
+    assert "figures.bin" in (await alice.get(f"/?draft={draft}")).text
+    await alice.post("/", data=form(draft=draft))
+    [received] = await exchanger.wait_for(1)
+    assert b'filename="figures.bin"' in received.content
+    assert b"Content-Type: application/x-a" in received.content
+
+
+async def test_html_goes_out_cleaned_beside_its_plain_text(alice: httpx2.AsyncClient, exchanger: RawPeer) -> None:
+    await alice.post("/", data=form(html="<div><b onclick='x()'>Hi</b><script>x()</script></div>"))
+    [received] = await exchanger.wait_for(1)
+    assert b"multipart/alternative" in received.content
+    assert b"<b>Hi</b>" in received.content
+    assert b"x()" not in received.content
+
+
+async def test_a_draft_sent_twice_is_one_message(alice: httpx2.AsyncClient, exchanger: RawPeer) -> None:
+    saved = await alice.post("/", data=form("save"))
+    draft = re.search(r"draft=(\d+)", saved.headers["location"])
+    assert draft
+    first, second = [await alice.post("/", data=form(draft=draft[1])) for _ in range(2)]
+    assert first.headers["location"] == second.headers["location"]
+    await exchanger.wait_for(1)
+    assert len(exchanger.messages) == 1
+
+
+async def test_nobody_sees_or_sends_anothers_draft(alice: httpx2.AsyncClient, port: int) -> None:
+    saved = await alice.post("/", data=form("save", subject="Secret"))
+    draft = re.search(r"draft=(\d+)", saved.headers["location"])
+    assert draft
+    sent = (await alice.post("/", data=form())).headers["location"].partition("?")[0]
+    async with logged_in(port, BOB) as bob:
+        assert (await bob.get(f"/?draft={draft[1]}")).status_code == 404
+        assert (await bob.post("/", data=form(draft=draft[1], **{"from": BOB}))).status_code == 404
+        assert (await bob.get(sent)).status_code == 404
+        assert (await bob.post(f"{sent}/undo")).status_code == 404
+
+
+async def test_text_that_others_wrote_stays_text_on_every_page(alice: httpx2.AsyncClient, site: Site) -> None:
+    raw = letters.text(HOSTILE, subject=HOSTILE, reply_to=f'"{HOSTILE[:20]}" <x@y.example>')
+    await asyncio.to_thread(letters.put, site, ALICE, "1.a", raw)
+    await alice.post("/", data=form("save", subject=HOSTILE, text=HOSTILE))
+    sent = (await alice.post("/", data=form(subject=HOSTILE, text=HOSTILE))).headers["location"]
+    for path in ("/inbox", "/inbox/1.a", "/?letter=1.a&as=all", "/drafts", "/?draft=1", "/sent", sent):
+        page = (await alice.get(path)).text
+        assert "<script>alert" not in page, path
+        assert "7*7" in page, path
+
+
+async def test_a_reply_keeps_the_thread_and_a_forwarded_letter_its_files(
+    alice: httpx2.AsyncClient, site: Site, exchanger: RawPeer
+) -> None:
+    raw = letters.text("See you", message_id="<1@recipient.example>")
+    await asyncio.to_thread(letters.put, site, ALICE, "1.a", raw)
+    page = (await alice.get("/?letter=1.a")).text
+    assert "&gt; See you" in page
+    fields = {"in_reply_to": "<1@recipient.example>", "references": "<1@recipient.example>"}
+    await alice.post("/", data=form(**fields))
+    [received] = await exchanger.wait_for(1)
+    assert b"In-Reply-To: <1@recipient.example>" in received.content
+    forwarded = await alice.post("/inbox/1.a/forward")
+    assert forwarded.headers["location"].startswith("/?draft=")
+
+
+class TestUndo:
+    """A message that may not leave for an hour."""
+
+    @pytest.fixture
+    def undo(self) -> float:
+        """The longest there is."""
+        return 120.0
+
+    async def test_what_is_taken_back_is_a_draft_again_and_never_left(
+        self, alice: httpx2.AsyncClient, site: Site, exchanger: RawPeer
+    ) -> None:
+        path = (await alice.post("/", data=form(text="Too early"))).headers["location"].partition("?")[0]
+        assert "Undo" in (await alice.get(path)).text
+        back = await alice.post(f"{path}/undo")
+        assert "Too early" in (await alice.get(back.headers["location"])).text
+        assert (await alice.post(f"{path}/undo")).status_code == 404
+        assert exchanger.messages == []
+        assert copies(site) == []
+
+    async def test_what_waits_for_its_time_says_when(self, alice: httpx2.AsyncClient) -> None:
+        answer = await alice.post("/", data=form("later", at="2027-03-01T10:00"))
+        page = (await alice.get(answer.headers["location"])).text
+        assert "waits for its time" in page
+        assert "leaves at its time" in page
+
+
+class TestFailure:
+    """Somebody has not got it."""
+
+    async def test_it_stays_in_sight_until_it_is_sent_again_or_given_up(
+        self, alice: httpx2.AsyncClient, site: Site, exchanger: RawPeer
+    ) -> None:
+        exchanger.answer = refusing("550 5.1.1 no such user here")
+        path = (await alice.post("/", data=form())).headers["location"].partition("?")[0]
+        await eventually(lambda: len(copies(site)) == 1, "the copy is filed")
+        async with asyncio.timeout(20):
+            while "was not delivered to" not in (page := (await alice.get("/drafts")).text):
+                await asyncio.sleep(0.05)
+        assert path in page
+        assert "no such user here" in (await alice.get(path)).text
+        exchanger.answer = None
+        again = await alice.post(f"{path}/retry")
+        assert again.status_code == 303
+        [received] = await exchanger.wait_for(1)
+        assert received.recipients == ["carol@recipient.example"]
+        assert len(copies(site)) == 1
+        assert "was not delivered to" not in (await alice.get("/drafts")).text
+
+    async def test_what_is_given_up_is_spoken_of_no_more(self, alice: httpx2.AsyncClient, exchanger: RawPeer) -> None:
+        exchanger.answer = refusing("450 4.2.1 try later")
+        path = (await alice.post("/", data=form())).headers["location"].partition("?")[0]
+        async with asyncio.timeout(20):
+            while "could not be delivered yet" not in (await alice.get("/drafts")).text:
+                await asyncio.sleep(0.05)
+        assert "try later" in (await alice.get("/sent")).text
+        assert (await alice.post(f"{path}/give-up")).status_code == 303
+        assert "could not be delivered yet" not in (await alice.get("/drafts")).text
