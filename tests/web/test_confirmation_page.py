@@ -164,7 +164,7 @@ async def test_every_answer_has_the_headers(site: Site, browser: httpx2.AsyncCli
 def check_headers(answer: httpx2.Response) -> None:
     assert answer.headers["content-security-policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
-        " form-action 'self'; frame-ancestors 'none'; base-uri 'none'; report-uri /csp-reports"
+        " form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'; report-uri /csp-reports"
     )
     assert answer.headers["referrer-policy"] == "strict-origin"
     assert answer.headers["cache-control"] == "no-store"

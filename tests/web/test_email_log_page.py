@@ -91,7 +91,7 @@ async def test_page_by_page_all_that_match_are_found_once(admin: httpx2.AsyncCli
     older = re.search(r'href="([^"]+older_than[^"]+)"', first)
     assert older
     second = (await admin.get(html.unescape(older.group(1)))).text
-    assert "older_than" not in second
+    assert not re.search(r'href="[^"]+older_than', second)
     assert (len(ids(first)), len(ids(second))) == (50, 10)
     assert ids(first) + ids(second) == [to_text(MANY + (number << 21)) for number in reversed(range(60))]
 
