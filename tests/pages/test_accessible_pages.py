@@ -102,11 +102,11 @@ def _fill_inbox(town: Town) -> None:
     letters.put(town.site, ALICE, "2.text", letters.text("Only text", subject="Re: Prices"))
 
 
-# Any two of these meet in each of their values; all eight would take twice as long.
+# Each language, theme and size once: in all eight together a page would take four times as long.
 @pytest.mark.parametrize(
     ("language", "theme", "size"),
-    [("en", "light", DESKTOP), ("it", "dark", DESKTOP), ("it", "light", PHONE), ("en", "dark", PHONE)],
-    ids=["en-light-desktop", "it-dark-desktop", "it-light-phone", "en-dark-phone"],
+    [("en", "light", DESKTOP), ("it", "dark", PHONE)],
+    ids=["en-light-desktop", "it-dark-phone"],
 )
 @pytest.mark.parametrize(("who", "paths"), [(ALICE, USER_PAGES), (ANNA, CONSOLE_PAGES)], ids=["user", "console"])
 async def test_nobody_is_kept_out_of_a_page(

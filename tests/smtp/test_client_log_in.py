@@ -266,3 +266,13 @@ def test_a_token_is_cut_out_as_well() -> None:
     (done,) = say(client, b"535 5.7.8 token-of-alice has expired\r\n")
     assert isinstance(done, AuthDone)
     assert done.reply.lines == ("[cut] has expired",)
+
+
+def test_the_details_of_a_refused_bearer_are_answered_so_that_the_reply_comes() -> None:
+    """RFC 7628 section 3.2.3."""
+    client = offered(b"OAUTHBEARER")
+    client.auth(TokenCredentials("a=lice,", "token", "smtp.example", 587))
+    sent = base64.b64decode(client.data_to_send().split()[2])
+    assert sent == b"n,a=a=3Dlice=2C,\1host=smtp.example\1port=587\1auth=Bearer token\1\1"
+    assert say(client, b"334 " + b64(b'{"status":"invalid_token"}') + b"\r\n") == []
+    assert client.data_to_send() == b64(b"\1") + b"\r\n"
