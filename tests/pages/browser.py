@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
 from prometheus_client import REGISTRY
 
 from way.place import PASSWORD
 
-DESKTOP: Final = {"width": 1200, "height": 800}
-PHONE: Final = {"width": 390, "height": 844}
+DESKTOP: Final = ViewportSize(width=1200, height=800)
+PHONE: Final = ViewportSize(width=390, height=844)
 PATIENCE: Final = 10_000  # milliseconds
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from outgate.store.vault import Vault
 
 BUSY_SECONDS: Final = 5  # how long a writer waits for another one before it is told that the store is busy
-SCHEMA: Final = "0018"  # the newest migration; a test compares
+# The newest migration, by its file's name: Alembic, which knows it, is imported when there is something to do.
+SCHEMA: Final = max(path.name[1:5] for path in (Path(__file__).parent / "migrations" / "versions").glob("v*.py"))
 POOL: Final = 20  # connections in all: more than the threads that use them
 
 # Durability as with Postfix: FULL syncs the write-ahead log at each commit, so a commit is on disk when it returns.
