@@ -4,10 +4,9 @@ Knows no page. A page that needs the database is a plain function of its visit, 
 waits for something else is `async` and goes to them by `in_thread`.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from datetime import tzinfo
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from markupsafe import Markup
 from starlette.requests import Request
@@ -16,10 +15,9 @@ from starlette.responses import RedirectResponse, Response
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.mailbox.user_mailbox import UserMailbox
-from outgate.operations import context, waiting_mail
-from outgate.operations.context import OperationContext, ProofNeeded
+from outgate.operations.context import ProofNeeded
+from outgate.operations.request_transactions import RequestTransactions
 from outgate.operations.session_operations import SessionHolder
-from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.queue_id import to_text
 from outgate.web import navigation
 from outgate.web.form import Form
@@ -29,12 +27,11 @@ from outgate.web.services import PageServices
 from outgate.web.words import Words
 from outgate.writing.sent_messages import SentMessage
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 
 @frozen
-class Visit:
+class Visit(RequestTransactions):
     """`zone` is the time zone of the browser; `trouble` what its user has sent and somebody has not got, where a page
     shows it. It is an operations.context.Transactions of its user."""
 
@@ -64,30 +61,6 @@ class Visit:
         """Raises ProofNeeded unless the user has shown lately who they are."""
         if not self.holder.actor.proven:
             raise ProofNeeded
-
-    # --- operations ------------------------------------------------------------------------------------------------
-
-    def reading(self) -> AbstractContextManager[OperationContext]:
-        """A transaction for operations that only look."""
-        services = self.services
-        return context.reading(services.engine, services.vault, self.holder.actor, services.now())
-
-    @contextmanager
-    def writing(self) -> Iterator[OperationContext]:
-        """A transaction for operations that change something. Mail that waits is seen to afterwards: nobody waits."""
-        services, later = self.services, list[LaterChange]()
-        with context.writing(services.engine, services.vault, self.holder.actor, services.now(), later) as op:
-            yield op
-        if later:
-            services.threads.run_later(waiting_mail.carry_out, services.engine, later)
-
-    def writing_one_of_many(self) -> AbstractContextManager[OperationContext]:
-        """As `writing`."""
-        return self.writing()
-
-    async def in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call what uses the database from an `async` page."""
-        return await self.services.threads.run(function, *args, **kwargs)
 
     async def in_mailbox(self, ask: Callable[[UserMailbox], R]) -> R:
         """Ask the user's mailbox something, from an `async` page. Raises MailboxUnavailable."""
