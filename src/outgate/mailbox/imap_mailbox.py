@@ -76,7 +76,7 @@ class ImapMailbox:
             return []
         self._client.use_uid = False
         try:
-            found = self._client.fetch(f"{max(1, count - WINDOW + 1)}:{count}", _wanted(_HEAD))
+            found = self._client.fetch(list(range(max(1, count - WINDOW + 1), count + 1)), _wanted(_HEAD))
         finally:
             self._client.use_uid = True
         return _heads(found, validity)
@@ -84,9 +84,10 @@ class ImapMailbox:
     def search(self, text: str) -> list[LetterHead]:
         """The server looks, at headers as well."""
         validity, count = self._select()
-        if not count:
+        wanted = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+        if not count or not wanted:
             return []
-        uids = sorted(self._client.search(["TEXT", text], "UTF-8"))[-SEARCHED:]
+        uids = sorted(self._client.search(_asked("TEXT", wanted), "UTF-8"))[-SEARCHED:]
         return _heads(self._client.fetch(uids[-WINDOW:], _wanted(_HEAD)), validity) if uids else []
 
     def raw(self, key: str) -> tuple[bytes, float] | None:
@@ -128,7 +129,19 @@ class ImapMailbox:
 
     def _sent_uids(self, folder: str, message_id: str) -> list[int]:
         self._client.select_folder(folder, readonly=True)
-        return sorted(self._client.search(["HEADER", "Message-ID", message_id]))
+        return sorted(self._client.search(_asked("HEADER Message-ID", message_id)))
+
+
+def _asked(key: str, text: str) -> str | list[str]:
+    """A search key with its one string (RFC 9051 section 6.4.4), of printable text.
+
+    The library sends what it is given as it is: a parenthesis or a length in braces that no quotes are round is the
+    protocol's. Only what is not ASCII it sends as a literal, by its length.
+    """
+    if not text.isascii():
+        return [*key.split(), text]
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{key} "{escaped}"'
 
 
 def _wanted(head: str) -> list[str]:
