@@ -1,5 +1,7 @@
 """Letters as they are read: whatever somebody has sent, nothing raises, and nothing is taken for what it is not."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +11,8 @@ from outgate.mail.addresses import Mailbox
 from outgate.mailbox.answer import AnswerKind, answer_to, forwarded, quoted
 from outgate.mailbox.clean_html import cleaned, written
 from outgate.mailbox.conversations import conversation_of, conversations
-from outgate.mailbox.html_text import text_of
-from outgate.mailbox.letter import LetterHead, file_of, head_of, letter_of, people_text
+from outgate.mailbox.html_text import MAX_DEPTH, text_of
+from outgate.mailbox.letter import MAX_TEXT, LetterHead, file_of, files_of, head_of, letter_of, people_text
 from outgate.model import Account, Policy, SendAs
 
 AT = 1_800_000_000.0
@@ -89,6 +91,85 @@ def test_a_text_of_html_alone_has_a_plain_text_as_well() -> None:
 def test_the_plain_text_of_html_keeps_where_links_lead_and_what_is_quoted() -> None:
     html = '<div>See <a href="https://x.example/">this</a></div><blockquote>old<br>words</blockquote>'
     assert text_of(html) == "See this <https://x.example/>\n> old\n> words"
+
+
+def test_the_plain_text_of_html_is_silent_about_its_head_alone_whether_that_ends_or_not() -> None:
+    assert text_of("<html><head><title>T</title><style>s</style><body><p>Hi") == "Hi"
+    assert text_of("<head><meta charset=utf-8><p>Hi</p>") == "Hi"
+
+
+# --- letters that are made to take long ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", ["From", "To", "Cc", "Reply-To"])
+def test_comments_within_comments_are_shown_as_they_stand(field: str) -> None:
+    raw = b"%s: a@x.example %s\r\nSubject: Prices\r\n\r\nHi" % (field.encode(), b"(" * 5000)
+    letter = letter_of(raw, "1.x", AT)
+    assert (letter.head.subject, letter.text) == ("Prices", "Hi")
+    shown = {"From": (letter.head.sender,), "To": letter.head.to, "Cc": letter.head.cc}.get(field, letter.head.reply_to)
+    assert "a@x.example ((((" in shown[0].display_name
+
+
+@pytest.mark.parametrize("kind", ["multipart/mixed", "message/rfc822"])
+def test_parts_nested_too_deep_are_one_file(kind: str) -> None:
+    levels = [f'Content-Type: {kind}; boundary="b{level}"\r\n\r\n--b{level}\r\n'.encode() for level in range(2000)]
+    raw = b"From: Carol <c@x.example>\r\nSubject: Prices\r\n" + b"".join(levels)
+    letter = letter_of(raw, "1.x", AT)
+    assert (letter.head.subject, letter.head.sender.display_name) == ("Prices", "Carol")
+    [file] = letter.files
+    assert file_of(raw, file.number) is not None
+
+
+SLOW = 200_000  # what is repeated, in bytes
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        *("<a ", "<x a=", "<!--", "</", "<blockquote>", "<blockquote>x<br>", "<div><a>", "<p><font color=1>", "&#"),
+        *("<a href=https://x.example/>x", "x<b>y</b>", "<template>"),
+    ],
+)
+def test_html_is_read_in_a_time_and_a_space_that_grow_with_its_length(html: str) -> None:
+    began = time.process_time()
+    letter = letter_of(letters.html(html * (SLOW // len(html))), "1.x", AT)
+    cleaned(letter.html, {})
+    assert time.process_time() - began < 5
+    assert len(letter.text) <= MAX_TEXT
+
+
+def test_quotations_have_a_bracket_each_but_not_without_end() -> None:
+    assert text_of("<blockquote>" * 3 + "x") == "> > > x"
+    assert text_of("<blockquote>" * 3000 + "x") == "> " * MAX_DEPTH + "x"
+
+
+@pytest.mark.parametrize("charset", ["punycode", "PUNYCODE", "idna"])
+def test_encodings_of_names_are_none_of_texts(charset: str) -> None:
+    long = b"a" * SLOW
+    head = f"Content-Type: text/plain; charset={charset}\r\nSubject: =?{charset}?q?x{'b' * 50}?=\r\n".encode()
+    began = time.process_time()
+    letter = letter_of(head + b"\r\n" + long, "1.x", AT)
+    assert letter.text == long.decode()
+    assert letter.head.subject.startswith("xb")
+    file = f"Content-Disposition: attachment; filename*={charset}''{'c' * SLOW}\r\n\r\n".encode()
+    assert letter_of(file, "1.x", AT).files[0].name == "c" * 200
+    assert time.process_time() - began < 5
+
+
+def test_fields_of_many_encoded_words_that_never_end_are_read_in_a_short_time() -> None:
+    began = time.process_time()
+    head_of(
+        b"To: " + b'"' + b"=?a?q?" * 15_000 + b'" <a@x.example>\r\nSubject: ' + b"=?a?q?" * 15_000 + b"\r\n\r\n",
+        "1.x",
+        AT,
+    )
+    assert time.process_time() - began < 5
+
+
+def test_several_files_are_taken_out_of_a_letter_at_once() -> None:
+    part = "--b\r\nContent-Type: application/pdf; name={0}.pdf\r\n\r\n{0}\r\n"
+    text = 'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + "".join(map(part.format, "xyz")) + "--b--\r\n"
+    assert files_of(text.encode(), (0, 2, 9)) == {0: ("x.pdf", b"x"), 2: ("z.pdf", b"z")}
 
 
 # --- conversations ---------------------------------------------------------------------------------------------------

@@ -67,3 +67,11 @@ def test_a_folder_that_can_not_be_read_is_a_mailbox_that_is_not_there_now(tmp_pa
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError), MaildirMailboxes(tmp_path).open(ALICE) as mailbox:
         mailbox.file_sent(b"x", name, "<1@x>", 1.0)
+
+
+def test_a_search_passes_by_letters_that_are_nested_too_deep(tmp_path: Path, folder: Path) -> None:
+    letters.put_into(folder, "1.a", letters.text("about the harbour"))
+    nested = "".join(f'Content-Type: multipart/mixed; boundary="b{n}"\r\n\r\n--b{n}\r\n' for n in range(2000))
+    letters.put_into(folder, "2.a", b"Subject: x\r\nTo: " + b"(" * 5000 + b"\r\n" + nested.encode())
+    with MaildirMailboxes(tmp_path).open(ALICE) as mailbox:
+        assert [one.key for one in mailbox.search("harbour")] == ["1.a"]

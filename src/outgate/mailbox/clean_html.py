@@ -26,9 +26,10 @@ _TAGS: Final = _named(
     tt u ul var wbr
     """
 )
-_SILENT: Final = _named(
+# What nobody reads. No `head`: its end tag may be left out, and all would be silent from there on.
+SILENT: Final = _named(
     """
-    script style title head template svg math noscript iframe object embed applet
+    script style title template svg math noscript iframe object embed applet
     """
 )
 _PLACED: Final = frozenset({"align", "valign", "width", "height", "bgcolor", "color", "dir", "lang", "title", "style"})
@@ -97,7 +98,7 @@ def cleaned(html: str, pictures: Mapping[str, tuple[str, bytes]], *, with_remote
     clean = nh3.clean(
         html,
         tags=set(_TAGS),
-        clean_content_tags=set(_SILENT),
+        clean_content_tags=set(SILENT),
         attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
         attribute_filter=filtered,
         url_schemes={"http", "https", "mailto", "cid", "data"},
@@ -114,7 +115,7 @@ def written(html: str) -> str:
     return nh3.clean(
         html,
         tags=set(_WRITTEN_TAGS),
-        clean_content_tags=set(_SILENT),
+        clean_content_tags=set(SILENT),
         attributes={"a": {"href"}},
         url_schemes={"http", "https", "mailto"},
         link_rel=None,
