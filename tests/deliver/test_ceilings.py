@@ -93,6 +93,7 @@ async def test_a_burst_leaves_at_its_ceiling_and_nobody_is_left(
     at_work, restarts_at = begun(), NOW + 3900 if is_restarted else float("inf")
     while due:
         now, number, is_new = heapq.heappop(due)
+        assert now < NOW + 86400, "somebody is starved"
         if now >= restarts_at:
             at_work, restarts_at = begun(), float("inf")
         ceilings, one = at_work[number % processes], submitted(HOUR) if is_new else delivery(HOUR)

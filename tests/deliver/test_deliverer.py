@@ -175,6 +175,17 @@ async def test_what_waits_on_disk_is_claimed(house: House, wire: Wire) -> None:
     assert wire.addresses() == {CAROL: 1}
 
 
+async def test_what_may_not_leave_yet_is_put_back_whoever_has_made_it_due(house: House, wire: Wire) -> None:
+    put = house.letter(CAROL)
+    put.message = replace(put.message, not_before=clock.now() + 3600)
+    await house.queue.put(put)
+    await until(lambda: "deferred" in house.kinds(put))
+    assert (wire.carried, house.waits(), house.leased()) == ([], 1, 0)
+    with read(house.engine) as connection:
+        due_at, attempts = connection.execute(select(recipient.c.due_at, recipient.c.attempts)).one()
+    assert (due_at, attempts) == (put.message.not_before, 0)
+
+
 async def test_a_recipient_due_again_beside_another_in_transfer_keeps_its_lease(house: House, wire: Wire) -> None:
     """One recipient is deferred and due at once, the other's transaction is still open."""
     release, tries = asyncio.Event(), Counter[str]()

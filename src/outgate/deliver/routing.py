@@ -49,7 +49,19 @@ def refusal(delivery: Delivery, now: float) -> Outcome | None:
     """Why this account may not send this any more, as authorise would say it of a new message; or why it has to wait,
     where nothing may be tried.
     """
-    return _refusal(delivery) or (suspended(delivery.restrictions, now) if delivery.restrictions else None)
+    return (
+        _refusal(delivery)
+        or _early(delivery.item.message, now)
+        or (suspended(delivery.restrictions, now) if delivery.restrictions else None)
+    )
+
+
+def _early(message: Message, now: float) -> Outcome | None:
+    """Whoever has made it due: before its time it is not handed over (RFC 4865)."""
+    if message.not_before is None or now >= message.not_before:
+        return None
+    reason = "4.3.2 the sender lets it leave later"
+    return Outcome(Verdict.RETRY, reason, again=message.not_before, untried=True)
 
 
 def _refusal(delivery: Delivery) -> Outcome | None:
