@@ -242,7 +242,7 @@ class Deliverer:
         except Closing:
             return  # the lease is given back when all have ended
         except StoreUnavailable as error:
-            _log.error("directory can't be read", error=str(error))
+            _log.error("delivery waits for the database", error=str(error))
             await asyncio.sleep(POLL)
             self._spawn(self._deliver(delivery))
             return
