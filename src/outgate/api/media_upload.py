@@ -46,8 +46,8 @@ class MediaUploads:
 
         async def answer(request: Request) -> Response:
             try:
-                await read_body(request)
                 holder = await self._answering.admit(method, request)
+                await read_body(request)  # of nobody unknown is it
                 if "upload_id" in request.query_params:
                     return await self._go_on(method, request, holder)
                 return await self._begin(method, request, holder)

@@ -10,7 +10,6 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from outgate.directory.change import touch
 from outgate.frozen import frozen
 from outgate.store.tables import access_token as table
 
@@ -61,7 +60,6 @@ def find(connection: Connection, token: str, now: float) -> AccessToken | None:
 
 def revoke(connection: Connection, token: str) -> bool:
     """End it; whether there was one."""
-    touch(connection)  # whoever has kept an answer to it must not give that again
     return bool(connection.execute(delete(table).where(table.c.digest == _digest(token))).rowcount)
 
 
