@@ -49,7 +49,7 @@ def parts(content_type: str, kind: str, body: bytes, at_most: int) -> list[tuple
 
 def _between(mark: bytes, body: bytes, at_most: int) -> list[bytes]:
     """What stands between the lines that begin with the mark, up to the one that closes."""
-    pieces = (b"\n" + body).split(b"\n" + mark, at_most + 2)  # one more than there may be
+    pieces = (b"\n" + body).split(b"\n" + mark, at_most + 1)  # more are not looked for
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         return []
     return [piece.partition(b"\n")[2].removesuffix(b"\r") for piece in pieces[1:-1]]
