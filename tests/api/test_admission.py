@@ -43,7 +43,7 @@ async def test_a_token_that_there_is_not_makes_no_copy_of_the_directory_out_of_d
 
     def version() -> int:
         with read(place.engine) as connection:
-            return connection.execute(organisation.select()).one().directory_version
+            return int(connection.execute(organisation.select()).one().directory_version)
 
     before = version()
     assert (await api.client.post("/revoke", data={"token": "outgate-guessed"})).status_code == 200

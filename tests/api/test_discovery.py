@@ -121,7 +121,7 @@ async def test_a_batch_that_is_none_is_told_so(api: ApiSite) -> None:
         answer = await api.client.post(
             "/batch",
             content=f"{head}GET / HTTP/1.1\r\n\r\n--b--",
-            headers={"Content-Type": content_type.encode("latin-1")},
+            headers={b"Content-Type": content_type.encode("latin-1")},
         )
         assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT"), content_type
 
