@@ -26,7 +26,7 @@ from outgate.store.group_commit import GroupCommit
 from outgate.store.tables import fresh_search_key, search_key
 
 EVERY: Final = 1.0  # seconds
-AT_ONCE: Final = 200  # messages whose keys are sorted in by one transaction: some milliseconds
+AT_ONCE: Final = 1000  # keys that are sorted in by one transaction: some milliseconds
 _LENGTH: Final = 255  # characters of either part; PostgreSQL takes 2,704 bytes in an index
 
 _log = structlog.get_logger("record")
@@ -53,13 +53,17 @@ def _insert(table: str) -> TextClause:
 
 _ADD: Final = Step(91, _insert("fresh_search_key"))
 _SORT_IN: Final = _insert("search_key")
-_OLDEST: Final = select(fresh_search_key.c.message_id).distinct().order_by(fresh_search_key.c.message_id).limit(AT_ONCE)
-_TAKE: Final = delete(fresh_search_key).where(fresh_search_key.c.message_id.in_(_OLDEST)).returning(*fresh_search_key.c)
+_FRESH: Final = tuple(fresh_search_key.primary_key.columns)
+_OLDEST: Final = select(*_FRESH).order_by(*_FRESH).limit(AT_ONCE)
+_TAKE: Final = delete(fresh_search_key).where(tuple_(*_FRESH).in_(_OLDEST)).returning(*_FRESH)
+_FIRST: Final = (EventKind.ACCEPTED, EventKind.REFUSED)
 _BY_KEY: Final = itemgetter("role", "domain", "name", "message_id")
 
 
 def add_to(batch: Batch, event: MessageEvent) -> None:
-    """Record what the message is found by, together with its first event."""
+    """Record what the message is found by, together with its first event; others have no keys."""
+    if event.kind not in _FIRST:
+        return
     batch.add(
         _ADD,
         *(
@@ -71,7 +75,7 @@ def add_to(batch: Batch, event: MessageEvent) -> None:
 
 def keys_of(event: MessageEvent) -> Collection[Key]:
     """What a message is found by: told by its first event."""
-    if event.kind not in (EventKind.ACCEPTED, EventKind.REFUSED):
+    if event.kind not in _FIRST:
         return ()
     detail = event.detail
     found = {
@@ -94,6 +98,7 @@ def _address_key(role: KeyRole, address: str) -> Key:
 
 
 def message_id_key(message_id: str) -> Key:
+    """The key of a Message-ID, with its angle brackets or without."""
     return _key(KeyRole.MESSAGE_ID, printable(message_id.strip().strip("<>")))
 
 
@@ -103,6 +108,7 @@ def _key(role: KeyRole, text: str) -> Key:
 
 
 def address_or_domain(role: KeyRole, text: str) -> Key:
+    """The key of what somebody asks for: an address, or a domain, whose name is empty."""
     text = text.strip().removeprefix("@")
     if "@" in text:
         return _address_key(role, text)
@@ -152,7 +158,7 @@ class SortIn:
         if keys:
             # In the order of the index: neighbours go to the same page.
             connection.execute(_SORT_IN, sorted(keys, key=_BY_KEY))
-        return len({key["message_id"] for key in keys}) == AT_ONCE
+        return len(keys) == AT_ONCE
 
 
 async def sort_in(commits: GroupCommit) -> None:

@@ -113,7 +113,7 @@ class StsPolicies:
             if isinstance(fetched, _Failure):
                 _log.warning("MTA-STS policy not refreshed", domain=domain, fault=fetched.fault, reason=fetched.reason)
             else:
-                await self._keep(domain, fetched)
+                await self._keep(domain, replace(fetched, used_at=kept.used_at))
 
     async def _found(self, domain: str) -> StsFinding:
         ident, kept = await self._announced(domain), await self._kept(domain, None)
