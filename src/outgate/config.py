@@ -247,14 +247,16 @@ class DeliverySettings(Section):
     fault_report_after: float = Field(
         300.0,
         ge=0,
-        description="The same where only the sender can repair it: a refused log-in, TLS or certificate of a gateway",
+        description="The same where only the sender can repair it: TLS or certificate of a gateway; of a refused"
+        " log-in the gateway's user is told at once",
     )
     return_whole: int = Field(
         MIB, ge=0, description="Largest message in bytes that a delivery report returns whole if asked to (RET=FULL)"
     )
     notices_to: str = Field(
         "",
-        description="Address told of failing gateways and the certificate's end, once a day at most; empty: nobody",
+        description="Address told of failing gateways (at once of a refused log-in) and the certificate's end, once"
+        " a day at most; empty: nobody",
     )
     in_memory: int = Field(1000, ge=1, description="Messages held in memory at once, waiting or in transfer")
     smtp_port: int = Field(25, ge=1, le=65535, description="Port of mail exchangers")

@@ -1,4 +1,4 @@
-"""Log lines of the running server, by structlog: text for people, JSON for programs, both to standard error.
+"""Log lines, by structlog: text for people, JSON for programs, both to standard error; of commands what is wrong alone.
 
 Whatever a peer or a user wrote is made printable here: a line is one line, and no terminal obeys it. Nobody waits for
 the log: a thread writes it, and what its reader does not take in time is dropped and counted. Knows no other room.
@@ -29,6 +29,15 @@ _LEVEL_WIDTH = len("critical")
 
 _DROPPED = Counter("outgate_log_lines_dropped", "Log lines that were dropped, since nobody read the log or it is full")
 
+# What every line has.
+_COMMON: Final = (
+    structlog.contextvars.merge_contextvars,  # which request a line is about
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    # The traceback alone: structlog's own for people show all local variables, secrets too.
+    structlog.processors.format_exc_info,
+)
+
 _log = structlog.get_logger("outgate")
 
 
@@ -37,20 +46,27 @@ def configure(log_format: str) -> "LogWriter":
     lines = LogWriter(sys.stderr.fileno())
     atexit.register(lines.flush)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,  # which request a line is about
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # The traceback alone: structlog's own for people show all local variables, secrets too.
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer() if log_format == "json" else for_people,
-        ],
+        processors=[*_COMMON, structlog.processors.JSONRenderer() if log_format == "json" else for_people],
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
     root.handlers = [*(one for one in root.handlers if not isinstance(one, _FromLibraries)), _FromLibraries()]
     return lines
+
+
+def configure_for_commands() -> None:
+    """Log lines of a command: warnings and worse, written at once; standard output is the command's own.
+
+    Nothing is done where logging is set up already. Loggers are not kept, so that `configure` may come later.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[_only_trouble, *_COMMON, for_people],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
 
 
 class LogWriter:
@@ -144,6 +160,12 @@ def for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     traceback = event.pop("exception", None)
     line = " ".join([head, *[f"{name}={_shown(value)}" for name, value in event.items()]])
     return f"{line}\n{textwrap.indent(printable_lines(traceback), '    ')}" if traceback else line
+
+
+def _only_trouble(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if method in ("debug", "info"):
+        raise structlog.DropEvent
+    return event
 
 
 def _shown(value: object) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import google_auth_httplib2
+import httplib2
 import httpx2
 import pytest
 from google.oauth2.service_account import Credentials
@@ -115,6 +117,12 @@ class ApiSite:
         made = build(api, version, credentials=credentials, client_options={"api_endpoint": self.url}, **options)
         self.services.append(made)
         return made
+
+    def token_request(self) -> Any:
+        """By which credentials ask for a token."""
+        http = httplib2.Http(ca_certs=str(self.site.authority.ca_file))
+        self.services.append(http)
+        return google_auth_httplib2.Request(http)
 
     async def close(self) -> None:
         await self.client.aclose()

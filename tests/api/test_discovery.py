@@ -11,6 +11,7 @@ from googleapiclient.discovery import build
 
 from api.api_site import ALICE, BOB, PARTNER, ApiSite, ask
 from outgate.api.api_method import ApiSurface
+from outgate.api.batch_endpoint import BatchEndpoint
 from outgate.api.discovery_document import document
 from outgate.api.surfaces import SURFACES
 
@@ -103,7 +104,37 @@ async def test_a_batch_that_is_none_is_told_so(api: ApiSite) -> None:
         "--b--",
         f"{head}nonsense\r\n--b--",
         f"{head}POST /batch HTTP/1.1\r\n\r\n--b--",
+        f"{head}POST /%62atch HTTP/1.1\r\n\r\n--b--",
+        f"{head}GET /{'x' * 8000} HTTP/1.1\r\n\r\n--b--",
+        f"{head}GET / HTTP/1.1\r\n\r\n" * 101 + "--b--",
+        "--b\r\nContent-Type: text/plain\r\n\r\nGET / HTTP/1.1\r\n\r\n--b--",
         "--b\r\n\r\n--b--",
     ):
         answer = await api.client.post("/batch", content=body, headers={"Content-Type": "multipart/mixed; boundary=b"})
         assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT"), body
+    for content_type in (
+        "multipart/mixed",
+        "multipart/mixed; boundary=\xff",
+        'multipart/mixed; boundary*0*="=?"',
+        "",
+    ):
+        answer = await api.client.post(
+            "/batch",
+            content=f"{head}GET / HTTP/1.1\r\n\r\n--b--",
+            headers={b"Content-Type": content_type.encode("latin-1")},
+        )
+        assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT"), content_type
+
+
+async def test_a_batch_part_is_found_by_a_content_id_of_several_lines(api: ApiSite) -> None:
+    part_head = "Content-Type: application/http; msgtype=request\r\nContent-ID:\r\n <a +\r\n b>"
+    part = f"{part_head}\r\n\r\nGET /tokeninfo HTTP/1.1\r\n\r\n"
+    head = {"Content-Type": 'multipart/mixed; x=y; boundary="a b"'}
+    answer = await api.client.post("/batch", content=f"--a b\r\n{part}\r\n--a b--", headers=head)
+    assert answer.status_code == 200
+    assert "Content-ID: <response-a + b>\r\n" in answer.text
+    assert "HTTP/1.1 400 Bad Request" in answer.text
+
+
+def test_batches_of_one_network_have_a_rate() -> None:
+    assert {one.rate for one in BatchEndpoint().routes()} == {"600/1minute"}

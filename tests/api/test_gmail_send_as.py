@@ -1,10 +1,19 @@
 """`users.settings.sendAs` as Google's own Python client asks for it."""
 
+import asyncio
+
 import pytest
 
 from api.api_site import ALICE, BASIC, BOB, PARTNER, READONLY, SEND, SHARING, ApiSite, ask, refused
 from corpus.peer import RawPeer
+from outgate import clock
+from outgate.directory import users
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.http.database_threads import THREADS
+from outgate.model import Consent, OAuthTokens, Security
 from outgate.operations import send_as_operations
+from outgate.operations.context import OperationContext
+from outgate.sendas import gateways
 from way.place import GATEWAY_PASSWORD
 
 
@@ -79,6 +88,32 @@ async def test_a_gateway_keeps_its_password_unless_it_is_another_server(api: Api
     assert "smtpMsa" not in cleared
 
 
+@pytest.mark.parametrize("state", ["signed in", "erased"])
+async def test_a_gateway_that_does_not_change_is_left_however_it_logs_in(api: ApiSite, state: str) -> None:
+    """Nothing of its password is opened, and nothing is tried: what reads an address and writes it again works."""
+    await api.site.add_external(ALICE, PARTNER, api.partner.port)
+    tokens = OAuthTokens("access", "refresh", clock.now() + 3600)
+    wanted = GatewaySettings(
+        "localhost", 587, Security.STARTTLS, PARTNER, consent=Consent("example", "outgate", tokens)
+    )
+
+    def change(op: OperationContext) -> None:
+        account = users.find(op.connection, ALICE).id
+        if state == "signed in":
+            gateways.set_gateway(op.connection, op.vault, account, PARTNER, wanted, op.now)
+        else:
+            gateways.erase(op.connection, account)
+
+    await api.operate(change)
+    send_as = api.send_as()
+    known = await ask(send_as.get(userId="me", sendAsEmail=PARTNER))
+    written = await ask(send_as.update(userId="me", sendAsEmail=PARTNER, body=known | {"displayName": "A."}))
+    assert written == known | {"displayName": "A."}
+    body = {"smtpMsa": known["smtpMsa"], "displayName": "B."}
+    assert await ask(send_as.patch(userId="me", sendAsEmail=PARTNER, body=body)) == known | {"displayName": "B."}
+    assert not api.partner.connections
+
+
 async def test_the_default_moves_and_the_primary_stays(api: ApiSite) -> None:
     await api.site.add_external(ALICE, PARTNER)
     send_as = api.send_as()
@@ -145,11 +180,28 @@ async def test_fields_say_what_is_answered(api: ApiSite) -> None:
     assert (await refused(send_as.list(userId="me", fields="sendAs(")))[:2] == (400, "INVALID_ARGUMENT")
 
 
-async def test_a_slow_or_silent_gateway_is_not_waited_for_in_the_threads_of_others(api: ApiSite) -> None:
-    """What was asked goes on record once it is done: who, for whom, by which program."""
+async def test_a_gateway_without_tls_is_refused_and_nothing_is_made(api: ApiSite) -> None:
     async with RawPeer(credentials={}) as plain:
         msa = {"host": "localhost", "port": plain.port, "username": PARTNER, "password": GATEWAY_PASSWORD}
         told = await refused(api.send_as().create(userId="me", body={"sendAsEmail": PARTNER, "smtpMsa": msa}))
         assert "securing the connection (TLS) failed" in told[2]
     account = await api.look(lambda op: send_as_operations.account(op, ALICE))
     assert list(account.send_as) == [ALICE]
+
+
+async def test_a_silent_gateway_is_not_waited_for_in_the_threads_of_others(api: ApiSite) -> None:
+    connected: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    silent = await asyncio.start_server(lambda _reader, writer: connected.put(writer), "127.0.0.1", 0)
+    msa = {"host": "localhost", "port": silent.sockets[0].getsockname()[1], "username": PARTNER, "password": "x"}
+    bodies = [{"sendAsEmail": f"{number}@dominiopartner.example", "smtpMsa": msa} for number in range(THREADS)]
+    waiting = [asyncio.create_task(refused(api.send_as().create(userId="me", body=body))) for body in bodies]
+    async with asyncio.timeout(10):
+        writers = [await connected.get() for _ in waiting]
+        answers = await asyncio.gather(*(ask(api.send_as().list(userId="me")) for _ in range(2 * THREADS)))
+    assert all(one["sendAs"][0]["sendAsEmail"] == ALICE for one in answers)
+    assert not any(one.done() for one in waiting)
+    for writer in writers:
+        writer.close()
+    for told in await asyncio.gather(*waiting):
+        assert "connection closed by the peer" in told[2]
+    silent.close()

@@ -1,6 +1,9 @@
 """Tokens: whom they are given to, what for, and how they end."""
 
 import asyncio
+import base64
+import hmac
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 from google.auth.exceptions import RefreshError
-from joserfc import jwt
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import RSAKey
+from joserfc.jws import serialize_compact
 
 from api.api_site import ALICE, BASIC, READONLY, SEND, SHARING, ApiSite, ask, refused
 from outgate.operations import service_account_operations, user_operations
@@ -63,8 +66,19 @@ def claims(api: ApiSite, **others: object) -> dict[str, Any]:
 async def ask_token(api: ApiSite, told: Mapping[str, Any], key: Any = None, **header: str) -> httpx2.Response:
     keys = api.keys["tool"]
     head = {"alg": "RS256", "kid": keys["private_key_id"], **header}
-    signed = jwt.encode(head, dict(told), key or RSAKey.import_key(keys["private_key"]), algorithms=[head["alg"]])
+    own = RSAKey.import_key(keys["private_key"])
+    signed = serialize_compact(head, json.dumps(told).encode(), key or own, algorithms=[head["alg"]])
     return await api.client.post("/token", data={"grant_type": GRANT, "assertion": signed})
+
+
+def segment(value: Mapping[str, Any]) -> str:
+    """A part of a JWT (RFC 7515 3)."""
+    return encoded(json.dumps(value).encode())
+
+
+def encoded(content: bytes) -> str:
+    """In base64url without padding."""
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 async def test_an_assertion_is_short_lived_meant_for_us_and_names_a_user(api: ApiSite) -> None:
@@ -81,6 +95,11 @@ async def test_an_assertion_is_short_lived_meant_for_us_and_names_a_user(api: Ap
         ({"scope": " "}, "scope is missing"),
         ({"iss": "another@service.example.com"}, "Invalid JWT Signature"),
         ({"iss": 7}, "iss"),
+        ({"iss": "\x00"}, "iss must be at most 320 characters, all of them printable"),
+        ({"iss": "\ud800"}, "iss must be at most 320 characters, all of them printable"),
+        ({"sub": "\ud800"}, "sub must be at most 320 characters, all of them printable"),
+        ({"sub": "a" * 310 + "@example.com"}, "sub must be at most 320 characters"),
+        ({"scope": f"{BASIC} " * 100}, "scope must be at most 4000 characters"),
     ):
         answer = await ask_token(api, claims(api, **others))
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant"), others
@@ -89,13 +108,24 @@ async def test_an_assertion_is_short_lived_meant_for_us_and_names_a_user(api: Ap
 
 async def test_an_assertion_of_another_key_or_algorithm_is_worth_nothing(api: ApiSite) -> None:
     stranger = RSAKey.generate_key(2048)
-    secret = OctKey.import_key(api.keys["tool"]["client_id"])
-    for key, header in ((stranger, {}), (secret, {"alg": "HS256"}), (None, {"kid": "another"})):
+    for key, header in ((stranger, {}), (None, {"kid": "another"})):
         answer = await ask_token(api, claims(api), key, **header)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
-    for text in ("", "a.b.c", "e30.e30.", "x" * 1000):
+        assert answer.json()["error_description"] == "Invalid JWT Signature."
+    unsigned = f"{segment({'alg': 'none'})}.{segment(claims(api))}."
+    signed_by_nothing = f"{segment({'alg': 'RS256'})}.{segment(claims(api))}."
+    # The public half of the key, which anybody may know, as the secret of another algorithm.
+    pem = RSAKey.import_key(api.keys["tool"]["private_key"]).as_pem(private=False)
+    confused = f"{segment({'alg': 'HS256'})}.{segment(claims(api))}"
+    confused += "." + encoded(hmac.digest(pem, confused.encode(), "sha256"))
+    unreadable = ("", "a.b.c", "e30.e30.", "x" * 1000, unsigned, confused)
+    for text, said in (
+        *((text, "RS256") for text in unreadable),
+        (signed_by_nothing, "Invalid JWT Signature."),
+    ):
         answer = await api.client.post("/token", data={"grant_type": GRANT, "assertion": text})
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+        assert said in answer.json()["error_description"]
     answer = await api.client.post("/token", data={"grant_type": "password"})
     assert answer.json()["error"] == "unsupported_grant_type"
 

@@ -79,6 +79,47 @@ def test_what_can_not_be_is_told_before_anything_is_made(
     assert "web.public_url" in told
 
 
+@pytest.mark.parametrize("command", ["create", "rotate"])
+def test_a_key_that_can_not_be_written_is_not_made(program: Program, tmp_path: Path, command: str) -> None:
+    create(program, tmp_path / "first.json")
+    name = {"create": "other", "rotate": "tool"}[command]
+    nowhere = tmp_path / "missing" / "key.json"
+    told = program.fails(Status.INVALID, "service-account", command, name, "--key-file", str(nowhere))
+    assert told == f"{nowhere} can't be written: No such file or directory"
+    [account] = program.run("service-account", "list")
+    assert len(account["keys"]) == 1
+
+
+def test_a_file_without_a_key_is_not_left(program: Program, tmp_path: Path) -> None:
+    file = tmp_path / "key.json"
+    program.fails(Status.NOT_FOUND, "service-account", "rotate", "nobody", "--key-file", str(file))
+    assert not file.exists()
+
+
+def test_a_scope_that_is_not_served_is_refused_by_name(program: Program, tmp_path: Path) -> None:
+    create(program, tmp_path / "key.json")
+    for text in ("gmail.insert", "https://www.googleapis.com/auth/drive", "https://evil.example/gmail.send"):
+        told = program.fails(Status.INVALID, "service-account", "grant", "tool", "--scope", text)
+        assert f"'{text}' is not a scope that is served here" in told
+        assert "gmail.settings.sharing" in told
+    for text in ("mail.google.com", "https://mail.google.com", "https://mail.google.com/"):
+        granted = program.run("service-account", "grant", "tool", "--scope", text)
+        assert granted["scopes"] == ["https://mail.google.com/"]
+    granted = program.run("service-account", "grant", "tool", "--scope", "admin.reports.audit.readonly")
+    assert granted["scopes"] == ["https://www.googleapis.com/auth/admin.reports.audit.readonly"]
+
+
+def test_the_beginning_of_two_keys_ids_says_so(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = iter(["abcd1", "abcd2"])
+    monkeypatch.setattr("outgate.directory.service_accounts.secrets.token_hex", lambda _bytes: next(ids))
+    create(program, tmp_path / "1.json")
+    program.run("service-account", "rotate", "tool", "--key-file", str(tmp_path / "2.json"))
+    told = program.fails(Status.INVALID, "service-account", "revoke", "tool", "--key", "abcd")
+    assert told == "2 keys begin with abcd; give more of the key's id"
+
+
 def test_only_who_may_do_everything_makes_programs_that_do(program: Program, tmp_path: Path) -> None:
     program.run("role", "assign", "alice@example.com", "user-admin")
     as_alice = ("--as", "alice@example.com", "service-account", "create", "tool")

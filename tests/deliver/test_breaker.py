@@ -1,7 +1,12 @@
-"""The breaker of one destination."""
+"""Breakers of destinations."""
 
-from outgate.deliver.breaker import FAILURES, Breaker
+import pytest
+
+from outgate.deliver.breaker import FAILURES, Breaker, Breakers
+from outgate.deliver.delivery import Destination
 from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.tls_policy import TlsPolicy
+from outgate.model import Gateway, QueueKey, QueueKind, Security, TlsDemand
 
 
 def down(number: int) -> Outcome:
@@ -49,8 +54,61 @@ def test_the_pause_grows_to_ten_times_the_first() -> None:
     assert pauses == [120, 240, 480, 600, 600, 600, 600]
 
 
+def destination(name: str = "a.example", credential_version: int = 1) -> Destination:
+    gateway = Gateway("gateway:1", name, 587, Security.STARTTLS, "alice", b"", credential_version)
+    return Destination(QueueKey(QueueKind.GATEWAY, "1"), gateway, TlsPolicy.STARTTLS, TlsDemand.USUAL)
+
+
+def failing(*destinations: Destination) -> Breakers:
+    breakers = Breakers(60.0)
+    for one in destinations:
+        for number in range(FAILURES):
+            breakers.failed(one, down(number), float(number))
+    return breakers
+
+
 def test_what_is_final_opens_nothing() -> None:
-    breaker = Breaker(60.0)
+    breakers = Breakers(60.0)
     for number in range(9):
-        breaker.failed(Outcome(Verdict.FAILED, f"5.4.4 no such domain {number}"), 1.0)
-    assert not breaker.is_open
+        breakers.failed(destination(), Outcome(Verdict.FAILED, f"5.4.4 no such domain {number}"), 1.0)
+    assert not breakers
+
+
+def test_who_refuses_a_credential_was_reached() -> None:
+    breakers = Breakers(60.0)
+    for number in range(9):
+        reason = f"4.7.8 a.example[192.0.2.1]:587: log-in refused: 535 5.7.8 no {number}"
+        breakers.failed(destination(), Outcome(Verdict.RETRY, reason), 1.0)
+    assert not breakers
+
+
+@pytest.mark.parametrize("corrected", [destination("b.example"), destination(credential_version=2)])
+def test_a_gateway_that_was_corrected_is_tried_at_once_and_so_is_what_waits(corrected: Destination) -> None:
+    breakers = failing(destination())
+    assert breakers.held(destination(), 3.0)
+    assert breakers.held(corrected, 3.0) is None
+    assert breakers.reached(corrected), "what waits because of what it was"
+    assert not breakers
+
+
+def test_one_that_is_reached_says_nothing_of_another_queue_or_another_demand() -> None:
+    there = destination()
+    elsewhere = there._replace(queue=QueueKey(QueueKind.GATEWAY, "2"))
+    with_tls = there._replace(demand=TlsDemand.REQUIRED)
+    breakers = failing(there, elsewhere, with_tls)
+    assert breakers.reached(there)
+    assert not breakers.reached(there)
+    assert breakers.held(there, 3.0) is None
+    assert breakers.held(elsewhere, 3.0)
+    assert breakers.held(with_tls, 3.0)
+
+
+def test_what_nobody_comes_to_any_more_is_forgotten() -> None:
+    breakers = failing(destination())
+    breakers.failed(destination("b.example"), down(9), 600.0)
+    breakers.drop_unused(600.0)
+    assert len(breakers) == 2
+    breakers.drop_unused(1700.0)
+    assert len(breakers) == 1
+    breakers.drop_unused(2000.0)
+    assert not breakers

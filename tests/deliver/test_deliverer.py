@@ -24,7 +24,7 @@ from outgate.directory import accounts, organisation, restrictions, users
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.reader import DirectoryReader
-from outgate.model import Cause, Restriction, Security, TlsDemand
+from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security, TlsDemand
 from outgate.operations import propagation
 from outgate.queue import Finish, Put, Queue
 from outgate.queue.queue_id import QueueIds, to_text
@@ -173,6 +173,17 @@ async def test_what_waits_on_disk_is_claimed(house: House, wire: Wire) -> None:
     await house.queue.put(house.letter(CAROL))
     await until(lambda: not house.waits())
     assert wire.addresses() == {CAROL: 1}
+
+
+async def test_what_may_not_leave_yet_is_put_back_whoever_has_made_it_due(house: House, wire: Wire) -> None:
+    put = house.letter(CAROL)
+    put.message = replace(put.message, not_before=clock.now() + 3600)
+    await house.queue.put(put)
+    await until(lambda: "deferred" in house.kinds(put))
+    assert (wire.carried, house.waits(), house.leased()) == ([], 1, 0)
+    with read(house.engine) as connection:
+        due_at, attempts = connection.execute(select(recipient.c.due_at, recipient.c.attempts)).one()
+    assert (due_at, attempts) == (put.message.not_before, 0)
 
 
 async def test_a_recipient_due_again_beside_another_in_transfer_keeps_its_lease(house: House, wire: Wire) -> None:
@@ -630,6 +641,137 @@ async def test_what_a_rule_reads_holds_for_the_whole_queue(engine: Engine, wire:
         assert "microsoft-throttled-server: 451 4.7.500 Server busy" in one.reason
     finally:
         await house.close()
+
+
+RELAY = QueueKey(QueueKind.DOMAIN_GATEWAY)
+REFUSED = "4.7.8 relay.example[192.0.2.1]:587: log-in refused: 535 5.7.8 Wrong password"
+
+
+def _restrict(engine: Engine, queue: QueueKey, wanted: Restriction) -> None:
+    with write(engine) as connection:
+        restrictions.put(connection, queue, wanted)
+
+
+def _logs_in(engine: Engine, vault: Vault, password: str) -> None:
+    settings = GatewaySettings("relay.example", 587, Security.STARTTLS, "organisation", password)
+    with write(engine) as connection:
+        organisation.set_domain_gateway(connection, vault, settings)
+
+
+async def test_at_the_end_of_a_suspension_one_log_in_is_tried(example: Engine, wire: Wire, vault: Vault) -> None:
+    _logs_in(example, vault, "secret")
+    _restrict(example, RELAY, Restriction(Cause.LOG_IN, "535", "outgate", 0.0, 1.0, credential_version=1))
+    house = House(example, wire, DeliverySettings(stop_timeout=5.0))
+    tries = 0
+
+    def connects() -> Outcome:
+        nonlocal tries
+        tries += 1
+        return Outcome(Verdict.RETRY, REFUSED)
+
+    wire.connects_by = connects
+    puts = [house.letter(CAROL) for _ in range(8)]
+    for put in puts:
+        await house.queue.put(put)
+    house.deliverer.start()
+    try:
+        await until(lambda: all("deferred" in house.kinds(put) for put in puts))
+        assert tries == 1
+    finally:
+        await house.close()
+
+
+async def test_a_gateway_that_was_corrected_is_tried_at_once(example: Engine, wire: Wire, vault: Vault) -> None:
+    """Its breaker is open: what waits leaves with the first message that is sent by what it is now."""
+    _logs_in(example, vault, "secret")
+    house = House(example, wire, DeliverySettings(stop_timeout=5.0))
+    tries = 0
+
+    def connects() -> Outcome:
+        nonlocal tries
+        tries += 1
+        return Outcome(Verdict.RETRY, f"4.4.1 down ({tries})")
+
+    wire.connects_by = connects
+    house.deliverer.start()
+    try:
+        for number in range(5):
+            await house.queue.put(put := house.letter(CAROL))
+            await until(lambda: "deferred" in house.kinds(put))  # awaited within the round
+            assert tries == min(number + 1, 3)
+        wire.connects_by = None
+        await asyncio.to_thread(_logs_in, example, vault, "other-secret")
+        await house.queue.put(house.letter(CAROL))
+        await until(lambda: house.waits() == 0)
+        assert len(wire.carried) == 6
+    finally:
+        await house.close()
+
+
+async def test_a_suspension_that_is_resumed_while_a_message_is_put_off_holds_it_no_longer(
+    house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = next(one.queue for one in house.letter(CAROL).recipients)
+    await asyncio.to_thread(_restrict, house.engine, queue, Restriction(Cause.OPERATOR, "a pause", "console", 0.0))
+    finish, resumed = house.queue.finish, False
+
+    def resume() -> None:
+        with write(house.engine) as connection:
+            restrictions.end(connection, queue, (Cause.OPERATOR,))
+
+    async def finish_late(one: Finish) -> None:
+        nonlocal resumed
+        if not resumed:
+            resumed = True
+            await asyncio.to_thread(resume)
+        await finish(one)
+
+    monkeypatch.setattr(house.queue, "finish", finish_late)
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: house.waits() == 0)
+    assert wire.addresses() == {CAROL: 1}
+
+
+async def test_what_was_delivered_is_recorded_before_anything_is_said_of_its_queue(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = next(one.queue for one in house.letter(CAROL).recipients)
+    await asyncio.to_thread(_restrict, house.engine, queue, Restriction(Cause.RULE, "over", "outgate", 0.0, 1.0))
+    seen: list[int] = []
+    end_lapsed = restrictions.end_lapsed
+
+    def noted(*arguments: Any) -> None:
+        seen.append(house.waits())
+        end_lapsed(*arguments)
+
+    monkeypatch.setattr(restrictions, "end_lapsed", noted)
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: restricted(house.engine) == [])
+    assert seen == [0]
+
+
+async def test_a_process_without_a_share_asks_again_later_and_says_so_once(
+    house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = next(one.queue for one in house.letter(CAROL).recipients)
+    await asyncio.to_thread(
+        _restrict, house.engine, queue, Restriction(Cause.LIMIT, "few", "console", 0.0, connections=1)
+    )
+    monkeypatch.setattr("outgate.deliver.deliverer.connections", lambda *_: 0)
+    put, before = house.letter(CAROL), clock.now()
+    await house.queue.put(put)
+    for _ in range(3):
+        await until(lambda: _due_in(house) > clock.now())
+        assert _due_in(house) >= before + 15
+        await house.queue.hasten(queue, clock.now())
+        await until(lambda: house.leased() == 0)
+    assert Counter(house.kinds(put))["deferred"] == 1
+    assert wire.carried == []
+
+
+def _due_in(house: House) -> float:
+    with read(house.engine) as connection:
+        return connection.scalar(select(recipient.c.due_at)) or 0.0
 
 
 def restricted(engine: Engine) -> list[Restriction]:

@@ -72,6 +72,42 @@ def test_an_ordinary_reply_is_read_by_no_rule(host: str, reply: str) -> None:
     assert reply_rules.shipped().find(host, reply) is None
 
 
+HOSTS = sorted({host for rule in reply_rules.shipped().all for host in rule.hosts} | {"mx.recipient.example"})
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "552 5.2.2 Mailbox is over its quota limit",
+        "552 5.2.2 quota exceeded / casella piena: quota superata",
+        "452 4.2.2 The recipient's mailbox has exceeded its quota",
+        "552 5.3.4 Message size exceeds fixed limit",
+        "552 5.3.4 il messaggio supera il limite consentito",
+        "450 4.7.1 <bob@x.example>: Recipient address rejected: Greylisted, see http://postgrey.example",
+        "451 4.7.1 Greylisting in action, please try again later",
+        "452 4.5.3 Too many recipients",
+        "550 5.1.1 [smtp-18.iol.local; LIB_102] user unknown",
+        "550 5.7.1 Message refused, LIB_510",
+        "550 5.2.122 The recipient has exceeded their limit for messages they can receive per hour",
+        "421 4.7.0 Temporary system problem. Try again later",
+        "421 4.7.0 TLS required for RCPT domain",
+        "550 5.4.6 Routing loop detected",
+        "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect",
+        "4.4.1 mx[192.0.2.1]:25: too many hops perhaps",
+    ],
+)
+def test_what_is_said_of_one_recipient_is_read_by_no_rule_of_any_provider(host: str, reply: str) -> None:
+    assert reply_rules.shipped().find(host, reply) is None
+
+
+def test_a_quota_of_the_mailbox_that_sends_is_not_of_one_that_receives() -> None:
+    reply = "554 5.2.0 STOREDRV.Submission.Exception: Submission quota exceeded for this mailbox"
+    found = reply_rules.shipped().find("smtp.office365.com", reply)
+    assert found is not None
+    assert found.name == "microsoft-submission-quota"
+
+
 def test_a_host_whose_name_only_ends_alike_is_another() -> None:
     reply = "550 5.4.5 Daily user sending limit exceeded"
     assert reply_rules.shipped().find("smtp.notgmail.com", reply) is None

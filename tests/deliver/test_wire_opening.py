@@ -50,6 +50,20 @@ async def test_ssl_at_a_port_that_begins_in_the_clear_says_what_to_choose() -> N
     assert "choose starttls" in failed.reason
 
 
+async def test_a_greeting_that_puts_off_is_its_hosts_word() -> None:
+    """Rules that read replies go by whose word it is."""
+
+    async def busy(talk: Talk) -> None:
+        talk.say("421 4.7.0 [TSS04] temporarily deferred")
+        await talk.gone()
+
+    async with peer([busy]) as host:
+        failed = await connection(host).open()
+    assert failed is not None
+    assert "[TSS04]" in failed.reason
+    assert failed.peer == f"localhost[127.0.0.1]:{host.port}"
+
+
 async def test_a_greeting_in_the_clear_before_the_handshake_never_counts() -> None:
     """The peer has spoken before TLS was begun."""
     async with peer([greets]) as host:

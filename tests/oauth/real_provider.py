@@ -1,6 +1,5 @@
 """npm's certified `oidc-provider` on loopback, a user's browser at it, and the question that a mail server asks it."""
 
-import fcntl
 import re
 import ssl
 import subprocess
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import httpx2
 from bench.scratch import free_port
+
+from node_packages import installed
 
 FOLDER = Path(__file__).parent / "provider"
 
@@ -85,7 +86,7 @@ class RealProvider:
 @contextmanager
 def real_provider(certificate: Path, key: Path, ca: Path) -> Iterator[RealProvider]:
     """Started, and stopped at the end."""
-    _installed()
+    installed(FOLDER)
     port = free_port()
     command = ["node", str(FOLDER / "provider.mjs"), str(port), str(certificate), str(key)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -101,12 +102,3 @@ def real_provider(certificate: Path, key: Path, ca: Path) -> Iterator[RealProvid
             yield RealProvider(port, ca)
         finally:
             process.terminate()
-
-
-def _installed() -> None:
-    """By its lock, once; whoever comes meanwhile waits."""
-    with (FOLDER / "package.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (FOLDER / "node_modules" / ".package-lock.json").exists():
-            command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-            subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, timeout=300)

@@ -1,6 +1,7 @@
 """Tokens are kept fresh by one process at a time; a refusal is noted once, told once, and repaired by a new sign-in."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -27,6 +28,7 @@ from outgate.queue.queue_id import QueueIds
 from outgate.sendas import gateways, oauth_grants, send_as_addresses
 from outgate.store import tables
 from outgate.store.engine import read, write
+from outgate.store.lease_clock import LeaseNow
 from outgate.store.vault import SealBroken, Vault
 from way.place import LOCALHOST
 
@@ -114,7 +116,9 @@ async def test_many_that_ask_at_once_on_several_nodes_make_one_refresh(house: Ho
     assert house.provider.collisions == 0
 
 
-async def test_a_lease_of_a_node_that_died_ends(house: House) -> None:
+# Or as after a restart of the machine, whose clock began anew: no lease can end that late.
+@pytest.mark.parametrize("left", [-1.0, 1e12])
+async def test_a_lease_of_a_node_that_died_ends(house: House, left: float) -> None:
     gateway = house.sign_in()
     house.clock.time += 3600
     with write(house.engine) as connection:
@@ -122,9 +126,32 @@ async def test_a_lease_of_a_node_that_died_ends(house: House) -> None:
         assert grant
         assert oauth_grants.claim(connection, grant, "a node that dies")
         assert not oauth_grants.claim(connection, grant, "another")
-        # As after a restart of the machine, whose clock began anew: no lease can end that late.
-        connection.execute(update(tables.oauth_grant).values(leased_until=1e12))
+        connection.execute(update(tables.oauth_grant).values(leased_until=LeaseNow() + 60.0))
+        assert not oauth_grants.claim(connection, grant, "another")
+        connection.execute(update(tables.oauth_grant).values(leased_until=LeaseNow() + left))
     assert isinstance(await house.node().current(gateway), str)
+
+
+async def test_a_stop_while_the_provider_is_asked_loses_nothing(house: House) -> None:
+    """The provider has made the former refresh token worthless by then: who used it again would end the consent."""
+    gateway, node = house.sign_in(), house.node()
+    house.clock.time += 3600
+    asked, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(_user: str) -> None:
+        loop.call_soon_threadsafe(asked.set)
+        go_on.wait(10)
+
+    house.provider.whim = slow
+    waiting = asyncio.create_task(node.current(gateway))
+    await asked.wait()
+    waiting.cancel()
+    loop.call_soon(go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert isinstance(await house.node("after a restart").current(gateway), str)
+    assert len(house.provider.refreshes) == 1
 
 
 async def test_what_nobody_uses_is_refreshed_each_week(house: House) -> None:
@@ -173,6 +200,7 @@ async def test_a_client_on_trial_is_named_as_the_reason_after_its_days(house: Ho
     [
         ((500, {}, {}), 60.0),
         ((429, {"Retry-After": "300"}, {"error": "rate_limited"}), 300.0),
+        ((429, {"Retry-After": "99999999"}, {"error": "rate_limited"}), 86400.0),
         ((400, {}, {"error": "temporarily_unavailable"}), 60.0),
         ((200, {}, {"token_type": "Bearer"}), 60.0),
         ((401, {}, {"error": "invalid_client"}), 600.0),

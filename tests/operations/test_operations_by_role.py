@@ -660,7 +660,11 @@ def test_a_suspended_administrator_may_do_nothing(crossing: Connection, vault: V
 
 
 @pytest.mark.parametrize(
-    "name", ["user.password", "app-password.create", "user.suspend", "user.remove", "user.move", "send-as.transfer"]
+    "name",
+    [
+        *("user.password", "app-password.create", "user.suspend", "user.remove", "user.move", "send-as.transfer"),
+        "second-factor.enrolment",
+    ],
 )
 def test_nobody_acts_on_who_may_do_more(crossing: Connection, vault: Vault, name: str) -> None:
     actor = _administrator(crossing, "user-admin", "/")

@@ -1,14 +1,15 @@
 """A message that may not leave before a time (RFC 4865) does not, whoever asks; then it is like all others."""
 
+import pytest
 from sqlalchemy import Engine, update
 
 from outgate.model import QueueKey, QueueKind
 from outgate.queue import Message, Put, Recipient, admin
 from outgate.queue.admin import Selection
 from outgate.queue.census import trouble
-from outgate.queue.changes import Claim
+from outgate.queue.changes import Claim, Hasten
 from outgate.queue.clock_watch import ClockWatch
-from outgate.queue.entry import Room
+from outgate.queue.entry import Instruction, Room
 from outgate.store import tables
 from outgate.store.batch import apply
 from outgate.store.engine import read, write
@@ -64,6 +65,30 @@ def test_neither_a_retry_nor_a_release_lets_it_leave(engine: Engine) -> None:
         assert admin.hold(connection, ALL) == 2
         assert admin.release(connection, ALL, NOW) == 2
     assert claimed(engine, NOW + 1) == [2]
+
+
+def test_a_destination_that_is_back_hastens_only_what_may_leave(engine: Engine) -> None:
+    queue = put(1).recipients[0].queue
+    with write(engine) as connection:
+        apply(connection, [early(1), put(2, due_at=NOW + 60), put(3, due_at=NOW + 60, not_before=NOW - 60)])
+        assert Hasten(queue, NOW).answer(connection) == 2
+    assert claimed(engine, NOW + 1) == [2, 3]
+
+
+@pytest.mark.parametrize("instruction", [Instruction.DIRECT, Instruction.ORGANISATION, None])
+def test_another_way_does_not_let_it_leave(engine: Engine, instruction: Instruction | None) -> None:
+    with write(engine) as connection:
+        apply(connection, [early(1), put(2, due_at=NOW + 60)])
+        assert admin.instruct(connection, ALL, instruction, NOW) == 2
+    assert claimed(engine, NOW + 1) == [2]
+    assert claimed(engine, LATER) == [1]
+
+
+def test_it_is_returned_at_once_if_it_is_not_to_leave_at_all(engine: Engine) -> None:
+    with write(engine) as connection:
+        apply(connection, [early(1)])
+        assert admin.instruct(connection, ALL, Instruction.RETURN, NOW) == 1
+    assert claimed(engine, NOW + 1) == [1]
 
 
 async def test_a_clock_that_was_set_back_does_not_hasten_it(engine: Engine) -> None:

@@ -98,6 +98,16 @@ def test_what_no_certificate_could_fit_is_not_usable(made: Certificates, unusabl
     assert refused(made, unusable, record(made.server, 3, 1, 1)) is None
 
 
+def test_a_key_of_an_unknown_kind_fits_no_record_of_keys(made: Certificates) -> None:
+    rsa, ec = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a8648ce3d0201")
+    der = made.server.public_bytes(Encoding.DER)
+    strange = der.replace(rsa, rsa[:-1] + b"\x63").replace(ec, ec[:-1] + b"\x63")
+    assert strange != der
+    whole = TlsaRecord(3, 0, 1, hashlib.sha256(strange).digest())
+    assert TlsaSet((MX,), (record(made.server, 3, 1, 1),)).refuses([strange], time.time()) == "no TLSA record fits it"
+    assert TlsaSet((MX,), (record(made.server, 3, 1, 1), whole)).refuses([strange], time.time()) is None
+
+
 def test_a_server_that_shows_nothing_that_can_be_read_fits_nothing(made: Certificates) -> None:
     records = (record(made.server, 3, 1, 1),)
     assert TlsaSet((MX,), records).refuses([], time.time()) == "there is none"

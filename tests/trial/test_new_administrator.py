@@ -178,7 +178,7 @@ def test_a_changed_password_is_told_and_mended_by_the_page(
     administrator.types("echo 'alice:{PLAIN}a-new-secret' > /etc/dovecot/partner-users", "doveadm reload")
     administrator.types("systemctl restart postfix")  # no session goes on that was logged in before
     alice.sends("password changed")
-    told(administrator, ALICE, "Not delivered yet: password changed", "smtp.dominiopartner.example", "log-in")
+    told(administrator, ALICE, "goes through smtp.dominiopartner.example", "does not accept the password", "535 5.7.8")
     told(administrator, ADMINISTRATOR, "Mail by smtp.dominiopartner.example (alice) waits", "535 5.7.8")
     problem = administrator.problems()
     assert f"smtp.dominiopartner.example (alice), the gateway of {PARTNER} ({ALICE})" in problem

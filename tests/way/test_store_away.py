@@ -46,7 +46,7 @@ async def test_what_was_in_memory_leaves_soon_after_the_database_is_back(
             delivered = len(relay.messages)
             assert delivered < MESSAGES, "nothing is in memory any more"
             database.shut()
-            await eventually(lambda: "directory can't be read" in log.read_text(), "the server finds it away")
+            await eventually(lambda: "delivery waits for the database" in log.read_text(), "the server finds it away")
             database.open_again()
             await relay.wait_for(MESSAGES, timeout=60)
         finally:

@@ -61,8 +61,8 @@ class Answering:
         )
 
     async def _outcome(self, method: ApiMethod, request: Request) -> Outcome:
-        await read_body(request)
         holder = await self.admit(method, request)
+        await read_body(request)  # of nobody unknown is it
         sent = parsed(body_of(request), method.takes) if method.takes else None
         return await self.call(method, request, holder, sent)
 

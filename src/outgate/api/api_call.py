@@ -13,7 +13,6 @@ from outgate.api.api_method import Resource
 from outgate.api.api_services import ApiServices
 from outgate.api.google_error import ApiError, no_scope
 from outgate.frozen import frozen
-from outgate.http.body_limit import body_of
 from outgate.operations.request_transactions import RequestTransactions
 from outgate.operations.token_operations import TokenHolder
 
@@ -37,11 +36,6 @@ class ApiCall(RequestTransactions):
     def address(self) -> str:
         """The primary address of the user that the token acts for."""
         return self.holder.address
-
-    @property
-    def body(self) -> bytes:
-        """As it came."""
-        return body_of(self.request)
 
     def resource(self, kind: type[SomeResource]) -> SomeResource:
         """The body, of the kind that the method takes."""

@@ -42,7 +42,6 @@ class ApiParameter:
     location: Literal["path", "query"] = "path"
     kind: Literal["string", "integer", "boolean"] = "string"
     format: str = ""
-    repeated: bool = False
     default: str = ""
 
 

@@ -1,7 +1,7 @@
 """What a service account signs to ask for a token (RFC 7523): read, and checked by its key. Pure."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from joserfc.errors import JoseError
@@ -14,6 +14,8 @@ from outgate.frozen import frozen
 LIFETIME: Final = 3600.0  # seconds that an assertion may be good for, as at Google
 LEEWAY: Final = 60.0  # seconds that the program's clock may be off
 _LATEST: Final = 1e12  # seconds; nobody means a later time
+_LONGEST_ADDRESS: Final = 320  # characters (RFC 5321 4.5.3.1: 64 and 255, and @)
+_LONGEST_SCOPE: Final = 4000  # characters, of all together
 _ALGORITHMS: Final = ("RS256",)
 _MALFORMED: Final = (JoseError, ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
@@ -36,20 +38,30 @@ class Assertion:
 def read(token: str, audiences: frozenset[str], find_keys: FindKeys, now: float) -> Assertion:
     """The assertion, if it is signed and meant for us now. Raises BadAssertion."""
     signed, claims = _extracted(token)
-    issuer = claims.get("iss")
-    if not isinstance(issuer, str):
+    issuer = _text(claims, "iss", _LONGEST_ADDRESS)
+    if not issuer:
         raise BadAssertion("iss is missing: the service account's address")
     key = _signer(signed, find_keys(issuer))
     _check_time(claims, now)
     if _audience(claims) not in audiences:
         raise BadAssertion("aud must be the token_uri of the key file")
-    subject = claims.get("sub")
-    if not isinstance(subject, str) or not subject:
+    subject = _text(claims, "sub", _LONGEST_ADDRESS)
+    if not subject:
         raise BadAssertion("sub is missing: a service account acts for a user here, never for itself")
-    scopes = claims.get("scope")
-    if not isinstance(scopes, str) or not scopes.split():
+    scopes = _text(claims, "scope", _LONGEST_SCOPE)
+    if not scopes.strip():
         raise BadAssertion("scope is missing")
     return Assertion(key, subject, frozenset(scopes.split()))
+
+
+def _text(claims: Mapping[str, Any], name: str, longest: int) -> str:
+    """A claim that may be looked up and recorded as it is; empty if it is no text. Raises BadAssertion."""
+    value = claims.get(name, "")
+    if not isinstance(value, str):
+        return ""
+    if len(value) > longest or not value.isprintable():
+        raise BadAssertion(f"{name} must be at most {longest} characters, all of them printable")
+    return value
 
 
 def _extracted(token: str) -> tuple[CompactSignature, dict[str, Any]]:

@@ -4,8 +4,6 @@ The parts are requests to this application; each takes the whole way, its own to
 """
 
 import re
-from email.parser import BytesParser
-from email.policy import HTTP
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
@@ -16,13 +14,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope
 
 from outgate.api import google_error
 from outgate.api.google_error import ApiError, invalid
+from outgate.api.message_parts import parts
 from outgate.http.body_limit import body_of, read_body
 from outgate.http.http_route import HttpRoute
 
 AT_MOST: Final = 100  # requests, as at Google for Gmail
 MAX_BODY: Final = 4 * 1024 * 1024
+RATE: Final = "600/1minute"  # batches from one network
 _BOUNDARY: Final = "batch_outgate"
-_LINE: Final = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/[!-~]*) HTTP/1\.[01]")
+_LINE: Final = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/[!-~]{0,7999}) HTTP/1\.[01]")
+_IS_REQUEST: Final = re.compile(rb"(?im)^content-type:[ \t]*application/http[ \t]*(?:;|\r?$)")
+_CONTENT_ID: Final = re.compile(rb"(?im)^content-id:[ \t]*([^\r\n]*)")
 _OF_A_PART: Final = frozenset({"authorization", "content-type", "accept", "if-match", "idempotency-key"})
 
 
@@ -35,7 +37,14 @@ class BatchEndpoint:
     def routes(self) -> list[HttpRoute]:
         """All there are: Google has one path for each API."""
         return [
-            HttpRoute(path=path, methods=frozenset({"POST"}), handler=self.answer, kind="google", max_body=MAX_BODY)
+            HttpRoute(
+                path=path,
+                methods=frozenset({"POST"}),
+                handler=self.answer,
+                kind="google",
+                max_body=MAX_BODY,
+                rate=RATE,
+            )
             for path in ("/batch", "/batch/{api:path}")
         ]
 
@@ -43,8 +52,7 @@ class BatchEndpoint:
         """One part after the other."""
         await read_body(request)
         try:
-            parts = _parts(request)
-            answers = [await self._part(request, content_id, inner) for content_id, inner in parts]
+            answers = [await self._part(request, content_id, inner) for content_id, inner in _asked(request)]
         except ApiError as error:
             return google_error.response(error)
         body = b"".join(f"--{_BOUNDARY}\r\n".encode() + one for one in answers) + f"--{_BOUNDARY}--\r\n".encode()
@@ -54,10 +62,12 @@ class BatchEndpoint:
         line, _, rest = inner.replace(b"\r\n", b"\n").partition(b"\n")
         match = _LINE.fullmatch(line.decode("latin-1").strip())
         if match is None:
-            raise invalid("A part of the batch does not begin with a request, as in GET /gmail/v1/users/me/profile.")
+            raise invalid(
+                "A part of the batch does not begin with a request, as in GET /gmail/v1/users/me/profile HTTP/1.1, with"
+                " a path of at most 8,000 characters."
+            )
         verb, target = match.groups()
-        path = target.partition("?")[0]
-        if path.startswith("/batch"):
+        if unquote(target).startswith("/batch"):
             raise invalid("A batch can't be part of a batch.")
         head, _, body = rest.partition(b"\n\n")
         status, headers, content = await self._ask(request, verb, target, _headers(request, head), body)
@@ -108,20 +118,19 @@ def _once(body: bytes) -> Receive:
     return receive
 
 
-def _parts(request: Request) -> list[tuple[str, bytes]]:
+def _asked(request: Request) -> list[tuple[str, bytes]]:
     """Each request with its Content-ID. Raises ApiError."""
-    head = f"Content-Type: {request.headers.get('content-type', '')}\r\n\r\n".encode()
-    parsed = BytesParser(policy=HTTP).parsebytes(head + body_of(request))
-    parts = list(parsed.iter_parts()) if parsed.is_multipart() else []
-    if not 0 < len(parts) <= AT_MOST:
+    found = parts(request.headers.get("content-type", ""), "multipart/mixed", body_of(request), AT_MOST)
+    if not found:
         raise invalid(f"A batch is multipart/mixed, of 1 to {AT_MOST} requests.")
-    found = []
-    for part in parts:
-        if part.get_content_type() != "application/http":
-            raise invalid("A part of a batch is application/http.")
-        content = part.get_payload(decode=True)
-        found.append((part.get("content-id", ""), content if isinstance(content, bytes) else b""))
-    return found
+    if not all(_IS_REQUEST.search(head) for head, _ in found):
+        raise invalid("A part of a batch is application/http.")
+    return [(_content_id(head), inner) for head, inner in found]
+
+
+def _content_id(head: bytes) -> str:
+    match = _CONTENT_ID.search(re.sub(rb"\r?\n[ \t]+", b" ", head))  # it may go over several lines
+    return match[1].decode("latin-1").strip() if match else ""
 
 
 def _headers(request: Request, head: bytes) -> list[tuple[bytes, bytes]]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 Mask = Mapping[str, "Mask | None"]  # what is wanted of a name; None: all of it
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.$-]+|[*,()/]")
+_LONGEST: Final = 4000  # characters; each name costs as much as what is behind it
 _DEEPEST: Final = 10
 
 
@@ -20,6 +21,8 @@ class BadMask(ValueError):
 
 def parse(text: str) -> Mask:
     """Raises BadMask."""
+    if len(text) > _LONGEST:
+        raise BadMask(text)
     tokens = _TOKEN.findall(text)
     if "".join(tokens) != text.replace(" ", ""):
         raise BadMask(text)

@@ -61,8 +61,10 @@ def sent(call: ApiCall, identity: int, raw: bytes) -> MessageResource:
 
 
 def idempotency_key(call: ApiCall) -> str:
-    """By which the program may repeat its request; empty if it gives none. Raises ApiError."""
-    key = call.request.headers.get("idempotency-key", "")
+    """By which the program may repeat its request; empty if it gives none. An upload's session is one: its last piece
+    may come again. Raises ApiError.
+    """
+    key = call.request.headers.get("idempotency-key", "") or call.request.query_params.get("upload_id", "")
     if len(key) > _MAX_KEY:
         raise invalid(f"Idempotency-Key is longer than {_MAX_KEY} characters.")
     return key

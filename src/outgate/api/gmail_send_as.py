@@ -1,7 +1,7 @@
 """Gmail's `users.settings.sendAs`: a user's From addresses with their gateways.
 
 A gateway is tried before it is saved. What `update` does not name is as it is in a new address; what `patch` does not
-name stays. A gateway whose password is not sent keeps its own, if nothing else of it changes.
+name stays. A gateway whose password is not sent stays as it is, if nothing else of it changes.
 """
 
 from collections.abc import Callable
@@ -97,7 +97,7 @@ async def _change(call: ApiCall, sent: SendAsResource) -> SendAsResource:
     user, address = call.user(), entry.address
     if sent.send_as_email and sent.send_as_email.lower() != address:
         raise invalid("Invalid send-as: sendAsEmail can't be changed.")
-    settings = await _gateway_wanted(call, entry, sent.smtp_msa)
+    settings = _gateway_wanted(entry, sent.smtp_msa)
 
     def change(op: OperationContext) -> SendAs:
         changed = send_as_operations.edit(
@@ -118,16 +118,15 @@ async def _change(call: ApiCall, sent: SendAsResource) -> SendAsResource:
     return await _saved(call, change, settings)
 
 
-async def _gateway_wanted(call: ApiCall, entry: SendAs, msa: SmtpMsa | None) -> GatewaySettings | None:
-    """The gateway to set; None to leave or to clear it."""
+def _gateway_wanted(entry: SendAs, msa: SmtpMsa | None) -> GatewaySettings | None:
+    """The gateway to set; None to leave or to clear it. One of which nothing changes is left, however it logs in."""
     if msa is None or _is_none(msa):
         return None
     if entry.gateway is None or msa.password:
         return _settings(msa, entry.gateway)
     if not _keeps(msa, entry.gateway):
         raise invalid("Invalid smtpMsa: another server or user name needs its password as well.")
-    kept = await call.in_thread(gateway_operations.kept_password, call, call.user(), entry.address)
-    return _settings(msa.model_copy(update={"password": kept or None}), entry.gateway)
+    return None
 
 
 async def _saved(

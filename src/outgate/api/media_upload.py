@@ -15,7 +15,7 @@ from outgate.api.api_method import ApiMethod, ApiSurface, Resource
 from outgate.api.api_services import ApiServices
 from outgate.api.google_error import ApiError, invalid
 from outgate.api.message_parts import divided
-from outgate.api.resumable_upload import ContentRange, ResumableUploads
+from outgate.api.resumable_upload import ContentRange, Ended, ResumableUploads
 from outgate.http.body_limit import body_of, read_body
 from outgate.http.http_route import HttpRoute
 from outgate.operations.token_operations import TokenHolder
@@ -46,8 +46,8 @@ class MediaUploads:
 
         async def answer(request: Request) -> Response:
             try:
-                await read_body(request)
                 holder = await self._answering.admit(method, request)
+                await read_body(request)  # of nobody unknown is it
                 if "upload_id" in request.query_params:
                     return await self._go_on(method, request, holder)
                 return await self._begin(method, request, holder)
@@ -101,11 +101,14 @@ class MediaUploads:
         body, name, account_id = body_of(request), request.query_params["upload_id"], holder.token.account_id
         piece = ContentRange.parse(request.headers.get("content-range", ""), len(body))
         run = self._services.threads.run
-        size = await run(self._sessions.take, account_id, name, piece, body)
-        if size is not None:
-            return Response(status_code=_MORE, headers={"Range": f"bytes=0-{size - 1}"} if size else None)
         assert method.takes
-        sent, media = await run(self._sessions.finished, account_id, name)
-        answer = await self._call(method, request, holder, parsed(sent, method.takes), media)
-        await run(self._sessions.end, account_id, name)
+        try:
+            size = await run(self._sessions.take, account_id, name, piece, body)
+            if size is not None:
+                return Response(status_code=_MORE, headers={"Range": f"bytes=0-{size - 1}"} if size else None)
+            sent, media = await run(self._sessions.finished, account_id, name)
+            answer = await self._call(method, request, holder, parsed(sent, method.takes), media)
+            await run(self._sessions.end, account_id, name, bytes(answer.body))
+        except Ended as ended:
+            return Response(ended.answer, media_type="application/json")
         return answer

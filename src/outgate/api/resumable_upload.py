@@ -1,23 +1,28 @@
 """Uploads in pieces: a session begins with the JSON, takes the message piece by piece, and ends as the method's call.
 
-A session is a file of its own in the data directory, so that one lasts over a restart; whoever has its name, and a
-token of the same user, may go on with it. Knows no method.
+A session is a folder of its own in this node's data directory, so that one lasts over a restart; whoever has its name,
+and a token of the same user, may go on with it here. When it has ended its answer is kept, for a last piece that comes
+again because the answer was lost. Knows no method.
 """
 
+import fcntl
 import hashlib
 import json
+import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from outgate.api.google_error import ApiError, invalid, not_found
 from outgate.frozen import frozen
 
 KEPT: Final = 86400.0  # seconds since a session's last piece
-AT_MOST: Final = 10  # sessions of one user
-GRAIN: Final = 256 * 1024  # bytes of which every piece but the last is a multiple, as at Google
+AT_MOST: Final = 10  # sessions of one user that are not finished
+_ANSWER: Final = "answer"
 _RANGE: Final = re.compile(r"bytes (?:(\d{1,12})-(\d{1,12})|\*)/(\d{1,12}|\*)")
 
 
@@ -47,8 +52,16 @@ class ContentRange:
         return cls(int(first), int(last), whole, has_bytes=True)
 
 
+class Ended(Exception):
+    """The session is over: `answer` (JSON) is what came of it."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 class ResumableUploads:
-    """The sessions in a folder. Used in threads."""
+    """The sessions in a folder. Used in threads, of several processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -57,7 +70,7 @@ class ResumableUploads:
         """A new session; returns its name. Raises ApiError."""
         self._sweep(now)
         of_account = [one for one in self._all() if one.name.startswith(f"{account_id}-")]
-        if len(of_account) >= AT_MOST:
+        if sum(not (one / _ANSWER).exists() for one in of_account) >= AT_MOST:
             raise ApiError(429, f"There are {AT_MOST} uploads that are not finished; end or wait for one first.")
         name = secrets.token_urlsafe(24)
         place = self._place(account_id, name)
@@ -68,39 +81,42 @@ class ResumableUploads:
         return name
 
     def take(self, account_id: int, name: str, piece: ContentRange, content: bytes) -> int | None:
-        """Add a piece; how many bytes there are now, None when it is whole. Raises ApiError."""
-        place = self._found(account_id, name)
-        file = place / "content"
-        size = file.stat().st_size
-        if piece.has_bytes:
-            size = self._add(place, size, piece, content)
+        """Add a piece; how many bytes there are now, None when it is whole. Raises ApiError, Ended."""
+        with self._opened(account_id, name) as (place, file):
+            size = file.seek(0, os.SEEK_END)
+            if piece.has_bytes:
+                size = _add(file, size, piece, content, int((place / "limit").read_text()))
         return None if size == piece.total else size
 
     def finished(self, account_id: int, name: str) -> tuple[bytes, bytes]:
-        """The JSON and the message."""
-        place = self._found(account_id, name)
-        return (place / "sent").read_bytes(), (place / "content").read_bytes()
+        """The JSON and the message. Raises ApiError, Ended."""
+        with self._opened(account_id, name) as (place, file):
+            return (place / "sent").read_bytes(), file.read()
 
-    def end(self, account_id: int, name: str) -> None:
-        """The session is over."""
-        shutil.rmtree(self._place(account_id, name), ignore_errors=True)
+    def end(self, account_id: int, name: str, answer: bytes) -> None:
+        """The session is over, with this answer. Raises ApiError, Ended."""
+        with self._opened(account_id, name) as (place, _):
+            (place / _ANSWER).write_bytes(answer)
+            for one in ("content", "sent", "limit"):
+                (place / one).unlink()
 
-    def _add(self, place: Path, size: int, piece: ContentRange, content: bytes) -> int:
-        """What is there already is passed over: a piece comes again when its answer was lost."""
-        if piece.first > size:
-            raise invalid("Invalid Content-Range: it leaves bytes out.")
-        new = content[size - piece.first :]
-        if size + len(new) > int((place / "limit").read_text()):
-            raise ApiError(413, "The message is too large.")
-        with (place / "content").open("ab") as file:
-            file.write(new)
-        return size + len(new)
-
-    def _found(self, account_id: int, name: str) -> Path:
+    @contextmanager
+    def _opened(self, account_id: int, name: str) -> Iterator[tuple[Path, BinaryIO]]:
+        """The session and its content, for one at a time: the same piece may come twice at once."""
         place = self._place(account_id, name)
-        if not place.is_dir():
-            raise not_found()
-        return place
+        try:
+            with (place / "content").open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if os.fstat(file.fileno()).st_nlink:  # else it has ended while we waited
+                    yield place, file
+                    return
+        except FileNotFoundError:
+            pass
+        try:
+            answer = (place / _ANSWER).read_bytes()
+        except FileNotFoundError:
+            raise not_found() from None
+        raise Ended(answer)
 
     def _place(self, account_id: int, name: str) -> Path:
         return self._folder / f"{account_id}-{hashlib.sha256(name.encode()).hexdigest()}"
@@ -110,6 +126,17 @@ class ResumableUploads:
 
     def _sweep(self, now: float) -> None:
         for place in self._all():
-            file = place / "content"
-            if not file.exists() or file.stat().st_mtime < now - KEPT:
-                shutil.rmtree(place, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another has swept it
+                if max(one.stat().st_mtime for one in (place, *place.iterdir())) < now - KEPT:
+                    shutil.rmtree(place, ignore_errors=True)
+
+
+def _add(file: BinaryIO, size: int, piece: ContentRange, content: bytes, limit: int) -> int:
+    """What is there already is passed over: a piece comes again when its answer was lost."""
+    if piece.first > size:
+        raise invalid("Invalid Content-Range: it leaves bytes out.")
+    new = content[size - piece.first :]
+    if size + len(new) > limit:
+        raise ApiError(413, "The message is too large.")
+    file.write(new)
+    return size + len(new)

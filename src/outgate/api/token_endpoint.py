@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from outgate.api import assertion
 from outgate.api.api_services import ApiServices
 from outgate.api.assertion import BadAssertion
+from outgate.directory.access_tokens import LIFETIME
 from outgate.directory.service_accounts import PublicKey
 from outgate.http.body_limit import body_of
 from outgate.http.client_address import peer_of
@@ -24,7 +25,6 @@ TOKEN: Final = "/token"  # noqa: S105  # a path
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 RATE: Final = "600/1minute"  # requests from one network
 _MAX_FORM: Final = 64 * 1024
-_LIFETIME: Final = 3600
 _GOOGLES: Final = ("https://oauth2.googleapis.com/token", "https://www.googleapis.com/oauth2/v4/token")
 
 _log = structlog.get_logger("api")
@@ -69,7 +69,7 @@ class TokenEndpoint:
                 401,
             )
         scope = " ".join(sorted(asked.scopes))
-        return _json({"access_token": token, "token_type": "Bearer", "expires_in": _LIFETIME, "scope": scope})
+        return _json({"access_token": token, "token_type": "Bearer", "expires_in": int(LIFETIME), "scope": scope})
 
     def take_back(self, request: Request) -> Response:
         """A token ends. That it was none is no error (RFC 7009 2.2), as at Google it is: so no client depends on it."""

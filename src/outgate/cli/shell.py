@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from outgate import clock
+from outgate import clock, log_lines
 from outgate.cli.failure import fail
 from outgate.cli.options import CommonOptions, Data, Json
 from outgate.cli.status import Status, tell_error
@@ -55,6 +55,7 @@ class CommandContext:
     def installation(self) -> Installation:
         """The data directory, opened."""
         if self._installation is None:
+            log_lines.configure_for_commands()
             self._installation = open_installation(self.data)
         return self._installation
 

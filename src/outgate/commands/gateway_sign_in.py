@@ -3,13 +3,15 @@ or a code for another device.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import typer
 
 from outgate import wiring
+from outgate.cli.output import plain
 from outgate.cli.shell import CommandContext
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.frozen import frozen
@@ -66,9 +68,18 @@ def consent(ctx: CommandContext, wanted: SignInServer, *, by_device: bool) -> Co
     try:
         return asyncio.run(way)
     except SignInFailed as error:
-        raise CheckFailed(str(error)) from None
+        raise CheckFailed(plain(str(error))) from None
+
+
+@asynccontextmanager
+async def _patience(seconds: float) -> AsyncIterator[None]:
+    """Raises CheckFailed when so many have passed."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
     except TimeoutError:
-        raise CheckFailed(f"nobody has signed in within {PATIENCE / 60:g} minutes") from None
+        time = f"{seconds / 60:g} minutes" if seconds % 60 == 0 and seconds > 60 else f"{seconds:.0f} seconds"
+        raise CheckFailed(f"nobody has signed in within {time}") from None
 
 
 def _say(text: str) -> None:
@@ -97,8 +108,8 @@ async def _in_this_browser(sign_ins: SignIns, username: str) -> Consent:
         port = listener.sockets[0].getsockname()[1]
         begun = await sign_ins.begin(f"http://127.0.0.1:{port}/", login_hint=username, native=True)
         expected = begun.state
-        _say(f"Open this address in a browser on this machine, and sign in as {username}:\n\n{begun.url}\n")
-        async with asyncio.timeout(PATIENCE):
+        _say(f"Open this address in a browser on this machine, and sign in as {username}:\n\n{plain(begun.url)}\n")
+        async with _patience(PATIENCE):
             query = await answer
         return await sign_ins.end(begun, query)
 
@@ -128,11 +139,11 @@ async def _answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
 
 async def _on_another_device(sign_ins: SignIns) -> Consent:
     client, device = await sign_ins.begin_device()
-    _say(f"Open {device.verification_uri} on any device, and enter the code: {device.user_code}")
+    _say(f"Open {plain(device.verification_uri)} on any device, and enter the code: {plain(device.user_code)}")
     if device.complete_uri:
-        _say(f"Or open: {device.complete_uri}")
+        _say(f"Or open: {plain(device.complete_uri)}")
     interval = device.interval
-    async with asyncio.timeout(min(PATIENCE, device.lifetime)):
+    async with _patience(min(PATIENCE, device.lifetime)):
         while True:
             await asyncio.sleep(interval)
             found = await sign_ins.device_consent(client, device)

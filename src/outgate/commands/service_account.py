@@ -3,16 +3,20 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
+from outgate.api.surfaces import SURFACES
 from outgate.cli.output import JsonObject, iso, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import AlreadyExists, Invalid
 from outgate.directory.service_accounts import NewKey, ServiceAccount
-from outgate.operations import service_account_operations
+from outgate.operations import propagation, service_account_operations
+from outgate.operations.context import OperationContext
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,10 +53,9 @@ def create(ctx: CommandContext, name: Name, key_file: KeyFile) -> None:
     It may do nothing until scopes are granted to it.
     """
     token_uri = _token_uri(ctx)
-    _refuse_existing(key_file)
-    with ctx.writing() as op:
+    with _new_key(ctx, key_file) as (op, out):
         made, key = service_account_operations.create(op, name, ctx.installation().config.hostname)
-    _write(key_file, made, key, token_uri)
+        _write(out, made, key, token_uri)
     _tell(ctx, key_file, made, f"made the service account {made.email}, client id {made.client_id}")
 
 
@@ -60,10 +63,9 @@ def create(ctx: CommandContext, name: Name, key_file: KeyFile) -> None:
 def rotate(ctx: CommandContext, name: Which, key_file: KeyFile) -> None:
     """Write a further key. The former ones are good until they are revoked."""
     token_uri = _token_uri(ctx)
-    _refuse_existing(key_file)
-    with ctx.writing() as op:
+    with _new_key(ctx, key_file) as (op, out):
         found, key = service_account_operations.rotate(op, name)
-    _write(key_file, found, key, token_uri)
+        _write(out, found, key, token_uri)
     _tell(ctx, key_file, found, f"{found.email} has the new key {key.key_id}")
 
 
@@ -102,7 +104,11 @@ def grant(
     name: Which,
     scopes: Annotated[
         list[str] | None,
-        typer.Option("--scope", help=f"A scope; {_PREFIX} may be left out. Give it again for more", metavar="SCOPE"),
+        typer.Option(
+            "--scope",
+            help=f"A scope that is served here; {_PREFIX} may be left out. Give it again for more",
+            metavar="SCOPE",
+        ),
     ] = None,
     nothing: Annotated[bool, typer.Option("--none", help="Take all scopes away")] = False,
 ) -> None:
@@ -123,11 +129,23 @@ def _whole_key(ctx: CommandContext, name: str, begin: str) -> str:
         accounts = service_account_operations.list_accounts(op)
     held = [key for one in accounts if name in (one.name, one.email, one.client_id) for key in one.keys]
     found = [key for key in held if begin and key.startswith(begin)]
-    return found[0] if len(found) == 1 else begin
+    if len(found) > 1:
+        raise Invalid(f"{len(found)} keys begin with {begin[:80]}; give more of the key's id")
+    return found[0] if found else begin
 
 
 def _scope(text: str) -> str:
-    return text if text.startswith("https://") else _PREFIX + text
+    """One that is served, whole, of how people write it: `gmail.send`, `mail.google.com`. Raises Invalid."""
+    known = {_short(scope): scope for surface in SURFACES for scope in surface.scopes}
+    if _short(text) not in known:
+        raise Invalid(
+            "'{scope}' is not a scope that is served here; these are: {known}", scope=text[:80], known=", ".join(known)
+        )
+    return known[_short(text)]
+
+
+def _short(scope: str) -> str:
+    return scope.removeprefix(_PREFIX).removeprefix("https://").removesuffix("/")
 
 
 def _token_uri(ctx: CommandContext) -> str:
@@ -137,12 +155,38 @@ def _token_uri(ctx: CommandContext) -> str:
     return f"{url.rstrip('/')}/token"
 
 
-def _refuse_existing(file: Path) -> None:
-    if file != Path("-") and file.exists():
-        raise AlreadyExists(f"{file} is there already; give another name for the key's file")
+@contextmanager
+def _new_key(ctx: CommandContext, file: Path) -> Iterator[tuple[OperationContext, TextIO]]:
+    """A transaction that makes a key, and where to write it before the key counts."""
+    with _created(file) as out, ctx.writing_one_of_many() as op:
+        yield op, out
+    ctx.tell_behind(propagation.wait(ctx.installation().engine))  # what ends here takes no file away
 
 
-def _write(file: Path, account: ServiceAccount, key: NewKey, token_uri: str) -> None:
+@contextmanager
+def _created(file: Path) -> Iterator[TextIO]:
+    """The key's file, made before there is a key: if it can't be, nothing else is; and if nothing is, nor is it.
+
+    Raises AlreadyExists, Invalid.
+    """
+    if file == Path("-"):
+        yield sys.stdout
+        return
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise AlreadyExists(f"{file} is there already; give another name for the key's file") from None
+    except OSError as error:
+        raise Invalid(f"{file} can't be written: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "w") as out:
+            yield out
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+
+
+def _write(out: TextIO, account: ServiceAccount, key: NewKey, token_uri: str) -> None:
     """In the form that Google's libraries read."""
     text = json.dumps(
         {
@@ -157,11 +201,8 @@ def _write(file: Path, account: ServiceAccount, key: NewKey, token_uri: str) -> 
         },
         indent=2,
     )
-    if file == Path("-"):
-        sys.stdout.write(f"{text}\n")
-        return
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(f"{text}\n")
+    out.write(f"{text}\n")
+    out.flush()
 
 
 def _tell(ctx: CommandContext, file: Path, account: ServiceAccount, text: str) -> None:

@@ -1,11 +1,13 @@
-"""A breaker for one destination: once it could not be reached several times in a row, mail for it waits together, and
-one message after the other tries whether it is back. Pure: times come in.
+"""Breakers, one for each destination: once it could not be reached several times in a row, mail for it waits together,
+and one message after the other tries whether it is back. Pure: times come in.
 """
 
 from dataclasses import dataclass, replace
 from typing import Final
 
+from outgate.deliver.delivery import Destination
 from outgate.deliver.outcome import Outcome, Verdict
+from outgate.model import QueueKey
 
 FAILURES: Final = 3  # in a row, until it opens
 LONGEST: Final = 10  # times the first pause
@@ -37,6 +39,52 @@ class Breaker:
 
     def failed(self, outcome: Outcome, now: float) -> None:
         """It could not be reached. All who waited for one connection have the same outcome, which counts once."""
-        if outcome is not self.last and outcome.verdict is Verdict.RETRY:
+        if outcome is not self.last:
             self.failures += 1
             self.last, self.tried_at = outcome, now
+
+
+class Breakers:
+    """Those of all destinations that could not be reached of late; empty while all is well. `pause` as Breaker's.
+
+    A gateway that was corrected is another destination than it was.
+    """
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+        self._by_queue: dict[QueueKey, dict[Destination, Breaker]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_queue.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._by_queue)
+
+    def held(self, destination: Destination, now: float) -> Outcome | None:
+        """As Breaker.held."""
+        breaker = self._by_queue.get(destination.queue, {}).get(destination)
+        return breaker.held(now) if breaker else None
+
+    def failed(self, destination: Destination, outcome: Outcome, now: float) -> None:
+        """There is no connection. Who refuses our log-in was reached, and what is final is nobody else's."""
+        if outcome.verdict is Verdict.RETRY and not outcome.is_of_log_in:
+            of_queue = self._by_queue.setdefault(destination.queue, {})
+            of_queue.setdefault(destination, Breaker(self._pause)).failed(outcome, now)
+
+    def reached(self, destination: Destination) -> bool:
+        """There is a connection: its breaker goes, and those of what its gateway was before. Whether mail waited."""
+        of_queue = self._by_queue.get(destination.queue, {})
+        over = [one for one in of_queue if one == destination or one.gateway != destination.gateway]
+        waited = [of_queue.pop(one).is_open for one in over]
+        if over and not of_queue:
+            del self._by_queue[destination.queue]
+        return any(waited)
+
+    def drop_unused(self, now: float) -> None:
+        """Those that nobody has come to for so long that nothing can wait for them."""
+        oldest = now - 2 * LONGEST * self._pause
+        kept = {
+            queue: {destination: one for destination, one in of_queue.items() if one.tried_at > oldest}
+            for queue, of_queue in self._by_queue.items()
+        }
+        self._by_queue = {queue: of_queue for queue, of_queue in kept.items() if of_queue}

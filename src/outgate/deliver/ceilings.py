@@ -1,7 +1,8 @@
 """Ceilings of queues: at most so many messages by time, counted in the database over all nodes and restarts.
 
 What finds no place waits in a line: each message gets a time of its own, one interval after the other, so that none is
-looked at twice for nothing. A queue without a ceiling costs nothing. Knows no transport.
+looked at twice for nothing. While there is a line, who has just been submitted goes to its end; who was claimed has
+waited, and has its turn. A queue without a ceiling costs nothing. Knows no transport.
 """
 
 import asyncio
@@ -19,7 +20,6 @@ from outgate.store.rates import Rates
 class _Line:
     """Who waits for a place. Times in seconds since the epoch."""
 
-    began: float
     free_at: float  # no place before
     end: float  # the last time that was given
 
@@ -41,8 +41,8 @@ class Ceilings:
         if not limits or now >= line.end:
             del self._lines[queue]
             return None
-        came_later = delivery.item.message.received_at > line.began
-        return self._wait(line, limits) if now < line.free_at or came_later else None
+        is_new = delivery.item.ways is not None  # it was handed over in memory
+        return self._wait(line, limits) if now < line.free_at or is_new else None
 
     async def place(self, delivery: Delivery, now: float) -> Outcome | None:
         """Take a place for a message; why there is none. Raises StoreUnavailable."""
@@ -54,7 +54,7 @@ class Ceilings:
         seconds = await asyncio.to_thread(self._counted.take, wanted, "sent", str(queue))
         if not seconds:
             return None
-        line = self._lines.setdefault(queue, _Line(now, 0.0, 0.0))
+        line = self._lines.setdefault(queue, _Line(0.0, 0.0))
         line.free_at = now + seconds
         return self._wait(line, limits)
 

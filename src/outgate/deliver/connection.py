@@ -503,7 +503,7 @@ class Connection(asyncio.Protocol):
             raise self._fault(words, status)
 
     def _fault(self, words: str, status: str = "4.4.1") -> PeerFault:
-        return PeerFault(Outcome(Verdict.RETRY, f"{status} {self.peer}: {words}"))
+        return PeerFault(Outcome(Verdict.RETRY, f"{status} {self.peer}: {words}", peer=self.peer))
 
     def _tls_words(self, error: OSError) -> str:
         if isinstance(error, ssl.SSLCertVerificationError):

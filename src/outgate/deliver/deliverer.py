@@ -15,10 +15,10 @@ import structlog
 
 from outgate import clock
 from outgate.config import DeliverySettings
-from outgate.deliver.breaker import Breaker
+from outgate.deliver.breaker import Breakers
 from outgate.deliver.ceilings import Ceilings, connections
 from outgate.deliver.connection_limit import ConnectionLimit, default_limit
-from outgate.deliver.delivery import AttemptResult, Delivery, Transport, all_alike
+from outgate.deliver.delivery import AttemptResult, Delivery, Destination, Transport, all_alike
 from outgate.deliver.destination_pool import Closing, DestinationPool
 from outgate.deliver.disposition import settle
 from outgate.deliver.heartbeat import Heartbeat
@@ -27,10 +27,11 @@ from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome, Verdi
 from outgate.deliver.reporter import Reporter
 from outgate.deliver.restraint import Restraint
 from outgate.deliver.routing import as_submitted, decide, is_still, refusal
+from outgate.deliver.suspension import lapsed
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
 from outgate.frozen import frozen
-from outgate.model import Gateway, QueueKey, TlsDemand
+from outgate.model import Cause, QueueKey, TlsDemand
 from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
@@ -41,8 +42,11 @@ from outgate.supervision import supervised
 POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
 STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
 
+REFUSED: Final = 60.0  # seconds for which a refused log-in is remembered: much longer than it takes to suspend
+OTHERS_TURN: Final = 15.0  # seconds until a process without a share in a queue's connections asks for it again
+
 NewTransport = Callable[[Route, TlsPolicy, TlsDemand], Transport]
-PoolKey = tuple[QueueKey, Gateway | None, TlsPolicy, TlsDemand, int]
+PoolKey = tuple[Destination, int]  # how many connections at most
 
 _OTHERS_TURN: Final = Outcome(Verdict.RETRY, "4.4.5 the connections of its limit are other processes'", untried=True)
 
@@ -60,11 +64,23 @@ class UnderWay:
 
 
 @frozen
+class RefusedLogIn:
+    """A log-in that was refused, at this time, by a way of this version of the directory: all that go by it or an
+    older one do not know yet of the suspension that follows.
+    """
+
+    outcome: Outcome
+    version: int
+    at: float
+
+
+@frozen
 class Attempt:
-    """A delivery as it was carried, and what came of it."""
+    """A delivery as it was carried, and what came of it. `works`: everybody has it, as nearly always."""
 
     delivery: Delivery
     result: AttemptResult
+    works: bool = False
 
 
 class Deliverer:
@@ -84,7 +100,8 @@ class Deliverer:
     ) -> None:
         self._queue, self._directory, self._settings = queue, directory, settings
         self._restraint, self._ceilings = restraint, ceilings
-        self._breakers: dict[QueueKey, Breaker] = {}
+        self._breakers = Breakers(settings.retry[0])
+        self._refused: dict[Destination, RefusedLogIn] = {}
         self._share = (0, 1)  # this process among those that deliver
         self._new_transport = new_transport
         self._reporter = Reporter(queue, directory, settings, hostname, queue_ids)
@@ -186,6 +203,11 @@ class Deliverer:
 
     def _drop_unused(self) -> None:
         self._pools = {key: pool for key, pool in self._pools.items() if not pool.is_unused}
+        if self._breakers:
+            self._breakers.drop_unused(clock.now())
+        if self._refused:
+            recently = clock.now() - REFUSED
+            self._refused = {key: one for key, one in self._refused.items() if one.at > recently}
 
     # --- seeing it through -----------------------------------------------------------------------------------
 
@@ -220,23 +242,46 @@ class Deliverer:
         except Closing:
             return  # the lease is given back when all have ended
         except StoreUnavailable as error:
-            _log.error("directory can't be read", error=str(error))
+            _log.error("delivery waits for the database", error=str(error))
             await asyncio.sleep(POLL)
             self._spawn(self._deliver(delivery))
             return
         if isinstance(attempt, Attempt):
-            if _tells_of_queue(attempt):
-                attempt = Attempt(attempt.delivery, await self._restraint.judge(attempt.delivery, attempt.result))
-            recalled = _recalled(attempt)
-            if recalled is None:
-                await self._record(attempt)
-                return
-            self._spawn(self._deliver_anew(recalled))
-            if rest := _settled(attempt):
-                await self._record(rest)
+            await self._end(attempt)
             return
         self._inflight.undecide(delivery)
         self._go(attempt)
+
+    async def _end(self, attempt: Attempt) -> None:
+        """Record what came of it, but for those who are to get it by another way. Before that nothing is written for
+        what was simply delivered: it would be delivered again if the server went down meanwhile.
+        """
+        if attempt.works:
+            await self._record(attempt)
+        else:
+            attempt = Attempt(attempt.delivery, await self._restraint.judge(attempt.delivery, attempt.result))
+            if recalled := _recalled(attempt):
+                self._spawn(self._deliver_anew(recalled))
+            if rest := _settled(attempt) if recalled else attempt:
+                await self._record(rest)
+        if attempt.delivery.restrictions:
+            await self._look_again(attempt)
+
+    async def _look_again(self, attempt: Attempt) -> None:
+        """What holds its queue back may be over: because it works again, or because somebody has said so while the
+        message was being put off, which then waits for what is no more.
+        """
+        delivery, outcomes = attempt.delivery, attempt.result.outcomes
+        if any(one.verdict is Verdict.DELIVERED for one in outcomes):
+            await self._restraint.works(delivery)
+        elif any(one.untried for one in outcomes):
+            try:
+                _, _, _, restrictions = await self._directory.way_reading(delivery.item.message.account_id)
+            except StoreUnavailable as error:
+                _log.error("directory can't be read", error=str(error))
+                return
+            if restrictions.of(delivery.route.queue) != delivery.restrictions:
+                await self._hasten(delivery.route.queue)
 
     def _go(self, deliveries: Sequence[Delivery]) -> None:
         """By the ways that were found."""
@@ -294,13 +339,13 @@ class Deliverer:
             return Attempt(delivery, all_alike(delivery, pool))
         transport = await pool.borrow()
         if isinstance(transport, Outcome):
-            self._not_reached(delivery.route.queue, transport)
+            self._not_reached(delivery, transport)
             current = await self._current(delivery)
             return Attempt(current, all_alike(current, transport)) if isinstance(current, Delivery) else current
-        if self._breakers:
-            self._reached(delivery.route.queue)
+        if self._breakers and self._breakers.reached(delivery.destination):
+            self._spawn(self._hasten(delivery.route.queue))
         try:
-            if outcome := await self._ceiling(delivery):
+            if delivery.restrictions and (outcome := await self._ceilings.place(delivery, clock.now())):
                 return Attempt(delivery, all_alike(delivery, outcome))
             current = await self._current(delivery)
             if not isinstance(current, Delivery):
@@ -308,6 +353,8 @@ class Deliverer:
             if current is not delivery and (outcome := refusal(current, clock.now())):
                 return Attempt(current, all_alike(current, outcome))
             result = await self._handed_over(transport, current)
+            if _is_delivered(result.outcomes):
+                return Attempt(current, result, works=True)
             if any(outcome.is_of_load for outcome in result.outcomes):
                 pool.slow_down()
             return Attempt(current, result)
@@ -320,24 +367,17 @@ class Deliverer:
             return outcome
         if delivery.restrictions and (outcome := self._ceilings.closed(delivery, now)):
             return outcome
-        breaker = self._breakers.get(delivery.route.queue)
-        return breaker.held(now) if breaker else None
+        if self._refused and (known := self._refused.get(delivery.destination)) and delivery.version <= known.version:
+            return known.outcome  # one log-in is enough
+        return self._breakers.held(delivery.destination, now) if self._breakers else None
 
-    async def _ceiling(self, delivery: Delivery) -> Outcome | None:
-        """Why its queue has no place for it now. Raises StoreUnavailable."""
-        return await self._ceilings.place(delivery, clock.now()) if delivery.restrictions else None
-
-    def _not_reached(self, queue: QueueKey, outcome: Outcome) -> None:
-        breaker = self._breakers.setdefault(queue, Breaker(self._settings.retry[0]))
-        breaker.failed(outcome, clock.now())
-
-    def _reached(self, queue: QueueKey) -> None:
-        """What waited because nobody could be reached there is tried at once."""
-        breaker = self._breakers.pop(queue, None)
-        if breaker and breaker.is_open:
-            self._spawn(self._hasten(queue))
+    def _not_reached(self, delivery: Delivery, outcome: Outcome) -> None:
+        self._breakers.failed(delivery.destination, outcome, clock.now())
+        if outcome.refuses_credential:
+            self._refused[delivery.destination] = RefusedLogIn(outcome, delivery.version, clock.now())
 
     async def _hasten(self, queue: QueueKey) -> None:
+        """What waits there is tried at once."""
         try:
             await self._queue.hasten(queue, clock.now())
         except StoreUnavailable as error:
@@ -353,24 +393,24 @@ class Deliverer:
         return found[0] if is_still(delivery, found) else found
 
     def _pool(self, delivery: Delivery) -> DestinationPool | Outcome:
-        """The connections of its way; or why this process may have none, where few are shared by many processes.
-
-        What its sender demands of TLS tells only messages to exchangers apart: all other ways are verified, or our own.
-        """
-        way, tls, most = delivery.route, delivery.tls, self._settings.connections_per_queue
+        """The connections of its way; or why this process may have none, where few are shared by many processes."""
+        way, most = delivery.route, self._settings.connections_per_queue
         if delivery.restrictions:
-            most = connections(delivery.restrictions, most, clock.now(), self._share)
+            now = clock.now()
+            most = connections(delivery.restrictions, most, now, self._share)
             if not most:
-                return replace(_OTHERS_TURN, again=clock.now() + POLL)
-        demand = delivery.item.message.tls_demand if way.kind is RouteKind.DIRECT else TlsDemand.USUAL
-        key = (way.queue, way.gateway, tls, demand, most)
+                return replace(_OTHERS_TURN, again=now + OTHERS_TURN)
+            if lapsed(delivery.restrictions, now, Cause.LOG_IN):
+                most = 1  # one log-in finds out whether it is still refused
+        destination = delivery.destination
+        key = (destination, most)
         pool = self._pools.get(key)
         if pool is None:
             if self._stopping:
                 raise Closing
             pool = self._pools[key] = DestinationPool(
                 str(way.queue),
-                lambda: self._new_transport(way, tls, demand),
+                lambda: self._new_transport(way, destination.tls, destination.demand),
                 connections=most,
                 idle_timeout=self._settings.idle_timeout,
                 # What the organisation's own mailboxes have to get waits for no other destination.
@@ -441,10 +481,11 @@ class Deliverer:
             _log.error("delivery step failed", exc_info=error)
 
 
-def _tells_of_queue(attempt: Attempt) -> bool:
-    """Whether it may say something of more than this message: not what simply works, as nearly all does."""
-    outcomes = attempt.result.outcomes
-    return bool(attempt.delivery.restrictions) or any(one.verdict is not Verdict.DELIVERED for one in outcomes)
+def _is_delivered(outcomes: Sequence[Outcome]) -> bool:
+    """To everybody; nearly always that is one recipient."""
+    if len(outcomes) == 1:
+        return outcomes[0].verdict is Verdict.DELIVERED
+    return all(one.verdict is Verdict.DELIVERED for one in outcomes)
 
 
 def _recalled(attempt: Attempt) -> Delivery | None:

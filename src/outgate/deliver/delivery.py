@@ -2,14 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from outgate.deliver.outcome import Outcome
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.frozen import frozen
-from outgate.model import Account, Restriction
+from outgate.model import Account, Gateway, QueueKey, Restriction, TlsDemand
 from outgate.queue import Item, Recipient
-from outgate.route import Route
+from outgate.route import Route, RouteKind
+
+
+class Destination(NamedTuple):
+    """What connections are to: one gateway with one version of its credential, a domain's exchangers, our mailboxes.
+
+    `demand` tells only messages to exchangers apart: all other ways are verified, or our own.
+    """
+
+    queue: QueueKey
+    gateway: Gateway | None
+    tls: TlsPolicy
+    demand: TlsDemand
 
 
 @frozen
@@ -35,6 +47,13 @@ class Delivery:
         """Its recipients as the ledger knows them: (message id, number)."""
         message_id = self.item.message.id
         return [(message_id, one.number) for one in self.recipients]
+
+    @property
+    def destination(self) -> Destination:
+        """Where it goes."""
+        way = self.route
+        demand = self.item.message.tls_demand if way.kind is RouteKind.DIRECT else TlsDemand.USUAL
+        return Destination(way.queue, way.gateway, self.tls, demand)
 
 
 @dataclass(slots=True)

@@ -80,6 +80,8 @@ class Disposition:
                 delay=delay,
             )
         for one in self.deferred:
+            if _is_known(one):
+                continue
             yield events.deferred(
                 passage,
                 self.at,
@@ -133,6 +135,12 @@ class Disposition:
 
     def _peer(self, outcome: Outcome) -> str | None:
         return (outcome.peer or self.result.peer).partition("[")[0] or None
+
+
+def _is_known(deferral: Deferral) -> bool:
+    """Whether the record says already that it waits, and why: nothing has happened since."""
+    same = deferral.recipient.last_reply == events.excerpt(deferral.outcome.reason)
+    return same and deferral.outcome.untried and not deferral.late
 
 
 def settle(delivery: Delivery, result: AttemptResult, now: float, settings: DeliverySettings) -> Disposition:

@@ -75,8 +75,10 @@ class Outcome:
 
     @property
     def suspends(self) -> bool:
-        """Whether its queue is suspended because of it: it was tried, and the sender is told of the suspension."""
-        return self.told and not self.untried
+        """Whether its gateway is out of use because of it until somebody repairs that: it was tried, and is told
+        otherwise, or waits for the repair.
+        """
+        return not self.untried and (self.told or (self.refuses_credential and self.again is not None))
 
     @property
     def is_of_tls(self) -> bool:

@@ -1,11 +1,12 @@
-"""Acts on what a peer's replies say of a whole queue: a credential that is refused suspends its gateway, a log-in that
-works again ends that, and rules read the rest.
+"""Acts on what a peer's replies say of a whole queue: a credential that is refused suspends its gateway, a delivery
+that works again ends that, and rules read the rest.
 
 An outcome never depends on it: what can't be written now is found out at the next attempt. Knows no transport.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -15,10 +16,11 @@ from sqlalchemy import Engine
 
 from outgate import clock
 from outgate.deliver.delivery import AttemptResult, Delivery
-from outgate.deliver.outcome import CREDENTIAL_REFUSED, Outcome, Verdict
+from outgate.deliver.outcome import CREDENTIAL_REFUSED, INTERNAL, NO_STORE, RECALLED, Outcome, Verdict
 from outgate.deliver.reply_rules import ReplyRule, ReplyRules, RuleAction
 from outgate.deliver.suspension import lapsed
 from outgate.directory import restrictions
+from outgate.directory.change import lock
 from outgate.directory.reader import DirectoryReader
 from outgate.mail.suspension_message import suspension_notice
 from outgate.model import Cause, QueueKey, Restriction
@@ -30,7 +32,9 @@ from outgate.store import rates
 from outgate.store.engine import StoreUnavailable, write
 from outgate.submit import originate
 
-REASON: Final = 500  # characters of a reply that are kept and told
+REASON: Final = 500  # characters of a reply that are read by rules, kept and told
+
+_OURS: Final = (RECALLED, INTERNAL, NO_STORE)  # no peer's word
 
 _RESTRICTED = Counter("outgate_queues_restricted", "Restrictions that the server made by itself, by cause", ["cause"])
 
@@ -60,36 +64,31 @@ class Restraint:
         """The outcomes in the light of what they say of the queue, which is suspended when this returns if it is to be.
         Raises nothing.
         """
-        try:
+        with _survived(delivery):
             return await self._judged(delivery, result)
-        except StoreUnavailable as error:
-            _log.error("restriction of a queue not written", queue=delivery.route.queue_name, error=str(error))
-        except Exception:
-            _log.exception("restriction of a queue not made", queue=delivery.route.queue_name)
         return result
+
+    async def works(self, delivery: Delivery) -> None:
+        """Something was delivered there, and that is recorded: what was suspended until now is over. Raises nothing."""
+        with _survived(delivery):
+            await self._end_lapsed(delivery)
 
     async def _judged(self, delivery: Delivery, result: AttemptResult) -> AttemptResult:
         refused = _refused_log_in(delivery, result.outcomes)
         if refused is not None:
-            until = await self._suspend(delivery, refused)
-            outcomes = [_waits(one, until) if one.refuses_credential else one for one in result.outcomes]
-            return replace(result, outcomes=outcomes)
-        ruled = [one if one.untried else await self._ruled(delivery, result.peer, one) for one in result.outcomes]
-        if ruled != list(result.outcomes) or any(one.again for one in ruled):
-            return replace(result, outcomes=ruled)
-        if delivery.restrictions and any(one.verdict is Verdict.DELIVERED for one in result.outcomes):
-            await self._end_lapsed(delivery)
-        return result
+            rule = self._rule(delivery, result.peer, refused)
+            if rule is None or rule.action is RuleAction.SUSPEND:
+                until = await self._suspend(delivery, refused, rule.seconds if rule else restrictions.FIRST_PAUSE)
+                is_told = delivery.route.kind is RouteKind.USER_GATEWAY
+                outcomes = [_waits(one, until, is_told) if one.refuses_credential else one for one in result.outcomes]
+                return replace(result, outcomes=outcomes)
+        return replace(result, outcomes=[await self._ruled(delivery, result.peer, one) for one in result.outcomes])
 
     # --- rules -----------------------------------------------------------------------------------------------
 
     async def _ruled(self, delivery: Delivery, peer: str, outcome: Outcome) -> Outcome:
         """The outcome as a rule has it; a rule that speaks of the whole queue holds when this returns."""
-        if outcome.verdict is Verdict.DELIVERED or delivery.route.kind is RouteKind.LOCAL:
-            return outcome
-        gateway = delivery.route.gateway
-        host = gateway.host if gateway else (outcome.peer or peer).partition("[")[0]
-        rule = self._rules.find(host, outcome.reason)
+        rule = self._rule(delivery, peer, outcome)
         if rule is None:
             return outcome
         _RULED.labels(rule.name).inc()
@@ -98,8 +97,18 @@ class Restraint:
         now = clock.now()
         if rule.action is not RuleAction.WAIT:
             await self._restrict(delivery.route.queue, rule, outcome, now)
-        again = None if rule.action is RuleAction.SLOW_DOWN else now + rule.seconds
-        return replace(outcome, verdict=Verdict.RETRY, again=again)
+        if rule.action is RuleAction.SLOW_DOWN:
+            return outcome  # the rate is the queue's; what is final is final
+        return replace(outcome, verdict=Verdict.RETRY, again=now + rule.seconds)
+
+    def _rule(self, delivery: Delivery, peer: str, outcome: Outcome) -> ReplyRule | None:
+        """The rule that reads this outcome, if it is a peer's word."""
+        is_ours = outcome.untried or outcome in _OURS or delivery.route.kind is RouteKind.LOCAL
+        if outcome.verdict is Verdict.DELIVERED or is_ours:
+            return None
+        gateway = delivery.route.gateway
+        host = gateway.host if gateway else (outcome.peer or peer).partition("[")[0]
+        return self._rules.find(host, outcome.reason[:REASON])
 
     async def _restrict(self, queue: QueueKey, rule: ReplyRule, outcome: Outcome, now: float) -> None:
         reason = f"rule {rule.name}: {printable(outcome.reason, REASON)}"
@@ -110,7 +119,8 @@ class Restraint:
 
         def restrict() -> bool:
             with write(self._engine) as connection:
-                if any(one.cause is Cause.RULE and one.holds(now) for one in restrictions.of(connection, queue)):
+                lock(connection)
+                if any(_is_as_strong(one, wanted, now) for one in restrictions.of(connection, queue)):
                     return False
                 restrictions.put(connection, queue, wanted)
                 return True
@@ -127,29 +137,29 @@ class Restraint:
 
     # --- the credential --------------------------------------------------------------------------------------
 
-    async def _suspend(self, delivery: Delivery, refused: Outcome) -> float:
-        """Suspend the gateway and tell the user, in one transaction. Returns when the log-in is tried again; one
-        attempt of many does it.
+    async def _suspend(self, delivery: Delivery, refused: Outcome, pause: float) -> float:
+        """Suspend the gateway for so many seconds at first, and tell the user, in one transaction. Returns when the
+        log-in is tried again; one attempt of many does it.
         """
         queue, now = delivery.route.queue, clock.now()
         if queue not in self._at_work:
             self._at_work.add(queue)
             try:
-                await self._refused_at(delivery, refused, now)
+                await self._refused_at(delivery, refused, pause, now)
             finally:
                 self._at_work.discard(queue)
-        return now + restrictions.FIRST_PAUSE
+        return now + pause
 
-    async def _refused_at(self, delivery: Delivery, refused: Outcome, now: float) -> None:
+    async def _refused_at(self, delivery: Delivery, refused: Outcome, pause: float, now: float) -> None:
         queue, gateway = delivery.route.queue, delivery.route.gateway
         assert gateway  # who logs in
         reason, notice = said(refused), await self._notice(delivery, refused, now)
 
         def suspend() -> bool:
             with write(self._engine) as connection:
-                made = restrictions.log_in_refused(
-                    connection, queue, gateway.credential_version, reason, now, [notice] if notice else []
-                )
+                beside = [notice] if notice else []
+                version = gateway.credential_version
+                made = restrictions.log_in_refused(connection, queue, version, reason, now, beside, pause)
                 return made is not None
 
         if await asyncio.to_thread(suspend):
@@ -179,7 +189,7 @@ class Restraint:
         return originate(identity, raw, organisation.postmaster, [account.primary], organisation, now)
 
     async def _end_lapsed(self, delivery: Delivery) -> None:
-        """What was suspended until now, and works again."""
+        """What was suspended until now, and works again; what was suspended anew meanwhile stays."""
         queue, now = delivery.route.queue, clock.now()
         over = [cause for cause in (Cause.LOG_IN, Cause.RULE) if lapsed(delivery.restrictions, now, cause)]
         if not over or queue in self._at_work:
@@ -187,7 +197,7 @@ class Restraint:
 
         def end() -> None:
             with write(self._engine) as connection:
-                restrictions.end(connection, queue, over)
+                restrictions.end_lapsed(connection, queue, over, now)
 
         self._at_work.add(queue)
         try:
@@ -209,6 +219,28 @@ def _refused_log_in(delivery: Delivery, outcomes: Sequence[Outcome]) -> Outcome 
     return next((one for one in outcomes if one.refuses_credential and not one.untried), None)
 
 
-def _waits(outcome: Outcome, until: float) -> Outcome:
-    """It was tried, and waits for the repair; the sender is told of that once, not of each message."""
-    return replace(outcome, verdict=Verdict.RETRY, again=until, told=True)
+def _waits(outcome: Outcome, until: float, is_told: bool) -> Outcome:
+    """It was tried, and waits for the repair; a gateway's user is told of that once, not of each message."""
+    return replace(outcome, verdict=Verdict.RETRY, again=until, told=is_told)
+
+
+def _is_as_strong(one: Restriction, wanted: Restriction, now: float) -> bool:
+    """Whether a rule already holds the queue back at least as much."""
+    if one.cause is not Cause.RULE or not one.holds(now):
+        return False
+    return one.suspends or (not wanted.suspends and _interval(one) >= _interval(wanted))
+
+
+def _interval(slowed: Restriction) -> float:
+    return max(map(rates.interval, slowed.rates))
+
+
+@contextmanager
+def _survived(delivery: Delivery) -> Iterator[None]:
+    """What can't be written is logged."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        _log.error("restriction of a queue not written", queue=delivery.route.queue_name, error=str(error))
+    except Exception:
+        _log.exception("restriction of a queue not made", queue=delivery.route.queue_name)

@@ -14,7 +14,7 @@ from outgate.directory.reader import WayReading
 from outgate.mail.addresses import canonical
 from outgate.model import Account, Organisation, QueueKey, Refused, Restrictions, SendAs
 from outgate.queue import Instruction, Item, Message, Recipient
-from outgate.route import Route, Ways, own_route, route
+from outgate.route import Route, RouteKind, Ways, own_route, route
 
 RECIPIENTS: Final = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
 
@@ -49,7 +49,21 @@ def refusal(delivery: Delivery, now: float) -> Outcome | None:
     """Why this account may not send this any more, as authorise would say it of a new message; or why it has to wait,
     where nothing may be tried.
     """
-    return _refusal(delivery) or (suspended(delivery.restrictions, now) if delivery.restrictions else None)
+    return _refusal(delivery) or _early(delivery.item.message, now) or _suspended(delivery, now)
+
+
+def _suspended(delivery: Delivery, now: float) -> Outcome | None:
+    if not delivery.restrictions:
+        return None
+    return suspended(delivery.restrictions, now, is_users=delivery.route.kind is RouteKind.USER_GATEWAY)
+
+
+def _early(message: Message, now: float) -> Outcome | None:
+    """Whoever has made it due: before its time it is not handed over (RFC 4865)."""
+    if message.not_before is None or now >= message.not_before:
+        return None
+    reason = "4.3.2 the sender lets it leave later"
+    return Outcome(Verdict.RETRY, reason, again=message.not_before, untried=True)
 
 
 def _refusal(delivery: Delivery) -> Outcome | None:

@@ -8,8 +8,10 @@ from outgate.deliver.outcome import Outcome, Verdict
 from outgate.model import Cause, Restriction
 
 
-def suspended(restrictions: Sequence[Restriction], now: float) -> Outcome | None:
-    """Why nothing of the queue is tried, if so. The suspension that ends last counts."""
+def suspended(restrictions: Sequence[Restriction], now: float, *, is_users: bool) -> Outcome | None:
+    """Why nothing of the queue is tried, if so. The suspension that ends last counts. Of a refused log-in the user is
+    told whose gateway it is (`is_users`); where it is the organisation's, senders hear of a delay.
+    """
     found = [one for one in restrictions if one.suspends and one.holds(now)]
     if not found:
         return None
@@ -20,7 +22,7 @@ def suspended(restrictions: Sequence[Restriction], now: float) -> Outcome | None
         f"{status} suspended {until_words(last)}by {last.author}: {last.reason}",
         again=inf if last.until is None else last.until,
         untried=True,
-        told=last.cause is Cause.LOG_IN,
+        told=is_users and last.cause is Cause.LOG_IN,
     )
 
 

@@ -10,7 +10,6 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from outgate.directory.change import touch
 from outgate.frozen import frozen
 from outgate.store.tables import access_token as table
 
@@ -26,7 +25,6 @@ class AccessToken:
     account_id: int
     client: str
     scopes: frozenset[str]
-    created_at: float
     expires_at: float
 
 
@@ -51,17 +49,16 @@ def issue(
 
 def find(connection: Connection, token: str, now: float) -> AccessToken | None:
     """The token of this secret; None if there is none, or no more."""
-    columns = (table.c.account_id, table.c.client, table.c.scopes, table.c.created_at, table.c.expires_at)
+    columns = (table.c.account_id, table.c.client, table.c.scopes, table.c.expires_at)
     mine = (table.c.digest == _digest(token), table.c.expires_at > now)
     row = connection.execute(select(*columns).where(*mine)).first()
     if row is None:
         return None
-    return AccessToken(row.account_id, row.client, frozenset(row.scopes.split()), row.created_at, row.expires_at)
+    return AccessToken(row.account_id, row.client, frozenset(row.scopes.split()), row.expires_at)
 
 
 def revoke(connection: Connection, token: str) -> bool:
     """End it; whether there was one."""
-    touch(connection)  # whoever has kept an answer to it must not give that again
     return bool(connection.execute(delete(table).where(table.c.digest == _digest(token))).rowcount)
 
 

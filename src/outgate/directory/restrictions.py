@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from outgate.directory.change import touch
+from outgate.directory.change import lock, touch
 from outgate.directory.organisation import domain_gateway
 from outgate.model import Cause, QueueKey, QueueKind, Restriction, Restrictions
 from outgate.store import tables
@@ -59,6 +59,12 @@ def end(connection: Connection, queue: QueueKey, causes: Sequence[Cause]) -> tup
     return found
 
 
+def end_lapsed(connection: Connection, queue: QueueKey, causes: Sequence[Cause], now: float) -> None:
+    """End what restricts a queue for one of these causes, where its time is over."""
+    lock(connection)
+    end(connection, queue, [one.cause for one in of(connection, queue) if one.cause in causes and not one.holds(now)])
+
+
 def of(connection: Connection, queue: QueueKey) -> tuple[Restriction, ...]:
     """What restricts a queue, also what is over and was not ended."""
     rows = connection.execute(select(tables.restriction).where(tables.restriction.c.queue == str(queue)))
@@ -66,14 +72,21 @@ def of(connection: Connection, queue: QueueKey) -> tuple[Restriction, ...]:
 
 
 def log_in_refused(
-    connection: Connection, queue: QueueKey, version: int, reason: str, now: float, beside: Sequence[Change[None]]
+    connection: Connection,
+    queue: QueueKey,
+    version: int,
+    reason: str,
+    now: float,
+    beside: Sequence[Change[None]],
+    pause: float,
 ) -> Restriction | None:
     """Suspend a gateway whose credential (of this version) was refused, and make the changes `beside` if it is the
     first time. None if it has another credential by now, or is suspended for this already.
 
-    The suspension has an end, for a provider may refuse everybody for an hour: one log-in is tried then.
+    The suspension has an end, for a provider may refuse everybody for an hour: one log-in is tried then, after `pause`
+    seconds the first time.
     """
-    touch(connection, queues=True)
+    lock(connection)
     if _credential_version(connection, queue) != version:
         return None
     before = next((one for one in of(connection, queue) if one.cause is Cause.LOG_IN), None)
@@ -85,7 +98,7 @@ def log_in_refused(
         reason,
         SERVER,
         before.since if before and times > 1 else now,
-        now + min(FIRST_PAUSE * 2 ** (times - 1), LONGEST_PAUSE),
+        now + min(pause * 2 ** (times - 1), LONGEST_PAUSE),
         credential_version=version,
         times=times,
     )

@@ -60,7 +60,6 @@ class PublicKey:
     key_id: str
     pem: str
     email: str
-    client_id: str
     scopes: frozenset[str]
 
 
@@ -148,12 +147,12 @@ def grant(connection: Connection, name: str, scopes: tuple[str, ...], now: float
 def public_keys(connection: Connection, email: str) -> tuple[PublicKey, ...]:
     """The keys of the service account of this address; none if there is none."""
     rows = connection.execute(
-        select(_key.id, _key.key_id, _key.public_key, _key.service_account_id, _account.email, _account.client_id)
+        select(_key.id, _key.key_id, _key.public_key, _key.service_account_id, _account.email)
         .join_from(tables.service_account_key, tables.service_account)
         .where(_account.email == email)
     ).all()
     scopes = frozenset(_scopes(connection, rows[0].service_account_id)) if rows else frozenset()
-    return tuple(PublicKey(row.id, row.key_id, row.public_key, row.email, row.client_id, scopes) for row in rows)
+    return tuple(PublicKey(row.id, row.key_id, row.public_key, row.email, scopes) for row in rows)
 
 
 def _row(connection: Connection, name: str) -> Row[*tuple[Any, ...]]:

@@ -22,6 +22,9 @@ PATIENCE: Final = 30.0  # seconds for one question
 _LONGEST_TOKEN: Final = 8192  # characters
 _DEFAULT_LIFETIME: Final = 3600.0  # seconds, where the server does not say (RFC 6749 section 5.1)
 _PAUSE: Final = 60.0  # seconds that a server is left alone that can't answer and says no more
+_LONGEST_PAUSE: Final = 86400.0  # seconds, whatever it says
+_DEVICE_LIFETIME: Final = 600.0  # seconds, where the server does not say
+_DEVICE_INTERVAL: Final = 5.0  # seconds (RFC 8628 section 3.2)
 
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -108,9 +111,10 @@ class AuthorizationServer:
         try:
             uri = str(found.get("verification_uri") or found["verification_url"])  # Google's name for it
             code, user_code = str(found["device_code"]), str(found["user_code"])
-            lifetime, interval = float(found.get("expires_in", 600)), float(found.get("interval", 5))
-        except (KeyError, TypeError, ValueError):
+        except KeyError:
             return ServerAway("the provider's answer has no device code")
+        lifetime = _seconds(found.get("expires_in"), _DEVICE_LIFETIME)
+        interval = max(1.0, _seconds(found.get("interval"), _DEVICE_INTERVAL))
         return DeviceCode(code, user_code, uri, str(found.get("verification_uri_complete", "")), interval, lifetime)
 
     async def device_tokens(
@@ -183,7 +187,7 @@ class AuthorizationServer:
             if error in ("temporarily_unavailable", "server_error"):
                 return ServerAway(f"{self.provider.title} answers {error}")
             return GrantRefused(_line(error), _line(found.get("error_description", "")))
-        pause = _seconds(answer.headers.get("retry-after"), _PAUSE)
+        pause = min(_seconds(answer.headers.get("retry-after"), _PAUSE), _LONGEST_PAUSE)
         return ServerAway(f"{self.provider.title} answers with status {answer.status}", pause)
 
     async def _discover(self) -> ServerAway | None:
@@ -200,7 +204,7 @@ class AuthorizationServer:
             if isinstance(answer, NotFetched):
                 return ServerAway(f"{self.provider.title} can't be asked: {answer.reason}")
             found = _object(answer)
-            if answer.status == 200 and found is not None and found.get("issuer", "").removesuffix("/") == issuer:
+            if answer.status == 200 and found is not None and str(found.get("issuer")).removesuffix("/") == issuer:
                 self._learn(found)
                 return None
             reason = f"{place} answers with status {answer.status}, or is of another issuer"

@@ -132,13 +132,19 @@ class AccessTokens:
     # --- one refresh, whose lease is ours -------------------------------------------------------------------------
 
     async def _refresh(self, grant: OAuthGrant) -> OAuthTokens | NoToken:
+        """Asked and noted as one: once it is asked, the provider may have made the former refresh token worthless.
+
+        Whoever breaks it off waits for its end; the provider is not waited for much longer than half a minute.
+        """
+        refreshing = asyncio.ensure_future(self._asked_and_noted(grant))
         try:
-            found = await self._asked(grant)
+            return await asyncio.shield(refreshing)
         except asyncio.CancelledError:
-            await asyncio.shield(self._stored(lambda connection: self._release(connection, grant, 0.0)))
+            await asyncio.wait([refreshing])
             raise
-        # From here on it must not be broken off: the provider may have made the former refresh token worthless.
-        return await asyncio.shield(self._noted(grant, found))
+
+    async def _asked_and_noted(self, grant: OAuthGrant) -> OAuthTokens | NoToken:
+        return await self._noted(grant, await self._asked(grant))
 
     async def _asked(self, grant: OAuthGrant) -> OAuthTokens | GrantRefused | ServerAway:
         try:

@@ -36,7 +36,12 @@ def begin(op: OperationContext, address: str) -> None:
 
 
 @operation(
-    "second-factor.enrolment", Privilege.USERS_SECURITY, targets.user("address"), changes=False, own=True, proof=True
+    "second-factor.enrolment",
+    Privilege.USERS_SECURITY,
+    targets.user("address"),
+    own=True,
+    own_recorded=False,  # but another's is: who knows the secret can be them
+    proof=True,
 )
 def enrolment(op: OperationContext, address: str) -> Enrolment:
     """See what the app is told, until a code was entered."""

@@ -49,9 +49,10 @@ def token_for_subject(
     with write(engine) as connection:
         lock(connection)
         try:
-            account_id = _subject(connection, subject)
+            # Before the user: what was granted nothing finds out nobody's name.
             if missing := scopes - key.scopes:
                 raise NotGranted("not granted: {scopes}", scopes=" ".join(sorted(missing)))
+            account_id = _subject(connection, subject)
             return access_tokens.issue(connection, account_id, key.email, scopes, now, key.row)
         except (NotGranted, NoSuchSubject) as error:
             refused = error

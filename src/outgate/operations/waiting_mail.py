@@ -7,6 +7,7 @@ again at its next attempt anyway.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from outgate.queue import admin
 from outgate.queue.admin import Selection
 from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.writers_turn import WritersTurn
 
 PAUSE: Final = 0.02  # seconds between two steps, at least
 TRIES: Final = 3
@@ -41,15 +43,16 @@ def carry_out(engine: Engine, changes: Sequence[LaterChange], pause: float = PAU
     """Make the changes, step by step."""
     if len(changes) > MANY:
         changes = [replace(changes[0], wanted=Selection())]
-    for change in changes:
-        _carry_out(engine, change, pause)
+    with closing(WritersTurn.joined(engine)) as turn:
+        for change in changes:
+            _carry_out(engine, turn, change, pause)
 
 
-def _carry_out(engine: Engine, change: LaterChange, pause: float) -> None:
+def _carry_out(engine: Engine, turn: WritersTurn, change: LaterChange, pause: float) -> None:
     after = -1
     while (last := _end_of_step(engine, after)) is not None:
         began = time.monotonic()
-        change.recipients += _step(engine, change, replace(change.wanted, within=(after + 1, last)))
+        change.recipients += _step(engine, turn, change, replace(change.wanted, within=(after + 1, last)))
         after = last
         time.sleep(max(pause, time.monotonic() - began))
 
@@ -62,10 +65,10 @@ def _end_of_step(engine: Engine, after: int) -> int | None:
         return None
 
 
-def _step(engine: Engine, change: LaterChange, wanted: Selection) -> int:
+def _step(engine: Engine, turn: WritersTurn, change: LaterChange, wanted: Selection) -> int:
     for _ in range(TRIES):
         try:
-            with write(engine) as connection:
+            with turn, write(engine) as connection:
                 return change.change(connection, wanted)
         except StoreUnavailable:
             continue

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select, update
 
 from outgate.frozen import frozen
+from outgate.queue.early import is_early
 from outgate.queue.entry import Instruction
 from outgate.record import events, message_log
 from outgate.store.lease_clock import LeaseNow
@@ -186,11 +187,14 @@ def tally(conn: Connection, wanted: Selection, by: By, now: float) -> list[tuple
 def instruct(conn: Connection, wanted: Selection, instruction: Instruction | None, now: float) -> int:
     """Say what is to be done with recipients that are not in transfer, at once; None takes it back. What is held goes
     on. Returns their number.
+
+    What its sender lets leave later comes back at once, and leaves later by whatever way.
     """
     idle = recipient.c.leased_until <= LeaseNow()
     value = instruction.value if instruction else None
+    due_at = now if instruction is Instruction.RETURN else _due_at(now)
     changed = update(recipient).where(idle, *_conditions(wanted))
-    return conn.execute(changed.values(instruction=value, held=False, due_at=now)).rowcount
+    return conn.execute(changed.values(instruction=value, held=False, due_at=due_at)).rowcount
 
 
 def retry(conn: Connection, wanted: Selection, now: float) -> int:
@@ -217,14 +221,13 @@ def hold(conn: Connection, wanted: Selection) -> int:
 
 def release(conn: Connection, wanted: Selection, now: float) -> int:
     """Undo `hold`, and try at once, or when the sender lets it leave."""
-    due_at = case((is_early(now), recipient.c.due_at), else_=now)
-    freed = update(recipient).where(recipient.c.held, *_conditions(wanted)).values(held=False, due_at=due_at)
+    freed = update(recipient).where(recipient.c.held, *_conditions(wanted)).values(held=False, due_at=_due_at(now))
     return conn.execute(freed).rowcount
 
 
-def is_early(now: float) -> ColumnElement[bool]:
-    """Of a recipient: whether the message may not leave yet (RFC 4865). Such messages are few, and have an index."""
-    return recipient.c.message_id.in_(select(message.c.id).where(message.c.not_before > now))
+def _due_at(now: float) -> ColumnElement[float]:
+    """At once, or when the sender lets it leave."""
+    return case((is_early(now), recipient.c.due_at), else_=now)
 
 
 def remove(conn: Connection, wanted: Selection, now: float, reason: str = DELETED) -> int:

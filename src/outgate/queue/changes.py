@@ -15,6 +15,7 @@ from sqlalchemy import Row as SqlRow
 from outgate.frozen import frozen
 from outgate.mail.headers import Field
 from outgate.model import QueueKey
+from outgate.queue.early import is_early
 from outgate.queue.entry import Claimed, Item, Message, Recipient, Room
 from outgate.record import message_log
 from outgate.record.events import MessageEvent, excerpt
@@ -272,6 +273,7 @@ _WAITS = and_(
     ~recipient.c.held,
     recipient.c.due_at > bindparam("b_now"),
     recipient.c.leased_until <= LeaseNow(),
+    ~is_early(bindparam("b_now")),
 )
 _SOME = select(recipient.c.message_id, recipient.c.number).where(_WAITS).order_by(recipient.c.due_at).limit(STEP)
 _HASTEN = (
@@ -283,7 +285,7 @@ _HASTEN = (
 
 @frozen
 class Hasten:
-    """Make due what waits in a queue, some of it; answers how many that were."""
+    """Make due what waits in a queue, some of it, of what may leave already; answers how many that were."""
 
     queue: QueueKey
     now: float

@@ -9,8 +9,8 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, Engine, and_, bindparam, select, update
 
-from outgate.queue.admin import is_early
 from outgate.queue.census import queues
+from outgate.queue.early import is_early
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.tables import recipient
 

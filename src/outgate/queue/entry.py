@@ -58,7 +58,7 @@ class Instruction(StrEnum):
 @frozen
 class Recipient:
     """A recipient without a final outcome. `queue` is route.Route.queue as last decided; `delay_told` says that the
-    sender was told that it takes longer."""
+    sender was told that it takes longer, `last_reply` why it waits, if it was put off before."""
 
     number: int
     address: str
@@ -68,6 +68,7 @@ class Recipient:
     attempts: int = 0
     delay_told: bool = False
     instruction: Instruction | None = None
+    last_reply: str | None = None
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Self:
@@ -81,6 +82,7 @@ class Recipient:
             row.attempts,
             row.delay_told,
             Instruction(row.instruction) if row.instruction else None,
+            row.last_reply,
         )
 
 

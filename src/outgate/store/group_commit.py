@@ -9,19 +9,17 @@ half of the throughput), in the thread for a database behind a network.
 """
 
 import asyncio
-import fcntl
-import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
 from outgate.store.batch import Change, apply
 from outgate.store.engine import StoreUnavailable, write
+from outgate.store.writers_turn import WritersTurn
 
 GROUP_CHANGES = 500
 GROUP_BYTES = 8 * 1024 * 1024  # keeps a group of large pieces from holding up small messages for long
@@ -45,7 +43,7 @@ class GroupCommit:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._on_loop = engine.dialect.name == "sqlite"
-        self._turn = _Turn(engine)
+        self._turn = WritersTurn.served(engine)
         self._loop = asyncio.get_running_loop()
         self._pending: list[_Asked] = []  # touched on the loop only
         self._working = False
@@ -149,26 +147,6 @@ class GroupCommit:
                 asked.answer.set_exception(error)
             else:
                 asked.answer.set_result(result)
-
-
-class _Turn:
-    """Whose turn it is among the processes of one server on SQLite, which itself makes writers wait by sleeping.
-
-    The kernel wakes the next one at once. Others (commands) don't take part; SQLite's own lock keeps order with them.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        path = f"{engine.url.database}.turn" if engine.dialect.name == "sqlite" else os.devnull
-        self._file = Path(path).open("w")  # noqa: SIM115 -- open as long as this object is
-
-    def __enter__(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def _written(conn: Connection, group: list[_Asked], taken: Sequence[_Asked]) -> list[Any]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
@@ -40,9 +41,15 @@ class TlsaRecord:
         return self.matching == _WHOLE and (self.selector == 1 or _certificate(self.data) is not None)
 
     def fits(self, certificate: x509.Certificate) -> bool:
-        """Whether it is this certificate, or its key, that the record names."""
+        """Whether it is this certificate, or its key, that the record names. A key of a kind that is not known here
+        fits none.
+        """
         if self.selector:
-            selected = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            try:
+                key = certificate.public_key()
+            except (UnsupportedAlgorithm, ValueError):
+                return False
+            selected = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         else:
             selected = certificate.public_bytes(Encoding.DER)
         return self.data == (selected if self.matching == _WHOLE else _DIGESTS[self.matching](selected).digest())

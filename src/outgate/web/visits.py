@@ -80,6 +80,8 @@ class Visits:
             visit = self._open(request)
             if visit is None:
                 return to_log_in(request)
+            if request.method == "POST":
+                visit = replace(visit, form=Form.sent_with(request))
             try:
                 return page(visit)
             except ProofNeeded:
@@ -91,14 +93,11 @@ class Visits:
 
     def _awaited(self, page: AsyncPage) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            has_files = request.headers.get("content-type", "").startswith("multipart/form-data")
-            if not has_files:
-                await read_body(request)
-            visit = await self.services.threads.run(self._open, request, has_files)
+            visit = await self.services.threads.run(self._open, request)
             if visit is None:
                 return to_log_in(request)
-            if has_files:
-                visit = replace(visit, form=await Form.with_files(request))  # of nobody unknown are any files read
+            if request.method == "POST":
+                visit = replace(visit, form=await self._sent(request))  # of nobody unknown is it read
             try:
                 return await page(visit)
             except ProofNeeded:
@@ -108,7 +107,14 @@ class Visits:
 
         return answer
 
-    def _open(self, request: Request, has_files: bool = False) -> Visit | None:
+    async def _sent(self, request: Request) -> Form:
+        if request.headers.get("content-type", "").startswith("multipart/form-data"):
+            return await Form.with_files(request)
+        await read_body(request)
+        return await self.services.threads.run(Form.sent_with, request)
+
+    def _open(self, request: Request) -> Visit | None:
+        """With what the address asks; what a form has sent is read for nobody yet."""
         services, token = self.services, self._cookie.read(request)
         if not token:
             return None
@@ -118,7 +124,7 @@ class Visits:
         if holder is None:
             return None
         zone = zone_of(request.cookies.get("zone", ""))
-        form = Form(()) if has_files else Form.sent_with(request)
+        form = Form(request.query_params.multi_items() if request.method != "POST" else ())
         visit = Visit(request, services, holder, words(holder.user.language), zone, form)
         return replace(visit, trouble=_trouble(visit)) if _shows_trouble(request) else visit
 

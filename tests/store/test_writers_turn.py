@@ -1,0 +1,49 @@
+"""Programs that write one SQLite database take turns; who only joins leaves nothing behind."""
+
+import threading
+from pathlib import Path
+
+from outgate.store.engine import open_engine
+from outgate.store.writers_turn import WritersTurn
+
+
+def test_who_joins_a_server_waits_for_its_turn(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/outgate.db")
+    server, command = WritersTurn.served(engine), WritersTurn.joined(engine)
+    order, waits = list[str](), threading.Event()
+
+    def write() -> None:
+        waits.set()
+        with command:
+            order.append("command")
+
+    thread = threading.Thread(target=write)
+    with server:
+        thread.start()
+        assert waits.wait(10)
+        order.append("server")
+    thread.join(10)
+    assert order == ["server", "command"]
+    for one in (server, command):
+        one.close()
+    engine.dispose()
+
+
+def test_without_a_server_a_command_makes_no_file_that_a_server_could_not_open(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/outgate.db")
+    turn = WritersTurn.joined(engine)
+    with turn:
+        assert not list(tmp_path.glob("*.turn"))
+    turn.close()
+    engine.dispose()
+
+
+def test_on_postgresql_nobody_waits_for_another() -> None:
+    """Also not for whoever has locked the same device file."""
+    engine = open_engine("postgresql://nowhere.example/outgate")
+    first, second = WritersTurn.served(engine), WritersTurn.joined(engine)
+    with first, second:
+        pass
+    for one in (first, second):
+        one.close()
+    engine.dispose()
