@@ -42,7 +42,16 @@ _ERRORS = (
     "writing/drafts.py",
 )
 _METHODS = [*((pattern, "python") for pattern in ("web/**.py", *_ERRORS)), ("web/templates/**.html", "jinja2")]
-_RAISED = ("Invalid", "NotFound", "NotAllowed", "AlreadyExists", "CodeExpired", "MailboxUnavailable", "SignInFailed")
+_RAISED = (
+    "Invalid",
+    "NotFound",
+    "NotAllowed",
+    "AlreadyExists",
+    "CodeExpired",
+    "MailboxUnavailable",
+    "NoMailbox",
+    "SignInFailed",
+)
 _KEYWORDS = {**DEFAULT_KEYWORDS, "several": (1, 2), **dict.fromkeys(("N_", "said", "words", *_RAISED))}
 # Written down where no catalogue is known.
 _HINTS = {preset.hint for preset in presets.shipped().all if preset.hint}

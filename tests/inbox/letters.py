@@ -1,5 +1,7 @@
 """Letters that others have sent, as files in a Maildir."""
 
+from collections.abc import Mapping
+from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -15,6 +17,15 @@ def text(content: str, **fields: str) -> bytes:
     for name, value in (defaults | fields).items():
         message[name.replace("_", "-")] = value
     message.set_content(content)
+    return message.as_bytes()
+
+
+def with_files(content: str, files: Mapping[str, bytes], **fields: str) -> bytes:
+    """The same with files, by their names."""
+    message = message_from_bytes(text(content, **fields), policy=SMTP)
+    assert isinstance(message, EmailMessage)
+    for name, data in files.items():
+        message.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
     return message.as_bytes()
 
 

@@ -6,6 +6,7 @@ from outgate.cli.failure import status_of
 from outgate.cli.status import Status
 from outgate.directory.errors import AlreadyExists, DirectoryError, Invalid, NotAllowed, NotFound
 from outgate.mail.addresses import AddressError
+from outgate.mailbox.user_mailbox import MailboxUnavailable
 from outgate.operations.error_codes import CheckFailed, ErrorCode, code_of, text_of
 from outgate.store.engine import StoreError
 from outgate.store.vault import SealBroken
@@ -23,6 +24,7 @@ from outgate.store.vault import SealBroken
         (CheckFailed(""), ErrorCode.CHECK_FAILED),
         (StoreError(""), ErrorCode.UNAVAILABLE),
         (SealBroken(""), ErrorCode.UNAVAILABLE),
+        (MailboxUnavailable(""), ErrorCode.UNAVAILABLE),
         (OSError(), ErrorCode.UNAVAILABLE),
         (KeyError(""), None),
     ],

@@ -3,6 +3,9 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email import message_from_bytes
+from html import unescape
 from pathlib import Path
 
 import httpx2
@@ -13,8 +16,10 @@ from bench.scratch import free_port
 from corpus.inbox import Answer
 from corpus.peer import RawPeer
 from inbox import letters
+from outgate import clock
 from outgate.mailbox.maildir_mailbox import folder_of
 from outgate.model import Security
+from outgate.writing import drafts
 from way.place import Site, eventually, install, running
 from web.people import ALICE, BOB, logged_in
 
@@ -63,6 +68,14 @@ def form(do: str = "send", **fields: str) -> dict[str, str]:
     return {"from": ALICE, "to": "carol@recipient.example", "subject": "Prices", "text": "Hi", "do": do} | fields
 
 
+async def saved(alice: httpx2.AsyncClient) -> str:
+    """The number of a draft."""
+    answer = await alice.post("/", data=form("save"))
+    draft = re.search(r"draft=(\d+)", answer.headers["location"])
+    assert draft
+    return draft[1]
+
+
 def copies(site: Site, user: str = ALICE) -> list[Path]:
     return list((folder_of(site.data / "mail", user) / ".Sent" / "cur").glob("*"))
 
@@ -98,7 +111,13 @@ async def test_a_message_leaves_and_one_copy_is_filed(
         ({"from": "bob@example.com"}, 404, "is not an address of"),
         ({"subject": "a\x07b"}, 400, "control character"),
         ({"do": "later", "at": "2001-01-01T10:00"}, 400, "still to come"),
-        ({"do": "later", "at": "never"}, 400, "Choose the day"),
+        ({"do": "later", "at": "never"}, 400, "is not a time"),
+        ({"do": "later", "at": ""}, 400, "Choose the day"),
+        ({"do": "detach-x"}, 404, "not with the draft"),
+        ({"do": f"detach-{10**30}"}, 404, "not with the draft"),
+        ({"draft": "99"}, 404, "not there any more"),
+        ({"draft": "99", "do": "save"}, 404, "not there any more"),
+        ({"html": "<b>" * 20_000}, 400, "The text is too long"),
     ],
 )
 async def test_what_can_not_be_sent_says_why_and_loses_nothing(
@@ -107,7 +126,8 @@ async def test_what_can_not_be_sent_says_why_and_loses_nothing(
     answer = await alice.post("/", data=form(text="A long story") | fields)
     assert answer.status_code == status
     assert said in answer.text
-    assert "A long story" in answer.text
+    assert "A long story" in answer.text or "html" in fields
+    assert re.search(r'name="draft" value="(1|)"', answer.text)
     assert exchanger.messages == []
 
 
@@ -132,14 +152,27 @@ async def test_html_goes_out_cleaned_beside_its_plain_text(alice: httpx2.AsyncCl
     assert b"x()" not in received.content
 
 
-async def test_a_draft_sent_twice_is_one_message(alice: httpx2.AsyncClient, exchanger: RawPeer) -> None:
-    saved = await alice.post("/", data=form("save"))
-    draft = re.search(r"draft=(\d+)", saved.headers["location"])
-    assert draft
-    first, second = [await alice.post("/", data=form(draft=draft[1])) for _ in range(2)]
-    assert first.headers["location"] == second.headers["location"]
-    await exchanger.wait_for(1)
-    assert len(exchanger.messages) == 1
+async def test_what_a_script_is_told_is_text_whatever_was_typed(alice: httpx2.AsyncClient) -> None:
+    answer = await alice.post("/", data=form("save", quiet="on", **{"from": "<img src=x>@example.com"}))
+    assert answer.status_code == 400
+    assert "<img" not in answer.text
+    assert "&lt;img" in answer.text
+
+
+async def test_a_draft_of_no_possible_number_is_not_there(alice: httpx2.AsyncClient) -> None:
+    assert (await alice.post(f"/drafts/{'9' * 30}/delete")).status_code == 404
+    assert (await alice.post("/drafts/x/delete")).status_code == 404
+
+
+async def test_all_files_of_somebodys_drafts_together_have_their_limit(
+    alice: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "MAX_BYTES", 25)
+    for expected in (303, 303, 400):
+        answer = await alice.post("/", data=form("attach"), files={"file": ("a.txt", b"x" * 10, "text/plain")})
+        assert answer.status_code == expected
+    assert "all your drafts together" in answer.text
+    assert (await alice.get("/drafts")).text.count("/delete") == 2
 
 
 async def test_nobody_sees_or_sends_anothers_draft(alice: httpx2.AsyncClient, port: int) -> None:
@@ -168,20 +201,35 @@ async def test_text_that_others_wrote_stays_text_on_every_page(alice: httpx2.Asy
 async def test_a_reply_keeps_the_thread_and_a_forwarded_letter_its_files(
     alice: httpx2.AsyncClient, site: Site, exchanger: RawPeer
 ) -> None:
-    raw = letters.text("See you", message_id="<1@recipient.example>")
+    sent = {"a.pdf": b"%PDF", "b.bin": bytes(range(256))}
+    raw = letters.with_files("See you", sent, message_id="<1@recipient.example>")
     await asyncio.to_thread(letters.put, site, ALICE, "1.a", raw)
     page = (await alice.get("/?letter=1.a")).text
     assert "&gt; See you" in page
-    fields = {"in_reply_to": "<1@recipient.example>", "references": "<1@recipient.example>"}
-    await alice.post("/", data=form(**fields))
+    await alice.post("/", data=form(**hidden(page)))
     [received] = await exchanger.wait_for(1)
     assert b"In-Reply-To: <1@recipient.example>" in received.content
-    forwarded = await alice.post("/inbox/1.a/forward")
-    assert forwarded.headers["location"].startswith("/?draft=")
+    assert b"References: <1@recipient.example>" in received.content
+    forwarded = (await alice.post("/inbox/1.a/forward")).headers["location"]
+    page = (await alice.get(forwarded)).text
+    assert "See you" in page
+    assert "a.pdf" in page
+    await alice.post("/", data=form(**hidden(page)))
+    message = message_from_bytes((await exchanger.wait_for(2))[1].content)
+    files = {one.get_filename(): one.get_payload(decode=True) for one in message.walk() if one.get_filename()}
+    assert files == sent
+    assert message["In-Reply-To"] is None
+
+
+def hidden(page: str) -> dict[str, str]:
+    """What the form has besides its fields."""
+    found = re.findall(r'<input type="hidden" name="(draft|in_reply_to|references)" value="([^"]*)"', page)
+    assert len(found) == 3
+    return {name: unescape(value) for name, value in found}
 
 
 class TestUndo:
-    """A message that may not leave for an hour."""
+    """A message that may not leave for two minutes."""
 
     @pytest.fixture
     def undo(self) -> float:
@@ -199,8 +247,39 @@ class TestUndo:
         assert exchanger.messages == []
         assert copies(site) == []
 
+    async def test_a_draft_sent_twice_is_one_message(
+        self, alice: httpx2.AsyncClient, exchanger: RawPeer, site: Site
+    ) -> None:
+        draft = await saved(alice)
+        first, second = [await alice.post("/", data=form(draft=draft)) for _ in range(2)]
+        assert first.headers["location"] == second.headers["location"]
+        assert (await alice.get("/sent")).text.count("Prices") == 1
+
+    async def test_what_was_sent_is_neither_changed_nor_deleted_until_it_is_taken_back(
+        self, alice: httpx2.AsyncClient
+    ) -> None:
+        file = {"file": ("a.txt", b"x", "text/plain")}
+        draft = (await alice.post("/", data=form("attach"), files=file)).headers["location"].rpartition("=")[2]
+        sent = (await alice.post("/", data=form(draft=draft))).headers["location"].partition("?")[0]
+        tried = [
+            await alice.post("/", data=form("save", draft=draft, text="Something else")),
+            await alice.post("/", data=form("attach", draft=draft), files=file),
+            await alice.post("/", data=form("detach-1", draft=draft)),
+            await alice.post("/", data=form("discard", draft=draft)),
+            await alice.post(f"/drafts/{draft}/delete"),
+        ]
+        assert [one.status_code for one in tried] == [400] * 5
+        assert all("was sent already; take it back first" in one.text for one in tried)
+        assert "Something else" in tried[0].text
+        back = await alice.post(f"{sent}/undo")
+        page = (await alice.get(back.headers["location"])).text
+        assert "a.txt" in page
+        assert "Something else" not in page
+        assert (await alice.post(f"/drafts/{draft}/delete")).status_code == 303
+
     async def test_what_waits_for_its_time_says_when(self, alice: httpx2.AsyncClient) -> None:
-        answer = await alice.post("/", data=form("later", at="2027-03-01T10:00"))
+        tomorrow = datetime.fromtimestamp(clock.now() + 86400, UTC)
+        answer = await alice.post("/", data=form("later", at=f"{tomorrow:%Y-%m-%dT%H:%M}"))
         page = (await alice.get(answer.headers["location"])).text
         assert "waits for its time" in page
         assert "leaves at its time" in page
@@ -227,6 +306,30 @@ class TestFailure:
         assert received.recipients == ["carol@recipient.example"]
         assert len(copies(site)) == 1
         assert "was not delivered to" not in (await alice.get("/drafts")).text
+
+    async def test_it_is_not_sent_again_while_somebody_is_still_to_get_it(
+        self, alice: httpx2.AsyncClient, exchanger: RawPeer
+    ) -> None:
+        exchanger.answer = lambda line: (
+            None
+            if not line.upper().startswith("RCPT")
+            else "550 5.1.1 no such user here" if "carol" in line else "450 4.2.1 try later"
+        )  # fmt: skip
+        data = form(to="carol@recipient.example, dan@recipient.example")
+        path = (await alice.post("/", data=data)).headers["location"].partition("?")[0]
+        async with asyncio.timeout(20):
+            while "Next try" not in (page := (await alice.get(path)).text) or "no such user" not in page:
+                await asyncio.sleep(0.05)
+        assert "Try again now" in page
+        exchanger.answer = None
+        assert (await alice.post(f"{path}/retry")).status_code == 303
+        [received] = await exchanger.wait_for(1)
+        assert received.recipients == ["dan@recipient.example"]
+        async with asyncio.timeout(20):
+            while "Send it to them again" not in (page := (await alice.get(path)).text):
+                await asyncio.sleep(0.05)
+        await alice.post(f"{path}/retry")
+        assert (await exchanger.wait_for(2))[1].recipients == ["carol@recipient.example"]
 
     async def test_what_is_given_up_is_spoken_of_no_more(self, alice: httpx2.AsyncClient, exchanger: RawPeer) -> None:
         exchanger.answer = refusing("450 4.2.1 try later")

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final, cast
@@ -17,11 +18,13 @@ from outgate.operations.operation_table import OPERATIONS
 from outgate.record import audit_trail
 from outgate.record.audit_trail import DONE, AuditFilter
 from outgate.store.engine import read, write
+from outgate.web import queue_page, roles_page, routing_page, units_page, user_page
 from outgate.web.page_routes import page_routes
+from outgate.web.safety_question import MEANT
 from outgate.web.services import PageServices
 from way.place import PASSWORD, Site, install, running
 from web.links import opened
-from web.people import ALICE, logged_in
+from web.people import ALICE, BOB, logged_in
 
 WEB: Final = Path(__file__).parents[2] / "src" / "outgate" / "web"
 PARTNER: Final = "alice@dominiopartner.example"
@@ -39,6 +42,17 @@ ASKED_AGAIN: Final[dict[str, tuple[dict[str, str], str]]] = {
     "/settings/accounts/add/server": ({**SERVER, "address": "a@new.example"}, "/settings/accounts/add/server"),
     f"/settings/accounts/{PARTNER}/server": (SERVER, f"/settings/accounts/{PARTNER}/server"),
     f"/settings/accounts/{PARTNER}/server/remove": ({}, f"/settings/accounts/{PARTNER}/server"),
+}
+
+
+# Forms with several buttons, and what those are called.
+DEEDS: Final = {
+    "/": ("attach", "save", "later", "send", "detach-1", "discard"),
+    queue_page.PATH: tuple(queue_page.ACTIONS),
+    roles_page.PATH: ("create", "assign", "unassign", "remove"),
+    routing_page.PATH: ("save", "remove"),
+    units_page.PATH: ("create", "move", "remove"),
+    user_page.ONE: ("edit", "move", "password", *user_page.ACTIONS),
 }
 
 
@@ -131,10 +145,17 @@ async def test_who_shows_who_they_are_goes_on_with_a_new_secret(site: Site, page
 async def test_no_form_of_any_page_does_it_in_a_browser_left_open(site: Site, left_open: httpx2.AsyncClient) -> None:
     """What a new page forgets, its operation doesn't: so all forms are sent, whatever they may be for."""
     form = {"unit": "/", "address": PARTNER, "role": "super-admin", "name": "x", "password": PASSWORD, "code": "1"}
+    form |= {"user": BOB, "again": PASSWORD, MEANT: "on", "privileges": "send-as-manage", "purpose": "bounces"}
+    asked = set[str]()
     skipped = {"/log-out", "/log-in/code", "/log-in/passkey", "/csp-reports", "/prove", "/prove/passkey"}
     for path in sorted(set(posted(site)) - skipped, key=lambda path: path.endswith("/delete")):
-        where = path.replace("{address:path}", PARTNER).replace("{session:int}", "1").replace("{passkey:int}", "1")
-        await left_open.post(where, data=form)
+        where = re.sub(r"\{address\b.*?\}", BOB if path == user_page.ONE else PARTNER, path)
+        where = re.sub(r"\{.*?\}", "1", where)
+        for do in DEEDS.get(path, [""]):
+            answer = await left_open.post(where, data=form | {"do": do})
+            if answer.headers.get("location", "").startswith("/prove"):
+                asked.add(path)
+    assert asked >= {path for path in posted(site) if path.startswith("/settings/security/app-passwords")}
     sensitive = {name for name, operation in OPERATIONS.items() if operation.proof}
     assert not sensitive & await asyncio.to_thread(done, site)
 

@@ -14,6 +14,10 @@ class MailboxUnavailable(Exception):
     """The mailbox can't be read just now; the text says why, for its user."""
 
 
+class NoMailbox(MailboxUnavailable):
+    """Nor will it be later: mailboxes are not read here."""
+
+
 class UserMailbox(Protocol):
     """One user's letters. All raise MailboxUnavailable."""
 
@@ -50,5 +54,5 @@ class NoMailboxes:
     """The mailbox server is one that the pages can't read."""
 
     def open(self, owner: str) -> AbstractContextManager[UserMailbox]:
-        """There is none."""
-        raise MailboxUnavailable("your mailbox is not read here; read it in your mail program")
+        """There is none. Raises NoMailbox."""
+        raise NoMailbox("your mailbox is not read here; read it in your mail program")

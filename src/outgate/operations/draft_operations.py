@@ -1,6 +1,7 @@
 """Operations on drafts: what users write on the pages, before it is sent."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from outgate.directory import users
@@ -34,17 +35,8 @@ def save_draft(op: OperationContext, user: str, draft: int | None, content: Draf
     """Keep what a user is writing."""
     account = account_of(op, user)
     entry_of(account, content.sender)
-    clean = DraftContent(
-        sender=content.sender,
-        to=content.to,
-        cc=content.cc,
-        bcc=content.bcc,
-        subject=content.subject,
-        text=content.text,
-        html=written(content.html),
-        in_reply_to=content.in_reply_to,
-        references=content.references,
-    )
+    drafts.check(content)
+    clean = replace(content, html=written(content.html))
     return drafts.save(op.connection, account.id, draft, clean, op.now)
 
 

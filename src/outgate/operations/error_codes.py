@@ -8,6 +8,7 @@ from outgate.directory import errors
 from outgate.directory.source import SourceUnavailable
 from outgate.mail.addresses import AddressError
 from outgate.mail.header_check import MessageFault
+from outgate.mailbox.user_mailbox import MailboxUnavailable
 from outgate.store.engine import StoreError
 from outgate.store.keyfile import KeyFileError
 from outgate.store.vault import SealBroken
@@ -34,7 +35,7 @@ _CODES: Final[tuple[tuple[tuple[type[Exception], ...], ErrorCode], ...]] = (
     ((errors.AlreadyExists,), ErrorCode.ALREADY_EXISTS),
     ((errors.NotAllowed,), ErrorCode.NOT_ALLOWED),
     ((errors.DirectoryError, AddressError, MessageFault), ErrorCode.INVALID),
-    ((StoreError, KeyFileError, SealBroken, SourceUnavailable, OSError), ErrorCode.UNAVAILABLE),
+    ((StoreError, KeyFileError, SealBroken, SourceUnavailable, MailboxUnavailable, OSError), ErrorCode.UNAVAILABLE),
 )
 
 

@@ -143,6 +143,8 @@ def retry_sent(op: OperationContext, user: str, message_id: int) -> int:
 def send_again(op: OperationContext, user: str, message_id: int, raw: bytes, dispatch: Dispatch) -> int:
     """Send a message once more to those for whom it has failed; returns its new queue id. `raw` is its copy."""
     found = _own(op, user, message_id)
+    if found.is_waiting:
+        raise NotAllowed("others are still to get it: send it again when it is settled who has not got it")
     if not found.failed or not found.is_open:
         raise NotAllowed("there is nobody to send it to again")
     account, identity = account_of(op, user), QueueIds().new(op.now)

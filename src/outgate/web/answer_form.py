@@ -7,7 +7,7 @@ from typing import Final
 from outgate.directory.users import ReplyFrom
 from outgate.mail.compose import AttachedFile
 from outgate.mailbox.answer import AnswerKind, answer_to, forwarded, quoted
-from outgate.mailbox.letter import Letter, LetterHead, file_of, people_text
+from outgate.mailbox.letter import Letter, LetterHead, files_of, letter_of, people_text
 from outgate.operations import draft_operations, send_as_operations
 from outgate.operations.context import OperationContext
 from outgate.web.visit import Visit
@@ -48,16 +48,18 @@ def _fields(said: Words, head: LetterHead, when: str) -> list[tuple[str, str]]:
     return [(said(name), values[key]) for key, name in FIELDS.items()]
 
 
-def forward(visit: Visit, letter: Letter, raw: bytes) -> int:
-    """A draft that forwards a letter with its files; returns its id."""
+def forward(visit: Visit, raw: bytes, key: str, at: float) -> int:
+    """A draft that forwards a letter with its files; returns its id. Nothing is read while the base waits."""
+    letter = letter_of(raw, key, at)
+    contents = files_of(raw, [file.number for file in letter.files])
     largest = visit.services.config.submission.max_message_bytes
     with visit.writing() as op:
         content = content_for(visit, op, letter, AnswerKind.FORWARD)
         draft = draft_operations.save_draft(op, visit.address, None, content)
         for file in letter.files:
-            if found := file_of(raw, file.number):
-                kind = sendable(file.content_type, file.name)
-                draft_operations.attach_file(op, visit.address, draft, AttachedFile(file.name, kind, found[1]), largest)
+            name, data = contents[file.number]
+            one = AttachedFile(name, sendable(file.content_type, name), data)
+            draft_operations.attach_file(op, visit.address, draft, one, largest)
     return draft
 
 

@@ -4,8 +4,10 @@ from typing import Final
 
 from starlette.responses import Response
 
+from outgate.directory.errors import NotFound
 from outgate.http.http_route import HttpRoute
 from outgate.operations import draft_operations
+from outgate.web.form import number_in
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.words import N_
@@ -19,7 +21,7 @@ class DraftsPage:
 
     def routes(self, visits: Visits) -> list[HttpRoute]:
         """All there are."""
-        return [visits.get(PATH, show), visits.post(f"{PATH}/{{draft:int}}/delete", delete)]
+        return [visits.get(PATH, show), visits.post(f"{PATH}/{{draft}}/delete", delete)]
 
 
 def show(visit: Visit) -> Response:
@@ -32,6 +34,9 @@ def show(visit: Visit) -> Response:
 
 def delete(visit: Visit) -> Response:
     """Throw it away."""
+    draft = number_in(visit.request.path_params["draft"])
+    if draft is None:
+        raise NotFound("this draft is not there any more")
     with visit.writing() as op:
-        draft_operations.delete_draft(op, visit.address, visit.request.path_params["draft"])
+        draft_operations.delete_draft(op, visit.address, draft)
     return visit.go_to(f"{PATH}?done=deleted")

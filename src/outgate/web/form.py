@@ -70,12 +70,16 @@ class Form:
 
     def number(self, name: str) -> int | None:
         """A whole number of at least 0; None if it is none."""
-        text = self.text(name)
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+        return number_in(self.text(name))
 
     def ticked(self, name: str) -> bool:
         """Whether a box was ticked: browsers send it only then."""
         return name in self._fields
+
+
+def number_in(text: str) -> int | None:
+    """A whole number of at least 0, of a size that the base knows; None if it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 async def _read(file: UploadFile) -> SentFile:

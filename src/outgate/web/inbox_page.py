@@ -4,7 +4,6 @@ from typing import Final
 
 from starlette.responses import Response
 
-from outgate.directory.errors import DirectoryError
 from outgate.http.http_route import HttpRoute
 from outgate.mailbox.conversations import conversations
 from outgate.mailbox.user_mailbox import MailboxUnavailable
@@ -30,7 +29,7 @@ async def show(visit: Visit) -> Response:
     try:
         heads = await visit.in_mailbox(lambda mailbox: mailbox.search(wanted) if wanted else mailbox.heads())
     except MailboxUnavailable as error:
-        why = visit.said.error(DirectoryError(str(error)))
+        why = visit.said.error(error)
         return visit.page("inbox.html", 503, shown=[], wanted=wanted, why=why, page=0, has_more=False)
     found = conversations(heads)
     shown = found[page * AT_ONCE : (page + 1) * AT_ONCE]

@@ -3,14 +3,15 @@
 HTML is shown cleaned, in a frame of its own with a policy of its own: nothing there runs, loads, or leads this page.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from outgate.directory.errors import DirectoryError, NotFound
+from outgate.directory.errors import NotFound
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.http.security_headers import CSP_REPORTS
@@ -18,13 +19,15 @@ from outgate.mailbox.answer import AnswerKind
 from outgate.mailbox.clean_html import CleanHtml, cleaned
 from outgate.mailbox.conversations import LetterThread, conversation_of
 from outgate.mailbox.letter import Letter, file_of, letter_of
-from outgate.mailbox.user_mailbox import MailboxUnavailable, UserMailbox
+from outgate.mailbox.user_mailbox import UserMailbox
 from outgate.operations import send_as_overview
 from outgate.web import inbox_page
 from outgate.web.answer_form import content_for, forward
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.way import way_of
+
+R = TypeVar("R")
 
 PATH: Final = f"{inbox_page.PATH}/{{key}}"
 _FRAME: Final = (
@@ -64,10 +67,7 @@ def path_of(key: str) -> str:
 
 async def show(visit: Visit) -> Response:
     """It is read by being shown."""
-    try:
-        opened = await visit.in_mailbox(lambda mailbox: _opened(mailbox, _key(visit)))
-    except MailboxUnavailable as error:
-        return visit.page("refused.html", 503, why=visit.said.error(DirectoryError(str(error))))
+    opened = await visit.in_mailbox(lambda mailbox: _opened(mailbox, _key(visit)))
     return await visit.in_thread(_page, visit, opened)
 
 
@@ -112,9 +112,7 @@ async def show_text_with_pictures(visit: Visit) -> Response:
 
 
 async def _text(visit: Visit, *, with_remote: bool) -> Response:
-    raw, at = await _raw(visit)
-    letter = letter_of(raw, _key(visit), at)
-    clean: CleanHtml = await visit.in_thread(_clean, letter, with_remote)
+    clean = await _made_of(visit, lambda raw, at: _clean(letter_of(raw, _key(visit), at), with_remote))
     return HTMLResponse(visit.fragment("letter_text.html", html=Markup(clean.html)))  # noqa: S704  # it is clean
 
 
@@ -124,15 +122,14 @@ def _clean(letter: Letter, with_remote: bool) -> CleanHtml:
 
 async def send_on(visit: Visit) -> Response:
     """A draft that forwards it, with its files."""
-    raw, at = await _raw(visit)
-    draft = await visit.in_thread(forward, visit, letter_of(raw, _key(visit), at), raw)
+    raw, at = await _made_of(visit, lambda raw, at: (raw, at))
+    draft = await visit.in_thread(forward, visit, raw, _key(visit), at)
     return visit.go_to(f"/?draft={draft}")
 
 
 async def give_file(visit: Visit) -> Response:
     """To be kept, never shown: whatever it says that it is."""
-    raw, _ = await _raw(visit)
-    found = file_of(raw, visit.request.path_params["number"])
+    found = await _made_of(visit, lambda raw, _at: file_of(raw, visit.request.path_params["number"]))
     if found is None:
         raise HTTPException(404)
     return download(*found)
@@ -144,14 +141,16 @@ def download(name: str, content: bytes) -> Response:
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
-async def _raw(visit: Visit) -> tuple[bytes, float]:
-    try:
-        found = await visit.in_mailbox(lambda mailbox: mailbox.raw(_key(visit)))
-    except MailboxUnavailable as error:
-        raise HTTPException(503) from error
-    if found is None:
-        raise HTTPException(404)
-    return found
+async def _made_of(visit: Visit, make: Callable[[bytes, float], R]) -> R:
+    """What is made of the letter, in the thread that reads it: it may be large."""
+
+    def made(mailbox: UserMailbox) -> R:
+        found = mailbox.raw(_key(visit))
+        if found is None:
+            raise HTTPException(404)
+        return make(*found)
+
+    return await visit.in_mailbox(made)
 
 
 def _key(visit: Visit) -> str:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from outgate.directory.errors import DirectoryError, NotFound
+from outgate.directory.errors import NotFound
 from outgate.http.http_route import HttpRoute
 from outgate.mailbox.clean_html import cleaned
 from outgate.mailbox.letter import Letter, file_of, letter_of
@@ -19,13 +19,14 @@ from outgate.operations.public_reply import reply_to_sender
 from outgate.operations.send_as_overview import SendAsOverview
 from outgate.operations.sent_operations import GIVEN_UP, RECALLED, SentDetails
 from outgate.queue.queue_id import from_text, to_text
+from outgate.web import accounts_page
 from outgate.web.letter_page import HELD_BACK, download
 from outgate.web.sent_steps import steps_of
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.way import way_of
 from outgate.web.words import N_
-from outgate.writing.sent_messages import SentState
+from outgate.writing.sent_messages import NO_FOLDER, SentState
 
 PATH: Final = "/sent"
 ONE: Final = f"{PATH}/{{identity}}"
@@ -77,6 +78,7 @@ def show(visit: Visit) -> Response:
         states=STATES,
         to_text=to_text,
         said=_said(visit),
+        no_folder=NO_FOLDER,
         done=visit.said(done) if done else "",
     )
 
@@ -103,7 +105,7 @@ async def show_one(visit: Visit) -> Response:
     try:
         letter, why = await _letter(visit, details), ""
     except MailboxUnavailable as error:
-        letter, why = None, visit.said.error(DirectoryError(str(error)))
+        letter, why = None, visit.said.error(error)
     return await visit.in_thread(_page, visit, details, letter, why)
 
 
@@ -127,10 +129,11 @@ def _page(visit: Visit, details: SentDetails, letter: Letter | None, why: str) -
         letter=letter,
         why=why,
         way=_way(seen, sent.sender),
-        has_server=bool(entry and entry.gateway),
+        server=accounts_page.path_of(sent.sender, "server") if entry and entry.gateway else "",
         steps=steps_of(details.events),
         states=STATES,
         said=_said(visit),
+        no_folder=NO_FOLDER,
         is_moving=is_moving,
         done=visit.said(done) if done else "",
     )
@@ -139,7 +142,9 @@ def _page(visit: Visit, details: SentDetails, letter: Letter | None, why: str) -
 async def _letter(visit: Visit, details: SentDetails) -> Letter | None:
     """Its copy: as it is kept here, else of the Sent mailbox."""
     raw = await _copy(visit, details)
-    return letter_of(raw, to_text(details.sent.id), details.sent.sent_at) if raw else None
+    if raw is None:
+        return None
+    return await visit.in_thread(letter_of, raw, to_text(details.sent.id), details.sent.sent_at)
 
 
 async def _copy(visit: Visit, details: SentDetails) -> bytes | None:
@@ -158,21 +163,15 @@ async def show_text(visit: Visit) -> Response:
 
 async def give_file(visit: Visit) -> Response:
     """A file of the copy."""
-    try:
-        raw = await _copy(visit, await visit.in_thread(_details, visit))
-    except MailboxUnavailable as error:
-        raise HTTPException(503) from error
-    found = file_of(raw, visit.request.path_params["number"]) if raw else None
+    raw = await _copy(visit, await visit.in_thread(_details, visit))
+    found = await visit.in_thread(file_of, raw, visit.request.path_params["number"]) if raw else None
     if found is None:
         raise HTTPException(404)
     return download(*found)
 
 
 async def _existing(visit: Visit) -> Letter:
-    try:
-        letter = await _letter(visit, await visit.in_thread(_details, visit))
-    except MailboxUnavailable as error:
-        raise HTTPException(503) from error
+    letter = await _letter(visit, await visit.in_thread(_details, visit))
     if letter is None:
         raise HTTPException(404)
     return letter
@@ -189,14 +188,11 @@ def undo(visit: Visit) -> Response:
 
 
 async def retry(visit: Visit) -> Response:
-    """What waits is tried now; what has failed for somebody is sent to them once more, from its copy."""
+    """What waits is tried now; once nothing does, it is sent again, from its copy, to those for whom it has failed."""
     details = await visit.in_thread(_details, visit)
-    if details.sent.state is not SentState.FAILED:
+    if details.sent.is_waiting or details.sent.state is not SentState.FAILED:
         return await visit.in_thread(_retry, visit)
-    try:
-        raw = await _copy(visit, details)
-    except MailboxUnavailable as error:
-        return visit.page("refused.html", 503, why=visit.said.error(DirectoryError(str(error))))
+    raw = await _copy(visit, details)
     return await visit.in_thread(_send_again, visit, raw)
 
 

@@ -5,30 +5,33 @@ that is refused, or taken back, loses nothing. What a reply begins with is in an
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 from typing import Final
 
+from markupsafe import escape
 from starlette.responses import HTMLResponse, Response
 
-from outgate.directory.errors import DirectoryError, Invalid, NotFound
+from outgate.directory.errors import Invalid, NotFound
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.mail.compose import AttachedFile
 from outgate.mailbox.answer import AnswerKind
 from outgate.mailbox.html_text import text_of
 from outgate.mailbox.letter import Letter, letter_of
-from outgate.mailbox.user_mailbox import MailboxUnavailable
+from outgate.mailbox.user_mailbox import UserMailbox
 from outgate.model import SendAs
 from outgate.operations import draft_operations, send_as_operations, sent_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.send_as_overview import SendAsOverview, overview
 from outgate.queue.queue_id import to_text
 from outgate.web.answer_form import content_for, sendable
-from outgate.web.form import Form, SentFile
+from outgate.web.form import Form, SentFile, number_in
+from outgate.web.time_field import time_asked
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
 from outgate.web.way import Way, way_of
 from outgate.web.words import N_
+from outgate.writing import drafts
 from outgate.writing.drafts import Draft, DraftContent, DraftFile
 
 PATH: Final = "/"
@@ -81,13 +84,15 @@ async def show(visit: Visit) -> Response:
     key = visit.form.text("letter")
     if not key:
         return await visit.in_thread(_show, visit)
-    try:
-        found = await visit.in_mailbox(lambda mailbox: mailbox.raw(key))
-    except MailboxUnavailable as error:
-        return visit.page("refused.html", 503, why=visit.said.error(DirectoryError(str(error))))
+    letter = await visit.in_mailbox(lambda mailbox: _letter(mailbox, key))
+    return await visit.in_thread(_show_answer, visit, letter)
+
+
+def _letter(mailbox: UserMailbox, key: str) -> Letter:
+    found = mailbox.raw(key)
     if found is None:
         raise NotFound("this message is not in your mailbox any more")
-    return await visit.in_thread(_show_answer, visit, letter_of(found[0], key, found[1]))
+    return letter_of(found[0], key, found[1])
 
 
 def _show(visit: Visit) -> Response:
@@ -126,21 +131,7 @@ def _empty(visit: Visit, op: OperationContext, content: DraftContent | None = No
     content = content or DraftContent(default, to=form.text("to"), subject=form.text("subject"))
     signature = send_as_operations.signatures(op, visit.address).get(content.sender, "")
     text = f"\n\n-- \n{text_of(signature)}{content.text}" if signature else content.text
-    return Writing(_replaced(content, text=text))
-
-
-def _replaced(content: DraftContent, text: str) -> DraftContent:
-    return DraftContent(
-        sender=content.sender,
-        to=content.to,
-        cc=content.cc,
-        bcc=content.bcc,
-        subject=content.subject,
-        text=text,
-        html="",
-        in_reply_to=content.in_reply_to,
-        references=content.references,
-    )
+    return Writing(replace(content, text=text))
 
 
 # --- what is done ----------------------------------------------------------------------------------------------------
@@ -159,8 +150,7 @@ def _act(visit: Visit) -> Response:
     try:
         draft = _kept(visit, draft)
         if what == "detach":
-            with visit.writing() as op:
-                draft_operations.detach_file(op, visit.address, draft, int(which))
+            _detach(visit, draft, number_in(which))
         if what in ("send", "later"):
             return _send(visit, draft, is_later=what == "later")
     except Exception as error:
@@ -180,6 +170,13 @@ def _kept(visit: Visit, draft: int | None) -> int:
     return kept
 
 
+def _detach(visit: Visit, draft: int, file: int | None) -> None:
+    if file is None:
+        raise NotFound("this file is not with the draft any more")
+    with visit.writing() as op:
+        draft_operations.detach_file(op, visit.address, draft, file)
+
+
 def attached(file: SentFile) -> AttachedFile:
     """A file as it is sent on: its name without a path or what would end a line."""
     name = "".join(char for char in file.name.replace("\\", "/").rpartition("/")[2] if char.isprintable()) or "file"
@@ -195,10 +192,9 @@ def _send(visit: Visit, draft: int, *, is_later: bool) -> Response:
 
 def _chosen_time(visit: Visit) -> float:
     """As a browser's field has it, in the browser's zone."""
-    try:
-        at = datetime.fromisoformat(visit.form.text("at")).replace(tzinfo=visit.zone).timestamp()
-    except (ValueError, OverflowError):
-        raise Invalid("choose the day and the time at which it is to leave") from None
+    at = time_asked(visit.form.text("at"), visit.zone)
+    if at is None:
+        raise Invalid("choose the day and the time at which it is to leave")
     if at <= visit.services.now():
         raise Invalid("choose a time that is still to come")
     return at
@@ -212,32 +208,42 @@ def _discard(visit: Visit, draft: int | None) -> Response:
 
 
 def content_of(form: Form) -> DraftContent:
-    """What was typed."""
-    return DraftContent(
+    """What was typed. HTML that is too long to be kept has no text: it is refused anyway."""
+    html = form.long_text("html")
+    typed = DraftContent(
         sender=form.text("from"),
         to=form.text("to"),
         cc=form.text("cc"),
         bcc=form.text("bcc"),
         subject=form.text("subject"),
-        text=text_of(form.long_text("html")) if form.text("html") else form.long_text("text"),
-        html=form.long_text("html"),
+        text="" if html.strip() else form.long_text("text"),
+        html=html,
         in_reply_to=form.text("in_reply_to"),
         references=form.text("references"),
     )
+    return replace(typed, text=text_of(html)) if html.strip() and drafts.is_short(typed) else typed
 
 
 def _again(visit: Visit, draft: int | None, error: Exception) -> Response:
-    """The form as it was typed, with what is wrong: beside the field if it is one's fault alone."""
+    """The form as it was typed, with what is wrong: beside the field if it is one's fault alone. What was a draft that
+    is gone is kept as a new one."""
     status, why = status_of(error), visit.said.error(error)
     if visit.form.text("quiet"):
-        return HTMLResponse(why, status)
+        return HTMLResponse(escape(why), status)
     content = content_of(visit.form)
     wrong = tuple((name, said) for name in LISTS if (said := _wrong(visit, content.sender, getattr(content, name))))
-    writing = Writing(
-        content, draft, _files(visit, draft) if draft is not None else (), wrong, "" if wrong else why,
-        visit.form.text("at"),
-    )  # fmt: skip
+    draft, files = _existing(visit, draft)
+    writing = Writing(content, draft, files, wrong, "" if wrong else why, visit.form.text("at"))
     return _page(visit, writing, status)
+
+
+def _existing(visit: Visit, draft: int | None) -> tuple[int | None, tuple[DraftFile, ...]]:
+    if draft is None:
+        return None, ()
+    try:
+        return draft, _files(visit, draft)
+    except NotFound:
+        return None, ()
 
 
 def _files(visit: Visit, draft: int) -> tuple[DraftFile, ...]:

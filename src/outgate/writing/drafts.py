@@ -12,9 +12,11 @@ from outgate.store.tables import draft, draft_file
 
 MAX_DRAFTS: Final = 500  # of one account
 MAX_TEXT: Final = 1024 * 1024  # characters of text or HTML
+MAX_TAGS: Final = 10_000  # of HTML
 MAX_FIELD: Final = 64 * 1024  # characters of a list of recipients
 MAX_FILES: Final = 100
 MAX_FILE_NAME: Final = 200
+MAX_BYTES: Final = 500_000_000  # of all files of an account's drafts
 
 
 @frozen
@@ -96,26 +98,32 @@ def find(connection: Connection, account_id: int, identity: int) -> Draft:
 
 def save(connection: Connection, account_id: int, identity: int | None, content: DraftContent, now: float) -> int:
     """Keep what was typed; returns the draft's id. Raises NotFound and Invalid."""
-    _check(content)
+    check(content)
     values: dict[str, Any] = {name: getattr(content, name) for name in _FIELDS} | {"changed_at": now}
     if identity is None:
         if count(connection, account_id) >= MAX_DRAFTS:
             raise Invalid("there are {most} drafts already; delete one first", most=MAX_DRAFTS)
         made = connection.execute(insert(draft).values(account_id=account_id, **values).returning(draft.c.id))
         return int(made.scalar_one())
-    find(connection, account_id, identity)
-    connection.execute(update(draft).where(draft.c.id == identity, draft.c.sent_as.is_(None)).values(values))
+    found = find(connection, account_id, identity)
+    if found.sent_as is None:
+        connection.execute(update(draft).where(draft.c.id == identity, draft.c.sent_as.is_(None)).values(values))
+    elif found.content != content:
+        raise _sent_already()
     return identity
 
 
 def remove(connection: Connection, account_id: int, identity: int) -> None:
-    """With its files."""
-    connection.execute(delete(draft).where(draft.c.id == identity, draft.c.account_id == account_id))
+    """With its files. Raises Invalid."""
+    mine = (draft.c.id == identity, draft.c.account_id == account_id)
+    connection.execute(delete(draft).where(*mine, draft.c.sent_as.is_(None)))
+    if connection.scalar(select(draft.c.id).where(*mine)) is not None:
+        raise _sent_already()
 
 
 def add_file(connection: Connection, account_id: int, identity: int, file: AttachedFile, room: int) -> None:
     """`room` is how many bytes all its files may have. Raises NotFound and Invalid."""
-    files = find(connection, account_id, identity).files
+    files = _unsent(connection, account_id, identity).files
     if len(files) >= MAX_FILES:
         raise Invalid("a message has at most {most} files", most=MAX_FILES)
     if sum(one.size for one in files) + len(file.content) > room:
@@ -123,6 +131,11 @@ def add_file(connection: Connection, account_id: int, identity: int, file: Attac
             "{name} is too large: all files of a message together may have {megabytes} MB",
             name=file.filename,
             megabytes=room // 1_000_000,
+        )
+    if _bytes(connection, account_id) + len(file.content) > MAX_BYTES:
+        raise Invalid(
+            "the files of all your drafts together may have {megabytes} MB; delete a draft first",
+            megabytes=MAX_BYTES // 1_000_000,
         )
     connection.execute(
         insert(draft_file).values(
@@ -136,8 +149,8 @@ def add_file(connection: Connection, account_id: int, identity: int, file: Attac
 
 
 def remove_file(connection: Connection, account_id: int, identity: int, file: int) -> None:
-    """One of them. Raises NotFound."""
-    find(connection, account_id, identity)
+    """One of them. Raises NotFound and Invalid."""
+    _unsent(connection, account_id, identity)
     connection.execute(delete(draft_file).where(draft_file.c.id == file, draft_file.c.draft_id == identity))
 
 
@@ -164,11 +177,33 @@ def forget_sent(connection: Connection, message_ids: Sequence[int]) -> None:
     connection.execute(delete(draft).where(draft.c.sent_as.in_(message_ids)))
 
 
-def _check(content: DraftContent) -> None:
-    if max(len(content.text), len(content.html)) > MAX_TEXT:
+def check(content: DraftContent) -> None:
+    """Whether it can be kept, before anything is made of it. Raises Invalid."""
+    if not is_short(content):
         raise Invalid("the text is too long; send it as a file")
     if max(len(content.to), len(content.cc), len(content.bcc), len(content.subject)) > MAX_FIELD:
         raise Invalid("there are too many recipients for one message")
+
+
+def _sent_already() -> Invalid:
+    return Invalid("this message was sent already; take it back first, then change it")
+
+
+def is_short(content: DraftContent) -> bool:
+    """Whether its text and HTML are no longer than may be kept."""
+    return max(len(content.text), len(content.html)) <= MAX_TEXT and content.html.count("<") <= MAX_TAGS
+
+
+def _unsent(connection: Connection, account_id: int, identity: int) -> Draft:
+    found = find(connection, account_id, identity)
+    if found.sent_as is not None:
+        raise _sent_already()
+    return found
+
+
+def _bytes(connection: Connection, account_id: int) -> int:
+    wanted = select(func.sum(draft_file.c.size)).join_from(draft_file, draft).where(draft.c.account_id == account_id)
+    return int(connection.scalar(wanted) or 0)
 
 
 def _files(connection: Connection, identity: int) -> tuple[DraftFile, ...]:

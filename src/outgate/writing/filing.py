@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Engine, select
 
-from outgate.mailbox.user_mailbox import Mailboxes, MailboxUnavailable
+from outgate.mailbox.user_mailbox import Mailboxes, MailboxUnavailable, NoMailbox
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.tables import account
 from outgate.writing import drafts, sent_messages
@@ -70,6 +70,8 @@ class SentFiling:
         try:
             with self._mailboxes.open(owner) as mailbox:
                 mailbox.file_sent(copy.raw, copy.file_name, copy.rfc822_message_id, copy.sent_at)
+        except NoMailbox:
+            reason = sent_messages.NO_FOLDER
         except MailboxUnavailable as error:
             reason = str(error)
         with write(self._engine) as connection:

@@ -27,6 +27,7 @@ from outgate.store.tables import fact, message, recipient, sent_message
 
 FILING: Final = 60.0  # seconds that one node has for the filing of a copy, before another one tries
 AGAIN: Final = 300.0  # seconds until a copy that could not be filed is tried again
+NO_FOLDER: Final = "there is no Sent folder here"  # why a copy is not filed where no mailbox is read
 KEPT: Final = 30 * 86400.0  # seconds after which a copy that could not be filed is let go
 
 _IS_BOUNCED: Final[ColumnElement[bool]] = literal_column("fact.kind = 'bounced'")
@@ -45,7 +46,8 @@ class SentState(StrEnum):
 @frozen
 class SentMessage:
     """One message. Times in seconds since the epoch; `leaves_at` is 0 when it may leave at once; `said` is what the
-    last failure was, `failed` for whom for good; `not_filed` why its copy is not in the Sent mailbox yet."""
+    last failure was, `failed` for whom for good; `not_filed` why its copy is not in the Sent mailbox yet, `has_copy`
+    that it is kept here; `is_waiting` that somebody is still to get it."""
 
     id: int
     sender: str
@@ -61,6 +63,8 @@ class SentMessage:
     leaves_at: float = 0.0
     said: str = ""
     failed: tuple[str, ...] = ()
+    has_copy: bool = False
+    is_waiting: bool = False
 
 
 @frozen
@@ -190,9 +194,10 @@ def filed(connection: Connection, message_id: int) -> None:
 
 
 def not_filed(connection: Connection, copy: UnfiledCopy, reason: str, now: float) -> None:
-    """It could not be filed; it is tried again, but not for ever."""
-    values: dict[str, Any] = {"file_at": now + AGAIN, "not_filed": reason}
-    if now > copy.sent_at + KEPT:
+    """It could not be filed; it is tried again, but not for ever, and without a folder not before it is let go."""
+    again = copy.sent_at + KEPT if reason == NO_FOLDER else now + AGAIN
+    values: dict[str, Any] = {"file_at": again, "not_filed": reason}
+    if now >= copy.sent_at + KEPT:
         values["raw"] = None
     connection.execute(update(sent_message).where(sent_message.c.message_id == copy.id).values(values))
 
@@ -259,4 +264,6 @@ def _made(row: Row[Any], waiting: Any, failed: list[tuple[str, str]], now: float
         leaves_at=leaves_at,
         said=said,
         failed=tuple(one for one, _ in failed),
+        has_copy=not row.is_filed,
+        is_waiting=waiting is not None,
     )

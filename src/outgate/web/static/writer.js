@@ -103,9 +103,13 @@ customElements.define("mail-writer", class extends HTMLElement {
     if (request.status === 200 && kept) {
       this.form.elements.namedItem("draft").value = kept.dataset.draft;
       state.textContent = kept.dataset.said;
+      state.classList.remove("bad");
       this.querySelector("#files").replaceChildren(...kept.childNodes);
-    } else if (request.status >= 400) {
-      state.textContent = answer.content.textContent.trim();
+    } else {
+      // A refusal is a sentence; else there is no answer at all, or a page in its place: the one to log in.
+      const said = request.status >= 400 && !answer.content.querySelector("title") && answer.content.textContent.trim();
+      state.textContent = said || state.dataset.lost;
+      state.classList.add("bad");
     }
   }
 
@@ -225,14 +229,14 @@ customElements.define("rich-text", class extends HTMLElement {
     if (this.squire) {
       const old = before.signatureHtml && this.squire.getHTML();
       if (old && old.includes(before.signatureHtml)) {
-        this.squire.setHTML(old.replace(before.signatureHtml, after.signatureHtml ?? ""));
+        this.squire.setHTML(old.replace(before.signatureHtml, () => after.signatureHtml ?? ""));
       }
       return;
     }
     const mark = (text) => (text ? `\n\n-- \n${text}` : "");
     const old = mark(before.signature), text = this.plain.value;
     if (old && text.includes(old)) {
-      this.plain.value = text.replace(old, mark(after.signature));
+      this.plain.value = text.replace(old, () => mark(after.signature));
     } else if (!old && after.signature && !text.trim()) {
       this.plain.value = mark(after.signature);
     }
