@@ -15,6 +15,7 @@ ALLOWED = {
     "clock": set(),
     "config": set(),
     "extras": set(),
+    "secret_file": set(),
     "printable": set(),
     "log_lines": {"printable"},
     "model": set(),
@@ -35,10 +36,11 @@ ALLOWED = {
     "oauth": {
         *("model", "mail", "directory", "sendas", "store", "queue", "submit", "config", "egress", "printable", "route"),
     },
+    "openid": {"mail", "directory", "sendas", "oauth", "egress", "config"},
     "transport_security": {"mail", "egress", "store"},
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
-        *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener"),
+        *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener", "openid"),
     },
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
@@ -49,7 +51,7 @@ ALLOWED = {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
         *("mailbox", "writing", "secretscan", "clock"),
     },
-    "ldap": {"mail", "smtp", "directory", "config", "extras"},
+    "ldap": {"mail", "smtp", "directory", "config", "extras", "secret_file"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
     "mailbox": {"mail", "model", "printable", "config", "extras"},
     "writing": {"mail", "mailbox", "directory", "store"},
@@ -57,6 +59,7 @@ ALLOWED = {
     "web": {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
         *("deliver", "discovery", "advisor", "mailbox", "queue", "record", "writing", "extras", "oauth"),
+        "openid",
     },
     # Of deliver only the probe.
     "api": {

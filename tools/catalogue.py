@@ -32,6 +32,7 @@ _ERRORS = (
     "directory/web_sessions.py",
     "mailbox/*.py",
     "oauth/sign_in.py",
+    "openid/provider_log_in.py",
     "operations/account_lookup.py",
     "operations/domain_gateway_operations.py",
     "operations/domain_operations.py",
@@ -51,6 +52,8 @@ _RAISED = (
     "MailboxUnavailable",
     "NoMailbox",
     "SignInFailed",
+    "ProviderLogInFailed",
+    "ProviderUnreachable",
 )
 _KEYWORDS = {**DEFAULT_KEYWORDS, "several": (1, 2), **dict.fromkeys(("N_", "said", "words", *_RAISED))}
 # Written down where no catalogue is known.

@@ -8,11 +8,13 @@ import os
 import re
 import socket
 import tomllib
+from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -180,6 +182,38 @@ class EgressSettings(Section):
         return {name: _network(text) for name, text in texts.items()}
 
 
+class WebOidcSettings(Section):
+    """Log-in to the pages by an OpenID provider, beside passwords and passkeys. Off while `issuer` is empty."""
+
+    issuer: str = Field("", description="The provider's issuer URL; all else is found by discovery")
+    client_id: str = Field("", description="The client that the pages are to it (docs/oidc.md)")
+    client_secret_file: str = Field(
+        "",
+        description="File with the client's secret, mode 600, relative to the data directory; none for a public client",
+    )
+    name: str = Field("", description="What users call it, on the button; else its host")
+    claim: str = Field("email", description="The claim that holds the user's primary address")
+    scopes: tuple[str, ...] = Field(("openid", "email"), description="What is asked for; the claim must come with it")
+    asks_second_factor: bool = Field(
+        False, description="It asks for a second factor itself, so that ours is not asked for after it"
+    )
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.name or self.issuer.removeprefix("https://").partition("/")[0]
+
+    @model_validator(mode="after")
+    def _client_known(self) -> Self:
+        if self.issuer and not self.issuer.startswith("https://"):
+            raise ValueError("web.oidc.issuer must be an https:// URL, as the provider's discovery document has it")
+        if self.issuer and not self.client_id:
+            raise ValueError("set web.oidc.client_id to the client that is registered at the provider for the pages")
+        if "openid" not in self.scopes:
+            raise ValueError("web.oidc.scopes must have openid, or the provider does not say who it is")
+        return self
+
+
 class WebSettings(Section):
     """The pages, for users and administrators. Off while `public_url` is empty."""
 
@@ -206,6 +240,8 @@ class WebSettings(Section):
     proof_lasts: Seconds = Field(
         900.0, description="Seconds after a log-in until who changes passwords, second factors or roles is asked again"
     )
+
+    oidc: WebOidcSettings = WebOidcSettings()
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -414,6 +450,12 @@ class Config(BaseSettings):
         return init_settings, env_settings, toml
 
 
+def section_of(field: FieldInfo) -> type[Section] | None:
+    """The section that a field of Config, or of a section, is, if it is one."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
 # Names that the environment may bear without being settings of the configuration.
 NOT_SETTINGS = frozenset({"OUTGATE_DATA", "OUTGATE_SECRET_KEY", "OUTGATE_TEST_POSTGRESQL_URL"})
 
@@ -438,7 +480,7 @@ def _file(data: Path) -> Path:
 
 def _explain(data: Path, fault: Any) -> str:
     """A fault in our words, with the name of whatever said so: the variable if there is one, else the file's key."""
-    names = [part for part in fault["loc"] if isinstance(part, str)][:2]
+    names = _names(fault["loc"])
     variable = f"OUTGATE_{'__'.join(names).upper()}"
     by_variable = variable in os.environ
     if fault["type"] == "extra_forbidden":
@@ -451,6 +493,18 @@ def _explain(data: Path, fault: Any) -> str:
         text = str(fault["ctx"]["error"])
         return f"{where}: {key} {text}" if text.startswith("must ") else f"{where}: {f'{key}: ' if key else ''}{text}"
     return f"{where}: {key} {_demand(fault, key)}"
+
+
+def _names(place: Sequence[str | int]) -> list[str]:
+    """The names of a setting and of the sections round it, without what is in its value."""
+    names, model = list[str](), cast("type[BaseModel] | None", Config)
+    for part in place:
+        if model is None or not isinstance(part, str):
+            break
+        names.append(part)
+        field = model.model_fields.get(part)
+        model = section_of(field) if field else None
+    return names
 
 
 def _demand(fault: Any, key: str) -> str:

@@ -71,6 +71,7 @@ from outgate.record.publication import Publication
 from outgate.record.retention import Kept, Retention, remove_messages
 from outgate.record.search_keys import sort_in
 from outgate.record.tallies import Tallies
+from outgate.secret_file import SecretFileError, read_secret
 from outgate.sendas import gateways
 from outgate.smtp import TokenIssuer
 from outgate.store.engine import StoreUnavailable, read
@@ -85,6 +86,7 @@ from outgate.writing.filing import SentFiling
 
 if TYPE_CHECKING:
     from outgate.http.http_listener import HttpListener
+    from outgate.openid.provider_log_in import ProviderLogIn
 
 DAY = 86400.0
 UNFINISHED = DAY  # seconds after which pieces of a message that did not come whole are of no use to anybody
@@ -397,6 +399,7 @@ def http_listener(
         DatabaseThreads(MAIL_THREADS),
         send_limits(settings),
         {one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
+        provider_log_in(settings),
     )
     programs = ApiServices(
         settings,
@@ -453,6 +456,23 @@ def sign_ins(installation: Installation, provider: OAuthProvider) -> SignIns:
     settings = installation.config
     name = f"Outgate at {settings.hostname}"
     return SignIns(provider, provider_client(settings), installation.engine, installation.vault, name, clock.now)
+
+
+def provider_log_in(settings: Config) -> "ProviderLogIn | None":
+    """Log-in to the pages by the OpenID provider, if one is set, for one event loop. Raises ConfigError."""
+    if not settings.web.oidc.issuer:
+        return None
+    from outgate.openid.provider_log_in import ProviderLogIn  # noqa: PLC0415  # as in http_listener
+    from outgate.web.provider_log_in_page import RETURN  # noqa: PLC0415
+
+    oidc = settings.web.oidc
+    try:
+        file = oidc.client_secret_file
+        secret = read_secret(settings.path(file), "web.oidc.client_secret_file").decode() if file else ""
+    except (SecretFileError, UnicodeDecodeError) as error:
+        raise config.ConfigError(str(error)) from None
+    redirect_uri = f"{settings.web.public_url.rstrip('/')}{RETURN}"
+    return ProviderLogIn(oidc, secret, redirect_uri, provider_client(settings))
 
 
 def oauth_providers(settings: Config) -> OAuthProviders:

@@ -14,7 +14,7 @@ from outgate.cli.status import Status
 # By extra, the modules that are missing without it.
 MODULES = {
     "ldap": ("ldap3",),
-    "oidc": ("joserfc", "httpx2"),
+    "oidc": ("httpx2",),
     "diagnostics": ("spf", "ahocorasick_rs"),
     "demo": ("aiosmtpd", "dnslib", "dkim", "authheaders"),
 }

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from log_in.provider import AUDIENCE, Key, Provider, ec_key, ed25519_key, hs256, jws, rsa_key
 from outgate import config
-from outgate.accept import oidc_keys
+from outgate.accept import provider_documents
 from outgate.accept.oidc import OidcVerifier
 from outgate.accept.tokens import ProviderUnavailable, TokenRefused, Verified
 from outgate.config import OidcSettings
@@ -382,7 +382,7 @@ async def test_keys_are_had_from_an_https_address_alone(
 async def test_a_provider_that_hangs_is_not_waited_for(
     provider: Provider, verifier: OidcVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oidc_keys, "STEP", 0.1)
+    monkeypatch.setattr(provider_documents, "STEP", 0.1)
     token = provider.token(NOW)
     port = int(provider.issuer.split(":")[2].split("/")[0])
     provider.stop()

@@ -20,7 +20,13 @@ class Says(HttpsClient):
     def __init__(self, status: int, content: object, **headers: str) -> None:
         self._answer = Fetched("https://provider.example/x", status, json.dumps(content).encode(), headers)
 
-    async def get(self, url: str, redirects: int = 0, patience: float | None = None) -> Fetched | NotFetched:
+    async def get(
+        self,
+        url: str,
+        redirects: int = 0,
+        patience: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fetched | NotFetched:
         return self._answer
 
     async def post(

@@ -17,7 +17,7 @@ from outgate.cli.metrics_reference import metrics_page
 from outgate.cli.program import app
 from outgate.cli.roles_reference import policy_page, roles_page
 from outgate.cli.status import MEANING, Status
-from outgate.commands.configuration import default_of, section_of, settings_of, summary, toml
+from outgate.commands.configuration import default_of, sections, settings_of, summary, toml
 from outgate.config import Config
 
 _NOTE = "<!-- Written by `python -m outgate.cli.reference`; change the source, not this file. -->"
@@ -118,8 +118,7 @@ Users, policy and gateways are not here: they are changed by commands while the 
 |---|---|---|---|
 {_settings(Config, "", "OUTGATE_")}
 """
-    sections = [(name, section) for name, field in Config.model_fields.items() if (section := section_of(field))]
-    return head + "".join(_section(name, section) for name, section in sections) + _ELSEWHERE
+    return head + "".join(_section(name, section) for name, section in sections(Config)) + _ELSEWHERE
 
 
 _ELSEWHERE = """
@@ -141,7 +140,7 @@ def _section(name: str, section: type[BaseModel]) -> str:
 
 | setting | default | environment | |
 |---|---|---|---|
-{_settings(section, f"{name}.", f"OUTGATE_{name.upper()}__")}
+{_settings(section, f"{name}.", f"OUTGATE_{name.upper().replace('.', '__')}__")}
 """
 
 

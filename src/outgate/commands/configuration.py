@@ -1,12 +1,12 @@
 """The text of a new outgate.toml: every setting with its default and what it is for, as config.py describes them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from outgate.config import Config, Section
+from outgate.config import Config, Section, section_of
 from outgate.directory.errors import Invalid
 
 _HEAD = """\
@@ -17,25 +17,20 @@ _HEAD = """\
 
 def configuration(settings: Mapping[str, object]) -> str:
     """The file with these settings (sections are mappings); raises Invalid for one that does not exist."""
-    sections = {name: section for name, field in Config.model_fields.items() if (section := section_of(field))}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            _check_keys(sections.get(name), value, f"{name}.")
-        elif name in sections or name == "data":
-            raise Invalid(f"there is no setting '{name}'; see docs/configuration.md for those that exist")
     _check_keys(Config, settings, "")
     parts = [_HEAD, *_lines(Config, settings)]
-    for name, section in sections.items():
-        given = settings.get(name)
-        lines = _lines(section, given if isinstance(given, Mapping) else {})
-        parts += ["", f"# {summary(section)}", f"[{name}]", *lines]
+    for name, section in sections(Config):
+        parts += ["", f"# {summary(section)}", f"[{name}]", *_lines(section, _given(settings, name))]
     return "\n".join(parts) + "\n"
 
 
-def section_of(field: FieldInfo) -> type[Section] | None:
-    """The section that a field of Config is, if it is one."""
-    kind = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+def sections(model: type[BaseModel], within: str = "") -> Iterator[tuple[str, type[Section]]]:
+    """All sections with their full names, those in a section after it."""
+    for name, field in model.model_fields.items():
+        section = section_of(field)
+        if section:
+            yield f"{within}{name}", section
+            yield from sections(section, f"{within}{name}.")
 
 
 def summary(model: type[BaseModel]) -> str:
@@ -58,10 +53,22 @@ def default_of(field: FieldInfo) -> object:
     return None if field.default_factory else field.default
 
 
-def _check_keys(model: type[BaseModel] | None, settings: Mapping[str, object], prefix: str) -> None:
-    for name in settings:
-        if model is None or name not in model.model_fields:
+def _check_keys(model: type[BaseModel], settings: Mapping[str, object], prefix: str) -> None:
+    for name, value in settings.items():
+        field = model.model_fields.get(name)
+        section = section_of(field) if field else None
+        if field is None or name == "data" or (section and not isinstance(value, Mapping)):
             raise Invalid(f"there is no setting '{prefix}{name}'; see docs/configuration.md for those that exist")
+        if section and isinstance(value, Mapping):
+            _check_keys(section, value, f"{prefix}{name}.")
+
+
+def _given(settings: Mapping[str, object], section: str) -> Mapping[str, object]:
+    """What is given of a section."""
+    found: object = settings
+    for name in section.split("."):
+        found = found.get(name, {}) if isinstance(found, Mapping) else {}
+    return found if isinstance(found, Mapping) else {}
 
 
 def _lines(model: type[BaseModel], settings: Mapping[str, object]) -> list[str]:

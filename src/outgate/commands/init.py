@@ -133,12 +133,15 @@ def parse_settings(pairs: Sequence[str]) -> Settings:
     settings: Settings = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        section, dot, name = key.rpartition(".")
-        if not equals or not name or "." in section:
+        *sections, name = key.split(".")
+        if not equals or not name or not all(sections):
             raise typer.BadParameter(f"--set takes KEY=VALUE, as in submission.tls_port=2465, not '{pair}'")
-        target = settings.setdefault(section, {}) if dot else settings
-        if not isinstance(target, dict):
-            raise typer.BadParameter(f"'{section}' is both a setting and a section in what --set gives")
+        target = settings
+        for section in sections:
+            found = target.setdefault(section, {})
+            if not isinstance(found, dict):
+                raise typer.BadParameter(f"'{section}' is both a setting and a section in what --set gives")
+            target = found
         target[name] = _value(text)
     return settings
 

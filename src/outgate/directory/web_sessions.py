@@ -6,9 +6,10 @@ can end it before. The functions work in the caller's transaction. Knows no cook
 
 import hashlib
 import secrets
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select, update
 
 from outgate.directory.errors import NotFound
 from outgate.frozen import frozen
@@ -19,6 +20,14 @@ NOTED_EVERY: Final = 60.0  # seconds to which the time of the last request is ri
 AT_MOST: Final = 50  # of one account; the one that was seen least lately ends for a new one
 MAX_BROWSER: Final = 200  # characters of a User-Agent that are kept
 _TOKEN_BYTES: Final = 32
+
+
+class OpenedBy(StrEnum):
+    """By what somebody has logged in."""
+
+    PASSWORD = "password"  # noqa: S105 -- the word
+    PASSKEY = "passkey"
+    PROVIDER = "provider"
 
 
 @frozen
@@ -43,10 +52,23 @@ class WebSession:
     created_at: float
     seen_at: float
     proven_at: float
+    opened_by: OpenedBy
 
 
-def begin(connection: Connection, account_id: int, peer: str, browser: str, now: float) -> str:
-    """A new log-in; returns the secret for the cookie. Never one that a browser brought: it could be a stranger's."""
+def begin(
+    connection: Connection,
+    account_id: int,
+    peer: str,
+    browser: str,
+    now: float,
+    *,
+    opened_by: OpenedBy = OpenedBy.PASSWORD,
+    proven_at: float | None = None,
+) -> str:
+    """A new log-in; returns the secret for the cookie. Never one that a browser brought: it could be a stranger's.
+
+    `proven_at` is when its user has shown who they are, where that was before `now`.
+    """
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     newest = select(table.c.id).where(table.c.account_id == account_id).order_by(table.c.seen_at.desc())
     kept = connection.scalars(newest.limit(AT_MOST - 1)).all()
@@ -57,7 +79,8 @@ def begin(connection: Connection, account_id: int, peer: str, browser: str, now:
         "browser": printable(browser, MAX_BROWSER),
         "created_at": now,
         "seen_at": now,
-        "proven_at": now,
+        "proven_at": now if proven_at is None else proven_at,
+        "opened_by": opened_by.value,
     }
     connection.execute(insert(table).values(**row, digest=_digest(token)))
     return token
@@ -66,13 +89,13 @@ def begin(connection: Connection, account_id: int, peer: str, browser: str, now:
 def find(connection: Connection, token: str, limits: WebSessionLimits, now: float) -> WebSession | None:
     """The session of this cookie; None if there is none, or no more."""
     row = connection.execute(_COLUMNS.where(table.c.digest == _digest(token), ~_over(limits, now))).first()
-    return WebSession(*row) if row else None
+    return _session(row) if row else None
 
 
 def listed(connection: Connection, account_id: int, limits: WebSessionLimits, now: float) -> tuple[WebSession, ...]:
     """An account's, the one that was seen last first."""
     mine = _COLUMNS.where(table.c.account_id == account_id, ~_over(limits, now)).order_by(table.c.seen_at.desc())
-    return tuple(WebSession(*row) for row in connection.execute(mine))
+    return tuple(_session(row) for row in connection.execute(mine))
 
 
 def note_seen(connection: Connection, session: WebSession, peer: str, now: float) -> None:
@@ -99,7 +122,7 @@ def end(connection: Connection, account_id: int, session_id: int) -> WebSession:
     if row is None:
         raise NotFound("this log-in has ended already")
     connection.execute(delete(table).where(table.c.id == session_id))
-    return WebSession(*row)
+    return _session(row)
 
 
 def end_by_token(connection: Connection, token: str) -> None:
@@ -126,7 +149,13 @@ _COLUMNS: Final = select(
     table.c.created_at,
     table.c.seen_at,
     table.c.proven_at,
+    table.c.opened_by,
 )
+
+
+def _session(row: Row[*tuple[Any, ...]]) -> WebSession:
+    *facts, opened_by = row
+    return WebSession(*facts, OpenedBy(opened_by))
 
 
 def _over(limits: WebSessionLimits, now: float) -> ColumnElement[bool]:

@@ -81,15 +81,19 @@ class HttpsClient:
         self._resolver, self._context, self._port, self._any_port = resolver, context, port, any_port
 
     async def get(
-        self, url: str, redirects: int = MAX_REDIRECTS, patience: float | None = None
+        self,
+        url: str,
+        redirects: int = MAX_REDIRECTS,
+        patience: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Fetched | NotFetched:
         """The answer to one GET within so many seconds, else PATIENCE, whatever its status; at most so many redirects
-        are followed.
+        are followed, with the same headers.
         """
         patience = PATIENCE if patience is None else patience
         try:
             async with asyncio.timeout(patience):
-                return await self._follow(url, redirects)
+                return await self._follow(url, redirects, _Question(headers=headers or {}))
         except TimeoutError:
             return NotFetched(url, f"no answer within {patience:g} seconds")
 
@@ -106,15 +110,15 @@ class HttpsClient:
             return NotFetched(url, f"no answer within {patience:g} seconds")
         return answer if not isinstance(answer, str) else NotFetched(url, "the answer is a redirect", forbidden=True)
 
-    async def _follow(self, url: str, redirects: int) -> Fetched | NotFetched:
+    async def _follow(self, url: str, redirects: int, question: "_Question") -> Fetched | NotFetched:
         for _ in range(redirects + 1):
-            answer = await self._ask(url)
+            answer = await self._ask(url, question)
             if not isinstance(answer, str):
                 return answer
             url = answer
         return NotFetched(url, f"more than {redirects} redirects", forbidden=True)
 
-    async def _ask(self, url: str, question: "_Question | None" = None) -> Fetched | NotFetched | str:
+    async def _ask(self, url: str, question: "_Question") -> Fetched | NotFetched | str:
         """The answer, or the URL that it redirects to."""
         place = _read(url, any_port=self._any_port)
         if isinstance(place, NotFetched):
@@ -123,7 +127,7 @@ class HttpsClient:
         if isinstance(hosts, Unresolved):
             return NotFetched(url, hosts.reason, hosts.forbidden)
         try:
-            return await self._exchange(url, place, hosts, question or _Question())
+            return await self._exchange(url, place, hosts, question)
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
             # OSError: a TLS fault after the handshake (ssl.SSLError) comes through httpcore2 as it is.
             return NotFetched(

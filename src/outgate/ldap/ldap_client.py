@@ -3,10 +3,8 @@
 Knows the library ldap3, whose defaults are not all safe: see docs/decisions/0013-ldap3.md.
 """
 
-import codecs
 import socket
 import ssl
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +17,7 @@ from outgate.config import Config, ConfigError, LdapSettings
 from outgate.directory.source import SourceUnavailable
 from outgate.extras import extra
 from outgate.frozen import frozen
+from outgate.secret_file import SecretFileError, read_secret
 
 with warnings.catch_warnings():
     # ldap3 2.9 asks pyasn1 for names that were renamed since; both spellings work.
@@ -167,15 +166,9 @@ class LdapClient:
         if path is None:
             raise AssertionError("checked when this was made")
         try:
-            mode, content = path.stat().st_mode, path.read_bytes().removeprefix(codecs.BOM_UTF8)
-        except OSError as error:
-            raise LdapUnavailable(f"ldap.bind_password_file {path}: {error.strerror}") from None
-        if stat.S_IMODE(mode) & 0o077:
-            raise LdapUnavailable(f"ldap.bind_password_file {path} can be read by others; run: chmod 600 {path}")
-        password = content.removesuffix(b"\n").removesuffix(b"\r")
-        if not password:
-            raise LdapUnavailable(f"ldap.bind_password_file {path} is empty")
-        return password
+            return read_secret(path, "ldap.bind_password_file")
+        except SecretFileError as error:
+            raise LdapUnavailable(str(error)) from None
 
 
 def result_of(connection: Connection) -> str:

@@ -6,6 +6,7 @@ All that is asked is asked by the egress guard's client. Knows no user, no store
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import Any, Final, TypeGuard
 from urllib.parse import quote, urlencode
 
@@ -20,6 +21,7 @@ from outgate.sendas.oauth_clients import OAuthClient
 
 PATIENCE: Final = 30.0  # seconds for one question
 _LONGEST_TOKEN: Final = 8192  # characters
+_LONGEST_ID_TOKEN: Final = 32768  # characters; some list all groups of a user
 _DEFAULT_LIFETIME: Final = 3600.0  # seconds, where the server does not say (RFC 6749 section 5.1)
 _PAUSE: Final = 60.0  # seconds that a server is left alone that can't answer and says no more
 _LONGEST_PAUSE: Final = 86400.0  # seconds, whatever it says
@@ -30,6 +32,7 @@ _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "
 _JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
 _ENDPOINTS: Final = (
     *("authorization_endpoint", "token_endpoint", "device_authorization_endpoint", "registration_endpoint"),
+    "userinfo_endpoint",  # found alone, never set
 )
 
 
@@ -55,6 +58,14 @@ class ServerAway:
 
 
 @frozen
+class IdentityTokens:
+    """What says who has signed in, and what may be asked for more about them (empty if nothing)."""
+
+    id_token: str = field(repr=False)
+    access_token: str = field(repr=False)
+
+
+@frozen
 class DeviceCode:
     """What a user enters where (RFC 8628 section 3.2); times in seconds."""
 
@@ -72,7 +83,7 @@ class AuthorizationServer:
     def __init__(self, provider: OAuthProvider, https: HttpsClient) -> None:
         self.provider = provider
         self._https = https
-        self._endpoints = {name: str(getattr(provider, name)) for name in _ENDPOINTS}
+        self._endpoints = {name: str(getattr(provider, name, "")) for name in _ENDPOINTS}
         self._was_asked = not provider.issuer
 
     async def endpoint(self, name: str) -> str | ServerAway:
@@ -89,6 +100,19 @@ class AuthorizationServer:
         """The tokens for an authorization code (RFC 6749 section 4.1.3, RFC 7636)."""
         asked = {"code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
         return await self._tokens(client, "authorization_code", asked, now)
+
+    async def identity(
+        self, client: OAuthClient, code: str, redirect_uri: str, verifier: str
+    ) -> IdentityTokens | GrantRefused | ServerAway:
+        """Who has signed in, for an authorization code (OpenID Connect Core 1.0 section 3.1.3)."""
+        asked = {"code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
+        found = await self._grant(client, "authorization_code", asked)
+        if not isinstance(found, dict):
+            return found
+        identity, access = found.get("id_token"), found.get("access_token")
+        if not _is_token(identity, _LONGEST_ID_TOKEN):
+            return ServerAway("the provider's answer has no ID token")
+        return IdentityTokens(identity, access if _is_token(access) else "")
 
     async def refresh(
         self, client: OAuthClient, refresh_token: str, now: float
@@ -157,11 +181,7 @@ class AuthorizationServer:
     async def _tokens(
         self, client: OAuthClient, grant_type: str, asked: Mapping[str, str], now: float, former: str = ""
     ) -> OAuthTokens | GrantRefused | ServerAway:
-        where = await self.endpoint("token_endpoint")
-        if isinstance(where, ServerAway):
-            return where
-        named = asked if client.secret else {**asked, "client_id": client.client_id}
-        found = await self._post(where, prepare_token_request(grant_type, **named), _authenticated(client))
+        found = await self._grant(client, grant_type, asked)
         if not isinstance(found, dict):
             return found
         access, refresh = found.get("access_token"), found.get("refresh_token", former)
@@ -172,6 +192,16 @@ class AuthorizationServer:
                 "no_refresh_token", "the provider gave no refresh token; the scope offline_access may be missing"
             )
         return OAuthTokens(access, refresh, now + _seconds(found.get("expires_in"), _DEFAULT_LIFETIME))
+
+    async def _grant(
+        self, client: OAuthClient, grant_type: str, asked: Mapping[str, str]
+    ) -> dict[str, Any] | GrantRefused | ServerAway:
+        """The token endpoint's answer (RFC 6749 section 5)."""
+        where = await self.endpoint("token_endpoint")
+        if isinstance(where, ServerAway):
+            return where
+        named = asked if client.secret else {**asked, "client_id": client.client_id}
+        return await self._post(where, prepare_token_request(grant_type, **named), _authenticated(client))
 
     async def _post(
         self, url: str, content: str, headers: Mapping[str, str]
@@ -234,9 +264,9 @@ def _object(answer: Fetched) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _is_token(text: object) -> TypeGuard[str]:
+def _is_token(text: object, longest: int = _LONGEST_TOKEN) -> TypeGuard[str]:
     """One that fits into a line and says nothing else there (RFC 6750 section 2.1)."""
-    return isinstance(text, str) and 0 < len(text) <= _LONGEST_TOKEN and all("!" <= char <= "~" for char in text)
+    return isinstance(text, str) and 0 < len(text) <= longest and all("!" <= char <= "~" for char in text)
 
 
 def _seconds(text: object, otherwise: float) -> float:

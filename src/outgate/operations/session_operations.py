@@ -2,10 +2,11 @@
 
 from sqlalchemy import Engine
 
-from outgate.directory import users, web_sessions
+from outgate.directory import accounts, users, web_sessions
+from outgate.directory.accounts import LogInEntry
 from outgate.directory.privileges import Grant, Privilege
 from outgate.directory.users import User
-from outgate.directory.web_sessions import WebSession, WebSessionLimits
+from outgate.directory.web_sessions import OpenedBy, WebSession, WebSessionLimits
 from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.actor import Actor
@@ -51,6 +52,12 @@ def end_all_sessions(op: OperationContext, address: str, but: int | None = None)
 # No operations: whoever has proven the password, or has the cookie, has the right.
 
 
+def log_in_entry(engine: Engine, address: str) -> LogInEntry | None:
+    """What the user of this primary address may log in with; None if there is none."""
+    with read(engine) as connection:
+        return accounts.login(connection, address)
+
+
 def begin_session(
     engine: Engine,
     account_id: int,
@@ -59,14 +66,18 @@ def begin_session(
     limits: WebSessionLimits,
     now: float,
     *,
+    opened_by: OpenedBy = OpenedBy.PASSWORD,
+    proven_at: float | None = None,
     instead_of: str = "",
 ) -> str:
-    """Somebody has logged in; returns the secret for the cookie. What the browser had before (`instead_of`) ends."""
+    """Somebody has logged in, and shown now who they are, or when `proven_at` says; returns the secret for the cookie.
+    What the browser had before (`instead_of`) ends.
+    """
     with write(engine) as connection:
         web_sessions.sweep(connection, limits, now)
         if instead_of:
             web_sessions.end_by_token(connection, instead_of)
-        return web_sessions.begin(connection, account_id, peer, browser, now)
+        return web_sessions.begin(connection, account_id, peer, browser, now, opened_by=opened_by, proven_at=proven_at)
 
 
 def holder_of_session(

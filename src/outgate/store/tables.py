@@ -140,6 +140,7 @@ web_session = Table(
     Column("created_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("proven_at", Double, nullable=False, default=0.0, server_default="0"),  # when its user was last asked
+    Column("opened_by", Text, nullable=False, server_default="password"),  # directory.web_sessions.OpenedBy
 )
 
 # The second factor of log-ins on the pages: a TOTP secret (RFC 6238), sealed. It counts once it was confirmed.

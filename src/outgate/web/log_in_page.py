@@ -1,5 +1,6 @@
 """Logging in and out: by the same password, throttle and limits as mail programs, then a code where the account has a
-second factor; or with a passkey. Also asking somebody who is logged in for the same again. Knows no page behind it.
+second factor; or with a passkey. Also asking somebody who is logged in for the same again. Log-in by a provider is in
+provider_log_in_page.py. Knows no page behind it.
 """
 
 import re
@@ -11,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from outgate.accept.authenticator import TOO_MANY, UNAVAILABLE, LoggedIn
 from outgate.directory.passkeys import Passkey
+from outgate.directory.web_sessions import OpenedBy
 from outgate.http.body_limit import read_body
 from outgate.http.client_address import peer_of
 from outgate.http.http_route import HttpRoute
@@ -38,7 +40,7 @@ _WRONG: Final = N_("The address and the password don't go together.")
 _WRONG_PASSWORD: Final = N_("This is not your password.")
 _WRONG_CODE: Final = N_("This code opens nothing. Each one is good once; wait for the app to show the next one.")
 _WRONG_PASSKEY: Final = N_("This passkey opens nothing here. Log in with your password.")
-_TOO_LATE: Final = N_("That took too long. Log in again.")
+TOO_LATE: Final = N_("That took too long. Log in again.")
 _TOO_MANY: Final = (429, N_("Too many log-ins have failed. Wait some minutes, then try again."))
 _REFUSALS: Final = {
     TOO_MANY: _TOO_MANY,
@@ -83,33 +85,47 @@ class LogInPage:
         await read_body(request)
         form = Form.sent_with(request)
         if request.method != "POST":
-            return self._show(request, form)
+            return self.show(request, to=form.text("to"))
         username = form.text("username")
         password, authenticator = form.secret("password"), self._services.authenticator
         outcome = await authenticator.password(username, password, _peer(request), own_only=True)
         if not isinstance(outcome, LoggedIn):
             status, why = _REFUSALS.get(outcome, (403, _WRONG))
-            return self._show(request, form, status, why)
-        services, account = self._services, outcome.account_id
-        if await services.threads.run(second_factor_operations.needs_code, services.engine, account):
-            ticket = self._tickets.give(_SECOND_STEP, account=account, address=outcome.username)
-            return self._ask_for_code(request, ticket, form)
-        return await self._enter(request, account, form)
+            return self.show(request, status, said_to(request)(why), username=username, to=form.text("to"))
+        return await self.enter_or_ask(request, outcome.account_id, outcome.username, form.text("to"))
+
+    async def enter_or_ask(
+        self,
+        request: Request,
+        account: int,
+        address: str,
+        to: str,
+        by: OpenedBy = OpenedBy.PASSWORD,
+        proven_at: float | None = None,
+    ) -> Response:
+        """Let somebody in who has shown one thing, unless a code is still to be asked for. `proven_at` is when they
+        showed it, if that was not now.
+        """
+        services = self._services
+        if not await services.threads.run(second_factor_operations.needs_code, services.engine, account):
+            return await self.enter(request, account, to, by, proven_at)
+        proven = services.now() if proven_at is None else proven_at
+        ticket = self._tickets.give(_SECOND_STEP, account=account, address=address, by=by.value, proven=int(proven))
+        return self._ask_for_code(request, ticket, to)
 
     async def take_code(self, request: Request) -> Response:
         """The second step."""
         await read_body(request)
         form = Form.sent_with(request)
-        ticket = form.text("ticket")
+        ticket, to = form.text("ticket"), form.text("to")
         facts = self._tickets.read(_SECOND_STEP, ticket)
         if facts is None:
-            return self._show(request, form, 403, _TOO_LATE)
+            return self.show(request, 403, said_to(request)(TOO_LATE), to=to)
         account, address = int(facts["account"]), str(facts["address"])
-        right = await self._is_code(account, address, _peer(request), form.text("code"))
-        if right:
-            return await self._enter(request, account, form)
-        status, why = _TOO_MANY if right is None else (403, _WRONG_CODE)
-        return self._ask_for_code(request, ticket, form, status, why)
+        wrong = await self.wrong_code(request, account, address, form.text("code"))
+        if wrong:
+            return self._ask_for_code(request, ticket, to, *wrong)
+        return await self.enter(request, account, to, OpenedBy(str(facts["by"])), float(facts["proven"]))
 
     async def take_passkey(self, request: Request) -> Response:
         """In place of both steps."""
@@ -117,17 +133,19 @@ class LogInPage:
         form = Form.sent_with(request)
         used = await self._services.threads.run(self._used_passkey, form)
         if used is None:
-            return self._show(request, form, 403, _WRONG_PASSKEY)
-        return await self._enter(request, used.account_id, form)
+            return self.show(request, 403, said_to(request)(_WRONG_PASSKEY), to=form.text("to"))
+        return await self.enter(request, used.account_id, form.text("to"), OpenedBy.PASSKEY)
 
-    async def _is_code(self, account: int, address: str, peer: str, code: str) -> bool | None:
+    async def wrong_code(self, request: Request, account: int, address: str, code: str) -> tuple[int, str] | None:
+        """Status and words for a code that does not open; None if it does."""
         services = self._services
 
         async def check() -> bool:
             take = second_factor_operations.take_code
             return await services.threads.run(take, services.engine, services.vault, account, code, services.now())
 
-        return await services.authenticator.judge(address, peer, check)
+        right = await services.authenticator.judge(address, _peer(request), check)
+        return None if right else _TOO_MANY if right is None else (403, _WRONG_CODE)
 
     def _used_passkey(self, form: Form) -> Passkey | None:
         """The passkey that a form's answer is signed by."""
@@ -142,12 +160,22 @@ class LogInPage:
         second_factor_operations.note_passkey(services.engine, passkey, count, services.now())
         return passkey
 
-    async def _enter(self, request: Request, account_id: int, form: Form) -> Response:
-        answer = RedirectResponse(own_path(form.text("to")), 303)
-        await self._services.threads.run(self.give_session, request, answer, account_id)
+    async def enter(
+        self, request: Request, account_id: int, to: str, by: OpenedBy, proven_at: float | None = None
+    ) -> Response:
+        """To the page that was asked for, or home."""
+        answer = RedirectResponse(own_path(to), 303)
+        await self._services.threads.run(self.give_session, request, answer, account_id, by, proven_at)
         return answer
 
-    def give_session(self, request: Request, answer: Response, account_id: int) -> None:
+    def give_session(
+        self,
+        request: Request,
+        answer: Response,
+        account_id: int,
+        by: OpenedBy = OpenedBy.PASSWORD,
+        proven_at: float | None = None,
+    ) -> None:
         """The browser is this account's from now on."""
         services = self._services
         token = session_operations.begin_session(
@@ -157,6 +185,8 @@ class LogInPage:
             request.headers.get("user-agent", ""),
             services.session_limits,
             services.now(),
+            opened_by=by,
+            proven_at=proven_at,
             instead_of=self._cookie.read(request),
         )
         self._cookie.give(answer, token)
@@ -170,16 +200,19 @@ class LogInPage:
 
     # --- showing again who one is ------------------------------------------------------------------------------------
 
-    def ask_again(self, visit: Visit, status: int = 200, why: str = "") -> Response:
-        """For what an open browser alone must not do."""
+    def ask_again(self, visit: Visit, status: int = 200, why: str = "", to: str = "") -> Response:
+        """For what an open browser alone must not do. `why` is in the words of the visit."""
         account, engine = visit.holder.user.id, visit.services.engine
         there = second_factor_operations.passkeys_of(engine, account) if self._passkeys.is_possible else ()
+        entry = session_operations.log_in_entry(engine, visit.address)
         return visit.page(
             "prove.html",
             status,
-            why=visit.said(why) if why else "",
-            to=own_path(visit.form.text("to")),
-            needs_code=second_factor_operations.needs_code(engine, account),
+            why=why,
+            to=own_path(to or visit.form.text("to")),
+            has_password=entry is not None and (entry.password_hash is not None or entry.external is not None),
+            needs_code=entry is not None and entry.second_factor,
+            provider=self._provider,
             asked=self._passkeys.ask_for_one(there) if there else None,
         )
 
@@ -189,24 +222,24 @@ class LogInPage:
         outcome = await services.authenticator.password(visit.address, form.secret("password"), peer, own_only=True)
         if not isinstance(outcome, LoggedIn):
             status, why = _REFUSALS.get(outcome, (403, _WRONG_PASSWORD))
-            return await visit.in_thread(self.ask_again, visit, status, why)
+            return await visit.in_thread(self.ask_again, visit, status, visit.said(why))
         if await visit.in_thread(second_factor_operations.needs_code, services.engine, account):
-            right = await self._is_code(account, visit.address, peer, form.text("code"))
-            if not right:
-                status, why = _TOO_MANY if right is None else (403, _WRONG_CODE)
-                return await visit.in_thread(self.ask_again, visit, status, why)
-        return await visit.in_thread(self.go_on, visit)
+            wrong = await self.wrong_code(visit.request, account, visit.address, form.text("code"))
+            if wrong:
+                status, why = wrong
+                return await visit.in_thread(self.ask_again, visit, status, visit.said(why))
+        return await visit.in_thread(self.go_on, visit, form.text("to"))
 
     def prove_by_passkey(self, visit: Visit) -> Response:
         """In place of both."""
         used = self._used_passkey(visit.form)
         if used is None or used.account_id != visit.holder.user.id:
-            return self.ask_again(visit, 403, _WRONG_PASSKEY)
-        return self.go_on(visit)
+            return self.ask_again(visit, 403, visit.said(_WRONG_PASSKEY))
+        return self.go_on(visit, visit.form.text("to"))
 
-    def go_on(self, visit: Visit) -> Response:
+    def go_on(self, visit: Visit, to: str) -> Response:
         """To what one wanted to do; with a new secret, so that a copy of the former one is worth nothing."""
-        answer = visit.go_to(own_path(visit.form.text("to")))
+        answer = visit.go_to(own_path(to))
         services = self._services
         self._cookie.give(
             answer, session_operations.prove_session(services.engine, visit.holder.session, services.now())
@@ -215,20 +248,26 @@ class LogInPage:
 
     # --- forms -------------------------------------------------------------------------------------------------------
 
-    def _show(self, request: Request, form: Form, status: int = 200, why: str = "") -> Response:
-        said = _words(request)
+    def show(self, request: Request, status: int = 200, why: str = "", *, username: str = "", to: str = "") -> Response:
+        """The form to log in with; `why` is in the words of whoever asks."""
         facts = {
-            "why": said(why) if why else "",
-            "username": form.text("username"),
-            "to": form.text("to"),
+            "why": why,
+            "username": username,
+            "to": to,
+            "provider": self._provider,
             "asked": self._passkeys.ask_for_one() if self._passkeys.is_possible else None,
         }
-        return page(said, "log_in.html", facts, status)
+        return page(said_to(request), "log_in.html", facts, status)
 
-    def _ask_for_code(self, request: Request, ticket: str, form: Form, status: int = 200, why: str = "") -> Response:
-        said = _words(request)
-        facts = {"why": said(why) if why else "", "ticket": ticket, "to": form.text("to")}
+    def _ask_for_code(self, request: Request, ticket: str, to: str, status: int = 200, why: str = "") -> Response:
+        said = said_to(request)
+        facts = {"why": said(why) if why else "", "ticket": ticket, "to": to}
         return page(said, "log_in_code.html", facts, status)
+
+    @property
+    def _provider(self) -> str:
+        """What the provider is called that one may log in by; empty if none is set."""
+        return self._services.provider_log_in.title if self._services.provider_log_in else ""
 
 
 def own_path(text: str) -> str:
@@ -236,7 +275,8 @@ def own_path(text: str) -> str:
     return text if _OWN_PATH.fullmatch(text) else HOME
 
 
-def _words(request: Request) -> Words:
+def said_to(request: Request) -> Words:
+    """Words for whoever is not logged in yet."""
     return words(language_of(request))
 
 

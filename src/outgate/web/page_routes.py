@@ -19,6 +19,7 @@ from outgate.web.letter_page import LetterPage
 from outgate.web.log_in_page import LogInPage
 from outgate.web.message_page import MessagePage
 from outgate.web.passkey_ceremony import PasskeyCeremony
+from outgate.web.provider_log_in_page import ProviderLogInPage
 from outgate.web.queue_page import QueuePage
 from outgate.web.roles_page import RolesPage
 from outgate.web.routing_page import RoutingPage
@@ -52,13 +53,14 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         csp_reports.route(),
         _confirmation(services),
         *log_in.routes(visits),
+        *ProviderLogInPage(services, visits, log_in, tickets, secure=cookie.secure).routes(),
         *LanguagePage().routes(visits),
         *WritePage().routes(visits),
         *DraftsPage().routes(visits),
         *InboxPage().routes(visits),
         *LetterPage().routes(visits),
         *SentPage().routes(visits),
-        *SignInPage(services, secure=web.public_url.startswith("https:")).routes(visits),
+        *SignInPage(services, secure=cookie.secure).routes(visits),
         *WizardPage().routes(visits),
         *ServerPage().routes(visits),
         *AccountsPage().routes(visits),

@@ -15,6 +15,7 @@ from outgate.mailbox.user_mailbox import Mailboxes
 from outgate.model import Gateway
 from outgate.oauth.providers import OAuthProvider
 from outgate.oauth.sign_in import SignIns
+from outgate.openid.provider_log_in import ProviderLogIn
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.sent_operations import Dispatch
@@ -39,6 +40,7 @@ class PageServices:
     mail_threads: DatabaseThreads
     send_limits: SendLimits
     sign_ins: Mapping[str, SignIns]  # by provider
+    provider_log_in: ProviderLogIn | None = None  # where one is set
 
     def providers_for(self, gateway: Gateway | None) -> list[OAuthProvider]:
         """Those that a user may sign in with for an address: whose server is known."""

@@ -1,12 +1,8 @@
 """Signing in at the provider of an address's own server: for an address to be added, or one that is there already.
 
-What has begun is in a sealed cookie of the browser that began it, for ten minutes: so any node may see the end of it.
-A rotation of the vault's keys makes it void; then it begins again.
+What has begun is in a sealed cookie of the browser that began it, for ten minutes.
 """
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from dataclasses import asdict
 from typing import Final
 
@@ -23,8 +19,8 @@ from outgate.operations import gateway_operations, send_as_operations
 from outgate.operations.account_lookup import account_of, entry_of
 from outgate.operations.context import Change, OperationContext, rehearse
 from outgate.operations.send_as_operations import NewAddress
-from outgate.store.vault import SealBroken
 from outgate.web.accounts_page import PATH, path_of
+from outgate.web.sealed_cookie import SealedCookie
 from outgate.web.server_trial import ServerTrial
 from outgate.web.services import PageServices
 from outgate.web.visit import Visit
@@ -76,8 +72,8 @@ class SignInPage:
     """The two ends of a sign-in: the form that begins it, and where the provider sends the browser back to."""
 
     def __init__(self, services: PageServices, *, secure: bool) -> None:
-        self._services, self._secure = services, secure
-        self._cookie = "__Host-sign-in" if secure else "sign-in"
+        self._services = services
+        self._cookie = SealedCookie("sign-in", secure, PATIENCE, services.vault)
 
     def routes(self, visits: Visits) -> list[HttpRoute]:
         """All there are."""
@@ -108,7 +104,7 @@ class SignInPage:
                 "signed_in.html", status, trial=state, provider=sign_ins.provider.title, signs_in=True
             )
         )
-        answer.delete_cookie(self._cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
+        self._cookie.take(answer)
         return answer
 
     # --- what is wanted ----------------------------------------------------------------------------------------------
@@ -150,19 +146,12 @@ class SignInPage:
 
     def _give(self, answer: Response, visit: Visit, pending: PendingSignIn, begun: SignIn) -> None:
         kept = asdict(pending) | {"begun": {**asdict(begun), "url": ""}}
-        sealed = self._services.vault.seal(json.dumps(kept).encode(), _identity(visit))
-        value = urlsafe_b64encode(sealed).decode()
-        # "lax": it comes with the provider's redirect, and with nothing else of another site.
-        answer.set_cookie(
-            self._cookie, value, max_age=PATIENCE, path="/", secure=self._secure, httponly=True, samesite="lax"
-        )
+        self._cookie.give(answer, _identity(visit), kept)
 
     def _read(self, visit: Visit) -> PendingSignIn:
-        try:
-            sealed = urlsafe_b64decode(visit.request.cookies.get(self._cookie, ""))
-            kept = json.loads(self._services.vault.open(sealed, _identity(visit)))
-        except (SealBroken, NotBase64, ValueError):
-            raise SignInFailed(_NOTHING) from None
+        kept = self._cookie.read(visit.request, _identity(visit))
+        if kept is None:
+            raise SignInFailed(_NOTHING)
         pending = PendingSignIn(**{**kept, "begun": SignIn(**kept["begun"])})
         if self._services.now() > pending.until:
             raise SignInFailed(_NOTHING)

@@ -77,7 +77,7 @@ class Visits:
 
     def _called(self, page: PlainPage) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
-            visit = self._open(request)
+            visit = self.open(request)
             if visit is None:
                 return to_log_in(request)
             if request.method == "POST":
@@ -93,7 +93,7 @@ class Visits:
 
     def _awaited(self, page: AsyncPage) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            visit = await self.services.threads.run(self._open, request)
+            visit = await self.services.threads.run(self.open, request)
             if visit is None:
                 return to_log_in(request)
             if request.method == "POST":
@@ -113,8 +113,8 @@ class Visits:
         await read_body(request)
         return await self.services.threads.run(Form.sent_with, request)
 
-    def _open(self, request: Request) -> Visit | None:
-        """With what the address asks; what a form has sent is read for nobody yet."""
+    def open(self, request: Request) -> Visit | None:
+        """Of whoever is logged in, with what the address asks; what a form has sent is read for nobody yet."""
         services, token = self.services, self._cookie.read(request)
         if not token:
             return None

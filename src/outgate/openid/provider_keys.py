@@ -1,34 +1,26 @@
-"""The public keys of an OpenID provider: found by discovery, kept, asked for again. Knows no token.
-
-The provider is the administrator's own setting, so its host is not guarded as hosts given by users are.
-"""
+"""The public keys of an OpenID provider: found by discovery, kept, asked for again. Knows no token and no HTTP."""
 
 import asyncio
-import json
-import ssl
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import structlog
+from joserfc.errors import JoseError
+from joserfc.jwk import JWKRegistry, KeySet
 
-from outgate.extras import extra
-
-with extra("oidc"):
-    import httpx2
-    from joserfc.errors import JoseError
-    from joserfc.jwk import JWKRegistry, KeySet
-
-PATIENCE = 5.0  # seconds to wait for the provider, both documents together
-STEP = 3.0  # seconds for one step, such as the handshake; httpx2 closes what it breaks off, not what is cancelled
-MAX_ANSWER = 256 * 1024  # bytes of a document
-FRESH = 3600.0  # seconds after which keys are asked for again, so that one that was withdrawn is forgotten
-KEPT = 86400.0  # seconds that keys are used while the provider is not to be had
-PAUSE = 60.0  # seconds between two requests while there are keys; unknown key ids can't make it more
-FIRST_PAUSE = 5.0  # the same while there are none
+PATIENCE: Final = 5.0  # seconds to wait for the provider, both documents together
+FRESH: Final = 3600.0  # seconds after which keys are asked for again, so that one that was withdrawn is forgotten
+KEPT: Final = 86400.0  # seconds that keys are used while the provider is not to be had
+PAUSE: Final = 60.0  # seconds between two requests while there are keys; unknown key ids can't make it more
+FIRST_PAUSE: Final = 5.0  # the same while there are none
 
 # Public keys alone: what has a secret, such as HS256's, can't be in a document that everybody may read.
-_KEY_TYPES = ("RSA", "EC", "OKP")
+_KEY_TYPES: Final = ("RSA", "EC", "OKP")
 
-_log = structlog.get_logger("accept")
+_log = structlog.get_logger("openid")
+
+# Gets a JSON object by its URL; raises ValueError or TimeoutError that say why there is none.
+Ask = Callable[[str], Awaitable[dict[str, Any]]]
 
 
 class KeysUnavailable(Exception):
@@ -36,11 +28,11 @@ class KeysUnavailable(Exception):
 
 
 class ProviderKeys:
-    """The keys of one issuer, for one event loop."""
+    """The keys of one issuer, for one event loop. `setting` is the name of the setting that has the issuer."""
 
-    def __init__(self, issuer: str, context: ssl.SSLContext) -> None:
+    def __init__(self, issuer: str, ask: Ask, setting: str) -> None:
         self.configuration = configuration_url(issuer)
-        self._issuer, self._context = issuer, context
+        self._issuer, self._ask, self._setting = issuer, ask, setting
         self._keys: KeySet | None = None
         self._fetched = self._tried = float("-inf")  # seconds since 1970
         self._fault = "it was not asked yet"
@@ -72,7 +64,7 @@ class ProviderKeys:
         try:
             async with asyncio.timeout(PATIENCE):
                 self._keys = await self._fetch()
-        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
+        except (TimeoutError, ValueError, RecursionError) as error:
             self._fault = str(error) or type(error).__name__
             _log.warning("the keys of the OpenID provider could not be had", issuer=self._issuer, error=self._fault)
         else:
@@ -81,40 +73,19 @@ class ProviderKeys:
             self._tried = now  # not before: who comes while it is under way waits for it
 
     async def _fetch(self) -> KeySet:
-        """Ask (OpenID Connect Discovery 1.0 section 4). No proxy of the environment, and no redirect, is followed."""
-        async with httpx2.AsyncClient(verify=self._context, trust_env=False, timeout=STEP) as client:
-            found = await _document(client, self.configuration)
-            if found.get("issuer") != self._issuer:
-                raise ValueError(f"{self.configuration} is of another issuer; set oidc.issuer to what it says exactly")
-            location = found.get("jwks_uri")
-            if not isinstance(location, str) or not location.startswith("https://"):
-                raise ValueError(f"{self.configuration} names no https address of keys (jwks_uri)")
-            return _usable(await _document(client, location))
+        """Ask (OpenID Connect Discovery 1.0 section 4)."""
+        found = await self._ask(self.configuration)
+        if found.get("issuer") != self._issuer:
+            raise ValueError(f"{self.configuration} is of another issuer; set {self._setting} to what it says exactly")
+        location = found.get("jwks_uri")
+        if not isinstance(location, str) or not location.startswith("https://"):
+            raise ValueError(f"{self.configuration} names no https address of keys (jwks_uri)")
+        return _usable(await self._ask(location))
 
 
 def configuration_url(issuer: str) -> str:
     """Where an issuer's discovery document is."""
     return f"{issuer.removesuffix('/')}/.well-known/openid-configuration"
-
-
-async def _document(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:
-    async with client.stream(
-        "GET", url, headers={"Accept": "application/json", "Accept-Encoding": "identity"}
-    ) as answer:
-        if answer.status_code != 200:
-            raise ValueError(f"{url} answered with status {answer.status_code}")
-        content = bytearray()
-        async for piece in answer.aiter_raw():
-            content += piece
-            if len(content) > MAX_ANSWER:
-                raise ValueError(f"{url} answered with more than {MAX_ANSWER} bytes")
-    try:
-        document = json.loads(content)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise ValueError(f"{url} did not answer with a JSON object")
-    return document
 
 
 def _usable(document: dict[str, Any]) -> KeySet:

@@ -1,0 +1,222 @@
+"""Somebody logs in at the OpenID provider: where the browser is sent, and who the provider says it is when it is back.
+
+Authorization code with PKCE, state and nonce (OpenID Connect Core 1.0 section 3.1). What is to be remembered between
+the two is data (`PendingLogIn`), kept by the browser that began. All that is asked of the provider passes the egress
+guard. Knows no account and no page.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, Final
+
+import structlog
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from joserfc.errors import JoseError
+from joserfc.jwt import JWTClaimsRegistry
+
+from outgate.config import WebOidcSettings
+from outgate.directory.errors import DirectoryError
+from outgate.egress.https_client import HttpsClient, NotFetched
+from outgate.frozen import frozen
+from outgate.mail.addresses import AddressError, canonical
+from outgate.oauth.authorization_server import AuthorizationServer, GrantRefused, ServerAway
+from outgate.oauth.providers import OAuthProvider
+from outgate.oauth.sign_in import SignInFailed, code_in
+from outgate.openid.provider_keys import KeysUnavailable, ProviderKeys
+from outgate.openid.signed_claims import LEEWAY, TokenUnfit, signed_claims
+from outgate.sendas.oauth_clients import OAuthClient
+
+_TYPES: Final = ("jwt",)
+
+_log = structlog.get_logger("openid")
+
+
+@frozen
+class PendingLogIn:
+    """One that has begun. `state`, `nonce` and `verifier` are long and random, and good for this one alone. `again`:
+    the provider was told to ask who it is, whoever is logged in there; `begun_at` in seconds since 1970.
+    """
+
+    state: str
+    nonce: str
+    verifier: str = field(repr=False)
+    again: bool
+    begun_at: float
+
+
+@frozen
+class ProviderIdentity:
+    """Who it is: a primary address in its compared form, and when they last showed it there (0: it does not say)."""
+
+    address: str
+    shown_at: float
+
+
+class ProviderLogInFailed(DirectoryError):
+    """Nobody is logged in; the text says why, for whoever tried."""
+
+
+class ProviderUnreachable(ProviderLogInFailed):
+    """The provider can't be asked just now."""
+
+
+class ProviderLogIn:
+    """Begins and ends log-ins, for one event loop. `redirect_uri` is the page that the provider sends browsers to."""
+
+    def __init__(self, settings: WebOidcSettings, secret: str, redirect_uri: str, https: HttpsClient) -> None:
+        self.title, self.asks_second_factor = settings.title, settings.asks_second_factor
+        self._settings, self._https, self._redirect_uri = settings, https, redirect_uri
+        provider = OAuthProvider(name="log-in", label=settings.title, issuer=settings.issuer)
+        self._server = AuthorizationServer(provider, https)
+        self._client = OAuthClient(settings.client_id, secret)
+        self._keys = ProviderKeys(settings.issuer, self._document, "web.oidc.issuer")
+
+    async def begin(self, now: float, *, again: bool = False, hint: str = "") -> tuple[str, PendingLogIn]:
+        """The address to send the browser to. `again` has the provider ask even of who is logged in there. Raises
+        ProviderUnreachable.
+        """
+        endpoint = await self._server.endpoint("authorization_endpoint")
+        if isinstance(endpoint, ServerAway) or not endpoint:
+            raise self._away(endpoint.reason if endpoint else "it has no authorization endpoint")
+        pending = PendingLogIn(
+            secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_urlsafe(48), again, now
+        )
+        url = prepare_grant_uri(
+            endpoint,
+            self._client.client_id,
+            "code",
+            redirect_uri=self._redirect_uri,
+            scope=list(self._settings.scopes),
+            state=pending.state,
+            nonce=pending.nonce,
+            code_challenge=str(create_s256_code_challenge(pending.verifier)),  # type: ignore[no-untyped-call]  # its stubs
+            code_challenge_method="S256",
+            prompt="login" if again else None,
+            max_age="0" if again else None,
+            login_hint=hint or None,
+        )
+        return url, pending
+
+    async def end(self, pending: PendingLogIn, returned: str, now: float) -> ProviderIdentity:
+        """Who it is, by the query that the browser came back with. Raises ProviderLogInFailed."""
+        try:
+            code = code_in(returned, pending.state, self._settings.issuer)
+        except SignInFailed as error:
+            if str(error.facts.get("said")).startswith("access_denied"):
+                raise ProviderLogInFailed(
+                    "you have not logged in at {provider}; try again", provider=self.title
+                ) from None
+            raise ProviderLogInFailed(error.text, **error.facts) from None
+        try:
+            return await self._identity(pending, code, now)
+        except KeysUnavailable as error:
+            raise self._away(str(error)) from None
+        except (TokenUnfit, JoseError) as error:
+            _log.warning("log-in by the OpenID provider refused", issuer=self._settings.issuer, reason=str(error))
+            raise ProviderLogInFailed(
+                "what {provider} says of you can't be used here: {reason}; tell your administrator",
+                provider=self.title,
+                reason=str(error),
+            ) from None
+
+    async def _identity(self, pending: PendingLogIn, code: str, now: float) -> ProviderIdentity:
+        tokens = await self._server.identity(self._client, code, self._redirect_uri, pending.verifier)
+        if isinstance(tokens, ServerAway):
+            raise self._away(tokens.reason)
+        if isinstance(tokens, GrantRefused):
+            _log.warning("the OpenID provider gives no tokens", issuer=self._settings.issuer, reason=tokens.text)
+            raise ProviderLogInFailed(
+                "{provider} did not accept this log-in ({said}); try again; if it stays so, tell your administrator",
+                provider=self.title,
+                said=tokens.text,
+            )
+        claims = await signed_claims(tokens.id_token, self._keys, _TYPES, now)
+        self._check(claims, pending, now)
+        shown_at = _moment(claims.get("auth_time"))
+        if pending.again and shown_at < pending.begun_at - LEEWAY:
+            raise ProviderLogInFailed(
+                "{provider} has not asked you who you are this time, or does not say so; use your password here, or a"
+                " passkey",
+                provider=self.title,
+            )
+        if self._settings.claim not in claims:
+            claims = await self._told(tokens.access_token, str(claims["sub"]))
+        return ProviderIdentity(self._address(claims), shown_at)
+
+    def _check(self, claims: Mapping[str, Any], pending: PendingLogIn, now: float) -> None:
+        """OpenID Connect Core 1.0 section 3.1.3.7; raises JoseError or TokenUnfit."""
+        client = self._client.client_id
+        demanded = JWTClaimsRegistry(
+            now=int(now),
+            leeway=LEEWAY,
+            iss={"essential": True, "value": self._settings.issuer},
+            aud={"essential": True, "value": client},
+            sub={"essential": True},
+            exp={"essential": True},
+            iat={"essential": True},
+            nonce={"essential": True, "value": pending.nonce},
+        )
+        demanded.validate(dict(claims))
+        if claims.get("azp", client) != client or (claims["aud"] not in (client, [client]) and "azp" not in claims):
+            raise TokenUnfit("the token is for another client, too (aud, azp)")
+
+    async def _told(self, access_token: str, subject: str) -> dict[str, Any]:
+        """What the ID token leaves out (section 5.3). Raises ProviderUnreachable, TokenUnfit."""
+        where = await self._server.endpoint("userinfo_endpoint")
+        if isinstance(where, ServerAway):
+            raise self._away(where.reason)
+        if not where or not access_token:
+            raise TokenUnfit(f"it has no claim {self._settings.claim}")
+        found = await self._object(where, {"Authorization": f"Bearer {access_token}"})
+        if found.get("sub") != subject:
+            raise TokenUnfit("its userinfo is somebody else's")
+        return found
+
+    def _address(self, claims: Mapping[str, Any]) -> str:
+        name = self._settings.claim
+        value = claims.get(name)
+        if not isinstance(value, str):
+            raise TokenUnfit(f"it has no claim {name}")
+        if name == "email" and str(claims.get("email_verified")).lower() != "true":
+            raise TokenUnfit("it has not verified your address (email_verified)")
+        try:
+            return canonical(value)
+        except AddressError:
+            raise TokenUnfit(f"its claim {name} is no address") from None
+
+    # --- how it is asked ---------------------------------------------------------------------------------------------
+
+    async def _object(self, url: str, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Raises ProviderUnreachable."""
+        try:
+            return await self._document(url, headers)
+        except ValueError as error:
+            raise self._away(str(error)) from None
+
+    async def _document(self, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """A JSON object. Raises ValueError. No redirect is followed: what is sent may be a token."""
+        answer = await self._https.get(url, redirects=0, headers=headers)
+        if isinstance(answer, NotFetched):
+            raise ValueError(f"{url}: {answer.reason}")
+        try:
+            found = json.loads(answer.content)
+        except (ValueError, RecursionError):
+            found = None
+        if answer.status != 200 or not isinstance(found, dict):
+            raise ValueError(f"{url} answers with status {answer.status}, or with no JSON object")
+        return found
+
+    def _away(self, reason: str) -> ProviderUnreachable:
+        _log.warning("the OpenID provider can't be asked", issuer=self._settings.issuer, reason=reason)
+        return ProviderUnreachable(
+            "{provider} can't be asked just now; try again in a minute, or log in with your password",
+            provider=self.title,
+        )
+
+
+def _moment(value: object) -> float:
+    """`auth_time`, in seconds since 1970; 0 if it is none."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
