@@ -47,6 +47,7 @@ def test_the_domain_may_be_international(empty: Program) -> None:
 
 def test_settings_are_written_and_the_others_stand_there_as_comments(empty: Program) -> None:
     pairs = ["submission.starttls_port=2587", "delivery.retry=[1, 2]", "local.mailbox=lmtp://localhost:24"]
+    pairs += ["web.oidc.name=Example", "web.port=8080"]
     empty.run("init", "example.com", "--hostname", "m.example", *(part for pair in pairs for part in ("--set", pair)))
     text = (empty.data / "outgate.toml").read_text()
     assert tomllib.loads(text) == {
@@ -56,7 +57,8 @@ def test_settings_are_written_and_the_others_stand_there_as_comments(empty: Prog
         "oauth": {},
         "delivery": {"retry": [1, 2]},
         "local": {"mailbox": "lmtp://localhost:24"},
-        **{name: {} for name in ("oidc", "ldap", "egress", "web", "record")},
+        "web": {"port": 8080, "oidc": {"name": "Example"}},
+        **{name: {} for name in ("oidc", "ldap", "egress", "record")},
     }
     assert "#tls_port = 465" in text
 

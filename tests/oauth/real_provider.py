@@ -51,16 +51,20 @@ class RealProvider:
     def sign_in(self, url: str, user: str, ends_at: str) -> str:
         """Walk through the provider's pages as `user` up to the address that begins with `ends_at`."""
         with self.client() as browser:
-            page = browser.get(url)
-            while True:
-                if page.is_redirect:
-                    target = str(page.url.join(page.headers["location"]))
-                    if target.startswith(ends_at):
-                        return target
-                    page = browser.get(target)
-                    continue
-                assert page.status_code == 200, page.text
-                page = self._submit(browser, page, user)
+            return self.walk(browser, url, user, ends_at)
+
+    def walk(self, browser: httpx2.Client, url: str, user: str, ends_at: str) -> str:
+        """The same in a browser that may be logged in there from before."""
+        page = browser.get(url)
+        while True:
+            if page.is_redirect:
+                target = str(page.url.join(page.headers["location"]))
+                if target.startswith(ends_at):
+                    return target
+                page = browser.get(target)
+                continue
+            assert page.status_code == 200, page.text
+            page = self._submit(browser, page, user)
 
     def enter_code(self, url: str, user: str) -> None:
         """The same on another device (RFC 8628): the address has the code in it."""

@@ -155,7 +155,7 @@ _COLUMNS: Final = select(
 
 def _session(row: Row[*tuple[Any, ...]]) -> WebSession:
     *facts, opened_by = row
-    return WebSession(*facts, OpenedBy(opened_by))
+    return WebSession(*facts, opened_by=OpenedBy(opened_by))
 
 
 def _over(limits: WebSessionLimits, now: float) -> ColumnElement[bool]:

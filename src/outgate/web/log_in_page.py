@@ -212,7 +212,7 @@ class LogInPage:
             to=own_path(to or visit.form.text("to")),
             has_password=entry is not None and (entry.password_hash is not None or entry.external is not None),
             needs_code=entry is not None and entry.second_factor,
-            provider=self._provider,
+            provider=self.provider,
             asked=self._passkeys.ask_for_one(there) if there else None,
         )
 
@@ -254,7 +254,7 @@ class LogInPage:
             "why": why,
             "username": username,
             "to": to,
-            "provider": self._provider,
+            "provider": self.provider,
             "asked": self._passkeys.ask_for_one() if self._passkeys.is_possible else None,
         }
         return page(said_to(request), "log_in.html", facts, status)
@@ -265,7 +265,7 @@ class LogInPage:
         return page(said, "log_in_code.html", facts, status)
 
     @property
-    def _provider(self) -> str:
+    def provider(self) -> str:
         """What the provider is called that one may log in by; empty if none is set."""
         return self._services.provider_log_in.title if self._services.provider_log_in else ""
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from outgate.directory.application_passwords import Scope
 from outgate.directory.errors import Invalid
 from outgate.directory.users import Credentials
+from outgate.directory.web_sessions import OpenedBy
 from outgate.http.http_route import HttpRoute
 from outgate.operations import (
     app_password_operations,
@@ -37,6 +38,11 @@ _DONE: Final = {
     "factor-off": N_("The second factor is off."),
     "passkey": N_("You can log in with the passkey from now on."),
     "passkey-removed": N_("The passkey is removed."),
+}
+_OPENED_BY: Final = {
+    OpenedBy.PASSWORD: N_("by password"),
+    OpenedBy.PASSKEY: N_("by passkey"),
+    OpenedBy.PROVIDER: N_("by %(provider)s"),
 }
 
 
@@ -76,6 +82,7 @@ class SecurityPage:
             external=details.user.external is not None,
             sessions=sessions,
             browser_name=browser_name,
+            opened_by=lambda session: visit.said(_OPENED_BY[session.opened_by], provider=self._log_in.provider),
             here=visit.holder.session.id,
             programs=programs,
             factors=factors,

@@ -1,7 +1,7 @@
 // A certified OpenID provider on loopback, for tests: `node provider.mjs PORT CERTIFICATE KEY`. Says "ready" when it is.
 //
 // Anybody may sign in, with any password; the user's name is the address. Refresh tokens are used once: a second use ends
-// the whole grant. A mail server asks /token/introspection whose an access token is, as client `gateway`.
+// the whole grant. An address that begins with "unverified" is not verified. A mail server asks /token/introspection whose an access token is, as client `gateway`.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import Provider from 'oidc-provider';
@@ -16,6 +16,10 @@ const provider = new Provider(`https://localhost:${port}`, {
       redirect_uris: ['http://127.0.0.1/'], response_types: ['code'], grant_types: grants,
     },
     {
+      client_id: 'pages', client_secret: 'pages secret', application_type: 'native',
+      redirect_uris: ['http://127.0.0.1/log-in/returned'], response_types: ['code'], grant_types: ['authorization_code'],
+    },
+    {
       client_id: 'gateway', client_secret: 'gateway secret', redirect_uris: [], response_types: [], grant_types: [],
     },
   ],
@@ -26,10 +30,13 @@ const provider = new Provider(`https://localhost:${port}`, {
     registration: { enabled: true },
     revocation: { enabled: true, allowedPolicy: () => true },
   },
-  findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: id }) }),
+  claims: { openid: ['sub'], email: ['email', 'email_verified'] },
+  findAccount: (ctx, id) => ({
+    accountId: id, claims: () => ({ sub: id, email: id, email_verified: !id.startsWith('unverified') }),
+  }),
   pkce: { required: () => true },
   rotateRefreshToken: true,
-  scopes: ['openid', 'offline_access', 'mail.send'],
+  scopes: ['openid', 'email', 'offline_access', 'mail.send'],
   ttl: { AccessToken: 3600, RefreshToken: 90 * 86400, Grant: 90 * 86400, Session: 3600, Interaction: 600 },
   cookies: { keys: ['for tests'] },
 });

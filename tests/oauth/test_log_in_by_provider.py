@@ -1,0 +1,214 @@
+"""Logging in to the pages by a real OpenID provider: who gets in, and who is asked again."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from html import unescape
+from urllib.parse import parse_qs, quote, urlsplit
+
+import httpx2
+import pyotp
+import pytest
+import pytest_asyncio
+from bench.scratch import free_port
+
+from oauth.real_provider import RealProvider
+from outgate import clock
+from outgate.directory import users, web_sessions
+from outgate.directory.web_sessions import OpenedBy, WebSessionLimits
+from outgate.store.engine import read, write
+from way.place import Site, install, running
+from web.links import opened
+from web.people import ALICE, BOB, browser_at, log_in
+
+DORA = "dora@example.com"  # has no password
+SECURITY = "/settings/security"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Of the pages."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, provider: RealProvider, port: int) -> Site:
+    """With the provider, Dora, and Bob suspended."""
+    oidc = {"issuer": provider.issuer, "client_id": "pages", "client_secret_file": "pages.secret", "name": "Example"}
+    web = {"public_url": f"http://127.0.0.1:{port}", "port": port, "oidc": oidc}
+    site = install(tmp_path_factory.mktemp("pages") / "outgate", web=web)
+    secret = site.data / "pages.secret"
+    secret.write_text("pages secret\n")
+    secret.chmod(0o600)
+    with (site.data / "ca.pem").open("a") as file:
+        file.write(provider.authority.read_text())
+    with opened(site) as place, write(place.engine) as connection:
+        users.create(connection, DORA, None, clock.now())
+        users.suspend(connection, BOB)
+    return site
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(site: Site) -> AsyncIterator[None]:
+    """Runs while the tests do."""
+    running_server = await running(site)
+    yield
+    await running_server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(server: None, port: int) -> AsyncIterator[httpx2.AsyncClient]:
+    """Nobody's yet."""
+    async with browser_at(port) as nobodys:
+        yield nobodys
+
+
+def back(browser: httpx2.AsyncClient) -> str:
+    """Where the provider sends it."""
+    return str(browser.base_url.join("/log-in/returned"))
+
+
+async def begun(browser: httpx2.AsyncClient, page: str) -> str:
+    """The provider's address that the button of a page leads to."""
+    shown = await browser.get(page)
+    link = re.search(r'href="((?:/log-in|/prove)/provider[^"]*)"', shown.text)
+    assert link, shown.text
+    sent = await browser.get(unescape(link[1]))
+    assert sent.status_code == 303, sent.text
+    return sent.headers["location"]
+
+
+async def returned(
+    browser: httpx2.AsyncClient, provider: RealProvider, user: str, page: str = "/log-in"
+) -> httpx2.Response:
+    """What comes of logging in there as `user`."""
+    url = await begun(browser, page)
+    return await browser.get(await asyncio.to_thread(provider.sign_in, url, user, back(browser)))
+
+
+async def test_a_user_comes_where_they_wanted_to_go_and_must_show_again_who_they_are_for_more(
+    browser: httpx2.AsyncClient, site: Site, provider: RealProvider
+) -> None:
+    done = await returned(browser, provider, DORA, "/log-in?to=/settings/accounts")
+    assert (done.status_code, done.headers["location"]) == (303, "/settings/accounts")
+    assert (await browser.get("/settings/accounts")).status_code == 200
+    with opened(site) as place, read(place.engine) as connection:
+        dora = users.find(connection, DORA)
+        (session,) = web_sessions.listed(connection, dora.id, WebSessionLimits(3600, 3600), clock.now())
+    assert (session.opened_by, session.peer) == (OpenedBy.PROVIDER, "127.0.0.1")
+
+    asked = await browser.get(SECURITY)
+    prove = asked.headers["location"]
+    assert prove == f"/prove?to={quote(SECURITY, safe='')}"
+    page = await browser.get(prove)
+    assert 'name="password"' not in page.text, "Dora has none"
+    before = browser.cookies["session"]
+    done = await returned(browser, provider, DORA, prove)
+    assert (done.status_code, done.headers["location"]) == (303, SECURITY)
+    assert browser.cookies["session"] != before
+    shown = await browser.get(SECURITY)
+    assert shown.status_code == 200
+    assert "by Example" in shown.text
+
+
+async def test_whoever_is_logged_in_there_is_asked_again_and_only_that_proves_it(
+    browser: httpx2.AsyncClient, provider: RealProvider
+) -> None:
+    prove = f"/prove?to={quote(SECURITY, safe='')}"
+    with provider.client() as there:  # it stays logged in at the provider
+        done = await browser.get(
+            await asyncio.to_thread(provider.walk, there, await begun(browser, "/log-in"), DORA, back(browser))
+        )
+        assert done.status_code == 303
+        url = await begun(browser, prove)
+        asked = parse_qs(urlsplit(url).query)
+        assert (asked["prompt"], asked["max_age"], asked["login_hint"]) == (["login"], ["0"], [DORA])
+        unasked = url.replace("&prompt=login", "").replace("&max_age=0", "")
+        answer = await browser.get(await asyncio.to_thread(provider.walk, there, unasked, DORA, back(browser)))
+        assert answer.status_code == 403
+        assert "Example has not asked you who you are this time" in answer.text
+        another = await returned(browser, provider, ALICE, prove)
+        assert another.status_code == 403
+        assert f"says that you are {ALICE}, but you are logged in here as {DORA}" in another.text
+        assert (await browser.get(SECURITY)).status_code == 303
+        done = await browser.get(
+            await asyncio.to_thread(provider.walk, there, await begun(browser, prove), DORA, back(browser))
+        )
+        assert done.headers["location"] == SECURITY
+
+
+async def test_who_is_nobody_here_or_suspended_or_not_verified_there_stays_outside(
+    browser: httpx2.AsyncClient, site: Site, provider: RealProvider
+) -> None:
+    refusals = {
+        "carol@example.com": "Nobody has it here",
+        BOB: "is suspended",
+        "unverified-alice@example.com": "not verified your address",
+    }
+    for user, words in refusals.items():
+        answer = await returned(browser, provider, user)
+        assert answer.status_code == 403
+        assert words in answer.text
+        assert "session" not in browser.cookies
+    await browser.post("/language", data={"language": "it"})
+    assert "Qui nessuno ha questo indirizzo" in (await returned(browser, provider, "carol@example.com")).text
+    with opened(site) as place, read(place.engine) as connection:
+        assert users.count_all(connection) == 3, "nobody is made"
+
+
+async def test_an_answer_counts_once_and_for_the_browser_that_began_alone(
+    browser: httpx2.AsyncClient, port: int, provider: RealProvider
+) -> None:
+    url = await begun(browser, "/log-in?to=//evil.example")
+    target = await asyncio.to_thread(provider.sign_in, url, DORA, back(browser))
+    async with browser_at(port) as other:
+        assert "No log-in has begun in this browser" in (await other.get(target)).text
+    query = parse_qs(urlsplit(target).query)
+    place = target.partition("?")[0]
+    kept = browser.cookies["provider-log-in"]
+    for wrong, words in {
+        target.replace(query["state"][0], "another"): "not to this sign-in",
+        f"{place}?error=access_denied&state={query['state'][0]}": "You have not logged in at Example; try again.",
+        target.replace(query["code"][0], "guess"): "Example did not accept this log-in",
+    }.items():
+        browser.cookies.set("provider-log-in", kept, domain="127.0.0.1", path="/")
+        answer = await browser.get(wrong)
+        assert answer.status_code == 403
+        assert words in unescape(answer.text), answer.text
+        assert "provider-log-in" not in browser.cookies
+    browser.cookies.set("provider-log-in", kept, domain="127.0.0.1", path="/")
+    done = await browser.get(target)
+    assert (done.status_code, done.headers["location"]) == (303, "/"), "no other site is gone to"
+    assert (await browser.get(target)).status_code == 403
+
+
+async def test_our_second_factor_is_asked_for_after_the_provider(
+    browser: httpx2.AsyncClient, provider: RealProvider
+) -> None:
+    await log_in(browser)
+    await browser.post(f"{SECURITY}/second-factor")
+    secret = re.search(r"<code[^>]*>([A-Z2-7 ]+)</code>", (await browser.get(f"{SECURITY}/second-factor")).text)
+    assert secret
+    app = pyotp.TOTP(secret[1].replace(" ", ""))
+    now = clock.now()
+    await browser.post(f"{SECURITY}/second-factor/confirm", data={"code": app.at(now - 30)})
+    browser.cookies.clear()
+
+    step = await returned(browser, provider, ALICE, f"/log-in?to={SECURITY}")
+    assert "Enter the code" in step.text
+    assert "session" not in browser.cookies
+    ticket = re.search(r'name="ticket" value="([^"]+)"', step.text)
+    assert ticket
+    form = {"ticket": ticket[1], "to": SECURITY}
+    assert (await browser.post("/log-in/code", data={**form, "code": "000000"})).status_code == 403
+    done = await browser.post("/log-in/code", data={**form, "code": app.at(now)})
+    assert done.headers["location"] == SECURITY
+
+    step = await returned(browser, provider, ALICE, f"/prove?to={quote(SECURITY, safe='')}")
+    ticket = re.search(r'name="ticket" value="([^"]+)"', step.text)
+    assert ticket
+    assert (await browser.get(SECURITY)).status_code == 303, "not before the code"
+    done = await browser.post("/prove/code", data={"ticket": ticket[1], "code": app.at(now + 30)})
+    assert done.headers["location"] == SECURITY
+    assert (await browser.get(SECURITY)).status_code == 200
