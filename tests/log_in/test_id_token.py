@@ -77,7 +77,7 @@ def token(key: Key | None = None, **changed: object) -> str:
 
 def log_in(at: AtProvider, **settings: str) -> ProviderLogIn:
     """As the settings make it."""
-    given = WebOidcSettings(issuer=ISSUER, client_id=CLIENT, name="Example", **settings)  # type: ignore[arg-type]  # text
+    given = WebOidcSettings(issuer=ISSUER, client_id=CLIENT, name="Example", **settings)
     return ProviderLogIn(given, "secret", "https://mail.example.com/log-in/returned", at)
 
 
@@ -112,7 +112,7 @@ async def test_a_good_token_says_the_primary_address() -> None:
         {"email": ["alice@example.com"]},
     ],
 )
-async def test_a_token_that_is_not_whole_says_nobody(changed: dict[str, object]) -> None:
+async def test_a_token_that_is_not_whole_says_nobody(changed: dict[str, Any]) -> None:
     with pytest.raises(ProviderLogInFailed, match="can't be used here"):
         await told(token(**changed))
 

@@ -154,8 +154,8 @@ _COLUMNS: Final = select(
 
 
 def _session(row: Row[*tuple[Any, ...]]) -> WebSession:
-    *facts, opened_by = row
-    return WebSession(*facts, opened_by=OpenedBy(opened_by))
+    facts = row._asdict()
+    return WebSession(**{**facts, "opened_by": OpenedBy(facts["opened_by"])})
 
 
 def _over(limits: WebSessionLimits, now: float) -> ColumnElement[bool]:
