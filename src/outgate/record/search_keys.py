@@ -52,12 +52,12 @@ def _insert(table: str) -> TextClause:
 
 
 _ADD: Final = Step(91, _insert("fresh_search_key"))
-_SORT_IN: Final = _insert("search_key")
+_SORT_IN: Final = Step(92, _insert("search_key"))
 _FRESH: Final = tuple(fresh_search_key.primary_key.columns)
 _OLDEST: Final = select(*_FRESH).order_by(*_FRESH).limit(AT_ONCE)
 _TAKE: Final = delete(fresh_search_key).where(tuple_(*_FRESH).in_(_OLDEST)).returning(*_FRESH)
 _FIRST: Final = (EventKind.ACCEPTED, EventKind.REFUSED)
-_BY_KEY: Final = itemgetter("role", "domain", "name", "message_id")
+_BY_KEY: Final = itemgetter(1, 2, 3, 0)
 
 
 def add_to(batch: Batch, event: MessageEvent) -> None:
@@ -66,10 +66,10 @@ def add_to(batch: Batch, event: MessageEvent) -> None:
         return
     batch.add(
         _ADD,
-        *(
+        *[
             {"role": role, "domain": domain, "name": name, "message_id": event.message_id}
             for role, domain, name in keys_of(event)
-        ),
+        ],
     )
 
 
@@ -154,10 +154,17 @@ class SortIn:
 
     def answer(self, connection: Connection) -> bool:
         """Whether there may be more."""
-        keys = [row._asdict() for row in connection.execute(_TAKE)]
-        if keys:
-            # In the order of the index: neighbours go to the same page.
-            connection.execute(_SORT_IN, sorted(keys, key=_BY_KEY))
+        # In the order of the index: neighbours go to the same page.
+        keys = sorted(connection.execute(_TAKE), key=_BY_KEY)
+        batch = Batch()
+        batch.add(
+            _SORT_IN,
+            *[
+                {"role": role, "domain": domain, "name": name, "message_id": identity}
+                for identity, role, domain, name in keys
+            ],
+        )
+        batch.execute(connection)
         return len(keys) == AT_ONCE
 
 
