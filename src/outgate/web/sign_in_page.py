@@ -17,7 +17,7 @@ from outgate.directory.errors import NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
-from outgate.model import Consent, Gateway, OAuthTokens
+from outgate.model import Consent, Gateway, GatewayKind, OAuthTokens
 from outgate.oauth.sign_in import SignIn, SignInFailed, SignIns
 from outgate.operations import gateway_operations, send_as_operations
 from outgate.operations.account_lookup import account_of, entry_of
@@ -52,12 +52,14 @@ class PendingSignIn:
     port: int
     security: str
     username: str
+    kind: str
     until: float
     begun: SignIn | None = None
 
     def settings(self, consent: Consent) -> GatewaySettings:
         """The server with what the user has allowed. Raises Invalid."""
-        return GatewaySettings.entered(self.host, self.port, self.security, self.username, consent=consent)
+        kind = GatewayKind(self.kind)
+        return GatewaySettings.entered(self.host, self.port, self.security, self.username, consent=consent, kind=kind)
 
     def change(self, visit: Visit, consent: Consent) -> Change[object]:
         """What saves it."""
@@ -139,6 +141,7 @@ class SignInPage:
             port,
             security.value,
             form.text("login") or compared(address),
+            provider.kind.value,
             self._services.now() + PATIENCE,
         )
 

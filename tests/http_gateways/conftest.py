@@ -1,0 +1,56 @@
+"""An installation whose user alice has gateways by the interfaces of a provider: one that gives tokens, and one that
+takes mail for them.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from http_gateways.mail_provider import MailProvider
+from oauth.scripted_provider import ScriptedProvider
+from outgate import clock
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.model import GatewayKind, Security
+from outgate.sendas import gateways
+from outgate.store.engine import write
+from way.place import LOCALHOST, Site, install
+
+ALICE = "alice@example.com"
+PARTNER = "alice@dominiopartner.example"
+
+
+@dataclass
+class Provided:
+    """The installation, and both halves of its provider."""
+
+    site: Site
+    tokens: ScriptedProvider
+    mail: MailProvider
+
+    async def sign_in(self, kind: GatewayKind) -> None:
+        """Alice has signed in for her address there, just now: for the first time, or again."""
+        await asyncio.to_thread(self._sign_in, kind)
+
+    def _sign_in(self, kind: GatewayKind) -> None:
+        consent = self.tokens.sign_in(PARTNER)
+        wanted = GatewaySettings("localhost", self.mail.port, Security.SSL, PARTNER, consent=consent, kind=kind)
+        place = self.site.place()
+        with write(place.engine) as connection:
+            gateways.set_gateway(connection, place.vault, 1, PARTNER, wanted, clock.now())
+        place.engine.dispose()
+
+
+@pytest.fixture
+def provided(tmp_path: Path) -> Iterator[Provided]:
+    site = install(tmp_path / "outgate", delivery={"retry": [1]}, egress={"ports": (587,)})
+    context = site.authority.server_context(LOCALHOST)
+    with (
+        ScriptedProvider(context, time.time) as tokens,
+        MailProvider(context, tokens.whose) as mail,
+    ):
+        (site.data / "providers.toml").write_text(tokens.settings())
+        yield Provided(site, tokens, mail)
