@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from http_gateways.mail_provider import MailProvider
 from oauth.scripted_provider import ScriptedProvider
 from outgate import clock
+from outgate.directory import restrictions, users
 from outgate.directory.gateway_settings import GatewaySettings
-from outgate.model import GatewayKind, Security
+from outgate.model import GatewayKind, Restriction, Security
 from outgate.sendas import gateways
-from outgate.store.engine import write
+from outgate.store import tables
+from outgate.store.engine import read, write
 from way.place import LOCALHOST, Site, install
 
 ALICE = "alice@example.com"
@@ -35,12 +38,28 @@ class Provided:
         """Alice has signed in for her address there, just now: for the first time, or again."""
         await asyncio.to_thread(self._sign_in, kind)
 
+    def restrictions(self) -> list[Restriction]:
+        """What holds mail of her gateway back."""
+        place = self.site.place()
+        with read(place.engine) as connection:
+            found = [one for some in restrictions.load(connection).by_queue.values() for one in some]
+        place.engine.dispose()
+        return found
+
+    def age_tokens(self, seconds: float) -> None:
+        """As if they had been got so long ago."""
+        place, columns = self.site.place(), tables.oauth_grant.c
+        with write(place.engine) as connection:
+            connection.execute(update(tables.oauth_grant).values(refreshed_at=columns.refreshed_at - seconds))
+        place.engine.dispose()
+
     def _sign_in(self, kind: GatewayKind) -> None:
         consent = self.tokens.sign_in(PARTNER)
         wanted = GatewaySettings("localhost", self.mail.port, Security.SSL, PARTNER, consent=consent, kind=kind)
         place = self.site.place()
         with write(place.engine) as connection:
-            gateways.set_gateway(connection, place.vault, 1, PARTNER, wanted, clock.now())
+            alice = users.find(connection, ALICE)
+            gateways.set_gateway(connection, place.vault, alice.id, PARTNER, wanted, clock.now())
         place.engine.dispose()
 
 

@@ -11,6 +11,7 @@ import json
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -68,7 +69,7 @@ class MailProvider:
         self.script: list[Scripted] = []
         self.on_answer: Callable[[], None] = lambda: None
         self.sent: list[Sent] = []
-        self.asked: list[tuple[str, int]] = []  # path, and status of the answer
+        self.asked: list[tuple[float, int]] = []  # when (monotonic), and the answer's status
         self.connections = 0
         self._lock = threading.Lock()
 
@@ -89,7 +90,7 @@ class MailProvider:
 
             def do_POST(self) -> None:
                 status, headers, body = provider.answer(self)
-                provider.asked.append((self.path, status))
+                provider.asked.append((time.monotonic(), status))
                 content = b"" if body is None else json.dumps(body).encode()
                 self.send_response(status)
                 for name, value in {"Content-Type": "application/json", "request-id": "r-1", **headers}.items():
