@@ -14,10 +14,11 @@ from sqlalchemy import update
 from http_gateways.mail_provider import MailProvider
 from oauth.scripted_provider import ScriptedProvider
 from outgate import clock
-from outgate.directory import restrictions, users
+from outgate.directory import restrictions
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.model import GatewayKind, Restriction, Security
-from outgate.sendas import gateways
+from outgate.operations import context, gateway_operations
+from outgate.operations.actor import Actor
 from outgate.store import tables
 from outgate.store.engine import read, write
 from way.place import LOCALHOST, Site, install
@@ -57,9 +58,8 @@ class Provided:
         consent = self.tokens.sign_in(PARTNER)
         wanted = GatewaySettings("localhost", self.mail.port, Security.SSL, PARTNER, consent=consent, kind=kind)
         place = self.site.place()
-        with write(place.engine) as connection:
-            alice = users.find(connection, ALICE)
-            gateways.set_gateway(connection, place.vault, alice.id, PARTNER, wanted, clock.now())
+        with context.writing(place.engine, place.vault, Actor.console("root"), clock.now()) as op:
+            gateway_operations.set_gateway(op, ALICE, PARTNER, wanted)
         place.engine.dispose()
 
 

@@ -1,6 +1,7 @@
 """Tokens are kept fresh by one process at a time; a refusal is noted once, told once, and repaired by a new sign-in."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, select, update
 
 from oauth.scripted_provider import Answer, ScriptedProvider
-from outgate.config import EgressSettings
+from outgate.config import ConfigError, EgressSettings
 from outgate.demo.certificates import Authority
 from outgate.directory import policies
 from outgate.directory.gateway_settings import GatewaySettings
@@ -20,7 +21,7 @@ from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
-from outgate.model import Gateway, Security
+from outgate.model import Gateway, GatewayKind, Security
 from outgate.oauth import providers
 from outgate.oauth.gateway_tokens import IDLE, MARGIN, AccessTokens, NoToken
 from outgate.oauth.repair_notice import RepairNotice
@@ -278,3 +279,28 @@ async def test_erased_consents_must_be_given_again(house: House) -> None:
     refused = await house.node().current(gateway)
     assert isinstance(refused, NoToken)
     assert refused.must_sign_in
+
+
+def test_a_provider_that_is_like_another_has_its_client_and_endpoints(tmp_path: Path) -> None:
+    path = tmp_path / "providers.toml"
+    path.write_text('[google]\nclient_id = "ours"\n[google-api]\nhost = "gmail.partner.example"\n')
+    google, by_api = (providers.load(path).find(name) for name in ("google", "google-api"))
+    assert (by_api.client_id, by_api.token_endpoint) == (google.client_id, google.token_endpoint)
+    assert (by_api.kind, by_api.host, by_api.port) == (GatewayKind.GMAIL, "gmail.partner.example", 443)
+    assert by_api.scopes == ("https://www.googleapis.com/auth/gmail.send",)
+    assert google.kind is GatewayKind.SMTP
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ('[other]\nlike = "nobody"', "like must be the name of a provider"),
+        ('[other]\nlike = "google-api"', "like must be the name of a provider"),
+        ('[google-api]\nsecurity = "starttls"', "needs `host`, and security = 'ssl'"),
+    ],
+)
+def test_a_provider_like_none_is_refused(tmp_path: Path, lines: str, reason: str) -> None:
+    path = tmp_path / "providers.toml"
+    path.write_text(lines + "\n")
+    with pytest.raises(ConfigError, match=re.escape(reason)):
+        providers.load(path)
