@@ -52,8 +52,8 @@ class PendingSignIn:
     port: int
     security: str
     username: str
-    kind: str
     until: float
+    kind: str = GatewayKind.SMTP.value
     begun: SignIn | None = None
 
     def settings(self, consent: Consent) -> GatewaySettings:
@@ -141,8 +141,8 @@ class SignInPage:
             port,
             security.value,
             form.text("login") or compared(address),
-            provider.kind.value,
             self._services.now() + PATIENCE,
+            provider.kind.value,
         )
 
     @property
