@@ -40,6 +40,7 @@ USER_PAGES = (
     "/settings/security/second-factor",
     "/settings/security/second-factor/remove",
     "/settings/security/passkeys/add",
+    "/settings/mail-program",
     "/settings/accounts",
     "/settings/accounts/add",
     "/settings/accounts/add/server?address=me@studio.example&name=Me",
