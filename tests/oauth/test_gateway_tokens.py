@@ -14,6 +14,8 @@ from sqlalchemy import Engine, select, update
 
 from oauth.scripted_provider import Answer, ScriptedProvider
 from outgate.config import ConfigError, EgressSettings
+from outgate.deliver.credentials import GatewayTokens
+from outgate.deliver.outcome import Outcome, Verdict
 from outgate.demo.certificates import Authority
 from outgate.directory import policies
 from outgate.directory.gateway_settings import GatewaySettings
@@ -304,3 +306,20 @@ def test_a_provider_like_none_is_refused(tmp_path: Path, lines: str, reason: str
     path.write_text(lines + "\n")
     with pytest.raises(ConfigError, match=re.escape(reason)):
         providers.load(path)
+
+
+async def test_a_token_that_a_server_refuses_is_renewed(house: House) -> None:
+    log_in = GatewayTokens(house.sign_in(), house.node(), lambda *_: None)
+    peer = "smtp.example[192.0.2.1]:587"
+    for reason, is_of_token in (
+        (f"4.7.8 {peer}: log-in refused: 535 5.7.3 Authentication unsuccessful", True),
+        (f"4.7.4 {peer}: log-in failed: 501 5.5.127 Token is about to expire", True),
+        (f"4.7.8 {peer}: log-in refused: 401 authError: Invalid Credentials", True),
+        (f"4.7.0 {peer}: log-in put off: 454 4.7.0 Try again later", False),
+        (f"4.7.4 {peer}: log-in failed: 501 5.5.4 Syntax error", False),
+    ):
+        house.clock.time += 400
+        before = len(house.provider.refreshes)
+        await log_in()
+        assert await log_in.renew(Outcome(Verdict.RETRY, reason)) is is_of_token, reason
+        assert len(house.provider.refreshes) - before == is_of_token
