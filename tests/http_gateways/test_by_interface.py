@@ -164,6 +164,6 @@ async def test_a_sign_in_is_tried_before_it_is_saved(provided: Provided) -> None
     probe = wiring.gateway_probe(provided.site.place(), "")
     consent, port = provided.tokens.sign_in(PARTNER), provided.mail.port
     tried = Gateway("new:0", "localhost", port, Security.SSL, PARTNER, provider="example", kind=GatewayKind.GMAIL)
-    assert await asyncio.to_thread(probe.user_gateway, tried, consent.tokens.access) == ""
-    assert "401" in await asyncio.to_thread(probe.user_gateway, tried, "worthless")
+    assert await asyncio.to_thread(probe.user_gateway, tried, consent.tokens.access, PARTNER) == ""
+    assert "401" in await asyncio.to_thread(probe.user_gateway, tried, "worthless", PARTNER)
     assert provided.mail.sent == []

@@ -241,6 +241,10 @@ class HttpTrial:
         outcome = judged(self._api, answer, self._connection.peer, 0, clock.now())
         return None if outcome.verdict is Verdict.DELIVERED else outcome
 
+    async def try_sender(self, sender: str) -> Outcome | None:
+        """There is no such question."""
+        return None
+
     def hang_up(self) -> None:
         """That is all."""
         self._connection.hang_up()
