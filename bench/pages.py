@@ -53,6 +53,7 @@ certificate = "{certificate}"
 private_key = "{key}"
 [delivery]
 ca_file = "{ca}"
+retry = [60, 604800]
 [egress]
 allowed_networks = {{loopback = "127.0.0.0/8"}}
 ports = []

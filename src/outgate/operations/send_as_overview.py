@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from outgate.directory import accounts
 from outgate.directory.gateway_settings import open_password
@@ -16,9 +16,12 @@ from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.operations.public_reply import public_reply
 from outgate.queue import census
+from outgate.queue.census import QueueStanding
 from outgate.route import gateway_queue
 from outgate.sendas import oauth_grants
 from outgate.store.vault import SealBroken
+
+K = TypeVar("K")
 
 _OF_LOG_IN: Final = re.compile(r"53[0458] |4\.7\.8 ")
 
@@ -60,16 +63,21 @@ def overview(op: OperationContext, user: str) -> SendAsOverview:
     """See a user's From addresses with how their gateways are."""
     account = account_of(op, user)
     gateways = {one.address: one.gateway for one in account.send_as.values() if one.gateway}
-    health = {address: health_of(op, gateway) for address, gateway in gateways.items()}
-    return SendAsOverview(account, accounts.load_organisation(op.connection), health)
+    return SendAsOverview(account, accounts.load_organisation(op.connection), health_of(op, gateways))
 
 
-def health_of(op: OperationContext, gateway: Gateway) -> GatewayHealth:
-    """How a gateway is, as far as its user may know."""
-    queue = str(gateway_queue(gateway))
-    trouble = census.trouble(op.connection, queue)
-    health = GatewayHealth(census.waiting(op.connection, queue), _opens(op, gateway))
-    if trouble is None:
+def health_of(op: OperationContext, gateways: Mapping[K, Gateway]) -> dict[K, GatewayHealth]:
+    """How gateways are, each by its key, as far as its user may know."""
+    queues = {key: str(gateway_queue(gateway)) for key, gateway in gateways.items()}
+    standings = census.standings(op.connection, queues.values())
+    return {key: _health(op, gateway, standings.get(queues[key])) for key, gateway in gateways.items()}
+
+
+def _health(op: OperationContext, gateway: Gateway, standing: QueueStanding | None) -> GatewayHealth:
+    if standing is None:
+        return GatewayHealth(0, _opens(op, gateway))
+    health = GatewayHealth(standing.waiting, _opens(op, gateway))
+    if (trouble := standing.trouble) is None:
         return health
     return replace(health, said=public_reply(trouble.last_reply, gateway), next_attempt=trouble.next_attempt)
 

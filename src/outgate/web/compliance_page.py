@@ -15,7 +15,7 @@ from outgate.directory.settings import in_words
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.operations import domain_operations, policy_operations
-from outgate.operations.policy_reach import reach
+from outgate.operations.policy_reach import MOST, reach
 from outgate.web import unit_tree
 from outgate.web.settings_shown import COMPLIANCE, SHOWN, ShownSetting
 from outgate.web.visit import Visit
@@ -76,6 +76,7 @@ def _show(visit: Visit, status: int = 200, why: str = "") -> Response:
         row=row,
         entered=form.text("value") if why else in_words(effective[chosen.name].value) if chosen else "",
         concerned=concerned,
+        most=MOST,
         back=path_of(unit),
         may_save=visit.may(Privilege.GMAIL_SETTINGS, unit),
     )
