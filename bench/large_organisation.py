@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Engine, Table, text
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from outgate import clock
 from outgate.directory import organisation, policies, restrictions, roles, settings, units, users
@@ -129,11 +130,12 @@ class _Loader:
 
     def load(self, table: Table, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows, each with the values of these columns; the others have their defaults."""
-        others = [
-            one for one in table.c if one.name not in columns and one.default is not None and one.server_default is None
-        ]
-        defaults = tuple(one.default.arg for one in others if one.default is not None and one.default.is_scalar)
-        columns, rows = [*columns, *(one.name for one in others)], ((*row, *defaults) for row in rows)
+        defaults = {
+            one.name: one.default.arg
+            for one in table.c
+            if one.name not in columns and isinstance(one.default, ScalarElementColumnDefault)
+        }
+        columns, rows = [*columns, *defaults], ((*row, *defaults.values()) for row in rows)
         names = ", ".join(f'"{one}"' for one in columns)
         if self._is_sqlite:
             marks = ", ".join("?" * len(columns))

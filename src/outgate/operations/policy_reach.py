@@ -14,15 +14,15 @@ from outgate.operations.operation import operation
 from outgate.operations.unit_operations import paths_below
 from outgate.sendas import gateways
 
-
 MOST: Final = 10_000  # gateways: more are not counted
 
 
 @frozen
 class PolicyReach:
     """`units` are those that take the value of this one, itself first; `gateways` how many addresses of their users
-    have one, MOST + 1 standing for any number above MOST. `changed_at` is when the unit got its own value (seconds since the epoch), None if it has none. `nodes`
-    deliver now, and `behind` of them do not go by the newest state of the directory yet.
+    have one, MOST + 1 standing for any number above MOST. `changed_at` is when the unit got its own value (seconds
+    since the epoch), None if it has none. `nodes` deliver now, and `behind` of them do not go by the newest state of
+    the directory yet.
     """
 
     units: tuple[str, ...]

@@ -74,21 +74,24 @@ def without_password(connection: Connection, limit: int) -> list[int]:
 
 
 def _conditions(wanted: AddressFilter, organisation: Organisation) -> Iterator[ColumnElement[bool]]:
+    """The cheapest first: SQLite looks in this order."""
     columns, account = tables.send_as.c, tables.account.c
     if wanted.after:
         yield tuple_(columns.address, columns.account_id) > wanted.after
     if wanted.kind is not AddressKind.ALL:
-        own = (columns.address.endswith(f"@{domain}", autoescape=True) for domain in sorted(organisation.domains))
-        yield and_(~columns.is_primary, *(~one for one in own))
+        yield ~columns.is_primary
+    if wanted.kind is AddressKind.PENDING:
+        yield columns.verified_at.is_(None)
+    if wanted.unit != "/":
+        users = select(account.id).where(account.unit_id.in_(units.ids_below(wanted.unit)))
+        yield (columns.account_id + 0).in_(users)  # not by that column's index: what it finds would have to be sorted
     has_gateway = exists().where(tables.gateway.c.send_as_id == columns.id)
     if wanted.kind is AddressKind.GATEWAY:
         yield has_gateway
     if wanted.kind is AddressKind.WITHOUT:
         yield ~has_gateway
-    if wanted.kind is AddressKind.PENDING:
-        yield columns.verified_at.is_(None)
     if text := wanted.text.strip():
         users = select(account.id).where(Containing(account.primary_address, text))
         yield or_(Containing(columns.address, text), columns.account_id.in_(users))
-    if wanted.unit != "/":
-        yield columns.account_id.in_(select(account.id).where(account.unit_id.in_(units.ids_below(wanted.unit))))
+    if wanted.kind is not AddressKind.ALL:
+        yield and_(*(~columns.address.endswith(f"@{one}", autoescape=True) for one in sorted(organisation.domains)))

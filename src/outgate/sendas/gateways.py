@@ -79,9 +79,7 @@ def count(connection: Connection, unit_paths: Sequence[str], most: int) -> int:
     """How many gateways the users of these units have, without those of units below; of more than `most`, one more."""
     send_as, gateway = tables.send_as.c, tables.gateway.c
     users = select(tables.account.c.id).where(tables.account.c.unit_id.in_(units.ids_of(unit_paths)))
-    having = select(send_as.id).where(
-        send_as.account_id.in_(users), exists().where(gateway.send_as_id == send_as.id)
-    )
+    having = select(send_as.id).where(send_as.account_id.in_(users), exists().where(gateway.send_as_id == send_as.id))
     counted = select(func.count()).select_from(having.limit(most + 1).subquery())
     return connection.scalar(counted) or 0
 

@@ -17,6 +17,7 @@ class Containing(ColumnElement[bool]):
 
     type = Boolean()
     inherit_cache = False
+    _is_implicitly_boolean = True  # else SQLAlchemy compares it with 1
 
     def __init__(self, column: ColumnElement[str], text: str) -> None:
         self.column = column
@@ -36,4 +37,4 @@ def _ilike(element: Containing, compiler: SQLCompiler, **options: Any) -> str:
 
 def _compared(by: str, element: Containing, compiler: SQLCompiler, options: dict[str, Any]) -> str:
     column, pattern = (compiler.process(one, **options) for one in (element.column, element.pattern))
-    return f"{column} {by} {pattern} ESCAPE '/'"
+    return f"({column} {by} {pattern} ESCAPE '/')"

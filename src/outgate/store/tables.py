@@ -38,8 +38,8 @@ def _id() -> Column[int]:
     return Column("id", Key, Identity(), primary_key=True)
 
 
-def _index_where(name: str, columns: str, condition: str) -> Index:
-    return Index(name, *columns.split(), sqlite_where=text(condition), postgresql_where=text(condition))
+def _index_where(name: str, column: str, condition: str) -> Index:
+    return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 # --- directory -------------------------------------------------------------------------------------------------------
@@ -317,7 +317,6 @@ send_as = Table(
     Column("created_at", Double, nullable=False),
     UniqueConstraint("account_id", "address"),
     Index("ix_send_as_search", "address", "account_id", "is_primary", "verified_at"),  # as ix_account_search
-    _index_where("ix_send_as_pending", "address account_id", "verified_at IS NULL"),
 )
 
 # The last code sent to an address; the row goes when the code was used. One without tries left waits for the next code.

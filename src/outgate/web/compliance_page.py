@@ -69,7 +69,7 @@ def _show(visit: Visit, status: int = 200, why: str = "") -> Response:
         why=why,
         done=visit.said("Saved: it is in force at the next command of SMTP.") if form.text("done") else "",
         path=PATH,
-        tree=[unit_tree.tree(paths[0], paths, domain) for paths, _ in listed],
+        tree=[unit_tree.tree(paths[0], paths, domain, unit) for paths, _ in listed],
         unit=unit,
         name=unit_tree.name(unit, domain),
         rows=rows,

@@ -75,7 +75,7 @@ def show(visit: Visit, status: int = 200, why: str = "") -> Response:
         status,
         path=PATH,
         why=why,
-        tree=[unit_tree.tree(paths[0], paths, domain, _tags(visit, policies)) for paths, _ in listed],
+        tree=[unit_tree.tree(paths[0], paths, domain, unit, _tags(visit, policies)) for paths, _ in listed],
         unit=unit,
         parent=unit_tree.name(unit_tree.parent(unit), domain) if unit != "/" else "",
         name=unit_tree.name(unit, domain),

@@ -140,7 +140,7 @@ def _roles(visit: Visit, op: OperationContext, user: User) -> list[tuple[str, st
     """Role and unit, for who may see them."""
     if not visit.may(Privilege.ROLES_READ):
         return []
-    return [(one.role, one.unit) for one in role_operations.assignments(op, address=user.address)]
+    return [(one.role, one.unit) for one in role_operations.assignments(op) if one.account == user.address]
 
 
 def _offered(visit: Visit, user: User) -> dict[str, UserAction]:

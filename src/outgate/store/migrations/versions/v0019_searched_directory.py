@@ -13,10 +13,6 @@ def upgrade() -> None:
     op.create_index("ix_account_search", "account", ["primary_address", "name", "unit_id", "suspended"])
     op.drop_index("ix_send_as_address", "send_as")
     op.create_index("ix_send_as_search", "send_as", ["address", "account_id", "is_primary", "verified_at"])
-    condition = sa.text("verified_at IS NULL")
-    op.create_index(
-        "ix_send_as_pending", "send_as", ["address", "account_id"], sqlite_where=condition, postgresql_where=condition
-    )
     condition = sa.text("username != '' AND sealed_password IS NULL")
     op.create_index(
         "ix_gateway_without_password", "gateway", ["id"], sqlite_where=condition, postgresql_where=condition
