@@ -31,6 +31,7 @@ ALLOWED = {
     "submit": {"compliance", "model", "authorise", "route", "mail", "smtp", "queue", "record", "store"},
     "egress": {"mail", "config", "clock"},
     "advisor": {"model", "route", "mail", "config", "clock", "egress", "extras"},
+    "mail_program": {"config", "directory", "model"},  # of directory only the form of DNS records
     "discovery": {"model", "mail", "config", "clock", "egress"},
     "oauth": {
         *("model", "mail", "directory", "sendas", "store", "queue", "submit", "config", "egress", "printable", "route"),
@@ -57,6 +58,7 @@ ALLOWED = {
     "web": {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
         *("deliver", "discovery", "advisor", "mailbox", "queue", "record", "writing", "extras", "oauth"),
+        "mail_program",
     },
     # Of deliver only the probe.
     "api": {
@@ -84,6 +86,7 @@ NO_SOCKETS = (
     "compliance",
     "submit",
     "operations",
+    "mail_program",
 )
 IMPURE = {"time", "asyncio", "os", "pathlib", "sqlalchemy", "threading"}
 # Rooms with an event loop or a transaction at their edge, and what in them is pure.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outgate.model import Account, Gateway, Organisation, Policy, Refused, Security, SendAs, WithoutGateway
-from outgate.route import Route, RouteKind, own_route, route
+from outgate.route import Route, RouteKind, own_route, refuses_past_gateway, route
 
 GATEWAY = Gateway("7", "smtp.partner.example", 587, Security.STARTTLS, "alice", b"sealed")
 RELAY = Gateway("relay", "relay.example.com", 25, Security.NONE)
@@ -78,6 +78,22 @@ def test_a_receipt_takes_the_users_gateway_with_the_null_sender() -> None:
     found = way(ON, PARTNER, null_sender=True)
     assert isinstance(found, Route)
     assert (found.kind, found.reverse_path, found.on_behalf_of) == (RouteKind.USER_GATEWAY, "", None)
+
+
+@pytest.mark.parametrize(
+    ("policy", "chosen", "why"),
+    [
+        (ON, PARTNER, None),
+        (REFUSING, PARTNER, "gatewayNotAllowed is refuse (the default)"),
+        (replace(ON, external_from=False), PARTNER, "allowExternalFromWithoutGateway is off (the default)"),
+        (replace(REFUSING, external_from=False), ALICE, None),
+    ],
+)
+def test_past_its_gateway_an_address_leaves_only_where_policy_lets_it_leave_without_one(
+    policy: Policy, chosen: SendAs, why: str | None
+) -> None:
+    refused = refuses_past_gateway(account(policy), chosen)
+    assert (why in refused.reason) if refused and why else (refused is None and why is None)
 
 
 @pytest.mark.parametrize("null_sender", [False, True])

@@ -40,6 +40,9 @@ def _rate(text: str) -> str:
 Rate = Annotated[str, AfterValidator(_rate)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+_PORT = r":(?!0)(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"  # 1 to 65535, in a URL
+_IMAPS = rf"imaps://([^:/?#@\s]+|\[[0-9a-fA-F:.]+\])({_PORT})?"
+
 
 class ConfigError(Exception):
     """The configuration can't be used; the text names the file, the key and what to do."""
@@ -322,12 +325,24 @@ class LocalSettings(Section):
     imap_ca_file: str | None = Field(
         None, description="PEM of further certificate authorities to trust for the IMAP server"
     )
+    programs_imap: str = Field(
+        "",
+        description="Where mail programs read users' mail, as they are told to set up: `imaps://host[:port]`; empty:"
+        " `mailbox_imap`, unless that is on this machine alone",
+    )
+
+    @field_validator("programs_imap")
+    @classmethod
+    def _known_programs_imap(cls, text: str) -> str:
+        if not re.fullmatch(rf"({_IMAPS})?", text):
+            raise ValueError("must be imaps://host[:port]")
+        return text
 
     @field_validator("mailbox_imap")
     @classmethod
     def _known_imap(cls, text: str) -> str:
         host = r"(localhost|127\.[0-9.]+|\[::1\])"
-        if not re.fullmatch(rf"(imaps://([^:/@]+|\[[^\]]+\])(:\d{{1,5}})?|imap://{host}(:\d{{1,5}})?)?", text):
+        if not re.fullmatch(rf"({_IMAPS}|imap://{host}({_PORT})?)?", text):
             raise ValueError("must be imaps://host[:port], or imap://127.0.0.1[:port] for a server on this machine")
         return text
 

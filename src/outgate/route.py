@@ -4,6 +4,7 @@ First match wins: the address's own gateway, local mailboxes, the domain's outbo
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
@@ -118,6 +119,17 @@ def _organisations_way(
     return Route(
         RouteKind.DIRECT, QueueKey(QueueKind.MX, domain), reverse_path, tuple(reasons), on_behalf_of=on_behalf_of
     )
+
+
+def refuses_past_gateway(account: Account, chosen: SendAs) -> Refused | None:
+    """Why the organisation's servers may not deliver in the place of an address's own gateway; None if they may."""
+    policy = account.policy
+    if not chosen.own_domain and policy.without_gateway is WithoutGateway.REFUSE:
+        return Refused(
+            f"{chosen.address} can only be sent through its own server: gatewayNotAllowed is refuse"
+            f" ({policy.source('without_gateway')}); ask your administrator"
+        )
+    return _refused_without_gateway(account, replace(chosen, gateway=None))
 
 
 def gateway_queue(gateway: Gateway) -> QueueKey:

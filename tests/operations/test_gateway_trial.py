@@ -60,12 +60,13 @@ class Probe:
     reason: str = ""
     tried: list[str] = field(default_factory=list)
 
-    def user_gateway(self, gateway: Gateway, password: str) -> str:
+    def user_gateway(self, gateway: Gateway, password: str, sender: str) -> str:
         with write(self.engine):
-            self.tried.append(f"{gateway.host} {password}")
+            self.tried.append(f"{gateway.host} {password} {sender}")
         return self.reason
 
-    domain_gateway = user_gateway
+    def domain_gateway(self, gateway: Gateway, password: str) -> str:
+        return self.user_gateway(gateway, password, "")
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def no_token(_gateway: object) -> str:
 
 def test_what_works_is_tried_once_and_saved(caller: Caller, probe: Probe) -> None:
     saved = gateway_operations.save(caller, ALICE, PARTNER, WANTED, probe)
-    assert probe.tried == ["smtp.dominiopartner.example marked secret"]
+    assert probe.tried == [f"smtp.dominiopartner.example marked secret {PARTNER}"]
     assert entry(caller) == saved
     assert saved.gateway
     assert gateways.open_password(caller.vault, saved.gateway) == "marked secret"
@@ -196,7 +197,7 @@ def test_an_import_tries_only_rows_that_could_be_saved(caller: Caller, probe: Pr
     task = Import(caller, KINDS["gateways"], CONFIRMATION, lambda _: pytest.fail("no password is hashed"))
     result = task.check(rows, probe)
     assert [number for number, _ in result.faults] == [2, 4]
-    assert probe.tried == [f"{WANTED.host} "]
+    assert probe.tried == [f"{WANTED.host}  {PARTNER}"]
     assert task.save(rows[1:2]).done == ["created"]
 
 

@@ -54,6 +54,7 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "sent.show": "the same",
     "sent.retry": "what users do on their pages; administrators have `outgate queue retry`",
     "sent.again": "the same",
+    "sent.past-gateway": "the same; administrators have `outgate queue move`",
     "sent.give-up": "the same; administrators have `outgate queue delete`",
     "send-as.signatures": "what is written below messages of the pages",
     "send-as.sign": "the same",

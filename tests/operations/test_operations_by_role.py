@@ -239,6 +239,7 @@ CALLS: Final[dict[str, Call]] = {
     "sent.show": lambda op, _unit, user, _other: sent_operations.show_sent(op, user, _sent(op, user)),
     "sent.retry": lambda op, _unit, user, _other: sent_operations.retry_sent(op, user, _sent(op, user)),
     "sent.again": lambda op, _unit, user, _other: _again(op, user),
+    "sent.past-gateway": lambda op, _unit, user, _other: _past_gateway(op, user),
     "sent.give-up": lambda op, _unit, user, _other: sent_operations.give_up(op, user, _sent(op, user, undo=0.0)),
     "gateway.test": lambda op, _unit, user, _other: gateway_operations.tested(
         op, user, _of(PARTNER, user), tentative(GATEWAY), ""
@@ -452,6 +453,7 @@ OWN: Final = {
     "sent.show",
     "sent.retry",
     "sent.again",
+    "sent.past-gateway",
     "sent.give-up",
 }
 
@@ -522,9 +524,9 @@ def _send(op: OperationContext, user: str) -> object:
     return mail_operations.send(op, user, 1, ["carol@recipient.example"], raw, limits)
 
 
-def _draft(op: OperationContext, user: str) -> int:
+def _draft(op: OperationContext, user: str, sender: str = "") -> int:
     """Another's draft is made behind the operations' back."""
-    content = DraftContent(user, to="carol@recipient.example", text="Hello")
+    content = DraftContent(sender or user, to="carol@recipient.example", text="Hello")
     return drafts.save(op.connection, stored_users.find(op.connection, user).id, None, content, op.now)
 
 
@@ -533,6 +535,13 @@ def _sent(op: OperationContext, user: str, undo: float = 60.0) -> int:
     console = OperationContext(op.connection, op.vault, Actor.console("root"), op.now)
     dispatch = Dispatch(DISPATCH.limits, DISPATCH.hostname, undo)
     return sent_operations.send_draft(console, user, _draft(op, user), dispatch)
+
+
+def _past_gateway(op: OperationContext, user: str) -> object:
+    console, partner = OperationContext(op.connection, op.vault, Actor.console("root"), op.now), _of(PARTNER, user)
+    gateway_operations.set_gateway(console, user, partner, GATEWAY)
+    message = sent_operations.send_draft(console, user, _draft(op, user, partner), DISPATCH)
+    return sent_operations.send_past_gateway(op, user, message)
 
 
 def _again(op: OperationContext, user: str) -> object:

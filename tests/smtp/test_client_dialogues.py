@@ -16,6 +16,7 @@ from outgate.smtp import (
     ProtocolError,
     QuitDone,
     Reply,
+    SenderDone,
     SmtpClient,
     StartTlsDone,
     TokenCredentials,
@@ -345,6 +346,20 @@ def test_quit_is_answered() -> None:
     client.quit()
     assert client.data_to_send() == b"QUIT\r\n"
     assert say(client, b"221 bye\r\n") == [QuitDone(Reply(221, "", ("bye",)))]
+
+
+def test_a_sender_is_tried_and_nothing_is_left_of_it() -> None:
+    client = ready(PIPELINING)
+    client.try_sender("alice@example.com")
+    assert client.data_to_send() == MAIL
+    assert say(client, b"250 2.1.0 Ok\r\n") == []
+    assert client.data_to_send() == b"RSET\r\n"
+    assert say(client, b"250 2.0.0 Ok\r\n") == [SenderDone(Reply(250, "2.1.0", ("Ok",)))]
+    client.try_sender("josé@example.com")
+    assert client.data_to_send() == "MAIL FROM:<josé@example.com> SMTPUTF8\r\n".encode()
+    assert say(client, b"553 5.7.1 not yours\r\n") == [SenderDone(Reply(553, "5.7.1", ("not yours",)))]
+    assert client.data_to_send() == b""
+    assert client.idle
 
 
 def test_a_transaction_waits_for_the_one_before() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from corpus.peer import RawPeer
 from outgate.directory import users
 from outgate.store.engine import write
-from way.place import Site, install, running
+from way.place import LOCALHOST, Site, install, running
 from way.submit import submit
 from web.links import opened
 from web.people import ALICE, BOB, browser_at, log_in, logged_in
@@ -102,6 +103,24 @@ async def test_no_page_shows_a_password(pages: int) -> None:
         live = await browser.post(f"/settings/accounts/{PARTNER}/server", data=fields, headers={"HX-Request": "true"})
     assert (answer.status_code, live.status_code) == (400, 200)
     assert "very secret" not in answer.text + live.text
+
+
+@pytest.mark.parametrize("refused", ["", "553 5.7.1 <b>not</b> your address"], ids=["taken", "refused"])
+async def test_a_trial_ends_with_whether_the_sender_is_accepted(site: Site, pages: int, refused: str) -> None:
+    def answer(line: str) -> str | None:
+        return refused or None if line.startswith("MAIL") else None
+
+    tls = site.authority.server_context(LOCALHOST)
+    async with RawPeer(tls=tls, credentials={"alice": "secret"}, answer=answer) as peer, logged_in(pages) as browser:
+        fields = {"host": "localhost", "port": str(peer.port), "server_username": "alice", "server_password": "secret"}
+        live = {"HX-Request": "true", "Accept": "text/html, text/event-stream"}
+        shown = await browser.post(f"/settings/accounts/{PARTNER}/server", data=fields, headers=live)
+        asked = [line for line in peer.commands if line.startswith(("MAIL", "RSET"))]
+    last = shown.text[shown.text.rindex("<ol") :]
+    assert [step in last for step in ("Found and connected", "certificate valid", "Log-in accepted")] == [True] * 3
+    assert ("Sender accepted" in last, "Sender refused" in last) == (not refused, bool(refused))
+    assert html.escape(refused) in last
+    assert asked == [f"MAIL FROM:<{PARTNER}>"] + ([] if refused else ["RSET"])
 
 
 async def test_with_the_switch_off_a_server_may_go_but_not_come(site: Site, pages: int) -> None:

@@ -116,7 +116,7 @@ async def test_a_message_is_found_by_what_is_known_of_it(
 
 async def test_each_message_that_is_found_says_by_which_server_it_leaves(admin: httpx2.AsyncClient) -> None:
     page = (await admin.get(PATH, params={"recipient": "capo@cliente.example"})).text
-    assert f'<span class="way gateway"><span class="stop mono">localhost ({PARTNER})</span>' in page
+    assert f'<span class="way user-gateway"><span class="stop mono">localhost ({PARTNER})</span>' in page
 
 
 async def test_an_address_means_the_same_time_wherever_it_is_opened(admin: httpx2.AsyncClient) -> None:

@@ -5,7 +5,6 @@ from outgate.record.events import EventKind, MessageEvent, Passage
 from outgate.record.message_log import MessageOutcome
 from outgate.route import ON_BEHALF
 from outgate.web.journey import Journey, RecipientState, journey_of
-from outgate.web.way import WayKind
 from record.recorded import accepted
 
 CAROL, DAVE = "carol@recipient.example", "dave@recipient.example"
@@ -62,12 +61,12 @@ def test_who_was_never_tried_waits_and_of_a_refusal_nobody_does() -> None:
     assert refused.steps[0].look == "fail"
 
 
-def test_each_way_has_its_kind_and_its_own_count() -> None:
+def test_each_way_has_its_look_and_its_own_count() -> None:
     own = of(routed("user-gateway", CAROL), routed("local", DAVE), delivered(CAROL), deferred(DAVE)).legs
-    assert [(leg.kind, leg.way, leg.recipients) for leg in own] == [
-        (WayKind.GATEWAY, "user-gateway", (CAROL,)),
-        (WayKind.ORGANISATION, "local", (DAVE,)),
+    assert [(leg.look, leg.way, leg.recipients) for leg in own] == [
+        ("user-gateway", "user-gateway", (CAROL,)),
+        ("organisation", "local", (DAVE,)),
     ]
     assert [dict(leg.tally) for leg in own] == [{MessageOutcome.DELIVERED: 1}, {MessageOutcome.WAITING: 1}]
     (behalf,) = of(routed("direct", CAROL, DAVE, reason=f"{ON_BEHALF}alice@example.com")).legs
-    assert behalf.kind is WayKind.BEHALF
+    assert behalf.look == "behalf"

@@ -17,10 +17,15 @@ from corpus.inbox import Answer
 from corpus.peer import RawPeer
 from inbox import letters
 from outgate import clock
+from outgate.directory import policies
+from outgate.directory.settings import setting
 from outgate.mailbox.maildir_mailbox import folder_of
 from outgate.model import Security
+from outgate.operations import propagation
+from outgate.store.engine import write
 from outgate.writing import drafts
-from way.place import Site, eventually, install, running
+from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
+from web.links import opened
 from web.people import ALICE, BOB, logged_in
 
 PARTNER = "alice@dominiopartner.example"
@@ -74,6 +79,13 @@ async def saved(alice: httpx2.AsyncClient) -> str:
     draft = re.search(r"draft=(\d+)", answer.headers["location"])
     assert draft
     return draft[1]
+
+
+def _set_policy(site: Site, name: str, value: object) -> None:
+    with opened(site) as place, write(place.engine) as connection:
+        policies.set_value(connection, "/", setting(name), value, clock.now())
+    with opened(site) as place:
+        propagation.wait(place.engine)
 
 
 def copies(site: Site, user: str = ALICE) -> list[Path]:
@@ -330,6 +342,37 @@ class TestFailure:
                 await asyncio.sleep(0.05)
         await alice.post(f"{path}/retry")
         assert (await exchanger.wait_for(2))[1].recipients == ["carol@recipient.example"]
+
+    async def test_the_organisations_servers_deliver_what_its_own_server_does_not_if_policy_lets_them(
+        self, alice: httpx2.AsyncClient, site: Site, exchanger: RawPeer
+    ) -> None:
+        tls = site.authority.server_context(LOCALHOST)
+        refused = refusing("550 5.7.1 not today")
+        async with RawPeer(tls=tls, credentials={PARTNER: GATEWAY_PASSWORD}, answer=refused) as gateway:
+            await site.switch(True)
+            await site.add_external(ALICE, PARTNER, gateway.port)
+            failed = (await alice.post("/", data=form(**{"from": PARTNER}))).headers["location"].partition("?")[0]
+            async with asyncio.timeout(20):
+                while "Send it to them again" not in (page := (await alice.get(failed)).text):
+                    await asyncio.sleep(0.05)
+            gateway.answer = refusing("450 4.7.1 later")
+            late = (await alice.post("/", data=form(**{"from": PARTNER}))).headers["location"].partition("?")[0]
+            async with asyncio.timeout(20):
+                while "Try again now" not in (waits := (await alice.get(late)).text):
+                    await asyncio.sleep(0.05)
+            assert [f"{path}/past-gateway" in shown for path, shown in ((failed, page), (late, waits))] == [True, True]
+            await asyncio.to_thread(_set_policy, site, "gatewayNotAllowed", "refuse")
+            assert "past-gateway" not in (await alice.get(late)).text
+            told = await alice.post(f"{late}/past-gateway")
+            assert (told.status_code, "can only be sent through its own server" in told.text) == (403, True)
+            assert exchanger.messages == []
+            await asyncio.to_thread(_set_policy, site, "gatewayNotAllowed", "organisation")
+            for path in (failed, late):
+                done = await alice.post(f"{path}/past-gateway")
+                assert done.headers["location"].endswith("?done=past-gateway")
+            received = await exchanger.wait_for(2)
+            assert {one.reverse_path for one in received} == {ALICE}, "on behalf of the account"
+            assert gateway.messages == []
 
     async def test_what_is_given_up_is_spoken_of_no_more(self, alice: httpx2.AsyncClient, exchanger: RawPeer) -> None:
         exchanger.answer = refusing("450 4.2.1 try later")

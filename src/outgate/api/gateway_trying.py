@@ -8,6 +8,7 @@ from typing import Final
 from outgate.api.api_call import ApiCall
 from outgate.api.google_error import ApiError, precondition
 from outgate.deliver.probe import TOO_OFTEN, ProbeStep
+from outgate.directory.change import compared
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.model import SendAs
 from outgate.operations.context import Change, rehearse
@@ -19,14 +20,19 @@ _FAILED: Final = {
     ProbeStep.CONNECTED: "connecting failed",
     ProbeStep.SECURED: "securing the connection (TLS) failed",
     ProbeStep.LOGGED_IN: "logging in failed",
+    ProbeStep.SENDER_ACCEPTED: "the sender was refused",
 }
 
 
-async def save_after_trial(call: ApiCall, change: Change[SendAs], settings: GatewaySettings | None) -> SendAs:
-    """Make a change, after its gateway was tried if it has one. Raises ApiError, and what the change does."""
+async def save_after_trial(
+    call: ApiCall, change: Change[SendAs], settings: GatewaySettings | None, address: str
+) -> SendAs:
+    """Make a change of an address, after its gateway was tried if it has one. Raises ApiError, and what the change
+    does.
+    """
     if settings:
         await call.in_thread(rehearse, call, change)
-        await _try(call, settings)
+        await _try(call, settings, compared(address))
 
     def save() -> SendAs:
         with call.writing() as op:
@@ -35,7 +41,7 @@ async def save_after_trial(call: ApiCall, change: Change[SendAs], settings: Gate
     return await call.in_thread(save)
 
 
-async def _try(call: ApiCall, settings: GatewaySettings) -> None:
+async def _try(call: ApiCall, settings: GatewaySettings, sender: str) -> None:
     done: set[ProbeStep] = set()
     services = call.services
     probed = await services.prober.gateway_for(
@@ -44,10 +50,11 @@ async def _try(call: ApiCall, settings: GatewaySettings) -> None:
         settings.password,
         Rates(services.engine, services.now),
         told=lambda step, _detail: done.add(step),
+        sender=sender,
     )
     if probed.public == TOO_OFTEN:
         raise ApiError(429, "Gateways were tried too often; try again later.", headers={"Retry-After": "600"})
     if not probed.works:
-        missed = next((step for step in ProbeStep if step not in done), ProbeStep.LOGGED_IN)
+        missed = next((step for step in ProbeStep if step not in done), ProbeStep.SENDER_ACCEPTED)
         where = f"{settings.host}:{settings.port}"
         raise precondition(f"{where} can't be used as a gateway: {_FAILED[missed]}: {probed.public}.")

@@ -70,7 +70,11 @@ async def create(call: ApiCall) -> SendAsResource:
         gateway=None if _is_none(sent.smtp_msa) else _settings(sent.smtp_msa),
     )
     confirmation = call.services.confirmation
-    return await _saved(call, lambda op: send_as_operations.create(op, user, wanted, confirmation), wanted.gateway)
+
+    def change(op: OperationContext) -> SendAs:
+        return send_as_operations.create(op, user, wanted, confirmation)
+
+    return await _saved(call, change, wanted.gateway, wanted.address)
 
 
 async def update(call: ApiCall) -> SendAsResource:
@@ -115,7 +119,7 @@ async def _change(call: ApiCall, sent: SendAsResource) -> SendAsResource:
             return gateway_operations.clear_gateway(op, user, address)
         return changed
 
-    return await _saved(call, change, settings)
+    return await _saved(call, change, settings, address)
 
 
 def _gateway_wanted(entry: SendAs, msa: SmtpMsa | None) -> GatewaySettings | None:
@@ -130,9 +134,9 @@ def _gateway_wanted(entry: SendAs, msa: SmtpMsa | None) -> GatewaySettings | Non
 
 
 async def _saved(
-    call: ApiCall, change: Callable[[OperationContext], SendAs], settings: GatewaySettings | None
+    call: ApiCall, change: Callable[[OperationContext], SendAs], settings: GatewaySettings | None, address: str
 ) -> SendAsResource:
-    return SendAsResource.of(await save_after_trial(call, change, settings))
+    return SendAsResource.of(await save_after_trial(call, change, settings, address))
 
 
 def delete(call: ApiCall) -> None:

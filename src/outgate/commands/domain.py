@@ -13,6 +13,8 @@ from outgate.directory.dns_records import dns_records, zone_text
 from outgate.directory.errors import Invalid
 from outgate.directory.organisation import Domain
 from outgate.mail import dkim
+from outgate.mail_program.program_records import program_records
+from outgate.mail_program.program_servers import servers_of
 from outgate.operations import domain_operations
 
 app = typer.Typer(
@@ -122,6 +124,8 @@ def _row(domain: Domain) -> JsonObject:
 
 def _tell_records(ctx: CommandContext, domain: Domain, text: str) -> None:
     """A domain with the records that should be published for it."""
-    records = dns_records(domain, ctx.installation().config.hostname)
-    value = _row(domain) | {"dns": [asdict(record) for record in records]}
-    tell(ctx, value, f"{text}:\n\n{zone_text(records)}")
+    config = ctx.installation().config
+    records, for_programs = dns_records(domain, config.hostname), program_records(servers_of(config), domain.name)
+    dns = {"dns": [asdict(one) for one in records], "dns_for_programs": [asdict(one) for one in for_programs]}
+    found_by = f"\n\nAnd for mail programs to find the servers:\n\n{zone_text(for_programs)}" if for_programs else ""
+    tell(ctx, _row(domain) | dns, f"{text}:\n\n{zone_text(records)}{found_by}")

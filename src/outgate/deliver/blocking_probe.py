@@ -19,11 +19,11 @@ class BlockingProbe:
     def __init__(self, prober: Prober, rates: ProbeRates, user: str) -> None:
         self._prober, self._rates, self._user = prober, rates, user
 
-    def user_gateway(self, gateway: Gateway, secret: str) -> str:
+    def user_gateway(self, gateway: Gateway, secret: str, sender: str) -> str:
         """Try a user's gateway."""
         if self._user:
-            return _run(self._prober.gateway_for(self._user, gateway, secret, self._rates)).public
-        return _run(self._prober.gateway(gateway, secret)).detail
+            return _run(self._prober.gateway_for(self._user, gateway, secret, self._rates, sender=sender)).public
+        return _run(self._prober.gateway(gateway, secret, sender)).detail
 
     def domain_gateway(self, gateway: Gateway, secret: str) -> str:
         """Try the organisation's gateway."""

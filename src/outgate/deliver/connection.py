@@ -32,6 +32,7 @@ from outgate.smtp import (
     KeyDerivation,
     ProtocolError,
     Reply,
+    SenderDone,
     SmtpClient,
     StartTlsDone,
     Transaction,
@@ -240,6 +241,22 @@ class Connection(asyncio.Protocol):
             return None
         self.abort()
         return failed
+
+    async def try_sender(self, address: str) -> Outcome | None:
+        """After `establish`: ask whether a message from this address may be begun. None if so, else why not; either way
+        nothing is left of it, and the caller hangs up.
+        """
+        self._resting, self._deadline = False, self._loop.time() + self._timeouts.opening
+        try:
+            self._engine.try_sender(address)
+            done = await self._expect(SenderDone, self._timeouts.reply)
+            self._require(done.reply.positive, f"sender refused: {text_of(done.reply)}", "4.7.1")
+        except PeerFault as fault:
+            return fault.outcome
+        except BaseException:
+            self.abort()
+            raise
+        return None
 
     async def _connect(self) -> None:
         link = self._link

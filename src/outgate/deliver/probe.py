@@ -1,4 +1,4 @@
-"""Tries a gateway the way delivery would: resolve, check, connect, TLS, log-in. Hands nothing over.
+"""Tries a gateway the way delivery would: resolve, check, connect, TLS, log-in, sender. Hands nothing over.
 
 What a user is told must not serve to scan: of a host that was not connected to, whatever the cause, there is one text
 after one time. What the peer itself said is told, since the user could ask it as well.
@@ -7,7 +7,6 @@ after one time. What the peer itself said is told, since the user could ask it a
 import asyncio
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from functools import partial
 from typing import Protocol
 
 from outgate.config import Config
@@ -32,6 +31,7 @@ class ProbeStep(StrEnum):
     CONNECTED = "connected"
     SECURED = "secured"
     LOGGED_IN = "logged-in"
+    SENDER_ACCEPTED = "sender-accepted"
 
 
 Told = Callable[[ProbeStep, str], None]  # a step, and what belongs to it: an address, a version of TLS
@@ -74,9 +74,10 @@ class Prober:
         """Try the organisation's own gateway: the administrator chose it, so it may be anywhere."""
         return await self._probe(gateway, secret, self._resolver.host(gateway.host), None, told)
 
-    async def gateway(self, gateway: Gateway, secret: str) -> Probed:
+    async def gateway(self, gateway: Gateway, secret: str, sender: str) -> Probed:
         """Try a user's gateway at the administrator's console: not limited, and as soon as it is known."""
-        return await self._probe(gateway, secret, self._resolver.guarded(gateway.host, gateway.port), None)
+        hosts = self._resolver.guarded(gateway.host, gateway.port)
+        return await self._probe(gateway, secret, hosts, None, sender=sender)
 
     async def gateway_for(
         self,
@@ -86,8 +87,10 @@ class Prober:
         rates: ProbeRates,
         patience: float = PATIENCE,
         told: Told = _nobody,
+        sender: str = "",
     ) -> Probed:
-        """Try a user's gateway for the user, who is to see `public` alone, and what is `told`.
+        """Try a user's gateway for the user, who is to see `public` alone, and what is `told`. `sender` is the address
+        that it is for.
 
         Finding and connecting get `patience` seconds, and if they fail they took as many.
         """
@@ -98,7 +101,7 @@ class Prober:
         ):
             return Probed(TOO_OFTEN, TOO_OFTEN)
         hosts = self._not_too_often(self._resolver.guarded(gateway.host, gateway.port), rates)
-        return await self._probe(gateway, secret, hosts, patience, told)
+        return await self._probe(gateway, secret, hosts, patience, told, sender)
 
     async def _not_too_often(self, found: Awaitable[Found], rates: ProbeRates) -> Found:
         """A host has as many names as somebody gives it, so its addresses count as well."""
@@ -116,6 +119,7 @@ class Prober:
         found: Awaitable[Found],
         patience: float | None,
         told: Told = _nobody,
+        sender: str = "",
     ) -> Probed:
         loop = asyncio.get_running_loop()
         until = None if patience is None else loop.time() + patience
@@ -125,14 +129,14 @@ class Prober:
                 hosts = await found
         except TimeoutError:
             hosts = Unresolved("4.4.3", f"the host {gateway.host} could not be resolved in time")
-        reason, connected = await self._reason(link, hosts, until, told)
+        reason, connected = await self._reason(link, hosts, until, told, sender)
         if connected or not reason:
             return Probed(reason, reason, connected)
         if until is not None:
             await asyncio.sleep(until - loop.time())
         return Probed(unreachable(gateway.host, gateway.port), reason)
 
-    async def _reason(self, link: Link, hosts: Found, until: float | None, told: Told) -> tuple[str, bool]:
+    async def _reason(self, link: Link, hosts: Found, until: float | None, told: Told, sender: str) -> tuple[str, bool]:
         """What stands in the way, empty if nothing does; and whether any host was connected to."""
         if isinstance(hosts, Unresolved):
             return hosts.reason, False
@@ -144,10 +148,9 @@ class Prober:
                 unreached = unreached or failed
                 continue
             told(ProbeStep.CONNECTED, host.address)
-            failed = await connection.establish(partial(_tell_secured, told, connection))
+            failed = await _handed_in(connection, told, sender)
             connection.hang_up()
             if failed is None:
-                told(ProbeStep.LOGGED_IN, "")
                 return "", True
             refused = refused or failed
         worst = refused or unreached
@@ -160,8 +163,14 @@ class Prober:
         return max(0.0, until - asyncio.get_running_loop().time()) / hosts_left
 
 
-def _tell_secured(told: Told, connection: Connection) -> None:
-    told(ProbeStep.SECURED, connection.tls)
+async def _handed_in(connection: Connection, told: Told, sender: str) -> Outcome | None:
+    """All that comes before a message's recipients. None if nothing stands in the way."""
+    failed = await connection.establish(lambda: told(ProbeStep.SECURED, connection.tls))
+    if failed is None:
+        told(ProbeStep.LOGGED_IN, "")
+        if sender and (failed := await connection.try_sender(sender)) is None:
+            told(ProbeStep.SENDER_ACCEPTED, sender)
+    return failed
 
 
 async def _hit(rates: ProbeRates, rate: str, *key: str) -> bool:

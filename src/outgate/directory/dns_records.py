@@ -13,6 +13,9 @@ class DnsPurpose(StrEnum):
     SPF = "spf"
     DKIM = "dkim"
     DMARC = "dmarc"
+    SERVICE = "service"  # a server, for mail programs (SRV)
+    AUTODISCOVER = "autodiscover"
+    AUTOCONFIG = "autoconfig"
 
 
 @frozen
@@ -62,7 +65,9 @@ def zone_text(records: Sequence[DnsRecord]) -> str:
 
 
 def zone_line(record: DnsRecord) -> str:
-    """One record as a line of a zone file, its text in strings of at most 255 bytes (RFC 1035 section 3.3.14)."""
+    """One record as a line of a zone file, a text in strings of at most 255 bytes (RFC 1035 section 3.3.14)."""
     value = record.value
+    if record.type != "TXT":
+        return f"{record.name}. {record.type} {value}"
     strings = " ".join(f'"{value[at : at + 255]}"' for at in range(0, len(value), 255))
     return f"{record.name}. {record.type} {strings}"

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Final
 
 from outgate.directory import users as directory
+from outgate.directory.change import compared
 from outgate.directory.errors import DirectoryError, Invalid, NotFound
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.users import Credentials, User
@@ -183,7 +184,7 @@ def _try_gateways(
             if row.get("username") and not password:
                 password = gateway_operations.kept_password(transactions, row["user"], row["address"])
             wanted = server(row, password)
-            if reason := probe.user_gateway(tentative(wanted), wanted.secret):
+            if reason := probe.user_gateway(tentative(wanted), wanted.secret, compared(row["address"])):
                 result.faults.append((line.number, str(GatewayUnusable(wanted, reason))))
 
 

@@ -10,7 +10,7 @@ from outgate.model import Cause, Consent, Gateway, OAuthTokens, SendAs
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, entry_of
 from outgate.operations.context import OperationContext, Transactions, rehearse
-from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, described, make_after_trial
+from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, described, make_after_trial, user_trial
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
 from outgate.record.audit_trail import FAILED
@@ -64,7 +64,7 @@ def save(
         transactions,
         lambda op: set_gateway(op, user, address, wanted),
         wanted,
-        probe.user_gateway if probe else None,
+        user_trial(probe, address),
     )
 
 
@@ -110,7 +110,7 @@ def try_out(
         tested.require(op, user, entry.address, gateway, "")
         gateways.require_allowed(owner, entry, gateway)
         secret = gateways.open_password(op.vault, gateway)
-    reason = probe.user_gateway(gateway, token_of(gateway) if gateway.provider else secret)
+    reason = probe.user_gateway(gateway, token_of(gateway) if gateway.provider else secret, entry.address)
     with transactions.writing() as op:
         tested(op, user, entry.address, gateway, reason)
     if reason:

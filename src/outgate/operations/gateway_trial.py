@@ -6,6 +6,7 @@ Knows no socket: who connects is given (GatewayProbe).
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from outgate.directory.change import compared
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.model import Gateway
 from outgate.operations.context import Change, Transactions, rehearse
@@ -15,14 +16,15 @@ T = TypeVar("T")
 
 
 class GatewayProbe(Protocol):
-    """Tries a gateway as delivery would: connects, logs in, hands nothing over. Blocks for some seconds.
+    """Tries a gateway as delivery would: connects, logs in, names the sender, hands nothing over. Blocks for some
+    seconds.
 
     Both return what stands in the way, as far as whoever asks may know it; nothing if the gateway works. The secret is
     its password, or an access token if it has an OAuth provider.
     """
 
-    def user_gateway(self, gateway: Gateway, secret: str) -> str:
-        """One of a user, which may be where such gateways may be."""
+    def user_gateway(self, gateway: Gateway, secret: str, sender: str) -> str:
+        """One of a user, for the address `sender`; it may be where such gateways may be."""
 
     def domain_gateway(self, gateway: Gateway, secret: str) -> str:
         """The organisation's, which may be anywhere."""
@@ -45,6 +47,13 @@ def make_after_trial(
             raise GatewayUnusable(wanted, reason)
     with transactions.writing() as op:
         return change(op)
+
+
+def user_trial(probe: GatewayProbe | None, address: str) -> Callable[[Gateway, str], str] | None:
+    """How the gateway of a From address is tried; None if it is not."""
+    if probe is None:
+        return None
+    return lambda gateway, secret: probe.user_gateway(gateway, secret, compared(address))
 
 
 def tentative(wanted: GatewaySettings) -> Gateway:

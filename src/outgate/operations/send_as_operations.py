@@ -12,7 +12,7 @@ from outgate.operations import gateway_operations, targets
 from outgate.operations.account_lookup import account_of, entry_of
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.context import OperationContext, Transactions
-from outgate.operations.gateway_trial import GatewayProbe, make_after_trial
+from outgate.operations.gateway_trial import GatewayProbe, make_after_trial, user_trial
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
 from outgate.sendas import send_as_addresses
@@ -186,7 +186,7 @@ def save(
         return create(op, user, wanted, confirmation)
 
     if wanted.gateway:
-        return make_after_trial(transactions, change, wanted.gateway, probe.user_gateway if probe else None)
+        return make_after_trial(transactions, change, wanted.gateway, user_trial(probe, wanted.address))
     with transactions.writing() as op:
         return change(op)
 

@@ -3,6 +3,7 @@ where somebody has not got it.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import select
@@ -24,11 +25,12 @@ from outgate.operations.context import OperationContext
 from outgate.operations.mail_operations import SendLimits, take
 from outgate.operations.operation import operation
 from outgate.queue import admin as queue
-from outgate.queue.admin import Selection
+from outgate.queue.admin import Selection, WaitState
+from outgate.queue.entry import Instruction
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.record import message_log
 from outgate.record.events import MessageEvent
-from outgate.route import route
+from outgate.route import refuses_past_gateway, route
 from outgate.store.tables import message
 from outgate.writing import drafts, sent_messages
 from outgate.writing.drafts import DraftContent
@@ -164,6 +166,27 @@ def send_again(op: OperationContext, user: str, message_id: int, raw: bytes, dis
     sent_messages.add(op.connection, account.id, again, None, op.now)
     sent_messages.close(op.connection, message_id)
     return identity
+
+
+@operation("sent.past-gateway", Privilege.MAIL_SEND, targets.user("user"), own=True)
+def send_past_gateway(op: OperationContext, user: str, message_id: int) -> int:
+    """Let the organisation's servers deliver a message that waits for its address's own server, if policy lets them;
+    returns the number of recipients.
+    """
+    found, account = _own(op, user, message_id), account_of(op, user)
+    entry = entry_of(account, found.sender)
+    if entry.gateway is None:
+        raise NotAllowed("{address} has no server of its own: try it again instead", address=entry.address)
+    if refused := refuses_past_gateway(account, entry):
+        raise NotAllowed(refused.reason)
+    of_message = Selection(message_id=message_id)
+    if queue.matching(op.connection, replace(of_message, state=WaitState.HELD)):
+        raise NotAllowed("your administrator holds this message back; ask why")
+    moved = queue.instruct(op.connection, of_message, Instruction.ORGANISATION, op.now)
+    if not moved:
+        raise NotAllowed("its own server is taking it just now, or nobody waits for it; look again in a moment")
+    op.note(message=to_text(message_id), address=entry.address, recipients=moved)
+    return moved
 
 
 @operation("sent.give-up", Privilege.MAIL_SEND, targets.user("user"), own=True, own_recorded=False)

@@ -45,10 +45,10 @@ fits into. Commands that bring no message nearer, and failed log-ins, have limit
 
 The client
 ----------
-One action at a time (`hello`, `starttls`, `auth`, `send`, `quit`), each of which ends with its event. `Conversation`
-keeps a line of those who wait for replies, in the order of what was sent; a reply is given to the first, and only if it
-can be the answer to what was asked. A transaction (`Handover`) sends all that the peer lets it: with PIPELINING and
-CHUNKING envelope and content leave in one write. Three rules keep mail from being lost or doubled:
+One action at a time (`hello`, `starttls`, `auth`, `try_sender`, `send`, `quit`), each of which ends with its event.
+`Conversation` keeps a line of those who wait for replies, in the order of what was sent; a reply is given to the first,
+and only if it can be the answer to what was asked. A transaction (`Handover`) sends all that the peer lets it: with
+PIPELINING and CHUNKING envelope and content leave in one write. Three rules keep mail from being lost or doubled:
 
 - content flows after 354 alone, and only an answer to the end of a content that was sent whole is a delivery;
 - whatever came before a transaction was begun, or is one answer too many, makes the connection unusable (ProtocolError,
@@ -87,6 +87,7 @@ from outgate.smtp.client_events import (
     Greeting,
     HelloDone,
     QuitDone,
+    SenderDone,
     StartTlsDone,
     TransactionDone,
 )
@@ -156,6 +157,7 @@ __all__ = [
     "ScramProved",
     "ScramStarted",
     "ScramVerifier",
+    "SenderDone",
     "ServerEvent",
     "SessionLimits",
     "SmtpClient",

@@ -8,8 +8,17 @@ PIPELINING and CHUNKING (RFC 2920, 3030) envelope and content leave in one write
 from collections.abc import Collection
 
 from outgate.smtp.capabilities import Capabilities
-from outgate.smtp.client_events import ClientEvent, ConnectionLost, Greeting, HelloDone, QuitDone, StartTlsDone
+from outgate.smtp.client_events import (
+    ClientEvent,
+    ConnectionLost,
+    Greeting,
+    HelloDone,
+    QuitDone,
+    SenderDone,
+    StartTlsDone,
+)
 from outgate.smtp.client_log_in import ClientLogIn
+from outgate.smtp.commands import mail_command
 from outgate.smtp.conversation import Conversation
 from outgate.smtp.handover import Handover
 from outgate.smtp.reply import ProtocolError, Reply, ReplyParser
@@ -140,6 +149,12 @@ class SmtpClient:
         """What a KeyDerivation gave; the log-in goes on."""
         self._log_in.derived(salted)
 
+    def try_sender(self, address: str) -> None:
+        """MAIL, and RSET behind it: whether a message from this address may be begun. Raises ValueError for what no
+        command can carry.
+        """
+        self._conversation.say(mail_command(address, "" if address.isascii() else " SMTPUTF8"), self._take_sender)
+
     def send(self, transaction: Transaction) -> None:
         """Begin to hand a message over. Raises ValueError for an envelope that no command can carry."""
         conversation = self._conversation
@@ -225,6 +240,13 @@ class SmtpClient:
         if reply.positive and self._replies.buffered:
             self._conversation.fault("something follows the reply to STARTTLS in the clear")
         self._conversation.events.append(StartTlsDone(reply))
+
+    def _take_sender(self, reply: Reply) -> None:
+        done = SenderDone(reply)
+        if reply.positive:
+            self._conversation.command("RSET", lambda _: self._conversation.events.append(done))
+        else:
+            self._conversation.events.append(done)
 
     def _take_reset(self, reply: Reply) -> None:
         """RSET can't fail; MAIL will tell. Without PIPELINING it comes only now (RFC 2920 section 3)."""

@@ -35,6 +35,13 @@ class AuthDone:
 
 
 @frozen
+class SenderDone:
+    """MAIL was answered, and was taken back if it was accepted."""
+
+    reply: Reply
+
+
+@frozen
 class BodyWanted:
     """Give the content by `send_body`."""
 
@@ -71,6 +78,7 @@ ClientEvent = (
     | StartTlsDone
     | KeyDerivation
     | AuthDone
+    | SenderDone
     | BodyWanted
     | TransactionDone
     | QuitDone

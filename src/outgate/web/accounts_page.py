@@ -79,7 +79,7 @@ def show(visit: Visit) -> Response:
     """The list."""
     with visit.reading() as op:
         rows = list(_rows(overview(op, visit.address)))
-    asked_about = next((one.entry.address for one in rows if one.way.is_behalf), "")
+    asked_about = next((one.entry.address for one in rows if one.way.on_behalf_of), "")
     done = DONE.get(visit.form.text("done"), "")
     return visit.page(
         "accounts.html",

@@ -3,6 +3,7 @@
 The page is there at once; what the DNS says comes into it. Domains are added and removed here, too.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -17,6 +18,8 @@ from outgate.extras import MissingExtra
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.mail import dkim
+from outgate.mail_program.program_records import program_records
+from outgate.mail_program.program_servers import servers_of
 from outgate.operations import domain_operations, setup_operations
 from outgate.web import safety_question
 from outgate.web.safety_question import SafetyQuestion
@@ -34,6 +37,11 @@ MEANING: Final = {
     DnsPurpose.SPF: N_("SPF: who may send for this domain. Add whoever else may, and replace an older v=spf1."),
     DnsPurpose.DKIM: N_("DKIM: the key that recipients check signatures with."),
     DnsPurpose.DMARC: N_("DMARC: begin with p=none and read the reports; then p=quarantine or p=reject."),
+    DnsPurpose.SERVICE: N_("Mail programs find a server by it."),
+    DnsPurpose.AUTODISCOVER: N_("Outlook finds the settings by it."),
+    DnsPurpose.AUTOCONFIG: N_(
+        "Thunderbird finds the settings by it. The certificate of the pages must be for this name, too."
+    ),
 }
 _DONE: Final = {
     "add": N_("The domain is added, with a DKIM key. Publish its records now."),
@@ -85,9 +93,7 @@ def _facts(visit: Visit, why: str = "") -> tuple[dict[str, Any], Domain]:
         setup = setup_operations.setup(op)
         domain = domain_operations.show(op, visit.form.text("domain") or setup.domains[0].name)
     host = setup.gateway.host if setup.gateway else visit.services.config.hostname
-    records = [
-        RecordToPublish(one, zone_line(one), visit.said(MEANING[one.purpose])) for one in dns_records(domain, host)
-    ]
+    for_programs = program_records(servers_of(visit.services.config), domain.name)
     done = _DONE.get(visit.form.text("done"))
     facts = {
         "why": why,
@@ -97,11 +103,16 @@ def _facts(visit: Visit, why: str = "") -> tuple[dict[str, Any], Domain]:
         "check": f"{CHECK}?{urlencode({'domain': domain.name})}",
         "domains": setup.domains,
         "domain": domain,
-        "records": records,
+        "records": _to_publish(visit, dns_records(domain, host)),
+        "for_programs": _to_publish(visit, for_programs),
         "said_of": RESULTS,
         "may_manage": visit.may(Privilege.DOMAINS_MANAGE),
     }
     return facts, domain
+
+
+def _to_publish(visit: Visit, records: Iterable[DnsRecord]) -> list[RecordToPublish]:
+    return [RecordToPublish(one, zone_line(one), visit.said(MEANING[one.purpose])) for one in records]
 
 
 async def _findings(visit: Visit, domain: Domain) -> DomainFindings | str:

@@ -20,11 +20,10 @@ from outgate.operations.queue_names import queue_names
 from outgate.queue.queue_id import from_text, to_text
 from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome
 from outgate.web.form import Form
-from outgate.web.journey import way_kind
+from outgate.web.journey import look_of_route
 from outgate.web.time_field import time_asked, time_shown
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
-from outgate.web.way import WayKind
 from outgate.web.words import N_, zone_of
 
 PATH: Final = "/admin/reporting/email-log-search"
@@ -42,9 +41,10 @@ _FIELDS: Final = ("sender", "recipient", "message_id", "outcome", *_TIMES)
 
 @frozen
 class LoggedWay:
-    """By which server some recipients of a message were to get it; `queue` as people call it."""
+    """By which server some recipients of a message were to get it; `queue` as people call it, `look`
+    the class that it is shown by."""
 
-    kind: WayKind
+    look: str
     queue: str
 
 
@@ -104,7 +104,7 @@ def _ways(op: OperationContext, found: Sequence[LoggedMessage]) -> Mapping[int, 
     names = queue_names(op, {one.detail["queue"] for one in routed})
     ways = defaultdict[int, list[LoggedWay]](list)
     for one in routed:
-        ways[one.message_id].append(LoggedWay(way_kind(one.detail), names[one.detail["queue"]]))
+        ways[one.message_id].append(LoggedWay(look_of_route(one.detail), names[one.detail["queue"]]))
     return ways
 
 

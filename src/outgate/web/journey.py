@@ -12,7 +12,7 @@ from outgate.frozen import frozen
 from outgate.record.events import EventKind, MessageEvent
 from outgate.record.message_log import MessageOutcome
 from outgate.route import ON_BEHALF, RouteKind
-from outgate.web.way import WayKind
+from outgate.web.way import look_of
 
 _ENDS: Final = {
     EventKind.DELIVERED: MessageOutcome.DELIVERED,
@@ -54,9 +54,9 @@ class RecipientState:
 
 @frozen
 class Leg:
-    """Recipients that go the same way, and how many of them came to what."""
+    """Recipients that go the same way, and how many of them came to what; `look` is the class that it is shown by."""
 
-    kind: WayKind
+    look: str
     way: str
     queue: str
     recipients: tuple[str, ...]
@@ -114,12 +114,10 @@ def _states(first: MessageEvent, events: Sequence[MessageEvent]) -> dict[str, Re
 def _leg(detail: Mapping[str, Any], states: Mapping[str, RecipientState]) -> Leg:
     recipients = tuple(detail["recipients"])
     tally = Counter(states[one].outcome for one in recipients)
-    return Leg(way_kind(detail), detail["way"], detail["queue"], recipients, tally)
+    return Leg(look_of_route(detail), detail["way"], detail["queue"], recipients, tally)
 
 
-def way_kind(routed: Mapping[str, Any]) -> WayKind:
-    """The kind of a way, from the detail of its event."""
-    if routed["way"] == RouteKind.USER_GATEWAY:
-        return WayKind.GATEWAY
+def look_of_route(routed: Mapping[str, Any]) -> str:
+    """The class that a way is shown by, from the detail of its event."""
     is_behalf = any(reason.startswith(ON_BEHALF) for reason in routed["reasons"])
-    return WayKind.BEHALF if is_behalf else WayKind.ORGANISATION
+    return look_of(RouteKind(routed["way"]), is_behalf=is_behalf)

@@ -32,6 +32,7 @@ MAIL: Final = (
     Entry("/drafts", N_("Drafts")),
     Entry("/settings/accounts", N_("Accounts"), N_("Settings")),
     Entry("/settings/security", N_("Security"), N_("Settings")),
+    Entry("/settings/mail-program", N_("Mail program"), N_("Settings")),
 )
 
 HOME: Final = Entry("/admin", N_("Home"))

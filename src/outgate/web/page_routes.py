@@ -1,6 +1,7 @@
 """All pages there are, as routes. Knows no listener."""
 
 from outgate.http.http_route import HttpRoute
+from outgate.mail_program.program_servers import servers_of
 from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.accounts_page import AccountsPage
 from outgate.web.admin_log_events_page import AdminLogEventsPage
@@ -17,8 +18,10 @@ from outgate.web.inbox_page import InboxPage
 from outgate.web.language_page import LanguagePage
 from outgate.web.letter_page import LetterPage
 from outgate.web.log_in_page import LogInPage
+from outgate.web.mail_program_page import MailProgramPage
 from outgate.web.message_page import MessagePage
 from outgate.web.passkey_ceremony import PasskeyCeremony
+from outgate.web.program_documents import ProgramDocuments
 from outgate.web.queue_page import QueuePage
 from outgate.web.roles_page import RolesPage
 from outgate.web.routing_page import RoutingPage
@@ -51,6 +54,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         static_files.route(),
         csp_reports.route(),
         _confirmation(services),
+        *ProgramDocuments(services.engine, servers_of(services.config)).routes(),
         *log_in.routes(visits),
         *LanguagePage().routes(visits),
         *WritePage().routes(visits),
@@ -70,6 +74,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *RolesPage().routes(visits),
         *SecurityPage(log_in, passkeys).routes(visits),
         *SecondFactorPage(passkeys).routes(visits),
+        *MailProgramPage().routes(visits),
         *EndUserAccessPage().routes(visits),
         *CompliancePage().routes(visits),
         *RoutingPage().routes(visits),

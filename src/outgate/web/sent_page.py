@@ -19,6 +19,7 @@ from outgate.operations.public_reply import reply_to_sender
 from outgate.operations.send_as_overview import SendAsOverview
 from outgate.operations.sent_operations import GIVEN_UP, RECALLED, SentDetails
 from outgate.queue.queue_id import from_text, to_text
+from outgate.route import refuses_past_gateway
 from outgate.web import accounts_page
 from outgate.web.letter_page import HELD_BACK, download
 from outgate.web.sent_steps import steps_of
@@ -36,6 +37,7 @@ DONE: Final = {
     "sent": N_("The message is sent."),
     "later": N_("The message is kept here and leaves at its time, whether you are here or not."),
     "again": N_("It is tried again now."),
+    "past-gateway": N_("Your organisation's servers deliver it now."),
     "given-up": N_("It goes to nobody any more who has not got it."),
 }
 STATES: Final = {
@@ -60,6 +62,7 @@ class SentPage:
             visits.get(f"{ONE}/files/{{number:int}}", give_file),
             visits.post(f"{ONE}/undo", undo),
             visits.post(f"{ONE}/retry", retry),
+            visits.post(f"{ONE}/past-gateway", send_past_gateway),
             visits.post(f"{ONE}/give-up", give_up),
         ]
 
@@ -130,6 +133,7 @@ def _page(visit: Visit, details: SentDetails, letter: Letter | None, why: str) -
         why=why,
         way=_way(seen, sent.sender),
         server=accounts_page.path_of(sent.sender, "server") if entry and entry.gateway else "",
+        past_gateway=entry and entry.gateway and not refuses_past_gateway(seen.account, entry),
         steps=steps_of(details.events),
         states=STATES,
         said=_said(visit),
@@ -190,10 +194,29 @@ def undo(visit: Visit) -> Response:
 async def retry(visit: Visit) -> Response:
     """What waits is tried now; once nothing does, it is sent again, from its copy, to those for whom it has failed."""
     details = await visit.in_thread(_details, visit)
-    if details.sent.is_waiting or details.sent.state is not SentState.FAILED:
+    if _waits(details):
         return await visit.in_thread(_retry, visit)
     raw = await _copy(visit, details)
     return await visit.in_thread(_send_again, visit, raw)
+
+
+async def send_past_gateway(visit: Visit) -> Response:
+    """The same by the organisation's servers, in the place of the address's own."""
+    details = await visit.in_thread(_details, visit)
+    if _waits(details):
+        return await visit.in_thread(_move, visit)
+    raw = await _copy(visit, details)
+    return await visit.in_thread(_send_again, visit, raw, True)
+
+
+def _waits(details: SentDetails) -> bool:
+    return details.sent.is_waiting or details.sent.state is not SentState.FAILED
+
+
+def _move(visit: Visit) -> Response:
+    with visit.writing() as op:
+        sent_operations.send_past_gateway(op, visit.address, _identity(visit))
+    return visit.go_to(f"{visit.path.rpartition('/')[0]}?done=past-gateway")
 
 
 def _retry(visit: Visit) -> Response:
@@ -202,12 +225,14 @@ def _retry(visit: Visit) -> Response:
     return visit.go_to(f"{visit.path.rpartition('/')[0]}?done=again")
 
 
-def _send_again(visit: Visit, raw: bytes | None) -> Response:
+def _send_again(visit: Visit, raw: bytes | None, past_gateway: bool = False) -> Response:
     if raw is None:
         raise NotFound("its copy is not in the Sent mailbox any more; write it anew")
     with visit.writing() as op:
         identity = sent_operations.send_again(op, visit.address, _identity(visit), raw, visit.services.dispatch)
-    return visit.go_to(f"{PATH}/{to_text(identity)}?done=again")
+        if past_gateway:
+            sent_operations.send_past_gateway(op, visit.address, identity)
+    return visit.go_to(f"{PATH}/{to_text(identity)}?done={'past-gateway' if past_gateway else 'again'}")
 
 
 def give_up(visit: Visit) -> Response:

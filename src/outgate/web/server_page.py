@@ -83,7 +83,7 @@ async def set_server(visit: Visit) -> Response:
     def change(op: OperationContext) -> object:
         return gateway_operations.set_gateway(op, visit.address, entry.address, settings)
 
-    trial = ServerTrial(visit, settings, change, f"{PATH}?done=server")
+    trial = ServerTrial(visit, settings, change, f"{PATH}?done=server", entry.address)
     return await trial.answer(lambda _status, state: _show(visit, seen, entry, fields, trial=state))
 
 

@@ -59,14 +59,15 @@ class TrialState:
 
 @frozen
 class ServerTrial:
-    """What is to be tried, and the change that saves it; `go_on` is where to go then. The organisation's own gateway
-    may be anywhere, and whoever sets it is told all that was found.
+    """What is to be tried, and the change that saves it; `go_on` is where to go then; `sender` the address that it is
+    for. The organisation's own gateway is for none, may be anywhere, and whoever sets it is told all that was found.
     """
 
     visit: Visit
     settings: GatewaySettings
     change: Change[object]
     go_on: str
+    sender: str = ""
     is_organisations: bool = False
     _began: float = field(default_factory=time.monotonic)
 
@@ -133,7 +134,7 @@ class ServerTrial:
                 return await services.prober.domain_gateway(tentative(settings), settings.secret, told)
             rates = Rates(services.engine, services.now)
             return await services.prober.gateway_for(
-                self.visit.address, tentative(settings), settings.secret, rates, told=told
+                self.visit.address, tentative(settings), settings.secret, rates, told=told, sender=self.sender
             )
         finally:
             steps.put_nowait(None)
@@ -142,7 +143,7 @@ class ServerTrial:
         if probed.public == TOO_OFTEN:
             return replace(state, why=self.visit.said(_TOO_OFTEN), status=429)
         done = {one.step for one in state.done}
-        missed = next((step for step in ProbeStep if step not in done), ProbeStep.LOGGED_IN)
+        missed = next((step for step in ProbeStep if step not in done), ProbeStep.SENDER_ACCEPTED)
         reply = probed.detail if self.is_organisations else probed.public
         return replace(state, failed=missed, reply=reply, after=self._after(), status=422)
 

@@ -100,9 +100,9 @@ class SignInPage:
         assert pending.begun  # as it was given
         sign_ins = self._of(pending.begun.provider)
         consent = await sign_ins.end(pending.begun, visit.request.url.query)
-        path = path_of(compared(pending.address), "confirm")
-        go_on = f"{path}?done=added" if pending.is_new else f"{PATH}?done=server"
-        trial = ServerTrial(visit, pending.settings(consent), pending.change(visit, consent), go_on)
+        address = compared(pending.address)
+        go_on = f"{path_of(address, 'confirm')}?done=added" if pending.is_new else f"{PATH}?done=server"
+        trial = ServerTrial(visit, pending.settings(consent), pending.change(visit, consent), go_on, address)
         answer = await trial.answer(
             lambda status, state: visit.page(
                 "signed_in.html", status, trial=state, provider=sign_ins.provider.title, signs_in=True

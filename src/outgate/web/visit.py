@@ -16,6 +16,7 @@ from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.mailbox.user_mailbox import UserMailbox
 from outgate.operations.context import ProofNeeded
+from outgate.operations.public_reply import reply_to_sender
 from outgate.operations.request_transactions import RequestTransactions
 from outgate.operations.session_operations import SessionHolder
 from outgate.queue.queue_id import to_text
@@ -99,6 +100,7 @@ class Visit(RequestTransactions):
             "is_console": is_console,
             "entries": console if is_console else navigation.MAIL,
             "queue_name": to_text,
+            "reply_to_sender": reply_to_sender,
             "console": console,
             "console_search": navigation.SEARCH,
         }

@@ -1,6 +1,8 @@
-"""By which server an address leaves, as every page shows it: four kinds, which mean the same everywhere. Pure."""
+"""By which server an address leaves, as every page shows it: four looks, which mean the same everywhere. Pure.
 
-from enum import StrEnum
+Its own server, the organisation's, the organisation's on behalf of the account, none. Words for ways are route's.
+"""
+
 from typing import Final
 
 from outgate.frozen import frozen
@@ -10,32 +12,31 @@ from outgate.route import RouteKind, route
 _ANYBODY: Final = "anybody@recipient.invalid"  # whoever it is plays no part in it
 
 
-class WayKind(StrEnum):
-    """The address's own server; the organisation's; the organisation's on behalf of the account; none."""
-
-    GATEWAY = "gateway"
-    ORGANISATION = "organisation"
-    BEHALF = "behalf"
-    HELD = "held"
-
-
 @frozen
 class Way:
-    """`host` is the own server's; `domain` the organisation's name; `on_behalf_of` whom recipients see beside From.
-
-    `refused` is why mail from the address is not taken at all.
+    """`kind` is None where mail from the address is not taken at all: `refused` says why. `host` is the own server's;
+    `domain` the organisation's name; `on_behalf_of` whom recipients see beside From.
     """
 
-    kind: WayKind
+    kind: RouteKind | None
     domain: str
     host: str = ""
     on_behalf_of: str = ""
     refused: str = ""
 
     @property
-    def is_behalf(self) -> bool:
-        """Whether recipients see the account."""
-        return self.kind is WayKind.BEHALF
+    def look(self) -> str:
+        """The class that it is shown by."""
+        return look_of(self.kind, is_behalf=bool(self.on_behalf_of))
+
+
+def look_of(kind: RouteKind | None, *, is_behalf: bool) -> str:
+    """The class that a way is shown by; `is_behalf` where recipients see the account beside From."""
+    if kind is None:
+        return "held"
+    if kind is RouteKind.USER_GATEWAY:
+        return kind.value
+    return "behalf" if is_behalf else "organisation"
 
 
 def way_of(account: Account, organisation: Organisation, entry: SendAs) -> Way:
@@ -43,9 +44,6 @@ def way_of(account: Account, organisation: Organisation, entry: SendAs) -> Way:
     found = route(organisation, account, entry, _ANYBODY, reverse_path=entry.address)
     name = organisation.primary_domain
     if isinstance(found, Refused):
-        return Way(WayKind.HELD, name, refused=found.reason)
-    if found.kind is RouteKind.USER_GATEWAY and found.gateway:
-        return Way(WayKind.GATEWAY, name, host=found.gateway.host)
-    if found.on_behalf_of:
-        return Way(WayKind.BEHALF, name, on_behalf_of=found.on_behalf_of)
-    return Way(WayKind.ORGANISATION, name)
+        return Way(None, name, refused=found.reason)
+    host = found.gateway.host if found.gateway and found.kind is RouteKind.USER_GATEWAY else ""
+    return Way(found.kind, name, host=host, on_behalf_of=found.on_behalf_of or "")

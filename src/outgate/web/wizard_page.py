@@ -138,7 +138,7 @@ async def add_with_server(visit: Visit) -> Response:
         return send_as_operations.create(op, visit.address, wanted, visit.services.confirmation)
 
     assert wanted.gateway
-    trial = ServerTrial(visit, wanted.gateway, change, f"{path_of(address, 'confirm')}?done=added")
+    trial = ServerTrial(visit, wanted.gateway, change, f"{path_of(address, 'confirm')}?done=added", address)
     return await trial.answer(lambda _status, state: _show_server(visit, seen, fields, state))
 
 
