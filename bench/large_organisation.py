@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Engine, Table, text
+from sqlalchemy import Engine, MetaData, Table, text
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from outgate import clock
@@ -269,6 +269,7 @@ def _entry(size: Size, number: int, now: float) -> AuditEntry:
 def _mail(loader: _Loader, size: Size, now: float) -> None:
     """The record of all messages; the last of them wait still."""
     chance = random.Random(1)
+    loader.run("CREATE TEMPORARY TABLE unsorted_key (message_id bigint, role text, domain text, name text)")
     facts: list[tuple[object, ...]] = []
     keys: list[tuple[object, ...]] = []
     for number in range(size.messages):
@@ -277,13 +278,13 @@ def _mail(loader: _Loader, size: Size, now: float) -> None:
         keys += [(told[0].message_id, *key) for key in search_keys.keys_of(told[0])]
         if len(facts) >= _AT_ONCE or number == size.messages - 1:
             loader.load(tables.fact, ("message_id", "at", "kind", "detail"), facts)
-            loader.load(tables.fresh_search_key, ("message_id", "role", "domain", "name"), keys)
+            loader.load(_UNSORTED, ("message_id", "role", "domain", "name"), keys)
             facts, keys = [], []
     loader.run(
         "INSERT INTO search_key (role, domain, name, message_id)"
-        " SELECT role, domain, name, message_id FROM fresh_search_key ORDER BY 1, 2, 3, 4"
+        " SELECT role, domain, name, message_id FROM unsorted_key ORDER BY 1, 2, 3, 4"
     )
-    loader.run("DELETE FROM fresh_search_key")
+    loader.run("DROP TABLE unsorted_key")
     _waiting(loader, size, now)
     hour = int(now // 3600)
     loader.load(
@@ -306,6 +307,9 @@ def _mail(loader: _Loader, size: Size, now: float) -> None:
 
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+_UNSORTED: Final = Table("unsorted_key", MetaData())
 
 
 def _waits(size: Size, number: int) -> bool:

@@ -67,9 +67,8 @@ def _addresses_behind(connection: Connection, number: int | None) -> list[int]:
 
 def _add_queue(connection: Connection, number: int) -> None:
     """Two of a queue are as full as each other."""
-    rows = [
-        {"message_id": number, "number": n, "address": "b@x.example", "due_at": 9.0} for n in range(20 - number // 2)
-    ]
+    one = {"message_id": number, "address": "b@x.example", "due_at": 9.0, "queue": f"mx:{number}.example"}
+    rows = [one | {"number": n} for n in range(20 - number // 2)]
     connection.execute(insert(message).values(_message(number)))
     connection.execute(insert(recipient), rows)
 
