@@ -99,6 +99,7 @@ LEFT_OUT: Final = {
     "/sent/{identity}/files/{number:int}": "a file",
     "/sent/{identity}/text": "a part of a page, whose copy is in the Sent mailbox",
     "/confirm/{token}": "of nobody who is logged in",
+    "/settings/mail-program/apple.mobileconfig": "a file",
     "/csp-reports": "takes reports",
     "/static/{digest}/{name}": "a file",
 }
@@ -112,8 +113,8 @@ def pages_asked(size: Size, now: float) -> list[PageAsked]:
 def _own_pages(size: Size, now: float) -> Iterator[PageAsked]:
     busy = size.busy
     for route in (
-        *("/", "/drafts", "/inbox", "/sent", "/prove", "/settings/security", "/settings/security/password"),
-        *("/settings/security/passkeys/add", "/settings/accounts", "/settings/accounts/add"),
+        *("/", "/log-in", "/drafts", "/inbox", "/sent", "/prove", "/settings/security", "/settings/security/password"),
+        *("/settings/security/passkeys/add", "/settings/accounts", "/settings/accounts/add", "/settings/mail-program"),
     ):
         yield PageAsked(route, route, [route], busy)
     yield PageAsked("/inbox?find", "/inbox", ["/inbox?find=Letter+300"], busy)

@@ -7,6 +7,8 @@ from typing import Any, Final, cast
 
 import pytest
 import pytest_asyncio
+from bench.large_organisation import Size
+from bench.pages import LEFT_OUT, pages_asked
 from bench.scratch import free_port
 
 from outgate import clock
@@ -163,6 +165,9 @@ def test_the_tables_have_every_page(site: Site) -> None:
         shown = {route.path for route in page_routes(services) if "GET" in route.methods}
         posted = {route.path for route in page_routes(services) if route.methods == frozenset({"POST"})}
     assert shown == {*CONSOLE, *OWN, *PUBLIC, *PROGRAMS} - {"/csp-reports"}
+    measured = {one.route for one in pages_asked(Size(), 0.0)}
+    assert measured | set(LEFT_OUT) == shown - PROGRAMS | {"/csp-reports"}
+    assert not measured & set(LEFT_OUT)
     console = {path for path in posted if path.startswith("/admin")}
     assert console == {path for path, (_, save) in CONSOLE.items() if save is not None}
 
