@@ -86,6 +86,8 @@ OWN: Final = {
     "/settings/security/second-factor": 303,  # nothing is being set up
     "/settings/security/second-factor/remove": 200,
     "/settings/security/passkeys/add": 200,
+    "/settings/mail-program": 200,
+    "/settings/mail-program/apple.mobileconfig": 404,  # no server for reading mail is known
     "/settings/accounts": 200,
     "/settings/accounts/add": 200,
     "/settings/accounts/add/server": 400,  # without an address
@@ -99,6 +101,13 @@ OWN: Final = {
 }
 # What everybody may ask for, logged in or not.
 PUBLIC: Final = {"/log-in", "/csp-reports", "/confirm/{token}", "/static/{digest}/{name}"}
+# What mail programs ask for (test_mail_program_page.py), as each of them spells it.
+PROGRAMS: Final = {
+    "/mail/config-v1.1.xml",
+    "/.well-known/autoconfig/mail/config-v1.1.xml",
+    *(f"/{word}/{word}.json" for word in ("autodiscover", "Autodiscover", "AutoDiscover")),
+    *(f"/{word}/{word}.json/v1.0/{{address}}" for word in ("autodiscover", "Autodiscover", "AutoDiscover")),
+}
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +162,7 @@ def test_the_tables_have_every_page(site: Site) -> None:
         services = PageServices(*known, nothing, nothing, nothing, nothing, nothing, nothing, {})
         shown = {route.path for route in page_routes(services) if "GET" in route.methods}
         posted = {route.path for route in page_routes(services) if route.methods == frozenset({"POST"})}
-    assert shown == {*CONSOLE, *OWN, *PUBLIC} - {"/csp-reports"}
+    assert shown == {*CONSOLE, *OWN, *PUBLIC, *PROGRAMS} - {"/csp-reports"}
     console = {path for path in posted if path.startswith("/admin")}
     assert console == {path for path, (_, save) in CONSOLE.items() if save is not None}
 

@@ -119,7 +119,7 @@ def judge(reply: Reply, waits: frozenset[int] = _NONE) -> Outcome:
 def text_of(reply: Reply) -> str:
     """A reply in one line, as it goes into the record and the delivery report."""
     words = " ".join(reply.lines)
-    return " ".join(part for part in (str(reply.code), reply.enhanced, words) if part)
+    return " ".join([part for part in (str(reply.code), reply.enhanced, words) if part])
 
 
 def outcomes(
