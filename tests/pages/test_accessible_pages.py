@@ -47,6 +47,7 @@ USER_PAGES = (
     "/settings/accounts/add/server?address=sales@example.com",
     f"/settings/accounts/{PARTNER}/edit",
     f"/settings/accounts/{PARTNER}/server",
+    f"/settings/accounts/{PARTNER}/signature",
     f"/settings/accounts/{PARTNER}/delete",
     "/settings/accounts/alice@pending.example/confirm",
 )

@@ -149,7 +149,7 @@ async def test_with_the_switch_off_a_server_may_go_but_not_come(site: Site, page
 
 
 async def test_the_switch_off_story_is_told_in_both_languages(site: Site, pages: int) -> None:
-    step = {"params": {"address": "new@dominiopartner.example", "name": "Alice"}}
+    step = {"address": "new@dominiopartner.example", "name": "Alice"}
     told = {
         "en": (
             "not in use",
@@ -168,7 +168,7 @@ async def test_the_switch_off_story_is_told_in_both_languages(site: Site, pages:
             await asyncio.to_thread(_speak, site, language)
             listed = html.unescape((await browser.get("/settings/accounts")).text)
             assert [text in listed for text in (unused, why, "localhost")] == [True] * 3
-            answer = await browser.get("/settings/accounts/add/server", **step)
+            answer = await browser.get("/settings/accounts/add/server", params=step)
             assert (answer.status_code, refused in html.unescape(answer.text)) == (403, True)
             assert "dominiopartner.example" in answer.text[answer.text.index(refused[:14]) :]
         await asyncio.to_thread(_speak, site, "en")
