@@ -340,6 +340,7 @@ gateway = Table(
     Column("sealed_password", LargeBinary),
     Column("credential_version", Integer, nullable=False, default=1),
     Column("provider", Text, nullable=False, default="", server_default=""),  # of OAuth; empty: a password
+    Column("kind", Text, nullable=False, default="smtp", server_default="smtp"),
     Column("changed_at", Double, nullable=False),
 )
 
