@@ -12,7 +12,7 @@ export UV_NO_PROGRESS ?= 1
 # Programs start in a fifth of the time when Python may keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo wheel test coverage lint lab trial bench hard hard-short lock clean
+.PHONY: setup demo wheel test coverage lint lab trial bench hard hard-short screenshots lock clean
 
 setup: .setup
 
@@ -80,6 +80,10 @@ hard: setup
 
 hard-short: setup
 	@$(BIN)/python -m hard --short
+
+# A picture of every page for docs/, made as the tests make them.
+screenshots: setup
+	@PYTHONPATH=tests:. $(BIN)/python -m pages.screenshots docs/screens
 
 lock:
 	@tools/lock

@@ -3,7 +3,9 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -50,13 +52,13 @@ class Town:
         return b"".join(found.groups()).decode()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+@asynccontextmanager
+async def town_at(folder: Path) -> AsyncIterator[Town]:
     """Anna may do everything; the switch is off."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     site = install(
-        tmp_path_factory.mktemp("town") / "outgate",
+        folder / "outgate",
         web={"public_url": base, "port": port, "undo_send": 2.0},
     )
     _add_anna(site)
@@ -66,6 +68,13 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
         server = await running(site)
         yield Town(site, base, gateway, exchanger)
         await server.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    """A new one."""
+    async with town_at(tmp_path_factory.mktemp("town")) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -14,7 +14,7 @@ customElements.define("go-on", class extends HTMLElement {
 });
 
 // <fill-in data-host="…" then="password">: puts what was found into the form round it, except where somebody has typed
-// already; whoever stands in a field that is filled in goes on to the one that is left.
+// already; whoever stands in a field that is filled in, or nowhere yet, goes on to the one that is left.
 customElements.define("fill-in", class extends HTMLElement {
   connectedCallback() {
     const form = this.closest("form");
@@ -24,8 +24,8 @@ customElements.define("fill-in", class extends HTMLElement {
         field.value = value;
       } else if (field && field.value === field.defaultValue) {
         field.value = value;
-        if (field === document.activeElement) {
-          form.elements.namedItem(this.getAttribute("then")).focus();
+        if (field === document.activeElement || document.activeElement === document.body) {
+          setTimeout(() => form.elements.namedItem(this.getAttribute("then")).focus()); // when the swap is over
         }
       }
     }

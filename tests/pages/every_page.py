@@ -1,0 +1,97 @@
+"""Every page with something on it: whose it is, its addresses, and an installation in which there is something to see.
+
+A new page has its line here: it is then looked at in all themes, languages and sizes, and `make
+screenshots` takes its picture for docs/screens.
+"""
+
+import asyncio
+from typing import Final
+
+from sqlalchemy import insert
+
+from inbox import letters
+from outgate import clock
+from outgate.queue.queue_id import to_text
+from outgate.record import message_log, tallies
+from outgate.store import tables
+from outgate.store.engine import write
+from pages.conftest import ALICE, ANNA, PARTNER
+from record.recorded import partly_delivered
+from way.place import Site
+from web.links import opened
+
+WAITING: Final = 1  # a message
+PARTNERS_SERVER: Final = "smtp.dominiopartner.example"
+USER_PAGES: Final = (
+    "/",
+    "/inbox",
+    "/inbox?q=nothing",
+    "/inbox/1.html",
+    "/?letter=1.html&as=all",
+    "/sent",
+    "/drafts",
+    "/prove",
+    "/settings/security",
+    "/settings/security/password",
+    "/settings/security/second-factor",
+    "/settings/security/second-factor/remove",
+    "/settings/security/passkeys/add",
+    "/settings/mail-program",
+    "/settings/accounts",
+    "/settings/accounts/add",
+    "/settings/accounts/add/server?address=me@studio.example&name=Me",
+    "/settings/accounts/add/server?address=sales@example.com",
+    f"/settings/accounts/{PARTNER}/edit",
+    f"/settings/accounts/{PARTNER}/server",
+    f"/settings/accounts/{PARTNER}/signature",
+    f"/settings/accounts/{PARTNER}/delete",
+    "/settings/accounts/alice@pending.example/confirm",
+)
+CONSOLE_PAGES: Final = (
+    "/admin?look=1",
+    "/admin/search?find=gmail",
+    "/admin/directory/users",
+    "/admin/directory/users/add",
+    f"/admin/directory/users/{ALICE}",
+    "/admin/directory/units?unit=/Sales",
+    "/admin/directory/roles",
+    "/admin/apps/mail/routing",
+    "/admin/apps/mail/authenticate-email?look=1",
+    "/admin/reporting/gateways?kind=all",
+    "/admin/reporting/admin-log-events",
+    "/admin/reporting/dashboard",
+    "/admin/reporting/dashboard?span=week",
+    "/admin/apps/mail/compliance",
+    "/admin/apps/mail/compliance?unit=/Sales&setting=gatewayFooter",
+    "/admin/apps/mail/compliance?setting=unknownFrom",
+    "/admin/apps/mail/end-user-access",
+    "/admin/apps/mail/end-user-access?unit=/Sales",
+    "/admin/apps/mail/end-user-access?unit=/nowhere",
+    "/admin/reporting/email-log-search",
+    "/admin/reporting/email-log-search?recipient=nobody.example&since=2026-01-31T12:00",
+    "/admin/reporting/email-log-search?since=never",
+    f"/admin/reporting/email-log-search/{to_text(WAITING)}",
+    "/admin/reporting/queue",
+    "/admin/reporting/queue?queue=mx:recipient.example&done=hold",
+)
+PAGES_OF: Final = {ALICE: USER_PAGES, ANNA: CONSOLE_PAGES}
+
+
+async def furnish(site: Site) -> None:
+    """Alice has an address with a server, one that waits for its code, and letters; a message of hers is on record."""
+    await site.switch(True)
+    await site.add_external(ALICE, PARTNER, 587, host=PARTNERS_SERVER)
+    await site.add_external(ALICE, "alice@pending.example", verified=False)
+    await asyncio.to_thread(_record, site)
+    prices = letters.html("<p>Prices <b>below</b></p><img src='https://x.example/a.png'>", to=PARTNER)
+    await asyncio.to_thread(letters.put, site, ALICE, "1.html", prices)
+    await asyncio.to_thread(letters.put, site, ALICE, "2.text", letters.text("Only text", subject="Re: Prices"))
+
+
+def _record(site: Site) -> None:
+    with opened(site) as place, write(place.engine) as connection:
+        message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
+        hour = int(clock.now() // tallies.HOUR)
+        counted = {"routed": "direct", "deferred": "direct", "took": "1.0"}
+        rows = [{"hour": hour, "measure": one, "label": label, "count": 1234} for one, label in counted.items()]
+        connection.execute(insert(tables.tally), rows)
