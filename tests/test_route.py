@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outgate.model import Account, Gateway, Organisation, Policy, Refused, Security, SendAs, WithoutGateway
+from outgate.model import Account, Gateway, GatewayKind, Organisation, Policy, Refused, Security, SendAs, WithoutGateway
 from outgate.route import Route, RouteKind, own_route, refuses_past_gateway, route
 
 GATEWAY = Gateway("7", "smtp.partner.example", 587, Security.STARTTLS, "alice", b"sealed")
@@ -72,6 +72,16 @@ def test_mail_that_leaves_the_organisation_passes_its_gateway() -> None:
     local = way(OFF, PARTNER, BOB, organisation=organisation)
     assert isinstance(local, Route)
     assert local.kind is RouteKind.LOCAL
+
+
+def test_what_a_providers_interface_can_t_do_is_among_the_reasons() -> None:
+    by_api = replace(PARTNER, gateway=replace(GATEWAY, security=Security.SSL, kind=GatewayKind.GRAPH))
+    found, by_smtp = way(ON, by_api), way(ON, PARTNER)
+    assert isinstance(found, Route)
+    assert isinstance(by_smtp, Route)
+    (reason,) = [one for one in found.reasons if "Microsoft Graph" in one]
+    assert "the envelope sender is the account's own" in reason
+    assert not any("delivery reports" in one for one in by_smtp.reasons)
 
 
 def test_a_receipt_takes_the_users_gateway_with_the_null_sender() -> None:

@@ -23,7 +23,7 @@ from outgate.printable import printable, printable_lines
 
 WAITING: Final = 10_000  # lines that wait to be written, at most
 AT_ONCE: Final = 500  # lines that are written together
-GATHER: Final = 0.02  # seconds in which they gather: each message has its own
+GATHER: Final = 0.1  # seconds in which they gather: each message has its own
 LAST: Final = 1.0  # seconds that the last lines may take when the program ends
 _LEVEL_WIDTH = len("critical")
 
@@ -102,7 +102,7 @@ class LogWriter:
         """Wait until all is written, so long at most: who reads the log may have stopped to."""
         end = time.monotonic() + seconds
         while (self._lines or self._is_writing) and time.monotonic() < end:
-            time.sleep(GATHER / 10)
+            time.sleep(GATHER / 50)
 
     def _start(self) -> None:
         with self._beginning:

@@ -21,6 +21,26 @@ class Security(StrEnum):
     STARTTLS = "starttls"
 
 
+class GatewayKind(StrEnum):
+    """How a gateway takes mail: by SMTP, or by a provider's interface over HTTPS."""
+
+    SMTP = "smtp"
+    GMAIL = "gmail"
+    GRAPH = "graph"
+
+    @property
+    def in_words(self) -> str:
+        """What people call it."""
+        return _KINDS[self]
+
+
+_KINDS = {
+    GatewayKind.SMTP: "SMTP",
+    GatewayKind.GMAIL: "the Gmail API",
+    GatewayKind.GRAPH: "Microsoft Graph",
+}
+
+
 @frozen
 class OAuthTokens:
     """What an authorization server gave: an access token with its end (seconds since the epoch), and the refresh token
@@ -45,7 +65,7 @@ class Consent:
 
 @frozen
 class Gateway:
-    """One SMTP server with its credential, read as one record: host and password are never looked up apart.
+    """One server with its credential, read as one record: host and password are never looked up apart.
 
     `sealed` is the password as the vault keeps it; only deliver/ has it opened, for the one connection. With a
     `provider` there is none: the log-in is by tokens of that OAuth provider (sendas.oauth_grants).
@@ -61,6 +81,7 @@ class Gateway:
     credential_version: int = 1
     holder: str = ""
     provider: str = ""
+    kind: GatewayKind = GatewayKind.SMTP
 
     @property
     def row(self) -> int:

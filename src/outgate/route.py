@@ -9,12 +9,28 @@ from enum import StrEnum
 from typing import Final
 
 from outgate.frozen import frozen
-from outgate.model import Account, Gateway, Organisation, QueueKey, QueueKind, Refused, SendAs, WithoutGateway
+from outgate.model import (
+    Account,
+    Gateway,
+    GatewayKind,
+    Organisation,
+    QueueKey,
+    QueueKind,
+    Refused,
+    SendAs,
+    WithoutGateway,
+)
 
 # What the reference tells a user who may have no gateway; a format of {address} and its {domain}.
 NOT_ENABLED: Final = (
     "Functionality not enabled. You must send through {domain} SMTP servers when you send as {address}. However, this"
     " functionality is not available for your account. Please contact your domain administrator for more information."
+)
+
+# What a provider's interface can't do (docs/gateways-http.md).
+BY_INTERFACE: Final = (
+    "it takes mail by {title}: recipients are those in To, Cc and Bcc, the envelope sender is the account's own, it"
+    " sends no delivery reports, and sizes are limited (docs/gateways-http.md)"
 )
 
 # How the reason begins for which recipients see the account beside From.
@@ -148,6 +164,8 @@ def _user_gateway(account: Account, chosen: SendAs, reasons: list[str]) -> Gatew
         reasons.append(f"{chosen.address} has the gateway {gateway.host}, but {refused}")
     else:
         reasons.append(f"{chosen.address} has the gateway {gateway.host}:{gateway.port}")
+        if gateway.kind is not GatewayKind.SMTP:
+            reasons.append(BY_INTERFACE.format(title=gateway.kind.in_words))
         reasons.append(f"allowUsersToUseExternalSmtpServers is on ({account.policy.source('allow_external_smtp')})")
         return gateway
     return None

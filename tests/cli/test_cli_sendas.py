@@ -163,7 +163,12 @@ def test_a_gateway_that_works_is_tried_and_saved(program: Program) -> None:
         assert peer.messages == []
         port = peer.port
     assert row["gateway"] == {
-        **{"host": "127.0.0.1", "port": port, "security": "starttls", "username": PARTNER, "provider": ""},
+        "host": "127.0.0.1",
+        "port": port,
+        "security": "starttls",
+        "username": PARTNER,
+        "provider": "",
+        "kind": "smtp",
     }
     explained = program.run("explain", ALICE, PARTNER, CAROL)
     assert (explained["way"], explained["mail_from"], explained["sender"]) == ("user-gateway", PARTNER, None)

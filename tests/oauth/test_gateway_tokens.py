@@ -1,6 +1,7 @@
 """Tokens are kept fresh by one process at a time; a refusal is noted once, told once, and repaired by a new sign-in."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ import pytest
 from sqlalchemy import Engine, select, update
 
 from oauth.scripted_provider import Answer, ScriptedProvider
-from outgate.config import EgressSettings
+from outgate.config import ConfigError, EgressSettings
+from outgate.deliver.credentials import GatewayTokens
+from outgate.deliver.outcome import Outcome, Verdict
 from outgate.demo.certificates import Authority
 from outgate.directory import policies
 from outgate.directory.gateway_settings import GatewaySettings
@@ -20,7 +23,7 @@ from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
-from outgate.model import Gateway, Security
+from outgate.model import Gateway, GatewayKind, Security
 from outgate.oauth import providers
 from outgate.oauth.gateway_tokens import IDLE, MARGIN, AccessTokens, NoToken
 from outgate.oauth.repair_notice import RepairNotice
@@ -278,3 +281,45 @@ async def test_erased_consents_must_be_given_again(house: House) -> None:
     refused = await house.node().current(gateway)
     assert isinstance(refused, NoToken)
     assert refused.must_sign_in
+
+
+def test_a_provider_that_is_like_another_has_its_client_and_endpoints(tmp_path: Path) -> None:
+    path = tmp_path / "providers.toml"
+    path.write_text('[google]\nclient_id = "ours"\n[google-api]\nhost = "gmail.partner.example"\n')
+    google, by_api = (providers.load(path).find(name) for name in ("google", "google-api"))
+    assert (by_api.client_id, by_api.token_endpoint) == (google.client_id, google.token_endpoint)
+    assert (by_api.kind, by_api.host, by_api.port) == (GatewayKind.GMAIL, "gmail.partner.example", 443)
+    assert by_api.scopes == ("https://www.googleapis.com/auth/gmail.send",)
+    assert google.kind is GatewayKind.SMTP
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ('[other]\nlike = "nobody"', "like must be the name of a provider"),
+        ('[other]\nlike = "google-api"', "like must be the name of a provider"),
+        ('[google-api]\nsecurity = "starttls"', "needs `host`, and security = 'ssl'"),
+    ],
+)
+def test_a_provider_like_none_is_refused(tmp_path: Path, lines: str, reason: str) -> None:
+    path = tmp_path / "providers.toml"
+    path.write_text(lines + "\n")
+    with pytest.raises(ConfigError, match=re.escape(reason)):
+        providers.load(path)
+
+
+async def test_a_token_that_a_server_refuses_is_renewed(house: House) -> None:
+    log_in = GatewayTokens(house.sign_in(), house.node(), lambda *_: None)
+    peer = "smtp.example[192.0.2.1]:587"
+    for reason, is_of_token in (
+        (f"4.7.8 {peer}: log-in refused: 535 5.7.3 Authentication unsuccessful", True),
+        (f"4.7.4 {peer}: log-in failed: 501 5.5.127 Token is about to expire", True),
+        (f"4.7.8 {peer}: log-in refused: 401 authError: Invalid Credentials", True),
+        (f"4.7.0 {peer}: log-in put off: 454 4.7.0 Try again later", False),
+        (f"4.7.4 {peer}: log-in failed: 501 5.5.4 Syntax error", False),
+    ):
+        house.clock.time += 400
+        before = len(house.provider.refreshes)
+        await log_in()
+        assert await log_in.renew(Outcome(Verdict.RETRY, reason)) is is_of_token, reason
+        assert len(house.provider.refreshes) - before == is_of_token

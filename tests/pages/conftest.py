@@ -32,7 +32,6 @@ class Town:
     base: str
     gateway: RawPeer
     exchanger: RawPeer
-    has_partner: bool = False  # alice has an address there
 
     async def speak(self, language: str, *people: str) -> None:
         """What these people see (alice, if nobody is named) is in this language from now on."""

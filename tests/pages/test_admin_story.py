@@ -102,7 +102,6 @@ async def test_the_switch_is_four_clicks_from_home_and_what_it_lets_through_is_f
         await expect(anna.page.get_by_text(inherited)).to_be_visible()
         await alice.page.reload()
         await expect(alice.page.get_by_role("alert")).to_be_visible()
-        assert anna.said == []
     assert csp_reports() == before
 
 
@@ -146,7 +145,6 @@ async def test_a_message_is_found_and_its_journey_goes_on_while_one_looks(town: 
         await expect(anna.page.get_by_role("region", name="Recipients")).to_contain_text(reply)
         await expect(journey.get_by_text("live", exact=True)).to_have_count(0)
         await expect(link).to_be_focused()
-        assert anna.said == []
 
 
 async def record(town: Town, *told: MessageEvent) -> None:

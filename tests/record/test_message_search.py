@@ -13,7 +13,7 @@ from outgate.record.message_log import MessageFilter, MessageOutcome
 from outgate.store import schema
 from outgate.store.batch import apply
 from outgate.store.engine import migrate, open_engine, read, write
-from outgate.store.tables import fact, fresh_search_key, search_key
+from outgate.store.tables import fact, fresh_search_keys, search_key
 from record.recorded import accepted, found
 
 
@@ -122,7 +122,19 @@ def test_what_is_fresh_and_what_is_sorted_in_is_found_alike(engine: Engine) -> N
     assert _sort_in(engine) is False
     assert found(engine, wanted) == [*range(many + 1, 0, -1), 1]
     with read(engine) as conn:
-        assert conn.scalar(select(func.count()).select_from(fresh_search_key)) == 0
+        assert conn.scalar(select(func.count()).select_from(fresh_search_keys)) == 0
+
+
+def test_what_is_fresh_is_found_by_its_whole_key_alone(engine: Engine) -> None:
+    people = ['"b,"@x.example', "b%_@x.example", "B@sub.x.example", "\\b@y.example"]
+    asked = [*people, "b@x.example", 'b,"@x.example', "%_@x.example", "b%@x.example", "x.example", "y.example", "le"]
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(number, "", one) for number, one in enumerate(people)])
+    fresh = {one: found(engine, MessageFilter(recipient=one)) for one in asked}
+    assert _sort_in(engine) is False
+    assert fresh == {one: found(engine, MessageFilter(recipient=one)) for one in asked}
+    assert [fresh[one] for one in people] == [[0], [1], [2], [3]]
+    assert fresh["x.example"] == [1, 0]
 
 
 def _sort_in(engine: Engine) -> bool:

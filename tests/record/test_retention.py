@@ -17,7 +17,7 @@ from outgate.record.search_keys import SortIn
 from outgate.store import rotation, sealed
 from outgate.store.batch import apply
 from outgate.store.engine import open_engine, read, write
-from outgate.store.tables import audit, fact, fresh_search_key, search_key
+from outgate.store.tables import audit, fact, fresh_search_keys, search_key
 from outgate.store.tables import usage as usage_table
 from outgate.store.vault import Vault
 from outgate.submit import usage
@@ -42,7 +42,7 @@ async def test_only_what_is_too_old_and_waits_no_more_is_removed_with_its_keys(l
     assert found(logged, MessageFilter()) == [9, 2]
     with read(logged) as conn:
         assert set(conn.scalars(select(search_key.c.message_id))) == {2}
-        assert set(conn.scalars(select(fresh_search_key.c.message_id))) == {9}
+        assert set(conn.scalars(select(fresh_search_keys.c.message_id))) == {9}
         assert set(conn.scalars(select(fact.c.message_id))) == {9, 2}
 
 

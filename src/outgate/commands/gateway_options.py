@@ -11,7 +11,7 @@ from outgate.cli.password_input import read_password
 from outgate.cli.shell import CommandContext
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.frozen import frozen
-from outgate.model import Gateway
+from outgate.model import Gateway, GatewayKind
 from outgate.operations.gateway_trial import GatewayProbe
 
 _PORTS = {"starttls": 587, "ssl": 465, "none": 25}
@@ -73,9 +73,11 @@ def changed(
 
     A log-in never follows to another host, and is never taken away unless that is said.
     """
+    if before and before.kind is not GatewayKind.SMTP:
+        before = None  # what a provider's interface is used with is of no use to an SMTP server
     host = given.host or (before.host if before else "")
     if not host:
-        raise typer.BadParameter("the address has no gateway yet: say --host")
+        raise typer.BadParameter("the address has no SMTP server yet: say --host")
     same = before if before and GatewaySettings.entered(host, 25, "none").host == before.host else None
     security = given.security or (same.security.value if same else "starttls")
     port = given.port or (same.port if same and security == same.security.value else None)

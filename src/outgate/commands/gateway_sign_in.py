@@ -15,7 +15,7 @@ from outgate.cli.output import plain
 from outgate.cli.shell import CommandContext
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.frozen import frozen
-from outgate.model import Consent
+from outgate.model import Consent, GatewayKind
 from outgate.oauth.providers import OAuthProvider, UnknownProvider
 from outgate.oauth.sign_in import SignInFailed, SignIns
 from outgate.operations.error_codes import CheckFailed
@@ -38,7 +38,9 @@ class SignInServer:
 
     def settings(self, consent: Consent) -> GatewaySettings:
         """With what the user has allowed. Raises Invalid."""
-        return GatewaySettings.entered(self.host, self.port, self.security, self.username, consent=consent)
+        return GatewaySettings.entered(
+            self.host, self.port, self.security, self.username, consent=consent, kind=self.provider.kind
+        )
 
 
 def server(
@@ -49,6 +51,8 @@ def server(
         found = wiring.oauth_providers(ctx.installation().config).find(provider)
     except UnknownProvider as error:
         raise typer.BadParameter(str(error)) from None
+    if found.kind is not GatewayKind.SMTP and (host or port or security):
+        raise typer.BadParameter(f"{found.title} is not an SMTP server: leave out --host, --port and --security")
     if not host and not found.host:
         raise typer.BadParameter(f"{found.title} names no SMTP server: say --host")
     kind = security or found.security.value

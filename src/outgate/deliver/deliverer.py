@@ -31,7 +31,7 @@ from outgate.deliver.suspension import lapsed
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
 from outgate.frozen import frozen
-from outgate.model import Cause, QueueKey, TlsDemand
+from outgate.model import Cause, GatewayKind, QueueKey, TlsDemand
 from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
@@ -41,6 +41,8 @@ from outgate.supervision import supervised
 
 POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
 STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
+
+BY_INTERFACE: Final = 4  # connections to a provider's interface
 
 REFUSED: Final = 60.0  # seconds for which a refused log-in is remembered: much longer than it takes to suspend
 OTHERS_TURN: Final = 15.0  # seconds until a process without a share in a queue's connections asks for it again
@@ -394,7 +396,7 @@ class Deliverer:
 
     def _pool(self, delivery: Delivery) -> DestinationPool | Outcome:
         """The connections of its way; or why this process may have none, where few are shared by many processes."""
-        way, most = delivery.route, self._settings.connections_per_queue
+        way, most = delivery.route, self._most_connections(delivery.route)
         if delivery.restrictions:
             now = clock.now()
             most = connections(delivery.restrictions, most, now, self._share)
@@ -418,6 +420,12 @@ class Deliverer:
                 is_exchanger=way.kind is RouteKind.DIRECT,
             )
         return pool
+
+    def _most_connections(self, way: Route) -> int:
+        """Graph takes four requests of one mailbox at once; more are refused with 429."""
+        by_smtp = way.gateway is None or way.gateway.kind is GatewayKind.SMTP
+        most = self._settings.connections_per_queue
+        return most if by_smtp else min(most, BY_INTERFACE)
 
     # --- recording -------------------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ class Outcome:
     `peer` is whose word it is, where several hosts were asked; `reply` is the peer's, without one the reason is ours.
     `success` is what a report says of who was delivered; None if the peer sends such reports itself.
     `again` is when to try again, whatever the schedule says (seconds since the epoch; infinite: when something is done
-    about it). `untried`: nothing was attempted. `told`: the sender hears of it otherwise.
+    about it). `untried`: nothing was attempted. `told`: the sender hears of it otherwise. `queue_until`: the peer wants
+    nothing more of this queue before then.
     """
 
     verdict: Verdict
@@ -38,11 +39,13 @@ class Outcome:
     again: float | None = field(default=None, compare=False)
     untried: bool = field(default=False, compare=False)
     told: bool = field(default=False, compare=False)
+    queue_until: float | None = field(default=None, compare=False)
 
     def told_by(self, peer: str, success: Action | None) -> "Outcome":
         """The same as this peer's word. (dataclasses.replace takes twice as long, and each message has one.)"""
+        again, until = self.again, self.queue_until
         return Outcome(
-            self.verdict, self.reason, self.public, peer, self.reply, success, self.again, self.untried, self.told
+            self.verdict, self.reason, self.public, peer, self.reply, success, again, self.untried, self.told, until
         )
 
     @property
@@ -70,7 +73,7 @@ class Outcome:
     def is_of_load(self) -> bool:
         """Whether the peer says that it gets too much just now."""
         if self.reply is None or self.verdict is not Verdict.RETRY:
-            return False
+            return self.queue_until is not None
         return self.reply.code == 421 or self.reply.enhanced in _OF_LOAD
 
     @property
@@ -119,7 +122,7 @@ def judge(reply: Reply, waits: frozenset[int] = _NONE) -> Outcome:
 def text_of(reply: Reply) -> str:
     """A reply in one line, as it goes into the record and the delivery report."""
     words = " ".join(reply.lines)
-    return " ".join(part for part in (str(reply.code), reply.enhanced, words) if part)
+    return " ".join([part for part in (str(reply.code), reply.enhanced, words) if part])
 
 
 def outcomes(

@@ -10,14 +10,16 @@ from enum import StrEnum
 from typing import Protocol
 
 from outgate.config import Config
-from outgate.deliver.connection import Connection, Link, unreachable
+from outgate.deliver.connection import Connection, unreachable
 from outgate.deliver.credentials import given
+from outgate.deliver.http_transport import HttpTrial
+from outgate.deliver.mail_api import APIS
 from outgate.deliver.outcome import Outcome
 from outgate.deliver.tls_policy import gateway_tls
 from outgate.deliver.transports import gateway_link, timeouts_of, verifying_context
 from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.frozen import frozen
-from outgate.model import Gateway
+from outgate.model import Gateway, GatewayKind
 
 PATIENCE = 8.0  # seconds; long enough for three SYNs (RFC 6298: sent after 0, 1 and 3 s)
 TOO_OFTEN = "gateways were tried too often; try again later"
@@ -48,6 +50,26 @@ class ProbeRates(Protocol):
         """Count one for the key; False if that is more than the rate (as in `20/1hour`) lets it be."""
 
 
+class Trial(Protocol):
+    """One address tried, step by step; each says why it failed."""
+
+    @property
+    def tls(self) -> str:
+        """The version of TLS, once it is there."""
+
+    async def connect(self, within: float) -> Outcome | None:
+        """No more than that."""
+
+    async def establish(self, secured: Callable[[], None]) -> Outcome | None:
+        """TLS, which `secured` hears of, and the log-in."""
+
+    async def try_sender(self, sender: str) -> Outcome | None:
+        """Whether it takes mail from there."""
+
+    def hang_up(self) -> None:
+        """That is all."""
+
+
 @frozen
 class Probed:
     """What came of a try: nothing to say if the gateway works. `public` is for users, `detail` for administrators."""
@@ -76,8 +98,7 @@ class Prober:
 
     async def gateway(self, gateway: Gateway, secret: str, sender: str) -> Probed:
         """Try a user's gateway at the administrator's console: not limited, and as soon as it is known."""
-        hosts = self._resolver.guarded(gateway.host, gateway.port)
-        return await self._probe(gateway, secret, hosts, None, sender=sender)
+        return await self._probe(gateway, secret, self._guarded(gateway), None, sender=sender)
 
     async def gateway_for(
         self,
@@ -100,8 +121,21 @@ class Prober:
             rates, limits.probes_per_host, "probe host", gateway.host
         ):
             return Probed(TOO_OFTEN, TOO_OFTEN)
-        hosts = self._not_too_often(self._resolver.guarded(gateway.host, gateway.port), rates)
+        hosts = self._not_too_often(self._guarded(gateway), rates)
         return await self._probe(gateway, secret, hosts, patience, told, sender)
+
+    def _guarded(self, gateway: Gateway) -> Awaitable[Found]:
+        """Where it is, if it may be connected to. The port of a provider's interface is the administrator's choice."""
+        port = gateway.port if gateway.kind is GatewayKind.SMTP else None
+        return self._resolver.guarded(gateway.host, port)
+
+    def _trials(self, gateway: Gateway, secret: str) -> Callable[[Host], Trial]:
+        """How one of its addresses is tried."""
+        log_in = given(gateway, secret) if secret else None
+        if (api := APIS.get(gateway.kind)) and log_in:
+            return lambda host: HttpTrial(api, host, gateway.port, log_in, self._timeouts, self._verifying)
+        link = gateway_link(self._config, gateway, log_in, gateway_tls(gateway))
+        return lambda host: Connection(host, link, self._timeouts, self._verifying)
 
     async def _not_too_often(self, found: Awaitable[Found], rates: ProbeRates) -> Found:
         """A host has as many names as somebody gives it, so its addresses count as well."""
@@ -123,27 +157,29 @@ class Prober:
     ) -> Probed:
         loop = asyncio.get_running_loop()
         until = None if patience is None else loop.time() + patience
-        link = gateway_link(self._config, gateway, given(gateway, secret) if secret else None, gateway_tls(gateway))
         try:
             async with asyncio.timeout_at(until):
                 hosts = await found
         except TimeoutError:
             hosts = Unresolved("4.4.3", f"the host {gateway.host} could not be resolved in time")
-        reason, connected = await self._reason(link, hosts, until, told, sender)
+        asked = sender if gateway.kind is GatewayKind.SMTP else ""  # an interface has no such question
+        reason, connected = await self._reason(self._trials(gateway, secret), hosts, until, told, asked)
         if connected or not reason:
             return Probed(reason, reason, connected)
         if until is not None:
             await asyncio.sleep(until - loop.time())
         return Probed(unreachable(gateway.host, gateway.port), reason)
 
-    async def _reason(self, link: Link, hosts: Found, until: float | None, told: Told, sender: str) -> tuple[str, bool]:
+    async def _reason(
+        self, trial_of: Callable[[Host], Trial], hosts: Found, until: float | None, told: Told, sender: str
+    ) -> tuple[str, bool]:
         """What stands in the way, empty if nothing does; and whether any host was connected to."""
         if isinstance(hosts, Unresolved):
             return hosts.reason, False
         unreached: Outcome | None = None
         refused: Outcome | None = None
         for number, host in enumerate(hosts):
-            connection = Connection(host, link, self._timeouts, self._verifying)
+            connection = trial_of(host)
             if failed := await connection.connect(self._within(until, len(hosts) - number)):
                 unreached = unreached or failed
                 continue
@@ -163,7 +199,7 @@ class Prober:
         return max(0.0, until - asyncio.get_running_loop().time()) / hosts_left
 
 
-async def _handed_in(connection: Connection, told: Told, sender: str) -> Outcome | None:
+async def _handed_in(connection: Trial, told: Told, sender: str) -> Outcome | None:
     """All that comes before a message's recipients. None if nothing stands in the way."""
     failed = await connection.establish(lambda: told(ProbeStep.SECURED, connection.tls))
     if failed is None:

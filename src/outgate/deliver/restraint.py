@@ -87,7 +87,14 @@ class Restraint:
     # --- rules -----------------------------------------------------------------------------------------------
 
     async def _ruled(self, delivery: Delivery, peer: str, outcome: Outcome) -> Outcome:
-        """The outcome as a rule has it; a rule that speaks of the whole queue holds when this returns."""
+        """The outcome as a rule has it; a rule that speaks of the whole queue holds when this returns. What the peer
+        itself says of the whole queue (Retry-After) is such a rule.
+        """
+        if outcome.queue_until is not None:
+            reason = f"it wants to be left alone so long: {printable(outcome.reason, REASON)}"
+            wanted = Restriction(Cause.RULE, reason, restrictions.SERVER, clock.now(), outcome.queue_until)
+            await self._restrict(delivery.route.queue, wanted, "retry-after")
+            return outcome
         rule = self._rule(delivery, peer, outcome)
         if rule is None:
             return outcome
@@ -96,7 +103,7 @@ class Restraint:
             return replace(outcome, verdict=Verdict.FAILED)
         now = clock.now()
         if rule.action is not RuleAction.WAIT:
-            await self._restrict(delivery.route.queue, rule, outcome, now)
+            await self._restrict(delivery.route.queue, _wanted(rule, outcome, now), rule.name)
         if rule.action is RuleAction.SLOW_DOWN:
             return outcome  # the rate is the queue's; what is final is final
         return replace(outcome, verdict=Verdict.RETRY, again=now + rule.seconds)
@@ -110,17 +117,11 @@ class Restraint:
         host = gateway.host if gateway else (outcome.peer or peer).partition("[")[0]
         return self._rules.find(host, outcome.reason[:REASON])
 
-    async def _restrict(self, queue: QueueKey, rule: ReplyRule, outcome: Outcome, now: float) -> None:
-        reason = f"rule {rule.name}: {printable(outcome.reason, REASON)}"
-        ceiling = (rates.parsed(rule.rate),) if rule.rate else ()
-        wanted = Restriction(
-            Cause.RULE, reason, restrictions.SERVER, now, now + rule.seconds, connections=None, rates=ceiling
-        )
-
+    async def _restrict(self, queue: QueueKey, wanted: Restriction, rule: str) -> None:
         def restrict() -> bool:
             with write(self._engine) as connection:
                 lock(connection)
-                if any(_is_as_strong(one, wanted, now) for one in restrictions.of(connection, queue)):
+                if any(_is_as_strong(one, wanted, wanted.since) for one in restrictions.of(connection, queue)):
                     return False
                 restrictions.put(connection, queue, wanted)
                 return True
@@ -131,7 +132,8 @@ class Restraint:
         try:
             if await asyncio.to_thread(restrict):
                 _RESTRICTED.labels(Cause.RULE.value).inc()
-                _log.warning("rule applied", queue=str(queue), rule=rule.name, action=rule.action.value)
+                action = RuleAction.SUSPEND if wanted.suspends else RuleAction.SLOW_DOWN
+                _log.warning("rule applied", queue=str(queue), rule=rule, action=action.value)
         finally:
             self._at_work.discard(queue)
 
@@ -222,6 +224,13 @@ def _refused_log_in(delivery: Delivery, outcomes: Sequence[Outcome]) -> Outcome 
 def _waits(outcome: Outcome, until: float, is_told: bool) -> Outcome:
     """It was tried, and waits for the repair; a gateway's user is told of that once, not of each message."""
     return replace(outcome, verdict=Verdict.RETRY, again=until, told=is_told)
+
+
+def _wanted(rule: ReplyRule, outcome: Outcome, now: float) -> Restriction:
+    """What a rule restricts its queue to."""
+    reason = f"rule {rule.name}: {printable(outcome.reason, REASON)}"
+    ceiling = (rates.parsed(rule.rate),) if rule.rate else ()
+    return Restriction(Cause.RULE, reason, restrictions.SERVER, now, now + rule.seconds, rates=ceiling)
 
 
 def _is_as_strong(one: Restriction, wanted: Restriction, now: float) -> bool:

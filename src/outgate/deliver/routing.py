@@ -12,7 +12,7 @@ from outgate.deliver.suspension import suspended
 from outgate.deliver.tls_policy import tls_of
 from outgate.directory.reader import WayReading
 from outgate.mail.addresses import canonical
-from outgate.model import Account, Organisation, QueueKey, Refused, Restrictions, SendAs
+from outgate.model import Account, GatewayKind, Organisation, QueueKey, Refused, Restrictions, SendAs
 from outgate.queue import Instruction, Item, Message, Recipient
 from outgate.route import Route, RouteKind, Ways, own_route, route
 
@@ -83,11 +83,11 @@ def _refusal(delivery: Delivery) -> Outcome | None:
 def _deliveries(
     item: Item, found: Sequence[_Found], account: Account | None, version: int, restrictions: Restrictions
 ) -> list[Delivery]:
-    """One delivery for each way, and for each 100 recipients of it."""
+    """One delivery for each way, and for each 100 recipients of it; for all of them where the header names them."""
     return [
         Delivery(
             item,
-            together[start : start + RECIPIENTS],
+            together[start : start + most],
             way,
             account,
             version,
@@ -96,8 +96,14 @@ def _deliveries(
             restrictions.of(way.queue),
         )
         for together, way, refused in _by_way(found)
-        for start in range(0, len(together), RECIPIENTS)
+        for most in (_most(way, len(together)),)
+        for start in range(0, len(together), most)
     ]
+
+
+def _most(way: Route, count: int) -> int:
+    """Recipients of one transaction. A provider's interface takes a message for all whom its header names."""
+    return RECIPIENTS if way.gateway is None or way.gateway.kind is GatewayKind.SMTP else count
 
 
 def _by_way(found: Sequence[_Found]) -> list[tuple[tuple[Recipient, ...], Route, str | None]]:

@@ -17,6 +17,8 @@ from outgate.deliver.credentials import (
 )
 from outgate.deliver.delivery import Transport
 from outgate.deliver.exchangers import Exchangers
+from outgate.deliver.http_transport import HttpTransport
+from outgate.deliver.mail_api import APIS, MailApi
 from outgate.deliver.maildir_transport import MaildirTransport
 from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import Outcome, Verdict
@@ -77,6 +79,8 @@ class TransportFactory:
     def _to_gateway(self, gateway: Gateway, tls: TlsPolicy, *, users: bool) -> Transport:
         """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""
         log_in = self._log_in(gateway)
+        if (api := APIS.get(gateway.kind)) and log_in:
+            return self._to_api(api, gateway, log_in)
         link = gateway_link(self._config, gateway, log_in, tls)
         host, port = gateway.host, gateway.port
         if users and not gateway.has_credential:
@@ -86,6 +90,29 @@ class TransportFactory:
         else:
             hosts = _alike(lambda: self._resolver.host(host), tls)
         return self._smtp(link, _usable(log_in, lambda: _found(hosts(), host, port)), log_in=log_in)
+
+    def _to_api(self, api: MailApi, gateway: Gateway, log_in: LogIn) -> Transport:
+        """By a provider's interface; its port is the administrator's choice (oauth/providers.py), its address is
+        guarded.
+        """
+
+        async def hosts() -> list[Host] | Outcome:
+            if fault := await log_in.fault():
+                return fault
+            found = await self._resolver.guarded(gateway.host)
+            return _unresolved(found, gateway.host, gateway.port) if isinstance(found, Unresolved) else found
+
+        return HttpTransport(
+            api,
+            gateway.port,
+            hosts,
+            log_in,
+            self._timeouts,
+            self._verifying,
+            self._compliance,
+            self._config.hostname,
+            max_age=self._config.delivery.max_age,
+        )
 
     def _log_in(self, gateway: Gateway) -> LogIn | None:
         if gateway.provider:
@@ -202,8 +229,10 @@ def _alike(hosts: Callable[[], Awaitable[list[Host] | Unresolved]], tls: TlsPoli
 async def _found(hosts: Awaitable[list[SecuredHost] | Unresolved], name: str, port: int) -> list[SecuredHost] | Outcome:
     """The hosts, or the outcome of a message that waits for them or has nowhere to go."""
     found = await hosts
-    if not isinstance(found, Unresolved):
-        return found
+    return _unresolved(found, name, port) if isinstance(found, Unresolved) else found
+
+
+def _unresolved(found: Unresolved, name: str, port: int) -> Outcome:
     verdict = Verdict.FAILED if found.status.startswith("5") else Verdict.RETRY
     # That the recipient's domain does not exist or takes no mail is for the sender to know (5.1.x); the rest is not.
     public = "" if found.status.startswith("5.1.") else unreachable(name, port)

@@ -16,7 +16,7 @@ from outgate.directory.application_passwords import ApplicationPassword
 from outgate.directory.policies import Policies
 from outgate.directory.users import External
 from outgate.frozen import frozen
-from outgate.model import Account, Gateway, Organisation, Security, SendAs
+from outgate.model import Account, Gateway, GatewayKind, Organisation, Security, SendAs
 from outgate.store import tables
 from outgate.store.vault import holder_of
 
@@ -142,6 +142,7 @@ _ACCOUNT_ROWS = (
         tables.gateway.c.sealed_password,
         tables.gateway.c.credential_version,
         tables.gateway.c.provider,
+        tables.gateway.c.kind,
     )
     .select_from(tables.account)
     .join(tables.unit)
@@ -196,10 +197,13 @@ def _send_as(rows: Iterable[AnyRow], domains: frozenset[str]) -> dict[str, SendA
 
 
 def _gateway_of_user(row: AnyRow) -> Gateway:
-    return _gateway(row, f"gateway:{row.gateway_id}", holder_of(row.account_id, row.address), row.provider)
+    holder = holder_of(row.account_id, row.address)
+    return _gateway(row, f"gateway:{row.gateway_id}", holder, row.provider, GatewayKind(row.kind))
 
 
-def _gateway(row: AnyRow, identity: str, holder: str = "", provider: str = "") -> Gateway:
+def _gateway(
+    row: AnyRow, identity: str, holder: str = "", provider: str = "", kind: GatewayKind = GatewayKind.SMTP
+) -> Gateway:
     return Gateway(
         identity=identity,
         host=row.host,
@@ -210,6 +214,7 @@ def _gateway(row: AnyRow, identity: str, holder: str = "", provider: str = "") -
         credential_version=row.credential_version,
         holder=holder,
         provider=provider,
+        kind=kind,
     )
 
 

@@ -1,5 +1,5 @@
-"""An SMTP server as somebody entered it, checked, and its password sealed: the same for a user's gateway and for the
-organisation's. Knows no table.
+"""A gateway's server as somebody entered it, checked, and its password sealed: the same for a user's gateway and for
+the organisation's. Knows no table.
 """
 
 from dataclasses import field
@@ -9,7 +9,7 @@ from typing import Any, Self
 from outgate.directory.errors import Invalid
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical_domain
-from outgate.model import Consent, Gateway, Security
+from outgate.model import Consent, Gateway, GatewayKind, Security
 from outgate.store.vault import Vault, credential
 
 MAX_CREDENTIAL = 512  # characters of a user name or password; a command line holds them in base64 (RFC 4954)
@@ -25,6 +25,7 @@ class GatewaySettings:
     username: str = ""
     password: str = field(default="", repr=False)
     consent: Consent | None = None
+    kind: GatewayKind = GatewayKind.SMTP
 
     @property
     def provider(self) -> str:
@@ -45,9 +46,10 @@ class GatewaySettings:
         username: str = "",
         password: str = "",
         consent: Consent | None = None,
+        kind: GatewayKind = GatewayKind.SMTP,
     ) -> Self:
         """As somebody entered it. Raises Invalid."""
-        return cls(host, port, _security(security), username, password, consent)
+        return cls(host, port, _security(security), username, password, consent, kind)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _host(self.host))
@@ -58,6 +60,8 @@ class GatewaySettings:
             )
         if bool(self.username) != bool(self.secret):
             raise Invalid("user name and password go together: give both or neither")
+        if self.kind is not GatewayKind.SMTP and (self.consent is None or self.security is not Security.SSL):
+            raise Invalid("a provider's interface over HTTPS is used by signing in there, and by nothing else")
         if self.security is Security.NONE and self.secret:
             raise Invalid("a password is never sent without TLS; use 'starttls' or 'ssl', or give no password")
         if not _is_sayable(self.username):
@@ -68,7 +72,8 @@ class GatewaySettings:
 
 def sealed_values(vault: Vault, row: str, holder: str, wanted: GatewaySettings, version: int) -> dict[str, Any]:
     """The columns of a gateway's row. `version` must never have been used for `row` before."""
-    identity = credential(row, holder, version, wanted.security, wanted.host, wanted.port, wanted.username)
+    way = _way(wanted)
+    identity = credential(row, holder, version, way, wanted.host, wanted.port, wanted.username)
     return {
         "host": wanted.host,
         "port": wanted.port,
@@ -85,11 +90,16 @@ def credential_of(gateway: Gateway) -> str:
         gateway.identity,
         gateway.holder,
         gateway.credential_version,
-        gateway.security,
+        _way(gateway),
         gateway.host,
         gateway.port,
         gateway.username,
     )
+
+
+def _way(server: GatewaySettings | Gateway) -> str:
+    """By what kind of connection the secret is said; a provider's interface is none of the kinds of SMTP."""
+    return server.security if server.kind is GatewayKind.SMTP else server.kind
 
 
 def open_password(vault: Vault, gateway: Gateway) -> str:

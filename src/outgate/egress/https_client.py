@@ -146,7 +146,7 @@ class HttpsClient:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
             if answer.status in _REDIRECTS and "location" in headers:
                 return _joined(url, headers["location"])
-            content = await _content(answer)
+            content = await content_of(answer)
         if content is None:
             return NotFetched(url, f"the answer is longer than {MAX_BYTES} bytes")
         return Fetched(url, answer.status, content, headers)
@@ -226,7 +226,8 @@ def _joined(url: str, location: str) -> str:
         return ""  # no URL, which is then said
 
 
-async def _content(answer: httpcore2.Response) -> bytes | None:
+async def content_of(answer: httpcore2.Response) -> bytes | None:
+    """All of an answer; None if that is more than MAX_BYTES."""
     content = bytearray()
     async for piece in answer.aiter_stream():
         content += piece

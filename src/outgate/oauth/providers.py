@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from outgate.config import ConfigError
-from outgate.model import Security
+from outgate.model import GatewayKind, Security
 
 _Https = Annotated[str, StringConstraints(pattern=r"^(https://[^\s/?#@]+(/[^\s#]*)?)?$")]
 _KEYS: Final = "issuer, or authorization_endpoint and token_endpoint"
@@ -24,7 +24,8 @@ class OAuthProvider(BaseModel):
     """One provider, and the client that this installation is to it. Endpoints that are not said are asked for at
     `issuer` (RFC 8414); without `client_id` one is registered there (RFC 7591).
 
-    `host`, `port` and `security` are of the SMTP server that takes its tokens, where there is one for all its users.
+    `host`, `port` and `security` are of the server that takes its tokens, where there is one for all its users; `kind`
+    says whether it is an SMTP server. What a provider does not say itself is as with the provider that it is `like`.
     `trial_days` is after how many days a consent ends while the client is on trial (Google's "Testing").
     """
 
@@ -44,12 +45,16 @@ class OAuthProvider(BaseModel):
     host: str = ""
     port: int = Field(587, ge=1, le=65535)
     security: Security = Security.STARTTLS
+    kind: GatewayKind = GatewayKind.SMTP
+    like: str = ""
     trial_days: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> "OAuthProvider":
         if not self.issuer and not (self.authorization_endpoint and self.token_endpoint):
             raise ValueError(f"it needs {_KEYS}")
+        if self.kind is not GatewayKind.SMTP and not (self.host and self.security is Security.SSL):
+            raise ValueError("with this kind it needs `host`, and security = 'ssl'")
         return self
 
     @property
@@ -99,8 +104,19 @@ def load(path: Path) -> OAuthProviders:
     """The shipped ones with what the file of the settings adds; the file need not be there. Raises ConfigError."""
     given = _read(path)
     names = [*shipped(), *(name for name in given if name not in shipped())]
-    tables = {name: {**shipped().get(name, {}), **given.get(name, {})} for name in names}
+    own = {name: {**shipped().get(name, {}), **given.get(name, {})} for name in names}
+    tables = {name: {**_like(path, name, own), **table} for name, table in own.items()}
     return OAuthProviders({name: _made(path, name, table) for name, table in tables.items()})
+
+
+def _like(path: Path, name: str, tables: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What a table takes from the one that it names: another way to the same provider."""
+    other = tables[name].get("like")
+    if other is None:
+        return {}
+    if other not in tables or "like" in tables[other]:
+        raise ConfigError(f"{path}: [{name}] like must be the name of a provider that is described by itself")
+    return tables[other]
 
 
 def _read(path: Path) -> Mapping[str, Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from outgate.directory.change import compared
 from outgate.directory.gateway_settings import GatewaySettings
-from outgate.model import Gateway
+from outgate.model import Gateway, GatewayKind
 from outgate.operations.context import Change, Transactions, rehearse
 from outgate.operations.error_codes import CheckFailed
 
@@ -58,14 +58,25 @@ def user_trial(probe: GatewayProbe | None, address: str) -> Callable[[Gateway, s
 
 def tentative(wanted: GatewaySettings) -> Gateway:
     """A gateway that is not saved."""
-    return Gateway("new:0", wanted.host, wanted.port, wanted.security, wanted.username, provider=wanted.provider)
+    return Gateway(
+        "new:0",
+        wanted.host,
+        wanted.port,
+        wanted.security,
+        wanted.username,
+        provider=wanted.provider,
+        kind=wanted.kind,
+    )
 
 
 def described(server: Gateway | GatewaySettings | None) -> str:
-    """As in `smtp.example.org:587 (starttls, as alice)`; empty for none."""
+    """As in `smtp.example.org:587 (starttls, as alice)`, `gmail.googleapis.com:443 (the Gmail API, as alice by
+    google-api)`; empty for none.
+    """
     if server is None:
         return ""
     log_in = f", as {server.username}" if server.username else ", without log-in"
     if server.provider:
         log_in += f" by {server.provider}"
-    return f"{server.host}:{server.port} ({server.security}{log_in})"
+    how = server.security.value if server.kind is GatewayKind.SMTP else server.kind.in_words
+    return f"{server.host}:{server.port} ({how}{log_in})"

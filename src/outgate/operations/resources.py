@@ -21,6 +21,7 @@ def gateway_row(gateway: Gateway | None) -> JsonObject | None:
         "security": gateway.security.value,
         "username": gateway.username,
         "provider": gateway.provider,
+        "kind": gateway.kind.value,
     }
 
 

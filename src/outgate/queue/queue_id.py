@@ -8,6 +8,7 @@ import secrets
 from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to be misread on the telephone
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]  # ten bits each
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LENGTH = 13  # 13 * 5 bits hold 63
 
@@ -33,7 +34,7 @@ class QueueIds:
 @lru_cache(maxsize=4096)  # reply, Received, record and log ask for that of the same message
 def to_text(identity: int) -> str:
     """The form that people and peers see: 13 letters and digits."""
-    return "".join(_ALPHABET[identity >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+    return _ALPHABET[identity >> 60] + "".join([_PAIRS[identity >> shift & 1023] for shift in range(50, -1, -10)])
 
 
 def from_text(text: str) -> int:

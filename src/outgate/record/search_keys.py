@@ -1,19 +1,19 @@
 """What messages are searched by: of each its senders, its recipients and its Message-ID, in an index of their own.
 
 Keys come in the order of messages and belong all over the index: each would change a page of it, and be written in the
-transaction that its message waits for. So they lie as they came first (`fresh_search_key`), are searched there as well,
-and every second are sorted in together. Knows what an event says, and no other table of the record.
+transaction that its message waits for. So those of a message lie in one row first (`fresh_search_keys`), are searched
+there as well, and every second are sorted in together. Knows what an event says, and no other table of the record.
 """
 
 import asyncio
+import json
 from collections.abc import Collection, Sequence
 from enum import StrEnum
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, Select, Table, TextClause, delete, select, text, tuple_, union
+from sqlalchemy import Connection, Select, delete, func, select, text, tuple_, union
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from outgate.frozen import frozen
@@ -23,10 +23,10 @@ from outgate.record.events import EventKind, MessageEvent
 from outgate.store.batch import Batch, Step
 from outgate.store.engine import StoreUnavailable
 from outgate.store.group_commit import GroupCommit
-from outgate.store.tables import fresh_search_key, search_key
+from outgate.store.tables import fresh_search_keys, search_key
 
 EVERY: Final = 1.0  # seconds
-AT_ONCE: Final = 1000  # keys that are sorted in by one transaction: some milliseconds
+AT_ONCE: Final = 1000  # keys after which a transaction sorts in no further message's: some milliseconds
 _LENGTH: Final = 255  # characters of either part; PostgreSQL takes 2,704 bytes in an index
 
 _log = structlog.get_logger("record")
@@ -43,34 +43,44 @@ class KeyRole(StrEnum):
 Key = tuple[str, str, str]  # role, and the parts of an address; a Message-ID is divided at its @, too
 
 
-def _insert(table: str) -> TextClause:
-    """Both databases have ON CONFLICT, SQLAlchemy only by dialect. The event is what counts: a key never stops it."""
-    return text(
-        f"INSERT INTO {table} (role, domain, name, message_id) VALUES (:role, :domain, :name, :message_id)"  # noqa: S608 -- a table of ours
+# Both databases have ON CONFLICT, SQLAlchemy only by dialect. The event is what counts: a key never stops it.
+_ADD: Final = Step(
+    91,
+    text(
+        "INSERT INTO fresh_search_keys (message_id, number, found_by) VALUES (:message_id, :number, :found_by)"
         " ON CONFLICT DO NOTHING"
+    ),
+)
+_SORT_IN: Final = Step(
+    92,
+    text(
+        "INSERT INTO search_key (role, domain, name, message_id) VALUES (:role, :domain, :name, :message_id)"
+        " ON CONFLICT DO NOTHING"
+    ),
+)
+_FRESH: Final = fresh_search_keys.c
+_OLDEST: Final = (
+    select(
+        _FRESH.message_id, (func.sum(_FRESH.number).over(order_by=_FRESH.message_id) - _FRESH.number).label("before")
     )
-
-
-_ADD: Final = Step(91, _insert("fresh_search_key"))
-_SORT_IN: Final = _insert("search_key")
-_FRESH: Final = tuple(fresh_search_key.primary_key.columns)
-_OLDEST: Final = select(*_FRESH).order_by(*_FRESH).limit(AT_ONCE)
-_TAKE: Final = delete(fresh_search_key).where(tuple_(*_FRESH).in_(_OLDEST)).returning(*_FRESH)
+    .where(_FRESH.message_id.in_(select(_FRESH.message_id).order_by(_FRESH.message_id).limit(AT_ONCE)))
+    .subquery()
+)
+_TAKE: Final = (
+    delete(fresh_search_keys)
+    .where(_FRESH.message_id.in_(select(_OLDEST.c.message_id).where(_OLDEST.c.before < AT_ONCE)))
+    .returning(_FRESH.message_id, _FRESH.found_by)
+)
+_COLUMNS: Final = ("role", "domain", "name", "message_id")
 _FIRST: Final = (EventKind.ACCEPTED, EventKind.REFUSED)
-_BY_KEY: Final = itemgetter("role", "domain", "name", "message_id")
 
 
 def add_to(batch: Batch, event: MessageEvent) -> None:
     """Record what the message is found by, together with its first event; others have no keys."""
     if event.kind not in _FIRST:
         return
-    batch.add(
-        _ADD,
-        *(
-            {"role": role, "domain": domain, "name": name, "message_id": event.message_id}
-            for role, domain, name in keys_of(event)
-        ),
-    )
+    keys = list(keys_of(event))
+    batch.add(_ADD, {"message_id": event.message_id, "number": len(keys), "found_by": _said(keys)})
 
 
 def keys_of(event: MessageEvent) -> Collection[Key]:
@@ -120,19 +130,34 @@ def address_or_domain(role: KeyRole, text: str) -> Key:
 
 def messages(keys: Sequence[Key]) -> Select[Any] | CompoundSelect[Any]:
     """The ids of messages that have one of the keys; a name that is empty stands for all of the domain."""
-    return union(*(_having(table, key) for table in (search_key, fresh_search_key) for key in keys))
+    return union(*map(_sorted_in, keys), *map(_fresh, keys))
 
 
-def _having(table: Table, key: Key) -> Select[Any]:
+def _sorted_in(key: Key) -> Select[Any]:
     role, domain, name = key
-    found = select(table.c.message_id).where(table.c.role == role, table.c.domain == domain)
-    return found.where(table.c.name == name) if name else found
+    columns = search_key.c
+    found = select(columns.message_id).where(columns.role == role, columns.domain == domain)
+    return found.where(columns.name == name) if name else found
+
+
+def _fresh(key: Key) -> Select[Any]:
+    """All are looked at: there are those of a second. A quotation mark within a key is escaped, so what ends one is its
+    end. It is there if taking it out changes something: both databases can say that, and know capitals.
+    """
+    wanted = _said([key])[1:-1]
+    if not key[2]:
+        wanted = wanted.removesuffix('""]')
+    return select(_FRESH.message_id).where(func.replace(_FRESH.found_by, wanted, "") != _FRESH.found_by)
+
+
+def _said(keys: Sequence[Key]) -> str:
+    return json.dumps(keys, separators=(",", ":"))
 
 
 def remove(conn: Connection, events: Sequence[MessageEvent]) -> None:
     """Forget the keys of these messages, told by their first events."""
     ids = [event.message_id for event in events]
-    conn.execute(delete(fresh_search_key).where(fresh_search_key.c.message_id.in_(ids)))
+    conn.execute(delete(fresh_search_keys).where(_FRESH.message_id.in_(ids)))
     columns = search_key.c
     key = tuple_(columns.role, columns.domain, columns.name, columns.message_id)
     keys = [(*found, event.message_id) for event in events for found in keys_of(event)]
@@ -154,11 +179,13 @@ class SortIn:
 
     def answer(self, connection: Connection) -> bool:
         """Whether there may be more."""
-        keys = [row._asdict() for row in connection.execute(_TAKE)]
-        if keys:
-            # In the order of the index: neighbours go to the same page.
-            connection.execute(_SORT_IN, sorted(keys, key=_BY_KEY))
-        return len(keys) == AT_ONCE
+        taken = connection.execute(_TAKE).all()
+        # In the order of the index: neighbours go to the same page.
+        rows = sorted([(*key, identity) for identity, keys in taken for key in json.loads(keys)])
+        batch = Batch()
+        batch.add(_SORT_IN, *[dict(zip(_COLUMNS, row, strict=True)) for row in rows])
+        batch.execute(connection)
+        return len(rows) >= AT_ONCE
 
 
 async def sort_in(commits: GroupCommit) -> None:

@@ -9,7 +9,7 @@ from outgate.directory import accounts, gateway_settings, restrictions
 from outgate.directory.change import compared, touch
 from outgate.directory.errors import Invalid, NotAllowed, NotFound
 from outgate.directory.gateway_settings import GatewaySettings, open_password
-from outgate.model import Account, Cause, Gateway, QueueKey, QueueKind, Security, SendAs, UsersGateway
+from outgate.model import Account, Cause, Gateway, GatewayKind, QueueKey, QueueKind, Security, SendAs, UsersGateway
 from outgate.route import NOT_ENABLED, gateway_queue
 from outgate.sendas import oauth_grants, send_as_addresses
 from outgate.store import tables
@@ -46,7 +46,7 @@ def set_gateway(
         restrictions.end(connection, _queue(row_id), tuple(Cause))  # of a former gateway that had this number
     holder = holder_of(account_id, entry.address)
     values = gateway_settings.sealed_values(vault, f"gateway:{row_id}", holder, wanted, version)
-    values |= {"provider": wanted.provider, "changed_at": now}
+    values |= {"provider": wanted.provider, "kind": wanted.kind.value, "changed_at": now}
     connection.execute(update(tables.gateway).where(columns.id == row_id).values(values))
     _, entry = _entry(connection, account_id, address)
     assert entry.gateway
@@ -95,7 +95,7 @@ def count_all(connection: Connection) -> int:
 
 
 _WITH_OWNER = (
-    select(*(tables.gateway.c[name] for name in ("id", "host", "port", "security", "username", "provider")))
+    select(*(tables.gateway.c[name] for name in ("id", "host", "port", "security", "username", "provider", "kind")))
     .add_columns(tables.account.c.primary_address, tables.send_as.c.address)
     .join_from(tables.gateway, tables.send_as)
     .join(tables.account, tables.account.c.id == tables.send_as.c.account_id)
@@ -121,7 +121,13 @@ def named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway]:
 
 def _with_owner(row: Row[Any]) -> UsersGateway:
     gateway = Gateway(
-        f"gateway:{row.id}", row.host, row.port, Security(row.security), row.username, provider=row.provider
+        f"gateway:{row.id}",
+        row.host,
+        row.port,
+        Security(row.security),
+        row.username,
+        provider=row.provider,
+        kind=GatewayKind(row.kind),
     )
     return UsersGateway(gateway, row.primary_address, row.address)
 

@@ -49,7 +49,7 @@ class Batch:
             if rows and step.only_on in (None, dialect.name):
                 merged = step.merge(rows) if step.merge else rows
                 compiled = _compiled(step, dialect, tuple(merged[0]))
-                connection.exec_driver_sql(compiled.text, [compiled.parameters(row) for row in merged])
+                connection.exec_driver_sql(compiled.text, compiled.parameters(merged))
 
 
 class _Compiled:
@@ -64,10 +64,12 @@ class _Compiled:
         # What no row gives: values of the statement itself, and what is to be looked up each time (the lease clock).
         self._own = {name: bind for name, bind in compiled.binds.items() if name not in keys}
 
-    def parameters(self, row: Row) -> tuple[Any, ...] | dict[str, Any]:
-        """The row as the driver wants it."""
-        values = {**row, **{name: bind.effective_value for name, bind in self._own.items()}} if self._own else row
-        return dict(values) if self._in_order is None else self._in_order(values)
+    def parameters(self, rows: Sequence[Row]) -> list[tuple[Any, ...]] | list[dict[str, Any]]:
+        """The rows as the driver wants them."""
+        if self._own:
+            own = {name: bind.effective_value for name, bind in self._own.items()}
+            rows = [{**row, **own} for row in rows]
+        return [dict(row) for row in rows] if self._in_order is None else list(map(self._in_order, rows))
 
 
 def _in_order(names: Sequence[str]) -> Callable[[Row], tuple[Any, ...]]:

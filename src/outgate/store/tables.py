@@ -340,6 +340,7 @@ gateway = Table(
     Column("sealed_password", LargeBinary),
     Column("credential_version", Integer, nullable=False, default=1),
     Column("provider", Text, nullable=False, default="", server_default=""),  # of OAuth; empty: a password
+    Column("kind", Text, nullable=False, default="smtp", server_default="smtp"),
     Column("changed_at", Double, nullable=False),
 )
 
@@ -558,14 +559,12 @@ search_key = Table(
     Column("message_id", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
-fresh_search_key = Table(
-    "fresh_search_key",
+fresh_search_keys = Table(
+    "fresh_search_keys",
     metadata,
     Column("message_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("role", Text, primary_key=True),
-    Column("domain", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    sqlite_with_rowid=False,
+    Column("number", Integer, nullable=False),  # of its keys
+    Column("found_by", Text, nullable=False),  # a JSON array of [role, domain, name]
 )
 
 # How much happened in each hour (hours since the epoch), over all processes: see record.tallies.

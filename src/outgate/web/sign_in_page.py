@@ -17,7 +17,7 @@ from outgate.directory.errors import NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
-from outgate.model import Consent, Gateway, OAuthTokens
+from outgate.model import Consent, Gateway, GatewayKind, OAuthTokens
 from outgate.oauth.sign_in import SignIn, SignInFailed, SignIns
 from outgate.operations import gateway_operations, send_as_operations
 from outgate.operations.account_lookup import account_of, entry_of
@@ -53,11 +53,13 @@ class PendingSignIn:
     security: str
     username: str
     until: float
+    kind: str = GatewayKind.SMTP.value
     begun: SignIn | None = None
 
     def settings(self, consent: Consent) -> GatewaySettings:
         """The server with what the user has allowed. Raises Invalid."""
-        return GatewaySettings.entered(self.host, self.port, self.security, self.username, consent=consent)
+        kind = GatewayKind(self.kind)
+        return GatewaySettings.entered(self.host, self.port, self.security, self.username, consent=consent, kind=kind)
 
     def change(self, visit: Visit, consent: Consent) -> Change[object]:
         """What saves it."""
@@ -140,6 +142,7 @@ class SignInPage:
             security.value,
             form.text("login") or compared(address),
             self._services.now() + PATIENCE,
+            provider.kind.value,
         )
 
     @property

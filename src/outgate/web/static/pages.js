@@ -13,7 +13,8 @@ customElements.define("go-on", class extends HTMLElement {
   }
 });
 
-// <fill-in data-host="…">: puts what was found into the form round it, except where somebody has typed already.
+// <fill-in data-host="…" then="password">: puts what was found into the form round it, except where somebody has typed
+// already; whoever stands in a field that is filled in goes on to the one that is left.
 customElements.define("fill-in", class extends HTMLElement {
   connectedCallback() {
     const form = this.closest("form");
@@ -23,6 +24,9 @@ customElements.define("fill-in", class extends HTMLElement {
         field.value = value;
       } else if (field && field.value === field.defaultValue) {
         field.value = value;
+        if (field === document.activeElement) {
+          form.elements.namedItem(this.getAttribute("then")).focus();
+        }
       }
     }
   }

@@ -1,0 +1,278 @@
+"""Carries deliveries to a provider's interface over HTTPS, one request for each message on a connection kept warm.
+
+The message is as by SMTP but for a Bcc field (mail/blind_copies.py). At least once, as there: the one window for a
+duplicate is between the provider's answer and the commit of that outcome.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from outgate import clock
+from outgate.deliver.api_answer import judged
+from outgate.deliver.connection import Timeouts
+from outgate.deliver.credentials import CredentialSource, LogIn, NoCredential
+from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
+from outgate.deliver.mail_api import MailApi
+from outgate.deliver.message_preparer import MessagePreparer
+from outgate.deliver.outcome import NO_STORE, RECALLED, Outcome, Verdict
+from outgate.deliver.transmission import Transmission
+from outgate.egress.https_client import Fetched
+from outgate.egress.https_connection import HttpsConnection, HttpsFault
+from outgate.egress.resolver import Host
+from outgate.mail.blind_copies import NotAddressable, addressed
+from outgate.model import TlsDemand
+from outgate.smtp import TokenCredentials
+from outgate.store.engine import StoreUnavailable
+
+ApiHosts = Callable[[], Awaitable[list[Host] | Outcome]]
+
+_log = structlog.get_logger("deliver")
+
+
+@dataclass(slots=True)
+class _Content:
+    """The pieces of a body, one read ahead so that the last one is known. `has_left`: the peer may have it whole."""
+
+    pieces: AsyncIterator[bytes]
+    has_left: bool = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        former: bytes | None = None
+        async for piece in self.pieces:
+            if former is not None:
+                yield former
+            former = piece
+        self.has_left = True
+        if former is not None:
+            yield former
+
+
+class HttpTransport:
+    """Connects when the first delivery comes and again when the connection was lost or has grown old."""
+
+    def __init__(
+        self,
+        api: MailApi,
+        port: int,
+        hosts: ApiHosts,
+        log_in: LogIn,
+        timeouts: Timeouts,
+        verifying: ssl.SSLContext,
+        compliance: MessagePreparer,
+        hostname: str,
+        max_age: float,
+    ) -> None:
+        self._api, self._port, self._hosts, self._log_in = api, port, hosts, log_in
+        self._timeouts, self._verifying, self._compliance = timeouts, verifying, compliance
+        self._hostname, self._max_age = hostname, max_age
+        self._connection: HttpsConnection | None = None
+        self._connected_at = 0.0
+        self._content: _Content | None = None
+        self._recalled = False
+
+    async def connect(self) -> Outcome | None:
+        """Keep the warm connection, or open one to the first address that answers."""
+        now = asyncio.get_running_loop().time()
+        if self._connection and self._connection.is_usable and now < self._connected_at + self._max_age:
+            return None
+        self.close()
+        hosts = await self._hosts()
+        if isinstance(hosts, Outcome):
+            return hosts
+        problem: Outcome | None = None
+        for host in hosts:
+            failed = await self._connected_to(host)
+            if failed is None:
+                self._connected_at = now
+                return None
+            problem = problem or failed
+        return problem
+
+    async def carry(self, delivery: Delivery) -> AttemptResult:
+        """One request, and a second one where the first has found the connection closed, or the token worthless."""
+        try:
+            async with asyncio.timeout(self._timeouts.transaction):
+                return await self._carried(delivery)
+        except TimeoutError:
+            return self._lost(delivery, "it took too long")
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._recalled or task is None:
+                raise
+            task.uncancel()
+            return all_alike(delivery, RECALLED)
+        finally:
+            self._content, self._recalled = None, False
+
+    def recall(self) -> bool:
+        """Whether the content has not left whole."""
+        self._recalled = self._content is None or not self._content.has_left
+        return self._recalled
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection:
+            self._connection.hang_up()
+        self._connection = None
+
+    # --- one message -------------------------------------------------------------------------------------------------
+
+    async def _carried(self, delivery: Delivery) -> AttemptResult:
+        was_renewed = was_refreshed = False
+        while True:
+            transmission = await self._prepared(delivery)
+            if isinstance(transmission, Outcome):
+                return all_alike(delivery, transmission)
+            connection = self._connection
+            if connection is None:
+                raise AssertionError("connect comes first")
+            used_before = connection.requests > 0
+            try:
+                outcome = await self._asked(connection, transmission)
+            except NoCredential as error:
+                return all_alike(delivery, error.outcome)
+            except HttpsFault as error:
+                # A connection that lay idle may just have been closed; what has left whole may have been taken.
+                if not used_before or was_refreshed or self._content is None or self._content.has_left:
+                    return self._lost(delivery, str(error))
+                was_refreshed = True
+            else:
+                if was_renewed or not outcome.refuses_credential or not await self._log_in.renew(outcome):
+                    return self._result(delivery, outcome, connection, transmission)
+                was_renewed = True
+            if failed := await self.connect():
+                return all_alike(delivery, failed)
+
+    async def _prepared(self, delivery: Delivery) -> Transmission | Outcome:
+        """The message as it is posted, or why it can't be."""
+        if delivery.item.message.tls_demand is TlsDemand.REQUIRED:
+            words = f"REQUIRETLS was asked for, and {self._api.title} does not offer it"
+            return Outcome(Verdict.FAILED, f"5.7.30 {words}")
+        try:
+            transmission = await self._compliance.prepare(delivery, self._hostname)
+            if isinstance(transmission, Outcome):
+                return transmission
+            header = addressed(transmission.header, [one.address for one in delivery.recipients])
+        except NotAddressable as error:
+            return Outcome(Verdict.FAILED, f"5.6.0 {self._api.title} can't deliver this message: {error}")
+        except StoreUnavailable as error:
+            _log.error("message can't be read", error=str(error))
+            return NO_STORE
+        size = transmission.size + len(header) - len(transmission.header)
+        if size > self._api.largest:
+            words = f"{self._api.title} takes at most {self._api.largest} bytes, and the message has {size}"
+            return Outcome(Verdict.FAILED, f"5.3.4 {words}")
+        return replace(transmission, header=header, size=size)
+
+    async def _asked(self, connection: HttpsConnection, transmission: Transmission) -> Outcome:
+        """Raises NoCredential and HttpsFault."""
+        self._content = _Content(self._api.body(transmission.pieces()))
+        size, patience = transmission.size, self._timeouts.content
+        answer = await _posted(connection, self._api, self._log_in, size, aiter(self._content), patience)
+        return judged(self._api, answer, connection.peer, size, clock.now())
+
+    def _result(
+        self, delivery: Delivery, outcome: Outcome, connection: HttpsConnection, transmission: Transmission
+    ) -> AttemptResult:
+        """The envelope's sender is the provider's choice: the account."""
+        result = all_alike(delivery, outcome.told_by(connection.peer, outcome.success), connection.peer)
+        result.tls, result.footer = connection.tls, transmission.footer
+        result.mail_from = delivery.route.gateway.username if delivery.route.gateway else None
+        return result
+
+    def _lost(self, delivery: Delivery, words: str) -> AttemptResult:
+        peer = self._connection.peer if self._connection else ""
+        self.close()
+        return all_alike(delivery, Outcome(Verdict.RETRY, f"4.4.2 {peer}: connection lost: {words}", peer=peer), peer)
+
+    # --- the connection ----------------------------------------------------------------------------------------------
+
+    async def _connected_to(self, host: Host) -> Outcome | None:
+        connection = HttpsConnection(host, self._port, self._verifying)
+        try:
+            await connection.connect(self._timeouts.connect)
+            await connection.secure(self._timeouts.connect)
+        except HttpsFault as error:
+            return _not_connected(connection, error)
+        self._connection = connection
+        return None
+
+
+class HttpTrial:
+    """Tries an interface with a token: an empty message, which it can but refuse, and the token is good if that is all
+    that it says. The same steps as with an SMTP server (connection.Connection).
+    """
+
+    def __init__(
+        self, api: MailApi, host: Host, port: int, log_in: CredentialSource, timeouts: Timeouts, context: ssl.SSLContext
+    ) -> None:
+        self._api, self._log_in, self._timeouts = api, log_in, timeouts
+        self._connection = HttpsConnection(host, port, context)
+
+    @property
+    def tls(self) -> str:
+        """The version of TLS."""
+        return self._connection.tls
+
+    async def connect(self, patience: float) -> Outcome | None:
+        """As far as TCP, within so many seconds; why not, if so."""
+        try:
+            await self._connection.connect(patience)
+        except HttpsFault as error:
+            return _not_connected(self._connection, error)
+        return None
+
+    async def establish(self, secured: Callable[[], None]) -> Outcome | None:
+        """TLS, which `secured` hears of, and the log-in."""
+        try:
+            await self._connection.secure(self._timeouts.connect)
+            secured()
+            answer = await _posted(self._connection, self._api, self._log_in, 0, _nothing(), self._timeouts.reply)
+        except HttpsFault as error:
+            return _not_connected(self._connection, error)
+        except NoCredential as error:
+            return error.outcome
+        if 400 <= answer.status < 500 and answer.status not in (401, 403, 404, 429):
+            return None
+        outcome = judged(self._api, answer, self._connection.peer, 0, clock.now())
+        return None if outcome.verdict is Verdict.DELIVERED else outcome
+
+    async def try_sender(self, sender: str) -> Outcome | None:
+        """There is no such question."""
+        return None
+
+    def hang_up(self) -> None:
+        """That is all."""
+        self._connection.hang_up()
+
+
+async def _posted(
+    connection: HttpsConnection,
+    api: MailApi,
+    log_in: CredentialSource,
+    size: int,
+    content: AsyncIterator[bytes],
+    patience: float,
+) -> Fetched:
+    """Raises NoCredential and HttpsFault."""
+    credentials = await log_in()
+    assert isinstance(credentials, TokenCredentials)  # these gateways have no others
+    headers = {
+        "Authorization": f"Bearer {credentials.token}",
+        "Content-Type": api.media_type,
+        "Accept": "application/json",
+    }
+    return await connection.post(api.target, headers, api.length(size), content, patience)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+def _not_connected(connection: HttpsConnection, error: HttpsFault) -> Outcome:
+    status = "4.7.5" if error.is_of_tls else "4.4.1"
+    return Outcome(Verdict.RETRY, f"{status} {connection.peer}: {error}", peer=connection.peer)

@@ -1,0 +1,169 @@
+"""Mail leaves by a provider's interface over HTTPS as it does by SMTP: there byte for byte, slowed down, suspended and
+mended, and never lost.
+"""
+
+import asyncio
+import signal
+
+import pytest
+
+from http_gateways.conftest import ALICE, PARTNER, Provided
+from http_gateways.mail_provider import graph_error
+from outgate import wiring
+from outgate.model import Cause, Gateway, GatewayKind, Security
+from way.place import eventually, listens, running, serve
+from way.submit import message, submit
+from way.test_own_mail_leaves import inbox
+
+BOTH = pytest.mark.parametrize("kind", [GatewayKind.GMAIL, GatewayKind.GRAPH])
+
+
+async def _ready(provided: Provided, kind: GatewayKind) -> None:
+    await provided.site.switch(on=True)
+    await provided.site.add_external(ALICE, PARTNER)
+    await provided.sign_in(kind)
+
+
+@BOTH
+async def test_a_message_is_there_byte_for_byte(provided: Provided, kind: GatewayKind) -> None:
+    await _ready(provided, kind)
+    site, provider = provided.site, provided.mail
+    content = message(PARTNER, body="Grüße\r\n.\r\n..two dots and trailing blanks  \r\n" + "x" * 900)
+    # Longer than what is read at once, and of no whole number of groups of base64.
+    long = message(PARTNER, "long", body="\r\n".join(["0123456789" * 7] * 30_000) + "!")
+    server = await running(site)
+    try:
+        for one in (content, long):
+            await submit(site, PARTNER, ["carol@recipient.example", "blind@recipient.example"], one)
+            count = len(provider.sent) + 1
+            await eventually(lambda count=count: len(provider.sent) >= count, "the provider has it")
+    finally:
+        await server.stop()
+    for sent, submitted in zip(provider.sent, (content, long), strict=True):
+        received, _, rest = sent.content.partition(b"\r\nFrom: ")
+        assert received.startswith(b"Received: ")
+        assert b"From: " + rest == submitted
+        assert b"blind" not in sent.content
+        assert sorted(sent.to) == ["blind@recipient.example", "carol@recipient.example"]
+        assert sent.user == PARTNER
+    assert provider.connections == 1, "the connection is kept"
+
+
+async def test_what_retry_after_says_is_kept_for_all_of_the_queue(provided: Provided) -> None:
+    await _ready(provided, GatewayKind.GRAPH)
+    site, provider = provided.site, provided.mail
+    throttled = graph_error("ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
+    provider.script.append((429, {"Retry-After": "1"}, throttled))
+    server = await running(site)
+    try:
+        await submit(site, PARTNER, content=message(PARTNER, "first"))
+        await eventually(provided.restrictions, "the queue is restricted")
+        (restriction,) = provided.restrictions()
+        await submit(site, PARTNER, content=message(PARTNER, "second"))
+        await eventually(lambda: len(provider.sent) == 2, "both have gone")
+        await eventually(lambda: not provided.restrictions(), "the restriction is over")
+    finally:
+        await server.stop()
+    assert (restriction.cause, restriction.suspends) == (Cause.RULE, True)
+    assert "429" in restriction.reason
+    (refused_at, _), *later = provider.asked
+    assert len(later) == 2, "nothing was asked meanwhile"
+    assert all(at - refused_at > 0.9 for at, _ in later)
+
+
+async def test_a_token_that_is_not_taken_is_renewed_once(provided: Provided) -> None:
+    await _ready(provided, GatewayKind.GRAPH)
+    site, provider = provided.site, provided.mail
+    provided.age_tokens(600)
+    taken, refused = provider.whose, set(provided.tokens.secrets)
+    provider.whose = lambda token: None if token in refused else taken(token)
+    server = await running(site)
+    try:
+        await submit(site, PARTNER)
+        await eventually(lambda: provider.sent, "it has gone")
+    finally:
+        await server.stop()
+    assert [status for _, status in provider.asked] == [401, 202]
+    assert len(provided.tokens.refreshes) == 1
+    assert not provided.restrictions()
+
+
+async def test_a_401_suspends_and_the_repair_resumes(provided: Provided) -> None:
+    await _ready(provided, GatewayKind.GMAIL)
+    site, provider = provided.site, provided.mail
+    provided.age_tokens(600)
+    taken, provider.whose = provider.whose, lambda _: None
+    server = await running(site)
+    try:
+        await submit(site, PARTNER, content=message(PARTNER, "first"))
+        await eventually(lambda: inbox(site, ALICE), "the user is told")
+        asked = len(provider.asked)
+        await submit(site, PARTNER, content=message(PARTNER, "second"))
+        provider.whose = taken
+        await provided.sign_in(GatewayKind.GMAIL)
+        await eventually(lambda: len(provider.sent) == 2, "both have gone after the repair")
+        assert not provided.restrictions()
+    finally:
+        await server.stop()
+    assert asked == 2, "with the token, and with another"
+    (told,) = inbox(site, ALICE)
+    assert "401" in told.get_content()
+    assert not any(secret in told.as_string() for secret in provided.tokens.secrets)
+
+
+async def test_what_the_interface_can_t_do_comes_back_with_the_reason(provided: Provided) -> None:
+    await _ready(provided, GatewayKind.GRAPH)
+    site, provider = provided.site, provided.mail
+    denied = graph_error("ErrorSendAsDenied", "The user account doesn't have the right to send as this account.")
+    provider.script.append((403, {}, denied))
+    server = await running(site)
+    try:
+        await submit(site, PARTNER)
+        await eventually(lambda: len(inbox(site, ALICE)) == 1, "what is refused comes back")
+        await submit(site, PARTNER, ["dave@recipient.example"])
+        await eventually(lambda: len(inbox(site, ALICE)) == 2, "To names somebody else")
+        await submit(site, PARTNER, content=message(PARTNER, body="x" * 78 + "\r\n" + ("y" * 78 + "\r\n") * 40_000))
+        await eventually(lambda: len(inbox(site, ALICE)) == 3, "it is too large")
+    finally:
+        await server.stop()
+    told = " ".join("\n".join(" ".join(_text(one).split()) for one in inbox(site, ALICE)).split())
+    assert "no right to send as this From address" in told
+    assert "carol@recipient.example is not among those that this message is for" in told
+    assert "takes at most 3145728 bytes" in told
+    assert provider.sent == []
+
+
+def _text(report: object) -> str:
+    body = report.get_body()  # type: ignore[attr-defined]
+    return str(body.get_content()) if body else str(report)
+
+
+async def test_a_kill_between_answer_and_commit_loses_nothing(provided: Provided) -> None:
+    await _ready(provided, GatewayKind.GMAIL)
+    site, provider = provided.site, provided.mail
+    process = await serve(site)
+    provider.on_answer = lambda: process.send_signal(signal.SIGKILL)
+    await eventually(lambda: listens(site), "it listens")
+    await submit(site, PARTNER)
+    await process.wait()
+    assert len(provider.sent) == 1
+    provider.on_answer = lambda: None
+    process = await serve(site)
+    try:
+        await eventually(lambda: len(provider.sent) == 2, "it is sent again, since nobody knows")
+        await submit(site, PARTNER, content=message(PARTNER, "afterwards"))
+        await eventually(lambda: b"afterwards" in provider.sent[-1].content, "the next goes, and the first is done")
+    finally:
+        process.terminate()
+        await process.wait()
+    assert len(provider.sent) == 3
+
+
+async def test_a_sign_in_is_tried_before_it_is_saved(provided: Provided) -> None:
+    await _ready(provided, GatewayKind.GMAIL)
+    probe = wiring.gateway_probe(provided.site.place(), "")
+    consent, port = provided.tokens.sign_in(PARTNER), provided.mail.port
+    tried = Gateway("new:0", "localhost", port, Security.SSL, PARTNER, provider="example", kind=GatewayKind.GMAIL)
+    assert await asyncio.to_thread(probe.user_gateway, tried, consent.tokens.access, PARTNER) == ""
+    assert "401" in await asyncio.to_thread(probe.user_gateway, tried, "worthless", PARTNER)
+    assert provided.mail.sent == []
