@@ -1,18 +1,17 @@
 """All that a user's page of addresses shows, as one operation: the addresses, the organisation, how gateways are."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Final
+from math import inf
 
-from outgate.directory import accounts
+from outgate.directory import accounts, restrictions
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
-from outgate.model import Account, Gateway, Organisation
+from outgate.model import Account, Cause, Gateway, Organisation, QueueKey, Restriction
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of
 from outgate.operations.context import OperationContext
+from outgate.operations.gateway_fault import GatewayFault, fault_of
 from outgate.operations.operation import operation
 from outgate.operations.public_reply import public_reply
 from outgate.queue import census
@@ -20,30 +19,24 @@ from outgate.route import gateway_queue
 from outgate.sendas import oauth_grants
 from outgate.store.vault import SealBroken
 
-_OF_LOG_IN: Final = re.compile(r"53[0458] |4\.7\.8 ")
-
 
 @frozen
 class GatewayHealth:
     """How a gateway is. `waiting` is how many recipients wait there; `said` what the last attempt found, if one failed,
-    as far as its user may know, and `next_attempt` when the next one is (seconds since the epoch); without
-    `has_password` it was erased or can't be opened, and mail waits until it is entered again.
+    as far as its user may know, and `next_attempt` when the next one is (seconds since the epoch, 0 if that is not
+    known); without `has_password` it was erased or can't be opened, and mail waits until it is entered again.
     """
 
     waiting: int
     has_password: bool
     said: str = ""
     next_attempt: float = 0.0
+    fault: GatewayFault | None = None
 
     @property
     def works(self) -> bool:
         """As far as is known."""
-        return self.has_password and not self.said
-
-    @property
-    def needs_password(self) -> bool:
-        """Whether a password that is entered anew is likely to help."""
-        return not self.has_password or _OF_LOG_IN.match(self.said) is not None
+        return self.fault is None
 
 
 @frozen
@@ -66,12 +59,27 @@ def overview(op: OperationContext, user: str) -> SendAsOverview:
 
 def health_of(op: OperationContext, gateway: Gateway) -> GatewayHealth:
     """How a gateway is, as far as its user may know."""
-    queue = str(gateway_queue(gateway))
-    trouble = census.trouble(op.connection, queue)
-    health = GatewayHealth(census.waiting(op.connection, queue), _opens(op, gateway))
-    if trouble is None:
-        return health
-    return replace(health, said=public_reply(trouble.last_reply, gateway), next_attempt=trouble.next_attempt)
+    queue = gateway_queue(gateway)
+    trouble, suspension = census.trouble(op.connection, str(queue)), _suspension(op, queue)
+    said = public_reply(trouble.last_reply, gateway) if trouble else ""
+    if suspension and suspension.cause is Cause.LOG_IN:
+        said = public_reply(suspension.reason, gateway)
+    elif suspension:
+        said = ""
+    has_password, cause = _opens(op, gateway), suspension.cause if suspension else None
+    return GatewayHealth(
+        census.waiting(op.connection, str(queue)),
+        has_password,
+        said,
+        (suspension.until or 0.0) if suspension else trouble.next_attempt if trouble else 0.0,
+        fault_of(said, cause, has_password=has_password, signs_in=bool(gateway.provider)),
+    )
+
+
+def _suspension(op: OperationContext, queue: QueueKey) -> Restriction | None:
+    """What suspends it; the one that ends last."""
+    found = [one for one in restrictions.of(op.connection, queue) if one.suspends and one.holds(op.now)]
+    return max(found, key=lambda one: inf if one.until is None else one.until, default=None)
 
 
 def _opens(op: OperationContext, gateway: Gateway) -> bool:
