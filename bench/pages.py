@@ -128,7 +128,7 @@ def _own_pages(size: Size, now: float) -> Iterator[PageAsked]:
     yield PageAsked(
         "/inbox/KEY/text, pictures", "/inbox/{key}/text/with-pictures", [f"{letter}/text/with-pictures"], [me]
     )
-    for last, number in (("edit", 1), ("delete", 1), ("server", 1), ("confirm", 99)):
+    for last, number in (("edit", 1), ("signature", 1), ("delete", 1), ("server", 1), ("confirm", 99)):
         address = f"/settings/accounts/{quote(size.outside(number))}"
         route = f"/settings/accounts/{{address:path}}/{last}"
         yield PageAsked(f"/settings/accounts/ADDRESS/{last}", route, [f"{address}/{last}"], [size.user(number)])

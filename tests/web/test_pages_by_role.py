@@ -100,6 +100,7 @@ OWN: Final = {
     "/settings/accounts/{address:path}/confirm": 404,
     "/settings/accounts/{address:path}/server": 404,
     "/settings/accounts/{address:path}/advice": 404,
+    "/settings/accounts/{address:path}/signature": 404,
 }
 # What everybody may ask for, logged in or not.
 PUBLIC: Final = {"/log-in", "/csp-reports", "/confirm/{token}", "/static/{digest}/{name}"}

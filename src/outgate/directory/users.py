@@ -210,7 +210,7 @@ def create(
 def set_credentials(connection: Connection, address: str, credentials: Credentials) -> None:
     """A new password. Raises NotAllowed for a user whose password is kept elsewhere."""
     if find(connection, address).external:
-        raise NotAllowed(password_elsewhere(address))
+        raise password_elsewhere(address)
     _update(connection, address, **_columns(credentials))
 
 
@@ -268,7 +268,7 @@ def check_name(name: str, address: str) -> None:
     try:
         format_mailbox(name, address)
     except AddressError as error:
-        raise Invalid(str(error)) from None
+        raise Invalid(error.text, **error.facts) from None
 
 
 def check_language(language: str) -> None:
@@ -290,9 +290,9 @@ def check_domain(address: str, domains: Collection[str]) -> None:
         )
 
 
-def password_elsewhere(address: str) -> str:
-    """Why such a user's password is not changed here."""
-    return f"the password of {address} is kept in the LDAP directory; change it there"
+def password_elsewhere(address: str) -> NotAllowed:
+    """Such a user's password is not changed here."""
+    return NotAllowed("the password of {address} is kept in the LDAP directory; change it there", address=address)
 
 
 def _user(row: Row[*tuple[Any, ...]]) -> User:

@@ -3,7 +3,7 @@ gateway's name.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import CTE, ColumnElement, Connection, FromClause, Row, func, or_, select
 
@@ -92,6 +92,9 @@ class QueueStanding:
 
     waiting: int
     trouble: Trouble | None
+
+
+IDLE: Final = QueueStanding(0, None)  # of a queue in which nothing waits
 
 
 def standings(conn: Connection, queues: Collection[str]) -> Mapping[str, QueueStanding]:
