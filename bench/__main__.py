@@ -1,6 +1,7 @@
 """Measures Outgate beside Postfix: the same generator, the same sink, in turn, in one run.
 
     python -m bench [--quick] [--work gateway|relay] [--product outgate|postfix] [--rounds N] [--json FILE]
+    python -m bench --pages [--seconds N] [--database URL] [--json FILE]
 
 bench/README.md says what is measured and how to read it. Takes root, for Postfix. Stops by itself.
 """
@@ -22,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import population
+from bench import pages, population
 from bench.outgate import Outgate
 from bench.postfix import Postfix
 from bench.product import Product, Work
@@ -290,7 +291,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--messages", type=int)
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--pages", action="store_true", help="the pages of a large organisation, and nothing else")
+    parser.add_argument("--seconds", type=float, default=pages.SECONDS, help="that pages are asked for")
+    parser.add_argument("--database", default="", metavar="URL", help="an empty PostgreSQL database, for the pages")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
+    if options.pages:
+        return pages.run(options.seconds, options.database, options.json)
     options.work = options.work or list(WORKS)
     options.product = options.product or ["outgate", "postfix"]
     options.rounds = options.rounds or (1 if options.quick else 3)
@@ -298,7 +305,6 @@ def main() -> int:
     if "postfix" in options.product and os.geteuid() != 0:
         console.print("Postfix needs root; measure Outgate alone with: python -m bench --product outgate")
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     began = time.monotonic()
     with console.status("starting") as status:
         found = run(options, status.update)

@@ -10,6 +10,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import pytest
@@ -31,7 +32,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("outgate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("outgate")
 
+# Files are given to workers whole, so that what a file's tests share is made once; those of the longest come first.
+LONGEST: Final = ("way", "docs", "demo", "pages", "oauth", "api")
+
 NewDatabase = Callable[..., str]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The end of a run is no place for a file that takes minutes."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in LONGEST)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

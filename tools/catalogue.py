@@ -23,27 +23,18 @@ LOCALES = SOURCE / "web" / "locales"
 
 # Errors that users meet on pages are translated, too; those of files that no page leads to need not be.
 _ERRORS = (
-    "directory/gateway_settings.py",
-    "directory/organisation.py",
-    "directory/roles.py",
-    "directory/settings.py",
-    "directory/units.py",
-    "directory/users.py",
-    "directory/web_sessions.py",
+    "directory/*.py",
+    "mail/addresses.py",
     "mailbox/*.py",
     "oauth/sign_in.py",
     "openid/provider_log_in.py",
-    "operations/account_lookup.py",
-    "operations/domain_gateway_operations.py",
-    "operations/domain_operations.py",
-    "operations/queue_operations.py",
-    "operations/role_operations.py",
-    "operations/sent_operations.py",
+    "operations/*.py",
     "sendas/*.py",
     "writing/drafts.py",
 )
 _METHODS = [*((pattern, "python") for pattern in ("web/**.py", *_ERRORS)), ("web/templates/**.html", "jinja2")]
 _RAISED = (
+    "AddressError",
     "Invalid",
     "NotFound",
     "NotAllowed",
@@ -54,6 +45,7 @@ _RAISED = (
     "SignInFailed",
     "ProviderLogInFailed",
     "ProviderUnreachable",
+    "TooMuchMail",
 )
 _KEYWORDS = {**DEFAULT_KEYWORDS, "several": (1, 2), **dict.fromkeys(("N_", "said", "words", *_RAISED))}
 # Written down where no catalogue is known.

@@ -38,6 +38,10 @@ async def test_an_address_is_made_with_its_gateway_read_changed_and_deleted(api:
     assert "verificationStatus" not in listed["sendAs"][0]
     changed = await ask(send_as.patch(userId="me", sendAsEmail=PARTNER, body={"replyToAddress": "a@b.example"}))
     assert changed == made | {"replyToAddress": "a@b.example"}
+    signed = {"signature": "<b>Alice</b><script>x</script>"}
+    changed = await ask(send_as.patch(userId="me", sendAsEmail=PARTNER, body=signed))
+    assert changed["signature"] == "<b>Alice</b>"
+    assert (await ask(send_as.list(userId="me")))["sendAs"][1]["signature"] == "<b>Alice</b>"
     written = await ask(send_as.update(userId="me", sendAsEmail=PARTNER, body={"displayName": "A."}))
     assert written == {name: value for name, value in made.items() if name != "smtpMsa"} | {
         "displayName": "A.",

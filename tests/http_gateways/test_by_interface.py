@@ -10,6 +10,8 @@ import pytest
 from http_gateways.conftest import ALICE, PARTNER, Provided
 from http_gateways.mail_provider import graph_error
 from outgate import wiring
+from outgate.config import EgressSettings
+from outgate.demo.certificates import Authority
 from outgate.model import Cause, Gateway, GatewayKind, Security
 from way.place import eventually, listens, running, serve
 from way.submit import message, submit
@@ -159,11 +161,45 @@ async def test_a_kill_between_answer_and_commit_loses_nothing(provided: Provided
     assert len(provider.sent) == 3
 
 
+def _tried(provided: Provided) -> Gateway:
+    port = provided.mail.port
+    return Gateway("new:0", "localhost", port, Security.SSL, PARTNER, provider="example", kind=GatewayKind.GMAIL)
+
+
 async def test_a_sign_in_is_tried_before_it_is_saved(provided: Provided) -> None:
     await _ready(provided, GatewayKind.GMAIL)
     probe = wiring.gateway_probe(provided.site.place(), "")
-    consent, port = provided.tokens.sign_in(PARTNER), provided.mail.port
-    tried = Gateway("new:0", "localhost", port, Security.SSL, PARTNER, provider="example", kind=GatewayKind.GMAIL)
+    consent, tried = provided.tokens.sign_in(PARTNER), _tried(provided)
     assert await asyncio.to_thread(probe.user_gateway, tried, consent.tokens.access, PARTNER) == ""
     assert "401" in await asyncio.to_thread(probe.user_gateway, tried, "worthless", PARTNER)
     assert provided.mail.sent == []
+
+
+async def test_whom_the_guard_or_the_certificate_refuses_gets_no_token(provided: Provided) -> None:
+    place = provided.site.place()
+    config, tried = place.config, _tried(provided)
+    guarded = config.model_copy(update={"egress": EgressSettings()})
+    assert "loopback" in (await wiring.prober(guarded).gateway(tried, "token", PARTNER)).detail
+    assert provided.mail.connections == 0
+    Authority(provided.site.data)  # another, of the same name
+    assert "certificate" in (await wiring.prober(config).gateway(tried, "token", PARTNER)).detail
+    assert provided.mail.asked == []
+
+
+async def test_a_message_whose_answer_is_lost_is_handed_over_again(provided: Provided) -> None:
+    await _ready(provided, GatewayKind.GMAIL)
+    site, provider = provided.site, provided.mail
+
+    def break_off() -> None:
+        provider.on_answer = lambda: None
+        raise ConnectionResetError
+
+    provider.on_answer = break_off
+    server = await running(site)
+    try:
+        await submit(site, PARTNER)
+        await eventually(lambda: len(provider.sent) == 2, "it is sent again, since nobody knows")
+    finally:
+        await server.stop()
+    assert len(provider.asked) == 1
+    assert inbox(site, ALICE) == []

@@ -56,6 +56,7 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "sent.again": "the same",
     "sent.past-gateway": "the same; administrators have `outgate queue move`",
     "sent.give-up": "the same; administrators have `outgate queue delete`",
+    "send-as.last-used": "what a page shows beside each address; `outgate log --from` has all",
     "send-as.signatures": "what is written below messages of the pages",
     "send-as.sign": "the same",
     "send-as.overview": "what a page shows; `outgate sendas list` and `outgate queue list` say the same",

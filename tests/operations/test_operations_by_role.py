@@ -219,6 +219,7 @@ CALLS: Final[dict[str, Call]] = {
     ),
     "gateway.clear": lambda op, _unit, user, _other: gateway_operations.clear_gateway(op, user, _of(PARTNER, user)),
     "mail.send": lambda op, _unit, user, _other: _send(op, user),
+    "send-as.last-used": lambda op, _unit, user, _other: send_as_operations.last_used(op, user),
     "send-as.signatures": lambda op, _unit, user, _other: send_as_operations.signatures(op, user),
     "send-as.sign": lambda op, _unit, user, _other: send_as_operations.set_signature(op, user, user, "<b>A</b>"),
     "draft.list": lambda op, _unit, user, _other: draft_operations.list_drafts(op, user),
@@ -327,6 +328,7 @@ _USERS_SECURITY: Final = {
     *_OWN_FACTORS,
 }
 _SEND_AS_READ: Final = {
+    "send-as.last-used",
     "send-as.signatures",
     "gateway.census",
     "send-as.overview",
@@ -437,6 +439,7 @@ OWN: Final = {
     "gateway.test",
     "mail.send",
     "mail.explain",
+    "send-as.last-used",
     "send-as.signatures",
     "send-as.sign",
     "draft.list",

@@ -89,6 +89,7 @@ PLAIN: Final = {
     "queue.suspend": {"reason"},
     "queue.move": {"way"},  # one of the organisation's own
     "queue.limit": {"ceiling", "reason"},
+    "queue.count": {"behind"},  # organisation-wide
     "role.create": {"name", "privileges", "summary"},
     "role.remove": {"name"},
     "role.assign": {"role"},  # its privileges are compared with the actor's own

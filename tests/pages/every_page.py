@@ -43,6 +43,7 @@ USER_PAGES: Final = (
     "/settings/accounts/add/server?address=sales@example.com",
     f"/settings/accounts/{PARTNER}/edit",
     f"/settings/accounts/{PARTNER}/server",
+    f"/settings/accounts/{PARTNER}/signature",
     f"/settings/accounts/{PARTNER}/delete",
     "/settings/accounts/alice@pending.example/confirm",
 )

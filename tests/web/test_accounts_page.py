@@ -5,11 +5,16 @@ import html
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
 import pytest_asyncio
 
 from corpus.peer import RawPeer
-from outgate.directory import users
+from outgate import clock
+from outgate.directory import accounts, policies, restrictions, users
+from outgate.directory.settings import setting
+from outgate.model import Cause, Restriction
+from outgate.route import gateway_queue
 from outgate.store.engine import write
 from way.place import LOCALHOST, Site, install, running
 from way.submit import submit
@@ -105,22 +110,30 @@ async def test_no_page_shows_a_password(pages: int) -> None:
     assert "very secret" not in answer.text + live.text
 
 
-@pytest.mark.parametrize("refused", ["", "553 5.7.1 <b>not</b> your address"], ids=["taken", "refused"])
-async def test_a_trial_ends_with_whether_the_sender_is_accepted(site: Site, pages: int, refused: str) -> None:
+async def test_a_trial_ends_with_whether_the_sender_is_accepted(site: Site, pages: int) -> None:
+    refusal = "553 5.7.1 <b>not</b> your address"
+    async with logged_in(pages) as browser:
+        taken, asked = await _tried(site, browser, "")
+        refused, asked_in_vain = await _tried(site, browser, refusal)
+    assert [step in taken for step in ("Found and connected", "certificate valid", "Log-in accepted")] == [True] * 3
+    assert ("Sender accepted" in taken, "Sender refused" in taken) == (True, False)
+    assert ("Sender accepted" in refused, "Sender refused" in refused) == (False, True)
+    assert html.escape(refusal) in refused
+    assert (asked, asked_in_vain) == ([f"MAIL FROM:<{PARTNER}>", "RSET"], [f"MAIL FROM:<{PARTNER}>"])
+
+
+async def _tried(site: Site, browser: httpx2.AsyncClient, refusal: str) -> tuple[str, list[str]]:
+    """The last state of the trial that a page shows, and what the server was asked of a message."""
+
     def answer(line: str) -> str | None:
-        return refused or None if line.startswith("MAIL") else None
+        return refusal or None if line.startswith("MAIL") else None
 
     tls = site.authority.server_context(LOCALHOST)
-    async with RawPeer(tls=tls, credentials={"alice": "secret"}, answer=answer) as peer, logged_in(pages) as browser:
+    async with RawPeer(tls=tls, credentials={"alice": "secret"}, answer=answer) as peer:
         fields = {"host": "localhost", "port": str(peer.port), "server_username": "alice", "server_password": "secret"}
-        live = {"HX-Request": "true", "Accept": "text/html, text/event-stream"}
-        shown = await browser.post(f"/settings/accounts/{PARTNER}/server", data=fields, headers=live)
-        asked = [line for line in peer.commands if line.startswith(("MAIL", "RSET"))]
-    last = shown.text[shown.text.rindex("<ol") :]
-    assert [step in last for step in ("Found and connected", "certificate valid", "Log-in accepted")] == [True] * 3
-    assert ("Sender accepted" in last, "Sender refused" in last) == (not refused, bool(refused))
-    assert html.escape(refused) in last
-    assert asked == [f"MAIL FROM:<{PARTNER}>"] + ([] if refused else ["RSET"])
+        path, live = f"/settings/accounts/{PARTNER}/server", {"HX-Request": "true"}
+        shown = (await browser.post(path, data=fields, headers=live)).text
+        return shown[shown.rindex("<ol") :], [line for line in peer.commands if line.startswith(("MAIL", "RSET"))]
 
 
 async def test_with_the_switch_off_a_server_may_go_but_not_come(site: Site, pages: int) -> None:
@@ -133,6 +146,101 @@ async def test_with_the_switch_off_a_server_may_go_but_not_come(site: Site, page
         assert (await browser.post(f"/settings/accounts/{PARTNER}/server/remove")).status_code == 303
         gone = await browser.get(f"/settings/accounts/{PARTNER}/server")
         assert gone.status_code == 403
+
+
+async def test_the_switch_off_story_is_told_in_both_languages(site: Site, pages: int) -> None:
+    step = {"address": "new@dominiopartner.example", "name": "Alice"}
+    told = {
+        "en": (
+            "not in use",
+            "Such a server can't be added now",
+            "Functionality not enabled. You must send through",
+        ),
+        "it": ("non in uso", "Ora non se ne può aggiungere uno", "Funzionalità non attivata. Per inviare come"),
+    }
+    remains = {
+        "organisation": "deliver what you send as these addresses",
+        "refuse": "mail from an address that has a server of its own is not sent",
+    }
+    await site.switch(False)
+    async with logged_in(pages) as browser:
+        for language, (unused, why, refused) in told.items():
+            await asyncio.to_thread(_speak, site, language)
+            listed = html.unescape((await browser.get("/settings/accounts")).text)
+            assert [text in listed for text in (unused, why, "localhost")] == [True] * 3
+            answer = await browser.get("/settings/accounts/add/server", params=step)
+            assert (answer.status_code, refused in html.unescape(answer.text)) == (403, True)
+            assert "dominiopartner.example" in answer.text[answer.text.index(refused[:14]) :]
+        await asyncio.to_thread(_speak, site, "en")
+        for policy, sentence in remains.items():
+            await asyncio.to_thread(_set_policy, site, "gatewayNotAllowed", policy)
+            assert sentence in (await browser.get("/settings/accounts")).text
+        edited = (await browser.get(f"/settings/accounts/{PARTNER}/edit")).text
+        assert "allowUsersToUseExternalSmtpServers is off" in edited
+        await site.switch(True)
+        listed = (await browser.get("/settings/accounts")).text
+        assert ("not in use" in listed, "Servers of other domains" in listed) == (False, False)
+
+
+def _speak(site: Site, language: str) -> None:
+    with opened(site) as place, write(place.engine) as connection:
+        users.edit(connection, ALICE, language=language)
+
+
+def _set_policy(site: Site, name: str, value: object) -> None:
+    with opened(site) as place, write(place.engine) as connection:
+        policies.set_value(connection, "/", setting(name), value, clock.now())
+
+
+async def test_what_is_the_matter_is_said_in_plain_words_and_the_repair_is_a_step_away(site: Site, pages: int) -> None:
+    def suspend(cause: Cause, reason: str, until: float | None = None) -> None:
+        with opened(site) as place, write(place.engine) as connection:
+            account = accounts.load(connection, users.find(connection, ALICE).id)
+            assert account
+            gateway = account.send_as[PARTNER].gateway
+            assert gateway
+            made = Restriction(cause, reason, "root", clock.now(), until)
+            restrictions.put(connection, gateway_queue(gateway), made)
+
+    async with logged_in(pages) as browser:
+        await asyncio.to_thread(suspend, Cause.OPERATOR, "moving house")
+        page = (await browser.get("/settings/accounts")).text
+        assert "Your administrator has stopped the mail to this server" in page
+        assert ("moving house" in page, f"{PARTNER}/server" in page) == (False, False), "there is nothing to repair"
+        await asyncio.to_thread(_speak, site, "it")
+        await asyncio.to_thread(suspend, Cause.LOG_IN, "535 5.7.8 <b>wrong</b> password", clock.now() + 900)
+        assert "Il tuo amministratore ha fermato la posta" in (await browser.get("/settings/accounts")).text
+        await asyncio.to_thread(_end, site, Cause.OPERATOR)
+        page = (await browser.get("/settings/accounts")).text
+    assert "Il suo server rifiuta il nome utente con questa password" in page
+    assert '<q class="mono">535 5.7.8 &lt;b&gt;wrong&lt;/b&gt; password</q>' in page
+    assert f'href="/settings/accounts/{PARTNER}/server#server_password"' in page
+
+
+def _end(site: Site, cause: Cause) -> None:
+    with opened(site) as place, write(place.engine) as connection:
+        for queue in restrictions.load(connection).by_queue:
+            restrictions.end(connection, queue, [cause])
+
+
+async def test_a_signature_is_cleaned_and_is_below_what_is_written_from_its_address(pages: int) -> None:
+    path = f"/settings/accounts/{PARTNER}/signature"
+    async with logged_in(pages) as browser:
+        sent = {"html": "<div><b>Alice</b><script>alert(1)</script></div><img src=x onerror=alert(2)>", "text": "x"}
+        assert (await browser.post(path, data=sent)).status_code == 303
+        asked, edited = (await browser.get(path)).text, (await browser.get(f"/settings/accounts/{PARTNER}/edit")).text
+        writer = (await browser.get("/")).text
+        await browser.post(path, data={"html": "", "text": "Alice & Co.\r\n<Purchases>"})
+        plain = (await browser.get(path)).text
+        too_long = await browser.post(path, data={"html": "", "text": "y" * 10_001})
+        await browser.post(path, data={"html": "<div><br></div>", "text": ""})
+        emptied = (await browser.get(f"/settings/accounts/{PARTNER}/edit")).text
+    assert "<div><b>Alice</b></div>" in edited
+    assert 'data-signature-html="&lt;div&gt;&lt;b&gt;Alice&lt;/b&gt;&lt;/div&gt;"' in writer
+    assert "alert" not in asked + edited + writer
+    assert "Alice &amp; Co.\n&lt;Purchases&gt;" in plain
+    assert (too_long.status_code, "at most 10000 characters" in too_long.text) == (400, True)
+    assert "Nothing stands below what you write" in emptied
 
 
 async def test_an_own_domains_address_needs_no_server(pages: int) -> None:
@@ -165,4 +273,7 @@ async def test_waiting_mail_is_shown_with_what_the_server_said(site: Site, pages
             await asyncio.sleep(0.05)
     assert "no answer from localhost:1" in page
     assert "refused" not in page, "how a host can't be reached would serve to scan"
-    assert "Repair" in page
+    assert "Its server does not answer" in page
+    assert page.count("last used") == 1
+    assert "Replies go to its own mailbox at dominiopartner.example, not here." in page
+    assert f'href="/settings/accounts/{PARTNER}/server#host"' in page

@@ -7,6 +7,8 @@ from typing import Any, Final, cast
 
 import pytest
 import pytest_asyncio
+from bench.large_organisation import Size
+from bench.pages import LEFT_OUT, pages_asked
 from bench.scratch import free_port
 
 from outgate import clock
@@ -98,6 +100,7 @@ OWN: Final = {
     "/settings/accounts/{address:path}/confirm": 404,
     "/settings/accounts/{address:path}/server": 404,
     "/settings/accounts/{address:path}/advice": 404,
+    "/settings/accounts/{address:path}/signature": 404,
 }
 # What everybody may ask for, logged in or not.
 PUBLIC: Final = {"/log-in", "/csp-reports", "/confirm/{token}", "/static/{digest}/{name}"}
@@ -163,6 +166,9 @@ def test_the_tables_have_every_page(site: Site) -> None:
         shown = {route.path for route in page_routes(services) if "GET" in route.methods}
         posted = {route.path for route in page_routes(services) if route.methods == frozenset({"POST"})}
     assert shown == {*CONSOLE, *OWN, *PUBLIC, *PROGRAMS} - {"/csp-reports"}
+    measured = {one.route for one in pages_asked(Size(), 0.0)}
+    assert measured | set(LEFT_OUT) == shown - PROGRAMS | {"/csp-reports"}
+    assert not measured & set(LEFT_OUT)
     console = {path for path in posted if path.startswith("/admin")}
     assert console == {path for path, (_, save) in CONSOLE.items() if save is not None}
 

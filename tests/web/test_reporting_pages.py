@@ -130,8 +130,9 @@ async def test_gateways_that_do_not_work_are_found_with_what_is_the_matter(alice
         while listed(page := (await alice.get(GATEWAYS, params={"kind": "trouble"})).text) != [BROKEN, ERASED]:
             await asyncio.sleep(0.05)
     text = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
-    assert "1 message waits Its server said: no answer from localhost:1" in text
-    assert "waits for its password" in text
+    assert "1 message waits Its server does not answer." in text
+    assert "Its server said: no answer from localhost:1" in text
+    assert "Its password is not kept here any more." in text
     assert 'href="/admin/reporting/queue?queue=gateway%3A' in page
 
 

@@ -1,12 +1,17 @@
 """The catalogue is whole: every text that a page may say is there in Italian, with the same facts in it."""
 
+import ast
 import re
+from collections.abc import Iterable
 from string import Formatter
 
 import pytest
 from babel.messages.pofile import read_po
-from tools.catalogue import LOCALES, messages
+from tools.catalogue import LOCALES, ROOT, messages
 
+from outgate.directory.errors import Invalid
+from outgate.mail.addresses import AddressError, canonical
+from outgate.operations import sent_operations
 from outgate.web.language import LANGUAGES
 from outgate.web.words import words
 
@@ -44,3 +49,50 @@ def test_what_the_reference_says_is_said_in_its_own_words() -> None:
 def test_a_size_has_few_digits(size: float, english: str) -> None:
     assert words("en").size(size) == english
     assert words("it").size(36_700_160) == "36,7 MB"
+
+
+ERRORS = ROOT / "src" / "outgate"
+COMMAND_LINE = (ERRORS / "commands", ERRORS / "cli")  # in English
+
+
+def told(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names of the classes whose errors pages tell in the user's language."""
+    classes = (node for node in nodes if isinstance(node, ast.ClassDef))
+    bases = {one.name: {ast.unparse(base).rpartition(".")[2] for base in one.bases} for one in classes}
+    found = {"DirectoryError", "AddressError"}
+    while more := {name for name, of in bases.items() if of & found} - found:
+        found |= more
+    return found
+
+
+def glued(nodes: Iterable[ast.AST], classes: set[str]) -> list[str]:
+    """Errors whose text is put together with its facts before the catalogue can know it."""
+    calls = (node for node in nodes if isinstance(node, ast.Call) and node.args)
+    texts = ((call, call.args[0]) for call in calls if ast.unparse(call.func).rpartition(".")[2] in classes)
+    return [ast.unparse(call) for call, text in texts if _is_glued(text)]
+
+
+def _is_glued(text: ast.expr) -> bool:
+    is_formatted = isinstance(text, ast.Call) and ast.unparse(text.func).rpartition(".")[2] in ("format", "str")
+    return is_formatted or isinstance(text, ast.JoinedStr | ast.BinOp)
+
+
+def test_no_error_that_pages_tell_has_its_facts_in_its_text() -> None:
+    nodes = {path: list(ast.walk(ast.parse(path.read_text()))) for path in ERRORS.rglob("*.py")}
+    classes = told(node for of_file in nodes.values() for node in of_file)
+    assert {"Invalid", "WrongCode", "SignInFailed"} <= classes
+    assert glued(ast.walk(ast.parse('raise errors.Invalid(f"{address} is wrong")')), classes)
+    on_pages = (path for path in nodes if not any(path.is_relative_to(folder) for folder in COMMAND_LINE))
+    found = {path.name: texts for path in on_pages if (texts := glued(nodes[path], classes))}
+    assert found == {}, 'write the text as a format: Invalid("{address} is wrong", address=address)'
+
+
+def test_an_error_is_told_in_the_users_language_with_what_it_goes_back_to() -> None:
+    italian = words("it")
+    assert italian.error(Invalid("{address} has no gateway", address="a@b.example")) == "a@b.example non ha un gateway."
+    with pytest.raises(AddressError) as wrong:
+        canonical("nobody")
+    assert italian.error(wrong.value) == "'nobody' non è un indirizzo (nome@dominio)."
+    with pytest.raises(Invalid) as wrong_list:
+        sent_operations.mailboxes("a, b@c.example")
+    assert italian.error(wrong_list.value) == "a, b@c.example: 'a' non è un solo indirizzo (nome@dominio)."

@@ -39,12 +39,20 @@ def list_(call: ApiCall) -> SendAsList:
     """All of a user's."""
     with call.reading() as op:
         account = send_as_operations.account(op, call.user())
-    return SendAsList(send_as=[SendAsResource.of(entry) for entry in account.send_as.values()])
+        signatures = send_as_operations.signatures(op, call.user())
+    found = [SendAsResource.of(entry, signatures.get(entry.address, "")) for entry in account.send_as.values()]
+    return SendAsList(send_as=found)
 
 
 def get(call: ApiCall) -> SendAsResource:
     """One of them."""
-    return SendAsResource.of(_entry(call))
+    return _resource(call, _entry(call))
+
+
+def _resource(call: ApiCall, entry: SendAs) -> SendAsResource:
+    with call.reading() as op:
+        signatures = send_as_operations.signatures(op, call.user())
+    return SendAsResource.of(entry, signatures.get(entry.address, ""))
 
 
 def _entry(call: ApiCall) -> SendAs:
@@ -58,7 +66,6 @@ def _entry(call: ApiCall) -> SendAs:
 async def create(call: ApiCall) -> SendAsResource:
     """Add an address, once its gateway was tried."""
     user, sent = call.user(), call.resource(SendAsResource)
-    _refuse_signature(sent)
     if not sent.send_as_email:
         raise invalid("Invalid send-as: sendAsEmail is missing.")
     wanted = NewAddress(
@@ -72,7 +79,10 @@ async def create(call: ApiCall) -> SendAsResource:
     confirmation = call.services.confirmation
 
     def change(op: OperationContext) -> SendAs:
-        return send_as_operations.create(op, user, wanted, confirmation)
+        made = send_as_operations.create(op, user, wanted, confirmation)
+        if sent.signature:
+            send_as_operations.set_signature(op, user, made.address, sent.signature)
+        return made
 
     return await _saved(call, change, wanted.gateway, wanted.address)
 
@@ -80,7 +90,7 @@ async def create(call: ApiCall) -> SendAsResource:
 async def update(call: ApiCall) -> SendAsResource:
     """Write an address whole."""
     sent = call.resource(SendAsResource)
-    blank = SendAsResource(display_name="", reply_to_address="", treat_as_alias=True, smtp_msa=SmtpMsa())
+    blank = SendAsResource(display_name="", reply_to_address="", signature="", treat_as_alias=True, smtp_msa=SmtpMsa())
     given = {name: value for name, value in _given(sent).items() if value is not None}
     return await _change(call, blank.model_copy(update=given))
 
@@ -94,7 +104,6 @@ async def patch(call: ApiCall) -> SendAsResource:
 
 
 async def _change(call: ApiCall, sent: SendAsResource) -> SendAsResource:
-    _refuse_signature(sent)
     entry = await call.in_thread(_entry, call)
     if not entry.is_primary:
         call.require_scope(SETTINGS_SHARING)
@@ -113,6 +122,8 @@ async def _change(call: ApiCall, sent: SendAsResource) -> SendAsResource:
             treat_as_alias=None if entry.is_primary else sent.treat_as_alias,
             make_default=bool(sent.is_default),
         )
+        if sent.signature is not None:
+            send_as_operations.set_signature(op, user, address, sent.signature)
         if settings:
             return gateway_operations.set_gateway(op, user, address, settings)
         if sent.smtp_msa is not None and _is_none(sent.smtp_msa) and entry.gateway:
@@ -136,7 +147,8 @@ def _gateway_wanted(entry: SendAs, msa: SmtpMsa | None) -> GatewaySettings | Non
 async def _saved(
     call: ApiCall, change: Callable[[OperationContext], SendAs], settings: GatewaySettings | None, address: str
 ) -> SendAsResource:
-    return SendAsResource.of(await save_after_trial(call, change, settings, address))
+    saved = await save_after_trial(call, change, settings, address)
+    return await call.in_thread(_resource, call, saved)
 
 
 def delete(call: ApiCall) -> None:
@@ -157,11 +169,6 @@ def verify(call: ApiCall) -> None:
 
 
 # --- what is sent of a gateway ---------------------------------------------------------------------------------------
-
-
-def _refuse_signature(sent: SendAsResource) -> None:
-    if sent.signature:
-        raise precondition("Signatures can't be kept here yet: leave signature out.")
 
 
 def _given(sent: SendAsResource) -> dict[str, object]:

@@ -44,7 +44,7 @@ class SendAsResource(Resource):
     send_as_email: str | None = Field(None, description="The address in From. Read-only but for create.")
     display_name: str | None = Field(None, description="The name in From; empty: that of the primary address.")
     reply_to_address: str | None = Field(None, description="Reply-To; empty: there is no such header.")
-    signature: str | None = Field(None, description="The signature in HTML. There are none here yet: it is empty.")
+    signature: str | None = Field(None, description="The signature in HTML; it is cleaned.")
     is_primary: bool | None = Field(None, description="Whether it is the address of the account itself. Read-only.")
     is_default: bool | None = Field(
         None, description="Whether new mail is from it. Only true may be written; the former default ceases to be it."
@@ -59,13 +59,13 @@ class SendAsResource(Resource):
     )
 
     @classmethod
-    def of(cls, entry: SendAs) -> "SendAsResource":
+    def of(cls, entry: SendAs, signature: str) -> "SendAsResource":
         """What is told of an address."""
         return cls(
             send_as_email=entry.address,
             display_name=entry.display_name,
             reply_to_address=entry.reply_to,
-            signature="",
+            signature=signature,
             is_primary=entry.is_primary,
             is_default=entry.is_default,
             treat_as_alias=entry.treat_as_alias if not entry.is_primary else None,

@@ -4,7 +4,7 @@ Reads only. Each function reads one state of the directory if its connection com
 are expected in compared form (mail.addresses.canonical).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import field
 from itertools import groupby
 from typing import Any, Final
@@ -47,6 +47,13 @@ class Shared:
 def load(connection: Connection, account_id: int, shared: Shared | None = None) -> Account | None:
     """The account with this id, with all its addresses and gateways; `shared` is read as well if it is not given."""
     return _account(connection, tables.account.c.id == account_id, shared)
+
+
+def load_some(connection: Connection, account_ids: Collection[int], shared: Shared) -> dict[int, Account]:
+    """Those of these accounts that there are, by id."""
+    which = _ACCOUNT_ROWS.where(tables.account.c.id.in_(account_ids)).order_by(None)
+    rows = connection.execute(which.order_by(tables.account.c.id, tables.send_as.c.id))
+    return {account: _made(list(mine), shared) for account, mine in groupby(rows, lambda row: row.account_id)}
 
 
 def find(connection: Connection, address: str) -> Account | None:

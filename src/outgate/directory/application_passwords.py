@@ -54,12 +54,16 @@ def create(connection: Connection, account_id: int, name: str, scope: Scope, now
     touch(connection)
     name = " ".join(name.split())
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
-        raise Invalid(f"an application password has a name of 1 to {MAX_NAME} characters")
+        raise Invalid("an application password has a name of 1 to {most} characters", most=MAX_NAME)
     there = listed(connection, account_id)
     if any(one.name == name for one in there):
-        raise AlreadyExists(f"there is an application password '{name}' already; revoke it first, or take another name")
+        raise AlreadyExists(
+            "there is an application password '{name}' already; revoke it first, or take another name", name=name
+        )
     if len(there) >= AT_MOST:
-        raise NotAllowed(f"there are {AT_MOST} application passwords already; revoke one that is not used any more")
+        raise NotAllowed(
+            "there are {most} application passwords already; revoke one that is not used any more", most=AT_MOST
+        )
     secret = base64.b32encode(secrets.token_bytes(15)).decode()
     row = {"account_id": account_id, "name": name, "scope": scope.value, "created_at": now}
     connection.execute(insert(table).values(**row, digest=_digest(secret)))
@@ -78,7 +82,7 @@ def revoke(connection: Connection, account_id: int, name: str) -> ApplicationPas
     touch(connection)
     found = next((one for one in listed(connection, account_id) if one.name == name), None)
     if found is None:
-        raise NotFound(f"there is no application password '{name}'; see: outgate app-password list ADDRESS")
+        raise NotFound("there is no application password '{name}'; see: outgate app-password list ADDRESS", name=name)
     connection.execute(delete(table).where(table.c.id == found.id))
     return found
 

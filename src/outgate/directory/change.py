@@ -40,7 +40,7 @@ def compared(address: str) -> str:
     try:
         return canonical(address)
     except AddressError as error:
-        raise Invalid(str(error)) from None
+        raise Invalid(error.text, **error.facts) from None
 
 
 def compared_domain(name: str) -> str:
@@ -48,4 +48,4 @@ def compared_domain(name: str) -> str:
     try:
         return canonical_domain(name)
     except AddressError as error:
-        raise Invalid(str(error)) from None
+        raise Invalid(error.text, **error.facts) from None

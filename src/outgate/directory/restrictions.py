@@ -5,10 +5,10 @@ restart. Knows no message and no reply.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, Select, delete, insert, select
 
 from outgate.directory.change import lock, touch
 from outgate.directory.organisation import domain_gateway
@@ -25,8 +25,18 @@ _SEPARATOR: Final = ";"
 
 def load(connection: Connection) -> Restrictions:
     """All there are."""
+    return _read(connection, select(tables.restriction))
+
+
+def of_some(connection: Connection, queues: Collection[QueueKey]) -> Restrictions:
+    """Those of these queues, a page's."""
+    names = [str(queue) for queue in queues]
+    return _read(connection, select(tables.restriction).where(tables.restriction.c.queue.in_(names)))
+
+
+def _read(connection: Connection, wanted: Select[Any]) -> Restrictions:
     by_queue: defaultdict[QueueKey, tuple[Restriction, ...]] = defaultdict(tuple)
-    for row in connection.execute(select(tables.restriction).order_by(tables.restriction.c.cause)):
+    for row in connection.execute(wanted.order_by(tables.restriction.c.cause)):
         by_queue[QueueKey.parse(row.queue)] += (_made(row),)
     return Restrictions(dict(by_queue))
 

@@ -29,7 +29,6 @@ RECOVERY_CODES: Final = 10
 
 _CODE: Final = re.compile(r"\d{6}")
 _RECOVERY: Final = re.compile("[A-Z2-7]{16}")
-_WRONG: Final = "this is not the code that the app shows now; wait for the next one"
 
 
 @frozen
@@ -93,7 +92,7 @@ def confirm(connection: Connection, vault: Vault, account_id: int, code: str, no
     if found is None or not found.waits:
         raise NotFound("there is no second factor to set up; begin anew")
     if not _take_code(connection, vault, account_id, code, now):
-        raise Invalid(_WRONG)
+        raise Invalid("this is not the code that the app shows now; wait for the next one")
     connection.execute(update(second_factor).where(second_factor.c.account_id == account_id).values(confirmed_at=now))
     return new_recovery_codes(connection, account_id)
 

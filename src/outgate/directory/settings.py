@@ -119,7 +119,7 @@ def _address(entered: Any) -> str:
     try:
         return canonical(str(entered))
     except AddressError as error:
-        raise Invalid(str(error)) from None
+        raise Invalid(error.text, **error.facts) from None
 
 
 def _footer(entered: Any) -> str:

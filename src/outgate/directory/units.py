@@ -1,9 +1,10 @@
 """The tree of organisational units. A unit is named by its path: `/` is the root, `/Sales/Italy` a unit of a unit."""
 
 import unicodedata
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, update
 
 from outgate.directory.change import touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
@@ -60,6 +61,18 @@ def move(connection: Connection, path: str, to: str) -> str:
             new = to + row.path[len(unit.path) :]
             connection.execute(update(tables.unit).where(columns.id == row.id).values(path=new))
     return to
+
+
+def ids_below(path: str) -> Select[tuple[int]]:
+    """A unit, told by its path as it is kept, and all those below it."""
+    columns = tables.unit.c
+    below = columns.path.startswith(f"{path.rstrip('/')}/", autoescape=True)
+    return select(columns.id).where(or_(columns.path == path, below))
+
+
+def ids_of(paths: Collection[str]) -> Select[tuple[int]]:
+    """These units, without those below them."""
+    return select(tables.unit.c.id).where(tables.unit.c.path.in_(paths))
 
 
 def find(connection: Connection, path: str) -> Row[*tuple[Any, ...]]:

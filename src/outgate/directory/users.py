@@ -15,6 +15,7 @@ from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, format_mailbox
 from outgate.smtp.sasl import SaslError, ScramVerifier, saslprep
 from outgate.store import tables
+from outgate.store.containing import Containing
 
 SCRAM_ITERATIONS: Final = 600_000
 LANGUAGES: Final = ("en", "it")
@@ -120,18 +121,18 @@ class UserFilter:
 
 def search(connection: Connection, wanted: UserFilter) -> tuple[User, ...]:
     """Users by address. Raises NotFound."""
-    columns, place = tables.account.c, tables.unit.c.path
+    columns = tables.account.c
     conditions: list[ColumnElement[bool]] = [columns.primary_address > wanted.after]
     if text := wanted.text.strip():
-        parts = (columns.primary_address, columns.name)
-        conditions.append(or_(*(one.icontains(text, autoescape=True) for one in parts)))
+        conditions.append(or_(*(Containing(one, text) for one in (columns.primary_address, columns.name))))
     if wanted.unit not in (None, "/"):
-        top = units.find(connection, wanted.unit or "/").path
-        conditions.append(or_(place == top, place.startswith(f"{top}/", autoescape=True)))
+        conditions.append(columns.unit_id.in_(units.ids_below(units.find(connection, wanted.unit or "/").path)))
     if wanted.suspended is not None:
         conditions.append(columns.suspended if wanted.suspended else ~columns.suspended)
-    query = _USERS.where(*conditions).order_by(columns.primary_address).limit(wanted.limit)
-    return tuple(_user(row) for row in connection.execute(query))
+    # By the index alone: rows are looked at of those that are shown.
+    found = select(columns.id).where(*conditions).order_by(columns.primary_address).limit(wanted.limit).subquery()
+    shown = _USERS.where(columns.id.in_(select(found.c.id))).order_by(columns.primary_address)
+    return tuple(_user(row) for row in connection.execute(shown))
 
 
 def find(connection: Connection, address: str) -> User:
@@ -145,11 +146,8 @@ def find(connection: Connection, address: str) -> User:
 
 def count(connection: Connection, unit_paths: Sequence[str]) -> int:
     """How many users these units have, without those below them."""
-    counted = select(func.count(tables.account.c.id)).join_from(tables.account, tables.unit)
-    return sum(
-        connection.scalar(counted.where(tables.unit.c.path.in_(unit_paths[start : start + 500]))) or 0
-        for start in range(0, len(unit_paths), 500)
-    )
+    these = tables.account.c.unit_id.in_(units.ids_of(unit_paths))
+    return connection.scalar(select(func.count()).select_from(tables.account).where(these)) or 0
 
 
 def count_all(connection: Connection) -> int:
@@ -212,7 +210,7 @@ def create(
 def set_credentials(connection: Connection, address: str, credentials: Credentials) -> None:
     """A new password. Raises NotAllowed for a user whose password is kept elsewhere."""
     if find(connection, address).external:
-        raise NotAllowed(password_elsewhere(address))
+        raise password_elsewhere(address)
     _update(connection, address, **_columns(credentials))
 
 
@@ -270,7 +268,7 @@ def check_name(name: str, address: str) -> None:
     try:
         format_mailbox(name, address)
     except AddressError as error:
-        raise Invalid(str(error)) from None
+        raise Invalid(error.text, **error.facts) from None
 
 
 def check_language(language: str) -> None:
@@ -292,9 +290,9 @@ def check_domain(address: str, domains: Collection[str]) -> None:
         )
 
 
-def password_elsewhere(address: str) -> str:
-    """Why such a user's password is not changed here."""
-    return f"the password of {address} is kept in the LDAP directory; change it there"
+def password_elsewhere(address: str) -> NotAllowed:
+    """Such a user's password is not changed here."""
+    return NotAllowed("the password of {address} is kept in the LDAP directory; change it there", address=address)
 
 
 def _user(row: Row[*tuple[Any, ...]]) -> User:

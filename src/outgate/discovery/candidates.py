@@ -63,7 +63,9 @@ class Sought:
         known = canonical(address)
         local, domain = split(known)
         if domain.startswith("[") or "." not in domain:
-            raise AddressError(f"nothing can be found out for {known}: it has no domain of the internet")
+            raise AddressError(
+                "nothing can be found out for {address}: it has no domain of the internet", address=known
+            )
         return cls(known, local, domain)
 
     def username(self, form: UserName) -> str:

@@ -20,7 +20,14 @@ from outgate.frozen import frozen
 
 
 class AddressError(ValueError):
-    """Not an address, or one that programs could read in different ways; the text names what is wrong."""
+    """Not an address, or one that programs could read in different ways; the text names what is wrong.
+
+    With `facts`, `text` is a format that names them: so pages say it in the user's language.
+    """
+
+    def __init__(self, text: str, /, **facts: object) -> None:
+        super().__init__(text.format_map(facts) if facts else text)
+        self.text, self.facts = text, facts
 
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
@@ -74,9 +81,9 @@ def canonical_domain(name: str) -> str:
         try:
             lower = idna.encode(name, uts46=True, std3_rules=True).decode("ascii").lower()
         except (idna.IDNAError, UnicodeError) as error:
-            raise AddressError(f"'{_shown(name)}' is not a domain: {_shown(str(error))}") from None
+            raise AddressError("'{name}' is not a domain: {why}", name=_shown(name), why=_shown(str(error))) from None
     if not _HOST.fullmatch(lower):
-        raise AddressError(f"'{_shown(name)}' is not a domain")
+        raise AddressError("'{name}' is not a domain", name=_shown(name))
     return lower
 
 
@@ -84,7 +91,7 @@ def split(address: str) -> tuple[str, str]:
     """Local part and domain as written. The last @ divides: an earlier one can only be within quotes."""
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain:
-        raise AddressError(f"'{_shown(address)}' is not an address (local-part@domain)")
+        raise AddressError("'{address}' is not an address (local-part@domain)", address=_shown(address))
     return local, domain
 
 
@@ -144,15 +151,22 @@ def parse_mailboxes(value: bytes) -> list[Mailbox]:
     except AddressError:
         name, bracket, rest = text.partition("<")
         if bracket and "," in name and not _QUOTING.search(name):
-            raise AddressError(_comma_words(name.strip(), _shown(rest.partition(">")[0]))) from None
+            raise _comma_in_name(name.strip(), _shown(rest.partition(">")[0])) from None
         raise
 
 
-def _comma_words(name: str, address: str) -> str:
+def _comma_in_name(name: str, address: str) -> AddressError:
     """People who are listed by their family name first write it so, and programs that don't know better."""
     if "=?" in name:
-        return f"the name before <{address}> has a comma in an encoded word, where it must be written as =2C"
-    return f'the name before <{address}> has a comma: put it in quotes, as in "{_shown(name)}" <{address}>'
+        return AddressError(
+            "the name before <{address}> has a comma in an encoded word, where it must be written as =2C",
+            address=address,
+        )
+    return AddressError(
+        'the name before <{address}> has a comma: put it in quotes, as in "{name}" <{address}>',
+        name=_shown(name),
+        address=address,
+    )
 
 
 def decode_words(text: str) -> str:
@@ -183,7 +197,7 @@ def _tokens(text: str) -> list[Token]:
         tokens.append((match[0] if kind == "special" else kind, match[0]))
         position = match.end()
     if position != len(text):
-        raise AddressError(f"the address list can't be read from '{_shown(text[position:])}' on")
+        raise AddressError("the address list can't be read from '{text}' on", text=_shown(text[position:]))
     return tokens
 
 
@@ -239,7 +253,8 @@ def _read_address(tokens: Sequence[Token]) -> str:
             address = "".join([text for _, text in tokens])
             canonical(address)
             return address
-    raise AddressError(f"'{_shown(''.join([text for _, text in tokens]))}' is not one address (local-part@domain)")
+    text = _shown("".join([text for _, text in tokens]))
+    raise AddressError("'{text}' is not one address (local-part@domain)", text=text)
 
 
 def _read_name(tokens: Sequence[Token], address: str) -> str:
@@ -248,11 +263,15 @@ def _read_name(tokens: Sequence[Token], address: str) -> str:
     if "@" in kinds:
         name = _read_address(_trim(tokens, "space"))
         if canonical(name) != canonical(address):
-            raise AddressError(f"'{_shown(name)}' before <{_shown(address)}> is a second address; put it in quotes")
+            raise AddressError(
+                "'{name}' before <{address}> is a second address; put it in quotes",
+                name=_shown(name),
+                address=_shown(address),
+            )
         return name
     if kinds - {"atom", "quoted", "space", "comment"}:
         raise AddressError("the display name has a character that must be within quotes")
-    if (words := [text for kind, text in tokens if kind in ("atom", "quoted")]) and words[0][0] == ".":
+    if (named := [text for kind, text in tokens if kind in ("atom", "quoted")]) and named[0][0] == ".":
         raise AddressError("the display name begins with a dot; put it in quotes")
     words = [_unquoted(text) if kind == "quoted" else text for kind, text in tokens if kind != "comment"]
     return _decoded(" ".join("".join(words).split()))
@@ -301,9 +320,15 @@ def _canonical_local(local: str) -> str:
     if text != text.strip() or not text:
         raise AddressError("the local part is empty, or begins or ends with a space")
     if not text.isprintable() or _LOOKALIKE.search(text):
-        raise AddressError(f"the local part '{_shown(local)}' has a character that is not allowed in an address")
+        raise AddressError(
+            "the local part '{local}' has a character that is not allowed in an address", local=_shown(local)
+        )
     if match := _SPECIAL.search(text):
-        raise AddressError(f"the local part '{_shown(local)}' has a '{match[0]}', which programs read differently")
+        raise AddressError(
+            "the local part '{local}' has a '{char}', which programs read differently",
+            local=_shown(local),
+            char=match[0],
+        )
     if "=?" in text and "?=" in text:
         raise AddressError("the local part looks like an encoded word (RFC 2047), which programs read differently")
     text = text.lower() if text.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
@@ -321,7 +346,9 @@ def _local_text(local: str) -> str:
         return local
     if _QUOTED.fullmatch(local):
         return _unquoted(local)
-    raise AddressError(f"the local part '{_shown(local)}' is neither a dot-atom nor a quoted string (RFC 5321 4.1.2)")
+    raise AddressError(
+        "the local part '{local}' is neither a dot-atom nor a quoted string (RFC 5321 4.1.2)", local=_shown(local)
+    )
 
 
 def _canonical_literal(domain: str) -> str:
@@ -332,7 +359,7 @@ def _canonical_literal(domain: str) -> str:
             return f"[ipv6:{IPv6Address(text[5:]).compressed}]"
         return f"[{IPv4Address(text)}]"
     except AddressValueError:
-        raise AddressError(f"'{_shown(domain)}' is not an address literal") from None
+        raise AddressError("'{text}' is not an address literal", text=_shown(domain)) from None
 
 
 def _shown(text: str) -> str:

@@ -30,4 +30,4 @@ def require_mailbox(op: OperationContext, organisation: Organisation, address: s
     if address.rpartition("@")[2] not in organisation.domains or is_role(address):
         return
     if local_mailbox(op.connection, address) is None:
-        raise NotFound(f"<{address}>: no such mailbox here")
+        raise NotFound("<{address}>: no such mailbox here", address=address)

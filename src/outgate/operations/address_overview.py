@@ -42,9 +42,10 @@ def addresses(
     """Find From addresses of a unit and those below it, page by page, with how their gateways are."""
     wanted = replace(wanted, unit=units.find(op.connection, unit or "/").path)
     organisation, found = address_search.search(op.connection, wanted, _in_trouble(op) if in_trouble else None)
+    gateways = {(one.account.id, one.entry.address): one.entry.gateway for one in found if one.entry.gateway}
+    health = health_of(op, gateways)
     standing = (
-        AddressStanding(one.account, one.entry, health_of(op, one.entry.gateway) if one.entry.gateway else None)
-        for one in found
+        AddressStanding(one.account, one.entry, health.get((one.account.id, one.entry.address))) for one in found
     )
     return AddressPage(organisation, tuple(standing))
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from outgate.directory import organisation, units, users
 from outgate.directory.change import compared
-from outgate.directory.errors import Invalid, NotAllowed, NotFound
+from outgate.directory.errors import Invalid, NotFound
 from outgate.directory.users import Credentials, User
 from outgate.operations import user_operations
 from outgate.operations.context import OperationContext
@@ -36,7 +36,7 @@ class UserCheck:
         if before is None:
             users.check_domain(address, self._domains)
         elif password and before.external:
-            raise NotAllowed(users.password_elsewhere(address))
+            raise users.password_elsewhere(address)
         self._check_values(address, row)
         if not self._op.actor.at_console:
             self._require(address, row, before)
@@ -45,7 +45,7 @@ class UserCheck:
         if name := row.get("name"):
             users.check_name(name, address)
         if (unit := row.get("unit")) and (path := units.normal_path(unit)) not in self._units:
-            raise NotFound(f"there is no unit {path}")
+            raise NotFound("there is no unit {path}", path=path)
         if language := row.get("language"):
             users.check_language(language)
         flag(row, "suspended")
@@ -72,5 +72,5 @@ def flag(row: Mapping[str, str], column: str) -> bool | None:
     if not text:
         return None
     if text not in _YES:
-        raise Invalid(f"'{text[:20]}' in the column {column} is neither yes nor no")
+        raise Invalid("'{text}' in the column {column} is neither yes nor no", text=text[:20], column=column)
     return _YES[text]

@@ -250,7 +250,9 @@ def import_gateway(op: OperationContext, row: Row) -> str:
     """Set the gateway of an address that is there."""
     entry = _entry(op, row["user"], row["address"])
     if entry is None:
-        raise NotFound(f"{row['address']} is not an address of {row['user']}; import it first")
+        raise NotFound(
+            "{address} is not an address of {user}; import it first", address=row["address"], user=row["user"]
+        )
     before = entry.gateway
     password = row.get("password") or (_kept_password(op, row, before) if row.get("username") else "")
     made = gateway_operations.set_gateway(op, row["user"], row["address"], server(row, password)).gateway
@@ -261,7 +263,7 @@ def _kept_password(op: OperationContext, row: Row, before: Gateway | None) -> st
     """What is exported has no password: the one that is stored stays, for the same log-in at the same host."""
     host = GatewaySettings.entered(row["host"], 25, "none").host
     if before is None or before.sealed is None or (before.host, before.username) != (host, row["username"]):
-        raise Invalid(f"the password of {row['username']} at {host} is not known here; give it")
+        raise Invalid("the password of {name} at {host} is not known here; give it", name=row["username"], host=host)
     return open_password(op.vault, before)
 
 
@@ -269,7 +271,7 @@ def server(row: Row, password: str) -> GatewaySettings:
     """The gateway that a row describes, with its password. Raises Invalid."""
     port = row.get("port") or "587"
     if not port.isascii() or not port.isdigit():
-        raise Invalid(f"'{port[:20]}' is not a port")
+        raise Invalid("'{text}' is not a port; it is a number from 1 to 65535", text=port[:20])
     security = row.get("security") or "starttls"
     return GatewaySettings.entered(row["host"], int(port), security, row.get("username", ""), password)
 

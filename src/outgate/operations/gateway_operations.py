@@ -106,7 +106,7 @@ def try_out(
         entry = entry_of(owner, address)
         gateway = entry.gateway
         if gateway is None:
-            raise NotFound(f"{entry.address} has no gateway; set one with: outgate sendas gateway set")
+            raise NotFound("{address} has no gateway; set one with: outgate sendas gateway set", address=entry.address)
         tested.require(op, user, entry.address, gateway, "")
         gateways.require_allowed(owner, entry, gateway)
         secret = gateways.open_password(op.vault, gateway)

@@ -69,7 +69,9 @@ def gateway_queues(op: OperationContext, name: str) -> list[QueueKey]:
     """
     found = list(_named(op.connection, name)) if name else []
     if not found:
-        raise NotFound(f"there is no gateway '{name}'; name it as `outgate gateway list` does, by its address or host")
+        raise NotFound(
+            "there is no gateway '{name}'; name it as `outgate gateway list` does, by its address or host", name=name
+        )
     return found
 
 
@@ -86,7 +88,9 @@ def _destination(name: str) -> QueueKey:
     try:
         return QueueKey(QueueKind.MX, canonical_domain(name.removeprefix("@")))
     except AddressError:
-        raise Invalid(f"'{name[:80]}' is neither a queue, as `outgate queue count` names them, nor a domain") from None
+        raise Invalid(
+            "'{name}' is neither a queue, as `outgate queue count` names them, nor a domain", name=name[:80]
+        ) from None
 
 
 def _named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway | Gateway]:

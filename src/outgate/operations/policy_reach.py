@@ -1,6 +1,7 @@
 """Whom a change of policy in a unit would concern, and how far the last one has come."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from outgate.directory import accounts, nodes, policies, users
 from outgate.directory.policies import Policies, up_to_root
@@ -13,12 +14,15 @@ from outgate.operations.operation import operation
 from outgate.operations.unit_operations import paths_below
 from outgate.sendas import gateways
 
+MOST: Final = 10_000  # gateways: more are not counted
+
 
 @frozen
 class PolicyReach:
     """`units` are those that take the value of this one, itself first; `gateways` how many addresses of their users
-    have one. `changed_at` is when the unit got its own value (seconds since the epoch), None if it has none. `nodes`
-    deliver now, and `behind` of them do not go by the newest state of the directory yet.
+    have one, MOST + 1 standing for any number above MOST. `changed_at` is when the unit got its own value (seconds
+    since the epoch), None if it has none. `nodes` deliver now, and `behind` of them do not go by the newest state of
+    the directory yet.
     """
 
     units: tuple[str, ...]
@@ -38,7 +42,7 @@ def reach(op: OperationContext, unit: str, setting: Setting) -> PolicyReach:
     return PolicyReach(
         concerned,
         users.count(op.connection, concerned),
-        gateways.count(op.connection, concerned),
+        gateways.count(op.connection, concerned, MOST),
         policies.changed_at(op.connection, paths[0], setting),
         len(nodes.live(op.connection, op.now)),
         tuple(behind),

@@ -21,9 +21,9 @@ def waiting(op: OperationContext, wanted: Selection, limit: int) -> list[Waiting
 
 
 @operation("queue.count", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
-def counts(op: OperationContext) -> list[Count]:
+def counts(op: OperationContext, limit: int | None = None, behind: tuple[int, str] | None = None) -> list[Count]:
     """See how much waits where."""
-    return list(queue.count(op.connection))
+    return list(queue.count(op.connection, limit, behind))
 
 
 @operation("queue.retry", Privilege.QUEUE_MANAGE, targets.ORGANISATION)

@@ -27,7 +27,9 @@ class Ceiling:
 
     def __post_init__(self) -> None:
         if self.connections is not None and self.connections < 1:
-            raise Invalid(f"at least 1 connection, not {self.connections}; to stop it altogether: suspend")
+            raise Invalid(
+                "at least 1 connection, not {number}; to stop it altogether: suspend", number=self.connections
+            )
         if self.connections is None and not self.rates:
             raise Invalid("say a ceiling: connections, a rate such as 300/hour, or both")
         object.__setattr__(self, "rates", tuple(_rate(text) for text in self.rates))
@@ -49,7 +51,7 @@ def suspended(op: OperationContext) -> frozenset[str]:
 def suspend(op: OperationContext, queues: Sequence[QueueKey], reason: str, seconds: float | None) -> None:
     """Suspend gateways or destinations: their mail waits."""
     if len(reason) > MAX_REASON:
-        raise Invalid(f"the reason is too long; at most {MAX_REASON} characters")
+        raise Invalid("the reason is too long; at most {most} characters", most=MAX_REASON)
     until = None if seconds is None else op.now + seconds
     op.note(queues=[str(queue) for queue in queues], reason=reason, until=until)
     wanted = Restriction(Cause.OPERATOR, reason, op.actor.name, op.now, until)
@@ -86,5 +88,5 @@ def _rate(text: str) -> str:
         return rates.parsed(text)
     except ValueError:
         raise Invalid(
-            f"'{text[:40]}' is not a rate of at most a day; write it as 10/second, 300/hour or 2000/day"
+            "'{text}' is not a rate of at most a day; write it as 10/second, 300/hour or 2000/day", text=text[:40]
         ) from None

@@ -15,6 +15,7 @@ from outgate.operations.context import OperationContext, Transactions
 from outgate.operations.gateway_trial import GatewayProbe, make_after_trial, user_trial
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
+from outgate.record import message_log
 from outgate.sendas import send_as_addresses
 
 
@@ -113,6 +114,14 @@ def edit(
         is_default=(before.is_default, entry.is_default),
     )
     return entry
+
+
+@operation("send-as.last-used", Privilege.SEND_AS_READ, targets.user("user"), changes=False, own=True)
+def last_used(op: OperationContext, user: str) -> Mapping[str, float]:
+    """See when a user has last sent from each of their From addresses, if that was of late."""
+    owner = account_of(op, user)
+    found = {one: message_log.last_accepted(op.connection, owner.primary, one) for one in owner.send_as}
+    return {address: at for address, at in found.items() if at is not None}
 
 
 @operation("send-as.signatures", Privilege.SEND_AS_READ, targets.user("user"), changes=False, own=True)

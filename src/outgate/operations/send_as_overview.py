@@ -1,49 +1,46 @@
 """All that a user's page of addresses shows, as one operation: the addresses, the organisation, how gateways are."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Final
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import TypeVar
 
-from outgate.directory import accounts
+from outgate.directory import accounts, restrictions
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
-from outgate.model import Account, Gateway, Organisation
+from outgate.model import Account, Cause, Gateway, Organisation, Restriction
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of
 from outgate.operations.context import OperationContext
+from outgate.operations.gateway_fault import GatewayFault, fault_of
 from outgate.operations.operation import operation
 from outgate.operations.public_reply import public_reply
 from outgate.queue import census
+from outgate.queue.census import IDLE, QueueStanding
 from outgate.route import gateway_queue
 from outgate.sendas import oauth_grants
 from outgate.store.vault import SealBroken
 
-_OF_LOG_IN: Final = re.compile(r"53[0458] |4\.7\.8 ")
+K = TypeVar("K")
 
 
 @frozen
 class GatewayHealth:
     """How a gateway is. `waiting` is how many recipients wait there; `said` what the last attempt found, if one failed,
-    as far as its user may know, and `next_attempt` when the next one is (seconds since the epoch); without
-    `has_password` it was erased or can't be opened, and mail waits until it is entered again.
+    as far as its user may know, and `next_attempt` when the next one is (seconds since the epoch, 0 if that is not
+    known); without `has_password` it was erased or can't be opened, and mail waits until it is entered again.
     """
 
     waiting: int
     has_password: bool
     said: str = ""
     next_attempt: float = 0.0
+    fault: GatewayFault | None = None
 
     @property
     def works(self) -> bool:
         """As far as is known."""
-        return self.has_password and not self.said
-
-    @property
-    def needs_password(self) -> bool:
-        """Whether a password that is entered anew is likely to help."""
-        return not self.has_password or _OF_LOG_IN.match(self.said) is not None
+        return self.fault is None
 
 
 @frozen
@@ -60,18 +57,43 @@ def overview(op: OperationContext, user: str) -> SendAsOverview:
     """See a user's From addresses with how their gateways are."""
     account = account_of(op, user)
     gateways = {one.address: one.gateway for one in account.send_as.values() if one.gateway}
-    health = {address: health_of(op, gateway) for address, gateway in gateways.items()}
-    return SendAsOverview(account, accounts.load_organisation(op.connection), health)
+    return SendAsOverview(account, accounts.load_organisation(op.connection), health_of(op, gateways))
 
 
-def health_of(op: OperationContext, gateway: Gateway) -> GatewayHealth:
-    """How a gateway is, as far as its user may know."""
-    queue = str(gateway_queue(gateway))
-    trouble = census.trouble(op.connection, queue)
-    health = GatewayHealth(census.waiting(op.connection, queue), _opens(op, gateway))
-    if trouble is None:
-        return health
-    return replace(health, said=public_reply(trouble.last_reply, gateway), next_attempt=trouble.next_attempt)
+def health_of(op: OperationContext, gateways: Mapping[K, Gateway]) -> dict[K, GatewayHealth]:
+    """How gateways are, each by its key, as far as its user may know."""
+    queues = {key: gateway_queue(gateway) for key, gateway in gateways.items()}
+    standings = census.standings(op.connection, [str(one) for one in queues.values()])
+    held = restrictions.of_some(op.connection, queues.values())
+    return {
+        key: _health(op, gateway, standings.get(str(queues[key]), IDLE), _suspension(op, held.of(queues[key])))
+        for key, gateway in gateways.items()
+    }
+
+
+def _health(
+    op: OperationContext, gateway: Gateway, standing: QueueStanding, suspension: Restriction | None
+) -> GatewayHealth:
+    trouble = standing.trouble
+    said = public_reply(trouble.last_reply, gateway) if trouble else ""
+    if suspension and suspension.cause is Cause.LOG_IN:
+        said = public_reply(suspension.reason, gateway)
+    elif suspension:
+        said = ""
+    has_password, cause = _opens(op, gateway), suspension.cause if suspension else None
+    return GatewayHealth(
+        standing.waiting,
+        has_password,
+        said,
+        (suspension.until or 0.0) if suspension else trouble.next_attempt if trouble else 0.0,
+        fault_of(said, cause, has_password=has_password, signs_in=bool(gateway.provider)),
+    )
+
+
+def _suspension(op: OperationContext, held: Sequence[Restriction]) -> Restriction | None:
+    """What suspends it; the one that ends last."""
+    found = [one for one in held if one.suspends and one.holds(op.now)]
+    return max(found, key=lambda one: inf if one.until is None else one.until, default=None)
 
 
 def _opens(op: OperationContext, gateway: Gateway) -> bool:

@@ -15,7 +15,6 @@ from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, Mailbox, ascii_form, canonical, parse_mailboxes
 from outgate.mail.compose import compose
-from outgate.mail.header_check import MessageFault
 from outgate.mail.header_rewrite import made_message_id
 from outgate.mailbox.letter import ids_in
 from outgate.model import Refused, SendAs
@@ -203,7 +202,7 @@ def mailboxes(text: str) -> list[Mailbox]:
     try:
         return parse_mailboxes(text.strip(" ,;").encode()) if text.strip(" ,;") else []
     except (AddressError, UnicodeEncodeError) as error:
-        raise Invalid("{text}: {why}", text=text.strip()[:200], why=str(error)) from None
+        raise Invalid("{text}: {why}", text=text.strip()[:200], why=error) from None
 
 
 @operation("mail.check", Privilege.MAIL_SEND, targets.user("user"), changes=False, own=True, services=("limits",))
@@ -254,8 +253,8 @@ def _composed(
             in_reply_to=next(iter(ids_in(content.in_reply_to)), ""),
             references=ids_in(content.references),
         )
-    except (AddressError, MessageFault) as error:
-        raise Invalid(str(error)) from None
+    except AddressError as error:
+        raise Invalid(error.text, **error.facts) from None
 
 
 def _with_bcc(raw: bytes, bcc: Sequence[Mailbox]) -> bytes:

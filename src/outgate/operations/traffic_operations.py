@@ -17,9 +17,9 @@ _MANY: Final = 100_000  # gateways: more are not counted
 
 
 @operation("log.traffic", Privilege.LOG_READ, targets.ORGANISATION, changes=False)
-def traffic(op: OperationContext, since_hour: int) -> list[Tally]:
+def traffic(op: OperationContext, since_hour: int, hours: int = 1) -> list[Tally]:
     """See how much mail went by which way in each hour, was deferred or returned, and how long it took."""
-    return tallies.since(op.connection, since_hour)
+    return tallies.since(op.connection, since_hour, hours)
 
 
 @frozen

@@ -131,8 +131,10 @@ def leased_by(conn: Connection, owners: Sequence[str], before: float, limit: int
     return [(row.message_id, row.address, row.queue) for row in rows]
 
 
-def count(conn: Connection) -> Iterator[Count]:
-    """Each queue in which something waits, the fullest first."""
+def count(conn: Connection, limit: int | None = None, behind: tuple[int, str] | None = None) -> Iterator[Count]:
+    """Each queue in which something waits, the fullest first. `behind` are the recipients and the queue of the last one
+    that was shown: those behind it come.
+    """
     columns = recipient.c
     counted = (
         select(
@@ -146,12 +148,17 @@ def count(conn: Connection) -> Iterator[Count]:
         .subquery()
     )
     found = counted.c
-    rows = conn.execute(
+    wanted = (
         select(found.queue, found.messages, found.recipients, found.held, message.c.received_at)
         .join_from(counted, message, message.c.id == found.first)
         .order_by(found.recipients.desc(), found.queue)
+        .limit(limit)
     )
-    return (Count(*row) for row in rows)
+    if behind:
+        recipients, queue = behind
+        equal = and_(found.recipients == recipients, found.queue > queue)
+        wanted = wanted.where(or_(found.recipients < recipients, equal))
+    return (Count(*row) for row in conn.execute(wanted))
 
 
 def matching(conn: Connection, wanted: Selection) -> int:

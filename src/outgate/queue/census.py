@@ -2,12 +2,13 @@
 gateway's name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Connection, FromClause, Row, func, or_, select
 
 from outgate.frozen import frozen
-from outgate.model import QueueKey, QueueKind
+from outgate.model import QueueKind
 from outgate.store.tables import message, recipient
 
 
@@ -41,18 +42,25 @@ def census(conn: Connection) -> Census:
     return Census(recipients, oldest, tuple(_troubles(conn)))
 
 
-def queues(conn: Connection) -> Iterator[str]:
+def queues(conn: Connection) -> Sequence[str]:
     """All queues in which something waits."""
-    last = ""
-    while found := conn.scalar(select(func.min(recipient.c.queue)).where(recipient.c.queue > last)):
-        last = found
-        yield found
+    steps = _steps()
+    return conn.scalars(select(steps.c.queue).where(steps.c.queue.is_not(None))).all()
 
 
-def _troubles(conn: Connection) -> Iterator[Trouble]:
-    for queue in queues(conn):
-        if QueueKey.parse(queue).kind is not QueueKind.MX and (found := trouble(conn, queue)):
-            yield found
+def _steps() -> CTE:
+    """From queue to queue by the index, without a look at what is between; null at the end."""
+    steps = select(func.min(recipient.c.queue).label("queue")).cte("steps", recursive=True)
+    behind = select(func.min(recipient.c.queue)).where(recipient.c.queue > steps.c.queue)
+    return steps.union_all(select(behind.correlate(steps).scalar_subquery()).where(steps.c.queue.is_not(None)))
+
+
+def _troubles(conn: Connection) -> list[Trouble]:
+    steps = _steps()
+    stuck = _LastTried(steps, steps.c.queue)
+    here = steps.c.queue.not_like(f"{QueueKind.MX}:%")
+    rows = conn.execute(select(steps.c.queue, *stuck.columns).where(steps.c.queue.is_not(None), here))
+    return [found for row in rows if (found := stuck.trouble(row))]
 
 
 @frozen
@@ -78,19 +86,48 @@ def waits(conn: Connection, queue: str) -> Waits:
     return Waits(found.recipients, found.held, oldest)
 
 
-def waiting(conn: Connection, queue: str) -> int:
-    """How many recipients wait in a queue."""
-    return conn.scalar(select(func.count()).where(recipient.c.queue == queue)) or 0
+@frozen
+class QueueStanding:
+    """How many recipients wait in a queue, and what is the matter with it; None while nothing was tried in vain."""
+
+    waiting: int
+    trouble: Trouble | None
+
+
+IDLE: Final = QueueStanding(0, None)  # of a queue in which nothing waits
+
+
+def standings(conn: Connection, queues: Collection[str]) -> Mapping[str, QueueStanding]:
+    """How it stands with those of these queues in which something waits."""
+    column = recipient.c.queue
+    counted = select(column, func.count().label("waiting")).where(column.in_(queues)).group_by(column).subquery()
+    stuck = _LastTried(counted, counted.c.queue)
+    rows = conn.execute(select(counted.c.queue, counted.c.waiting, *stuck.columns))
+    return {row.queue: QueueStanding(row.waiting, stuck.trouble(row)) for row in rows}
 
 
 def trouble(conn: Connection, queue: str) -> Trouble | None:
-    """What is the matter with a queue. What was tried waits for its next time, so it is the last in the index, but for
-    what its sender lets leave later."""
-    columns = recipient.c
-    last = conn.execute(
-        select(columns.attempts, columns.last_reply, columns.due_at)
-        .where(columns.queue == queue, ~columns.held, or_(columns.attempts > 0, ~_MAY_BE_EARLY))
-        .order_by(columns.due_at.desc())
-        .limit(1)
-    ).first()
-    return Trouble(queue, last.attempts, last.last_reply or "", last.due_at) if last and last.attempts else None
+    """What is the matter with a queue."""
+    found = standings(conn, [queue]).get(queue)
+    return found.trouble if found else None
+
+
+class _LastTried:
+    """Of each queue of a list what was tried last. It waits for its next time, so it is the last in the index, but for
+    what its sender lets leave later.
+    """
+
+    def __init__(self, queues: FromClause, queue: ColumnElement[str]) -> None:
+        last = (
+            select()
+            .where(recipient.c.queue == queue, ~recipient.c.held, or_(recipient.c.attempts > 0, ~_MAY_BE_EARLY))
+            .order_by(recipient.c.due_at.desc())
+            .limit(1)
+            .correlate(queues)
+        )
+        kept = (recipient.c.attempts, recipient.c.last_reply, recipient.c.due_at)
+        self.columns = [last.with_only_columns(one).scalar_subquery().label(one.name) for one in kept]
+
+    def trouble(self, row: Row[Any]) -> Trouble | None:
+        """What a row tells that has a `queue` beside these columns."""
+        return Trouble(row.queue, row.attempts, row.last_reply or "", row.due_at) if row.attempts else None

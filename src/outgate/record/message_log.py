@@ -53,6 +53,8 @@ def add_to(batch: Batch, events: Sequence[MessageEvent]) -> None:
         search_keys.add_to(batch, event)
 
 
+_LOOKED_AT: Final = 20  # messages: others may send from the same address, and the account from other ones
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
@@ -108,6 +110,18 @@ def search(conn: Connection, wanted: MessageFilter) -> Iterator[LoggedMessage]:
     """The newest messages that match, newest first."""
     rows = conn.execute(statement(wanted)).all()
     return (LoggedMessage(event_of(row), MessageOutcome(row.outcome)) for row in rows)
+
+
+def last_accepted(conn: Connection, account: str, address: str) -> float | None:
+    """When the last message of an account from an address was accepted, in seconds since the epoch; None if none of the
+    newest that are found by this sender is.
+    """
+    for one in search(conn, MessageFilter(sender=address, limit=_LOOKED_AT)):
+        told = one.event
+        is_it = told.detail["account"] == account and address in search_keys.compared(told.detail["from"])
+        if is_it and told.kind is EventKind.ACCEPTED:
+            return told.at
+    return None
 
 
 def statement(wanted: MessageFilter) -> Select[Any]:

@@ -98,6 +98,11 @@ def keys_of(event: MessageEvent) -> Collection[Key]:
     return found
 
 
+def compared(addresses: Sequence[str]) -> set[str]:
+    """From addresses as a message has them, in the form that they are found by."""
+    return {f"{name}@{domain}" for _, domain, name in (_address_key(KeyRole.SENDER, one) for one in addresses)}
+
+
 @lru_cache(maxsize=8192)
 def _address_key(role: KeyRole, address: str) -> Key:
     try:

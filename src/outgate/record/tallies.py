@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from prometheus_client import REGISTRY
 from prometheus_client.registry import CollectorRegistry
-from sqlalchemy import Connection, Engine, delete, select, text
+from sqlalchemy import Connection, Engine, delete, func, select, text
 
 from outgate.frozen import frozen
 from outgate.store.engine import StoreUnavailable, write
@@ -96,12 +96,15 @@ class Tallies:
         self._written = counts
 
 
-def since(connection: Connection, hour: int) -> list[Tally]:
-    """All from this hour on."""
+def since(connection: Connection, hour: int, hours: int = 1) -> list[Tally]:
+    """All from this hour on, so many hours together: `Tally.hour` is the first of them."""
     columns = tally.c
-    wanted = select(columns.hour, columns.measure, columns.label, columns.count)
-    rows = connection.execute(wanted.where(columns.hour >= hour).order_by(columns.hour))
-    return [Tally(then, Measure(measure), label, count) for then, measure, label, count in rows]
+    first = (columns.hour - (columns.hour - hour) % hours).label("first")
+    wanted = select(first, columns.measure, columns.label, func.sum(columns.count).label("sum"))
+    rows = connection.execute(
+        wanted.where(columns.hour >= hour).group_by(first, columns.measure, columns.label).order_by(first)
+    )
+    return [Tally(then, Measure(measure), label, int(count)) for then, measure, label, count in rows]
 
 
 def forget(connection: Connection, before: float, limit: int) -> int:

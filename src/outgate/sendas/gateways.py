@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
 
-from outgate.directory import accounts, gateway_settings, restrictions
+from outgate.directory import accounts, gateway_settings, restrictions, units
 from outgate.directory.change import compared, touch
 from outgate.directory.errors import Invalid, NotAllowed, NotFound
 from outgate.directory.gateway_settings import GatewaySettings, open_password
@@ -75,18 +75,13 @@ def erase(connection: Connection, account_id: int) -> int:
     return passwords + oauth_grants.erase(connection, account_id)
 
 
-def count(connection: Connection, unit_paths: Sequence[str]) -> int:
-    """How many gateways the users of these units have, without those of units below."""
-    counted = (
-        select(func.count(tables.gateway.c.id))
-        .join_from(tables.gateway, tables.send_as)
-        .join(tables.account)
-        .join(tables.unit)
-    )
-    return sum(
-        connection.scalar(counted.where(tables.unit.c.path.in_(unit_paths[start : start + 500]))) or 0
-        for start in range(0, len(unit_paths), 500)
-    )
+def count(connection: Connection, unit_paths: Sequence[str], most: int) -> int:
+    """How many gateways the users of these units have, without those of units below; of more than `most`, one more."""
+    send_as, gateway = tables.send_as.c, tables.gateway.c
+    users = select(tables.account.c.id).where(tables.account.c.unit_id.in_(units.ids_of(unit_paths)))
+    having = select(send_as.id).where(send_as.account_id.in_(users), exists().where(gateway.send_as_id == send_as.id))
+    counted = select(func.count()).select_from(having.limit(most + 1).subquery())
+    return connection.scalar(counted) or 0
 
 
 def count_all(connection: Connection) -> int:

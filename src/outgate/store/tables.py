@@ -112,6 +112,8 @@ account = Table(
     # Which address a reply goes from: "received" (the one that was written to) or "default".
     Column("reply_from", Text, nullable=False, default="received", server_default="received"),
     Column("created_at", Double, nullable=False),
+    # All that a search of users looks at: rows are long, an index of them is not.
+    Index("ix_account_search", "primary_address", "name", "unit_id", "suspended"),
     sqlite_autoincrement=True,
 )
 
@@ -304,7 +306,7 @@ send_as = Table(
     metadata,
     _id(),
     Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
-    Column("address", Text, nullable=False, index=True),
+    Column("address", Text, nullable=False),
     Column("display_name", Text, nullable=False, default=""),
     Column("reply_to", Text, nullable=False, default=""),
     Column("signature", Text, nullable=False, default=""),
@@ -315,6 +317,7 @@ send_as = Table(
     Column("proof", Text),  # how it was verified: "code", "link" or "granted"; null for the primary
     Column("created_at", Double, nullable=False),
     UniqueConstraint("account_id", "address"),
+    Index("ix_send_as_search", "address", "account_id", "is_primary", "verified_at"),  # as ix_account_search
 )
 
 # The last code sent to an address; the row goes when the code was used. One without tries left waits for the next code.
@@ -343,6 +346,7 @@ gateway = Table(
     Column("provider", Text, nullable=False, default="", server_default=""),  # of OAuth; empty: a password
     Column("kind", Text, nullable=False, default="smtp", server_default="smtp"),
     Column("changed_at", Double, nullable=False),
+    _index_where("ix_gateway_without_password", "id", "username != '' AND sealed_password IS NULL"),
 )
 
 # What a user allowed at a gateway's OAuth provider. The tokens are replaced together, and `generation` grows with each

@@ -3,19 +3,22 @@
 Adding one is in wizard_page.py; the server of one in server_page.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from outgate.directory.users import ReplyFrom
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
-from outgate.model import SendAs
+from outgate.mailbox.clean_html import written
+from outgate.model import SendAs, WithoutGateway
 from outgate.operations import confirmation_operations, send_as_operations, user_operations
 from outgate.operations.account_lookup import entry_of
 from outgate.operations.send_as_overview import GatewayHealth, SendAsOverview, overview
+from outgate.web.reply_place import ReplyPlace, reply_place
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
 from outgate.web.way import Way, way_of
@@ -29,6 +32,7 @@ DONE: Final = {
     "confirmed": N_("The address is confirmed. You can send as it now."),
     "sent": N_("A new code is on its way."),
     "saved": N_("Saved."),
+    "signature": N_("The signature is saved. It is below what you write from this address."),
     "deleted": N_("The address is deleted."),
     "server": N_("Its own server delivers from now on."),
     "no-server": N_("The organisation's servers deliver from now on."),
@@ -37,11 +41,16 @@ DONE: Final = {
 
 @frozen
 class AddressRow:
-    """One line of the list. `health` is None without a gateway."""
+    """One line of the list. `health` is None without a gateway that is in use, `not_used` why policy does not let the
+    one that there is be used; `last_used` is None where no message of late is known.
+    """
 
     entry: SendAs
     way: Way
     health: GatewayHealth | None
+    not_used: str
+    replies: ReplyPlace
+    last_used: float | None
     path: str
 
 
@@ -78,9 +87,10 @@ def address_of(visit: Visit) -> str:
 def show(visit: Visit) -> Response:
     """The list."""
     with visit.reading() as op:
-        rows = list(_rows(overview(op, visit.address)))
+        seen = overview(op, visit.address)
+        rows = list(_rows(seen, send_as_operations.last_used(op, visit.address)))
     asked_about = next((one.entry.address for one in rows if one.way.on_behalf_of), "")
-    done = DONE.get(visit.form.text("done"), "")
+    done, policy = DONE.get(visit.form.text("done"), ""), seen.account.policy
     return visit.page(
         "accounts.html",
         rows=rows,
@@ -89,13 +99,32 @@ def show(visit: Visit) -> Response:
         reply_from=visit.holder.user.reply_from,
         path_of=path_of,
         asked_about=asked_about,
+        allows_servers=policy.allow_external_smtp,
+        external_from=policy.external_from,
+        refuses_without=policy.without_gateway is WithoutGateway.REFUSE,
     )
 
 
-def _rows(seen: SendAsOverview) -> Iterator[AddressRow]:
+def _rows(seen: SendAsOverview, last_used: Mapping[str, float]) -> Iterator[AddressRow]:
     for entry in seen.account.send_as.values():
-        way = way_of(seen.account, seen.organisation, entry)
-        yield AddressRow(entry, way, seen.health.get(entry.address), path_of(entry.address))
+        not_used = why_not_used(seen, entry)
+        yield AddressRow(
+            entry,
+            way_of(seen.account, seen.organisation, entry),
+            None if not_used else seen.health.get(entry.address),
+            not_used,
+            reply_place(seen.organisation, entry),
+            last_used.get(entry.address),
+            path_of(entry.address),
+        )
+
+
+def why_not_used(seen: SendAsOverview, entry: SendAs) -> str:
+    """Why the server that an address has is not used, as the setting says it; empty if it is, or there is none."""
+    if entry.gateway is None:
+        return ""
+    gateway = entry.gateway
+    return seen.account.policy.refuses_gateway(gateway.host, gateway.port, gateway.security) or ""
 
 
 def choose_replies(visit: Visit) -> Response:
@@ -173,13 +202,18 @@ def ask_for_changes(visit: Visit, status: int = 200, why: str = "") -> Response:
     """Name, Reply-To, treatment as an alias; and the server, if it may have one."""
     with visit.reading() as op:
         seen = overview(op, visit.address)
+        signatures = send_as_operations.signatures(op, visit.address)
     account, entry, form = seen.account, entry_of(seen.account, address_of(visit)), visit.form
+    not_used = why_not_used(seen, entry)
     return visit.page(
         "address_edit.html",
         status,
         entry=entry,
         way=way_of(account, seen.organisation, entry),
-        health=seen.health.get(entry.address),
+        health=None if not_used else seen.health.get(entry.address),
+        not_used=not_used,
+        replies=reply_place(seen.organisation, entry),
+        signature=Markup(written(signatures.get(entry.address, ""))),  # noqa: S704  # it is clean
         why=why,
         path=path_of(entry.address),
         name=form.text("name") if why else entry.display_name,

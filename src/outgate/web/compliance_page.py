@@ -15,7 +15,7 @@ from outgate.directory.settings import in_words
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.operations import domain_operations, policy_operations
-from outgate.operations.policy_reach import reach
+from outgate.operations.policy_reach import MOST, reach
 from outgate.web import unit_tree
 from outgate.web.settings_shown import COMPLIANCE, SHOWN, ShownSetting
 from outgate.web.visit import Visit
@@ -69,13 +69,14 @@ def _show(visit: Visit, status: int = 200, why: str = "") -> Response:
         why=why,
         done=visit.said("Saved: it is in force at the next command of SMTP.") if form.text("done") else "",
         path=PATH,
-        tree=[unit_tree.tree(paths[0], paths, domain) for paths, _ in listed],
+        tree=[unit_tree.tree(paths[0], paths, domain, unit) for paths, _ in listed],
         unit=unit,
         name=unit_tree.name(unit, domain),
         rows=rows,
         row=row,
         entered=form.text("value") if why else in_words(effective[chosen.name].value) if chosen else "",
         concerned=concerned,
+        most=MOST,
         back=path_of(unit),
         may_save=visit.may(Privilege.GMAIL_SETTINGS, unit),
     )

@@ -54,7 +54,7 @@ def _show(visit: Visit) -> Response:
     last = int(visit.services.now() // HOUR)
     first = last - hours * bars + 1
     with visit.reading() as op:
-        found = traffic_operations.traffic(op, first)
+        found = traffic_operations.traffic(op, first, hours)
         gateways = traffic_operations.gateway_census(op) if visit.may(Privilege.SEND_AS_READ) else None
     times = [_time(visit, first + number * hours, hours) for number in range(bars)]
 

@@ -21,7 +21,7 @@ from outgate.operations import (
     propagation,
 )
 from outgate.operations.context import OperationContext
-from outgate.operations.policy_reach import reach
+from outgate.operations.policy_reach import MOST, reach
 from outgate.record.audit_trail import AuditFilter, Recorded
 from outgate.web import unit_tree
 from outgate.web.visit import Visit
@@ -75,7 +75,7 @@ def show(visit: Visit, status: int = 200, why: str = "") -> Response:
         status,
         path=PATH,
         why=why,
-        tree=[unit_tree.tree(paths[0], paths, domain, _tags(visit, policies)) for paths, _ in listed],
+        tree=[unit_tree.tree(paths[0], paths, domain, unit, _tags(visit, policies)) for paths, _ in listed],
         unit=unit,
         parent=unit_tree.name(unit_tree.parent(unit), domain) if unit != "/" else "",
         name=unit_tree.name(unit, domain),
@@ -84,6 +84,7 @@ def show(visit: Visit, status: int = 200, why: str = "") -> Response:
         journal=entered.get(_JOURNAL.name, in_words(policies.effective(unit, _JOURNAL).value)),
         is_own=any(one.name in policies.own.get(unit, ()) for one in _SHOWN),
         concerned=concerned,
+        most=MOST,
         names=[unit_tree.name(path, domain) for path in concerned.units],
         gateway=gateway,
         may_save=visit.may(Privilege.GMAIL_SETTINGS, unit),

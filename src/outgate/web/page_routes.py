@@ -34,6 +34,7 @@ from outgate.web.server_page import ServerPage
 from outgate.web.services import PageServices
 from outgate.web.session_cookie import SessionCookie
 from outgate.web.sign_in_page import SignInPage
+from outgate.web.signature_page import SignaturePage
 from outgate.web.tickets import Tickets
 from outgate.web.units_page import UnitsPage
 from outgate.web.user_page import UserPage
@@ -67,6 +68,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *SignInPage(services, secure=cookie.secure).routes(visits),
         *WizardPage().routes(visits),
         *ServerPage().routes(visits),
+        *SignaturePage().routes(visits),
         *AccountsPage().routes(visits),
         *HomePage().routes(visits),
         *SearchPage().routes(visits),

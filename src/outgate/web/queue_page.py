@@ -4,7 +4,7 @@ with one message. A queue can be suspended, too.
 What stops or loses mail is asked for once more, with what it means. Changes of much mail go on after the answer.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Self
 from urllib.parse import urlencode
@@ -20,7 +20,7 @@ from outgate.operations import queue_operations, restriction_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
 from outgate.operations.waiting_mail import LaterChange
-from outgate.queue.admin import Selection, Waiting
+from outgate.queue.admin import Count, Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
 from outgate.web import email_log_page, safety_question
 from outgate.web.form import Form
@@ -31,6 +31,7 @@ from outgate.web.words import N_
 
 PATH: Final = "/admin/reporting/queue"
 SHOWN: Final = 100  # recipients on a page
+QUEUES: Final = 50  # on a page
 MANY: Final = 1000  # recipients: more are not counted before a question
 _LAST: Final = 2**63 - 1  # message
 
@@ -123,17 +124,20 @@ def _show(visit: Visit) -> Response:
     """All queues; of what is asked for the mail that waits longest."""
     asked = QueueAsked.of(visit.form)
     with visit.reading() as op:
-        counts = queue_operations.counts(op)
+        counts = queue_operations.counts(op, QUEUES + 1, _behind(visit))
         found, further = _found(visit, op, asked)
         held_back = {str(queue): one for queue, one in restriction_operations.listed(op)}
+        suspended = dict(sorted(held_back.items(), key=lambda one: -one[1].since)[:QUEUES])
         waits = {*(one.queue for one in counts), *(one.queue for one in found)}
-        names = queue_names(op, {*_known(asked), *held_back, *waits})
+        names = queue_names(op, {*_known(asked), *suspended, *waits})
     done = _DONE.get(visit.form.text("done"))
     return visit.page(
         "queue.html",
         path=PATH,
         log=email_log_page.PATH if visit.may(Privilege.LOG_READ) else "",
-        counts=counts,
+        counts=counts[:QUEUES],
+        fewer=_fewer(counts),
+        suspended=suspended,
         asked=asked,
         name=names.get(asked.queue, asked.queue),
         names=names,
@@ -145,6 +149,20 @@ def _show(visit: Visit) -> Response:
         done=visit.said(done) if done else "",
         to_text=to_text,
     )
+
+
+def _behind(visit: Visit) -> tuple[int, str] | None:
+    """Recipients and queue behind which the list begins."""
+    recipients = visit.form.number("fewer")
+    return (recipients, visit.form.text("after")) if recipients is not None else None
+
+
+def _fewer(counts: Sequence[Count]) -> str:
+    """The address of the page behind this one; empty if this is the last."""
+    if len(counts) <= QUEUES:
+        return ""
+    last = counts[QUEUES - 1]
+    return f"{PATH}?{urlencode({'fewer': last.recipients, 'after': last.queue})}"
 
 
 def _known(asked: QueueAsked) -> list[str]:
@@ -218,10 +236,8 @@ def _about(visit: Visit, op: OperationContext, asked: QueueAsked) -> Iterator[st
 def _how_much(visit: Visit, op: OperationContext, asked: QueueAsked, wanted: Selection) -> Iterator[str]:
     if wanted.message_id is not None:
         number = len(queue_operations.of_message(op, wanted.message_id))
-    elif asked.address:
-        number = len(queue_operations.waiting(op, wanted, MANY))
     else:
-        number = sum(one.recipients for one in queue_operations.counts(op) if one.queue == asked.queue)
+        number = len(queue_operations.waiting(op, wanted, MANY))
     if not number:
         raise NotFound("nothing waits there any more")
     if number == MANY:

@@ -42,12 +42,12 @@ def unit_asked(visit: Visit, privilege: Privilege = Privilege.USERS_READ) -> str
 
 
 def units_of(visit: Visit) -> tuple[str, ...]:
-    """All that its visitor sees, for choosing one."""
+    """All that its visitor sees, for choosing one; none if they are too many for that."""
     found: list[str] = []
     with visit.reading() as op:
         for top in unit_tree.tops(visit.holder.grants):
             found += unit_operations.list_units(op, top)
-    return tuple(found)
+    return unit_tree.to_choose_from(found)
 
 
 def _show(visit: Visit) -> Response:

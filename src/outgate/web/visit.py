@@ -22,6 +22,7 @@ from outgate.operations.session_operations import SessionHolder
 from outgate.queue.queue_id import to_text
 from outgate.web import navigation
 from outgate.web.form import Form
+from outgate.web.gateway_words import FAULTS
 from outgate.web.navigation import Entry
 from outgate.web.page import fragment, page
 from outgate.web.services import PageServices
@@ -101,6 +102,7 @@ class Visit(RequestTransactions):
             "entries": console if is_console else navigation.MAIL,
             "queue_name": to_text,
             "reply_to_sender": reply_to_sender,
+            "faults": FAULTS,
             "console": console,
             "console_search": navigation.SEARCH,
         }

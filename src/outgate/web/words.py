@@ -5,6 +5,7 @@ Knows no page.
 """
 
 import gettext
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from functools import cache
 from importlib.resources import files
@@ -20,6 +21,7 @@ from babel.units import format_unit
 from markupsafe import Markup
 
 from outgate.directory.errors import DirectoryError
+from outgate.mail.addresses import AddressError
 from outgate.operations.error_codes import text_of
 
 _MAX_ZONE: Final = 64
@@ -49,11 +51,23 @@ class Words:
 
     def error(self, error: Exception) -> str:
         """Why something can't be done, in a sentence that begins and ends as one; a name stays as it is."""
-        form = self(error.text if isinstance(error, DirectoryError) else text_of(error))
+        form, facts = self._form(error)
         if not form.startswith("{"):
             form = form[:1].upper() + form[1:]
-        said = form.format_map(error.facts) if isinstance(error, DirectoryError) and error.facts else form
+        said = form.format_map(facts) if facts else form
         return said if said.endswith((".", "!", "?")) else f"{said}."
+
+    def _form(self, error: Exception) -> tuple[str, Mapping[str, object]]:
+        """As it stands in the middle of a sentence. What an error goes back to is said in this language, too."""
+        if not isinstance(error, DirectoryError | AddressError):
+            return self(text_of(error)), {}
+        return self(error.text), {name: self._fact(value) for name, value in error.facts.items()}
+
+    def _fact(self, value: object) -> object:
+        if not isinstance(value, Exception):
+            return value
+        form, facts = self._form(value)
+        return form.format_map(facts) if facts else form
 
     def moment(self, at: float, zone: tzinfo, now: float) -> Markup:
         """A time as short as it is still understood, with the full instant on hover."""

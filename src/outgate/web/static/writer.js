@@ -154,14 +154,21 @@ function asHtml(text) {
   }).join("");
 }
 
+// More than lines of text.
+function isFormatted(html) {
+  return /<(?!\/?(div|br|p)\b)/i.test(html ?? "");
+}
+
 customElements.define("rich-text", class extends HTMLElement {
   connectedCallback() {
     this.plain = this.querySelector("textarea");
     this.html = this.querySelector("input");
+    this.html.value ||= this.dataset.begin ?? ""; // without scripts the text alone counts
+    this.signed = this.closest("mail-writer")?.signature ?? {};
     this.bar = document.createElement("div");
     this.bar.className = "row bar";
     this.prepend(this.bar);
-    this.html.value ? this.enrich() : this.simplify();
+    this.html.value || isFormatted(this.signed.signatureHtml) ? this.enrich() : this.simplify();
     this.closest("form").addEventListener("formdata", (event) => {
       event.formData.set("html", this.squire ? this.squire.getHTML() : "");
     });
@@ -193,7 +200,7 @@ customElements.define("rich-text", class extends HTMLElement {
     this.plain.after(area);
     this.area = area;
     this.squire = new Squire(area, { blockTag: "DIV", sanitizeToDOMFragment: plainEnough });
-    this.squire.setHTML(this.html.value || asHtml(this.plain.value));
+    this.squire.setHTML(this.html.value || this.withSignature(this.plain.value));
     const toggle = (tag, on, off) => () => (this.squire.hasFormat(tag) ? off() : on());
     const squire = this.squire;
     this.button(does.bold, toggle("B", () => squire.bold(), () => squire.removeBold()));
@@ -224,12 +231,25 @@ customElements.define("rich-text", class extends HTMLElement {
     this.plain.focus();
   }
 
+  // Text as HTML, with its signature as that was formatted.
+  withSignature(text) {
+    const { signature, signatureHtml } = this.signed;
+    const mark = `-- \n${signature}`, at = signature ? text.indexOf(mark) : -1;
+    if (at < 0) {
+      return asHtml(text);
+    }
+    return asHtml(`${text.slice(0, at)}-- `) + signatureHtml + asHtml(text.slice(at + mark.length));
+  }
+
   // Another address has another signature; what was written over is left.
   sign(before, after) {
+    this.signed = after;
     if (this.squire) {
       const old = before.signatureHtml && this.squire.getHTML();
       if (old && old.includes(before.signatureHtml)) {
         this.squire.setHTML(old.replace(before.signatureHtml, () => after.signatureHtml ?? ""));
+      } else if (!before.signatureHtml && after.signatureHtml && !this.area.textContent.trim()) {
+        this.squire.setHTML(`<div><br></div><div>-- </div>${after.signatureHtml}`);
       }
       return;
     }
