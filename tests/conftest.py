@@ -44,6 +44,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in LONGEST)
 
 
+@pytest.fixture(scope="module")
+def untraced() -> Iterator[None]:
+    """Servers that are started here are not traced: what they do is traced where it is tested by itself, and would take
+    half as long again.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [one for one in os.environ if one.startswith("COVERAGE_")]:
+            patch.delenv(name)
+        yield
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database(request: pytest.FixtureRequest) -> NewDatabase:
     """Makes fresh databases and returns their URLs; `new_database(migrated=False)` makes one without tables.

@@ -71,7 +71,7 @@ async def town_at(folder: Path) -> AsyncIterator[Town]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+async def town(tmp_path_factory: pytest.TempPathFactory, untraced: None) -> AsyncIterator[Town]:
     """A new one."""
     async with town_at(tmp_path_factory.mktemp("town")) as made:
         yield made

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from corpus.peer import RawPeer
 from outgate import clock
 from outgate.store.engine import read, write
+from outgate.store.tables import message as stored
 from outgate.store.tables import recipient
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, running
@@ -44,6 +45,7 @@ def let_go(site: Site) -> None:
     place = site.place()
     with write(place.engine) as connection:
         connection.execute(update(recipient).values(due_at=0.0))
+        connection.execute(update(stored).values(not_before=0.0))
     place.engine.dispose()
 
 
