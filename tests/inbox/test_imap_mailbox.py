@@ -72,7 +72,7 @@ def test_a_search_is_the_servers(mailboxes: ImapMailboxes, text: str, keys: list
 TEXTS = st.text(st.sampled_from('ab (){}"\\*%[]10\r\n\0\x7fè\u2028\ud800'), max_size=12) | st.text(max_size=30)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(text=TEXTS)
 def test_no_text_that_is_searched_for_is_a_command(peer: ImapPeer, mailboxes: ImapMailboxes, text: str) -> None:
     peer.commands.clear()

@@ -122,11 +122,16 @@ def _trace_file(number: int) -> Path:
     return TRACES / f"{re.sub(r'[^a-z0-9_]+', '-', test.lower()).strip('-')}-{number}.zip"
 
 
-async def violations(page: Page) -> Sequence[str]:
-    """What axe-core finds against WCAG and good practice, each with an element that shows it."""
+async def violations(page: Page, *, of_colour: bool = False) -> Sequence[str]:
+    """What axe-core finds against WCAG and good practice, or by its rules of colour alone, each with an element that
+    shows it.
+    """
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE_SCRIPT)
-    found = await page.evaluate("axe.run({resultTypes: ['violations']}).then((results) => results.violations)")
+    rules = {"runOnly": {"type": "tag", "values": ["cat.color"]}} if of_colour else {}
+    found = await page.evaluate(
+        "(rules) => axe.run({resultTypes: ['violations'], ...rules}).then((results) => results.violations)", rules
+    )
     return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
 
 

@@ -7,6 +7,7 @@ import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bench.scratch import free_port
@@ -65,6 +66,11 @@ ca_file = "ca.pem"
 _LOOPBACK = {"allowed_networks": {"v4": "127.0.0.0/8", "v6": "::1/128"}, "ports": ()}
 
 
+@cache  # it reads all authorities of the system, which takes longer than a message
+def _context_of(ca_file: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca_file)
+
+
 @dataclass
 class Site:
     """An installation on disk, and how to change it while its server runs."""
@@ -78,7 +84,7 @@ class Site:
         return open_installation(self.data)
 
     def client_context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.authority.ca_file))
+        return _context_of(str(self.authority.ca_file))
 
     async def switch(self, on: bool) -> None:
         """allowUsersToUseExternalSmtpServers for everybody; in force when this returns."""
