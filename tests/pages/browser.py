@@ -128,7 +128,7 @@ async def violations(page: Page, *, of_colour: bool = False) -> Sequence[str]:
     """
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE_SCRIPT)
-    rules = {"runOnly": {"type": "tag", "values": ["cat.color"]}} if of_colour else {}
+    rules = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}} if of_colour else {}
     found = await page.evaluate(
         "(rules) => axe.run({resultTypes: ['violations'], ...rules}).then((results) => results.violations)", rules
     )
