@@ -101,94 +101,109 @@ class ServerProcess:
     """All roles in one process."""
 
     def __init__(self, installation: Installation, number: int = 0) -> None:
-        settings = installation.config
+        settings, engine = installation.config, installation.engine
         self._installation, self._number = installation, number
-        self._security = SecurityEvents(installation.engine, installation.vault, clock.now)
-        directory_cache = DirectoryCache(installation.engine)
-        self._directory = DirectoryReader(directory_cache)
-        self._commits = GroupCommit(installation.engine)
+        self._security = SecurityEvents(engine, installation.vault, clock.now)
+        self._directory = DirectoryReader(DirectoryCache(engine))
+        self._commits = GroupCommit(engine)
         self._publication = Publication(to_text, Weight.of(settings.record.log))
-        owner = _process(settings, number)
-        self._queue = Queue(
-            installation.engine, self._commits, owner, settings.delivery.lease, committed=self._publication
-        )
-        queue_ids = QueueIds()
-        self._daily_limits = DailyLimits(installation.engine, clock.now)
-        tokens = token_verifier(settings)
-        certificate = Certificate(
+        owner, self._queue_ids = _process(settings, number), QueueIds()
+        self._queue = Queue(engine, self._commits, owner, settings.delivery.lease, committed=self._publication)
+        self._certificate = Certificate(
             settings.path(settings.submission.certificate), settings.path(settings.submission.private_key)
         )
-        throttle = Throttle(settings.log_in, Rates(installation.engine), self._knows)
+        self._tokens = access_tokens(installation, owner, self._queue_ids)
+        self._names = resolver(settings)
+        self._sts_policies = sts_policies(settings, engine, self._names)
+        verifier = token_verifier(settings)
+        throttle = Throttle(settings.log_in, Rates(engine), self._knows)
         self._log_in = Authenticator(
-            self._directory, throttle, installation.engine, tokens, self._security, password_checker(settings)
+            self._directory, throttle, engine, verifier, self._security, password_checker(settings)
         )
-        self._listener = SubmissionListener(
+        self._listener = self._submission(verifier)
+        self._deliverer = self._delivery()
+        self._notices = self._told_notices()
+        self._certificate_watch = CertificateWatch(self._certificate, clock.now, self._tell_of_certificate)
+        # One process is enough for pages; the others have the mail.
+        serves_pages = settings.web.public_url and number == 0
+        self._http = (
+            http_listener(installation, self._certificate, self._log_in, self._queue_ids) if serves_pages else None
+        )
+        self._retention = Retention(engine, _kept(installation), clock.now) if number == 0 else None
+        longest = max(settings.delivery.retry, default=0.0)
+        self._clock_watch = ClockWatch(engine, longest, clock.now) if number == 0 else None
+        self._filing = SentFiling(engine, mailboxes(settings), clock.now) if serves_pages else None
+        self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
+        self._tallies = Tallies(engine, clock.now)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _submission(self, tokens: TokenVerifier | None) -> SubmissionListener:
+        """Where mail comes in."""
+        installation, settings = self._installation, self._installation.config
+        limits = DailyLimits(installation.engine, clock.now)
+        return SubmissionListener(
             SessionServices(
                 config=settings,
                 queue=self._queue,
                 directory=self._directory,
-                submitter=Submitter(self._queue, self._daily_limits, message_limits(settings)),
+                submitter=Submitter(self._queue, limits, message_limits(settings)),
                 log_in=self._log_in,
-                certificate=certificate,
+                certificate=self._certificate,
                 scram_secret=installation.vault.digest(b"fake salts", "scram"),  # the same in all processes
                 token_issuer=TokenIssuer(tokens.configuration, settings.oidc.scope) if tokens else None,
-                queue_ids=queue_ids,
+                queue_ids=self._queue_ids,
             ),
             open_files.room_for_sessions(
                 settings.submission.max_sessions,
                 (settings.delivery.connections or default_limit()) + settings.web.max_connections,
             ),
         )
-        self._tokens = access_tokens(installation, owner, queue_ids)
-        names = resolver(settings)
-        self._names = names
-        self._sts_policies = sts_policies(settings, installation.engine, names)
+
+    def _delivery(self) -> Deliverer:
+        """How it leaves."""
+        installation, settings = self._installation, self._installation.config
         transports = TransportFactory(
             settings,
             self._queue,
             self._directory,
-            names,
+            self._names,
             self._open_password,
             self._tokens,
             SigningKeys(installation.engine, installation.vault).key_for,
             self._security,
-            queue_ids,
+            self._queue_ids,
             self._sts_policies,
         )
-        self._deliverer = Deliverer(
+        restraint = Restraint(
+            installation.engine,
+            self._directory,
+            self._queue_ids,
+            settings.hostname,
+            reply_rules_of(settings),
+            _mending_page(settings),
+        )
+        return Deliverer(
             self._queue,
             self._commits,
             self._directory,
             _share(settings),
             settings.hostname,
             transports.transport,
-            queue_ids,
-            Restraint(
-                installation.engine,
-                self._directory,
-                queue_ids,
-                settings.hostname,
-                reply_rules_of(settings),
-                _mending_page(settings),
-            ),
+            self._queue_ids,
+            restraint,
             Ceilings(Rates(installation.engine)),
         )
-        self._notices: Notices | None = None
-        if to := settings.delivery.notices_to:
-            rates = Rates(installation.engine)
-            self._notices = Notices(self._queue, self._directory, rates, queue_ids, to, settings.hostname)
-            self._publication.subscribe(GatewayNotices(self._notices, self._users_gateway))
-        self._certificate_watch = CertificateWatch(certificate, clock.now, self._tell_of_certificate)
-        # One process is enough for pages; the others have the mail.
-        serves_pages = settings.web.public_url and number == 0
-        self._http = http_listener(installation, certificate, self._log_in, queue_ids) if serves_pages else None
-        self._retention = Retention(installation.engine, _kept(installation), clock.now) if number == 0 else None
-        longest = max(settings.delivery.retry, default=0.0)
-        self._clock_watch = ClockWatch(installation.engine, longest, clock.now) if number == 0 else None
-        self._filing = SentFiling(installation.engine, mailboxes(settings), clock.now) if serves_pages else None
-        self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
-        self._tallies = Tallies(installation.engine, clock.now)
-        self._tasks: list[asyncio.Task[None]] = []
+
+    def _told_notices(self) -> Notices | None:
+        """Who is told of what fails, and from what on; nobody, without an address."""
+        installation, settings = self._installation, self._installation.config
+        to = settings.delivery.notices_to
+        if not to:
+            return None
+        rates = Rates(installation.engine)
+        notices = Notices(self._queue, self._directory, rates, self._queue_ids, to, settings.hostname)
+        self._publication.subscribe(GatewayNotices(notices, self._users_gateway))
+        return notices
 
     async def start(self) -> None:
         """Take up what this process left in a former run, then open the listeners."""
