@@ -7,7 +7,6 @@ of: Bcc is taken out, and everybody in To, Cc and Bcc gets it. Knows nothing of 
 """
 
 import base64
-import json
 import re
 import ssl
 import threading
@@ -17,16 +16,14 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.policy import default
 from email.utils import getaddresses
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+
+from corpus.https_peer import Answer, HttpsPeer
 
 GMAIL = "/upload/gmail/v1/users/me/messages/send?uploadType=media"
 GRAPH = "/v1.0/me/sendMail"
 GMAIL_LARGEST = 36_700_160
 GRAPH_LARGEST = 4 * 1024 * 1024  # of a request
-
-Scripted = tuple[int, dict[str, str], dict[str, object]]  # status, headers, body
 
 
 @dataclass
@@ -59,69 +56,28 @@ def graph_error(code: str, message: str) -> dict[str, object]:
     return {"error": {"code": code, "message": message, "innerError": inner}}
 
 
-class MailProvider:
+class MailProvider(HttpsPeer):
     """`whose` says who has a token. What is in `script` is answered first, one entry for each request; `on_answer` is
     called between taking a message and the answer.
     """
 
     def __init__(self, context: ssl.SSLContext, whose: Callable[[str], str | None]) -> None:
-        self._context, self.whose = context, whose
-        self.script: list[Scripted] = []
+        super().__init__(context)
+        self.whose = whose
+        self.script: list[Answer] = []
         self.on_answer: Callable[[], None] = lambda: None
         self.sent: list[Sent] = []
         self.asked: list[tuple[float, int]] = []  # when (monotonic), and the answer's status
-        self.connections = 0
         self._lock = threading.Lock()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def __enter__(self) -> Self:
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = 10
-
-            def setup(self) -> None:
-                super().setup()
-                provider.connections += 1
-
-            def do_POST(self) -> None:
-                status, headers, body = provider.answer(self)
-                provider.asked.append((time.monotonic(), status))
-                content = b"" if body is None else json.dumps(body).encode()
-                self.send_response(status)
-                for name, value in {"Content-Type": "application/json", "request-id": "r-1", **headers}.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A client that breaks off."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._server.socket = self._context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     # --- what it answers ---------------------------------------------------------------------------------------------
 
-    def answer(self, request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], dict[str, object] | None]:
+    def answer(self, request: BaseHTTPRequestHandler) -> Answer:
+        status, headers, body = self._answered(request)
+        self.asked.append((time.monotonic(), status))
+        return status, {"request-id": "r-1", **headers}, body
+
+    def _answered(self, request: BaseHTTPRequestHandler) -> Answer:
         size = request.headers.get("Content-Length", "")
         assert re.fullmatch(r"\d+", size), "a request has its length"
         content = request.rfile.read(int(size))
@@ -137,9 +93,7 @@ class MailProvider:
         except Refusal as refusal:
             return refusal.status, {}, refusal.body
 
-    def _taken(
-        self, request: BaseHTTPRequestHandler, content: bytes
-    ) -> tuple[int, dict[str, str], dict[str, object] | None]:
+    def _taken(self, request: BaseHTTPRequestHandler, content: bytes) -> Answer:
         user, media_type = self._user(request), request.headers.get("Content-Type", "")
         if request.path == GMAIL:
             if media_type != "message/rfc822":
@@ -163,7 +117,7 @@ class MailProvider:
             return 202, {}, None
         raise Refusal(404, {"error": {"code": "ResourceNotFound", "message": "Resource could not be discovered."}})
 
-    def _of_nothing(self, request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], dict[str, object] | None]:
+    def _of_nothing(self, request: BaseHTTPRequestHandler) -> Answer:
         try:
             self._user(request)
         except Refusal as refusal:

@@ -4,20 +4,16 @@ A refresh token is good once; a second use ends the consent, as providers do tha
 user may be under way at once: `collisions` counts them.
 """
 
-import json
 import secrets
 import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
 
+from corpus.https_peer import Answer, HttpsPeer
 from outgate.model import Consent, OAuthTokens
-
-Answer = tuple[int, dict[str, str], dict[str, object]]
 
 
 @dataclass
@@ -33,11 +29,12 @@ class ConsentThere:
     is_revoked: bool = False
 
 
-class ScriptedProvider:
+class ScriptedProvider(HttpsPeer):
     """`now` is its clock. `whim` may answer in its place, before anything is done."""
 
     def __init__(self, context: ssl.SSLContext, now: Callable[[], float], lifetime: float = 3600.0) -> None:
-        self._context, self._now, self.lifetime = context, now, lifetime
+        super().__init__(context)
+        self._now, self.lifetime = now, lifetime
         self.whim: Callable[[str], Answer | None] = lambda _user: None
         self.dies_unused_after = 90 * 86400.0
         self.consents: dict[str, ConsentThere] = {}
@@ -47,46 +44,9 @@ class ScriptedProvider:
         self._under_way: set[str] = set()
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Self:
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 10
-
-            def do_POST(self) -> None:
-                form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                status, headers, body = provider.answer({name: values[0] for name, values in form.items()})
-                content = json.dumps(body).encode()
-                self.send_response(status)
-                for name, value in {"Content-Type": "application/json", **headers}.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A client that breaks off."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._server.socket = self._context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
     def settings(self, *lines: str) -> str:
         """Its table in providers.toml."""
-        url = f"https://localhost:{self._server.server_address[1]}"
+        url = f"https://localhost:{self.port}"
         endpoints = f'authorization_endpoint = "{url}/auth"\ntoken_endpoint = "{url}/token"'
         return "\n".join(["[example]", 'label = "Example"', endpoints, 'client_id = "outgate"', *lines, ""])
 
@@ -112,7 +72,12 @@ class ScriptedProvider:
 
     # --- the token endpoint ------------------------------------------------------------------------------------------
 
-    def answer(self, form: dict[str, str]) -> Answer:
+    def answer(self, request: BaseHTTPRequestHandler) -> Answer:
+        form = parse_qs(request.rfile.read(int(request.headers["Content-Length"])).decode())
+        return self.token_for({name: values[0] for name, values in form.items()})
+
+    def token_for(self, form: dict[str, str]) -> Answer:
+        """The answer to this form."""
         token = form.get("refresh_token", "")
         found = [one for one in self.consents.values() if token == one.refresh or token in one.used]
         if form.get("grant_type") != "refresh_token" or not found:

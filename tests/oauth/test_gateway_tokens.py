@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, update
 
-from oauth.scripted_provider import Answer, ScriptedProvider
+from corpus.https_peer import Answer
+from oauth.scripted_provider import ScriptedProvider
 from outgate.config import ConfigError, EgressSettings
 from outgate.deliver.credentials import GatewayTokens
 from outgate.deliver.outcome import Outcome, Verdict

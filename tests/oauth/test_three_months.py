@@ -165,7 +165,7 @@ async def _live(there: TwoNodes) -> None:
                 assert there.waiting() == 0, "what waited leaves by itself"
             case 60:  # somebody else uses an old refresh token: the provider ends the consent
                 stolen = next(iter(provider.consents[ALICES].used))
-                provider.answer({"grant_type": "refresh_token", "refresh_token": stolen})
+                provider.token_for({"grant_type": "refresh_token", "refresh_token": stolen})
             case 62:
                 await there.sign_in(ALICE, ALICES)
             case 75:  # access tokens are void before their time
