@@ -48,6 +48,17 @@ POSTMASTER = "postmaster@example.com"
 Answer = Callable[[Delivery], Awaitable[AttemptResult]]
 
 
+@dataclass
+class Down:
+    """Nothing connects, each time for a reason of its own."""
+
+    tries: int = 0
+
+    def __call__(self) -> Outcome:
+        self.tries += 1
+        return Outcome(Verdict.RETRY, f"4.4.1 down ({self.tries})")
+
+
 class Wire:
     """All transports of a test: `answer` says what becomes of a delivery, `connects` whether there is a connection."""
 
@@ -596,24 +607,17 @@ async def test_a_destination_that_is_down_is_not_tried_by_each_message_and_all_g
 ) -> None:
     settings = DeliverySettings(retry=(0.4,), stop_timeout=5.0)
     house = House(engine, wire, settings)
-    tries = 0
-
-    def connects() -> Outcome:
-        nonlocal tries
-        tries += 1
-        return Outcome(Verdict.RETRY, f"4.4.1 down ({tries})")
-
-    wire.connects_by = connects
+    wire.connects_by = down = Down()
     house.deliverer.start()
     try:
         for number in range(4):
             await house.queue.put(house.letter(CAROL))
             before = number
-            await until(lambda: tries > min(before, 2))  # noqa: B023  # awaited within the round
+            await until(lambda: down.tries > min(before, 2))  # noqa: B023  # awaited within the round
         for _ in range(30):
             await house.queue.put(house.letter(CAROL))
         await until(lambda: house.leased() == 0)
-        assert tries < 15, "34 messages"
+        assert down.tries < 15, "34 messages"
         wire.connects_by = None
         await until(lambda: house.waits() == 0)
         assert len(wire.carried) == 34
@@ -685,20 +689,13 @@ async def test_a_gateway_that_was_corrected_is_tried_at_once(example: Engine, wi
     """Its breaker is open: what waits leaves with the first message that is sent by what it is now."""
     _logs_in(example, vault, "secret")
     house = House(example, wire, DeliverySettings(stop_timeout=5.0))
-    tries = 0
-
-    def connects() -> Outcome:
-        nonlocal tries
-        tries += 1
-        return Outcome(Verdict.RETRY, f"4.4.1 down ({tries})")
-
-    wire.connects_by = connects
+    wire.connects_by = down = Down()
     house.deliverer.start()
     try:
         for number in range(5):
             await house.queue.put(put := house.letter(CAROL))
             await until(lambda: "deferred" in house.kinds(put))  # awaited within the round
-            assert tries == min(number + 1, 3)
+            assert down.tries == min(number + 1, 3)
         wire.connects_by = None
         await asyncio.to_thread(_logs_in, example, vault, "other-secret")
         await house.queue.put(house.letter(CAROL))
