@@ -3,6 +3,7 @@ provider.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -129,14 +130,49 @@ async def test_a_signature_of_others_says_nobody() -> None:
             await told(forged)
 
 
-@pytest.mark.parametrize(("auth_time", "is_proof"), [(NOW, True), (NOW - 59, True), (NOW - 61, False), (None, False)])
-async def test_only_who_was_asked_since_has_shown_again_who_they_are(auth_time: float | None, is_proof: bool) -> None:
-    id_token = token(auth_time=auth_time and int(auth_time))
+@pytest.mark.parametrize(
+    ("auth_time", "is_proof"),
+    [
+        (int(NOW), True),
+        (NOW - 59, True),
+        (NOW + 60, True),
+        (NOW - 61, False),
+        (NOW + 61, False),
+        (NOW * 1000, False),
+        (-NOW, False),
+        (math.nan, False),
+        (math.inf, False),
+        pytest.param(10**400, False, id="huge"),
+        (True, False),
+        (str(NOW), False),
+        (None, False),
+    ],
+)
+async def test_only_who_was_asked_since_has_shown_again_who_they_are(auth_time: object, is_proof: bool) -> None:
+    id_token = token(auth_time=auth_time)
     if is_proof:
         assert await told(id_token, AGAIN) == "alice@example.com"
         return
     with pytest.raises(ProviderLogInFailed, match="has not asked you"):
         await told(id_token, AGAIN)
+
+
+@pytest.mark.parametrize(
+    ("auth_time", "shown_at"),
+    [
+        (NOW - 3600, NOW - 3600),
+        (NOW + 60, NOW),
+        (NOW + 61, 0.0),
+        (NOW * 1000, 0.0),
+        (math.nan, 0.0),
+        pytest.param(10**400, 0.0, id="huge"),
+    ],
+)
+async def test_nobody_has_shown_who_they_are_at_a_time_that_is_none_or_not_yet(
+    auth_time: float, shown_at: float
+) -> None:
+    found = await log_in(AtProvider(token(auth_time=auth_time))).end(PENDING, "state=state&code=x", NOW)
+    assert found.shown_at == shown_at
 
 
 async def test_what_the_token_leaves_out_is_asked_for_if_it_is_of_the_same_person() -> None:

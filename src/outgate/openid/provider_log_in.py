@@ -135,7 +135,7 @@ class ProviderLogIn:
             )
         claims = await signed_claims(tokens.id_token, self._keys, _TYPES, now)
         self._check(claims, pending, now)
-        shown_at = _moment(claims.get("auth_time"))
+        shown_at = _moment(claims.get("auth_time"), now)
         if pending.again and shown_at < pending.begun_at - LEEWAY:
             raise ProviderLogInFailed(
                 "{provider} has not asked you who you are this time, or does not say so; use your password here, or a"
@@ -217,6 +217,8 @@ class ProviderLogIn:
         )
 
 
-def _moment(value: object) -> float:
-    """`auth_time`, in seconds since 1970; 0 if it is none."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+def _moment(value: object, now: float) -> float:
+    """`auth_time`, in seconds since 1970, and not after now; 0 if it is no time, or one that can't be yet."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= now + LEEWAY:
+        return 0.0
+    return min(float(value), now)
