@@ -20,11 +20,13 @@ from structlog.testing import capture_logs
 
 from oauth.real_provider import RealProvider
 from outgate import clock
+from outgate.accept.throttle import limits_of
 from outgate.directory import known_networks, users, web_sessions
 from outgate.directory.change import touch
 from outgate.directory.web_sessions import OpenedBy, WebSessionLimits
 from outgate.store import tables
 from outgate.store.engine import read, write
+from outgate.store.rates import Rates
 from outgate.store.vault import Vault
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
@@ -34,6 +36,7 @@ from web.people import ALICE, BOB, browser_at, log_in
 
 DORA = "dora@example.com"  # has no password
 SECURITY = "/settings/security"
+HERE = "127.0.0.0/24"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -93,7 +96,7 @@ async def begun(browser: httpx2.AsyncClient, page: str) -> str:
 def is_known(site: Site, address: str) -> bool:
     """Whether somebody has logged in from here before."""
     with opened(site) as place, read(place.engine) as connection:
-        return known_networks.is_known(connection, address, "127.0.0.0/24", clock.now())
+        return known_networks.is_known(connection, address, HERE, clock.now())
 
 
 def rename(site: Site, before: str, after: str) -> None:
@@ -164,6 +167,19 @@ async def test_whoever_is_logged_in_there_is_asked_again_and_only_that_proves_it
             await asyncio.to_thread(provider.walk, there, await begun(browser, prove), DORA, back(browser))
         )
         assert done.headers["location"] == SECURITY
+
+
+async def test_what_strangers_guess_keeps_nobody_out_whom_the_provider_has_asked(
+    browser: httpx2.AsyncClient, site: Site, provider: RealProvider
+) -> None:
+    def guess() -> None:
+        with opened(site) as place:
+            failed = limits_of(place.config.log_in).events(DORA, HERE, exempt=False)
+            Rates(place.engine, clock.now).hit_all([*failed] * 10)
+
+    await asyncio.to_thread(guess)
+    assert (await log_in(browser, DORA)).status_code == 429
+    assert (await returned(browser, provider, DORA)).status_code == 303
 
 
 async def test_who_is_nobody_here_or_suspended_or_not_verified_there_stays_outside(
@@ -294,5 +310,5 @@ async def test_our_second_factor_is_asked_for_after_the_provider(
     with monkeypatch.context() as patched:
         patched.setattr(Visits, "open", renamed_since)
         step = await browser.get(target)
-    rename(site, "alicia@example.com", ALICE)
+    await asyncio.to_thread(rename, site, "alicia@example.com", ALICE)
     assert 'name="ticket"' in step.text, "it is the account that has a second factor, whatever its address"

@@ -155,10 +155,13 @@ async def test_a_new_password_logs_out_all_browsers_but_this_one(pages: int) -> 
 
 
 async def test_log_ins_are_listed_and_ended(site: Site, pages: int) -> None:
-    async with logged_in(pages) as browser, logged_in(pages) as other, logged_in(pages, BOB) as bob:
-        page = (await browser.get(PAGE)).text
+    def come_by_a_provider() -> None:
         with opened(site) as place, write(place.engine) as connection:
             connection.execute(update(web_session).values(opened_by=OpenedBy.PROVIDER.value))
+
+    async with logged_in(pages) as browser, logged_in(pages) as other, logged_in(pages, BOB) as bob:
+        page = (await browser.get(PAGE)).text
+        await asyncio.to_thread(come_by_a_provider)
         assert "<small>by the provider</small>" in (await browser.get(PAGE)).text, "none is set any more"
         ends = re.findall(r"/settings/security/sessions/(\d+)/end", page)
         assert len(ends) == 1, "the browser's own has no such button"
