@@ -81,5 +81,5 @@ async def test_google_s_client_is_told_when_to_come_again(api: ApiSite) -> None:
 
 def _token(api: ApiSite) -> str:
     credentials = api.credentials(ALICE)
-    credentials.refresh(api.token_request())
+    credentials.refresh(api.token_request())  # type: ignore[no-untyped-call]
     return str(credentials.token)
