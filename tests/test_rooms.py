@@ -63,10 +63,10 @@ ALLOWED = {
         "openid",
         "mail_program",
     },
-    # Of deliver only the probe.
+    # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
-        *("record", "queue", "submit"),
+        *("record", "queue", "submit", "mailbox", "writing"),
     },
     "node_id": set(),
     "open_files": set(),
