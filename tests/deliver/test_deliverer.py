@@ -13,14 +13,13 @@ from sqlalchemy import Engine, func, select, text
 
 from outgate import clock
 from outgate.config import DeliverySettings
-from outgate.deliver import reply_rules
 from outgate.deliver.ceilings import Ceilings
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
 from outgate.deliver.outcome import RECALLED, Outcome, Verdict
 from outgate.deliver.restraint import Restraint
 from outgate.deliver.tls_policy import TlsPolicy
-from outgate.directory import accounts, organisation, restrictions, users
+from outgate.directory import accounts, organisation, reply_rules, restrictions, users
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.reader import DirectoryReader

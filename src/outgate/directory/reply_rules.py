@@ -82,7 +82,7 @@ class RulesError(ValueError):
 @cache
 def shipped() -> ReplyRules:
     """Those that come with Outgate."""
-    return ReplyRules(_read(resources.files("outgate.deliver").joinpath("reply_rules.toml").read_text()))
+    return ReplyRules(_read(resources.files("outgate.directory").joinpath("reply_rules.toml").read_text()))
 
 
 def in_force(own: Path | None) -> ReplyRules:
