@@ -21,7 +21,7 @@ from outgate.directory import policies
 from outgate.directory.settings import setting
 from outgate.mailbox.maildir_mailbox import folder_of
 from outgate.model import Security
-from outgate.operations import propagation
+from outgate.operations import draft_operations, propagation, send_as_operations
 from outgate.store.engine import write
 from outgate.writing import drafts
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
@@ -162,6 +162,24 @@ async def test_html_goes_out_cleaned_beside_its_plain_text(alice: httpx2.AsyncCl
     assert b"multipart/alternative" in received.content
     assert b"<b>Hi</b>" in received.content
     assert b"x()" not in received.content
+
+
+async def test_no_message_waits_while_html_is_cleaned(
+    alice: httpx2.AsyncClient, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(site) as place:
+
+        def written(html: str) -> str:
+            with write(place.engine):
+                return html
+
+        monkeypatch.setattr(draft_operations, "written", written)
+        monkeypatch.setattr(send_as_operations, "written", written)
+        sent = [
+            await alice.post("/", data=form("save", html="<b>Hi</b>")),
+            await alice.post(f"/settings/accounts/{ALICE}/signature", data={"html": "<b>Alice</b>"}),
+        ]
+    assert [one.status_code for one in sent] == [303, 303]
 
 
 async def test_what_a_script_is_told_is_text_whatever_was_typed(alice: httpx2.AsyncClient) -> None:
