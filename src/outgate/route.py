@@ -138,8 +138,12 @@ def _organisations_way(
 
 
 def refuses_past_gateway(account: Account, chosen: SendAs) -> Refused | None:
-    """Why the organisation's servers may not deliver in the place of an address's own gateway; None if they may."""
+    """Why the organisation's servers may not deliver in the place of an address's own gateway, by which it must leave;
+    None if they may.
+    """
     policy = account.policy
+    if _user_gateway(account, chosen, []) is None:
+        return Refused(f"{chosen.address} does not leave by a server of its own: try it again instead")
     if not chosen.own_domain and policy.without_gateway is WithoutGateway.REFUSE:
         return Refused(
             f"{chosen.address} can only be sent through its own server: gatewayNotAllowed is refuse"

@@ -14,6 +14,7 @@ from outgate.record.audit_trail import AuditEntry
 from outgate.store import schema
 from outgate.store.engine import StoreError, migrate, open_engine, read, write
 from outgate.store.vault import Vault
+from outgate.writing import sent_messages
 
 ROWS = (
     "INSERT INTO organisation (id, name, directory_version, created_at) VALUES (1, 'example.com', 7, 0)",
@@ -34,6 +35,12 @@ ROWS = (
     "INSERT INTO verification (send_as_id, code_digest, tries_left, sent_at, expires_at) VALUES (2, '', 5, 0, 9)",
 )
 
+UNFILED = (
+    "INSERT INTO sent_message (message_id, account_id, sender, recipients, subject, rfc822_message_id, sent_at,"
+    " file_name, file_at, not_filed, is_open)"
+    " VALUES (1, 1, 'alice@example.com', '', '', '', 0, '', 0, 'there is no Sent folder here', true)"
+)
+
 
 def test_a_database_of_the_first_schema_keeps_its_rows(new_database: Callable[..., str]) -> None:
     """A table that is copied on SQLite would take the rows that refer to it along, by ON DELETE CASCADE."""
@@ -44,12 +51,17 @@ def test_a_database_of_the_first_schema_keeps_its_rows(new_database: Callable[..
         command.upgrade(config, "0001")
         for row in ROWS:
             connection.execute(text(row))
+        command.upgrade(config, "0022")
+        connection.execute(text(UNFILED))
     migrate(engine)
     with read(engine) as connection:
         account = accounts.load(connection, 1)
+        copy = sent_messages.find(connection, 1, 1, 0.0)
         verifications = connection.scalar(text("SELECT count(*) FROM verification"))
     engine.dispose()
     assert account
+    assert copy
+    assert copy.is_unfilable
     assert account.policy.allow_external_smtp
     partner = account.send_as["alice@dominiopartner.example"]
     assert partner.gateway
