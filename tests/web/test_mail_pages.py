@@ -198,11 +198,13 @@ async def test_all_files_of_somebodys_drafts_together_have_their_limit(
     alice: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drafts, "MAX_BYTES", 25)
-    for expected in (303, 303, 400):
-        answer = await alice.post("/", data=form("attach"), files={"file": ("a.txt", b"x" * 10, "text/plain")})
+    file = {"file": ("a.txt", b"x" * 10, "text/plain")}
+    later = f"{datetime.fromtimestamp(clock.now() + 86400, UTC):%Y-%m-%dT%H:%M}"
+    for do, expected in (("later", 303), ("attach", 303), ("attach", 400)):
+        answer = await alice.post("/", data=form(do, at=later), files=file)
         assert answer.status_code == expected
-    assert "all your drafts together" in answer.text
-    assert (await alice.get("/drafts")).text.count("/delete") == 2
+    assert "all your drafts and of what waits for its time together" in answer.text
+    assert (await alice.get("/drafts")).text.count("/delete") == 1
 
 
 async def test_nobody_sees_or_sends_anothers_draft(alice: httpx2.AsyncClient, port: int) -> None:
@@ -313,6 +315,32 @@ class TestUndo:
         page = (await alice.get(answer.headers["location"])).text
         assert "waits for its time" in page
         assert "leaves at its time" in page
+
+
+class TestNoMailbox:
+    """Mailboxes are on a server that is not read here."""
+
+    @pytest.fixture
+    def site(self, tmp_path: Path, port: int, undo: float) -> Site:
+        """Nobody writes to the mailbox server."""
+        web = {"public_url": f"http://127.0.0.1:{port}", "port": port, "undo_send": undo}
+        return install(tmp_path / "outgate", web=web, local={"mailbox": f"lmtp://127.0.0.1:{free_port()}"})
+
+    async def test_a_message_is_sent_again_and_again_from_the_copy_that_is_kept_here(
+        self, alice: httpx2.AsyncClient, exchanger: RawPeer
+    ) -> None:
+        exchanger.answer = refusing("550 5.1.1 no such user here")
+        path = (await alice.post("/", data=form())).headers["location"].partition("?")[0]
+        for _ in range(2):
+            async with asyncio.timeout(20):
+                while "Send it to them again" not in (page := (await alice.get(path)).text) or "30 days" not in page:
+                    await asyncio.sleep(0.05)
+            assert "it is tried again" not in (await alice.get("/sent")).text
+            again = await alice.post(f"{path}/retry")
+            assert again.status_code == 303, "its copy is there"
+            path = again.headers["location"].partition("?")[0]
+        exchanger.answer = None
+        assert "Prices" in (await alice.get(path)).text
 
 
 class TestFailure:

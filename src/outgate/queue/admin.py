@@ -166,6 +166,13 @@ def matching(conn: Connection, wanted: Selection) -> int:
     return conn.scalar(select(func.count()).select_from(recipient).where(*_conditions(wanted))) or 0
 
 
+def instructions(conn: Connection, wanted: Selection) -> set[Instruction]:
+    """What is to be done with recipients that are meant."""
+    columns = recipient.c
+    told = select(columns.instruction).where(columns.instruction.is_not(None), *_conditions(wanted))
+    return {Instruction(one) for one in conn.scalars(told.distinct())}
+
+
 def tally(conn: Connection, wanted: Selection, by: By, now: float) -> list[tuple[str, int]]:
     """How many recipients of those meant, by queue, state, age or last error; the most first."""
     columns = recipient.c
