@@ -178,7 +178,7 @@ def send_past_gateway(op: OperationContext, user: str, message_id: int) -> int:
     found, account = _own(op, user, message_id), account_of(op, user)
     entry = entry_of(account, found.sender)
     if refused := refuses_past_gateway(account, entry):
-        raise NotAllowed(refused.reason)
+        raise NotAllowed(refused.text, **refused.facts)
     of_message = Selection(message_id=message_id)
     if queue.matching(op.connection, replace(of_message, state=WaitState.HELD)):
         raise NotAllowed("your administrator holds this message back; ask why")
@@ -219,7 +219,7 @@ def check_recipients(op: OperationContext, user: str, sender: str, text: str, li
             require_mailbox(op, organisation, one.address)
         way = route(organisation, account, entry, canonical(one.address), reverse_path=account.primary)
         if isinstance(way, Refused):
-            raise NotAllowed(way.reason)
+            raise NotAllowed(way.text, **way.facts)
     return len(found)
 
 
