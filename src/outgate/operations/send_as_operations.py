@@ -144,8 +144,7 @@ def edit(
 def last_used(op: OperationContext, user: str) -> Mapping[str, float]:
     """See when a user has last sent from each of their From addresses, if that was of late."""
     owner = account_of(op, user)
-    found = {one: message_log.last_accepted(op.connection, owner.primary, one) for one in owner.send_as}
-    return {address: at for address, at in found.items() if at is not None}
+    return message_log.last_accepted(op.connection, owner.primary, list(owner.send_as))
 
 
 @operation("send-as.signatures", Privilege.SEND_AS_READ, targets.user("user"), changes=False, own=True)

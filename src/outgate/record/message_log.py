@@ -112,16 +112,25 @@ def search(conn: Connection, wanted: MessageFilter) -> Iterator[LoggedMessage]:
     return (LoggedMessage(event_of(row), MessageOutcome(row.outcome)) for row in rows)
 
 
-def last_accepted(conn: Connection, account: str, address: str) -> float | None:
-    """When the last message of an account from an address was accepted, in seconds since the epoch; None if none of the
-    newest that are found by this sender is.
+def last_accepted(conn: Connection, account: str, addresses: Sequence[str]) -> dict[str, float]:
+    """When the last message of an account from each address was accepted, in seconds since the epoch; without those
+    addresses by which none of the newest messages that are found by them is.
     """
-    for one in search(conn, MessageFilter(sender=address, limit=_LOOKED_AT)):
-        told = one.event
-        is_it = told.detail["account"] == account and address in search_keys.compared(told.detail["from"])
-        if is_it and told.kind is EventKind.ACCEPTED:
-            return told.at
-    return None
+    asked = search_keys.newest(account, addresses, _LOOKED_AT).subquery()
+    rows = conn.execute(
+        select(asked.c.number, fact.c.at, fact.c.detail)
+        .join(fact, fact.c.message_id == asked.c.message_id)
+        .where(FIRST, fact.c.kind == EventKind.ACCEPTED.value)
+        .order_by(fact.c.message_id.desc())
+    )
+    found: dict[str, float] = {}
+    for row in rows:
+        of_row = addresses[row.number : row.number + 1] or addresses
+        if wanted := [one for one in of_row if one not in found]:
+            detail = json.loads(row.detail)
+            by = search_keys.compared(detail["from"]) if detail["account"] == account else ()
+            found.update((one, row.at) for one in wanted if one in by)
+    return found
 
 
 def statement(wanted: MessageFilter) -> Select[Any]:
