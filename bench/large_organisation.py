@@ -41,6 +41,8 @@ _AT_ONCE: Final = 20_000  # rows of one statement
 _BUSY: Final = 20  # users who have written much on the pages
 _SENT: Final = 500  # by each of them
 _LETTERS: Final = 600  # in the inbox of each of them
+_SHARED: Final = 95  # addresses more of one user, who sends one of twenty messages from them
+_EACH_SHARED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,15 @@ class Size:
         """An address of a partner's domain: its user is `number` modulo the users."""
         first, last = _names(number % self.users)
         return f"{first}.{last}.{number}@partner{number % 2000}.example"
+
+    def shared(self, number: int) -> str:
+        """An address of one department's, all of which `desk` has."""
+        return f"department.{number % _SHARED}@{DOMAIN}"
+
+    @property
+    def desk(self) -> str:
+        """Who has nearly as many addresses as one may have, and sends the most."""
+        return self.user(self.users - 2)
 
     @property
     def outsides(self) -> int:
@@ -195,7 +206,7 @@ def _people(loader: _Loader, vault: Vault, size: Size, credentials: Credentials,
             *("id", "account_id", "address", "display_name", "reply_to", "signature", "is_primary", "is_default"),
             *("treat_as_alias", "verified_at", "proof", "created_at"),
         ),
-        (_address(size, n, now) for n in range(size.addresses)),
+        (_address(size, n, now) for n in range(size.addresses + _SHARED)),
     )
     loader.load(
         tables.gateway,
@@ -227,7 +238,11 @@ def _full_name(number: int) -> str:
 
 
 def _address(size: Size, number: int, now: float) -> tuple[object, ...]:
-    """The users' primary addresses first, then the others; one of a hundred of these is not confirmed."""
+    """The users' primary addresses first, then the others; one of a hundred of these is not confirmed. Behind them
+    those of departments."""
+    if number >= size.addresses:
+        names = (size.shared(number - size.addresses), "")
+        return (number + 1, size.users - 1, *names, "", "", False, False, True, now, "granted", now)
     if number < size.users:
         names = (size.user(number), _full_name(number))
         return (number + 1, number + 1, *names, "", "", True, True, True, now, None, now)
@@ -318,6 +333,8 @@ def _waits(size: Size, number: int) -> bool:
 
 def _sender(size: Size, number: int) -> tuple[str, str, int | None]:
     """Account and From address of a message, and the gateway that this has."""
+    if number % _EACH_SHARED == 7 and not _waits(size, number):
+        return size.desk, size.shared(number // _EACH_SHARED), None
     if number % 3 == 0:
         return size.user(number % size.users), size.user(number % size.users), None
     outside = number % size.outsides

@@ -117,6 +117,7 @@ def _own_pages(size: Size, now: float) -> Iterator[PageAsked]:
         *("/settings/security/passkeys/add", "/settings/accounts", "/settings/accounts/add", "/settings/mail-program"),
     ):
         yield PageAsked(route, route, [route], busy)
+    yield PageAsked("/settings/accounts, 98 addresses", "/settings/accounts", ["/settings/accounts"], [size.desk])
     yield PageAsked("/inbox?find", "/inbox", ["/inbox?find=Letter+300"], busy)
     # Each of these is one user's own.
     me, identity = busy[0], to_text(message_id(size, sent(size, 0, 7), now))

@@ -116,17 +116,21 @@ def last_accepted(conn: Connection, account: str, addresses: Sequence[str]) -> d
     """When the last message of an account from each address was accepted, in seconds since the epoch; without those
     addresses by which none of the newest messages that are found by them is.
     """
-    asked = search_keys.newest(account, addresses, _LOOKED_AT).subquery()
-    rows = conn.execute(
-        select(asked.c.number, fact.c.at, fact.c.detail)
-        .join(fact, fact.c.message_id == asked.c.message_id)
-        .where(FIRST, fact.c.kind == EventKind.ACCEPTED.value)
-        .order_by(fact.c.message_id.desc())
-    )
     found: dict[str, float] = {}
-    for row in rows:
-        of_row = addresses[row.number : row.number + 1] or addresses
-        if wanted := [one for one in of_row if one not in found]:
+    for each in (1, _LOOKED_AT):  # most are told by their newest message
+        if left := [one for one in addresses if one not in found]:
+            found |= _last_accepted(conn, account, left, each)
+    return found
+
+
+def _last_accepted(conn: Connection, account: str, addresses: Sequence[str], each: int) -> dict[str, float]:
+    by_message: dict[int, set[str]] = {}
+    for number, message_id in conn.execute(search_keys.newest(account, addresses, each)):
+        by_message.setdefault(message_id, set()).update(addresses[number : number + 1] or addresses)
+    accepted = (fact.c.message_id.in_(by_message), FIRST, fact.c.kind == EventKind.ACCEPTED.value)
+    found: dict[str, float] = {}
+    for row in conn.execute(select(fact).where(*accepted).order_by(fact.c.message_id.desc())):
+        if wanted := by_message[row.message_id] - found.keys():
             detail = json.loads(row.detail)
             by = search_keys.compared(detail["from"]) if detail["account"] == account else ()
             found.update((one, row.at) for one in wanted if one in by)

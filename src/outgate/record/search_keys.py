@@ -140,13 +140,13 @@ def messages(keys: Sequence[Key]) -> Select[Any] | CompoundSelect[Any]:
 
 def newest(account: str, addresses: Sequence[str], each: int) -> CompoundSelect[Any]:
     """By the number of each From address the newest messages that are sorted in under it, so many of `each`; behind
-    them, with the next number, all that the account has sent that is fresh.
+    them, with the next number, what the account has sent that is fresh.
     """
     found = [
         _sorted_in(_address_key(KeyRole.SENDER, one)).order_by(search_key.c.message_id.desc()).limit(each).subquery()
         for one in addresses
     ]
-    fresh = _fresh(_address_key(KeyRole.SENDER, account)).subquery()
+    fresh = _fresh(_address_key(KeyRole.SENDER, account)).order_by(_FRESH.message_id.desc()).limit(AT_ONCE).subquery()
     return union_all(*(select(literal(n).label("number"), one.c.message_id) for n, one in enumerate([*found, fresh])))
 
 
