@@ -156,17 +156,3 @@ def test_a_list_goes_on_where_its_last_entry_is_gone(example: Engine, alice: int
         listed.take(connection, 12)
     with read(example) as connection:
         assert listed.page(connection, 12) == [13, 14, 15]
-
-
-@pytest.mark.parametrize(
-    ("text", "found"), [("ALI", True), ("a_ice", False), ("%", False), ("Alice", True), ("/", False)]
-)
-def test_a_search_takes_letters_as_they_are_whatever_their_case(
-    example: Engine, alice: int, text: str, found: bool
-) -> None:
-    with write(example) as connection:
-        _add_outside(connection, 10)
-    with read(example) as connection:
-        assert [one.id for one in users.search(connection, UserFilter(text))] == ([alice] if found else [])
-        addresses = address_search.search(connection, AddressFilter(text=text))[1]
-        assert [one.entry.address for one in addresses] == ([_outside(10)] if found else [])
