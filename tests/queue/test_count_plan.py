@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from outgate.queue import admin
-from outgate.queue.census import census
+from outgate.queue.census import Trouble, census, trouble
 from outgate.sendas import send_as_addresses
 from outgate.store.engine import read, write
 from outgate.store.tables import recipient
@@ -51,6 +51,17 @@ def test_how_it_stands_is_found_without_a_look_at_the_rows(crowded: Engine, aske
     for plan in plans(crowded, asked, "recipient"):
         assert "Seq Scan" not in plan, plan
         assert "SCAN recipient" not in plan or "COVERING INDEX" in plan, plan
+
+
+def test_what_is_told_of_a_queue_is_all_of_one_recipient(engine: Engine) -> None:
+    """Also where several were put off together, whatever the order they were written in."""
+    common = {"address": "b@x.example", "queue": "gateway:1", "due_at": NOW}
+    rows = [common | {"message_id": n // 2, "number": n % 2} for n in (1, 3, 0, 2)]
+    tried = [{"attempts": 9 - n, "last_reply": f"450 {n}"} for n in (1, 3, 0, 2)]
+    with write(engine) as connection:
+        connection.execute(insert(recipient), [one | two for one, two in zip(rows, tried, strict=True)])
+    with read(engine) as connection:
+        assert trouble(connection, "gateway:1") == Trouble("gateway:1", 6, "450 3", NOW)
 
 
 def test_who_has_an_address_is_found_by_its_index(crowded: Engine, asked: Asked) -> None:
