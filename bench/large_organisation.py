@@ -15,7 +15,6 @@ from typing import Any, Final
 from sqlalchemy import Engine, MetaData, Table, text
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from outgate import clock
 from outgate.directory import organisation, policies, restrictions, roles, settings, units, users
 from outgate.directory.users import Credentials
 from outgate.mailbox.maildir_mailbox import folder_of
@@ -484,12 +483,3 @@ def _letters(folder: Path, owner: str, now: float) -> None:
             "<p>Dear colleague,</p>" + "<p>what you asked for is here, with <b>all</b> that belongs to it.</p>" * 40,
         )
         (folder / "cur" / f"{int(at)}.{number}.bench:2,S").write_text("\r\n".join(lines))
-
-
-def opened_at(folder: Path) -> float | None:
-    """When what is kept there was filled; None if that is too old: waiting mail would fall due."""
-    stamp = folder / "filled.json"
-    if not stamp.exists():
-        return None
-    at = float(json.loads(stamp.read_text())["at"])
-    return at if clock.now() - at < 86400 else None

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from bench.scratch import free_port
+from sqlalchemy import select
 
 from corpus.inbox import Answer
 from corpus.peer import RawPeer
@@ -22,7 +23,10 @@ from outgate.directory.settings import setting
 from outgate.mailbox.maildir_mailbox import folder_of
 from outgate.model import Security
 from outgate.operations import draft_operations, propagation, send_as_operations
-from outgate.store.engine import write
+from outgate.queue.queue_id import from_text
+from outgate.record.events import EventKind
+from outgate.store.engine import read, write
+from outgate.store.tables import fact, message, recipient
 from outgate.writing import drafts
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
 from web.links import opened
@@ -79,6 +83,11 @@ async def saved(alice: httpx2.AsyncClient) -> str:
     draft = re.search(r"draft=(\d+)", answer.headers["location"])
     assert draft
     return draft[1]
+
+
+def queue_id(answer: httpx2.Response) -> int:
+    """Of the message to whose page this leads."""
+    return from_text(answer.headers["location"].partition("?")[0].rpartition("/")[2])
 
 
 def _set_policy(site: Site, name: str, value: object) -> None:
@@ -207,6 +216,20 @@ async def test_all_files_of_somebodys_drafts_together_have_their_limit(
     assert (await alice.get("/drafts")).text.count("/delete") == 1
 
 
+async def test_a_draft_sent_again_when_it_may_leave_at_once_is_one_message(
+    alice: httpx2.AsyncClient, site: Site, exchanger: RawPeer
+) -> None:
+    """It is the same one, or not there any more: that depends on whether its copy was filed meanwhile."""
+    draft = await saved(alice)
+    first, *again = [await alice.post("/", data=form(draft=draft)) for _ in range(3)]
+    for one in again:
+        assert one.headers.get("location") == first.headers["location"] or "not there any more" in one.text
+    await exchanger.wait_for(1)
+    with opened(site) as place, read(place.engine) as connection:
+        of_a_message = select(fact.c.message_id).where(fact.c.kind == EventKind.ACCEPTED.value)
+        assert connection.scalars(of_a_message).all() == [queue_id(first)]
+
+
 async def test_nobody_sees_or_sends_anothers_draft(alice: httpx2.AsyncClient, port: int) -> None:
     saved = await alice.post("/", data=form("save", subject="Secret"))
     draft = re.search(r"draft=(\d+)", saved.headers["location"])
@@ -279,13 +302,14 @@ class TestUndo:
         assert exchanger.messages == []
         assert copies(site) == []
 
-    async def test_a_draft_sent_twice_is_one_message(
-        self, alice: httpx2.AsyncClient, exchanger: RawPeer, site: Site
-    ) -> None:
+    async def test_a_draft_sent_twice_is_one_message(self, alice: httpx2.AsyncClient, site: Site) -> None:
         draft = await saved(alice)
         first, second = [await alice.post("/", data=form(draft=draft)) for _ in range(2)]
         assert first.headers["location"] == second.headers["location"]
         assert (await alice.get("/sent")).text.count("Prices") == 1
+        with opened(site) as place, read(place.engine) as connection:
+            assert connection.scalars(select(message.c.id)).all() == [queue_id(first)]
+            assert connection.scalars(select(recipient.c.message_id)).all() == [queue_id(first)]
 
     async def test_what_was_sent_is_neither_changed_nor_deleted_until_it_is_taken_back(
         self, alice: httpx2.AsyncClient

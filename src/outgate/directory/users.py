@@ -129,9 +129,10 @@ def search(connection: Connection, wanted: UserFilter) -> tuple[User, ...]:
         conditions.append(columns.unit_id.in_(units.ids_below(units.find(connection, wanted.unit or "/").path)))
     if wanted.suspended is not None:
         conditions.append(columns.suspended if wanted.suspended else ~columns.suspended)
-    # By the index alone: rows are looked at of those that are shown.
-    found = select(columns.id).where(*conditions).order_by(columns.primary_address).limit(wanted.limit).subquery()
-    shown = _USERS.where(columns.id.in_(select(found.c.id))).order_by(columns.primary_address)
+    # By the index alone, which has no id on PostgreSQL: rows are looked at of those that are shown.
+    address = columns.primary_address
+    found = select(address).where(*conditions).order_by(address).limit(wanted.limit).subquery()
+    shown = _USERS.where(address.in_(select(found.c.primary_address))).order_by(address)
     return tuple(_user(row) for row in connection.execute(shown))
 
 
