@@ -47,3 +47,8 @@ def test_links_between_the_docs_lead_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    named = set(re.findall(r"\]\(docs/([^)#/]+\.md)\)", (DOCS.parent / "README.md").read_text()))
+    assert named == {page.name for page in DOCS.glob("*.md")}

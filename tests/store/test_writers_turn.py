@@ -1,9 +1,12 @@
 """Programs that write one SQLite database take turns; who only joins leaves nothing behind."""
 
+import fcntl
 import threading
 from pathlib import Path
 
-from outgate.store.engine import open_engine
+from sqlalchemy import text
+
+from outgate.store.engine import make_file, open_engine
 from outgate.store.writers_turn import WritersTurn
 
 
@@ -45,5 +48,20 @@ def test_on_postgresql_nobody_waits_for_another() -> None:
     with first, second:
         pass
     for one in (first, second):
+        one.close()
+    engine.dispose()
+
+
+def test_who_is_stopped_in_the_middle_of_a_command_keeps_no_server_from_its_turn(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/outgate.db")
+    make_file(engine)
+    server, command = WritersTurn.served(engine), WritersTurn.joined(engine)
+    with command.begun(engine) as connection:
+        connection.execute(text("CREATE TABLE t (x)"))
+        with (tmp_path / "outgate.db.turn").open() as other:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with command.begun(engine) as connection:
+        assert connection.execute(text("SELECT * FROM t")).all() == []
+    for one in (server, command):
         one.close()
     engine.dispose()

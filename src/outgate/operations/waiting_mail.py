@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from outgate.queue import admin
 from outgate.queue.admin import Selection
-from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.engine import StoreUnavailable, read
 from outgate.store.writers_turn import WritersTurn
 
 PAUSE: Final = 0.02  # seconds between two steps, at least
@@ -68,7 +68,7 @@ def _end_of_step(engine: Engine, after: int) -> int | None:
 def _step(engine: Engine, turn: WritersTurn, change: LaterChange, wanted: Selection) -> int:
     for _ in range(TRIES):
         try:
-            with turn, write(engine) as connection:
+            with turn.begun(engine) as connection:
                 return change.change(connection, wanted)
         except StoreUnavailable:
             continue

@@ -1,8 +1,8 @@
 """Group commit: changes from many sessions in one transaction, in the order in which they came.
 
 While one group's commit is on its way to the disk the next one gathers. Who is alone never waits for others; where many
-come, a group is given some time to grow: what each costs is mostly the group's. All frequent writes of one process pass
-here, so that they never wait for each other's locks. Knows no change's meaning.
+come just now, a group is given some time to grow: what each costs is mostly the group's. All frequent writes of one
+process pass here, so that they never wait for each other's locks. Knows no change's meaning.
 
 A thread begins and commits, which is where a database makes one wait. The statements in between run where they are
 quickest: on the event loop for a local file (in the thread, each row would hand Python's lock over and back, which cost
@@ -27,6 +27,7 @@ GROUP_CHANGES = 500
 GROUP_BYTES = 8 * 1024 * 1024  # keeps a group of large pieces from holding up small messages for long
 MANY: Final = 4  # changes of one group, from which on the next one is given time to grow
 GROWS: Final = 0.002  # seconds of that; a commit takes about as long
+SOON: Final = 0.01  # seconds after a group in which another one belongs to the same rush
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ class GroupCommit:
         self._turn = WritersTurn.served(engine)
         self._loop = asyncio.get_running_loop()
         self._pending: list[_Asked] = []  # touched on the loop only
-        self._last = 0  # changes of the last group; touched in the thread only
+        self._rush_until = 0.0  # monotonic; touched in the thread only
         self._working = False
         self._idle: asyncio.Future[None] | None = None  # done when closing has nothing more to wait for
         self._rounds: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True: there is work; False: the end
@@ -94,10 +95,10 @@ class GroupCommit:
 
     def _run(self) -> None:
         while self._rounds.get():
-            if self._last >= MANY:
+            if time.monotonic() < self._rush_until:
                 time.sleep(GROWS)
             answers = self._round()
-            self._last = len(answers)
+            self._rush_until = time.monotonic() + SOON if len(answers) >= MANY else 0.0
             self._loop.call_soon_threadsafe(self._settle, answers)
 
     def _round(self) -> list[Answer]:

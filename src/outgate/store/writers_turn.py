@@ -5,15 +5,20 @@ moment. The kernel wakes the next one at once. SQLite's own lock keeps order wit
 """
 
 import fcntl
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+
+from outgate.store.engine import write
 
 
 class WritersTurn:
-    """`with` it, a program writes alone. It is held for one transaction at a time."""
+    """`with` it, a process of a server writes alone, for one transaction at a time. A command only begins in its turn
+    (`begun`): it may be stopped in the middle, and nobody waits longer for it than SQLite lets one wait.
+    """
 
     def __init__(self, file: IO[str] | None) -> None:
         self._file = file
@@ -41,6 +46,14 @@ class WritersTurn:
     def __exit__(self, *_: object) -> None:
         if self._file:
             fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    @contextmanager
+    def begun(self, engine: Engine) -> Iterator[Connection]:
+        """A transaction that writes, begun in its turn. Raises StoreUnavailable."""
+        with ExitStack() as transaction:
+            with self:
+                connection = transaction.enter_context(write(engine))
+            yield connection
 
     def close(self) -> None:
         """No more turns are asked for."""
