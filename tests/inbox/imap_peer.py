@@ -22,6 +22,8 @@ _SEARCH: Final = re.compile(
 class _Connection(socketserver.StreamRequestHandler):
     """One client's."""
 
+    disable_nagle_algorithm = True  # else each line of an answer waits for the acknowledgement of the one before
+
     def handle(self) -> None:
         """Until it leaves."""
         peer = cast(_Server, self.server).peer

@@ -2,20 +2,25 @@
 provider.
 """
 
+import asyncio
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from log_in.provider import Key, hs256, jws, rsa_key
 from outgate import config
 from outgate.config import WebOidcSettings
 from outgate.egress.https_client import Fetched, HttpsClient, NotFetched
 from outgate.openid.provider_log_in import PendingLogIn, ProviderLogIn, ProviderLogInFailed, ProviderUnreachable
+from outgate.web.words import words
 
 ISSUER, CLIENT, NOW = "https://id.example.com", "pages", 1_800_000_000.0
+CONFIGURATION = f"{ISSUER}/.well-known/openid-configuration"
 PENDING = PendingLogIn("state", "nonce", "verifier", False, NOW)
 AGAIN = PendingLogIn("state", "nonce", "verifier", True, NOW)
 GOOD: dict[str, Any] = {
@@ -35,7 +40,7 @@ class AtProvider(HttpsClient):
 
     def __init__(self, id_token: object, userinfo: Mapping[str, object] | None = None) -> None:
         self.answers: dict[str, object] = {
-            f"{ISSUER}/.well-known/openid-configuration": {
+            CONFIGURATION: {
                 "issuer": ISSUER,
                 "authorization_endpoint": f"{ISSUER}/auth",
                 "token_endpoint": f"{ISSUER}/token",
@@ -56,6 +61,7 @@ class AtProvider(HttpsClient):
         headers: Mapping[str, str] | None = None,
     ) -> Fetched | NotFetched:
         self.sent.append(headers or {})
+        await asyncio.sleep(0)  # others come meanwhile
         return self._answer(url)
 
     async def post(
@@ -66,6 +72,8 @@ class AtProvider(HttpsClient):
 
     def _answer(self, url: str) -> Fetched | NotFetched:
         found = self.answers.get(url)
+        if isinstance(found, Fetched | NotFetched):
+            return found
         return Fetched(url, 200, json.dumps(found).encode()) if found else NotFetched(url, "no route to host")
 
 
@@ -94,49 +102,91 @@ async def test_a_good_token_says_the_primary_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("changed", "why"),
     [
-        {"nonce": "another"},
-        {"nonce": None},
-        {"iss": "https://id.evil.example"},
-        {"aud": "other"},
-        {"aud": [CLIENT, "other"]},
-        {"azp": "other"},
-        {"exp": int(NOW) - 61},
-        {"exp": None},
-        {"iat": None},
-        {"sub": None},
-        {"email_verified": False},
-        {"email_verified": None},
-        {"email": "no address"},
-        {"email": ["alice@example.com"]},
+        ({"nonce": "another"}, "; the log says why"),
+        ({"nonce": None}, "; the log says why"),
+        ({"iss": "https://id.evil.example"}, "; the log says why"),
+        ({"aud": "other"}, "; the log says why"),
+        ({"aud": [CLIENT, "other"]}, "; the log says why"),
+        ({"azp": "other"}, "; the log says why"),
+        ({"exp": int(NOW) - 61}, ": it has expired, or the clocks"),
+        ({"exp": None}, "; the log says why"),
+        ({"iat": None}, "; the log says why"),
+        ({"sub": None}, "; the log says why"),
+        ({"email_verified": False}, ": it has not verified your address"),
+        ({"email_verified": None}, ": it has not verified your address"),
+        ({"email": "no address"}, ": its claim email is no address"),
+        ({"email": ["alice@example.com"]}, ": it has no claim email"),
     ],
 )
-async def test_a_token_that_is_not_whole_says_nobody(changed: dict[str, Any]) -> None:
-    with pytest.raises(ProviderLogInFailed, match="can't be used here"):
+async def test_a_token_that_is_not_whole_says_nobody_and_why_in_words_of_ours(
+    changed: dict[str, Any], why: str
+) -> None:
+    with capture_logs() as lines, pytest.raises(ProviderLogInFailed, match=f"can't be used here{why}") as caught:
         await told(token(**changed))
+    assert [line["reason"] for line in lines if "refused" in line["event"]]
+    italian = words("it").error(caught.value)
+    assert italian.startswith("Ciò che Example dice di te non può essere usato qui")
+    assert not set(italian.lower().split()) & {"it", "its", "the", "claim:", "token", "is", "has"}
 
 
 async def test_a_signature_of_others_says_nobody() -> None:
     public = json.dumps(rsa_key().public()).encode()
-    for forged in (
+    forgeries = (
         token(rsa_key("stranger")),
         jws({"alg": "HS256", "kid": "rsa", "typ": "JWT"}, GOOD, hs256(public)),
         jws({"alg": "none", "typ": "JWT"}, GOOD, lambda _: b""),
         rsa_key().token(GOOD, typ="at+jwt"),
-    ):
-        with pytest.raises(ProviderLogInFailed):
+    )
+    for forged in forgeries:
+        with pytest.raises(ProviderLogInFailed, match="the log says why"):
             await told(forged)
 
 
-@pytest.mark.parametrize(("auth_time", "is_proof"), [(NOW, True), (NOW - 59, True), (NOW - 61, False), (None, False)])
-async def test_only_who_was_asked_since_has_shown_again_who_they_are(auth_time: float | None, is_proof: bool) -> None:
-    id_token = token(auth_time=auth_time and int(auth_time))
+@pytest.mark.parametrize(
+    ("auth_time", "is_proof"),
+    [
+        (int(NOW), True),
+        (NOW - 59, True),
+        (NOW + 60, True),
+        (NOW - 61, False),
+        (NOW + 61, False),
+        (NOW * 1000, False),
+        (-NOW, False),
+        (math.nan, False),
+        (math.inf, False),
+        pytest.param(10**400, False, id="huge"),
+        (True, False),
+        (str(NOW), False),
+        (None, False),
+    ],
+)
+async def test_only_who_was_asked_since_has_shown_again_who_they_are(auth_time: object, is_proof: bool) -> None:
+    id_token = token(auth_time=auth_time)
     if is_proof:
         assert await told(id_token, AGAIN) == "alice@example.com"
         return
     with pytest.raises(ProviderLogInFailed, match="has not asked you"):
         await told(id_token, AGAIN)
+
+
+@pytest.mark.parametrize(
+    ("auth_time", "shown_at"),
+    [
+        (NOW - 3600, NOW - 3600),
+        (NOW + 60, NOW),
+        (NOW + 61, 0.0),
+        (NOW * 1000, 0.0),
+        (math.nan, 0.0),
+        pytest.param(10**400, 0.0, id="huge"),
+    ],
+)
+async def test_nobody_has_shown_who_they_are_at_a_time_that_is_none_or_not_yet(
+    auth_time: float, shown_at: float
+) -> None:
+    found = await log_in(AtProvider(token(auth_time=auth_time))).end(PENDING, "state=state&code=x", NOW)
+    assert found.shown_at == shown_at
 
 
 async def test_what_the_token_leaves_out_is_asked_for_if_it_is_of_the_same_person() -> None:
@@ -158,7 +208,43 @@ async def test_of_a_provider_that_is_away_nobody_comes_and_it_is_said(missing: s
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    "fault",
+    [
+        {"issuer": f"{ISSUER}/"},
+        {"authorization_endpoint": None},
+        {"token_endpoint": "http://id.example.com/token"},
+        {"jwks_uri": None},
+        NotFetched(CONFIGURATION, "more than 0 redirects", forbidden=True),
+        NotFetched(CONFIGURATION, "the certificate is self-signed", untrusted=True),
+        Fetched(CONFIGURATION, 404, b"{}"),
+    ],
+)
+async def test_nobody_is_sent_to_a_provider_whose_answer_could_not_be_used_here(
+    fault: dict[str, object] | NotFetched | Fetched,
+) -> None:
+    at = AtProvider(token())
+    document = at.answers[CONFIGURATION]
+    assert isinstance(document, dict)
+    at.answers[CONFIGURATION] = {**document, **fault} if isinstance(fault, dict) else fault
+    with pytest.raises(ProviderUnreachable, match="as it is set up here; tell your administrator"):
+        await log_in(at).begin(NOW)
+
+
+async def test_a_provider_that_is_away_is_asked_once_for_all_and_again_after_a_pause() -> None:
+    at = AtProvider(token())
+    document = at.answers.pop(CONFIGURATION)
+    begins = log_in(at)
+    for now in (NOW, NOW + 4.9):
+        for refused in await asyncio.gather(*(begins.begin(now) for _ in range(20)), return_exceptions=True):
+            assert isinstance(refused, ProviderUnreachable), refused
+        assert len(at.sent) == 1
+    at.answers[CONFIGURATION] = document
+    await asyncio.gather(*(begins.begin(NOW + 5) for _ in range(20)))
+    assert len(at.sent) == 3, "the document and the keys"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
     [
         ('issuer = "http://id.example.com"', "web.oidc.issuer must be an https:// URL"),
         ('issuer = "https://id.example.com"', "set web.oidc.client_id"),
@@ -167,9 +253,9 @@ async def test_of_a_provider_that_is_away_nobody_comes_and_it_is_said(missing: s
         ("claim = 1", "web.oidc.claim must be text"),
     ],
 )
-def test_settings_that_can_not_work_are_named(tmp_path: Path, text: str, words: str) -> None:
+def test_settings_that_can_not_work_are_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "outgate.toml").write_text(f"[web.oidc]\n{text}\n")
-    with pytest.raises(config.ConfigError, match=words):
+    with pytest.raises(config.ConfigError, match=said):
         config.load(tmp_path)
 
 

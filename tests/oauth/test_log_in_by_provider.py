@@ -1,7 +1,10 @@
 """Logging in to the pages by a real OpenID provider: who gets in, and who is asked again."""
 
 import asyncio
+import json
 import re
+import threading
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 from html import unescape
 from urllib.parse import parse_qs, quote, urlsplit
@@ -11,18 +14,29 @@ import pyotp
 import pytest
 import pytest_asyncio
 from bench.scratch import free_port
+from sqlalchemy import update
+from starlette.requests import Request
+from structlog.testing import capture_logs
 
 from oauth.real_provider import RealProvider
 from outgate import clock
-from outgate.directory import users, web_sessions
+from outgate.accept.throttle import limits_of
+from outgate.directory import known_networks, users, web_sessions
+from outgate.directory.change import touch
 from outgate.directory.web_sessions import OpenedBy, WebSessionLimits
+from outgate.store import tables
 from outgate.store.engine import read, write
-from way.place import Site, install, running
+from outgate.store.rates import Rates
+from outgate.store.vault import Vault
+from outgate.web.visit import Visit
+from outgate.web.visits import Visits
+from way.place import Site, eventually, install, running
 from web.links import opened
 from web.people import ALICE, BOB, browser_at, log_in
 
 DORA = "dora@example.com"  # has no password
 SECURITY = "/settings/security"
+HERE = "127.0.0.0/24"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -79,6 +93,22 @@ async def begun(browser: httpx2.AsyncClient, page: str) -> str:
     return sent.headers["location"]
 
 
+def is_known(site: Site, address: str) -> bool:
+    """Whether somebody has logged in from here before."""
+    with opened(site) as place, read(place.engine) as connection:
+        return known_networks.is_known(connection, address, HERE, clock.now())
+
+
+def rename(site: Site, before: str, after: str) -> None:
+    """Another primary address for the same account."""
+    with opened(site) as place, write(place.engine) as connection:
+        touch(connection)
+        columns = tables.account.c
+        connection.execute(
+            update(tables.account).where(columns.primary_address == before).values(primary_address=after)
+        )
+
+
 async def returned(
     browser: httpx2.AsyncClient, provider: RealProvider, user: str, page: str = "/log-in"
 ) -> httpx2.Response:
@@ -97,6 +127,7 @@ async def test_a_user_comes_where_they_wanted_to_go_and_must_show_again_who_they
         dora = users.find(connection, DORA)
         (session,) = web_sessions.listed(connection, dora.id, WebSessionLimits(3600, 3600), clock.now())
     assert (session.opened_by, session.peer) == (OpenedBy.PROVIDER, "127.0.0.1")
+    await eventually(lambda: is_known(site, DORA), "strangers who lock Dora out do not lock out where she comes from")
 
     asked = await browser.get(SECURITY)
     prove = asked.headers["location"]
@@ -138,6 +169,19 @@ async def test_whoever_is_logged_in_there_is_asked_again_and_only_that_proves_it
         assert done.headers["location"] == SECURITY
 
 
+async def test_what_strangers_guess_keeps_nobody_out_whom_the_provider_has_asked(
+    browser: httpx2.AsyncClient, site: Site, provider: RealProvider
+) -> None:
+    def guess() -> None:
+        with opened(site) as place:
+            failed = limits_of(place.config.log_in).events(DORA, HERE, exempt=False)
+            Rates(place.engine, clock.now).hit_all([*failed] * 10)
+
+    await asyncio.to_thread(guess)
+    assert (await log_in(browser, DORA)).status_code == 429
+    assert (await returned(browser, provider, DORA)).status_code == 303
+
+
 async def test_who_is_nobody_here_or_suspended_or_not_verified_there_stays_outside(
     browser: httpx2.AsyncClient, site: Site, provider: RealProvider
 ) -> None:
@@ -146,13 +190,18 @@ async def test_who_is_nobody_here_or_suspended_or_not_verified_there_stays_outsi
         BOB: "is suspended",
         "unverified-alice@example.com": "not verified your address",
     }
-    for user, words in refusals.items():
-        answer = await returned(browser, provider, user)
-        assert answer.status_code == 403
-        assert words in answer.text
-        assert "session" not in browser.cookies
+    with capture_logs() as lines:
+        for user, words in refusals.items():
+            answer = await returned(browser, provider, user)
+            assert answer.status_code == 403
+            assert words in answer.text
+            assert "session" not in browser.cookies
+    refused = [(line["username"], line["peer"]) for line in lines if line["event"] == "log-in failed"]
+    assert refused == [("carol@example.com", "127.0.0.1"), (BOB, "127.0.0.1")]
     await browser.post("/language", data={"language": "it"})
     assert "Qui nessuno ha questo indirizzo" in (await returned(browser, provider, "carol@example.com")).text
+    unverified = await returned(browser, provider, "unverified-alice@example.com")
+    assert "il tuo indirizzo non vi è verificato (email_verified)" in unescape(unverified.text)
     with opened(site) as place, read(place.engine) as connection:
         assert users.count_all(connection) == 3, "nobody is made"
 
@@ -183,8 +232,44 @@ async def test_an_answer_counts_once_and_for_the_browser_that_began_alone(
     assert (await browser.get(target)).status_code == 403
 
 
+async def test_what_the_browser_keeps_is_no_longer_than_browsers_keep(browser: httpx2.AsyncClient, site: Site) -> None:
+    short = f"/?subject={'x' * 900}"
+    for to, kept in {
+        short: short,
+        f"/?subject={'x' * 3000}": "/",
+        f"/?subject={'è' * 900}": "/",
+        f"/?{'%22' * 900}": "/",
+        "//evil.example": "/",
+    }.items():
+        sent = await browser.get("/log-in/provider", params={"to": to})
+        assert len(sent.headers["set-cookie"]) <= 4096
+        with opened(site) as place:
+            sealed = urlsafe_b64decode(browser.cookies["provider-log-in"])
+            assert json.loads(place.vault.open(sealed, "provider-log-in"))["to"] == kept
+
+
+async def test_the_loop_seals_and_opens_nothing(browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys' file may be read for it."""
+    by_loop: list[bool] = []
+    seal, open_held = Vault.seal, Vault.open_held
+
+    def sealed(vault: Vault, plaintext: bytes, identity: str) -> bytes:
+        by_loop.append(threading.current_thread() is threading.main_thread())
+        return seal(vault, plaintext, identity)
+
+    def opened_again(vault: Vault, content: bytes, identity: str) -> bytes:
+        by_loop.append(threading.current_thread() is threading.main_thread())
+        return open_held(vault, content, identity)
+
+    monkeypatch.setattr(Vault, "seal", sealed)
+    monkeypatch.setattr(Vault, "open_held", opened_again)
+    await begun(browser, "/log-in")
+    assert (await browser.get("/log-in/returned?state=x")).status_code == 403
+    assert by_loop == [False, False]
+
+
 async def test_our_second_factor_is_asked_for_after_the_provider(
-    browser: httpx2.AsyncClient, provider: RealProvider
+    browser: httpx2.AsyncClient, site: Site, provider: RealProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await log_in(browser)
     await browser.post(f"{SECURITY}/second-factor")
@@ -212,3 +297,18 @@ async def test_our_second_factor_is_asked_for_after_the_provider(
     done = await browser.post("/prove/code", data={"ticket": ticket[1], "code": app.at(now + 30)})
     assert done.headers["location"] == SECURITY
     assert (await browser.get(SECURITY)).status_code == 200
+
+    known_before = Visits.open
+
+    def renamed_since(visits: Visits, request: Request) -> Visit | None:
+        visit = known_before(visits, request)
+        rename(site, ALICE, "alicia@example.com")
+        return visit
+
+    prove = await begun(browser, f"/prove?to={quote(SECURITY, safe='')}")
+    target = await asyncio.to_thread(provider.sign_in, prove, ALICE, back(browser))
+    with monkeypatch.context() as patched:
+        patched.setattr(Visits, "open", renamed_since)
+        step = await browser.get(target)
+    await asyncio.to_thread(rename, site, "alicia@example.com", ALICE)
+    assert 'name="ticket"' in step.text, "it is the account that has a second factor, whatever its address"

@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from outgate.store import keyfile
 from outgate.store.keyfile import KeyFileError, Keys
 from outgate.store.keysource import CommandKeys, EnvironmentKeys, FileKeys, source
 from outgate.store.vault import SealBroken, Vault
+from outgate.web.sealed_cookie import SealedCookie
 
 ONE, TWO, THREE = {"one": b"1" * 32}, {"two": b"2" * 32}, {"three": b"3" * 32}
 
@@ -74,6 +77,18 @@ def test_an_unknown_key_id_makes_the_command_run_again_and_at_most_once_a_minute
     now += 1
     assert vault.open(of_three, "row") == b"secret"
     assert kms.runs == 3
+
+
+def test_a_key_id_that_a_browser_invents_makes_no_command_run(kms: Kms, tmp_path: Path) -> None:
+    cookie = SealedCookie("kept", False, 600, Vault.load(tmp_path / "none", {}, kms.command))
+    answer = Response()
+    cookie.give(answer, "nobody", {"to": "/"})
+    name, _, own = answer.headers["set-cookie"].partition(";")[0].partition("=")
+    invented = base64.urlsafe_b64encode(Vault(TWO, "two").seal(b"{}", "nobody")).decode()
+    for value, kept in {own: {"to": "/"}, invented: None, base64.b64encode(b"\1\4evil").decode(): None}.items():
+        request = Request({"type": "http", "headers": [(b"cookie", f"{name}={value}".encode())]})
+        assert cookie.read(request, "nobody") == kept
+    assert kms.runs == 1
 
 
 def test_what_is_known_costs_no_run(kms: Kms, tmp_path: Path) -> None:

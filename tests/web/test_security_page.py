@@ -10,13 +10,16 @@ import httpx2
 import pyotp
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 
 from outgate import clock
 from outgate.directory import second_factors, users
+from outgate.directory.web_sessions import OpenedBy
 from outgate.operations import second_factor_operations
 from outgate.operations.actor import Actor
 from outgate.operations.context import writing
 from outgate.store.engine import write
+from outgate.store.tables import web_session
 from way.place import PASSWORD, Site, install, running
 from way.submit import submit
 from web.links import opened
@@ -151,9 +154,15 @@ async def test_a_new_password_logs_out_all_browsers_but_this_one(pages: int) -> 
         assert (await log_in(browser, ALICE, "long enough")).status_code == 303
 
 
-async def test_log_ins_are_listed_and_ended(pages: int) -> None:
+async def test_log_ins_are_listed_and_ended(site: Site, pages: int) -> None:
+    def come_by_a_provider() -> None:
+        with opened(site) as place, write(place.engine) as connection:
+            connection.execute(update(web_session).values(opened_by=OpenedBy.PROVIDER.value))
+
     async with logged_in(pages) as browser, logged_in(pages) as other, logged_in(pages, BOB) as bob:
         page = (await browser.get(PAGE)).text
+        await asyncio.to_thread(come_by_a_provider)
+        assert "<small>by the provider</small>" in (await browser.get(PAGE)).text, "none is set any more"
         ends = re.findall(r"/settings/security/sessions/(\d+)/end", page)
         assert len(ends) == 1, "the browser's own has no such button"
         assert (await bob.post(f"{PAGE}/sessions/{ends[0]}/end")).status_code == 404, "it is somebody else's"

@@ -142,6 +142,13 @@ class Authenticator:
                 self.failed(attempt)
             return right
 
+    def vouched(self, entry: LogInEntry | None, username: str, peer: str) -> LoggedIn | Reply:
+        """What comes of a log-in of whom the organisation's provider has asked; `entry` is theirs, if they have one.
+
+        Counted, logged and noted as others, but no lock holds it up: it is no guess, whatever strangers have guessed.
+        """
+        return self._outcome(entry, self._throttle.attempt(username, peer))
+
     async def stands(self, who: LoggedIn) -> bool:
         """Whether what a session was opened with is still good; what else it may do, its account says."""
         if who.application_password is None:

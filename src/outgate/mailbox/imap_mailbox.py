@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -57,7 +58,10 @@ class ImapMailboxes:
 
     def _connected(self) -> IMAPClient:
         encrypted = self._context is not None
-        return IMAPClient(self._host, self._port, ssl=encrypted, ssl_context=self._context, timeout=TIMEOUT)
+        client = IMAPClient(self._host, self._port, ssl=encrypted, ssl_context=self._context, timeout=TIMEOUT)
+        # The rest of a command with a literal in it would wait 40 ms for the acknowledgement of the literal.
+        client.socket().setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        return client
 
     def _password(self) -> str:
         return (self._data / self._settings.imap_password_file).read_text().strip()

@@ -31,8 +31,10 @@ _DEVICE_INTERVAL: Final = 5.0  # seconds (RFC 8628 section 3.2)
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
 _ENDPOINTS: Final = (
-    *("authorization_endpoint", "token_endpoint", "device_authorization_endpoint", "registration_endpoint"),
-    "userinfo_endpoint",  # found alone, never set
+    "authorization_endpoint",
+    "token_endpoint",
+    "device_authorization_endpoint",
+    "registration_endpoint",
 )
 
 
@@ -83,7 +85,7 @@ class AuthorizationServer:
     def __init__(self, provider: OAuthProvider, https: HttpsClient) -> None:
         self.provider = provider
         self._https = https
-        self._endpoints = {name: str(getattr(provider, name, "")) for name in _ENDPOINTS}
+        self._endpoints = {name: str(getattr(provider, name)) for name in _ENDPOINTS}
         self._was_asked = not provider.issuer
 
     async def endpoint(self, name: str) -> str | ServerAway:

@@ -1,7 +1,9 @@
-"""The public keys of an OpenID provider: found by discovery, kept, asked for again. Knows no token and no HTTP."""
+"""What an OpenID provider publishes: its discovery document and the keys that this names, read together, kept, and read
+again. Knows no token and no HTTP.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -19,12 +21,23 @@ _KEY_TYPES: Final = ("RSA", "EC", "OKP")
 
 _log = structlog.get_logger("openid")
 
-# Gets a JSON object by its URL; raises ValueError or TimeoutError that say why there is none.
+# Gets a JSON object by its URL; raises ValueError (ProviderUnfit where asking again won't help) or TimeoutError
+# that say why there is none.
 Ask = Callable[[str], Awaitable[dict[str, Any]]]
 
 
+class ProviderUnfit(ValueError):
+    """What is there can't be used until the settings, here or at the provider, are others; the text says why."""
+
+
 class KeysUnavailable(Exception):
-    """The provider can't be asked, and what is known of it does not suffice; the text says why."""
+    """The provider can't be asked, and what is known of it does not suffice; the text says why. `is_unfit`: it may be
+    asked, but what it says can't be used.
+    """
+
+    def __init__(self, text: str, *, is_unfit: bool = False) -> None:
+        super().__init__(text)
+        self.is_unfit = is_unfit
 
 
 class ProviderKeys:
@@ -34,9 +47,15 @@ class ProviderKeys:
         self.configuration = configuration_url(issuer)
         self._issuer, self._ask, self._setting = issuer, ask, setting
         self._keys: KeySet | None = None
+        self._document: Mapping[str, Any] = {}
         self._fetched = self._tried = float("-inf")  # seconds since 1970
-        self._fault = "it was not asked yet"
+        self._fault, self._is_unfit = "it was not asked yet", False
         self._asking = asyncio.Lock()
+
+    async def document(self, now: float) -> Mapping[str, Any]:
+        """The discovery document; the keys that it names are there, too. Raises KeysUnavailable."""
+        await self.find(None, now)
+        return self._document
 
     async def find(self, kid: str | None, now: float) -> KeySet:
         """The keys among which `kid` is to be sought, asked for anew if need be; raises KeysUnavailable.
@@ -49,7 +68,9 @@ class ProviderKeys:
                 if self._is_due(kid, now):  # others who waited have their answer
                     await self._refresh(now)
         if self._keys is None or now - self._fetched > KEPT or (self._fault and not self._has(kid)):
-            raise KeysUnavailable(f"the OpenID provider {self._issuer} gives no keys: {self._fault}")
+            raise KeysUnavailable(
+                f"the OpenID provider {self._issuer} gives no keys: {self._fault}", is_unfit=self._is_unfit
+            )
         return self._keys
 
     def _is_due(self, kid: str | None, now: float) -> bool:
@@ -63,24 +84,26 @@ class ProviderKeys:
     async def _refresh(self, now: float) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                self._keys = await self._fetch()
+                self._document, self._keys = await self._fetch()
         except (TimeoutError, ValueError, RecursionError) as error:
-            self._fault = str(error) or type(error).__name__
+            self._fault, self._is_unfit = str(error) or type(error).__name__, isinstance(error, ProviderUnfit)
             _log.warning("the keys of the OpenID provider could not be had", issuer=self._issuer, error=self._fault)
         else:
-            self._fetched, self._fault = now, ""
+            self._fetched, self._fault, self._is_unfit = now, "", False
         finally:
             self._tried = now  # not before: who comes while it is under way waits for it
 
-    async def _fetch(self) -> KeySet:
+    async def _fetch(self) -> tuple[Mapping[str, Any], KeySet]:
         """Ask (OpenID Connect Discovery 1.0 section 4)."""
         found = await self._ask(self.configuration)
         if found.get("issuer") != self._issuer:
-            raise ValueError(f"{self.configuration} is of another issuer; set {self._setting} to what it says exactly")
+            raise ProviderUnfit(
+                f"{self.configuration} is of another issuer; set {self._setting} to what it says exactly"
+            )
         location = found.get("jwks_uri")
         if not isinstance(location, str) or not location.startswith("https://"):
-            raise ValueError(f"{self.configuration} names no https address of keys (jwks_uri)")
-        return _usable(await self._ask(location))
+            raise ProviderUnfit(f"{self.configuration} names no https address of keys (jwks_uri)")
+        return found, _usable(await self._ask(location))
 
 
 def configuration_url(issuer: str) -> str:
@@ -102,5 +125,5 @@ def _usable(document: dict[str, Any]) -> KeySet:
                 "a key of the OpenID provider can't be used", kid=str(entry.get("kid"))[:200], error=str(error)
             )
     if not keys:
-        raise ValueError("it lists no key for signatures that can be used")
+        raise ProviderUnfit("it lists no key for signatures that can be used")
     return KeySet(keys)

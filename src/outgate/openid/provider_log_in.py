@@ -1,7 +1,8 @@
 """Somebody logs in at the OpenID provider: where the browser is sent, and who the provider says it is when it is back.
 
 Authorization code with PKCE, state and nonce (OpenID Connect Core 1.0 section 3.1). What is to be remembered between
-the two is data (`PendingLogIn`), kept by the browser that began. All that is asked of the provider passes the egress
+the two is data (`PendingLogIn`), kept by the browser that began. Where the provider is asked, and by which keys it is
+known, is in its discovery document, which is read before anybody is sent there. All that is asked passes the egress
 guard. Knows no account and no page.
 """
 
@@ -14,22 +15,24 @@ from typing import Any, Final
 import structlog
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from joserfc.errors import JoseError
+from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwt import JWTClaimsRegistry
+from pydantic import ValidationError
 
 from outgate.config import WebOidcSettings
-from outgate.directory.errors import DirectoryError
+from outgate.directory.errors import DirectoryError, Invalid
 from outgate.egress.https_client import HttpsClient, NotFetched
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical
 from outgate.oauth.authorization_server import AuthorizationServer, GrantRefused, ServerAway
 from outgate.oauth.providers import OAuthProvider
 from outgate.oauth.sign_in import SignInFailed, code_in
-from outgate.openid.provider_keys import KeysUnavailable, ProviderKeys
+from outgate.openid.provider_keys import KeysUnavailable, ProviderKeys, ProviderUnfit
 from outgate.openid.signed_claims import LEEWAY, TokenUnfit, signed_claims
 from outgate.sendas.oauth_clients import OAuthClient
 
 _TYPES: Final = ("jwt",)
+_LATER: Final = (408, 425, 429)  # what a 4xx may be that asks for patience
 
 _log = structlog.get_logger("openid")
 
@@ -60,7 +63,7 @@ class ProviderLogInFailed(DirectoryError):
 
 
 class ProviderUnreachable(ProviderLogInFailed):
-    """The provider can't be asked just now."""
+    """The provider can't be asked: just now, or as it is set up."""
 
 
 class ProviderLogIn:
@@ -69,23 +72,19 @@ class ProviderLogIn:
     def __init__(self, settings: WebOidcSettings, secret: str, redirect_uri: str, https: HttpsClient) -> None:
         self.title, self.asks_second_factor = settings.title, settings.asks_second_factor
         self._settings, self._https, self._redirect_uri = settings, https, redirect_uri
-        provider = OAuthProvider(name="log-in", label=settings.title, issuer=settings.issuer)
-        self._server = AuthorizationServer(provider, https)
         self._client = OAuthClient(settings.client_id, secret)
-        self._keys = ProviderKeys(settings.issuer, self._document, "web.oidc.issuer")
+        self._keys = ProviderKeys(settings.issuer, self._object, "web.oidc.issuer")
 
     async def begin(self, now: float, *, again: bool = False, hint: str = "") -> tuple[str, PendingLogIn]:
         """The address to send the browser to. `again` has the provider ask even of who is logged in there. Raises
         ProviderUnreachable.
         """
-        endpoint = await self._server.endpoint("authorization_endpoint")
-        if isinstance(endpoint, ServerAway) or not endpoint:
-            raise self._away(endpoint.reason if endpoint else "it has no authorization endpoint")
+        provider = self._endpoints(await self._document(now))
         pending = PendingLogIn(
             secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_urlsafe(48), again, now
         )
         url = prepare_grant_uri(
-            endpoint,
+            provider.authorization_endpoint,
             self._client.client_id,
             "code",
             redirect_uri=self._redirect_uri,
@@ -113,17 +112,16 @@ class ProviderLogIn:
         try:
             return await self._identity(pending, code, now)
         except KeysUnavailable as error:
-            raise self._away(str(error)) from None
-        except (TokenUnfit, JoseError) as error:
-            _log.warning("log-in by the OpenID provider refused", issuer=self._settings.issuer, reason=str(error))
-            raise ProviderLogInFailed(
-                "what {provider} says of you can't be used here: {reason}; tell your administrator",
-                provider=self.title,
-                reason=str(error),
-            ) from None
+            raise self._away(error) from None
+        except ExpiredTokenError:
+            raise self._unfit(Invalid("it has expired, or the clocks there and here differ")) from None
+        except (Invalid, TokenUnfit, JoseError) as error:
+            raise self._unfit(error) from None
 
     async def _identity(self, pending: PendingLogIn, code: str, now: float) -> ProviderIdentity:
-        tokens = await self._server.identity(self._client, code, self._redirect_uri, pending.verifier)
+        document = await self._document(now)
+        server = AuthorizationServer(self._endpoints(document), self._https)
+        tokens = await server.identity(self._client, code, self._redirect_uri, pending.verifier)
         if isinstance(tokens, ServerAway):
             raise self._away(tokens.reason)
         if isinstance(tokens, GrantRefused):
@@ -135,7 +133,7 @@ class ProviderLogIn:
             )
         claims = await signed_claims(tokens.id_token, self._keys, _TYPES, now)
         self._check(claims, pending, now)
-        shown_at = _moment(claims.get("auth_time"))
+        shown_at = _moment(claims.get("auth_time"), now)
         if pending.again and shown_at < pending.begun_at - LEEWAY:
             raise ProviderLogInFailed(
                 "{provider} has not asked you who you are this time, or does not say so; use your password here, or a"
@@ -143,7 +141,7 @@ class ProviderLogIn:
                 provider=self.title,
             )
         if self._settings.claim not in claims:
-            claims = await self._told(tokens.access_token, str(claims["sub"]))
+            claims = await self._told(document.get("userinfo_endpoint"), tokens.access_token, str(claims["sub"]))
         return ProviderIdentity(self._address(claims), shown_at)
 
     def _check(self, claims: Mapping[str, Any], pending: PendingLogIn, now: float) -> None:
@@ -163,44 +161,56 @@ class ProviderLogIn:
         if claims.get("azp", client) != client or (claims["aud"] not in (client, [client]) and "azp" not in claims):
             raise TokenUnfit("the token is for another client, too (aud, azp)")
 
-    async def _told(self, access_token: str, subject: str) -> dict[str, Any]:
-        """What the ID token leaves out (section 5.3). Raises ProviderUnreachable, TokenUnfit."""
-        where = await self._server.endpoint("userinfo_endpoint")
-        if isinstance(where, ServerAway):
-            raise self._away(where.reason)
-        if not where or not access_token:
-            raise TokenUnfit(f"it has no claim {self._settings.claim}")
-        found = await self._object(where, {"Authorization": f"Bearer {access_token}"})
+    async def _told(self, where: object, access_token: str, subject: str) -> dict[str, Any]:
+        """What the ID token leaves out (section 5.3). Raises ProviderUnreachable, Invalid."""
+        if not isinstance(where, str) or not where.startswith("https://") or not access_token:
+            raise Invalid("it has no claim {name}", name=self._settings.claim)
+        try:
+            found = await self._object(where, {"Authorization": f"Bearer {access_token}"})
+        except ValueError as error:
+            raise self._away(str(error)) from None
         if found.get("sub") != subject:
-            raise TokenUnfit("its userinfo is somebody else's")
+            raise Invalid("its userinfo is somebody else's")
         return found
 
     def _address(self, claims: Mapping[str, Any]) -> str:
+        """Raises Invalid."""
         name = self._settings.claim
         value = claims.get(name)
         if not isinstance(value, str):
-            raise TokenUnfit(f"it has no claim {name}")
+            raise Invalid("it has no claim {name}", name=name)
         if name == "email" and str(claims.get("email_verified")).lower() != "true":
-            raise TokenUnfit("it has not verified your address (email_verified)")
+            raise Invalid("it has not verified your address (email_verified)")
         try:
             return canonical(value)
         except AddressError:
-            raise TokenUnfit(f"its claim {name} is no address") from None
+            raise Invalid("its claim {name} is no address", name=name) from None
 
     # --- how it is asked ---------------------------------------------------------------------------------------------
 
-    async def _object(self, url: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    async def _document(self, now: float) -> Mapping[str, Any]:
         """Raises ProviderUnreachable."""
         try:
-            return await self._document(url, headers)
-        except ValueError as error:
-            raise self._away(str(error)) from None
+            return await self._keys.document(now)
+        except KeysUnavailable as error:
+            raise self._away(error) from None
 
-    async def _document(self, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """A JSON object. Raises ValueError. No redirect is followed: what is sent may be a token."""
+    def _endpoints(self, document: Mapping[str, Any]) -> OAuthProvider:
+        """Where it is asked. Raises ProviderUnreachable."""
+        named = {name: document.get(name) for name in ("authorization_endpoint", "token_endpoint")}
+        try:
+            return OAuthProvider.model_validate({"name": "log-in", "label": self.title, **named})
+        except ValidationError:
+            fault = f"{self._keys.configuration} names no https address as {' or '.join(named)}"
+            raise self._away(KeysUnavailable(fault, is_unfit=True)) from None
+
+    async def _object(self, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """A JSON object, as provider_keys.Ask has it. No redirect is followed: what is sent may be a token."""
         answer = await self._https.get(url, redirects=0, headers=headers)
         if isinstance(answer, NotFetched):
-            raise ValueError(f"{url}: {answer.reason}")
+            raise (ProviderUnfit if answer.forbidden or answer.untrusted else ValueError)(f"{url}: {answer.reason}")
+        if 400 <= answer.status < 500 and answer.status not in _LATER:
+            raise ProviderUnfit(f"{url} answers with status {answer.status}")
         try:
             found = json.loads(answer.content)
         except (ValueError, RecursionError):
@@ -209,14 +219,35 @@ class ProviderLogIn:
             raise ValueError(f"{url} answers with status {answer.status}, or with no JSON object")
         return found
 
-    def _away(self, reason: str) -> ProviderUnreachable:
-        _log.warning("the OpenID provider can't be asked", issuer=self._settings.issuer, reason=reason)
+    def _away(self, reason: str | KeysUnavailable) -> ProviderUnreachable:
+        _log.warning("the OpenID provider can't be asked", issuer=self._settings.issuer, reason=str(reason))
+        if isinstance(reason, KeysUnavailable) and reason.is_unfit:
+            return ProviderUnreachable(
+                "{provider} can't be used as it is set up here; tell your administrator, or log in with your password",
+                provider=self.title,
+            )
         return ProviderUnreachable(
             "{provider} can't be asked just now; try again in a minute, or log in with your password",
             provider=self.title,
         )
 
+    def _unfit(self, error: Exception) -> ProviderLogInFailed:
+        """What a user may meet is told in their language; what else is wrong is for the log alone."""
+        _log.warning("log-in by the OpenID provider refused", issuer=self._settings.issuer, reason=str(error))
+        if isinstance(error, Invalid):
+            return ProviderLogInFailed(
+                "what {provider} says of you can't be used here: {reason}; tell your administrator",
+                provider=self.title,
+                reason=error,
+            )
+        return ProviderLogInFailed(
+            "what {provider} says of you can't be used here; the log says why: tell your administrator",
+            provider=self.title,
+        )
 
-def _moment(value: object) -> float:
-    """`auth_time`, in seconds since 1970; 0 if it is none."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+
+def _moment(value: object, now: float) -> float:
+    """`auth_time`, in seconds since 1970, and not after now; 0 if it is no time, or one that can't be yet."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= now + LEEWAY:
+        return 0.0
+    return min(float(value), now)

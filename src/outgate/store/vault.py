@@ -47,8 +47,10 @@ class Vault:
     """Seals and opens with the keys given; `current` is the id of the one that seals.
 
     A vault that has a source reads it again when it has changed, so that a rotation of the keys reaches programs that
-    are running. Seal only within a transaction of store.engine.write that has already changed
-    `organisation.directory_version`: rotation takes the same lock, and so misses nothing that is sealed meanwhile.
+    are running. Seal what is stored only within a transaction of store.engine.write that has already changed
+    `organisation.directory_version`: rotation takes the same lock, and so misses nothing that is sealed meanwhile. What
+    is stored nowhere, and may be lost at a rotation, may be sealed at any time; it comes back from outside, and is
+    opened by `open_held`.
     """
 
     def __init__(self, keys: Mapping[str, bytes], current: str, source: KeySource | None = None) -> None:
@@ -88,6 +90,11 @@ class Vault:
         key_id = key_id_of(sealed)
         if key_id not in self._keys:
             self._look_for(key_id)
+        return self.open_held(sealed, identity)
+
+    def open_held(self, sealed: bytes, identity: str) -> bytes:
+        """As `open`, but no key is looked for that is not there: what strangers send may name any."""
+        key_id = key_id_of(sealed)
         key = self._keys.get(key_id)
         if key is None:
             raise KeyMissing(f"{identity} is sealed with the key {key_id}, which is not among the vault's keys")

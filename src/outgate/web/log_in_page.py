@@ -88,7 +88,7 @@ class LogInPage:
             return self.show(request, to=form.text("to"))
         username = form.text("username")
         password, authenticator = form.secret("password"), self._services.authenticator
-        outcome = await authenticator.password(username, password, _peer(request), own_only=True)
+        outcome = await authenticator.password(username, password, known_peer(request), own_only=True)
         if not isinstance(outcome, LoggedIn):
             status, why = _REFUSALS.get(outcome, (403, _WRONG))
             return self.show(request, status, said_to(request)(why), username=username, to=form.text("to"))
@@ -144,7 +144,7 @@ class LogInPage:
             take = second_factor_operations.take_code
             return await services.threads.run(take, services.engine, services.vault, account, code, services.now())
 
-        right = await services.authenticator.judge(address, _peer(request), check)
+        right = await services.authenticator.judge(address, known_peer(request), check)
         return None if right else _TOO_MANY if right is None else (403, _WRONG_CODE)
 
     def _used_passkey(self, form: Form) -> Passkey | None:
@@ -181,7 +181,7 @@ class LogInPage:
         token = session_operations.begin_session(
             services.engine,
             account_id,
-            _peer(request),
+            known_peer(request),
             request.headers.get("user-agent", ""),
             services.session_limits,
             services.now(),
@@ -218,7 +218,7 @@ class LogInPage:
 
     async def prove(self, visit: Visit) -> Response:
         """The password, and a code where there is a second factor."""
-        form, services, account, peer = visit.form, self._services, visit.holder.user.id, _peer(visit.request)
+        form, services, account, peer = visit.form, self._services, visit.holder.user.id, known_peer(visit.request)
         outcome = await services.authenticator.password(visit.address, form.secret("password"), peer, own_only=True)
         if not isinstance(outcome, LoggedIn):
             status, why = _REFUSALS.get(outcome, (403, _WRONG_PASSWORD))
@@ -280,7 +280,7 @@ def said_to(request: Request) -> Words:
     return words(language_of(request))
 
 
-def _peer(request: Request) -> str:
+def known_peer(request: Request) -> str:
     """Where it comes from. Raises HTTPException if a proxy does not say so."""
     peer = peer_of(request)
     if not peer:

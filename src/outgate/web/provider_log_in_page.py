@@ -1,15 +1,18 @@
 """Logging in by the organisation's OpenID provider, and showing there again who one is.
 
 What has begun is in a sealed cookie of the browser that began it, for ten minutes. Who comes back is found by their
-primary address; no user is made. Knows no protocol: that is openid.provider_log_in.
+primary address, and counted and noted as after a password; no user is made. Knows no protocol: that is
+openid.provider_log_in.
 """
 
+import json
 from dataclasses import asdict
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from outgate.accept.authenticator import LoggedIn
 from outgate.directory.web_sessions import OpenedBy
 from outgate.http.http_route import HttpRoute
 from outgate.openid.provider_log_in import (
@@ -19,9 +22,9 @@ from outgate.openid.provider_log_in import (
     ProviderLogInFailed,
     ProviderUnreachable,
 )
-from outgate.operations import session_operations
+from outgate.operations import second_factor_operations, session_operations
 from outgate.web.form import Form
-from outgate.web.log_in_page import RATE, TOO_LATE, LogInPage, said_to
+from outgate.web.log_in_page import HOME, RATE, TOO_LATE, LogInPage, known_peer, own_path, said_to
 from outgate.web.sealed_cookie import SealedCookie
 from outgate.web.services import PageServices
 from outgate.web.tickets import Tickets
@@ -35,6 +38,7 @@ PROVE_BEGIN: Final = f"{PROVE}/provider"
 PROVE_CODE: Final = f"{PROVE}/code"
 PATIENCE: Final = 600  # seconds that somebody has at the provider
 
+_LONGEST_TO: Final = 1000  # characters in the cookie: browsers keep none of more than 4096 bytes
 _HOLDER: Final = "provider-log-in"  # whom the cookie is sealed for: a browser of nobody known
 _CODE: Final = "prove-code"  # purpose of a ticket
 _NOTHING: Final = N_("No log-in has begun in this browser, or it was more than ten minutes ago. Try again.")
@@ -72,7 +76,7 @@ class ProviderLogInPage:
             url, pending = await self._provider.begin(self._services.now())
         except ProviderUnreachable as error:
             return self._log_in.show(request, 503, said_to(request).error(error), to=to)
-        return self._sent_to(url, pending, to)
+        return await self._services.threads.run(self._sent_to, url, pending, to)
 
     async def begin_again(self, visit: Visit) -> Response:
         """Send somebody there who is logged in here, to show who they are."""
@@ -81,11 +85,11 @@ class ProviderLogInPage:
             url, pending = await self._provider.begin(self._services.now(), again=True, hint=visit.address)
         except ProviderUnreachable as error:
             return await visit.in_thread(self._log_in.ask_again, visit, 503, visit.said.error(error))
-        return self._sent_to(url, pending, to)
+        return await visit.in_thread(self._sent_to, url, pending, to)
 
     def _sent_to(self, url: str, pending: PendingLogIn, to: str) -> Response:
         answer = RedirectResponse(url, 303)
-        self._cookie.give(answer, _HOLDER, {"to": to, "pending": asdict(pending)})
+        self._cookie.give(answer, _HOLDER, {"to": _kept(to), "pending": asdict(pending)})
         return answer
 
     # --- and back ----------------------------------------------------------------------------------------------------
@@ -97,7 +101,7 @@ class ProviderLogInPage:
         return answer
 
     async def _ended(self, request: Request) -> Response:
-        kept = self._cookie.read(request, _HOLDER)
+        kept = await self._services.threads.run(self._cookie.read, request, _HOLDER)
         now = self._services.now()
         if kept is None or now > kept["pending"]["begun_at"] + PATIENCE:
             return self._log_in.show(request, 403, said_to(request)(_NOTHING))
@@ -114,7 +118,8 @@ class ProviderLogInPage:
         if isinstance(found, ProviderLogInFailed):
             return self._log_in.show(request, _status(found), said.error(found), to=to)
         entry = await services.threads.run(session_operations.log_in_entry, services.engine, found.address)
-        if entry is None or entry.suspended:
+        outcome = services.authenticator.vouched(entry, found.address, known_peer(request))
+        if entry is None or not isinstance(outcome, LoggedIn):
             why = _SUSPENDED if entry else _UNKNOWN
             return self._log_in.show(
                 request, 403, said(why, provider=self._provider.title, address=found.address), to=to
@@ -136,8 +141,8 @@ class ProviderLogInPage:
         return await visit.in_thread(self._go_on_or_ask, visit, to)
 
     def _go_on_or_ask(self, visit: Visit, to: str) -> Response:
-        entry = session_operations.log_in_entry(visit.services.engine, visit.address)
-        if self._provider.asks_second_factor or not (entry and entry.second_factor):
+        needs_code = second_factor_operations.needs_code(visit.services.engine, visit.holder.user.id)
+        if self._provider.asks_second_factor or not needs_code:
             return self._log_in.go_on(visit, to)
         ticket = self._tickets.give(_CODE, session=visit.holder.session.id, to=to)
         return visit.page("prove_code.html", ticket=ticket, why="")
@@ -163,3 +168,9 @@ class ProviderLogInPage:
 
 def _status(failed: ProviderLogInFailed) -> int:
     return 503 if isinstance(failed, ProviderUnreachable) else 403
+
+
+def _kept(to: str) -> str:
+    """Where to go on, as the cookie has it."""
+    path = own_path(to)
+    return path if len(json.dumps(path)) <= _LONGEST_TO else HOME

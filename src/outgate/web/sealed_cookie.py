@@ -1,6 +1,7 @@
 """What a browser keeps for some minutes and can neither read nor change: sealed by the vault, so any node may open it.
 
-A rotation of the vault's keys makes it void; whoever has one begins again. Knows nothing of what is in it.
+A rotation of the vault's keys may make it void, since no key is looked for that a browser names; whoever has one begins
+again. Reads files, so it is called in threads. Knows nothing of what is in it.
 """
 
 import json
@@ -36,7 +37,7 @@ class SealedCookie:
         """What the browser has kept; None if nothing of ours for this holder."""
         try:
             sealed = urlsafe_b64decode(request.cookies.get(self._name, ""))
-            facts: dict[str, Any] = json.loads(self.vault.open(sealed, holder))
+            facts: dict[str, Any] = json.loads(self.vault.open_held(sealed, holder))
         except (SealBroken, NotBase64, ValueError):
             return None
         return facts

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from outgate.directory.application_passwords import Scope
 from outgate.directory.errors import Invalid
 from outgate.directory.users import Credentials
-from outgate.directory.web_sessions import OpenedBy
+from outgate.directory.web_sessions import OpenedBy, WebSession
 from outgate.http.http_route import HttpRoute
 from outgate.operations import (
     app_password_operations,
@@ -44,6 +44,7 @@ _OPENED_BY: Final = {
     OpenedBy.PASSKEY: N_("by passkey"),
     OpenedBy.PROVIDER: N_("by %(provider)s"),
 }
+_BY_PROVIDER: Final = N_("by the provider")  # of sessions that outlive the setting
 
 
 class SecurityPage:
@@ -82,12 +83,18 @@ class SecurityPage:
             external=details.user.external is not None,
             sessions=sessions,
             browser_name=browser_name,
-            opened_by=lambda session: visit.said(_OPENED_BY[session.opened_by], provider=self._log_in.provider),
+            opened_by=lambda session: self._opened_by(visit, session),
             here=visit.holder.session.id,
             programs=programs,
             factors=factors,
             has_passkeys=self._passkeys.is_possible,
         )
+
+    def _opened_by(self, visit: Visit, session: WebSession) -> str:
+        provider = self._log_in.provider
+        if session.opened_by is OpenedBy.PROVIDER and not provider:
+            return visit.said(_BY_PROVIDER)
+        return visit.said(_OPENED_BY[session.opened_by], provider=provider)
 
     def set_password(self, visit: Visit) -> Response:
         """The new password, entered twice. This browser stays logged in, all others don't."""

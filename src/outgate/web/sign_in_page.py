@@ -89,12 +89,12 @@ class SignInPage:
         begun = await sign_ins.begin(self._returns_to, login_hint=pending.username)
         # The browser is led there by the page: browsers follow no redirect of a form to another site (CSP form-action).
         answer = visit.page("sign_in.html", url=begun.url, provider=sign_ins.provider.title)
-        self._give(answer, visit, pending, begun)
+        await visit.in_thread(self._give, answer, visit, pending, begun)
         return answer
 
     async def end(self, visit: Visit) -> Response:
         """The browser comes back: try the server with the new token; if it works, all is saved."""
-        pending = self._read(visit)
+        pending = await visit.in_thread(self._read, visit)
         assert pending.begun  # as it was given
         sign_ins = self._of(pending.begun.provider)
         consent = await sign_ins.end(pending.begun, visit.request.url.query)
