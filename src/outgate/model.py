@@ -89,6 +89,11 @@ class Gateway:
         return int(self.identity.rpartition(":")[2])
 
     @property
+    def is_smtp(self) -> bool:
+        """Whether it takes mail by SMTP, and not by a provider's interface."""
+        return self.kind is GatewayKind.SMTP
+
+    @property
     def has_credential(self) -> bool:
         """Whether there is all that its log-in needs, as far as the directory knows."""
         return not self.username or self.sealed is not None or bool(self.provider)

@@ -12,7 +12,6 @@ from outgate.frozen import frozen
 from outgate.model import (
     Account,
     Gateway,
-    GatewayKind,
     Organisation,
     Phrase,
     QueueKey,
@@ -29,7 +28,7 @@ NOT_ENABLED: Final = (
 )
 
 # What a provider's interface can't do (docs/gateways-http.md).
-BY_INTERFACE: Final = (
+LIMITS_OF_INTERFACE: Final = (
     "it takes mail by {title}: recipients are those in To, Cc and Bcc, the envelope sender is the account's own, it"
     " sends no delivery reports, and sizes are limited (docs/gateways-http.md)"
 )
@@ -175,8 +174,8 @@ def _user_gateway(account: Account, chosen: SendAs, reasons: list[str]) -> Gatew
         reasons.append(f"{chosen.address} has the gateway {gateway.host}, but {refused}")
     else:
         reasons.append(f"{chosen.address} has the gateway {gateway.host}:{gateway.port}")
-        if gateway.kind is not GatewayKind.SMTP:
-            reasons.append(BY_INTERFACE.format(title=gateway.kind.in_words))
+        if not gateway.is_smtp:
+            reasons.append(LIMITS_OF_INTERFACE.format(title=gateway.kind.in_words))
         reasons.append(f"allowUsersToUseExternalSmtpServers is on ({account.policy.source('allow_external_smtp')})")
         return gateway
     return None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from alembic import command
 from sqlalchemy import Connection, text
 
 from outgate.directory import accounts, gateway_settings
+from outgate.directory.users import LONGEST_NAME
 from outgate.record import audit_trail
 from outgate.record.audit_trail import AuditEntry
 from outgate.store import schema
@@ -100,6 +102,23 @@ def test_seals_and_trail_of_the_fourth_schema_are_taken_over(new_database: Calla
         assert audit_trail.verify(connection, vault) == []
         _past_the_triggers(connection, "UPDATE audit SET actor = 'mallory' WHERE id = 2")
         assert audit_trail.verify(connection, vault) == ["entry 2 was changed, or the one before it"]
+    engine.dispose()
+
+
+def test_a_name_too_long_for_an_index_is_cut_on_the_way(new_database: Callable[..., str]) -> None:
+    engine = open_engine(new_database(migrated=False))
+    config = schema._config()
+    name = "".join(map(chr, random.Random(1).sample(range(0x4E00, 0x9E00), 4000)))  # nothing that could be compressed
+    with write(engine) as connection:
+        config.attributes.update(connection=connection, vault=None)
+        command.upgrade(config, "0020")
+        connection.execute(text("INSERT INTO unit (path) VALUES ('/')"))
+        row = "INSERT INTO account (primary_address, name, unit_id, suspended, created_at) VALUES (:a, :n, 1, false, 0)"
+        connection.execute(text(row), [{"a": "alice@example.com", "n": name}, {"a": "bob@example.com", "n": "Bob"}])
+    migrate(engine)
+    with read(engine) as connection:
+        names = list(connection.scalars(text("SELECT name FROM account ORDER BY id")))
+    assert names == [name[:LONGEST_NAME], "Bob"]
     engine.dispose()
 
 

@@ -21,6 +21,7 @@ SCRAM_ITERATIONS: Final = 600_000
 LANGUAGES: Final = ("en", "it")
 MIN_PASSWORD: Final = 8  # characters (NIST SP 800-63B)
 MAX_PASSWORD: Final = 1024
+LONGEST_NAME: Final = 255  # characters; PostgreSQL takes 2,704 bytes in an index
 
 
 @frozen
@@ -265,7 +266,11 @@ def remove(connection: Connection, address: str) -> None:
 
 
 def check_name(name: str, address: str) -> None:
-    """Whether From can show this name; raises Invalid."""
+    """Whether From can show this name, and an index take it; raises Invalid."""
+    if len(name) > LONGEST_NAME:
+        raise Invalid(
+            "a name has at most {most} characters, and this one has {count}", most=LONGEST_NAME, count=len(name)
+        )
     try:
         format_mailbox(name, address)
     except AddressError as error:
