@@ -11,6 +11,7 @@ import pytest_asyncio
 from outgate.directory import users
 from outgate.mail_program.autodiscover import MAX_REQUEST
 from outgate.store.engine import write
+from outgate.web.qr_code import qr_code
 from way.place import Site, install, running
 from web.links import opened
 from web.people import ALICE, browser_at, logged_in
@@ -48,10 +49,11 @@ async def test_a_user_finds_what_to_enter_and_what_does_it_by_itself(site: Site,
     assert profile.headers["content-type"] == "application/x-apple-aspen-config"
     assert profile.headers["content-disposition"] == 'attachment; filename="example.com.mobileconfig"'
     assert plistlib.loads(profile.content)["PayloadContent"][0]["OutgoingMailServerPortNumber"] == site.tls
-    await asyncio.to_thread(_rename, site, "à" * 3000)
+    await asyncio.to_thread(_rename, site, "à" * users.LONGEST_NAME)
     async with logged_in(pages) as browser:
         page = (await browser.get(PAGE)).text
-    assert page.count('class="qr"') == 1, "the name does not fit into the code that has it"
+    assert page.count('class="qr"') == 2, "the longest name fits into the code that has it"
+    assert qr_code("x" * 3000) is None
     async with browser_at(pages) as stranger:
         assert (await stranger.get(f"{PAGE}/apple.mobileconfig")).headers["location"].startswith("/log-in")
 
