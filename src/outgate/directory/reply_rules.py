@@ -1,6 +1,7 @@
 """Rules that read replies: what a provider means when it says so, and what follows (reply_rules.toml). Pure.
 
-An administrator's own rules come first. Knows no queue and no table.
+Those of a file come before those that are shipped, and what administrators make (own_rules.py) before both. Knows no
+queue and no table.
 """
 
 import re
