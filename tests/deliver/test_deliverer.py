@@ -274,10 +274,16 @@ async def test_a_fault_of_a_transport_is_an_outcome(house: House, wire: Wire) ->
     assert house.kinds(put).count("deferred") == 2
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outgate.deliver.deliverer.POLL", 0.02)
+
+
 def _counted(work: str) -> float:
     return REGISTRY.get_sample_value("outgate_wedged_total", {"work": work}) or 0.0
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_delivery_that_nothing_would_ever_end_is_ended_told_and_tried_again(house: House, wire: Wire) -> None:
     before, hang = _counted("delivery"), asyncio.Event()
 
@@ -305,6 +311,7 @@ async def test_a_delivery_that_nothing_would_ever_end_is_ended_told_and_tried_ag
     assert any("4.4.7 no step" in one for one in replies)
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_connection_that_is_never_made_is_ended_told_and_tried_again(house: House, wire: Wire) -> None:
     before, asked = _counted("connection"), list[int]()
 
@@ -323,6 +330,7 @@ async def test_a_connection_that_is_never_made_is_ended_told_and_tried_again(hou
     assert [wire.addresses(), _counted("connection") - before] == [{CAROL: 1}, 1]
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_commit_whose_answer_never_comes_is_asked_for_and_what_was_delivered_stays_so(
     house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +349,7 @@ async def test_a_commit_whose_answer_never_comes_is_asked_for_and_what_was_deliv
     assert [wire.addresses(), _counted("record") - before, house.waits()] == [{CAROL: 1}, 1, 0]
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_loop_that_makes_no_step_is_begun_again_and_the_node_says_so(
     house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
