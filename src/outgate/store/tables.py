@@ -537,6 +537,8 @@ node = Table(
     Column("name", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("seen_at", Double, nullable=False),
+    Column("wedged", Integer, nullable=False, server_default="0"),  # how often its watchdog ended something
+    Column("wedged_at", Double, nullable=False, server_default="0"),  # and when last
 )
 
 # The MTA-STS policies (RFC 8461) of recipients' domains, by domain: see transport_security.sts_policies.
