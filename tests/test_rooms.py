@@ -22,7 +22,7 @@ ALLOWED = {
     "authorise": {"model"},
     "compliance": {"model", "mail"},
     "route": {"model"},
-    "store": {"clock"},
+    "store": {"clock", "printable"},
     "directory": {"model", "mail", "printable", "smtp", "store"},
     "sendas": {"model", "route", "mail", "directory", "store"},
     "record": {"mail", "printable", "store"},
@@ -46,7 +46,7 @@ ALLOWED = {
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
         *("store", "config", "clock", "egress", "supervision", "node_id", "printable"),
-        *("transport_security", "oauth"),
+        *("transport_security", "oauth", "watchdog"),
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
@@ -62,6 +62,7 @@ ALLOWED = {
         *("deliver", "discovery", "advisor", "mailbox", "queue", "record", "writing", "extras", "oauth"),
         "openid",
         "mail_program",
+        "printable",
     },
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {
@@ -75,6 +76,7 @@ ALLOWED = {
     "tcp_listener": {"peer", "peer_limit"},
     "supervision": set(),
     "systemd": set(),
+    "watchdog": set(),
     "demo": {"clock", "extras", "printable"},
 }
 NO_SOCKETS = (

@@ -14,6 +14,7 @@ from outgate.api.google_error import ApiError
 from outgate.model import Account, Policy, SendAs
 from outgate.operations import audit_operations, draft_operations
 from outgate.operations.context import OperationContext
+from outgate.operations.draft_operations import WrittenDraft
 from outgate.record.audit_trail import AuditFilter
 from outgate.writing.drafts import DraftContent
 
@@ -91,7 +92,7 @@ async def test_a_draft_is_made_read_changed_and_sent_by_its_own_gateway(api: Api
 
     def half_typed(op: OperationContext) -> int:
         content = DraftContent(ALICE, to="carol@recipient.example, al", subject="Hm", text="So")
-        return draft_operations.save_draft(op, ALICE, None, content)
+        return draft_operations.save_draft(op, ALICE, None, WrittenDraft.of(content))
 
     identity = str(await api.operate(half_typed))
     told = await ask(drafts.get(userId="me", id=identity, format="metadata"))

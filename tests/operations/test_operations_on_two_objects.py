@@ -89,6 +89,8 @@ PLAIN: Final = {
     "queue.suspend": {"reason"},
     "queue.move": {"way"},  # one of the organisation's own
     "queue.limit": {"ceiling", "reason"},
+    "rule.test": {"reply", "host"},
+    "rule.remove": {"name"},
     "queue.count": {"behind"},  # organisation-wide
     "role.create": {"name", "privileges", "summary"},
     "role.remove": {"name"},
@@ -111,7 +113,7 @@ PLAIN: Final = {
     "mail.explain": {"sender", "recipient"},
     "mail.send": {"recipients", "raw"},
     "mail.check": {"sender", "text"},
-    "send-as.sign": {"address", "html"},
+    "send-as.sign": {"address"},
     "sent.again": {"raw"},
 }
 

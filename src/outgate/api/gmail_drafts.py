@@ -19,8 +19,9 @@ from outgate.mail.line_ends import with_crlf
 from outgate.mailbox.letter import letter_of
 from outgate.operations import draft_operations, send_as_operations, sent_operations
 from outgate.operations.context import OperationContext
+from outgate.operations.draft_operations import WrittenDraft
 from outgate.queue.queue_id import to_text
-from outgate.writing.drafts import MAX_DRAFTS, Draft, DraftContent
+from outgate.writing.drafts import MAX_DRAFTS, Draft
 
 _PATH: Final = "gmail/v1/users/{userId}/drafts"
 _ONE: Final = f"{_PATH}/{{id}}"
@@ -30,7 +31,7 @@ _MEDIA: Final = MediaUpload(("message/*",), MAX_MESSAGE)
 _USUAL: Final = 100  # drafts of a page
 _SNIPPET: Final = 200  # characters
 
-Written = tuple[DraftContent, list[AttachedFile]]
+Written = tuple[WrittenDraft, list[AttachedFile]]
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -142,7 +143,8 @@ def _written(call: ApiCall) -> Written:
         raise invalid("Invalid draft: message.raw is missing, the whole message in base64url.")
     with call.reading() as op:
         account = send_as_operations.account(op, call.user())
-    return draft_content.read(with_crlf(raw), account)
+    content, files = draft_content.read(with_crlf(raw), account)
+    return WrittenDraft.of(content), files
 
 
 def _keep(call: ApiCall, op: OperationContext, user: str, draft: Draft | None, written: Written) -> int:
