@@ -1,8 +1,10 @@
 """May this account send as this From? Pure: it is handed the account as it stands and knows no table and no socket."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from outgate.frozen import frozen
+from outgate.mail.addresses import without_tag
 from outgate.model import Account, Refused, SendAs, UnknownFrom
 
 
@@ -29,8 +31,20 @@ def authorise(
     for address in header_from:
         if reason := _unusable(account, address, "From"):
             return _rewritten(account) or Refused(reason)
-    chosen = sender if sender and sender in header_from else header_from[0]
-    return Authorised(account.send_as[chosen])
+    chosen = entry_for(account, sender if sender and sender in header_from else header_from[0])
+    assert chosen
+    return Authorised(chosen)
+
+
+def entry_for(account: Account, address: str) -> SendAs | None:
+    """What lets an account send as an address (in compared form): its own entry, else that of the address without its
+    +tag, where policy allows that and the tagged address is nobody else's.
+    """
+    entry = account.send_as.get(address)
+    if entry is None and account.policy.plus_tags and address not in account.others_tags:
+        base = account.send_as.get(without_tag(address) or "")
+        return base and replace(base, address=address, tag_of=base.address, is_primary=False, is_default=False)
+    return entry
 
 
 def authorise_envelope(account: Account, reverse_path: str) -> Refused | None:
@@ -53,12 +67,27 @@ def _rewritten(account: Account) -> Authorised | None:
 
 
 def _unusable(account: Account, address: str, where: str) -> str | None:
-    entry = account.send_as.get(address)
+    entry = entry_for(account, address)
     if entry is None:
         return (
-            f"{where} <{address}> is not an address of {account.primary}; add it under 'Send mail as' (or have your"
-            f" administrator run: outgate sendas add) and confirm it, or send from <{account.primary}>"
+            f"{where} <{address}> is not an address of {account.primary}{_untagged(account, address)}; add it under"
+            " 'Send mail as' (or have your administrator run: outgate sendas add) and confirm it, or send from"
+            f" <{account.primary}>"
         )
     if not entry.verified:
-        return f"{where} <{address}> is not confirmed yet; enter the code that was mailed to it, or have it sent again"
+        pending = f"a +tag of <{entry.tag_of}>, which is not" if entry.tag_of else "not"
+        return (
+            f"{where} <{address}> is {pending} confirmed yet; enter the code that was mailed to it, or have it sent"
+            " again"
+        )
     return None
+
+
+def _untagged(account: Account, address: str) -> str:
+    """Why the address without the tag, if that is the account's, does not help."""
+    base = without_tag(address)
+    if base is None or base not in account.send_as:
+        return ""
+    if address in account.others_tags:
+        return f" (a +tag of <{base}>, but another user's own)"
+    return f" (a +tag of <{base}>, but allowPlusTagsInFrom is off: {account.policy.source('plus_tags')})"
