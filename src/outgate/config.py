@@ -259,6 +259,13 @@ class WebSettings(Section):
         return text
 
 
+class ApiSettings(Section):
+    """What programs may ask of the API (docs/api.md), which is where the pages are. Each process counts for itself."""
+
+    user_rate: Rate = Field("15000/1minute", description="Requests of one program as one user")
+    client_rate: Rate = Field("120000/1minute", description="Requests of one program, as whoever")
+
+
 class DeliverySettings(Section):
     """How messages leave."""
 
@@ -434,6 +441,7 @@ class Config(BaseSettings):
     oauth: OAuthSettings = OAuthSettings()
     egress: EgressSettings = EgressSettings()
     web: WebSettings = WebSettings()
+    api: ApiSettings = ApiSettings()
     record: RecordSettings = RecordSettings()
 
     @model_validator(mode="after")
