@@ -9,7 +9,7 @@ from dataclasses import field
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, literal_column, select
 
 from outgate.directory import application_passwords, policies, second_factors
 from outgate.directory.application_passwords import ApplicationPassword
@@ -137,7 +137,7 @@ _TAGGED = tables.send_as.alias("tagged")
 
 # The +tags of an address that others have proven or were given, with spaces between.
 _OTHERS_TAGS = (
-    select(func.aggregate_strings(_TAGGED.c.address, " "))
+    select(func.aggregate_strings(_TAGGED.c.address, literal_column("' '")))
     .where(
         _TAGGED.c.tag_of == tables.send_as.c.address,
         _TAGGED.c.account_id != tables.send_as.c.account_id,
