@@ -137,7 +137,7 @@ _TAGGED = tables.send_as.alias("tagged")
 
 # The +tags of an address that others have proven or were given, with spaces between.
 _OTHERS_TAGS = (
-    select(func.aggregate_strings(_TAGGED.c.address, literal_column("' '")))
+    select(func.aggregate_strings(_TAGGED.c.address, literal_column("' '")))  # type: ignore[arg-type] -- no parameter
     .where(
         _TAGGED.c.tag_of == tables.send_as.c.address,
         _TAGGED.c.account_id != tables.send_as.c.account_id,
