@@ -57,7 +57,7 @@ def test_everything_else_is_refused_with_what_to_do(reverse_path: str, header_fr
 @pytest.mark.parametrize("policy", [Policy(), REWRITE])
 def test_a_suspended_account_sends_nothing(policy: Policy) -> None:
     suspended = account(policy=policy, suspended=True)
-    refused = Refused("the account alice@example.com is suspended; ask your administrator")
+    refused = Refused("the account {account} is suspended; ask your administrator", {"account": "alice@example.com"})
     assert authorise_envelope(suspended, "") == refused
     assert authorise(suspended, ALICE.address, [ALICE.address]) == refused
 
@@ -88,7 +88,7 @@ def test_an_entry_of_its_own_goes_before_that_of_the_address_without_the_tag() -
     [
         (
             account(policy=Policy(plus_tags=False, sources={"plus_tags": "/Sales"})),
-            "allowPlusTagsInFrom is off: from unit /Sales",
+            "allowPlusTagsInFrom is off (from unit /Sales",
         ),
         (replace(account(), others_tags=frozenset({TAGGED})), "another user's own"),
         (account(ALICE), f"From <{TAGGED}> is not an address of alice@example.com; add it"),

@@ -29,8 +29,8 @@ def authorise(
     if not header_from:
         return Refused("the message has no From address; set From to one of your own addresses")
     for address in header_from:
-        if reason := _unusable(account, address, "From"):
-            return _rewritten(account) or Refused(reason)
+        if refused := _unusable(account, address, "From"):
+            return _rewritten(account) or refused
     chosen = entry_for(account, sender if sender and sender in header_from else header_from[0])
     assert chosen
     return Authorised(chosen)
@@ -50,12 +50,10 @@ def entry_for(account: Account, address: str) -> SendAs | None:
 def authorise_envelope(account: Account, reverse_path: str) -> Refused | None:
     """The part that is known at MAIL already; None if there is nothing against it."""
     if account.suspended:
-        return Refused(f"the account {account.primary} is suspended; ask your administrator")
+        return Refused("the account {account} is suspended; ask your administrator", {"account": account.primary})
     if account.policy.unknown_from is UnknownFrom.REWRITE:
         return None  # From decides, and MAIL FROM follows it
-    if reverse_path and (reason := _unusable(account, reverse_path, "MAIL FROM")):
-        return Refused(reason)
-    return None
+    return _unusable(account, reverse_path, "MAIL FROM") if reverse_path else None
 
 
 def _rewritten(account: Account) -> Authorised | None:
@@ -66,28 +64,42 @@ def _rewritten(account: Account) -> Authorised | None:
     return Authorised(default, rewrite=True) if default and default.verified else None
 
 
-def _unusable(account: Account, address: str, where: str) -> str | None:
+def _unusable(account: Account, address: str, where: str) -> Refused | None:
     entry = entry_for(account, address)
     if entry is None:
-        return (
-            f"{where} <{address}> is not an address of {account.primary}{_untagged(account, address)}; add it under"
-            " 'Send mail as' (or have your administrator run: outgate sendas add) and confirm it, or send from"
-            f" <{account.primary}>"
+        return _tag_refused(account, address, where) or Refused(
+            "{where} <{address}> is not an address of {account}; add it under 'Send mail as' (or have your"
+            " administrator run: outgate sendas add) and confirm it, or send from <{account}>",
+            {"where": where, "address": address, "account": account.primary},
+        )
+    if not entry.verified and entry.tag_of:
+        return Refused(
+            "{where} <{address}> is a +tag of <{base}>, which is not confirmed yet; enter the code that was mailed to"
+            " that, or have it sent again",
+            {"where": where, "address": address, "base": entry.tag_of},
         )
     if not entry.verified:
-        pending = f"a +tag of <{entry.tag_of}>, which is not" if entry.tag_of else "not"
-        return (
-            f"{where} <{address}> is {pending} confirmed yet; enter the code that was mailed to it, or have it sent"
-            " again"
+        return Refused(
+            "{where} <{address}> is not confirmed yet; enter the code that was mailed to it, or have it sent again",
+            {"where": where, "address": address},
         )
     return None
 
 
-def _untagged(account: Account, address: str) -> str:
-    """Why the address without the tag, if that is the account's, does not help."""
+def _tag_refused(account: Account, address: str, where: str) -> Refused | None:
+    """Why the address without the tag does not help, if that is the account's."""
     base = without_tag(address)
     if base is None or base not in account.send_as:
-        return ""
+        return None
+    facts = {"where": where, "address": address, "base": base}
     if address in account.others_tags:
-        return f" (a +tag of <{base}>, but another user's own)"
-    return f" (a +tag of <{base}>, but allowPlusTagsInFrom is off: {account.policy.source('plus_tags')})"
+        return Refused(
+            "{where} <{address}> is another user's own address, though it is a +tag of <{base}>; add it under 'Send"
+            " mail as' and confirm it, or send from <{base}>",
+            facts,
+        )
+    return Refused(
+        "{where} <{address}> is a +tag of <{base}>, but allowPlusTagsInFrom is off ({source}); add it under 'Send mail"
+        " as' and confirm it, or send from <{base}>",
+        facts | {"source": account.policy.origin("plus_tags")},
+    )

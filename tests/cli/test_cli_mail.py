@@ -49,7 +49,7 @@ def test_a_tag_takes_the_gateway_of_its_address_and_what_waits_is_decided_again_
     assert to_carol.due_at < FAR
     program.run("policy", "set", "allowPlusTagsInFrom", "off")
     refused = program.run("explain", ALICE, tagged, CAROL, status=Status.NOT_ALLOWED)
-    assert "allowPlusTagsInFrom is off: from unit /" in refused["reasons"][0]
+    assert "allowPlusTagsInFrom is off (from unit /" in refused["reasons"][0]
 
 
 def test_explain_of_what_would_be_refused_has_the_status_of_a_refusal(program: Program) -> None:

@@ -135,9 +135,9 @@ def _holder_of_mail(connection: Connection, address: str) -> str | None:
 
 _TAGGED = tables.send_as.alias("tagged")
 
-# The +tags of an address that others have proven or were given, with spaces between.
+# The +tags of an address that others have proven or were given, with spaces between (literal: it is no parameter).
 _OTHERS_TAGS = (
-    select(func.aggregate_strings(_TAGGED.c.address, literal_column("' '")))  # type: ignore[arg-type] -- no parameter
+    select(func.aggregate_strings(_TAGGED.c.address, literal_column("' '")))  # type: ignore[arg-type]
     .where(
         _TAGGED.c.tag_of == tables.send_as.c.address,
         _TAGGED.c.account_id != tables.send_as.c.account_id,
