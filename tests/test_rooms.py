@@ -46,7 +46,7 @@ ALLOWED = {
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
         *("store", "config", "clock", "egress", "supervision", "node_id", "printable"),
-        *("transport_security", "oauth"),
+        *("transport_security", "oauth", "watchdog"),
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
@@ -76,6 +76,7 @@ ALLOWED = {
     "tcp_listener": {"peer", "peer_limit"},
     "supervision": set(),
     "systemd": set(),
+    "watchdog": set(),
     "demo": {"clock", "extras", "printable"},
 }
 NO_SOCKETS = (

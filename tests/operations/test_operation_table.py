@@ -30,8 +30,6 @@ NO_OPERATION: Final = {
     "demo": "has installations of its own",
     "sendas discover": "asks the DNS and the web alone",
     "systemd-unit": "prints a text that nobody need keep",
-    "gateway rules list": "shows what is shipped, or a file",
-    "gateway rules test": "the same, of one reply",
     "ldap check": "asks the LDAP directory alone",
 }
 # Operations that no command calls.
