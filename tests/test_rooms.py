@@ -19,7 +19,7 @@ ALLOWED = {
     "printable": set(),
     "log_lines": {"printable"},
     "model": set(),
-    "authorise": {"model"},
+    "authorise": {"model", "mail"},
     "compliance": {"model", "mail"},
     "route": {"model"},
     "store": {"clock", "printable"},
