@@ -12,6 +12,7 @@ from outgate.directory.users import Credentials, User
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.operations import (
+    log_in_link_operations,
     log_in_operations,
     role_operations,
     session_operations,
@@ -158,7 +159,7 @@ def _act(visit: Visit) -> Response:
     address: str = visit.request.path_params["address"]
     if do in ACTIONS:
         return _by_button(visit, do, ACTIONS[do], address)
-    forms = {"edit": _edit, "move": _move, "password": _set_password}
+    forms = {"edit": _edit, "move": _move, "password": _set_password, "link": _make_link}
     if do not in forms:
         raise Invalid("“{text}” can't be done with a user; choose a button of the user's page", text=do)
     try:
@@ -192,6 +193,13 @@ def _move(visit: Visit, address: str) -> Response:
     with visit.writing() as op:
         user_operations.move(op, address, visit.form.text("unit"))
     return visit.go_to(f"{path_of(address)}?done=moved")
+
+
+def _make_link(visit: Visit, address: str) -> Response:
+    """By which they log in once; shown once."""
+    with visit.writing() as op:
+        link = log_in_link_operations.make_link(op, address, visit.services.config.web.public_url)
+    return visit.page("user_link.html", path=PATH, user_path=path_of(address), link=link)
 
 
 def _set_password(visit: Visit, address: str) -> Response:
