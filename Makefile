@@ -44,7 +44,7 @@ wheel: setup
 test: lint wheel
 	@tools/debian-packages test
 	@rm -rf .coverage
-	@$(WHEEL)/coverage run -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not lab and not measures"
+	@$(WHEEL)/coverage run -m pytest -n 3 -m "not lab and not measures"
 	@$(WHEEL)/python -m pytest -n 2 -m measures
 	@$(WHEEL)/python -m hard --short
 	@$(MAKE) --no-print-directory coverage

@@ -15,7 +15,6 @@ from typing import Any, Final
 from sqlalchemy import Engine, MetaData, Table, text
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from outgate import clock
 from outgate.directory import organisation, policies, restrictions, roles, settings, units, users
 from outgate.directory.users import Credentials
 from outgate.mailbox.maildir_mailbox import folder_of
@@ -41,6 +40,8 @@ _AT_ONCE: Final = 20_000  # rows of one statement
 _BUSY: Final = 20  # users who have written much on the pages
 _SENT: Final = 500  # by each of them
 _LETTERS: Final = 600  # in the inbox of each of them
+_SHARED: Final = 95  # addresses more of one user, who sends one of twenty messages from them
+_EACH_SHARED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,15 @@ class Size:
         """An address of a partner's domain: its user is `number` modulo the users."""
         first, last = _names(number % self.users)
         return f"{first}.{last}.{number}@partner{number % 2000}.example"
+
+    def shared(self, number: int) -> str:
+        """An address of one department's, all of which `desk` has."""
+        return f"department.{number % _SHARED}@{DOMAIN}"
+
+    @property
+    def desk(self) -> str:
+        """Who has nearly as many addresses as one may have, and sends the most."""
+        return self.user(self.users - 2)
 
     @property
     def outsides(self) -> int:
@@ -195,7 +205,7 @@ def _people(loader: _Loader, vault: Vault, size: Size, credentials: Credentials,
             *("id", "account_id", "address", "display_name", "reply_to", "signature", "is_primary", "is_default"),
             *("treat_as_alias", "verified_at", "proof", "created_at"),
         ),
-        (_address(size, n, now) for n in range(size.addresses)),
+        (_address(size, n, now) for n in range(size.addresses + _SHARED)),
     )
     loader.load(
         tables.gateway,
@@ -227,7 +237,11 @@ def _full_name(number: int) -> str:
 
 
 def _address(size: Size, number: int, now: float) -> tuple[object, ...]:
-    """The users' primary addresses first, then the others; one of a hundred of these is not confirmed."""
+    """The users' primary addresses first, then the others; one of a hundred of these is not confirmed. Behind them
+    those of departments."""
+    if number >= size.addresses:
+        names = (size.shared(number - size.addresses), "")
+        return (number + 1, size.users - 1, *names, "", "", False, False, True, now, "granted", now)
     if number < size.users:
         names = (size.user(number), _full_name(number))
         return (number + 1, number + 1, *names, "", "", True, True, True, now, None, now)
@@ -318,6 +332,8 @@ def _waits(size: Size, number: int) -> bool:
 
 def _sender(size: Size, number: int) -> tuple[str, str, int | None]:
     """Account and From address of a message, and the gateway that this has."""
+    if number % _EACH_SHARED == 7 and not _waits(size, number):
+        return size.desk, size.shared(number // _EACH_SHARED), None
     if number % 3 == 0:
         return size.user(number % size.users), size.user(number % size.users), None
     outside = number % size.outsides
@@ -467,12 +483,3 @@ def _letters(folder: Path, owner: str, now: float) -> None:
             "<p>Dear colleague,</p>" + "<p>what you asked for is here, with <b>all</b> that belongs to it.</p>" * 40,
         )
         (folder / "cur" / f"{int(at)}.{number}.bench:2,S").write_text("\r\n".join(lines))
-
-
-def opened_at(folder: Path) -> float | None:
-    """When what is kept there was filled; None if that is too old: waiting mail would fall due."""
-    stamp = folder / "filled.json"
-    if not stamp.exists():
-        return None
-    at = float(json.loads(stamp.read_text())["at"])
-    return at if clock.now() - at < 86400 else None

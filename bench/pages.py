@@ -2,14 +2,14 @@
 
     python -m bench --pages [--seconds N] [--database postgresql://…] [--json FILE]
 
-What was filled is kept in a folder of /var/tmp for a day, so that only the first run waits for it.
+What was filled is used for a day, so that only the first run waits for it. It stays in /var/tmp until a later run fills
+it anew, or somebody removes it.
 """
 
 import contextlib
 import json
 import os
 import random
-import shutil
 import socket
 import statistics
 import sys
@@ -26,21 +26,20 @@ import httpx2
 from rich.console import Console
 from rich.table import Table
 
-from bench import large_organisation
+from bench import kept, large_organisation
 from bench.large_organisation import ADMINISTRATOR, DIVISION, PASSWORD, UNIT_ADMINISTRATOR, Size, message_id, sent
 from bench.scratch import Scratch, free_port, listens, scratch, until
 from outgate import clock, config
 from outgate.installation import KEY_FILE, open_installation
 from outgate.queue.queue_id import to_text
 from outgate.store import keyfile
-from outgate.store.engine import SCHEMA, is_made, make_file, migrate, open_engine
+from outgate.store.engine import is_made, make_file, migrate, open_engine
 
 Progress = Callable[[str], object]
 
 GOAL: Final = 0.1  # seconds for 95 of 100 pages
 SECONDS: Final = 60.0  # of asking
 _TRIALS: Final = 4  # servers that are being tried at any time
-_KEPT: Final = Path("/var/tmp")
 
 _CONFIGURATION = """\
 hostname = "mail.example.com"
@@ -118,6 +117,7 @@ def _own_pages(size: Size, now: float) -> Iterator[PageAsked]:
         *("/settings/security/passkeys/add", "/settings/accounts", "/settings/accounts/add", "/settings/mail-program"),
     ):
         yield PageAsked(route, route, [route], busy)
+    yield PageAsked("/settings/accounts, 98 addresses", "/settings/accounts", ["/settings/accounts"], [size.desk])
     yield PageAsked("/inbox?find", "/inbox", ["/inbox?find=Letter+300"], busy)
     # Each of these is one user's own.
     me, identity = busy[0], to_text(message_id(size, sent(size, 0, 7), now))
@@ -221,19 +221,12 @@ def _mail_pages(
 # --- the installation ------------------------------------------------------------------------------------------------
 
 
-def _folder(size: Size, database: str) -> Path:
-    """Where it is kept."""
-    kind = "postgresql" if database else "sqlite"
-    return _KEPT / f"outgate-bench-pages-{kind}-{size.users}-{size.messages}"
-
-
 def _installed(place: Scratch, size: Size, database: str, port: int, progress: Progress) -> tuple[Path, float]:
     """The data directory, and when it was filled."""
-    folder = _folder(size, database)
-    at = large_organisation.opened_at(folder)
+    folder = kept.folder_of(f"outgate-bench-pages-{size.users}-{size.messages}", database)
+    at = kept.filled_at(folder)
     if at is None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        kept.clear(folder)
         keyfile.create(folder / KEY_FILE)
     (folder / "outgate.toml").write_text(
         _CONFIGURATION.format(
@@ -262,7 +255,7 @@ def _filled(folder: Path, size: Size) -> float:
     installation, at = open_installation(folder), clock.now()
     large_organisation.fill(installation.engine, installation.vault, folder / "mail", size, at)
     installation.engine.dispose()
-    (folder / "filled.json").write_text(json.dumps({"at": at, "schema": SCHEMA}))
+    kept.stamp(folder, at)
     return at
 
 

@@ -32,16 +32,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("outgate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("outgate")
 
-# Files are given to workers whole, so that what a file's tests share is made once; those of the longest come first.
+# Files are given to workers whole (pyproject.toml); those of the longest come first.
 LONGEST: Final = ("way", "docs", "demo", "pages", "oauth", "api")
 
 NewDatabase = Callable[..., str]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The end of a run is no place for a file that takes minutes."""
-    here = Path(__file__).parent
-    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in LONGEST)
+    """The end of a run is no place for a file that takes minutes. What is not below here is not known to take long."""
+    longest = [Path(__file__).parent / one for one in LONGEST]
+    items.sort(key=lambda item: not any(item.path.is_relative_to(one) for one in longest))
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def test_everything_else_is_refused_with_what_to_do(reverse_path: str, header_fr
 @pytest.mark.parametrize("policy", [Policy(), REWRITE])
 def test_a_suspended_account_sends_nothing(policy: Policy) -> None:
     suspended = account(policy=policy, suspended=True)
-    refused = Refused("the account alice@example.com is suspended; ask your administrator")
+    refused = Refused("the account {account} is suspended; ask your administrator", {"account": "alice@example.com"})
     assert authorise_envelope(suspended, "") == refused
     assert authorise(suspended, ALICE.address, [ALICE.address]) == refused
 

@@ -22,7 +22,7 @@ ALLOWED = {
     "authorise": {"model"},
     "compliance": {"model", "mail"},
     "route": {"model"},
-    "store": {"clock"},
+    "store": {"clock", "printable"},
     "directory": {"model", "mail", "printable", "smtp", "store"},
     "sendas": {"model", "route", "mail", "directory", "store"},
     "record": {"mail", "printable", "store"},
@@ -62,6 +62,7 @@ ALLOWED = {
         *("deliver", "discovery", "advisor", "mailbox", "queue", "record", "writing", "extras", "oauth"),
         "openid",
         "mail_program",
+        "printable",
     },
     # Of deliver only the probe.
     "api": {

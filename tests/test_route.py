@@ -94,9 +94,11 @@ def test_a_receipt_takes_the_users_gateway_with_the_null_sender() -> None:
     ("policy", "chosen", "why"),
     [
         (ON, PARTNER, None),
-        (REFUSING, PARTNER, "gatewayNotAllowed is refuse (the default)"),
+        (replace(ON, without_gateway=WithoutGateway.REFUSE), PARTNER, "gatewayNotAllowed is refuse (the default)"),
         (replace(ON, external_from=False), PARTNER, "allowExternalFromWithoutGateway is off (the default)"),
-        (replace(REFUSING, external_from=False), ALICE, None),
+        (ON, WITHOUT, "does not leave by a server of its own"),
+        (ON, replace(ALICE, gateway=GATEWAY), "does not leave by a server of its own"),
+        (OFF, PARTNER, "does not leave by a server of its own"),
     ],
 )
 def test_past_its_gateway_an_address_leaves_only_where_policy_lets_it_leave_without_one(

@@ -23,13 +23,17 @@ LOCALES = SOURCE / "web" / "locales"
 
 # Errors that users meet on pages are translated, too; those of files that no page leads to need not be.
 _ERRORS = (
+    "authorise.py",
     "directory/*.py",
     "mail/addresses.py",
     "mailbox/*.py",
+    "model.py",
     "oauth/sign_in.py",
     "openid/provider_log_in.py",
     "operations/*.py",
+    "route.py",
     "sendas/*.py",
+    "submit/*.py",
     "writing/drafts.py",
 )
 _METHODS = [*((pattern, "python") for pattern in ("web/**.py", *_ERRORS)), ("web/templates/**.html", "jinja2")]
@@ -42,6 +46,8 @@ _RAISED = (
     "CodeExpired",
     "MailboxUnavailable",
     "NoMailbox",
+    "Phrase",
+    "Refused",
     "SignInFailed",
     "ProviderLogInFailed",
     "ProviderUnreachable",

@@ -27,8 +27,8 @@ def authorise(
     if not header_from:
         return Refused("the message has no From address; set From to one of your own addresses")
     for address in header_from:
-        if reason := _unusable(account, address, "From"):
-            return _rewritten(account) or Refused(reason)
+        if refused := _unusable(account, address, "From"):
+            return _rewritten(account) or refused
     chosen = sender if sender and sender in header_from else header_from[0]
     return Authorised(account.send_as[chosen])
 
@@ -36,12 +36,10 @@ def authorise(
 def authorise_envelope(account: Account, reverse_path: str) -> Refused | None:
     """The part that is known at MAIL already; None if there is nothing against it."""
     if account.suspended:
-        return Refused(f"the account {account.primary} is suspended; ask your administrator")
+        return Refused("the account {account} is suspended; ask your administrator", {"account": account.primary})
     if account.policy.unknown_from is UnknownFrom.REWRITE:
         return None  # From decides, and MAIL FROM follows it
-    if reverse_path and (reason := _unusable(account, reverse_path, "MAIL FROM")):
-        return Refused(reason)
-    return None
+    return _unusable(account, reverse_path, "MAIL FROM") if reverse_path else None
 
 
 def _rewritten(account: Account) -> Authorised | None:
@@ -52,13 +50,17 @@ def _rewritten(account: Account) -> Authorised | None:
     return Authorised(default, rewrite=True) if default and default.verified else None
 
 
-def _unusable(account: Account, address: str, where: str) -> str | None:
+def _unusable(account: Account, address: str, where: str) -> Refused | None:
     entry = account.send_as.get(address)
     if entry is None:
-        return (
-            f"{where} <{address}> is not an address of {account.primary}; add it under 'Send mail as' (or have your"
-            f" administrator run: outgate sendas add) and confirm it, or send from <{account.primary}>"
+        return Refused(
+            "{where} <{address}> is not an address of {account}; add it under 'Send mail as' (or have your"
+            " administrator run: outgate sendas add) and confirm it, or send from <{account}>",
+            {"where": where, "address": address, "account": account.primary},
         )
     if not entry.verified:
-        return f"{where} <{address}> is not confirmed yet; enter the code that was mailed to it, or have it sent again"
+        return Refused(
+            "{where} <{address}> is not confirmed yet; enter the code that was mailed to it, or have it sent again",
+            {"where": where, "address": address},
+        )
     return None

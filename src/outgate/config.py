@@ -9,7 +9,7 @@ import re
 import socket
 import tomllib
 from collections.abc import Sequence
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -43,7 +43,16 @@ Rate = Annotated[str, AfterValidator(_rate)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 _PORT = r":(?!0)(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"  # 1 to 65535, in a URL
-_IMAPS = rf"imaps://([^:/?#@\s]+|\[[0-9a-fA-F:.]+\])({_PORT})?"
+_IMAPS = re.compile(rf"imaps://([^:/?#@\s\[\]]+|\[(?P<literal>[0-9a-fA-F:.]+)\])({_PORT})?")
+
+
+def _is_imaps(text: str) -> bool:
+    """Whether it is imaps://host[:port]; within brackets is an IPv6 address (RFC 3986 section 3.2.2)."""
+    found = _IMAPS.fullmatch(text)
+    try:
+        return found is not None and (found["literal"] is None or bool(IPv6Address(found["literal"])))
+    except ValueError:
+        return False
 
 
 class ConfigError(Exception):
@@ -259,6 +268,13 @@ class WebSettings(Section):
         return text
 
 
+class ApiSettings(Section):
+    """What programs may ask of the API (docs/api.md), which is where the pages are. Each process counts for itself."""
+
+    user_rate: Rate = Field("15000/1minute", description="Requests of one program as one user")
+    client_rate: Rate = Field("120000/1minute", description="Requests of one program, as whoever")
+
+
 class DeliverySettings(Section):
     """How messages leave."""
 
@@ -370,7 +386,7 @@ class LocalSettings(Section):
     @field_validator("programs_imap")
     @classmethod
     def _known_programs_imap(cls, text: str) -> str:
-        if not re.fullmatch(rf"({_IMAPS})?", text):
+        if text and not _is_imaps(text):
             raise ValueError("must be imaps://host[:port]")
         return text
 
@@ -378,7 +394,7 @@ class LocalSettings(Section):
     @classmethod
     def _known_imap(cls, text: str) -> str:
         host = r"(localhost|127\.[0-9.]+|\[::1\])"
-        if not re.fullmatch(rf"({_IMAPS}|imap://{host}({_PORT})?)?", text):
+        if not _is_imaps(text) and not re.fullmatch(rf"(imap://{host}({_PORT})?)?", text):
             raise ValueError("must be imaps://host[:port], or imap://127.0.0.1[:port] for a server on this machine")
         return text
 
@@ -434,6 +450,7 @@ class Config(BaseSettings):
     oauth: OAuthSettings = OAuthSettings()
     egress: EgressSettings = EgressSettings()
     web: WebSettings = WebSettings()
+    api: ApiSettings = ApiSettings()
     record: RecordSettings = RecordSettings()
 
     @model_validator(mode="after")

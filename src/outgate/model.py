@@ -89,6 +89,11 @@ class Gateway:
         return int(self.identity.rpartition(":")[2])
 
     @property
+    def is_smtp(self) -> bool:
+        """Whether it takes mail by SMTP, and not by a provider's interface."""
+        return self.kind is GatewayKind.SMTP
+
+    @property
     def has_credential(self) -> bool:
         """Whether there is all that its log-in needs, as far as the directory knows."""
         return not self.username or self.sealed is not None or bool(self.provider)
@@ -146,6 +151,27 @@ class UnknownFrom(StrEnum):
 
 
 @frozen
+class Phrase:
+    """Words for people. With `facts`, `text` is a format that names them: so pages say it in the user's language."""
+
+    text: str
+    facts: Mapping[str, object] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        return self.text.format_map(self.facts) if self.facts else self.text
+
+
+@frozen
+class Refused(Phrase):
+    """Why not, in words for the account's own user (they go into a 550 5.7.1)."""
+
+    @property
+    def reason(self) -> str:
+        """The whole sentence."""
+        return str(self)
+
+
+@frozen
 class Policy:
     """The settings in force for a unit, one field for each (directory.policy has their names and meanings).
 
@@ -175,26 +201,49 @@ class Policy:
         """Where a field's value comes from, for people."""
         return f"from unit {self.sources[name]}" if name in self.sources else "the default"
 
-    def refuses_gateway(self, host: str, port: int, security: Security) -> str | None:
+    def origin(self, name: str) -> Phrase:
+        """The same, for pages."""
+        return (
+            Phrase("from unit {unit}", {"unit": self.sources[name]}) if name in self.sources else Phrase("the default")
+        )
+
+    def refuses_gateway(self, host: str, port: int, security: Security) -> Refused | None:
         """Why a user's gateway may not be used, with the setting that says so; None if it may."""
         if not self.allow_external_smtp:
-            return f"allowUsersToUseExternalSmtpServers is off ({self.source('allow_external_smtp')})"
+            return Refused(
+                "allowUsersToUseExternalSmtpServers is off ({source})", {"source": self.origin("allow_external_smtp")}
+            )
         if self.gateway_hosts and not any(matches_domain(host, pattern) for pattern in self.gateway_hosts):
-            return f"{host} is not on the list allowedGatewayHosts ({self.source('gateway_hosts')})"
+            return Refused(
+                "{host} is not on the list allowedGatewayHosts ({source})",
+                {"host": host, "source": self.origin("gateway_hosts")},
+            )
         if self.gateway_ports and port not in self.gateway_ports:
-            return f"port {port} is not on the list allowedGatewayPorts ({self.source('gateway_ports')})"
+            return Refused(
+                "port {port} is not on the list allowedGatewayPorts ({source})",
+                {"port": port, "source": self.origin("gateway_ports")},
+            )
         if self.gateway_security and security not in self.gateway_security:
-            return f"'{security}' is not on the list allowedGatewaySecurity ({self.source('gateway_security')})"
+            return Refused(
+                "'{security}' is not on the list allowedGatewaySecurity ({source})",
+                {"security": security, "source": self.origin("gateway_security")},
+            )
         if self.require_tls and security is Security.NONE:
-            return f"requireGatewayTls is on ({self.source('require_tls')})"
+            return Refused("requireGatewayTls is on ({source})", {"source": self.origin("require_tls")})
         return None
 
-    def refuses_recipient(self, domain: str) -> str | None:
+    def refuses_recipient(self, domain: str) -> Refused | None:
         """Why mail by a user's gateway may not go to this domain (A-labels); None if it may."""
         if any(matches_domain(domain, pattern) for pattern in self.refused_recipient_domains):
-            return f"{domain} is on the list deniedRecipientDomains ({self.source('refused_recipient_domains')})"
+            return Refused(
+                "{domain} is on the list deniedRecipientDomains ({source})",
+                {"domain": domain, "source": self.origin("refused_recipient_domains")},
+            )
         if self.recipient_domains and not any(matches_domain(domain, pattern) for pattern in self.recipient_domains):
-            return f"{domain} is not on the list allowedRecipientDomains ({self.source('recipient_domains')})"
+            return Refused(
+                "{domain} is not on the list allowedRecipientDomains ({source})",
+                {"domain": domain, "source": self.origin("recipient_domains")},
+            )
         return None
 
 
@@ -215,13 +264,6 @@ class Account:
     policy: Policy
     send_as: Mapping[str, SendAs]
     language: str = "en"  # of what is written to the user
-
-
-@frozen
-class Refused:
-    """Why not, in words for the account's own user (they go into a 550 5.7.1)."""
-
-    reason: str
 
 
 @frozen

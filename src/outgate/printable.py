@@ -1,4 +1,4 @@
-"""The one place that makes text from outside fit for a log line or a terminal. Pure."""
+"""The one place that makes text from outside fit for a log line, a terminal or a database. Pure."""
 
 from typing import Final
 
@@ -19,6 +19,11 @@ def printable(text: str, limit: int | None = None) -> str:
 def printable_lines(text: str) -> str:
     """As `printable`, of a text of several lines; line feeds alone end them."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def without_nul(text: str) -> str:
+    """`text` as a database keeps it: PostgreSQL has no NUL in texts, so what stands for the unknown is in its place."""
+    return text.replace("\0", "\ufffd")
 
 
 def _escaped(char: str) -> str:

@@ -12,8 +12,8 @@ from outgate.frozen import frozen
 from outgate.model import (
     Account,
     Gateway,
-    GatewayKind,
     Organisation,
+    Phrase,
     QueueKey,
     QueueKind,
     Refused,
@@ -28,7 +28,7 @@ NOT_ENABLED: Final = (
 )
 
 # What a provider's interface can't do (docs/gateways-http.md).
-BY_INTERFACE: Final = (
+LIMITS_OF_INTERFACE: Final = (
     "it takes mail by {title}: recipients are those in To, Cc and Bcc, the envelope sender is the account's own, it"
     " sends no delivery reports, and sizes are limited (docs/gateways-http.md)"
 )
@@ -94,7 +94,10 @@ def route(
     domain = recipient.rpartition("@")[2]
     if account and chosen and (gateway := _user_gateway(account, chosen, reasons)):
         if refused := account.policy.refuses_recipient(domain):
-            return Refused(f"mail from {chosen.address} may not go to {recipient}: {refused}")
+            return Refused(
+                "mail from {address} may not go to {recipient}: {why}",
+                {"address": chosen.address, "recipient": recipient, "why": refused},
+            )
         mail_from = chosen.address if reverse_path else ""
         return Route(RouteKind.USER_GATEWAY, gateway_queue(gateway), mail_from, tuple(reasons), gateway=gateway)
     if account and chosen and (refusal := _refused_without_gateway(account, chosen)):
@@ -138,12 +141,19 @@ def _organisations_way(
 
 
 def refuses_past_gateway(account: Account, chosen: SendAs) -> Refused | None:
-    """Why the organisation's servers may not deliver in the place of an address's own gateway; None if they may."""
+    """Why the organisation's servers may not deliver in the place of an address's own gateway, by which it must leave;
+    None if they may.
+    """
     policy = account.policy
+    if _user_gateway(account, chosen, []) is None:
+        return Refused(
+            "{address} does not leave by a server of its own: try it again instead", {"address": chosen.address}
+        )
     if not chosen.own_domain and policy.without_gateway is WithoutGateway.REFUSE:
         return Refused(
-            f"{chosen.address} can only be sent through its own server: gatewayNotAllowed is refuse"
-            f" ({policy.source('without_gateway')}); ask your administrator"
+            "{address} can only be sent through its own server: gatewayNotAllowed is refuse ({source}); ask your"
+            " administrator",
+            {"address": chosen.address, "source": policy.origin("without_gateway")},
         )
     return _refused_without_gateway(account, replace(chosen, gateway=None))
 
@@ -164,8 +174,8 @@ def _user_gateway(account: Account, chosen: SendAs, reasons: list[str]) -> Gatew
         reasons.append(f"{chosen.address} has the gateway {gateway.host}, but {refused}")
     else:
         reasons.append(f"{chosen.address} has the gateway {gateway.host}:{gateway.port}")
-        if gateway.kind is not GatewayKind.SMTP:
-            reasons.append(BY_INTERFACE.format(title=gateway.kind.in_words))
+        if not gateway.is_smtp:
+            reasons.append(LIMITS_OF_INTERFACE.format(title=gateway.kind.in_words))
         reasons.append(f"allowUsersToUseExternalSmtpServers is on ({account.policy.source('allow_external_smtp')})")
         return gateway
     return None
@@ -178,12 +188,12 @@ def _refused_without_gateway(account: Account, chosen: SendAs) -> Refused | None
     policy, gateway = account.policy, chosen.gateway
     if gateway and policy.without_gateway is WithoutGateway.REFUSE:
         why = policy.refuses_gateway(gateway.host, gateway.port, gateway.security)
-        told = NOT_ENABLED.format(address=chosen.address, domain=chosen.address.rpartition("@")[2])
-        return Refused(f"{told} ({why})")
+        told = Phrase(NOT_ENABLED, {"address": chosen.address, "domain": chosen.address.rpartition("@")[2]})
+        return Refused("{told} ({why})", {"told": told, "why": why})
     if not policy.external_from:
-        source = policy.source("external_from")
         return Refused(
-            f"{chosen.address} is outside the organisation's domains and can only be sent through its own server:"
-            f" allowExternalFromWithoutGateway is off ({source}); ask your administrator"
+            "{address} is outside the organisation's domains and can only be sent through its own server:"
+            " allowExternalFromWithoutGateway is off ({source}); ask your administrator",
+            {"address": chosen.address, "source": policy.origin("external_from")},
         )
     return None

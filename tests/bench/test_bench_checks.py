@@ -1,6 +1,8 @@
 """The benchmark's own checks: what is sent arrives as it was, and a wrong credential or an altered body is noticed."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from bench.__main__ import Measurement, Sink, SinkAlone, _drive, _faults, ratios
@@ -8,7 +10,8 @@ from bench.product import Work
 from bench.scratch import Scratch, scratch
 from bench.sink import Ledger
 
-from bench import population
+from bench import kept, population
+from outgate import clock
 
 
 @pytest.fixture
@@ -45,6 +48,54 @@ def test_what_is_altered_doubled_or_strange_is_counted() -> None:
     report = ledger.report()
     names = ("arrived", "missing", "duplicates", "strangers", "altered")
     assert [report[name] for name in names] == [2, 1, 1, 1, 1]
+
+
+@pytest.fixture
+def kept_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(kept, "KEPT", tmp_path)
+    return tmp_path
+
+
+def test_what_was_filled_is_used_for_a_day_by_a_program_of_its_tables(
+    kept_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, folder = clock.now(), kept.folder_of("pages", "")
+    assert kept.filled_at(folder) is None
+    kept.stamp(folder, now)
+    assert kept.filled_at(kept.folder_of("pages", "")) == now
+    one, other = (kept.folder_of("pages", f"postgresql:///{name}") for name in ("one", "other"))
+    kept.stamp(one, now)
+    assert (kept.filled_at(one), kept.filled_at(other)) == (now, None)
+    with monkeypatch.context() as migrated:
+        migrated.setattr(kept, "SCHEMA", "9999")
+        assert kept.filled_at(folder) is None
+    assert kept.filled_at(folder) == now
+    kept.stamp(folder, now - kept.AGE)
+    assert kept.filled_at(folder) is None
+    kept.clear(folder)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("made", ["writable", "link"])
+def test_a_folder_that_somebody_else_could_have_made_is_not_used(kept_in: Path, made: str) -> None:
+    """Its links would lead what root writes elsewhere."""
+    folder = kept.folder_of("pages", "")
+    if made == "link":
+        folder.rmdir()
+        (kept_in / "theirs").mkdir(mode=0o700)
+        folder.symlink_to("theirs")
+    else:
+        folder.chmod(0o770)
+    with pytest.raises(SystemExit, match="not yours alone"):
+        kept.folder_of("pages", "")
+
+
+def test_a_folder_of_another_user_is_not_used(kept_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, me = kept.folder_of("pages", ""), os.geteuid()
+    folder.rename(kept_in / folder.name.replace(f"-{me}-", f"-{me + 1}-"))
+    monkeypatch.setattr("bench.kept.os.geteuid", lambda: me + 1)
+    with pytest.raises(SystemExit, match="not yours alone"):
+        kept.folder_of("pages", "")
 
 
 def test_ratios_are_of_pairs_within_a_round() -> None:

@@ -129,3 +129,4 @@ def test_connections_hold_over_all_processes_together(most: int, processes: int)
     limit = (Restriction(Cause.LIMIT, "", "", NOW, connections=most),)
     assert sum(connections(limit, 20, NOW, (number, processes)) for number in range(processes)) == most
     assert connections((), 20, NOW, (0, processes)) == 20
+    assert sum(connections((), 20, NOW, (number, processes), (most,)) for number in range(processes)) == most

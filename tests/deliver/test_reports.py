@@ -61,6 +61,15 @@ def told(outcome: Outcome, waited: float, to: Recipient | None = None, **options
     return [(each.action, each.remedy) for each in disposition.reported()]
 
 
+@pytest.mark.parametrize(("attempts", "wait"), [(0, 90.0), (3, 3600.0)])
+def test_what_a_peer_puts_off_is_not_tried_faster_than_by_the_schedule(attempts: int, wait: float) -> None:
+    outcome = Outcome(Verdict.RETRY, "4.3.2 less", again=NOON + 90, queue_until=NOON + 90)
+    tried = delivery(one(attempts=attempts))
+    settings = SETTINGS.model_copy(update={"retry": (60.0, 600.0, 600.0, 3600.0)})
+    (deferral,) = settle(tried, all_alike(tried, outcome), NOON, settings).deferred
+    assert deferral.again == NOON + wait
+
+
 @pytest.mark.parametrize(
     ("outcome", "remedy"),
     [

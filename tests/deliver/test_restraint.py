@@ -32,7 +32,8 @@ from outgate.store.vault import Vault
 
 NOW = 1_800_000_000.0
 RELAY = QueueKey(QueueKind.DOMAIN_GATEWAY)
-REFUSED = Outcome(Verdict.RETRY, "4.7.8 relay.example[192.0.2.1]:587: log-in refused: 535 5.7.8 Wrong password")
+PEER = "relay.example[192.0.2.1]:587"
+REFUSED = Outcome(Verdict.RETRY, f"4.7.8 {PEER}: log-in refused: 535 5.7.8 Wrong password", peer=PEER)
 AUTH_OFF = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant"
 OK = Outcome(Verdict.DELIVERED, "250 2.0.0 Ok")
 
@@ -106,7 +107,10 @@ async def test_only_what_is_as_strong_stops_another_rule(example: Engine, direct
     assert found == ["60/1hour", "6/1hour", "6/1hour", "stopped", "stopped"]
 
 
-@pytest.mark.parametrize("outcome", [RECALLED, INTERNAL, NO_STORE, replace(INTERNAL, untried=True)])
+QUOTED = Outcome(Verdict.FAILED, "5.6.0 To can't be read: 'stop now'@x.example")
+
+
+@pytest.mark.parametrize("outcome", [RECALLED, INTERNAL, NO_STORE, replace(INTERNAL, untried=True), QUOTED])
 async def test_what_is_no_peers_word_is_read_by_no_rule(
     example: Engine, directory: DirectoryReader, outcome: Outcome
 ) -> None:

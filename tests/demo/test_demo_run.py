@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -92,10 +93,16 @@ def test_it_takes_ones_own_mail_until_ctrl_c_and_leaves_nothing(tmp_path: Path) 
                 break
         else:
             pytest.fail((tmp_path / "steps").read_text())
+        seen = _seen_by_recipients(shown)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS)
     assert process.returncode == 0, (tmp_path / "steps").read_text()
     assert shown.count("on behalf of") >= 1
+    assert "alice@dominiopartner.example</bdi> <strong>on behalf of</strong> <bdi>alice@example.com" in seen
+    assert "A later word &lt;script&gt;alert(1)&lt;/script&gt;" in seen
+    assert "The figures for Thursday" in seen
+    assert re.search(r"\b\d{9}\b", seen), "the code that came to the partner's mailbox"
+    assert "<script>" not in seen
     assert _left_behind(tmp_path) == []
 
 
@@ -106,13 +113,20 @@ def _send(shown: str) -> None:
     assert port
     message = EmailMessage()
     message["From"], message["To"] = "alice@dominiopartner.example", "carol@recipient.example"
-    message["Subject"] = "A later word"
+    message["Subject"] = "A later word <script>alert(1)</script>"
     message["Message-ID"] = "<later@test.example>"
     message.set_content("Hello.\n")
     with smtplib.SMTP(told["server"], int(port[1]), timeout=20) as client:
         client.starttls(context=ssl.create_default_context(cafile=told["authority"]))
         client.login(told["user"], told["password"])
         client.send_message(message)
+
+
+def _seen_by_recipients(shown: str) -> str:
+    """The page whose address the demonstration has told."""
+    address = re.search(r"what recipients see.*\n  (http://\S+)", shown)
+    assert address
+    return httpx2.get(address[1], trust_env=False).text
 
 
 def test_ctrl_c_in_the_middle_leaves_nothing(tmp_path: Path) -> None:

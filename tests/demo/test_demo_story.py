@@ -6,20 +6,26 @@ import os
 import signal
 from dataclasses import replace
 from email.message import EmailMessage
+from importlib.resources import files
+from io import BytesIO
 
 import pytest
+from jinja2.ext import babel_extract
 from rich.console import Console
 
 from outgate.demo import table
+from outgate.demo.arrival import Arrival
 from outgate.demo.checks import Checks
 from outgate.demo.example_organisation import DemoError
 from outgate.demo.network import Network
-from outgate.demo.recipient import Arrival
+from outgate.demo.recipients_view import ITALIAN
 from outgate.demo.run import _stopped_by_signals, code_in
 from outgate.demo.story import Row, cases
 
 NETWORK = Network("127.66.0")
 ARRIVAL = Arrival(
+    at=1_800_000_000.0,
+    recipients=("carol@recipient.example",),
     message_id="<1@test.example>",
     subject="The figures",
     header_from="alice@dominiopartner.example",
@@ -27,6 +33,7 @@ ARRIVAL = Arrival(
     envelope_from="alice@example.com",
     delivered_by="mail.example.com",
     checks=Checks("pass", "example.com", "pass", "example.com", "fail", "quarantine"),
+    text="Here they are.",
 )
 ROW = Row("switch-off", "switch off", ARRIVAL, ("mail.example.com",))
 
@@ -81,6 +88,13 @@ def test_the_code_is_read_from_the_confirmation_message() -> None:
     message.set_content("No code, 12345 or 1234567890.\n")
     with pytest.raises(DemoError):
         code_in(message.as_bytes())
+
+
+def test_the_recipients_view_has_all_its_words_in_italian() -> None:
+    sources = [files("outgate.demo") / name for name in ("recipients_view.html", "recipients_list.html")]
+    found = {text for one in sources for _, _, text, _ in babel_extract(BytesIO(one.read_bytes()), ["_"], [], {})}
+    texts = {text for text in found if isinstance(text, str)}  # none where the text is a check's result
+    assert {*texts, "pass", "fail", "none", "inbox", "junk"} == set(ITALIAN)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -8,11 +8,12 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import dns.resolver
+import httpx2
 import pytest
 
+from outgate.demo.arrival import Arrival
 from outgate.demo.internet import Internet, running
 from outgate.demo.network import VirtualHost, is_free, reserve
-from outgate.demo.recipient import Arrival
 
 # pyspf asks dnspython by a function that dnspython has deprecated; nothing of ours calls it.
 pytestmark = pytest.mark.filterwarnings("ignore:please use dns.resolver.resolve:DeprecationWarning:spf")
@@ -141,6 +142,28 @@ async def test_the_partners_mailbox_keeps_what_comes_for_its_user(internet: Inte
     to = internet.network.partner
     await asyncio.to_thread(_deliver, internet, source, to, content, "", internet.partner.user)
     assert await asyncio.wait_for(internet.partner.mailbox.get(), 10) == content
+
+
+async def test_a_browser_sees_what_recipients_see_and_nothing_in_it_is_obeyed(internet: Internet) -> None:
+    content = _message("alice@dominiopartner.example", Sender="alice@example.com").replace(
+        b"The figures", b"<script>alert(1)</script> & figures"
+    )
+    source, network = internet.network.outgate, internet.network
+    for to, rcpt in ((network.recipient, "carol@recipient.example"), (network.partner, internet.partner.user)):
+        await asyncio.to_thread(_deliver, internet, source, to, content, "alice@example.com", rcpt)
+    async with httpx2.AsyncClient(base_url=network.view, trust_env=False) as browser:
+        english, italian, none_new, style, missing = [
+            await browser.get(path)
+            for path in ("/", "/?language=it", "/arrivals?after=2", "/look.css", "/../../secrets")
+        ]
+    assert "script-src 'self'" in english.headers["Content-Security-Policy"]
+    assert english.text.count("&lt;script&gt;alert(1)&lt;/script&gt; &amp; figures") == 2
+    assert "<script>" not in english.text
+    assert english.text.index(internet.partner.user + "</bdi></dd>") < english.text.index("carol@recipient.example")
+    for fact in ("on behalf of", "mail.example.com", "SPF: pass", "DMARC: fail", "Ecco le cifre.", "junk"):
+        assert fact in english.text
+    assert "<strong>per conto di</strong>" in italian.text
+    assert [none_new.status_code, style.status_code, missing.status_code] == [204, 200, 404]
 
 
 async def test_the_zones_answer_over_udp_and_tcp_and_say_what_does_not_exist(internet: Internet) -> None:

@@ -13,7 +13,7 @@ from outgate.directory import accounts, organisation, password_hash, policies, u
 from outgate.directory.errors import AlreadyExists, DirectoryError, Invalid, NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
-from outgate.directory.users import Credentials
+from outgate.directory.users import LONGEST_NAME, Credentials
 from outgate.model import Security
 from outgate.sendas import gateways, send_as_addresses
 from outgate.store import tables
@@ -52,6 +52,14 @@ def test_a_primary_address_is_in_an_own_domain(example: Engine) -> None:
 def test_a_user_that_can_not_be_written_in_from_is_refused(example: Engine, address: str, name: str) -> None:
     with pytest.raises(Invalid), write(example) as connection:
         users.create(connection, address, None, 0.0, name=name)
+
+
+def test_a_name_is_as_long_as_an_index_can_take(example: Engine) -> None:
+    longest = "\U0001f4ee" * LONGEST_NAME
+    with pytest.raises(Invalid, match="at most 255 characters, and this one has 256"), write(example) as connection:
+        users.create(connection, "carol@example.com", None, 0.0, name=longest + "x")
+    with write(example) as connection:
+        users.create(connection, "carol@example.com", None, 0.0, name=longest)
 
 
 def test_users_are_listed_by_address_or_by_unit(example: Engine) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from http_gateways.mail_provider import MailProvider
 from oauth.scripted_provider import ScriptedProvider
@@ -53,6 +53,24 @@ class Provided:
         with write(place.engine) as connection:
             connection.execute(update(tables.oauth_grant).values(refreshed_at=columns.refreshed_at - seconds))
         place.engine.dispose()
+
+    async def hold(self, number: int, *, held: bool) -> None:
+        """Keep a recipient of whatever waits, or let them go."""
+        await asyncio.to_thread(self._hold, number, held)
+
+    def _hold(self, number: int, held: bool) -> None:
+        place, columns = self.site.place(), tables.recipient.c
+        with write(place.engine) as connection:
+            connection.execute(update(tables.recipient).where(columns.number == number).values(held=held))
+        place.engine.dispose()
+
+    def last_reply(self, number: int) -> str:
+        """Why a recipient waits."""
+        place, columns = self.site.place(), tables.recipient.c
+        with read(place.engine) as connection:
+            found = connection.scalar(select(columns.last_reply).where(columns.number == number))
+        place.engine.dispose()
+        return found or ""
 
     def _sign_in(self, kind: GatewayKind) -> None:
         consent = self.tokens.sign_in(PARTNER)

@@ -65,6 +65,7 @@ class MailProvider(HttpsPeer):
         super().__init__(context)
         self.whose = whose
         self.script: list[Answer] = []
+        self.of_nothing: Answer | None = None  # what it says to an empty message, whoever asks
         self.on_answer: Callable[[], None] = lambda: None
         self.sent: list[Sent] = []
         self.asked: list[tuple[float, int]] = []  # when (monotonic), and the answer's status
@@ -118,6 +119,8 @@ class MailProvider(HttpsPeer):
         raise Refusal(404, {"error": {"code": "ResourceNotFound", "message": "Resource could not be discovered."}})
 
     def _of_nothing(self, request: BaseHTTPRequestHandler) -> Answer:
+        if self.of_nothing:
+            return self.of_nothing
         try:
             self._user(request)
         except Refusal as refusal:

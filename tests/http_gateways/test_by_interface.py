@@ -8,9 +8,10 @@ import signal
 import pytest
 
 from http_gateways.conftest import ALICE, PARTNER, Provided
-from http_gateways.mail_provider import graph_error
+from http_gateways.mail_provider import google_error, graph_error
 from outgate import wiring
 from outgate.config import EgressSettings
+from outgate.deliver import api_answer, routing
 from outgate.demo.certificates import Authority
 from outgate.model import Cause, Gateway, GatewayKind, Security
 from way.place import eventually, listens, running, serve
@@ -51,7 +52,10 @@ async def test_a_message_is_there_byte_for_byte(provided: Provided, kind: Gatewa
     assert provider.connections == 1, "the connection is kept"
 
 
-async def test_what_retry_after_says_is_kept_for_all_of_the_queue(provided: Provided) -> None:
+async def test_what_retry_after_says_is_kept_for_all_of_the_queue(
+    provided: Provided, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_answer, "PAUSE", 1.0)
     await _ready(provided, GatewayKind.GRAPH)
     site, provider = provided.site, provided.mail
     throttled = graph_error("ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
@@ -71,6 +75,30 @@ async def test_what_retry_after_says_is_kept_for_all_of_the_queue(provided: Prov
     (refused_at, _), *later = provider.asked
     assert len(later) == 2, "nothing was asked meanwhile"
     assert all(at - refused_at > 0.9 for at, _ in later)
+
+
+async def test_a_message_for_many_that_waited_goes_once_to_all_of_them(
+    provided: Provided, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a claim would take of other queues; and while one of them is held, the others wait."""
+    monkeypatch.setattr(routing, "TOGETHER", 0.5)
+    await _ready(provided, GatewayKind.GRAPH)
+    site, provider = provided.site, provided.mail
+    provider.script.append((503, {}, None))
+    many = [f"r{number}@recipient.example" for number in range(130)]
+    to = ",\r\n ".join(many).encode()
+    server = await running(site)
+    try:
+        await submit(site, PARTNER, many, message(PARTNER).replace(b"carol@recipient.example", to))
+        await eventually(lambda: provider.asked, "it was tried")
+        await provided.hold(0, held=True)
+        await eventually(lambda: "others of it wait" in provided.last_reply(1), "the others wait")
+        await provided.hold(0, held=False)
+        await eventually(lambda: provider.sent or inbox(site, ALICE), "it has gone")
+    finally:
+        await server.stop()
+    assert [sorted(one.to) for one in provider.sent] == [sorted(many)]
+    assert inbox(site, ALICE) == []
 
 
 async def test_a_token_that_is_not_taken_is_renewed_once(provided: Provided) -> None:
@@ -172,6 +200,8 @@ async def test_a_sign_in_is_tried_before_it_is_saved(provided: Provided) -> None
     consent, tried = provided.tokens.sign_in(PARTNER), _tried(provided)
     assert await asyncio.to_thread(probe.user_gateway, tried, consent.tokens.access, PARTNER) == ""
     assert "401" in await asyncio.to_thread(probe.user_gateway, tried, "worthless", PARTNER)
+    provided.mail.of_nothing = (400, {}, google_error(400, "failedPrecondition", "Mail service not enabled"))
+    assert "no Gmail mailbox" in await asyncio.to_thread(probe.user_gateway, tried, consent.tokens.access, PARTNER)
     assert provided.mail.sent == []
 
 
@@ -182,7 +212,7 @@ async def test_whom_the_guard_or_the_certificate_refuses_gets_no_token(provided:
     assert "loopback" in (await wiring.prober(guarded).gateway(tried, "token", PARTNER)).detail
     assert provided.mail.connections == 0
     Authority(provided.site.data)  # another, of the same name
-    assert "certificate" in (await wiring.prober(config).gateway(tried, "token", PARTNER)).detail
+    assert "the certificate is not accepted: " in (await wiring.prober(config).gateway(tried, "token", PARTNER)).detail
     assert provided.mail.asked == []
 
 

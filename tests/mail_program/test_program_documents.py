@@ -148,13 +148,15 @@ def test_a_profile_has_one_account_and_no_password() -> None:
     assert account["OutgoingPasswordSameAsIncomingPassword"] is False
 
 
-def test_a_newer_profile_of_an_account_replaces_the_older_one() -> None:
-    def ids(*args: str) -> tuple[str, str, str]:
+def test_a_newer_profile_replaces_the_older_one_of_its_account_and_no_others() -> None:
+    def ids(*args: str) -> list[str]:
         profile = plistlib.loads(apple_profile(IMAPS, SMTPS, *args))
-        return profile["PayloadUUID"], profile["PayloadContent"][0]["PayloadUUID"], profile["PayloadIdentifier"]
+        return [
+            one[key] for one in (profile, *profile["PayloadContent"]) for key in ("PayloadUUID", "PayloadIdentifier")
+        ]
 
     assert ids(ALICE, "Alice", "Mail") == ids(ALICE, "Alice Rossi", "Posta")
-    assert set(ids(ALICE, "Alice", "Mail")[:2]).isdisjoint(ids("bob@example.com", "Bob", "Mail")[:2])
+    assert len({*ids(ALICE, "Alice", "Mail"), *ids("bob@example.com", "Bob", "Mail")}) == 8
 
 
 def test_thunderbird_for_android_scans_the_account() -> None:

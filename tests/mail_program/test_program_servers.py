@@ -53,11 +53,21 @@ def test_a_mailbox_server_of_this_machine_alone_is_nothing_to_programs(tmp_path:
 
 @pytest.mark.parametrize(
     "url",
-    ["imap://imap.example.com", "imap.example.com", "imaps://a:b@imap.example.com", "imaps://h:0", "imaps://h:65536"],
+    [
+        *(
+            "imap://imap.example.com",
+            "imap.example.com",
+            "imaps://a:b@imap.example.com",
+            "imaps://h:0",
+            "imaps://h:65536",
+        ),
+        *("imaps://[foo", "imaps://foo]", "imaps://[::::]", "imaps://[abc]", "imaps://[192.0.2.1]", "imaps://[::1%1]"),
+    ],
 )
 def test_what_is_no_address_of_an_imap_server_is_refused_at_the_start(tmp_path: Path, url: str) -> None:
-    with pytest.raises(ConfigError, match="programs_imap must be imaps://"):
-        configured(tmp_path, f'[local]\nprograms_imap = "{url}"')
+    for key in ("programs_imap", "mailbox_imap"):
+        with pytest.raises(ConfigError, match=f"{key} must be imaps://"):
+            configured(tmp_path, f'[local]\nimap_user = "master"\n{key} = "{url}"')
 
 
 def test_records_let_programs_find_the_servers(tmp_path: Path) -> None:

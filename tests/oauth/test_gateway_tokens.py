@@ -299,6 +299,7 @@ def test_a_provider_that_is_like_another_has_its_client_and_endpoints(tmp_path: 
     [
         ('[other]\nlike = "nobody"', "like must be the name of a provider"),
         ('[other]\nlike = "google-api"', "like must be the name of a provider"),
+        ("[other]\nlike = []", "like must be the name of a provider"),
         ('[google-api]\nsecurity = "starttls"', "needs `host`, and security = 'ssl'"),
     ],
 )

@@ -71,9 +71,11 @@ from outgate.operations import (
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.context import Denied, OperationContext, ProofNeeded
+from outgate.operations.draft_operations import WrittenDraft
 from outgate.operations.gateway_trial import tentative
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.operation_table import OPERATIONS
+from outgate.operations.send_as_operations import WrittenSignature
 from outgate.operations.sent_operations import Dispatch
 from outgate.queue import admin as queue_admin
 from outgate.queue.admin import By, Selection
@@ -225,10 +227,14 @@ CALLS: Final[dict[str, Call]] = {
     "mail.send": lambda op, _unit, user, _other: _send(op, user),
     "send-as.last-used": lambda op, _unit, user, _other: send_as_operations.last_used(op, user),
     "send-as.signatures": lambda op, _unit, user, _other: send_as_operations.signatures(op, user),
-    "send-as.sign": lambda op, _unit, user, _other: send_as_operations.set_signature(op, user, user, "<b>A</b>"),
+    "send-as.sign": lambda op, _unit, user, _other: send_as_operations.set_signature(
+        op, user, user, WrittenSignature.of("<b>A</b>")
+    ),
     "draft.list": lambda op, _unit, user, _other: draft_operations.list_drafts(op, user),
     "draft.show": lambda op, _unit, user, _other: draft_operations.show_draft(op, user, _draft(op, user)),
-    "draft.save": lambda op, _unit, user, _other: draft_operations.save_draft(op, user, None, DraftContent(user)),
+    "draft.save": lambda op, _unit, user, _other: draft_operations.save_draft(
+        op, user, None, WrittenDraft.of(DraftContent(user))
+    ),
     "draft.attach": lambda op, _unit, user, _other: draft_operations.attach_file(
         op, user, _draft(op, user), AttachedFile("a", "text/plain", b"a"), 1000
     ),

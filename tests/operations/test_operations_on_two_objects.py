@@ -111,7 +111,7 @@ PLAIN: Final = {
     "mail.explain": {"sender", "recipient"},
     "mail.send": {"recipients", "raw"},
     "mail.check": {"sender", "text"},
-    "send-as.sign": {"address", "html"},
+    "send-as.sign": {"address"},
     "sent.again": {"raw"},
 }
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 PAINTED_WITHIN: Final = 1000  # milliseconds
-WEIGHS: Final = 100 * 1024  # bytes of scripts
+WEIGHS: Final = 80_000  # bytes of scripts
 # Asked of the page and not waited for by the driver, which looks again with an eval that the page's policy forbids.
 SHOWN: Final = """async () => ({
   painted: await new Promise((seen) => new PerformanceObserver((found) => {

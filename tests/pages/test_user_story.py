@@ -1,14 +1,23 @@
 """The user's story in a browser: from log-in to an address that works, counted; all of it by keyboard alone, to a
 message at the partner's recipient; without scripts; and what is left when the switch is turned off."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Locator, expect
 
+from outgate.directory import users
+from outgate.operations import propagation
+from outgate.sendas import send_as_addresses
+from outgate.store.engine import write
 from outgate.web.words import Words, words
 from pages.browser import Person, csp_reports, person
 from pages.conftest import ALICE, PARTNER, Town
 from way.place import GATEWAY_PASSWORD, PASSWORD
 from way.submit import submit
+from web.links import opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 AT_MOST = 12  # interactions beside typing, from log-in to an address that works
@@ -31,6 +40,22 @@ class Reader:
     async def write(self, text: str, value: str) -> None:
         """Click into the field if the cursor is elsewhere, and type."""
         await self.somebody.write(self.field(text), value)
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def without_partner(town: Town) -> AsyncIterator[None]:
+    """Alice has no address at the partner's before any of these, however the one before it ended."""
+    yield
+    await asyncio.to_thread(_take_partner, town)
+
+
+def _take_partner(town: Town) -> None:
+    with opened(town.site) as place:
+        with write(place.engine) as connection:
+            alice = users.find(connection, ALICE).id
+            if PARTNER in {one.address for one in send_as_addresses.addresses(connection, alice)}:
+                send_as_addresses.remove(connection, alice, PARTNER)
+        propagation.wait(place.engine)
 
 
 @pytest.mark.parametrize("language", ["en", "it"])

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from outgate.model import QueueKey, QueueKind
 from outgate.queue import Defer, Finish, Item, Message, Put, Queue, Recipient, Room
-from outgate.queue.changes import AddChunk
+from outgate.queue.changes import STEP, AddChunk
 from outgate.record import events, message_log
 from outgate.store import tables
 from outgate.store.batch import apply
@@ -206,6 +206,37 @@ async def test_two_nodes_never_claim_the_same_message(waiting: Queue, other: Que
     claimed = [item.message.id for items in await asyncio.gather(*claims) for item in items]
     left = [item.message.id for item in await claim(waiting)]
     assert sorted(claimed + left) == list(range(60))
+
+
+def for_many(identity: int, count: int = 12) -> Put:
+    """By a user's gateway."""
+    gateway = QueueKey(QueueKind.GATEWAY, "1")
+    return replace(put(identity), recipients=[Recipient(n, f"r{n}@x.example", gateway) for n in range(count)])
+
+
+async def test_what_a_gateway_has_to_get_is_claimed_by_whole_messages(waiting: Queue, other: Queue) -> None:
+    await asyncio.gather(*(waiting.put(for_many(n)) for n in range(20)))
+    claims = [claim(queue, NOW, 10 * places) for places in (1, 3, 5) for queue in (waiting, other)]
+    claimed = [item for items in await asyncio.gather(*claims) for item in items]
+    claimed += [item for _ in range(20) for item in await claim(waiting, NOW, 100)]
+    assert sorted(item.message.id for item in claimed) == list(range(20))
+    assert {len(item.recipients) for item in claimed} == {12}
+
+
+async def test_a_part_of_a_message_knows_until_when_the_others_wait(waiting: Queue) -> None:
+    await waiting.put(for_many(1, 3))
+    (item,) = await claim(waiting)
+    assert await waiting.others_due(item) is None
+    await waiting.finish(finish(item, [], [Defer(one, NOW + one.number, "451 later") for one in item.recipients]))
+    (part,) = await claim(waiting, NOW)
+    assert (len(part.recipients), await waiting.others_due(part)) == (1, NOW + 2)
+
+
+async def test_what_is_hastened_is_hastened_by_whole_messages(waiting: Queue) -> None:
+    await waiting.put(replace(for_many(1, STEP + 1), due_at=NOW + 60))
+    await waiting.hasten(QueueKey(QueueKind.GATEWAY, "1"), NOW)
+    (item,) = await claim(waiting, NOW)
+    assert len(item.recipients) == STEP + 1
 
 
 class _OneAtATime:

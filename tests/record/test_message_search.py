@@ -111,18 +111,23 @@ def test_a_search_reads_an_index_and_not_the_table(engine: Engine, wanted: Messa
 
 def test_what_is_fresh_and_what_is_sorted_in_is_found_alike(engine: Engine) -> None:
     """Also with one message's keys sorted in again, as two nodes may, and others come in between."""
-    many = search_keys.AT_ONCE // 3 + 1  # three keys each
+    of_a_step = search_keys.AT_ONCE // 3 + 1  # three keys each
+    many = 2 * of_a_step + 1
     with write(engine) as conn:
         message_log.add(conn, [accepted(number) for number in range(1, many + 1)])
-    assert [_sort_in(engine) for _ in range(3)] == [True, False, False]
+    assert [(_sort_in(engine), _fresh(engine)) for _ in range(4)] == [
+        (True, many - of_a_step),
+        (True, 1),
+        (False, 0),
+        (False, 0),
+    ]
     with write(engine) as conn:
         message_log.add(conn, [accepted(many + 1), accepted(1)])
     wanted = MessageFilter(sender="alice@example.com", limit=many + 2)
     assert found(engine, wanted) == [*range(many + 1, 0, -1), 1]
     assert _sort_in(engine) is False
     assert found(engine, wanted) == [*range(many + 1, 0, -1), 1]
-    with read(engine) as conn:
-        assert conn.scalar(select(func.count()).select_from(fresh_search_keys)) == 0
+    assert _fresh(engine) == 0
 
 
 def test_what_is_fresh_is_found_by_its_whole_key_alone(engine: Engine) -> None:
@@ -135,6 +140,12 @@ def test_what_is_fresh_is_found_by_its_whole_key_alone(engine: Engine) -> None:
     assert fresh == {one: found(engine, MessageFilter(recipient=one)) for one in asked}
     assert [fresh[one] for one in people] == [[0], [1], [2], [3]]
     assert fresh["x.example"] == [1, 0]
+
+
+def _fresh(engine: Engine) -> int:
+    """How many messages' keys are not sorted in."""
+    with read(engine) as conn:
+        return conn.scalar(select(func.count()).select_from(fresh_search_keys)) or 0
 
 
 def _sort_in(engine: Engine) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Callable
 
 import pytest
@@ -9,11 +10,13 @@ from alembic import command
 from sqlalchemy import Connection, text
 
 from outgate.directory import accounts, gateway_settings
+from outgate.directory.users import LONGEST_NAME
 from outgate.record import audit_trail
 from outgate.record.audit_trail import AuditEntry
 from outgate.store import schema
 from outgate.store.engine import StoreError, migrate, open_engine, read, write
 from outgate.store.vault import Vault
+from outgate.writing import sent_messages
 
 ROWS = (
     "INSERT INTO organisation (id, name, directory_version, created_at) VALUES (1, 'example.com', 7, 0)",
@@ -34,6 +37,12 @@ ROWS = (
     "INSERT INTO verification (send_as_id, code_digest, tries_left, sent_at, expires_at) VALUES (2, '', 5, 0, 9)",
 )
 
+UNFILED = (
+    "INSERT INTO sent_message (message_id, account_id, sender, recipients, subject, rfc822_message_id, sent_at,"
+    " file_name, file_at, not_filed, is_open)"
+    " VALUES (1, 1, 'alice@example.com', '', '', '', 0, '', 0, 'there is no Sent folder here', true)"
+)
+
 
 def test_a_database_of_the_first_schema_keeps_its_rows(new_database: Callable[..., str]) -> None:
     """A table that is copied on SQLite would take the rows that refer to it along, by ON DELETE CASCADE."""
@@ -44,12 +53,17 @@ def test_a_database_of_the_first_schema_keeps_its_rows(new_database: Callable[..
         command.upgrade(config, "0001")
         for row in ROWS:
             connection.execute(text(row))
+        command.upgrade(config, "0022")
+        connection.execute(text(UNFILED))
     migrate(engine)
     with read(engine) as connection:
         account = accounts.load(connection, 1)
+        copy = sent_messages.find(connection, 1, 1, 0.0)
         verifications = connection.scalar(text("SELECT count(*) FROM verification"))
     engine.dispose()
     assert account
+    assert copy
+    assert copy.is_unfilable
     assert account.policy.allow_external_smtp
     partner = account.send_as["alice@dominiopartner.example"]
     assert partner.gateway
@@ -88,6 +102,23 @@ def test_seals_and_trail_of_the_fourth_schema_are_taken_over(new_database: Calla
         assert audit_trail.verify(connection, vault) == []
         _past_the_triggers(connection, "UPDATE audit SET actor = 'mallory' WHERE id = 2")
         assert audit_trail.verify(connection, vault) == ["entry 2 was changed, or the one before it"]
+    engine.dispose()
+
+
+def test_a_name_too_long_for_an_index_is_cut_on_the_way(new_database: Callable[..., str]) -> None:
+    engine = open_engine(new_database(migrated=False))
+    config = schema._config()
+    name = "".join(map(chr, random.Random(1).sample(range(0x4E00, 0x9E00), 4000)))  # nothing that could be compressed
+    with write(engine) as connection:
+        config.attributes.update(connection=connection, vault=None)
+        command.upgrade(config, "0020")
+        connection.execute(text("INSERT INTO unit (path) VALUES ('/')"))
+        row = "INSERT INTO account (primary_address, name, unit_id, suspended, created_at) VALUES (:a, :n, 1, false, 0)"
+        connection.execute(text(row), [{"a": "alice@example.com", "n": name}, {"a": "bob@example.com", "n": "Bob"}])
+    migrate(engine)
+    with read(engine) as connection:
+        names = list(connection.scalars(text("SELECT name FROM account ORDER BY id")))
+    assert names == [name[:LONGEST_NAME], "Bob"]
     engine.dispose()
 
 

@@ -12,24 +12,38 @@ from outgate.store.writers_turn import WritersTurn
 
 def test_who_joins_a_server_waits_for_its_turn(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/outgate.db")
-    server, command = WritersTurn.served(engine), WritersTurn.joined(engine)
+    server, command, third = WritersTurn.served(engine), WritersTurn.joined(engine), WritersTurn.joined(engine)
     order, waits = list[str](), threading.Event()
 
     def write() -> None:
         waits.set()
         with command:
             order.append("command")
+            assert not _may_write(server)
 
     thread = threading.Thread(target=write)
     with server:
+        assert not _may_write(third)
         thread.start()
         assert waits.wait(10)
         order.append("server")
     thread.join(10)
     assert order == ["server", "command"]
-    for one in (server, command):
+    assert _may_write(third)
+    for one in (server, command, third):
         one.close()
     engine.dispose()
+
+
+def _may_write(turn: WritersTurn) -> bool:
+    """Whether it would not have to wait."""
+    assert turn._file
+    try:
+        fcntl.flock(turn._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(turn._file, fcntl.LOCK_UN)
+    return True
 
 
 def test_without_a_server_a_command_makes_no_file_that_a_server_could_not_open(tmp_path: Path) -> None:

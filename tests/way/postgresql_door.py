@@ -21,10 +21,11 @@ class Door:
     def __init__(self, folder: Path, upstream: str) -> None:
         self._upstream, self._is_shut = upstream, threading.Event()
         self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(folder / SOCKET))
         self._listening.listen(100)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
 
     def shut(self) -> None:
         """Close those that are open as well."""
@@ -36,8 +37,18 @@ class Door:
         self._is_shut.clear()
 
     def close(self) -> None:
-        self._listening.close()
+        """When nobody reads from the sockets any more, they are closed."""
+        hang_up(self._listening)
+        self._threads[0].join()  # the one that accepts: no connection comes behind it
         self.shut()
+        for thread in self._threads:
+            thread.join()
+        for one in (self._listening, *self._open):
+            one.close()
+
+    def _start(self, target: Callable[..., None], *given: object) -> None:
+        self._threads.append(threading.Thread(target=target, args=given, daemon=True))
+        self._threads[-1].start()
 
     def _accept(self) -> None:
         while True:
@@ -56,7 +67,7 @@ class Door:
     def _join(self, inner: socket.socket, outer: socket.socket) -> None:
         """Pass on from the program to the database and back."""
         for source, target in ((inner, outer), (outer, inner)):
-            threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+            self._start(_pass_on, source, target)
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

@@ -34,7 +34,7 @@ class CuttingProxy(Door):
     def _join(self, inner: socket.socket, outer: socket.socket) -> None:
         muted = threading.Event()
         for way in (self._up, self._down):
-            threading.Thread(target=way, args=(inner, outer, muted), daemon=True).start()
+            self._start(way, inner, outer, muted)
 
     def _up(self, inner: socket.socket, outer: socket.socket, muted: threading.Event) -> None:
         said = b""

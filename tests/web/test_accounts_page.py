@@ -233,6 +233,7 @@ async def test_a_signature_is_cleaned_and_is_below_what_is_written_from_its_addr
         await browser.post(path, data={"html": "", "text": "Alice & Co.\r\n<Purchases>"})
         plain = (await browser.get(path)).text
         too_long = await browser.post(path, data={"html": "", "text": "y" * 10_001})
+        too_many = await browser.post(path, data={"html": "<b>" * 2001, "text": ""})
         await browser.post(path, data={"html": "<div><br></div>", "text": ""})
         emptied = (await browser.get(f"/settings/accounts/{PARTNER}/edit")).text
     assert "<div><b>Alice</b></div>" in edited
@@ -240,6 +241,7 @@ async def test_a_signature_is_cleaned_and_is_below_what_is_written_from_its_addr
     assert "alert" not in asked + edited + writer
     assert "Alice &amp; Co.\n&lt;Purchases&gt;" in plain
     assert (too_long.status_code, "at most 10000 characters" in too_long.text) == (400, True)
+    assert (too_many.status_code, "at most 2000 tags" in too_many.text) == (400, True)
     assert "Nothing stands below what you write" in emptied
 
 

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from bench.scratch import free_port
+from sqlalchemy import select
 
 from corpus.inbox import Answer
 from corpus.peer import RawPeer
@@ -21,8 +22,11 @@ from outgate.directory import policies
 from outgate.directory.settings import setting
 from outgate.mailbox.maildir_mailbox import folder_of
 from outgate.model import Security
-from outgate.operations import propagation
-from outgate.store.engine import write
+from outgate.operations import draft_operations, propagation, send_as_operations
+from outgate.queue.queue_id import from_text
+from outgate.record.events import EventKind
+from outgate.store.engine import read, write
+from outgate.store.tables import fact, message, recipient
 from outgate.writing import drafts
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
 from web.links import opened
@@ -79,6 +83,11 @@ async def saved(alice: httpx2.AsyncClient) -> str:
     draft = re.search(r"draft=(\d+)", answer.headers["location"])
     assert draft
     return draft[1]
+
+
+def queue_id(answer: httpx2.Response) -> int:
+    """Of the message to whose page this leads."""
+    return from_text(answer.headers["location"].partition("?")[0].rpartition("/")[2])
 
 
 def _set_policy(site: Site, name: str, value: object) -> None:
@@ -164,6 +173,24 @@ async def test_html_goes_out_cleaned_beside_its_plain_text(alice: httpx2.AsyncCl
     assert b"x()" not in received.content
 
 
+async def test_no_message_waits_while_html_is_cleaned(
+    alice: httpx2.AsyncClient, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(site) as place:
+
+        def written(html: str) -> str:
+            with write(place.engine):
+                return html
+
+        monkeypatch.setattr(draft_operations, "written", written)
+        monkeypatch.setattr(send_as_operations, "written", written)
+        sent = [
+            await alice.post("/", data=form("save", html="<b>Hi</b>")),
+            await alice.post(f"/settings/accounts/{ALICE}/signature", data={"html": "<b>Alice</b>"}),
+        ]
+    assert [one.status_code for one in sent] == [303, 303]
+
+
 async def test_what_a_script_is_told_is_text_whatever_was_typed(alice: httpx2.AsyncClient) -> None:
     answer = await alice.post("/", data=form("save", quiet="on", **{"from": "<img src=x>@example.com"}))
     assert answer.status_code == 400
@@ -180,11 +207,27 @@ async def test_all_files_of_somebodys_drafts_together_have_their_limit(
     alice: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drafts, "MAX_BYTES", 25)
-    for expected in (303, 303, 400):
-        answer = await alice.post("/", data=form("attach"), files={"file": ("a.txt", b"x" * 10, "text/plain")})
+    file = {"file": ("a.txt", b"x" * 10, "text/plain")}
+    later = f"{datetime.fromtimestamp(clock.now() + 86400, UTC):%Y-%m-%dT%H:%M}"
+    for do, expected in (("later", 303), ("attach", 303), ("attach", 400)):
+        answer = await alice.post("/", data=form(do, at=later), files=file)
         assert answer.status_code == expected
-    assert "all your drafts together" in answer.text
-    assert (await alice.get("/drafts")).text.count("/delete") == 2
+    assert "all your drafts and of what waits for its time together" in answer.text
+    assert (await alice.get("/drafts")).text.count("/delete") == 1
+
+
+async def test_a_draft_sent_again_when_it_may_leave_at_once_is_one_message(
+    alice: httpx2.AsyncClient, site: Site, exchanger: RawPeer
+) -> None:
+    """It is the same one, or not there any more: that depends on whether its copy was filed meanwhile."""
+    draft = await saved(alice)
+    first, *again = [await alice.post("/", data=form(draft=draft)) for _ in range(3)]
+    for one in again:
+        assert one.headers.get("location") == first.headers["location"] or "not there any more" in one.text
+    await exchanger.wait_for(1)
+    with opened(site) as place, read(place.engine) as connection:
+        of_a_message = select(fact.c.message_id).where(fact.c.kind == EventKind.ACCEPTED.value)
+        assert connection.scalars(of_a_message).all() == [queue_id(first)]
 
 
 async def test_nobody_sees_or_sends_anothers_draft(alice: httpx2.AsyncClient, port: int) -> None:
@@ -259,13 +302,14 @@ class TestUndo:
         assert exchanger.messages == []
         assert copies(site) == []
 
-    async def test_a_draft_sent_twice_is_one_message(
-        self, alice: httpx2.AsyncClient, exchanger: RawPeer, site: Site
-    ) -> None:
+    async def test_a_draft_sent_twice_is_one_message(self, alice: httpx2.AsyncClient, site: Site) -> None:
         draft = await saved(alice)
         first, second = [await alice.post("/", data=form(draft=draft)) for _ in range(2)]
         assert first.headers["location"] == second.headers["location"]
         assert (await alice.get("/sent")).text.count("Prices") == 1
+        with opened(site) as place, read(place.engine) as connection:
+            assert connection.scalars(select(message.c.id)).all() == [queue_id(first)]
+            assert connection.scalars(select(recipient.c.message_id)).all() == [queue_id(first)]
 
     async def test_what_was_sent_is_neither_changed_nor_deleted_until_it_is_taken_back(
         self, alice: httpx2.AsyncClient
@@ -295,6 +339,32 @@ class TestUndo:
         page = (await alice.get(answer.headers["location"])).text
         assert "waits for its time" in page
         assert "leaves at its time" in page
+
+
+class TestNoMailbox:
+    """Mailboxes are on a server that is not read here."""
+
+    @pytest.fixture
+    def site(self, tmp_path: Path, port: int, undo: float) -> Site:
+        """Nobody writes to the mailbox server."""
+        web = {"public_url": f"http://127.0.0.1:{port}", "port": port, "undo_send": undo}
+        return install(tmp_path / "outgate", web=web, local={"mailbox": f"lmtp://127.0.0.1:{free_port()}"})
+
+    async def test_a_message_is_sent_again_and_again_from_the_copy_that_is_kept_here(
+        self, alice: httpx2.AsyncClient, exchanger: RawPeer
+    ) -> None:
+        exchanger.answer = refusing("550 5.1.1 no such user here")
+        path = (await alice.post("/", data=form())).headers["location"].partition("?")[0]
+        for _ in range(2):
+            async with asyncio.timeout(20):
+                while "Send it to them again" not in (page := (await alice.get(path)).text) or "30 days" not in page:
+                    await asyncio.sleep(0.05)
+            assert "it is tried again" not in (await alice.get("/sent")).text
+            again = await alice.post(f"{path}/retry")
+            assert again.status_code == 303, "its copy is there"
+            path = again.headers["location"].partition("?")[0]
+        exchanger.answer = None
+        assert "Prices" in (await alice.get(path)).text
 
 
 class TestFailure:

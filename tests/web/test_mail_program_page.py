@@ -1,5 +1,6 @@
 """The page of mail programs, and what programs ask for before anybody logs in, at a running server."""
 
+import asyncio
 import plistlib
 from collections.abc import AsyncIterator
 from xml.etree.ElementTree import fromstring
@@ -7,8 +8,12 @@ from xml.etree.ElementTree import fromstring
 import pytest
 import pytest_asyncio
 
+from outgate.directory import users
 from outgate.mail_program.autodiscover import MAX_REQUEST
+from outgate.store.engine import write
+from outgate.web.qr_code import qr_code
 from way.place import Site, install, running
+from web.links import opened
 from web.people import ALICE, browser_at, logged_in
 
 PAGE = "/settings/mail-program"
@@ -44,8 +49,18 @@ async def test_a_user_finds_what_to_enter_and_what_does_it_by_itself(site: Site,
     assert profile.headers["content-type"] == "application/x-apple-aspen-config"
     assert profile.headers["content-disposition"] == 'attachment; filename="example.com.mobileconfig"'
     assert plistlib.loads(profile.content)["PayloadContent"][0]["OutgoingMailServerPortNumber"] == site.tls
+    await asyncio.to_thread(_rename, site, "à" * users.LONGEST_NAME)
+    async with logged_in(pages) as browser:
+        page = (await browser.get(PAGE)).text
+    assert page.count('class="qr"') == 2, "the longest name fits into the code that has it"
+    assert qr_code("x" * 3000) is None
     async with browser_at(pages) as stranger:
         assert (await stranger.get(f"{PAGE}/apple.mobileconfig")).headers["location"].startswith("/log-in")
+
+
+def _rename(site: Site, name: str) -> None:
+    with opened(site) as place, write(place.engine) as connection:
+        users.edit(connection, ALICE, name=name)
 
 
 async def test_programs_are_told_the_same_of_everybody_in_a_domain_and_nothing_of_others(

@@ -126,6 +126,7 @@ class Advisor:
     async def _by_gateway(self, account: Account, entry: SendAs, gateway: Gateway, domain: str) -> Sending:
         """As the address's own server sends: it proves the From domain by MAIL FROM, and by DKIM if it signs."""
         checks, silent = await self._spf(gateway.host, (), entry.address, gateway.host)
+        refused = account.policy.refuses_gateway(gateway.host, gateway.port, gateway.security)
         return Sending(
             host=gateway.host,
             mail_from=entry.address,
@@ -135,7 +136,7 @@ class Advisor:
             dkim_domain=domain,
             dkim_aligned=True,
             estimate=True,
-            refused=account.policy.refuses_gateway(gateway.host, gateway.port, gateway.security),
+            refused=refused.reason if refused else None,
             unanswered=silent,
         )
 

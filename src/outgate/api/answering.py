@@ -18,6 +18,7 @@ from outgate.api.api_method import ApiMethod, ApiSurface, Outcome, Resource
 from outgate.api.api_services import ApiServices
 from outgate.api.field_mask import BadMask
 from outgate.api.google_error import ApiError, invalid, no_scope, no_token
+from outgate.api.request_quota import RequestQuota
 from outgate.http.body_limit import body_of, read_body
 from outgate.http.client_address import peer_of
 from outgate.http.http_route import HttpRoute
@@ -38,7 +39,7 @@ class Answering:
     """Makes the routes of a surface."""
 
     def __init__(self, services: ApiServices) -> None:
-        self._services = services
+        self._services, self._quota = services, RequestQuota(services.config.api)
 
     def routes(self, surface: ApiSurface) -> list[HttpRoute]:
         """One for each method."""
@@ -67,8 +68,9 @@ class Answering:
         return await self.call(method, request, holder, sent)
 
     async def admit(self, method: ApiMethod, request: Request) -> TokenHolder:
-        """Whose request it is, if the token is good for the method. Raises ApiError."""
+        """Whose request it is, if it is not one too many and the token is good for the method. Raises ApiError."""
         holder = await self._services.threads.run(self.holder, request)
+        self._quota.take(holder.token.client, holder.token.account_id, self._services.now())
         if not holder.token.scopes.intersection(method.scopes):
             raise no_scope(method.scopes)
         return holder

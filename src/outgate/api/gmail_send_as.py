@@ -18,7 +18,7 @@ from outgate.model import Gateway, SendAs
 from outgate.operations import confirmation_operations, gateway_operations, send_as_operations
 from outgate.operations.account_lookup import entry_of
 from outgate.operations.context import OperationContext
-from outgate.operations.send_as_operations import NewAddress
+from outgate.operations.send_as_operations import NewAddress, WrittenSignature
 
 PRIMARY: Final = "Cannot delete primary send-as"  # clients look for it
 
@@ -76,12 +76,12 @@ async def create(call: ApiCall) -> SendAsResource:
         make_default=bool(sent.is_default),
         gateway=None if _is_none(sent.smtp_msa) else _settings(sent.smtp_msa),
     )
-    confirmation = call.services.confirmation
+    confirmation, signature = call.services.confirmation, await _signature(call, sent)
 
     def change(op: OperationContext) -> SendAs:
         made = send_as_operations.create(op, user, wanted, confirmation)
-        if sent.signature:
-            send_as_operations.set_signature(op, user, made.address, sent.signature)
+        if signature and signature.html:
+            send_as_operations.set_signature(op, user, made.address, signature)
         return made
 
     return await _saved(call, change, wanted.gateway, wanted.address)
@@ -110,7 +110,7 @@ async def _change(call: ApiCall, sent: SendAsResource) -> SendAsResource:
     user, address = call.user(), entry.address
     if sent.send_as_email and sent.send_as_email.lower() != address:
         raise invalid("Invalid send-as: sendAsEmail can't be changed.")
-    settings = _gateway_wanted(entry, sent.smtp_msa)
+    settings, signature = _gateway_wanted(entry, sent.smtp_msa), await _signature(call, sent)
 
     def change(op: OperationContext) -> SendAs:
         changed = send_as_operations.edit(
@@ -122,8 +122,8 @@ async def _change(call: ApiCall, sent: SendAsResource) -> SendAsResource:
             treat_as_alias=None if entry.is_primary else sent.treat_as_alias,
             make_default=bool(sent.is_default),
         )
-        if sent.signature is not None:
-            send_as_operations.set_signature(op, user, address, sent.signature)
+        if signature is not None:
+            send_as_operations.set_signature(op, user, address, signature)
         if settings:
             return gateway_operations.set_gateway(op, user, address, settings)
         if sent.smtp_msa is not None and _is_none(sent.smtp_msa) and entry.gateway:
@@ -131,6 +131,11 @@ async def _change(call: ApiCall, sent: SendAsResource) -> SendAsResource:
         return changed
 
     return await _saved(call, change, settings, address)
+
+
+async def _signature(call: ApiCall, sent: SendAsResource) -> WrittenSignature | None:
+    """As it is kept; None if none is sent. Raises Invalid."""
+    return None if sent.signature is None else await call.in_thread(WrittenSignature.of, sent.signature)
 
 
 def _gateway_wanted(entry: SendAs, msa: SmtpMsa | None) -> GatewaySettings | None:

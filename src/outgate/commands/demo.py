@@ -19,8 +19,9 @@ def demo(
     """Show Outgate at work among a partner, recipients and a DNS of their own, all on this machine, no root needed.
 
     The same message goes out with the switch off, with it on, with a domain gateway set, and from the primary address;
-    a table shows what its recipient sees. Then it keeps running, for your own mail program. Everything is in a
-    temporary directory unless --data is given (OUTGATE_DATA does not count here). The exit status is 0 only if every
-    message was as the reference says.
+    a table shows what its recipient sees. Then it keeps running, for a browser, with a page of what recipients see
+    beside those of the users, or for your own mail program. Everything is in a temporary directory
+    unless --data is given (OUTGATE_DATA does not count here). The exit status is 0 only if every message was as the
+    reference says.
     """
     raise typer.Exit(asyncio.run(run(once, ctx.json, ctx.given)))

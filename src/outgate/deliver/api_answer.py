@@ -17,7 +17,7 @@ from outgate.frozen import frozen
 from outgate.mail.report_text import Action
 from outgate.printable import printable
 
-PAUSE: Final = 60.0  # seconds that a provider is left alone that has too much and does not say for how long
+PAUSE: Final = 60.0  # seconds that a provider is left alone that has too much: at least, whatever it says
 LONGEST_PAUSE: Final = 86400.0  # seconds, whatever it says
 _SAID: Final = 300  # characters of its own words
 
@@ -76,42 +76,53 @@ def judged(api: MailApi, answer: Fetched, peer: str, size: int, now: float) -> O
     """The outcome for a message of `size` bytes that was posted to `peer`."""
     status, code, said = answer.status, *_error(answer.content)
     if status == api.accepted:
-        return Outcome(Verdict.DELIVERED, f"2.0.0 {status} {api.receipt(answer)}".rstrip(), success=Action.RELAYED)
+        told = f"2.0.0 {status} {api.receipt(answer)}".rstrip()
+        return Outcome(Verdict.DELIVERED, told, peer=peer, success=Action.RELAYED)
     told = " ".join(part for part in (str(status), f"{code}:" if said else code, said) if part)
     if status == 401 or code in _REFUSED:
         # As of an SMTP server's 535: what follows is the same.
-        return Outcome(Verdict.RETRY, f"4.7.8 {peer}{CREDENTIAL_REFUSED}401 {told.removeprefix('401 ')}")
+        return Outcome(Verdict.RETRY, f"4.7.8 {peer}{CREDENTIAL_REFUSED}{told}", peer=peer)
     if status == 413 or code in _TOO_LARGE:
-        return Outcome(Verdict.FAILED, f"5.3.4 {peer} does not take a message of {size} bytes ({told})")
+        return Outcome(Verdict.FAILED, f"5.3.4 {peer} does not take a message of {size} bytes ({told})", peer=peer)
     if status == 429 or code in _OF_LOAD:
-        return _waits(f"4.3.2 {peer} wants less just now ({told})", now + (_pause(answer, said, now) or PAUSE), now)
+        return _waits(f"4.3.2 {peer} wants less just now ({told})", _pause(answer, said, now) or PAUSE, peer, now)
     if status >= 500 or status < 400 or status == 408:
         pause = _pause(answer, said, now)
         reason = f"4.3.0 {peer} can't do it now ({told})"
-        return Outcome(Verdict.RETRY, reason) if pause is None else _waits(reason, now + pause, now)
+        return Outcome(Verdict.RETRY, reason, peer=peer) if pause is None else _waits(reason, pause, peer, now)
     meaning = _MEANINGS.get(code) or _BY_STATUS.get(status) or _BY_STATUS[400]
     verdict = Verdict.FAILED if meaning.status.startswith("5") else Verdict.RETRY
-    return Outcome(verdict, f"{meaning.status} {peer}: {meaning.words} ({told})")
+    return Outcome(verdict, f"{meaning.status} {peer}: {meaning.words} ({told})", peer=peer)
 
 
-def _waits(reason: str, until: float, now: float) -> Outcome:
-    until = min(until, now + LONGEST_PAUSE)
-    return Outcome(Verdict.RETRY, reason, again=until, queue_until=until)
+def _waits(reason: str, pause: float, peer: str, now: float) -> Outcome:
+    """Nothing more goes there for so many seconds; never so few that the queue would only be tried without end."""
+    until = now + min(max(pause, PAUSE), LONGEST_PAUSE)
+    return Outcome(Verdict.RETRY, reason, peer=peer, again=until, queue_until=until)
 
 
 def _error(content: bytes) -> tuple[str, str]:
     """Code and words of an error; empty if there are none that can be read."""
     try:
         error = json.loads(content)["error"]
-        words = _line(error["message"])
-        code = error.get("code")
-        if isinstance(code, str):
-            return _line(code), words
-        reasons = [one.get("reason") for key in ("details", "errors") for one in error.get(key, ())]
-        known = [one for one in reasons if isinstance(one, str)]
-        return _line(_telling(known) or error.get("status", "")), words
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "", ""
+    if not isinstance(error, Mapping):
+        return "", ""
+    return _line(_code(error)), _line(_text(error.get("message")))
+
+
+def _code(error: Mapping[str, Any]) -> str:
+    """Whatever is odd about the rest of it."""
+    if code := _text(error.get("code")):
+        return code
+    lists = [found for key in ("details", "errors") if isinstance(found := error.get(key), list)]
+    reasons = [_text(one.get("reason")) for found in lists for one in found if isinstance(one, Mapping)]
+    return _telling([one for one in reasons if one]) or _text(error.get("status"))
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) else ""
 
 
 def _telling(reasons: list[str]) -> str:
@@ -120,20 +131,22 @@ def _telling(reasons: list[str]) -> str:
     return next(known, "") or next(iter(reasons), "")
 
 
-def _line(text: Any) -> str:
-    return printable(" ".join(str(text).split()), _SAID)
+def _line(text: str) -> str:
+    return printable(" ".join(text.split()), _SAID)
 
 
 def _pause(answer: Fetched, said: str, now: float) -> float | None:
-    """Seconds that the provider wants to be left alone (RFC 9110 section 10.2.3); None if it does not say."""
+    """Seconds that the provider wants to be left alone (RFC 9110 section 10.2.3), less than none if that is past; None
+    if it does not say.
+    """
     text = answer.headers.get("retry-after", "").strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
         if text:
-            return max(1.0, parsedate_to_datetime(text).timestamp() - now)
+            return parsedate_to_datetime(text).timestamp() - now
         if found := _RETRY_AFTER.search(said):
-            return max(1.0, datetime.fromisoformat(found[1].replace("Z", "+00:00")).timestamp() - now)
+            return datetime.fromisoformat(found[1].replace("Z", "+00:00")).timestamp() - now
     except (ValueError, OverflowError):
         pass
     return None

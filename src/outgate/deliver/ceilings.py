@@ -75,11 +75,14 @@ def _interval(limit: tuple[str, str]) -> float:
     return rates.interval(limit[0])
 
 
-def connections(restrictions: Sequence[Restriction], most: int, now: float, share: tuple[int, int]) -> int:
-    """How many connections this process may have to a queue, of `most` by the settings. Limits hold over all nodes:
-    `share` is this process's number among those that deliver, and how many they are.
+def connections(
+    restrictions: Sequence[Restriction], most: int, now: float, share: tuple[int, int], of_way: Sequence[int] = ()
+) -> int:
+    """How many connections this process may have to a queue, of `most` by the settings. Limits, those of the way as
+    well, hold over all nodes: `share` is this process's number among those that deliver, and how many they are.
     """
     limits = [one.connections for one in restrictions if one.connections is not None and one.holds(now)]
+    limits += of_way
     if not limits:
         return most
     number, processes = share

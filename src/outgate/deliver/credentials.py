@@ -23,9 +23,9 @@ CredentialSource = Callable[[], Awaitable[Credentials]]
 SEAL_BROKEN = "seal-broken"
 KEY_MISSING = "key-missing"
 
-# Answers that speak of the token (Microsoft answers 501 5.5.127 to one that is about to end, HTTP 401); 4xx of SMTP do
-# not.
-_OF_TOKEN = re.compile(r"^4\.7\.(8 \S+: log-in refused: (535|401)|4 \S+: log-in failed: 501 5\.5\.127) ")
+# Answers that speak of the token (Microsoft answers 501 5.5.127 to one that is about to end; 400, 401 and 403 are of
+# HTTP); 4xx of SMTP do not.
+_OF_TOKEN = re.compile(r"^4\.7\.(8 \S+: log-in refused: (535|40[013])|4 \S+: log-in failed: 501 5\.5\.127)( |$)")
 
 _log = structlog.get_logger("deliver")
 

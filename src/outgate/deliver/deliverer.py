@@ -23,15 +23,16 @@ from outgate.deliver.destination_pool import Closing, DestinationPool
 from outgate.deliver.disposition import settle
 from outgate.deliver.heartbeat import Heartbeat
 from outgate.deliver.inflight import InFlight
+from outgate.deliver.mail_api import APIS
 from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome, Verdict
 from outgate.deliver.reporter import Reporter
 from outgate.deliver.restraint import Restraint
-from outgate.deliver.routing import as_submitted, decide, is_still, refusal
+from outgate.deliver.routing import as_submitted, decide, is_still, part, refusal
 from outgate.deliver.suspension import lapsed
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory.reader import DirectoryReader
 from outgate.frozen import frozen
-from outgate.model import Cause, GatewayKind, QueueKey, TlsDemand
+from outgate.model import Cause, QueueKey, TlsDemand
 from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
@@ -41,8 +42,6 @@ from outgate.supervision import supervised
 
 POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
 STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
-
-BY_INTERFACE: Final = 4  # connections to a provider's interface
 
 REFUSED: Final = 60.0  # seconds for which a refused log-in is remembered: much longer than it takes to suspend
 OTHERS_TURN: Final = 15.0  # seconds until a process without a share in a queue's connections asks for it again
@@ -336,6 +335,8 @@ class Deliverer:
         """
         if outcome := self._waits(delivery, clock.now()):
             return Attempt(delivery, all_alike(delivery, outcome))
+        if outcome := await self._waits_for_others(delivery):
+            return Attempt(delivery, all_alike(delivery, outcome))
         pool = self._pool(delivery)
         if isinstance(pool, Outcome):
             return Attempt(delivery, all_alike(delivery, pool))
@@ -373,6 +374,14 @@ class Deliverer:
             return known.outcome  # one log-in is enough
         return self._breakers.held(delivery.destination, now) if self._breakers else None
 
+    async def _waits_for_others(self, delivery: Delivery) -> Outcome | None:
+        """A provider's interface has one request for all whom a message names. Raises StoreUnavailable."""
+        gateway = delivery.route.gateway
+        if gateway is None or gateway.is_smtp:
+            return None
+        due = await self._queue.others_due(delivery.item)
+        return None if due is None else part(due, clock.now())
+
     def _not_reached(self, delivery: Delivery, outcome: Outcome) -> None:
         self._breakers.failed(delivery.destination, outcome, clock.now())
         if outcome.refuses_credential:
@@ -396,10 +405,12 @@ class Deliverer:
 
     def _pool(self, delivery: Delivery) -> DestinationPool | Outcome:
         """The connections of its way; or why this process may have none, where few are shared by many processes."""
-        way, most = delivery.route, self._most_connections(delivery.route)
-        if delivery.restrictions:
+        way, most = delivery.route, self._settings.connections_per_queue
+        api = APIS.get(way.gateway.kind) if way.gateway else None
+        if delivery.restrictions or api:
             now = clock.now()
-            most = connections(delivery.restrictions, most, now, self._share)
+            of_way = (api.connections,) if api else ()
+            most = connections(delivery.restrictions, most, now, self._share, of_way)
             if not most:
                 return replace(_OTHERS_TURN, again=now + OTHERS_TURN)
             if lapsed(delivery.restrictions, now, Cause.LOG_IN):
@@ -420,12 +431,6 @@ class Deliverer:
                 is_exchanger=way.kind is RouteKind.DIRECT,
             )
         return pool
-
-    def _most_connections(self, way: Route) -> int:
-        """Graph takes four requests of one mailbox at once; more are refused with 429."""
-        by_smtp = way.gateway is None or way.gateway.kind is GatewayKind.SMTP
-        most = self._settings.connections_per_queue
-        return most if by_smtp else min(most, BY_INTERFACE)
 
     # --- recording -------------------------------------------------------------------------------------------
 

@@ -168,7 +168,10 @@ def _again(
     scheduled = next_attempt(recipient.attempts + 1, now, since, settings.retry, settings.give_up_after)
     if scheduled is None or outcome.again is None:
         return scheduled
-    return min(outcome.again, *_to_be_told(recipient, outcome, since, now, settings))
+    again = outcome.again
+    if outcome.queue_until is not None:  # what was tried, and only put off, is not tried faster than by the schedule
+        again = max(again, scheduled)
+    return min(again, *_to_be_told(recipient, outcome, since, now, settings))
 
 
 def _to_be_told(

@@ -8,6 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
@@ -93,7 +94,9 @@ class HttpTransport:
         return problem
 
     async def carry(self, delivery: Delivery) -> AttemptResult:
-        """One request, and a second one where the first has found the connection closed, or the token worthless."""
+        """One request, and a second one where the token was worthless. A connection that breaks, even one that lay idle
+        and was closed meanwhile, leaves the message to the schedule: who has it whole may have taken it.
+        """
         try:
             async with asyncio.timeout(self._timeouts.transaction):
                 return await self._carried(delivery)
@@ -122,7 +125,7 @@ class HttpTransport:
     # --- one message -------------------------------------------------------------------------------------------------
 
     async def _carried(self, delivery: Delivery) -> AttemptResult:
-        was_renewed = was_refreshed = False
+        was_renewed = False
         while True:
             transmission = await self._prepared(delivery)
             if isinstance(transmission, Outcome):
@@ -130,20 +133,15 @@ class HttpTransport:
             connection = self._connection
             if connection is None:
                 raise AssertionError("connect comes first")
-            used_before = connection.requests > 0
             try:
                 outcome = await self._asked(connection, transmission)
             except NoCredential as error:
                 return all_alike(delivery, error.outcome)
             except HttpsFault as error:
-                # A connection that lay idle may just have been closed; what has left whole may have been taken.
-                if not used_before or was_refreshed or self._content is None or self._content.has_left:
-                    return self._lost(delivery, str(error))
-                was_refreshed = True
-            else:
-                if was_renewed or not outcome.refuses_credential or not await self._log_in.renew(outcome):
-                    return self._result(delivery, outcome, connection, transmission)
-                was_renewed = True
+                return self._lost(delivery, str(error))
+            if was_renewed or not outcome.refuses_credential or not await self._log_in.renew(outcome):
+                return self._result(delivery, outcome, connection, transmission)
+            was_renewed = True
             if failed := await self.connect():
                 return all_alike(delivery, failed)
 
@@ -173,6 +171,7 @@ class HttpTransport:
         self._content = _Content(self._api.body(transmission.pieces()))
         size, patience = transmission.size, self._timeouts.content
         answer = await _posted(connection, self._api, self._log_in, size, aiter(self._content), patience)
+        self._content = None  # it has its answer: if that is a refusal, nothing of it is under way
         return judged(self._api, answer, connection.peer, size, clock.now())
 
     def _result(
@@ -236,10 +235,8 @@ class HttpTrial:
             return _not_connected(self._connection, error)
         except NoCredential as error:
             return error.outcome
-        if 400 <= answer.status < 500 and answer.status not in (401, 403, 404, 429):
-            return None
         outcome = judged(self._api, answer, self._connection.peer, 0, clock.now())
-        return None if outcome.verdict is Verdict.DELIVERED else outcome
+        return None if outcome.verdict is Verdict.DELIVERED or outcome.status in _OF_NOTHING else outcome
 
     async def try_sender(self, sender: str) -> Outcome | None:
         """There is no such question."""
@@ -267,6 +264,10 @@ async def _posted(
         "Accept": "application/json",
     }
     return await connection.post(api.target, headers, api.length(size), content, patience)
+
+
+# The message's fault: it can't be read, its recipients are not valid, or there is no better code for what it is.
+_OF_NOTHING: Final = ("5.6.0", "5.1.3", "5.5.0")
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -20,7 +20,7 @@ _LONGEST_RECEIPT: Final = 100
 @frozen
 class MailApi:
     """One of them. `accepted` is the one status that means that the message is theirs; `largest` is in bytes of the
-    message, before it is encoded.
+    message, before it is encoded; `connections` is how many requests of one mailbox may be under way at once.
     """
 
     title: str
@@ -28,6 +28,7 @@ class MailApi:
     media_type: str
     accepted: int
     largest: int
+    connections: int
     in_base64: bool
     receipt: Callable[[Fetched], str]
 
@@ -74,6 +75,7 @@ APIS: Final[Mapping[GatewayKind, MailApi]] = {
         "message/rfc822",
         200,
         36_700_160,  # mediaUpload.maxSize of the discovery document
+        4,
         in_base64=False,
         receipt=_gmails,
     ),
@@ -83,6 +85,7 @@ APIS: Final[Mapping[GatewayKind, MailApi]] = {
         "text/plain",
         202,
         3 * 1024 * 1024,  # a request has at most 4 MB, and base64 adds a third
+        4,  # more are refused with 429 (MailboxConcurrency)
         in_base64=True,
         receipt=_graphs,
     ),

@@ -56,6 +56,11 @@ class Outcome:
         return self.reply.enhanced or f"{self.reply.code // 100}.0.0"
 
     @property
+    def is_of_peer(self) -> bool:
+        """Whether a peer has said it, or failed to; what we say by ourselves may quote the message."""
+        return self.reply is not None or bool(self.peer)
+
+    @property
     def is_of_log_in(self) -> bool:
         """Whether our log-in was refused, at log-in or afterwards."""
         if self.reply is None:

@@ -19,7 +19,7 @@ from outgate.deliver.tls_policy import gateway_tls
 from outgate.deliver.transports import gateway_link, timeouts_of, verifying_context
 from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.frozen import frozen
-from outgate.model import Gateway, GatewayKind
+from outgate.model import Gateway
 
 PATIENCE = 8.0  # seconds; long enough for three SYNs (RFC 6298: sent after 0, 1 and 3 s)
 TOO_OFTEN = "gateways were tried too often; try again later"
@@ -126,7 +126,7 @@ class Prober:
 
     def _guarded(self, gateway: Gateway) -> Awaitable[Found]:
         """Where it is, if it may be connected to. The port of a provider's interface is the administrator's choice."""
-        port = gateway.port if gateway.kind is GatewayKind.SMTP else None
+        port = gateway.port if gateway.is_smtp else None
         return self._resolver.guarded(gateway.host, port)
 
     def _trials(self, gateway: Gateway, secret: str) -> Callable[[Host], Trial]:
@@ -162,7 +162,7 @@ class Prober:
                 hosts = await found
         except TimeoutError:
             hosts = Unresolved("4.4.3", f"the host {gateway.host} could not be resolved in time")
-        asked = sender if gateway.kind is GatewayKind.SMTP else ""  # an interface has no such question
+        asked = sender if gateway.is_smtp else ""  # an interface has no such question
         reason, connected = await self._reason(self._trials(gateway, secret), hosts, until, told, asked)
         if connected or not reason:
             return Probed(reason, reason, connected)

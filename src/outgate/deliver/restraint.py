@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from outgate import clock
 from outgate.deliver.delivery import AttemptResult, Delivery
-from outgate.deliver.outcome import CREDENTIAL_REFUSED, INTERNAL, NO_STORE, RECALLED, Outcome, Verdict
+from outgate.deliver.outcome import CREDENTIAL_REFUSED, Outcome, Verdict
 from outgate.deliver.reply_rules import ReplyRule, ReplyRules, RuleAction
 from outgate.deliver.suspension import lapsed
 from outgate.directory import restrictions
@@ -33,8 +33,6 @@ from outgate.store.engine import StoreUnavailable, write
 from outgate.submit import originate
 
 REASON: Final = 500  # characters of a reply that are read by rules, kept and told
-
-_OURS: Final = (RECALLED, INTERNAL, NO_STORE)  # no peer's word
 
 _RESTRICTED = Counter("outgate_queues_restricted", "Restrictions that the server made by itself, by cause", ["cause"])
 
@@ -110,8 +108,8 @@ class Restraint:
 
     def _rule(self, delivery: Delivery, peer: str, outcome: Outcome) -> ReplyRule | None:
         """The rule that reads this outcome, if it is a peer's word."""
-        is_ours = outcome.untried or outcome in _OURS or delivery.route.kind is RouteKind.LOCAL
-        if outcome.verdict is Verdict.DELIVERED or is_ours:
+        is_ours = outcome.untried or delivery.route.kind is RouteKind.LOCAL
+        if outcome.verdict is Verdict.DELIVERED or is_ours or not outcome.is_of_peer:
             return None
         gateway = delivery.route.gateway
         host = gateway.host if gateway else (outcome.peer or peer).partition("[")[0]

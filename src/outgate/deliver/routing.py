@@ -12,11 +12,12 @@ from outgate.deliver.suspension import suspended
 from outgate.deliver.tls_policy import tls_of
 from outgate.directory.reader import WayReading
 from outgate.mail.addresses import canonical
-from outgate.model import Account, GatewayKind, Organisation, QueueKey, Refused, Restrictions, SendAs
+from outgate.model import Account, Organisation, QueueKey, Refused, Restrictions, SendAs
 from outgate.queue import Instruction, Item, Message, Recipient
 from outgate.route import Route, RouteKind, Ways, own_route, route
 
 RECIPIENTS: Final = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
+TOGETHER: Final = 60.0  # seconds: parts of a message that are due meet at a multiple of it
 
 _RETURNED: Final = "returned by the administrator before it could be delivered"
 
@@ -50,6 +51,15 @@ def refusal(delivery: Delivery, now: float) -> Outcome | None:
     where nothing may be tried.
     """
     return _refusal(delivery) or _early(delivery.item.message, now) or _suspended(delivery, now)
+
+
+def part(others_due: float, now: float) -> Outcome:
+    """It came without others of its message, of whom the last is due then: together they are one request. All parts
+    wait until the same moment.
+    """
+    reason = "4.3.2 by this interface a message goes to all its recipients at once, and others of it wait"
+    together = (now // TOGETHER + 1) * TOGETHER
+    return Outcome(Verdict.RETRY, reason, again=others_due if others_due > now else together, untried=True)
 
 
 def _suspended(delivery: Delivery, now: float) -> Outcome | None:
@@ -103,7 +113,7 @@ def _deliveries(
 
 def _most(way: Route, count: int) -> int:
     """Recipients of one transaction. A provider's interface takes a message for all whom its header names."""
-    return RECIPIENTS if way.gateway is None or way.gateway.kind is GatewayKind.SMTP else count
+    return RECIPIENTS if way.gateway is None or way.gateway.is_smtp else count
 
 
 def _by_way(found: Sequence[_Found]) -> list[tuple[tuple[Recipient, ...], Route, str | None]]:

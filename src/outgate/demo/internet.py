@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from outgate.demo import nameserver
+from outgate.demo import nameserver, recipients_view
+from outgate.demo.arrival import Arrivals
 from outgate.demo.certificates import Authority
 from outgate.demo.nameserver import Records
 from outgate.demo.network import Network
@@ -30,16 +31,16 @@ class Internet:
 @asynccontextmanager
 async def running(network: Network, folder: Path) -> AsyncIterator[Internet]:
     """Run all parties until the block ends; certificates go into `folder`."""
-    authority = Authority(folder)
-    partner = Partner(network, authority)
+    authority, kept = Authority(folder), Arrivals()
+    partner = Partner(network, authority, kept)
     records = Records(zones(network))
     records.publish(partner.dns_record())
-    internet = Internet(
-        network, authority, records, partner, Relay(network, authority), RecipientServer(network, authority)
-    )
+    relay, recipient = Relay(network, authority), RecipientServer(network, authority, kept)
+    internet = Internet(network, authority, records, partner, relay, recipient)
     async with AsyncExitStack() as stack:
         stack.enter_context(nameserver.serve(records, network.nameserver, network.dns_port))
         stack.enter_context(nameserver.asking(network.nameserver, network.dns_port))
         for party in (internet.partner, internet.relay, internet.recipient):
             await party.start(stack)
+        stack.enter_context(recipients_view.serve(kept, network.recipient, network.view_port))
         yield internet

@@ -39,6 +39,7 @@ class Network:
     tls_port: int = 5465
     dns_port: int = 5353
     web_port: int = 5080
+    view_port: int = 5081
 
     @property
     def outgate(self) -> VirtualHost:
@@ -61,6 +62,11 @@ class Network:
         return VirtualHost(f"mx.{RECIPIENTS}", f"{self.prefix}.30")
 
     @property
+    def view(self) -> str:
+        """Where a browser sees what came to the mailboxes outside the organisation."""
+        return f"http://{self.recipient.address}:{self.view_port}/"
+
+    @property
     def nameserver(self) -> VirtualHost:
         """The server that knows all zones."""
         return VirtualHost("ns.example", f"{self.prefix}.53")
@@ -78,6 +84,7 @@ class Network:
         yield self.outgate.address, self.submission_port
         yield self.outgate.address, self.tls_port
         yield self.outgate.address, self.web_port
+        yield self.recipient.address, self.view_port
         yield self.nameserver.address, self.dns_port
 
     def name_of(self, address: str) -> str:
@@ -104,7 +111,8 @@ def reserve() -> Iterator[Network]:
                 return
     raise NetworkError(
         f"no free addresses between {_NETWORKS[0]}.0 and {_NETWORKS[-1]}.255; the demonstration needs the whole of"
-        " 127.0.0.0/8 on the loopback interface, as Linux has it, and the ports 2525, 5080, 5353, 5465 and 5587 there"
+        " 127.0.0.0/8 on the loopback interface, as Linux has it, and the ports 2525, 5080, 5081, 5353, 5465 and 5587"
+        " there"
     )
 
 

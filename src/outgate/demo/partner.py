@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from outgate.demo import mta, zones
+from outgate.demo.arrival import Arrivals, examine
 from outgate.demo.certificates import Authority
 from outgate.demo.network import PARTNER, Network, VirtualHost
 
@@ -24,13 +25,14 @@ SELECTOR = "partner"
 class Partner:
     """`user` and `password` open its submission port; `log` is what it handed over; `mailbox` what came for `user`."""
 
-    def __init__(self, network: Network, authority: Authority) -> None:
+    def __init__(self, network: Network, authority: Authority, kept: Arrivals) -> None:
         self.user = f"alice@{PARTNER}"
         self.password = secrets.token_urlsafe(12)
         self.log: list[mta.ReceivedEntry] = []
         self.mailbox: asyncio.Queue[bytes] = asyncio.Queue()
         self._network = network
         self._authority = authority
+        self._kept = kept
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     def dns_record(self) -> str:
@@ -52,7 +54,7 @@ class Partner:
         """Listen until the stack is closed."""
         host, tls = self._network.partner, self._authority.server_context(self._network.partner)
         way_out = mta.Outbound(host, self._network.smtp_port, self._authority.client_context())
-        await stack.enter_async_context(mta.listening(_Mailbox(self), host, self._network.smtp_port, tls))
+        await stack.enter_async_context(mta.listening(_Mailbox(self, self._kept), host, self._network.smtp_port, tls))
         await stack.enter_async_context(
             mta.listening(
                 _Submission(self, host, way_out),
@@ -104,8 +106,9 @@ class _Submission(mta.MailServer):
 class _Mailbox(mta.MailServer):
     """The MX of the partner's domain, with one mailbox."""
 
-    def __init__(self, partner: Partner) -> None:
+    def __init__(self, partner: Partner, kept: Arrivals) -> None:
         self._partner = partner
+        self._kept = kept
 
     async def handle_RCPT(  # noqa: N802 -- aiosmtpd finds its hooks by these names
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -116,5 +119,7 @@ class _Mailbox(mta.MailServer):
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 -- as above
-        self._partner.mailbox.put_nowait(mta.incoming(session, envelope).content)
+        message = mta.incoming(session, envelope)
+        self._kept.keep(await asyncio.to_thread(examine, message))
+        self._partner.mailbox.put_nowait(message.content)
         return "250 2.0.0 OK"

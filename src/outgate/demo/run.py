@@ -19,11 +19,11 @@ from outgate.extras import extra
 
 with extra("demo"):
     from outgate.demo import internet
+    from outgate.demo.arrival import Arrival
     from outgate.demo.display import Display
     from outgate.demo.example_organisation import DemoError, Outgate
     from outgate.demo.internet import Internet
     from outgate.demo.network import ORGANISATION, NetworkError, reserve
-    from outgate.demo.recipient import Arrival
     from outgate.demo.story import ADMINISTRATOR, COLLEAGUE, OTHER, SUBJECT, USER, Case, Command, Row, cases
 
 T = TypeVar("T")
@@ -194,6 +194,8 @@ Open the pages, and log in as one of these; all have the password {outgate.passw
                       {network.partner.name}, port {network.submission_port}, TLS, password {parties.partner.password}
                       and the code that is mailed to it is shown below
   {ADMINISTRATOR}    the administrator, who has the switch
+Beside them, what recipients see: each message as it came to {parties.recipient.address} or {OTHER}
+  {network.view}
 Or write with your own mail program, from {USER} or {OTHER}, to {parties.recipient.address}:
   server      {network.outgate.address}, port {network.submission_port} (STARTTLS) or {network.tls_port} (TLS)
   user        {USER}

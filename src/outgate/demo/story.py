@@ -7,8 +7,8 @@ the domain outbound gateway is set, and shows that it passes that gateway, as ma
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 
+from outgate.demo.arrival import Arrival
 from outgate.demo.network import ORGANISATION, PARTNER, Network
-from outgate.demo.recipient import Arrival
 from outgate.frozen import frozen
 
 USER = f"alice@{ORGANISATION}"

@@ -21,6 +21,7 @@ SCRAM_ITERATIONS: Final = 600_000
 LANGUAGES: Final = ("en", "it")
 MIN_PASSWORD: Final = 8  # characters (NIST SP 800-63B)
 MAX_PASSWORD: Final = 1024
+LONGEST_NAME: Final = 255  # characters; PostgreSQL takes 2,704 bytes in an index
 
 
 @frozen
@@ -129,9 +130,10 @@ def search(connection: Connection, wanted: UserFilter) -> tuple[User, ...]:
         conditions.append(columns.unit_id.in_(units.ids_below(units.find(connection, wanted.unit or "/").path)))
     if wanted.suspended is not None:
         conditions.append(columns.suspended if wanted.suspended else ~columns.suspended)
-    # By the index alone: rows are looked at of those that are shown.
-    found = select(columns.id).where(*conditions).order_by(columns.primary_address).limit(wanted.limit).subquery()
-    shown = _USERS.where(columns.id.in_(select(found.c.id))).order_by(columns.primary_address)
+    # By the index alone, which has no id on PostgreSQL: rows are looked at of those that are shown.
+    address = columns.primary_address
+    found = select(address).where(*conditions).order_by(address).limit(wanted.limit).subquery()
+    shown = _USERS.where(address.in_(select(found.c.primary_address))).order_by(address)
     return tuple(_user(row) for row in connection.execute(shown))
 
 
@@ -264,7 +266,11 @@ def remove(connection: Connection, address: str) -> None:
 
 
 def check_name(name: str, address: str) -> None:
-    """Whether From can show this name; raises Invalid."""
+    """Whether From can show this name, and an index take it; raises Invalid."""
+    if len(name) > LONGEST_NAME:
+        raise Invalid(
+            "a name has at most {most} characters, and this one has {count}", most=LONGEST_NAME, count=len(name)
+        )
     try:
         format_mailbox(name, address)
     except AddressError as error:

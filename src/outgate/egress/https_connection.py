@@ -5,15 +5,18 @@ Connects to addresses that were checked, with the host's name in SNI and in the 
 """
 
 import asyncio
+import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
 import httpcore2
 
-from outgate.egress.https_client import HTTPS, MAX_BYTES, Fetched, content_of
+from outgate.egress.https_client import HTTPS, Fetched, content_of
 from outgate.egress.resolver import Host
+
+BODY: Final = 10.0  # seconds for the body of an answer whose status is there
 
 # What may go wrong with a peer; a TLS fault after the handshake comes through httpcore2 as it is (OSError).
 _FAULTS: Final = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError)
@@ -43,6 +46,8 @@ class HttpsConnection:
         """As far as TCP. Raises HttpsFault."""
         try:
             self._raw = await httpcore2.AnyIOBackend().connect_tcp(self._host.address, self._port, patience)
+        except httpcore2.TimeoutException:
+            raise HttpsFault("timed out while connecting") from None
         except _FAULTS as error:
             raise HttpsFault(f"could not connect: {_words(error)}") from None
 
@@ -51,23 +56,30 @@ class HttpsConnection:
         assert self._raw
         try:
             stream = await self._raw.start_tls(self._context, self._host.name, patience)
-        except ssl.SSLCertVerificationError as error:
-            raise HttpsFault(f"the certificate is not accepted: {error.verify_message}", is_of_tls=True) from None
+        except httpcore2.TimeoutException:
+            raise HttpsFault("timed out in the TLS handshake", is_of_tls=True) from None
         except _FAULTS as error:
-            raise HttpsFault(f"TLS failed: {_words(error)}", is_of_tls=True) from None
+            raise HttpsFault(_tls_words(error), is_of_tls=True) from None
+        except BaseException:
+            self.hang_up()  # a handshake that is cancelled leaves the socket open
+            raise
         self.tls = str(stream.get_extra_info("ssl_object").version())
         self._connection = httpcore2.AsyncHTTP11Connection(self._origin, stream)
 
     @property
     def is_usable(self) -> bool:
-        """Whether it lies idle, and the peer has not closed it."""
+        """Whether it lies idle, or is new, and the peer has not closed it."""
         connection = self._connection
-        return connection is not None and connection.is_idle() and not connection.has_expired()
+        if connection is None or connection.is_closed():
+            return False
+        return (self.requests == 0 or connection.is_idle()) and not connection.has_expired()
 
     async def post(
         self, target: str, headers: Mapping[str, str], size: int, content: AsyncIterator[bytes], patience: float
     ) -> Fetched:
-        """The answer to a POST of `size` bytes; `patience` is for each step of it. Raises HttpsFault."""
+        """The answer to a POST of `size` bytes; `patience` is for each step of it. Its content is empty where that is
+        lost or long: the status is an answer. Raises HttpsFault.
+        """
         assert self._connection
         self.requests += 1
         url = httpcore2.URL(scheme=b"https", host=self._origin.host, port=self._port, target=target.encode())
@@ -88,16 +100,23 @@ class HttpsConnection:
         )
         try:
             answer = await self._connection.handle_async_request(request)
-            found = await content_of(answer)
-            if found is not None:
-                await answer.aclose()
         except _FAULTS as error:
             raise HttpsFault(_words(error)) from None
-        if found is None:
-            self.hang_up()
-            raise HttpsFault(f"the answer is longer than {MAX_BYTES} bytes")
+        found = await self._content_of(answer)
         names = {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in answer.headers}
         return Fetched(f"https://{host}{target}", answer.status, found, names)
+
+    async def _content_of(self, answer: httpcore2.Response) -> bytes:
+        """Its body, if it comes whole; after any other the connection is of no use."""
+        try:
+            async with asyncio.timeout(BODY):
+                if (found := await content_of(answer)) is not None:
+                    await answer.aclose()
+                    return found
+        except _FAULTS:
+            pass
+        self.hang_up()
+        return b""
 
     def hang_up(self) -> None:
         """No more is asked; the socket is closed soon."""
@@ -117,4 +136,23 @@ async def _closed(one: httpcore2.AsyncHTTP11Connection | httpcore2.AsyncNetworkS
 
 
 def _words(error: Exception) -> str:
+    """What the operating system says, if it is that: libraries say that of all the ways together."""
+    for one in _causes(error):
+        if isinstance(one, OSError) and one.errno and not isinstance(one, ssl.SSLError):
+            return os.strerror(one.errno)
     return str(error) or type(error).__name__
+
+
+def _tls_words(error: Exception) -> str:
+    for one in _causes(error):
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return f"the certificate is not accepted: {one.verify_message}"
+        if isinstance(one, ssl.SSLError) and one.reason:
+            return f"TLS failed: {one.reason}"
+    return f"TLS failed: {_words(error)}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

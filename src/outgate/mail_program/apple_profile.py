@@ -14,10 +14,12 @@ CONTENT_TYPE: Final = "application/x-apple-aspen-config"
 def apple_profile(incoming: ProgramServer, outgoing: ProgramServer, address: str, name: str, title: str) -> bytes:
     """For the account of `address`; `name` is as recipients see it, `title` what the device calls the profile.
 
-    The same account has the same identifiers each time, so that a newer profile replaces an older one.
+    The same account has the same identifiers each time, so that a newer profile replaces an older one, and another
+    account other ones: a device replaces a profile by PayloadIdentifier alone.
     """
     host = outgoing.host
-    identifier = f"{'.'.join(reversed(host.split('.')))}.mail"
+    identity = _identity(host, address, "profile")
+    identifier = f"{'.'.join(reversed(host.split('.')))}.mail.{identity.lower()}"
     account = {
         "PayloadType": "com.apple.mail.managed",
         "PayloadVersion": 1,
@@ -36,7 +38,7 @@ def apple_profile(incoming: ProgramServer, outgoing: ProgramServer, address: str
         "PayloadType": "Configuration",
         "PayloadVersion": 1,
         "PayloadIdentifier": identifier,
-        "PayloadUUID": _identity(host, address, "profile"),
+        "PayloadUUID": identity,
         "PayloadDisplayName": title,
         "PayloadOrganization": address.rpartition("@")[2],
         "PayloadContent": [account],

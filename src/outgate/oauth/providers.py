@@ -114,7 +114,7 @@ def _like(path: Path, name: str, tables: Mapping[str, Mapping[str, Any]]) -> Map
     other = tables[name].get("like")
     if other is None:
         return {}
-    if other not in tables or "like" in tables[other]:
+    if not isinstance(other, str) or other not in tables or "like" in tables[other]:
         raise ConfigError(f"{path}: [{name}] like must be the name of a provider that is described by itself")
     return tables[other]
 

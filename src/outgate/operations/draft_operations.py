@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, Self
 
 from outgate.directory import users
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.mail.compose import AttachedFile
 from outgate.mailbox.clean_html import written
 from outgate.operations import targets
@@ -16,6 +17,21 @@ from outgate.writing import drafts
 from outgate.writing.drafts import Draft, DraftContent, DraftSummary
 
 _BASE64: Final = 0.72  # of a message's bytes are a file's: base64 takes 4 for 3, and a line end for every 57
+
+
+@frozen
+class WrittenDraft:
+    """What was typed, fit to be kept. It is made before the transaction: cleaning HTML of many tags takes a second, in
+    which nobody's message could be accepted.
+    """
+
+    content: DraftContent
+
+    @classmethod
+    def of(cls, typed: DraftContent) -> Self:
+        """Of what was typed. Raises Invalid."""
+        drafts.check(typed)
+        return cls(replace(typed, html=written(typed.html)))
 
 
 @operation("draft.list", Privilege.MAIL_SEND, targets.user("user"), changes=False, own=True)
@@ -31,13 +47,11 @@ def show_draft(op: OperationContext, user: str, draft: int) -> Draft:
 
 
 @operation("draft.save", Privilege.MAIL_SEND, targets.user("user"), own=True, own_recorded=False)
-def save_draft(op: OperationContext, user: str, draft: int | None, content: DraftContent) -> int:
+def save_draft(op: OperationContext, user: str, draft: int | None, wanted: WrittenDraft) -> int:
     """Keep what a user is writing."""
     account = account_of(op, user)
-    entry_of(account, content.sender)
-    drafts.check(content)
-    clean = replace(content, html=written(content.html))
-    return drafts.save(op.connection, account.id, draft, clean, op.now)
+    entry_of(account, wanted.content.sender)
+    return drafts.save(op.connection, account.id, draft, wanted.content, op.now)
 
 
 @operation(

@@ -60,7 +60,7 @@ def explain(
         try:
             require_mailbox(op, organisation, recipient)
         except NotFound as error:
-            return Explanation(owner.primary, sender, recipient, Refused(str(error)))
+            return Explanation(owner.primary, sender, recipient, Refused(error.text, error.facts))
     found = route(
         organisation,
         owner,

@@ -31,8 +31,8 @@ _BY_REPLY: Final = (
     (re.compile(r"53[0458] |4\.7\.8 |4\.7\.\d{1,2} .*log-in"), GatewayFault.LOG_IN),
     (re.compile(r"4\.7\.5 .*certificate"), GatewayFault.CERTIFICATE),
     (re.compile(r"4\.7\.(4|5|10) "), GatewayFault.TLS),
-    (re.compile(r"421 |\d{3} 4\.(3\.2|4\.5|7\.28|7\.650) "), GatewayFault.LOAD),
-    (re.compile(r"\d{3} "), GatewayFault.PUTS_OFF),
+    (re.compile(r"421 |(\d{3} )?4\.(3\.2|4\.5|7\.28|7\.650) "), GatewayFault.LOAD),
+    (re.compile(r"\d{3} |[45]\.\d\.\d"), GatewayFault.PUTS_OFF),
 )
 _BY_CAUSE: Final = {
     Cause.OPERATOR: GatewayFault.SUSPENDED,

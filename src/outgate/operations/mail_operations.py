@@ -7,7 +7,7 @@ from outgate.directory.accounts import load, load_organisation
 from outgate.directory.errors import DirectoryError, Invalid, NotAllowed
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
-from outgate.model import Account
+from outgate.model import Account, Phrase
 from outgate.operations import targets
 from outgate.operations.account_lookup import require_mailbox
 from outgate.operations.context import Counted, OperationContext
@@ -115,6 +115,6 @@ def _sender(op: OperationContext, user: str) -> Account:
 
 
 def _error(refusal: Refusal) -> DirectoryError:
-    if refusal.reason is RefusalReason.TOO_MANY:
-        return TooMuchMail(refusal.text)
-    return (Invalid if refusal.reason in _AT_FAULT else NotAllowed)(refusal.text)
+    too_much, at_fault = refusal.reason is RefusalReason.TOO_MANY, refusal.reason in _AT_FAULT
+    kind, words = TooMuchMail if too_much else Invalid if at_fault else NotAllowed, refusal.words
+    return kind(words.text, **words.facts) if isinstance(words, Phrase) else kind(words)

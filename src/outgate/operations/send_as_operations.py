@@ -1,8 +1,10 @@
 """Operations on From addresses: a user's own, and an administrator's on those of others."""
 
 from collections.abc import Mapping
+from typing import Final, Self
 
 from outgate.directory import accounts, organisation, units, users
+from outgate.directory.errors import Invalid
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
@@ -17,6 +19,28 @@ from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
 from outgate.record import message_log
 from outgate.sendas import send_as_addresses
+from outgate.sendas.send_as_addresses import signature_too_long
+
+MAX_TYPED_SIGNATURE: Final = 64 * 1024  # characters of HTML as it comes: what is pasted shrinks by being cleaned
+MAX_SIGNATURE_TAGS: Final = 2000  # cleaning takes time by the square of those within each other: a tenth of a second
+
+
+@frozen
+class WrittenSignature:
+    """A signature as it is kept, which is cleaned HTML, empty for none. It is made before the transaction: nobody's
+    message waits for its cleaning.
+    """
+
+    html: str
+
+    @classmethod
+    def of(cls, html: str) -> Self:
+        """Of what was typed. Raises Invalid."""
+        if len(html) > MAX_TYPED_SIGNATURE:
+            raise signature_too_long()
+        if html.count("<") > MAX_SIGNATURE_TAGS:
+            raise Invalid("a signature has at most {most} tags; make it plainer", most=MAX_SIGNATURE_TAGS)
+        return cls(written(html))
 
 
 @operation("send-as.list", Privilege.SEND_AS_READ, targets.user("user"), changes=False, own=True)
@@ -120,8 +144,7 @@ def edit(
 def last_used(op: OperationContext, user: str) -> Mapping[str, float]:
     """See when a user has last sent from each of their From addresses, if that was of late."""
     owner = account_of(op, user)
-    found = {one: message_log.last_accepted(op.connection, owner.primary, one) for one in owner.send_as}
-    return {address: at for address, at in found.items() if at is not None}
+    return message_log.last_accepted(op.connection, owner.primary, list(owner.send_as))
 
 
 @operation("send-as.signatures", Privilege.SEND_AS_READ, targets.user("user"), changes=False, own=True)
@@ -131,11 +154,11 @@ def signatures(op: OperationContext, user: str) -> Mapping[str, str]:
 
 
 @operation("send-as.sign", Privilege.SEND_AS_MANAGE, targets.user("user"), own=True)
-def set_signature(op: OperationContext, user: str, address: str, html: str) -> None:
+def set_signature(op: OperationContext, user: str, address: str, signature: WrittenSignature) -> None:
     """Give an address a signature, which is cleaned HTML, or take it away."""
     owner = account_of(op, user)
     entry = entry_of(owner, address)
-    send_as_addresses.set_signature(op.connection, owner.id, entry.address, written(html))
+    send_as_addresses.set_signature(op.connection, owner.id, entry.address, signature.html)
     op.note(address=entry.address)
 
 

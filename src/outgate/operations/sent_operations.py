@@ -162,25 +162,28 @@ def send_again(op: OperationContext, user: str, message_id: int, raw: bytes, dis
         not_filed="",
         is_open=True,
     )
-    sent_messages.add(op.connection, account.id, again, None, op.now)
+    # Where the copy is kept here alone, it goes with the message: it may have to be sent once more.
+    sent_messages.add(op.connection, account.id, again, raw if found.has_copy else None, op.now)
     sent_messages.close(op.connection, message_id)
     return identity
 
 
 @operation("sent.past-gateway", Privilege.MAIL_SEND, targets.user("user"), own=True)
 def send_past_gateway(op: OperationContext, user: str, message_id: int) -> int:
-    """Let the organisation's servers deliver a message that waits for its address's own server, if policy lets them;
-    returns the number of recipients.
+    """Let the organisation's servers deliver a message that waits for its address's own server.
+
+    Returns the number of recipients. Raises NotAllowed: policy must let them, and nothing that an administrator has
+    said of the message is changed.
     """
     found, account = _own(op, user, message_id), account_of(op, user)
     entry = entry_of(account, found.sender)
-    if entry.gateway is None:
-        raise NotAllowed("{address} has no server of its own: try it again instead", address=entry.address)
     if refused := refuses_past_gateway(account, entry):
-        raise NotAllowed(refused.reason)
+        raise NotAllowed(refused.text, **refused.facts)
     of_message = Selection(message_id=message_id)
     if queue.matching(op.connection, replace(of_message, state=WaitState.HELD)):
         raise NotAllowed("your administrator holds this message back; ask why")
+    if queue.instructions(op.connection, of_message) - {Instruction.ORGANISATION}:
+        raise NotAllowed("your administrator has settled where this message goes; ask why")
     moved = queue.instruct(op.connection, of_message, Instruction.ORGANISATION, op.now)
     if not moved:
         raise NotAllowed("its own server is taking it just now, or nobody waits for it; look again in a moment")
@@ -216,7 +219,7 @@ def check_recipients(op: OperationContext, user: str, sender: str, text: str, li
             require_mailbox(op, organisation, one.address)
         way = route(organisation, account, entry, canonical(one.address), reverse_path=account.primary)
         if isinstance(way, Refused):
-            raise NotAllowed(way.reason)
+            raise NotAllowed(way.text, **way.facts)
     return len(found)
 
 

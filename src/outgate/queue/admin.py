@@ -13,6 +13,7 @@ from outgate.frozen import frozen
 from outgate.queue.early import is_early
 from outgate.queue.entry import Instruction
 from outgate.record import events, message_log
+from outgate.store.containing import Containing
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import account, chunk, message, recipient, unit
 
@@ -166,6 +167,13 @@ def matching(conn: Connection, wanted: Selection) -> int:
     return conn.scalar(select(func.count()).select_from(recipient).where(*_conditions(wanted))) or 0
 
 
+def instructions(conn: Connection, wanted: Selection) -> set[Instruction]:
+    """What is to be done with recipients that are meant."""
+    columns = recipient.c
+    told = select(columns.instruction).where(columns.instruction.is_not(None), *_conditions(wanted))
+    return {Instruction(one) for one in conn.scalars(told.distinct())}
+
+
 def tally(conn: Connection, wanted: Selection, by: By, now: float) -> list[tuple[str, int]]:
     """How many recipients of those meant, by queue, state, age or last error; the most first."""
     columns = recipient.c
@@ -278,21 +286,21 @@ def _conditions(wanted: Selection) -> list[ColumnElement[bool]]:
     if wanted.state is not None:
         conditions.append(_state() == wanted.state.value)
     if wanted.reply is not None:
-        conditions.append(recipient.c.last_reply.icontains(wanted.reply, autoescape=True))
+        conditions.append(Containing(recipient.c.last_reply, wanted.reply))
     if wanted.older_than is not None:
         conditions.append(
             recipient.c.message_id.in_(_messages(wanted).where(message.c.received_at < wanted.older_than))
         )
     if wanted.address is not None:
-        accounts = select(account.c.id).where(account.c.primary_address.icontains(wanted.address, autoescape=True))
+        accounts = select(account.c.id).where(Containing(account.c.primary_address, wanted.address))
         sent_by = _messages(wanted).where(
             or_(
                 message.c.account_id.in_(accounts),
-                message.c.chosen_from.icontains(wanted.address, autoescape=True),
-                message.c.reverse_path.icontains(wanted.address, autoescape=True),
+                Containing(message.c.chosen_from, wanted.address),
+                Containing(message.c.reverse_path, wanted.address),
             )
         )
-        sent_to = recipient.c.address.icontains(wanted.address, autoescape=True)
+        sent_to = Containing(recipient.c.address, wanted.address)
         conditions.append(or_(sent_to, recipient.c.message_id.in_(sent_by)))
     if sender := _of_sender(wanted):
         conditions.append(recipient.c.message_id.in_(_messages(wanted).where(*sender)))

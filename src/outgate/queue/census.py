@@ -114,14 +114,14 @@ def trouble(conn: Connection, queue: str) -> Trouble | None:
 
 class _LastTried:
     """Of each queue of a list what was tried last. It waits for its next time, so it is the last in the index, but for
-    what its sender lets leave later.
+    what its sender lets leave later. Of recipients put off together it is one and the same for each column.
     """
 
     def __init__(self, queues: FromClause, queue: ColumnElement[str]) -> None:
         last = (
             select()
             .where(recipient.c.queue == queue, ~recipient.c.held, or_(recipient.c.attempts > 0, ~_MAY_BE_EARLY))
-            .order_by(recipient.c.due_at.desc())
+            .order_by(recipient.c.due_at.desc(), recipient.c.message_id.desc(), recipient.c.number.desc())
             .limit(1)
             .correlate(queues)
         )

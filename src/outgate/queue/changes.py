@@ -9,12 +9,12 @@ from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, select, update
 from sqlalchemy import Row as SqlRow
 
 from outgate.frozen import frozen
 from outgate.mail.headers import Field
-from outgate.model import QueueKey
+from outgate.model import QueueKey, QueueKind
 from outgate.queue.early import is_early
 from outgate.queue.entry import Claimed, Item, Message, Recipient, Room
 from outgate.record import message_log
@@ -24,7 +24,7 @@ from outgate.store.batch import Batch, Row, RowsOnly, Step
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import chunk, message, recipient
 
-STEP = 500  # recipients that are hastened in one transaction
+STEP = 500  # recipients that are hastened in one transaction, or a few more, so that none is without its message's
 
 _COLUMNS = tuple(one.name for one in fields(Message))
 _VALUES = attrgetter(*_COLUMNS)
@@ -275,12 +275,8 @@ _WAITS = and_(
     recipient.c.leased_until <= LeaseNow(),
     ~is_early(bindparam("b_now")),
 )
-_SOME = select(recipient.c.message_id, recipient.c.number).where(_WAITS).order_by(recipient.c.due_at).limit(STEP)
-_HASTEN = (
-    update(recipient)
-    .where(tuple_(recipient.c.message_id, recipient.c.number).in_(_SOME))
-    .values(due_at=bindparam("b_now"))
-)
+_SOME = select(recipient.c.message_id).where(_WAITS).order_by(recipient.c.due_at).limit(STEP)
+_HASTEN = update(recipient).where(recipient.c.message_id.in_(_SOME), _WAITS).values(due_at=bindparam("b_now"))
 
 
 @frozen
@@ -325,6 +321,28 @@ _DUE = (
     .limit(bindparam("b_limit"))
     .with_for_update(skip_locked=True)
 )
+# What waits for users' gateways is taken by whole messages, since a provider's interface hands one over for all whom it
+# names. The rows lead to their messages; of two nodes, whoever has locked a message takes what is due of it.
+_DUE_MESSAGES = (
+    select(recipient.c.message_id)
+    .where(recipient.c.queue == bindparam("b_queue"), _FREE)
+    .order_by(recipient.c.due_at)
+    .limit(bindparam("b_limit"))
+)
+_LOCKED = (
+    select(message.c.id)
+    .where(message.c.id.in_(bindparam("b_messages", expanding=True)))
+    .with_for_update(skip_locked=True, key_share=True)
+)
+_WHOLE = (
+    select(recipient)
+    .where(
+        recipient.c.message_id.in_(bindparam("b_messages", expanding=True)),
+        recipient.c.queue == bindparam("b_queue"),
+        _FREE,
+    )
+    .with_for_update(skip_locked=True)
+)
 _TAKE = update(recipient).where(_THE_RECIPIENT).values(leased_by=bindparam("b_leased_by"), leased_until=_LEASED_UNTIL)
 
 
@@ -355,16 +373,26 @@ class Claim:
             if not limit:
                 left_behind.add(queue)
                 continue
-            asked = {"b_queue": text_form, "b_now": self.now, "b_limit": limit}
-            rows = connection.execute(_DUE, asked).all()
+            rows, is_all = self._due(connection, queue, limit)
             taken += rows
             room = room.less(queue, len({row.message_id for row in rows}))
-            if len(rows) == limit:
+            if not is_all:
                 left_behind.add(queue)
         if taken:
             common = {"b_leased_by": self.leased_by, "b_lease": self.lease}
             connection.execute(_TAKE, [common | {"b_message": row.message_id, "b_number": row.number} for row in taken])
         return Claimed(tuple(_items(connection, taken)), frozenset(left_behind))
+
+    def _due(self, connection: Connection, queue: QueueKey, limit: int) -> tuple[Sequence[SqlRow[Any]], bool]:
+        """Rows of at most so many messages that are due there, and whether that is all."""
+        asked = {"b_queue": str(queue), "b_now": self.now, "b_limit": limit}
+        if queue.kind is not QueueKind.GATEWAY:
+            rows = connection.execute(_DUE, asked).all()
+            return rows, len(rows) < limit
+        found = connection.scalars(_DUE_MESSAGES, asked).all()
+        locked = connection.scalars(_LOCKED, {"b_messages": sorted(set(found))}).all() if found else ()
+        whole = connection.execute(_WHOLE, asked | {"b_messages": locked}).all() if locked else ()
+        return whole, len(found) < limit
 
 
 def _items(connection: Connection, rows: Sequence[Any]) -> Iterator[Item]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from sqlalchemy import Engine, and_, exists, or_, select
+from sqlalchemy import Engine, and_, exists, func, or_, select
 
 from outgate.model import QueueKey
 from outgate.queue.changes import (
@@ -145,7 +145,7 @@ class Queue:
     async def hasten(self, queue: QueueKey, now: float) -> None:
         """Make due all that waits in a queue, in steps with room between."""
         changed = STEP
-        while changed == STEP:
+        while changed >= STEP:
             changed = await self._commits.make(Hasten(queue, now))
 
     async def leased(self) -> list[tuple[int, int]]:
@@ -169,6 +169,12 @@ class Queue:
         for number in range(item.message.chunks):
             yield await self.stored(item.message.id, number)
 
+    async def others_due(self, item: Item) -> float | None:
+        """When the last of its message's other recipients is due, of those that no administrator has sent elsewhere;
+        None if nobody else waits.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._others_due, item)
+
     async def stored(self, message_id: int, number: int) -> bytes:
         """A piece of a message, which may be still arriving, as `add_chunk` has stored it."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._chunk, message_id, number)
@@ -187,6 +193,17 @@ class Queue:
         with read(self._engine) as conn:
             wanted = select(chunk.c.data).where(chunk.c.message_id == message_id, chunk.c.number == number)
             return bytes(conn.execute(wanted).scalar_one())
+
+    def _others_due(self, item: Item) -> float | None:
+        here = [one.number for one in item.recipients]
+        others = select(func.max(recipient.c.due_at)).where(
+            recipient.c.message_id == item.message.id,
+            recipient.c.number.not_in(here),
+            recipient.c.instruction.is_(None),
+        )
+        with read(self._engine) as conn:
+            due: float | None = conn.scalar(others)
+            return due
 
     def _is_finished(self, finish: Finish) -> bool:
         deferred = [one.recipient.number for one in finish.deferred]

@@ -20,6 +20,7 @@ import structlog
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select, update
 
 from outgate.frozen import frozen
+from outgate.store.containing import Containing
 from outgate.store.sealed import AUDIT_ANCHOR, AUDIT_HEAD, AUDIT_KEY
 from outgate.store.tables import audit, organisation
 from outgate.store.vault import KeyMissing, SealBroken, Vault
@@ -156,7 +157,7 @@ def search(connection: Connection, wanted: AuditFilter) -> Iterator[Recorded]:
     """The newest entries that match, newest first."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.text:
-        conditions.append(or_(*(c.icontains(wanted.text, autoescape=True) for c in _TEXTS)))
+        conditions.append(or_(*(Containing(one, wanted.text) for one in _TEXTS)))
     if wanted.operation:
         conditions.append(audit.c.operation == wanted.operation)
     if wanted.since is not None:

@@ -112,16 +112,29 @@ def search(conn: Connection, wanted: MessageFilter) -> Iterator[LoggedMessage]:
     return (LoggedMessage(event_of(row), MessageOutcome(row.outcome)) for row in rows)
 
 
-def last_accepted(conn: Connection, account: str, address: str) -> float | None:
-    """When the last message of an account from an address was accepted, in seconds since the epoch; None if none of the
-    newest that are found by this sender is.
+def last_accepted(conn: Connection, account: str, addresses: Sequence[str]) -> dict[str, float]:
+    """When the last message of an account from each address was accepted, in seconds since the epoch; without those
+    addresses by which none of the newest messages that are found by them is.
     """
-    for one in search(conn, MessageFilter(sender=address, limit=_LOOKED_AT)):
-        told = one.event
-        is_it = told.detail["account"] == account and address in search_keys.compared(told.detail["from"])
-        if is_it and told.kind is EventKind.ACCEPTED:
-            return told.at
-    return None
+    found: dict[str, float] = {}
+    for each in (1, _LOOKED_AT):  # most are told by their newest message
+        if left := [one for one in addresses if one not in found]:
+            found |= _last_accepted(conn, account, left, each)
+    return found
+
+
+def _last_accepted(conn: Connection, account: str, addresses: Sequence[str], each: int) -> dict[str, float]:
+    by_message: dict[int, set[str]] = {}
+    for number, message_id in conn.execute(search_keys.newest(account, addresses, each)):
+        by_message.setdefault(message_id, set()).update(addresses[number : number + 1] or addresses)
+    accepted = (fact.c.message_id.in_(by_message), FIRST, fact.c.kind == EventKind.ACCEPTED.value)
+    found: dict[str, float] = {}
+    for row in conn.execute(select(fact).where(*accepted).order_by(fact.c.message_id.desc())):
+        if wanted := by_message[row.message_id] - found.keys():
+            detail = json.loads(row.detail)
+            by = search_keys.compared(detail["from"]) if detail["account"] == account else ()
+            found.update((one, row.at) for one in wanted if one in by)
+    return found
 
 
 def statement(wanted: MessageFilter) -> Select[Any]:

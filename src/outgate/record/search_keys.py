@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, Select, delete, func, select, text, tuple_, union
+from sqlalchemy import Connection, Select, delete, func, literal, select, text, tuple_, union, union_all
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from outgate.frozen import frozen
@@ -136,6 +136,18 @@ def address_or_domain(role: KeyRole, text: str) -> Key:
 def messages(keys: Sequence[Key]) -> Select[Any] | CompoundSelect[Any]:
     """The ids of messages that have one of the keys; a name that is empty stands for all of the domain."""
     return union(*map(_sorted_in, keys), *map(_fresh, keys))
+
+
+def newest(account: str, addresses: Sequence[str], each: int) -> CompoundSelect[Any]:
+    """By the number of each From address the newest messages that are sorted in under it, so many of `each`; behind
+    them, with the next number, what the account has sent that is fresh.
+    """
+    found = [
+        _sorted_in(_address_key(KeyRole.SENDER, one)).order_by(search_key.c.message_id.desc()).limit(each).subquery()
+        for one in addresses
+    ]
+    fresh = _fresh(_address_key(KeyRole.SENDER, account)).order_by(_FRESH.message_id.desc()).limit(AT_ONCE).subquery()
+    return union_all(*(select(literal(n).label("number"), one.c.message_id) for n, one in enumerate([*found, fresh])))
 
 
 def _sorted_in(key: Key) -> Select[Any]:

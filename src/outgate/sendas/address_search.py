@@ -1,4 +1,6 @@
-"""Finds From addresses of the whole organisation, page by page: by an index alone, whatever is asked for."""
+"""Finds From addresses of the whole organisation, page by page: SQLite looks at indexes alone, whatever is asked for;
+PostgreSQL at that of the addresses, but may begin with gateways or units where those are few.
+"""
 
 from collections.abc import Collection, Iterator
 from enum import StrEnum

@@ -126,9 +126,14 @@ def signatures(connection: Connection, account_id: int) -> dict[str, str]:
 def set_signature(connection: Connection, account_id: int, address: str, html: str) -> None:
     """What is written below messages from this address. Raises Invalid and NotFound."""
     if len(html) > MAX_SIGNATURE:
-        raise Invalid("a signature has at most {most} characters", most=MAX_SIGNATURE)
+        raise signature_too_long()
     row = find(connection, account_id, address)
     connection.execute(update(tables.send_as).where(tables.send_as.c.id == row.id).values(signature=html))
+
+
+def signature_too_long() -> Invalid:
+    """It is longer than is kept."""
+    return Invalid("a signature has at most {most} characters", most=MAX_SIGNATURE)
 
 
 def remove(connection: Connection, account_id: int, address: str) -> None:

@@ -1,15 +1,20 @@
 """Whether a text contains another one, whatever the case of its letters, as cheaply as each database can tell.
 
-What SQLAlchemy says for SQLite calls lower() on both for each row, though LIKE there knows no case by itself.
+Which letters have a case: those of ASCII on SQLite, those of the database's locale on PostgreSQL. What SQLAlchemy says
+for SQLite calls lower() on both for each row, though LIKE there knows no case by itself.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter
 from sqlalchemy.types import Boolean, Text
+
+from outgate.printable import without_nul
+
+LONGEST: Final = 10_000  # characters that are looked at: no text in a column is as long; SQLite takes 50,000 bytes
 
 
 class Containing(ColumnElement[bool]):
@@ -21,7 +26,7 @@ class Containing(ColumnElement[bool]):
 
     def __init__(self, column: ColumnElement[str], text: str) -> None:
         self.column = column
-        escaped = text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+        escaped = without_nul(text[:LONGEST]).replace("/", "//").replace("%", "/%").replace("_", "/_")
         self.pattern = BindParameter[str](None, f"%{escaped}%", Text(), unique=True)
 
 

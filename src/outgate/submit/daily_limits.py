@@ -17,7 +17,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from outgate.frozen import frozen
-from outgate.model import Account, Policy
+from outgate.model import Account, Phrase, Policy
 from outgate.store.engine import read
 from outgate.submit import usage
 from outgate.submit.refusal import Refusal, RefusalReason
@@ -65,24 +65,26 @@ def over_limit(policy: Policy, use: DailyUse, recipients: int) -> Refusal | None
     excess = use.messages + 1 - policy.messages_per_day
     if policy.messages_per_day and excess > 0:
         again = _free_at(use.sent, [one.messages for one in use.sent], excess)
-        text = f"The limit of {policy.messages_per_day} messages a day is reached; {again}"
-        return Refusal(RefusalReason.TOO_MANY, 450, "4.7.1", text)
+        facts = {"most": policy.messages_per_day, "again": again}
+        words = Phrase("The limit of {most} messages a day is reached; {again}", facts)
+        return Refusal(RefusalReason.TOO_MANY, 450, "4.7.1", words)
     excess = use.recipients + recipients - policy.recipients_per_day
     if policy.recipients_per_day and excess > 0:
         again = _free_at(use.sent, [one.recipients for one in use.sent], excess)
-        text = f"The limit of {policy.recipients_per_day} recipients a day is reached; {again}"
-        return Refusal(RefusalReason.TOO_MANY, 452, "4.5.3", text)
+        facts = {"most": policy.recipients_per_day, "again": again}
+        words = Phrase("The limit of {most} recipients a day is reached; {again}", facts)
+        return Refusal(RefusalReason.TOO_MANY, 452, "4.5.3", words)
     return None
 
 
-def _free_at(sent: Sequence[Sent], counts: Sequence[int], excess: int) -> str:
+def _free_at(sent: Sequence[Sent], counts: Sequence[int], excess: int) -> Phrase:
     """When enough of what was sent is a day old."""
     for one, count in zip(sent, counts, strict=True):
         excess -= count
         if excess <= 0:
             at = datetime.fromtimestamp((one.hour + DAY_HOURS) * 3600, UTC)
-            return f"try again after {at:%Y-%m-%d %H:%M} UTC"
-    return "send it to fewer at a time"
+            return Phrase("try again after {at} UTC", {"at": at.strftime("%Y-%m-%d %H:%M")})
+    return Phrase("send it to fewer at a time")
 
 
 @dataclass(slots=True)

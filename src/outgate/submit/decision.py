@@ -12,7 +12,7 @@ from outgate.authorise import Authorised, authorise
 from outgate.compliance.attachment_policy import Attachments, looks_at_attachments, refuses_attachments
 from outgate.frozen import frozen
 from outgate.mail.addresses import canonical
-from outgate.model import Organisation, Refused
+from outgate.model import Organisation, Phrase, Refused
 from outgate.queue import Put
 from outgate.route import Route, RouteKind, route
 from outgate.submit.daily_limits import DailyUse, over_limit
@@ -44,17 +44,17 @@ def routed(submission: Submission, organisation: Organisation, limits: MessageLi
         return Refusal(RefusalReason.LOOP, 554, "5.4.6", text)
     submission, recipients = _each_once(submission)
     if len(recipients) > limits.recipients:
-        text = f"Too many recipients; at most {limits.recipients}"
-        return Refusal(RefusalReason.TOO_MANY, 452, "4.5.3", text)
+        words = Phrase("Too many recipients; at most {most}", {"most": limits.recipients})
+        return Refusal(RefusalReason.TOO_MANY, 452, "4.5.3", words)
     reverse_path = submission.envelope.reverse_path and canonical(submission.envelope.reverse_path)
     verdict = authorise(account, reverse_path, header.header_from, header.sender)
     if isinstance(verdict, Refused):
-        return Refusal(RefusalReason.NOT_AUTHORISED, 550, "5.7.1", verdict.reason)
+        return Refusal(RefusalReason.NOT_AUTHORISED, 550, "5.7.1", verdict)
     routes = []
     for address in recipients:
         choice = route(organisation, account, verdict.chosen, address, reverse_path=reverse_path)
         if isinstance(choice, Refused):
-            return Refusal(RefusalReason.POLICY, 550, "5.7.1", choice.reason)
+            return Refusal(RefusalReason.POLICY, 550, "5.7.1", choice)
         routes.append(choice)
     return RoutedSubmission(submission, verdict, routes)
 

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from outgate.frozen import frozen
+from outgate.model import Phrase
 
 
 class RefusalReason(StrEnum):
@@ -20,7 +21,7 @@ class RefusalReason(StrEnum):
 
 @frozen
 class Refusal:
-    """The answer to a message that is not taken; `text` is for the submitter.
+    """The answer to a message that is not taken; `words` are for the submitter.
 
     `code` is the three digits of an SMTP reply (4xx: the same message may be taken later), `status` an RFC 3463 code.
     """
@@ -28,7 +29,12 @@ class Refusal:
     reason: RefusalReason
     code: int
     status: str
-    text: str
+    words: str | Phrase
+
+    @property
+    def text(self) -> str:
+        """The words in full."""
+        return str(self.words)
 
     def __str__(self) -> str:
         return f"{self.code} {self.status} {self.text}"

@@ -14,7 +14,7 @@ from outgate.directory.users import ReplyFrom
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.mailbox.clean_html import written
-from outgate.model import SendAs, WithoutGateway
+from outgate.model import Refused, SendAs, WithoutGateway
 from outgate.operations import confirmation_operations, send_as_operations, user_operations
 from outgate.operations.account_lookup import entry_of
 from outgate.operations.send_as_overview import GatewayHealth, SendAsOverview, overview
@@ -48,7 +48,7 @@ class AddressRow:
     entry: SendAs
     way: Way
     health: GatewayHealth | None
-    not_used: str
+    not_used: Refused | None
     replies: ReplyPlace
     last_used: float | None
     path: str
@@ -119,12 +119,12 @@ def _rows(seen: SendAsOverview, last_used: Mapping[str, float]) -> Iterator[Addr
         )
 
 
-def why_not_used(seen: SendAsOverview, entry: SendAs) -> str:
-    """Why the server that an address has is not used, as the setting says it; empty if it is, or there is none."""
+def why_not_used(seen: SendAsOverview, entry: SendAs) -> Refused | None:
+    """Why the server that an address has is not used, as the setting says it; None if it is, or there is none."""
     if entry.gateway is None:
-        return ""
+        return None
     gateway = entry.gateway
-    return seen.account.policy.refuses_gateway(gateway.host, gateway.port, gateway.security) or ""
+    return seen.account.policy.refuses_gateway(gateway.host, gateway.port, gateway.security)
 
 
 def choose_replies(visit: Visit) -> Response:

@@ -10,6 +10,7 @@ from outgate.mailbox.answer import AnswerKind, answer_to, forwarded, quoted
 from outgate.mailbox.letter import Letter, LetterHead, files_of, letter_of, people_text
 from outgate.operations import draft_operations, send_as_operations
 from outgate.operations.context import OperationContext
+from outgate.operations.draft_operations import WrittenDraft
 from outgate.web.visit import Visit
 from outgate.web.words import N_, Words
 from outgate.writing.drafts import DraftContent
@@ -54,8 +55,8 @@ def forward(visit: Visit, raw: bytes, key: str, at: float) -> int:
     contents = files_of(raw, [file.number for file in letter.files])
     largest = visit.services.config.submission.max_message_bytes
     with visit.writing() as op:
-        content = content_for(visit, op, letter, AnswerKind.FORWARD)
-        draft = draft_operations.save_draft(op, visit.address, None, content)
+        written = WrittenDraft.of(content_for(visit, op, letter, AnswerKind.FORWARD))  # it has no HTML
+        draft = draft_operations.save_draft(op, visit.address, None, written)
         for file in letter.files:
             name, data = contents[file.number]
             one = AttachedFile(name, sendable(file.content_type, name), data)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from outgate.frozen import frozen
 from outgate.http.body_limit import body_of
+from outgate.printable import without_nul
 
 MAX_FORM: Final = 64 * 1024  # bytes
 _MAX_FIELDS: Final = 200
@@ -57,12 +58,12 @@ class Form:
         return name in self._fields
 
     def text(self, name: str, default: str = "") -> str:
-        """A field without spaces round it."""
-        return self._fields.get(name, default).strip()
+        """A field without spaces round it, or NUL."""
+        return without_nul(self._fields.get(name, default)).strip()
 
     def long_text(self, name: str) -> str:
-        """A text of several lines, as it was typed but for the line ends."""
-        return self._fields.get(name, "").replace("\r\n", "\n")
+        """A text of several lines, as it was typed but for the line ends and NUL."""
+        return without_nul(self._fields.get(name, "")).replace("\r\n", "\n")
 
     def secret(self, name: str) -> str:
         """A password, just as it was typed."""

@@ -70,8 +70,7 @@ class ProgramDocuments:
     def _domains(self) -> list[str]:
         """The primary first."""
         with read(self._engine) as connection:
-            found = organisation.domains(connection)
-        return [one.name for one in sorted(found, key=lambda one: not one.is_primary)]
+            return [one.name for one in organisation.domains(connection)]
 
 
 def _domain_of(address: str) -> str:

@@ -27,7 +27,7 @@ from outgate.web.visit import Visit
 from outgate.web.visits import Visits
 from outgate.web.way import way_of
 from outgate.web.words import N_
-from outgate.writing.sent_messages import NO_FOLDER, SentState
+from outgate.writing.sent_messages import SentState
 
 PATH: Final = "/sent"
 ONE: Final = f"{PATH}/{{identity}}"
@@ -81,7 +81,6 @@ def show(visit: Visit) -> Response:
         states=STATES,
         to_text=to_text,
         said=_said(visit),
-        no_folder=NO_FOLDER,
         done=visit.said(done) if done else "",
     )
 
@@ -133,11 +132,10 @@ def _page(visit: Visit, details: SentDetails, letter: Letter | None, why: str) -
         why=why,
         way=_way(seen, sent.sender),
         server=accounts_page.path_of(sent.sender, "server") if entry and entry.gateway else "",
-        past_gateway=entry and entry.gateway and not refuses_past_gateway(seen.account, entry),
+        past_gateway=entry and not refuses_past_gateway(seen.account, entry),
         steps=steps_of(details.events),
         states=STATES,
         said=_said(visit),
-        no_folder=NO_FOLDER,
         is_moving=is_moving,
         done=visit.said(done) if done else "",
     )

@@ -7,7 +7,7 @@ from outgate.directory.gateway_settings import GatewaySettings
 from outgate.discovery.candidates import Candidate, Certainty, Discovered, DiscoveryOutcome
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError
-from outgate.model import Gateway, GatewayKind, Security
+from outgate.model import Gateway, Security
 from outgate.web.form import Form
 from outgate.web.visit import Visit
 
@@ -32,7 +32,7 @@ class ServerFields:
     @classmethod
     def of(cls, server: Gateway | Candidate) -> Self:
         """One that there is, or was found; of a provider's interface there is nothing to enter."""
-        if isinstance(server, Gateway) and server.kind is not GatewayKind.SMTP:
+        if isinstance(server, Gateway) and not server.is_smtp:
             return cls(username=server.username)
         return cls(server.host, str(server.port), server.username, server.security.value)
 

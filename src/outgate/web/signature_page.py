@@ -2,15 +2,17 @@
 
 from typing import Final
 
-from markupsafe import escape
+from markupsafe import Markup, escape
 from starlette.responses import Response
 
 from outgate.http.http_route import HttpRoute
 from outgate.mailbox.html_text import text_of
+from outgate.model import SendAs
 from outgate.operations import send_as_operations
 from outgate.operations.account_lookup import entry_of
+from outgate.operations.context import OperationContext
+from outgate.operations.send_as_operations import WrittenSignature
 from outgate.web.accounts_page import PATH, address_of, path_of
-from outgate.web.form import Form
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
 
@@ -25,31 +27,44 @@ class SignaturePage:
         return [visits.get(ONE, ask), visits.post(ONE, keep)]
 
 
-def ask(visit: Visit, status: int = 200, why: str = "") -> Response:
-    """As it is kept, or as it was entered if that is refused."""
+def ask(visit: Visit) -> Response:
+    """As it is kept."""
     with visit.reading() as op:
-        entry = entry_of(send_as_operations.account(op, visit.address), address_of(visit))
-        kept = send_as_operations.signatures(op, visit.address).get(entry.address, "")
-    html = _html(visit.form) if why else kept
+        entry = _entry(visit, op)
+        html = send_as_operations.signatures(op, visit.address).get(entry.address, "")
+    return _page(visit, entry, html, text_of(html))
+
+
+def _entry(visit: Visit, op: OperationContext) -> SendAs:
+    return entry_of(send_as_operations.account(op, visit.address), address_of(visit))
+
+
+def _page(visit: Visit, entry: SendAs, html: str, text: str, status: int = 200, why: str = "") -> Response:
     path = path_of(entry.address)
-    return visit.page("signature.html", status, why=why, entry=entry, path=path, html=html, text=text_of(html))
+    return visit.page("signature.html", status, why=why, entry=entry, path=path, html=html, text=text)
 
 
 def keep(visit: Visit) -> Response:
-    """Cleaned by the operation."""
+    """Cleaned first. As it was entered if it is refused; what is too long is not read for a text."""
+    form = visit.form
+    html = form.long_text("html") or _of_lines(form.long_text("text"))
     try:
+        signature = _kept(html)
         with visit.writing() as op:
-            send_as_operations.set_signature(op, visit.address, address_of(visit), _html(visit.form))
+            send_as_operations.set_signature(op, visit.address, address_of(visit), signature)
     except Exception as error:
-        return ask(visit, status_of(error), visit.said.error(error))
+        status, why = status_of(error), visit.said.error(error)
+        with visit.reading() as op:
+            entry = _entry(visit, op)
+        return _page(visit, entry, html, form.long_text("text"), status, why)
     return visit.go_to(f"{PATH}?done=signature")
 
 
-def _html(form: Form) -> str:
-    """What was entered. Nothing but empty lines is no signature."""
-    html = form.long_text("html") or "".join(f"<div>{escape(line) or '<br>'}</div>" for line in _lines(form))
-    return html if text_of(html).strip() else ""
+def _of_lines(text: str) -> str:
+    return "".join(f"<div>{escape(line) or '<br>'}</div>" for line in text.rstrip("\n").split("\n"))
 
 
-def _lines(form: Form) -> list[str]:
-    return form.long_text("text").replace("\r\n", "\n").rstrip("\n").split("\n")
+def _kept(html: str) -> WrittenSignature:
+    """Nothing but empty lines is no signature. Raises Invalid."""
+    found = WrittenSignature.of(html)
+    return found if Markup(found.html).striptags() else WrittenSignature("")  # noqa: S704  # it is not shown

@@ -22,7 +22,7 @@ class Way:
     domain: str
     host: str = ""
     on_behalf_of: str = ""
-    refused: str = ""
+    refused: Refused | None = None
 
     @property
     def look(self) -> str:
@@ -44,6 +44,6 @@ def way_of(account: Account, organisation: Organisation, entry: SendAs) -> Way:
     found = route(organisation, account, entry, _ANYBODY, reverse_path=entry.address)
     name = organisation.primary_domain
     if isinstance(found, Refused):
-        return Way(None, name, refused=found.reason)
+        return Way(None, name, refused=found)
     host = found.gateway.host if found.gateway and found.kind is RouteKind.USER_GATEWAY else ""
     return Way(found.kind, name, host=host, on_behalf_of=found.on_behalf_of or "")

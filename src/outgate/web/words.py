@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from outgate.directory.errors import DirectoryError
 from outgate.mail.addresses import AddressError
+from outgate.model import Phrase
 from outgate.operations.error_codes import text_of
 
 _MAX_ZONE: Final = 64
@@ -57,15 +58,17 @@ class Words:
         said = form.format_map(facts) if facts else form
         return said if said.endswith((".", "!", "?")) else f"{said}."
 
-    def _form(self, error: Exception) -> tuple[str, Mapping[str, object]]:
-        """As it stands in the middle of a sentence. What an error goes back to is said in this language, too."""
-        if not isinstance(error, DirectoryError | AddressError):
+    def _form(self, error: Exception | Phrase) -> tuple[str, Mapping[str, object]]:
+        """What an error goes back to is said in this language, too."""
+        if not isinstance(error, DirectoryError | AddressError | Phrase):
             return self(text_of(error)), {}
         return self(error.text), {name: self._fact(value) for name, value in error.facts.items()}
 
     def _fact(self, value: object) -> object:
-        if not isinstance(value, Exception):
-            return value
+        return self.phrase(value) if isinstance(value, Exception | Phrase) else value
+
+    def phrase(self, value: Exception | Phrase) -> str:
+        """As it stands in the middle of a sentence."""
         form, facts = self._form(value)
         return form.format_map(facts) if facts else form
 

@@ -22,6 +22,7 @@ from outgate.mailbox.user_mailbox import UserMailbox
 from outgate.model import SendAs
 from outgate.operations import draft_operations, send_as_operations, sent_operations
 from outgate.operations.context import OperationContext
+from outgate.operations.draft_operations import WrittenDraft
 from outgate.operations.send_as_overview import SendAsOverview, overview
 from outgate.queue.queue_id import to_text
 from outgate.web.answer_form import content_for, sendable
@@ -163,8 +164,9 @@ def _act(visit: Visit) -> Response:
 def _kept(visit: Visit, draft: int | None) -> int:
     """What was typed, and the files that came with it, in one transaction."""
     largest = visit.services.config.submission.max_message_bytes
+    written = WrittenDraft.of(content_of(visit.form))
     with visit.writing() as op:
-        kept = draft_operations.save_draft(op, visit.address, draft, content_of(visit.form))
+        kept = draft_operations.save_draft(op, visit.address, draft, written)
         for file in visit.form.files:
             draft_operations.attach_file(op, visit.address, kept, attached(file), largest)
     return kept

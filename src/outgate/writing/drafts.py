@@ -16,7 +16,7 @@ MAX_TAGS: Final = 10_000  # of HTML
 MAX_FIELD: Final = 64 * 1024  # characters of a list of recipients
 MAX_FILES: Final = 100
 MAX_FILE_NAME: Final = 200
-MAX_BYTES: Final = 500_000_000  # of all files of an account's drafts
+MAX_BYTES: Final = 500_000_000  # of all files of an account's drafts, those of what waits for its time among them
 
 
 @frozen
@@ -134,7 +134,8 @@ def add_file(connection: Connection, account_id: int, identity: int, file: Attac
         )
     if _bytes(connection, account_id) + len(file.content) > MAX_BYTES:
         raise Invalid(
-            "the files of all your drafts together may have {megabytes} MB; delete a draft first",
+            "the files of all your drafts and of what waits for its time together may have {megabytes} MB; delete a"
+            " draft or take a message back first",
             megabytes=MAX_BYTES // 1_000_000,
         )
     connection.execute(

@@ -66,16 +66,15 @@ class SentFiling:
         return True
 
     def _file(self, copy: UnfiledCopy, owner: str, now: float) -> None:
-        reason = ""
         try:
             with self._mailboxes.open(owner) as mailbox:
                 mailbox.file_sent(copy.raw, copy.file_name, copy.rfc822_message_id, copy.sent_at)
         except NoMailbox:
-            reason = sent_messages.NO_FOLDER
+            with write(self._engine) as connection:
+                sent_messages.unfilable(connection, copy, now)
         except MailboxUnavailable as error:
-            reason = str(error)
-        with write(self._engine) as connection:
-            if reason:
-                sent_messages.not_filed(connection, copy, reason, now)
-            else:
+            with write(self._engine) as connection:
+                sent_messages.not_filed(connection, copy, str(error), now)
+        else:
+            with write(self._engine) as connection:
                 sent_messages.filed(connection, copy.id)

@@ -27,7 +27,7 @@ from outgate.store.tables import fact, message, recipient, sent_message
 
 FILING: Final = 60.0  # seconds that one node has for the filing of a copy, before another one tries
 AGAIN: Final = 300.0  # seconds until a copy that could not be filed is tried again
-NO_FOLDER: Final = "there is no Sent folder here"  # why a copy is not filed where no mailbox is read
+_UNFILABLE: Final = "no-mailbox"  # in the place of why a copy is not filed, where no mailbox is read
 KEPT: Final = 30 * 86400.0  # seconds after which a copy that could not be filed is let go
 
 _IS_BOUNCED: Final[ColumnElement[bool]] = literal_column("fact.kind = 'bounced'")
@@ -46,8 +46,9 @@ class SentState(StrEnum):
 @frozen
 class SentMessage:
     """One message. Times in seconds since the epoch; `leaves_at` is 0 when it may leave at once; `said` is what the
-    last failure was, `failed` for whom for good; `not_filed` why its copy is not in the Sent mailbox yet, `has_copy`
-    that it is kept here; `is_waiting` that somebody is still to get it."""
+    last failure was, `failed` for whom for good; `not_filed` why its copy is not in the Sent mailbox yet,
+    `is_unfilable` that it never will be, as no mailbox is read here, `has_copy` that it is kept here; `is_waiting` that
+    somebody is still to get it."""
 
     id: int
     sender: str
@@ -64,6 +65,7 @@ class SentMessage:
     said: str = ""
     failed: tuple[str, ...] = ()
     has_copy: bool = False
+    is_unfilable: bool = False
     is_waiting: bool = False
 
 
@@ -194,9 +196,16 @@ def filed(connection: Connection, message_id: int) -> None:
 
 
 def not_filed(connection: Connection, copy: UnfiledCopy, reason: str, now: float) -> None:
-    """It could not be filed; it is tried again, but not for ever, and without a folder not before it is let go."""
-    again = copy.sent_at + KEPT if reason == NO_FOLDER else now + AGAIN
-    values: dict[str, Any] = {"file_at": again, "not_filed": reason}
+    """It could not be filed; it is tried again, but not for ever."""
+    _put_off(connection, copy, now, file_at=now + AGAIN, not_filed=reason)
+
+
+def unfilable(connection: Connection, copy: UnfiledCopy, now: float) -> None:
+    """There is no Sent mailbox here; it is not tried again before it is let go."""
+    _put_off(connection, copy, now, file_at=copy.sent_at + KEPT, not_filed=_UNFILABLE)
+
+
+def _put_off(connection: Connection, copy: UnfiledCopy, now: float, **values: Any) -> None:
     if now >= copy.sent_at + KEPT:
         values["raw"] = None
     connection.execute(update(sent_message).where(sent_message.c.message_id == copy.id).values(values))
@@ -265,5 +274,6 @@ def _made(row: Row[Any], waiting: Any, failed: list[tuple[str, str]], now: float
         said=said,
         failed=tuple(one for one, _ in failed),
         has_copy=not row.is_filed,
+        is_unfilable=row.not_filed == _UNFILABLE,
         is_waiting=waiting is not None,
     )
