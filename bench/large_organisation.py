@@ -289,7 +289,7 @@ def _mail(loader: _Loader, size: Size, now: float) -> None:
     for number in range(size.messages):
         told = _history(size, number, chance, now)
         facts += [(one.message_id, one.at, one.kind.value, _json(one.detail)) for one in told]
-        keys += [(told[0].message_id, *key) for key in search_keys.keys_of(told[0])]
+        keys += [(told[0].message_id, *key) for key in search_keys.sorted_in_as(search_keys.keys_of(told[0]))]
         if len(facts) >= _AT_ONCE or number == size.messages - 1:
             loader.load(tables.fact, ("message_id", "at", "kind", "detail"), facts)
             loader.load(_UNSORTED, ("message_id", "role", "domain", "name"), keys)

@@ -24,7 +24,6 @@ from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.config import Config, DeliverySettings
-from outgate.deliver import reply_rules
 from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.ceilings import Ceilings
 from outgate.deliver.connection_limit import default_limit
@@ -36,7 +35,7 @@ from outgate.deliver.probe import Prober
 from outgate.deliver.restraint import Restraint
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
-from outgate.directory import change, known_networks
+from outgate.directory import change, known_networks, reply_rules
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.reader import DirectoryReader

@@ -10,18 +10,18 @@ from sqlalchemy import Engine
 
 from deliver import ledger
 from deliver.test_deliverer import restricted
-from outgate.deliver import reply_rules
 from outgate.deliver.delivery import Delivery, all_alike
 from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome, Verdict, judge
-from outgate.deliver.reply_rules import ReplyRule, ReplyRules, RuleAction
 from outgate.deliver.restraint import Restraint
 from outgate.deliver.routing import refusal
 from outgate.deliver.suspension import suspended
 from outgate.deliver.tls_policy import tls_of
-from outgate.directory import organisation, restrictions
+from outgate.directory import organisation, own_rules, reply_rules, restrictions
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import GatewaySettings
+from outgate.directory.own_rules import OwnRule
 from outgate.directory.reader import DirectoryReader
+from outgate.directory.reply_rules import ReplyRule, ReplyRules, RuleAction
 from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security
 from outgate.queue import Item
 from outgate.queue.queue_id import QueueIds
@@ -95,6 +95,27 @@ async def test_what_is_final_stays_final_where_a_rule_slows_down(example: Engine
     assert (refused.verdict, refused.again) == (Verdict.FAILED, None)
     (made,) = restricted(example)
     assert made.rates == ("60/1hour",)
+
+
+def own(name: str, words: str, until: float | None = None) -> OwnRule:
+    made = rule(name, own_rules.pattern_of(words), RuleAction.GIVE_UP)
+    return OwnRule(made, words, "anna@example.com", 0.0, until)
+
+
+async def test_a_rule_that_somebody_made_comes_first_from_the_moment_it_is_made_to_its_end(
+    example: Engine, directory: DirectoryReader
+) -> None:
+    one, busy = restraint(example, directory), said(451, "4.7.1", "slower please, 8 of 8")
+    found = []
+    for change in (
+        lambda connection: own_rules.put(connection, own("past", "slower", until=1.0)),
+        lambda connection: own_rules.put(connection, own("mine", "451 * please, 8")),
+        lambda connection: own_rules.remove(connection, "mine"),
+    ):
+        with write(example) as connection:
+            change(connection)
+        found.append((await judged(one, direct(), busy)).verdict)
+    assert found == [Verdict.RETRY, Verdict.FAILED, Verdict.RETRY]
 
 
 async def test_only_what_is_as_strong_stops_another_rule(example: Engine, directory: DirectoryReader) -> None:

@@ -29,8 +29,6 @@ NO_OPERATION: Final = {
     "demo": "has installations of its own",
     "sendas discover": "asks the DNS and the web alone",
     "systemd-unit": "prints a text that nobody need keep",
-    "gateway rules list": "shows what is shipped, or a file",
-    "gateway rules test": "the same, of one reply",
     "ldap check": "asks the LDAP directory alone",
 }
 # Operations that no command calls.
@@ -39,8 +37,10 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "log.traffic": "what charts show; `outgate metrics` has the same counts since the server's start",
     "log.routes": "what a page shows beside each message; `outgate log ID` says it of one",
     "policy.reach": "what the page says before it saves; a command waits until it is in force",
+    "unit.tree": "numbers are for programs, by the API",
     "draft.list": "drafts are written and read on their pages",
     "draft.show": "the same",
+    "draft.raw": "the same",
     "draft.save": "the same",
     "draft.attach": "the same",
     "draft.detach": "the same",

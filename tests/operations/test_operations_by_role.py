@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 from outgate.directory import (
     application_passwords,
     organisation,
+    own_rules,
     passkeys,
     second_factors,
     service_accounts,
@@ -26,9 +27,11 @@ from outgate.directory import users as stored_users
 from outgate.directory.application_passwords import Scope
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.log_in_limits import LogInLimits
+from outgate.directory.own_rules import OwnRule
 from outgate.directory.passkeys import VerifiedKey
 from outgate.directory.policies import set_value
 from outgate.directory.privileges import BUILT_IN
+from outgate.directory.reply_rules import ReplyRule, RuleAction, shipped
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External, UserFilter
 from outgate.directory.web_sessions import WebSessionLimits
@@ -53,6 +56,7 @@ from outgate.operations import (
     policy_operations,
     policy_reach,
     queue_operations,
+    reply_rule_operations,
     restriction_operations,
     role_operations,
     second_factor_operations,
@@ -75,6 +79,7 @@ from outgate.operations.draft_operations import WrittenDraft
 from outgate.operations.gateway_trial import tentative
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.operation_table import OPERATIONS
+from outgate.operations.reply_rule_operations import RuleSettings
 from outgate.operations.send_as_operations import WrittenSignature
 from outgate.operations.sent_operations import Dispatch
 from outgate.queue import admin as queue_admin
@@ -141,6 +146,7 @@ CALLS: Final[dict[str, Call]] = {
     "log-in.unlock": lambda op, *_: log_in_operations.unlock_network(op, ip_network("192.0.2.0/24")),
     "user.move": lambda op, unit, user, _other: user_operations.move(op, user, f"{unit}/Below"),
     "user.remove": lambda op, _unit, user, _other: user_operations.remove(op, user),
+    "unit.tree": lambda op, unit, _user, _other: unit_operations.tree(op, unit),
     "unit.list": lambda op, unit, _user, _other: unit_operations.list_units(op, unit),
     "unit.create": lambda op, unit, _user, _other: unit_operations.create(op, f"{unit}/New"),
     "unit.move": lambda op, unit, _user, _other: unit_operations.move(op, f"{unit}/Below", f"{unit}/Renamed"),
@@ -196,6 +202,12 @@ CALLS: Final[dict[str, Call]] = {
     "queue.suspend": lambda op, *_: restriction_operations.suspend(op, [QUEUE], "why", None),
     "queue.resume": lambda op, *_: restriction_operations.resume(op, [QUEUE]),
     "queue.limit": lambda op, *_: restriction_operations.limit(op, [QUEUE], None, "why"),
+    "rule.list": lambda op, *_: reply_rule_operations.listed(op, shipped()),
+    "rule.test": lambda op, *_: reply_rule_operations.reading(op, shipped(), "450 4.7.0 later", ""),
+    "rule.add": lambda op, *_: reply_rule_operations.add(
+        op, RuleSettings("mine", "450 busy", RuleAction.WAIT, "why", seconds=60), None
+    ),
+    "rule.remove": lambda op, *_: reply_rule_operations.remove(op, "unused"),
     "gateway.list": lambda op, *_: gateway_overview.states(op, ""),
     "send-as.list": lambda op, _unit, user, _other: send_as_operations.account(op, user),
     "send-as.overview": lambda op, _unit, user, _other: send_as_overview.overview(op, user),
@@ -232,6 +244,7 @@ CALLS: Final[dict[str, Call]] = {
     ),
     "draft.list": lambda op, _unit, user, _other: draft_operations.list_drafts(op, user),
     "draft.show": lambda op, _unit, user, _other: draft_operations.show_draft(op, user, _draft(op, user)),
+    "draft.raw": lambda op, _unit, user, _other: draft_operations.draft_as_message(op, user, _draft(op, user)),
     "draft.save": lambda op, _unit, user, _other: draft_operations.save_draft(
         op, user, None, WrittenDraft.of(DraftContent(user))
     ),
@@ -303,10 +316,15 @@ ORGANISATION: Final = {
     "queue.suspend",
     "queue.resume",
     "queue.limit",
+    "rule.list",
+    "rule.test",
+    "rule.add",
+    "rule.remove",
     "gateway.list",
 }
 _UNITS_READ: Final = {
     "unit.list",
+    "unit.tree",
     "policy.list",
     "policy.reach",
     "domain.list",
@@ -370,6 +388,8 @@ _QUEUE_READ: Final = {
     "queue.tally",
     "queue.match",
     "queue.restrictions",
+    "rule.list",
+    "rule.test",
     "gateway.list",
     "status.show",
 }
@@ -395,6 +415,8 @@ EXPECTED: Final[dict[str, set[str]]] = {
         "queue.suspend",
         "queue.resume",
         "queue.limit",
+        "rule.add",
+        "rule.remove",
     },
     "user-admin": {
         *_UNITS_READ,
@@ -455,6 +477,7 @@ OWN: Final = {
     "send-as.sign",
     "draft.list",
     "draft.show",
+    "draft.raw",
     "draft.save",
     "draft.attach",
     "draft.detach",
@@ -576,6 +599,8 @@ def _populate(connection: Connection, vault: Vault) -> None:
     """The units /In and /Out, with two users each who have an address that is proven and one that is not."""
     set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
     organisation.add_domain(connection, "unused.example", 0.0)
+    rule = ReplyRule(name="unused", pattern="450 busy", action=RuleAction.WAIT, seconds=60, meaning="why")
+    own_rules.put(connection, OwnRule(rule, "450 busy", "root", 0.0, None))
     service_accounts.create(connection, "tool", "mail.example.com", 0.0)
     service_accounts.add_key(connection, "tool", 0.0)
     for role in ("unused", "given"):

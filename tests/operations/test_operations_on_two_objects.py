@@ -89,6 +89,8 @@ PLAIN: Final = {
     "queue.suspend": {"reason"},
     "queue.move": {"way"},  # one of the organisation's own
     "queue.limit": {"ceiling", "reason"},
+    "rule.test": {"reply", "host"},
+    "rule.remove": {"name"},
     "queue.count": {"behind"},  # organisation-wide
     "role.create": {"name", "privileges", "summary"},
     "role.remove": {"name"},

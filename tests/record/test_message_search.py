@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, event, func, select, text
 
 from outgate.record import events, message_log, search_keys
 from outgate.record.events import MessageEvent
@@ -102,11 +103,63 @@ def test_a_message_id_that_no_index_takes_stops_no_message(engine: Engine) -> No
     ],
 )
 def test_a_search_reads_an_index_and_not_the_table(engine: Engine, wanted: MessageFilter, index: str) -> None:
-    plan = _plan(engine, wanted)
+    plan = _plans(engine, wanted)
     assert index in plan
     assert "SCAN fact\n" not in plan
     assert "Seq Scan on fact" not in plan
     assert "Seq Scan on search_key" not in plan
+
+
+WALKED = 3
+
+
+@pytest.fixture
+def popular(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Sixty messages of a domain, a day apart. One of ten goes to another domain as well; those after the fortieth are
+    fresh. A step is of three.
+    """
+    monkeypatch.setattr(message_log, "_WALKED", WALKED)
+    with write(engine) as conn:
+        for number in range(1, 61):
+            other = [f"x{number}@rare.example"] if number % 10 == 0 else []
+            to = ["carol@popular.example", *other]
+            message_log.add(conn, [accepted(number, "alice@example.com", *to, at=number * 86400.0)])
+            if number == 40:
+                apply(conn, [search_keys.SortIn()])
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        (MessageFilter(recipient="popular.example", limit=4), [60, 59, 58, 57]),
+        (MessageFilter(recipient="popular.example", limit=3, older_than=42), [41, 40, 39]),
+        (MessageFilter(recipient="popular.example", sender="example.com", limit=2), [60, 59]),
+        (MessageFilter(recipient="popular.example", address="rare.example"), [60, 50, 40, 30, 20, 10]),
+        (MessageFilter(recipient="rare.example", sender="example.com", limit=4, older_than=50), [40, 30, 20, 10]),
+        (MessageFilter(address="popular.example", outcome=MessageOutcome.REFUSED), []),
+        (MessageFilter(address="example.com", until=86400.0 * 4), [3, 2, 1]),
+        (MessageFilter(address="example.com", since=86400.0 * 57, until=86400.0 * 59), [58, 57]),
+        (MessageFilter(recipient="popular.example", message_id="33@client.example"), [33]),
+    ],
+)
+def test_a_popular_domain_is_walked_from_its_newest_messages(
+    popular: Engine, wanted: MessageFilter, ids: Sequence[int]
+) -> None:
+    assert found(popular, wanted) == ids
+
+
+def test_no_more_of_a_popular_domain_is_looked_at_than_is_shown_or_lies_after_a_time(popular: Engine) -> None:
+    def steps(wanted: MessageFilter) -> int:
+        asked = list[str]()
+        with read(popular) as conn:
+            event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2]))
+            list(message_log.search(conn, wanted))
+        return len([one for one in asked if "UNION" in one])
+
+    assert steps(MessageFilter(recipient="popular.example", limit=3)) == 1
+    assert steps(MessageFilter(recipient="popular.example", limit=3, outcome=MessageOutcome.REFUSED)) == 60 / WALKED + 1
+    assert steps(MessageFilter(recipient="popular.example", limit=3, since=86400.0 * 60)) == 1
 
 
 def test_what_is_fresh_and_what_is_sorted_in_is_found_alike(engine: Engine) -> None:
@@ -154,16 +207,18 @@ def _sort_in(engine: Engine) -> bool:
     return bool(is_more)
 
 
-def _plan(engine: Engine, wanted: MessageFilter) -> str:
-    """On PostgreSQL with the planner's liking for whole reads of small tables taken away."""
-    query = str(message_log.statement(wanted).compile(engine, compile_kwargs={"literal_binds": True})).replace(
-        "%%", "%"
-    )
+def _plans(engine: Engine, wanted: MessageFilter) -> str:
+    """Of all statements of a search; on PostgreSQL without the planner's liking for whole reads of small tables."""
+    explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
+    asked = list[tuple[str, Any]]()
     with read(engine) as conn:
-        if engine.dialect.name == "sqlite":
-            return "\n".join(row.detail for row in conn.execute(text(f"EXPLAIN QUERY PLAN {query}"))) + "\n"
-        conn.execute(text("SET LOCAL enable_seqscan = off"))
-        return "\n".join(conn.scalars(text(f"EXPLAIN {query}")))
+        event.listen(conn, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+        list(message_log.search(conn, wanted))
+    with read(engine) as conn:
+        if engine.dialect.name != "sqlite":
+            conn.execute(text("SET LOCAL enable_seqscan = off"))
+        lines = [row[-1] for query, given in asked for row in conn.exec_driver_sql(explain + query, given)]
+    return "\n".join(lines) + "\n"
 
 
 def test_messages_of_a_former_release_are_found(new_database: Callable[..., str]) -> None:
@@ -178,7 +233,10 @@ def test_messages_of_a_former_release_are_found(new_database: Callable[..., str]
     migrate(engine)
     with read(engine) as conn:
         migrated = set(conn.execute(select(search_key)).all())
-    assert migrated == {(*key, e.message_id) for e in _first_events(engine) for key in search_keys.keys_of(e)}
+    told = _first_events(engine)
+    assert migrated == {
+        (*key, one.message_id) for one in told for key in search_keys.sorted_in_as(search_keys.keys_of(one))
+    }
     assert found(engine, MessageFilter(sender="bücher.example", recipient="bob@x.example")) == [2]
     engine.dispose()
 

@@ -17,11 +17,11 @@ from sqlalchemy import Engine
 from outgate import clock
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.outcome import CREDENTIAL_REFUSED, Outcome, Verdict
-from outgate.deliver.reply_rules import ReplyRule, ReplyRules, RuleAction
 from outgate.deliver.suspension import lapsed
-from outgate.directory import restrictions
+from outgate.directory import own_rules, restrictions
 from outgate.directory.change import lock
 from outgate.directory.reader import DirectoryReader
+from outgate.directory.reply_rules import ReplyRule, ReplyRules, RuleAction
 from outgate.mail.suspension_message import suspension_notice
 from outgate.model import Cause, QueueKey, Restriction
 from outgate.printable import printable
@@ -74,7 +74,7 @@ class Restraint:
     async def _judged(self, delivery: Delivery, result: AttemptResult) -> AttemptResult:
         refused = _refused_log_in(delivery, result.outcomes)
         if refused is not None:
-            rule = self._rule(delivery, result.peer, refused)
+            rule = await self._rule(delivery, result.peer, refused)
             if rule is None or rule.action is RuleAction.SUSPEND:
                 until = await self._suspend(delivery, refused, rule.seconds if rule else restrictions.FIRST_PAUSE)
                 is_told = delivery.route.kind is RouteKind.USER_GATEWAY
@@ -93,7 +93,7 @@ class Restraint:
             wanted = Restriction(Cause.RULE, reason, restrictions.SERVER, clock.now(), outcome.queue_until)
             await self._restrict(delivery.route.queue, wanted, "retry-after")
             return outcome
-        rule = self._rule(delivery, peer, outcome)
+        rule = await self._rule(delivery, peer, outcome)
         if rule is None:
             return outcome
         _RULED.labels(rule.name).inc()
@@ -106,14 +106,18 @@ class Restraint:
             return outcome  # the rate is the queue's; what is final is final
         return replace(outcome, verdict=Verdict.RETRY, again=now + rule.seconds)
 
-    def _rule(self, delivery: Delivery, peer: str, outcome: Outcome) -> ReplyRule | None:
-        """The rule that reads this outcome, if it is a peer's word."""
+    async def _rule(self, delivery: Delivery, peer: str, outcome: Outcome) -> ReplyRule | None:
+        """The rule that reads this outcome, if it is a peer's word: the administrators' own are asked first. Raises
+        StoreUnavailable.
+        """
         is_ours = outcome.untried or delivery.route.kind is RouteKind.LOCAL
         if outcome.verdict is Verdict.DELIVERED or is_ours or not outcome.is_of_peer:
             return None
         gateway = delivery.route.gateway
         host = gateway.host if gateway else (outcome.peer or peer).partition("[")[0]
-        return self._rules.find(host, outcome.reason[:REASON])
+        reply = outcome.reason[:REASON]
+        own = own_rules.in_force(await self._directory.own_rules(), clock.now())
+        return ReplyRules([one.rule for one in own]).find(host, reply) or self._rules.find(host, reply)
 
     async def _restrict(self, queue: QueueKey, wanted: Restriction, rule: str) -> None:
         def restrict() -> bool:

@@ -8,8 +8,9 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from outgate.directory import accounts, restrictions
+from outgate.directory import accounts, own_rules, restrictions
 from outgate.directory.accounts import LogInEntry, Shared
+from outgate.directory.own_rules import OwnRule
 from outgate.model import Account, Organisation, Restrictions
 from outgate.store.engine import read
 from outgate.store.prepared import PreparedNumber, PreparedRows
@@ -43,6 +44,8 @@ class DirectoryCache:
         self._queue_version = PreparedNumber(engine, _QUEUE_VERSION)
         self._restrictions_at = lru_cache(1)(lambda _version: self._restrictions(self._queue_version.read()))
         self._restrictions = lru_cache(1)(self._load_restrictions)
+        self._own_rules_at = lru_cache(1)(lambda _version: self._own_rules(self._queue_version.read()))
+        self._own_rules = lru_cache(1)(self._load_own_rules)
 
     @property
     def is_local(self) -> bool:
@@ -73,6 +76,10 @@ class DirectoryCache:
         """What holds mail of queues back."""
         return self._restrictions_at(self._at(version))
 
+    def own_rules(self, version: int | None = None) -> tuple[OwnRule, ...]:
+        """The administrators' own rules that read replies, also what is over."""
+        return self._own_rules_at(self._at(version))
+
     def _at(self, version: int | None) -> int:
         return self.version() if version is None else version
 
@@ -95,3 +102,7 @@ class DirectoryCache:
     def _load_restrictions(self, _queue_version: int) -> Restrictions:
         with read(self._engine) as connection:
             return restrictions.load(connection)
+
+    def _load_own_rules(self, _queue_version: int) -> tuple[OwnRule, ...]:
+        with read(self._engine) as connection:
+            return own_rules.load(connection)

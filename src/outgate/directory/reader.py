@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from outgate.directory.accounts import LogInEntry
 from outgate.directory.cache import COPIES, DirectoryCache
+from outgate.directory.own_rules import OwnRule
 from outgate.mail.addresses import AddressError, canonical
 from outgate.model import Account, Organisation, Restrictions
 
@@ -101,6 +102,10 @@ class DirectoryReader:
 
     def _way_state(self, account_id: int | None, version: int) -> WayReading:
         return WayReading(*self._state(account_id, version), self._cache.restrictions(version))
+
+    async def own_rules(self) -> tuple[OwnRule, ...]:
+        """The administrators' own rules that read replies, also what is over."""
+        return self._cache.own_rules() if self._is_local else await self._ask(self._cache.own_rules)
 
     def restrictions_at(self, version: int) -> Restrictions | None:
         """What restricted queues in this state of the directory; None if that is not the one last read."""

@@ -32,7 +32,7 @@ class Ceiling:
             )
         if self.connections is None and not self.rates:
             raise Invalid("say a ceiling: connections, a rate such as 300/hour, or both")
-        object.__setattr__(self, "rates", tuple(_rate(text) for text in self.rates))
+        object.__setattr__(self, "rates", tuple(rate_of(text) for text in self.rates))
 
 
 @operation("queue.restrictions", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
@@ -83,7 +83,8 @@ def limit(op: OperationContext, queues: Sequence[QueueKey], ceiling: Ceiling | N
         op.reconsider(Selection(queue=str(queue)))
 
 
-def _rate(text: str) -> str:
+def rate_of(text: str) -> str:
+    """As it is written everywhere ("300/1hour"); raises Invalid."""
     try:
         return rates.parsed(text)
     except ValueError:

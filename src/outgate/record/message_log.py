@@ -18,6 +18,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     literal_column,
     select,
     tuple_,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 from outgate.frozen import frozen
 from outgate.record import search_keys
 from outgate.record.events import EventKind, MessageEvent
-from outgate.record.search_keys import KeyRole
+from outgate.record.search_keys import Key, KeyRole
 from outgate.store.batch import Batch, Step
 from outgate.store.tables import fact, message
 
@@ -53,6 +54,8 @@ def add_to(batch: Batch, events: Sequence[MessageEvent]) -> None:
         search_keys.add_to(batch, event)
 
 
+_DAY: Final = 86400.0  # seconds
+_WALKED: Final = 4000  # messages of a key that are looked at in one step
 _LOOKED_AT: Final = 20  # messages: others may send from the same address, and the account from other ones
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -108,8 +111,39 @@ def routes(conn: Connection, message_ids: Collection[int]) -> list[MessageEvent]
 
 def search(conn: Connection, wanted: MessageFilter) -> Iterator[LoggedMessage]:
     """The newest messages that match, newest first."""
-    rows = conn.execute(statement(wanted)).all()
+    keys = _keys(wanted)
+    rows = _found_by(conn, wanted, keys) if keys else conn.execute(statement(wanted)).all()
     return (LoggedMessage(event_of(row), MessageOutcome(row.outcome)) for row in rows)
+
+
+def _found_by(conn: Connection, wanted: MessageFilter, keys: Sequence[Sequence[Key]]) -> list[Row[Any]]:
+    """By the narrowest of what is asked for, in the order of its messages, as far as it takes: a popular domain has
+    many, and its newest are enough.
+    """
+    narrowest, *others = sorted(keys, key=search_keys.breadth)
+    conditions = [search_keys.has_one(fact.c.message_id, one) for one in others]
+    if wanted.outcome is not None:
+        conditions.append(literal(wanted.outcome.value) == _OUTCOME)
+    after = _long_before(conn, wanted.since)
+    found, behind, step = list[Row[Any]](), wanted.older_than, wanted.limit
+    while True:
+        ids = conn.scalars(search_keys.messages(narrowest, step, behind, after)).all()
+        among = _shown_of(wanted, fact.c.message_id.in_(ids), *conditions)
+        newest = among.order_by(fact.c.message_id.desc(), fact.c.id.desc()).limit(wanted.limit - len(found))
+        found += conn.execute(newest).all()
+        if len(found) >= wanted.limit or len(ids) < step:
+            return found
+        behind, step = ids[-1], min(4 * step, _WALKED)
+
+
+def _long_before(conn: Connection, at: float | None) -> int | None:
+    """A message that came a day earlier. Queue ids grow with time, but for clocks that were set and for messages that
+    took long to come: what came then or later comes after it.
+    """
+    if at is None:
+        return None
+    earlier = select(fact.c.message_id).where(FIRST, fact.c.at < at - _DAY)
+    return conn.scalar(earlier.order_by(fact.c.at.desc(), fact.c.id.desc()).limit(1))
 
 
 def last_accepted(conn: Connection, account: str, addresses: Sequence[str]) -> dict[str, float]:
@@ -138,22 +172,22 @@ def _last_accepted(conn: Connection, account: str, addresses: Sequence[str], eac
 
 
 def statement(wanted: MessageFilter) -> Select[Any]:
-    """The query of `search`: by an index, whatever is asked for."""
-    keys = _key_conditions(wanted)
-    conditions: list[ColumnElement[bool]] = [FIRST, *keys]
-    if wanted.since is not None:
-        conditions.append(fact.c.at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(fact.c.at < wanted.until)
-    if wanted.outcome is not None:
-        conditions.append(_OUTCOMES[wanted.outcome])
-    # Queue ids grow with time: by them what the keys gave is in order already.
-    by_message = bool(keys) or wanted.outcome in _BY_MESSAGE
+    """The query of `search` for no key: by an index, whatever is asked for."""
+    # The few are in order of their queue ids, which grow with time.
+    by_message = wanted.outcome in _BY_MESSAGE
+    conditions = [_OUTCOMES[wanted.outcome]] if wanted.outcome is not None else []
     if wanted.older_than is not None:
         conditions.append(_behind(wanted.older_than, by_message=by_message))
     newest_first = fact.c.message_id.desc() if by_message else fact.c.at.desc()
-    columns = (*fact.c, _OUTCOME.label("outcome"))
-    return select(*columns).where(*conditions).order_by(newest_first, fact.c.id.desc()).limit(wanted.limit)
+    return _shown_of(wanted, *conditions).order_by(newest_first, fact.c.id.desc()).limit(wanted.limit)
+
+
+def _shown_of(wanted: MessageFilter, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """First events of those times under these conditions, and what became of their messages."""
+    times = [] if wanted.since is None else [fact.c.at >= wanted.since]
+    if wanted.until is not None:
+        times.append(fact.c.at < wanted.until)
+    return select(*fact.c, _OUTCOME.label("outcome")).where(FIRST, *times, *conditions)
 
 
 def _behind(message_id: int, *, by_message: bool) -> ColumnElement[bool]:
@@ -187,7 +221,8 @@ _OUTCOMES: Final[Mapping[MessageOutcome, ColumnElement[bool]]] = {
 _BY_MESSAGE: Final = (MessageOutcome.WAITING, MessageOutcome.BOUNCED)
 
 
-def _key_conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
+def _keys(wanted: MessageFilter) -> list[list[Key]]:
+    """What is asked for together; of each list one key is enough."""
     asked = (
         (wanted.address, (KeyRole.SENDER, KeyRole.RECIPIENT)),
         (wanted.sender, (KeyRole.SENDER,)),
@@ -200,7 +235,7 @@ def _key_conditions(wanted: MessageFilter) -> list[ColumnElement[bool]]:
     ]
     if wanted.message_id:
         keys.append([search_keys.message_id_key(wanted.message_id)])
-    return [fact.c.message_id.in_(search_keys.messages(one)) for one in keys]
+    return keys
 
 
 def latest(conn: Connection, after: int, limit: int) -> list[tuple[int, MessageEvent]]:

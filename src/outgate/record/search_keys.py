@@ -2,7 +2,8 @@
 
 Keys come in the order of messages and belong all over the index: each would change a page of it, and be written in the
 transaction that its message waits for. So those of a message lie in one row first (`fresh_search_keys`), are searched
-there as well, and every second are sorted in together. Knows what an event says, and no other table of the record.
+there as well, and every second are sorted in together, each domain without a name once more: so whatever is asked for
+is one range of the index, in the order of messages. Knows what an event says, and no other table of the record.
 """
 
 import asyncio
@@ -13,7 +14,20 @@ from functools import lru_cache
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, Select, delete, func, literal, select, text, tuple_, union, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    union,
+    union_all,
+)
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from outgate.frozen import frozen
@@ -98,6 +112,11 @@ def keys_of(event: MessageEvent) -> Collection[Key]:
     return found
 
 
+def sorted_in_as(keys: Collection[Key]) -> set[Key]:
+    """What the index has of a message that is found by these keys: their domains, too."""
+    return {*keys, *((role, domain, "") for role, domain, _ in keys if role != KeyRole.MESSAGE_ID)}
+
+
 def compared(addresses: Sequence[str]) -> set[str]:
     """From addresses as a message has them, in the form that they are found by."""
     return {f"{name}@{domain}" for _, domain, name in (_address_key(KeyRole.SENDER, one) for one in addresses)}
@@ -133,9 +152,35 @@ def address_or_domain(role: KeyRole, text: str) -> Key:
         return role.value, text.lower(), ""
 
 
-def messages(keys: Sequence[Key]) -> Select[Any] | CompoundSelect[Any]:
-    """The ids of messages that have one of the keys; a name that is empty stands for all of the domain."""
-    return union(*map(_sorted_in, keys), *map(_fresh, keys))
+def breadth(keys: Sequence[Key]) -> int:
+    """How many messages may have one of the keys, roughly: less is fewer."""
+    role, _, name = keys[0]
+    return 0 if role == KeyRole.MESSAGE_ID else 1 if name else 2
+
+
+def messages(keys: Sequence[Key], limit: int, older_than: int | None, after: int | None) -> Select[Any]:
+    """The ids of the newest messages that have one of the keys, newest first; a name that is empty stands for all of
+    the domain. Those between `after` and `older_than`.
+    """
+    bounds = [(search_key.c.message_id, _sorted_in), (_FRESH.message_id, _fresh)]
+    parts = []
+    for key in keys:
+        for identity, having in bounds:
+            part = having(key).order_by(identity.desc()).limit(limit)
+            if older_than is not None:
+                part = part.where(identity < older_than)
+            if after is not None:
+                part = part.where(identity > after)
+            parts.append(select(part.subquery().c.message_id))
+    found = union(*parts).subquery()
+    return select(found.c.message_id).order_by(found.c.message_id.desc()).limit(limit)
+
+
+def has_one(message_id: ColumnElement[int], keys: Sequence[Key]) -> ColumnElement[bool]:
+    """Whether this message has one of the keys."""
+    found = [_sorted_in(key).where(search_key.c.message_id == message_id) for key in keys]
+    fresh = [_fresh(key).where(_FRESH.message_id == message_id) for key in keys]
+    return or_(*(one.exists() for one in [*found, *fresh]))
 
 
 def newest(account: str, addresses: Sequence[str], each: int) -> CompoundSelect[Any]:
@@ -153,8 +198,7 @@ def newest(account: str, addresses: Sequence[str], each: int) -> CompoundSelect[
 def _sorted_in(key: Key) -> Select[Any]:
     role, domain, name = key
     columns = search_key.c
-    found = select(columns.message_id).where(columns.role == role, columns.domain == domain)
-    return found.where(columns.name == name) if name else found
+    return select(columns.message_id).where(columns.role == role, columns.domain == domain, columns.name == name)
 
 
 def _fresh(key: Key) -> Select[Any]:
@@ -171,13 +215,17 @@ def _said(keys: Sequence[Key]) -> str:
     return json.dumps(keys, separators=(",", ":"))
 
 
+def _read(found_by: str) -> list[Key]:
+    return [(role, domain, name) for role, domain, name in json.loads(found_by)]
+
+
 def remove(conn: Connection, events: Sequence[MessageEvent]) -> None:
     """Forget the keys of these messages, told by their first events."""
     ids = [event.message_id for event in events]
     conn.execute(delete(fresh_search_keys).where(_FRESH.message_id.in_(ids)))
     columns = search_key.c
     key = tuple_(columns.role, columns.domain, columns.name, columns.message_id)
-    keys = [(*found, event.message_id) for event in events for found in keys_of(event)]
+    keys = [(*found, event.message_id) for event in events for found in sorted_in_as(keys_of(event))]
     for start in range(0, len(keys), AT_ONCE):
         conn.execute(delete(search_key).where(key.in_(keys[start : start + AT_ONCE])))
 
@@ -196,13 +244,13 @@ class SortIn:
 
     def answer(self, connection: Connection) -> bool:
         """Whether there may be more."""
-        taken = connection.execute(_TAKE).all()
+        taken = [(identity, _read(found_by)) for identity, found_by in connection.execute(_TAKE)]
         # In the order of the index: neighbours go to the same page.
-        rows = sorted([(*key, identity) for identity, keys in taken for key in json.loads(keys)])
+        rows = sorted([(*key, identity) for identity, keys in taken for key in sorted_in_as(keys)])
         batch = Batch()
         batch.add(_SORT_IN, *[dict(zip(_COLUMNS, row, strict=True)) for row in rows])
         batch.execute(connection)
-        return len(rows) >= AT_ONCE
+        return sum(len(keys) for _, keys in taken) >= AT_ONCE
 
 
 async def sort_in(commits: GroupCommit) -> None:

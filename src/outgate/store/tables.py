@@ -324,8 +324,10 @@ send_as = Table(
     Column("treat_as_alias", Boolean, nullable=False, default=True),
     Column("verified_at", Double),  # null: pending
     Column("proof", Text),  # how it was verified: "code", "link" or "granted"; null for the primary
+    Column("tag_of", Text),  # the address without its +tag, if it has one
     Column("created_at", Double, nullable=False),
     UniqueConstraint("account_id", "address"),
+    _index_where("ix_send_as_tag_of", "tag_of", "tag_of IS NOT NULL"),
     Index("ix_send_as_search", "address", "account_id", "is_primary", "verified_at"),  # as ix_account_search
 )
 
@@ -522,6 +524,22 @@ restriction = Table(
     Column("times", Integer, nullable=False),  # in a row
 )
 
+# Rules that read replies, made while the server runs: see directory.own_rules.
+reply_rule = Table(
+    "reply_rule",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("words", Text, nullable=False),  # of the reply, in this order; "*" between
+    Column("hosts", Text, nullable=False),  # endings of servers' names; empty: all
+    Column("action", Text, nullable=False),  # directory.reply_rules.RuleAction
+    Column("seconds", Double, nullable=False),  # how long what follows holds; 0: give up
+    Column("rate", Text, nullable=False),  # as in "60/1hour", of slow-down alone
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("until", Double),  # null: until somebody removes it
+)
+
 # The processes that deliver, and the directory's version that each has in force: nothing is handed over any more that
 # was decided under an older one.
 node = Table(
@@ -530,6 +548,8 @@ node = Table(
     Column("name", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("seen_at", Double, nullable=False),
+    Column("wedged", Integer, nullable=False, server_default="0"),  # how often its watchdog ended something
+    Column("wedged_at", Double, nullable=False, server_default="0"),  # and when last
 )
 
 # The MTA-STS policies (RFC 8461) of recipients' domains, by domain: see transport_security.sts_policies.

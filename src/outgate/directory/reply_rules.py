@@ -1,6 +1,7 @@
 """Rules that read replies: what a provider means when it says so, and what follows (reply_rules.toml). Pure.
 
-An administrator's own rules come first. Knows no queue and no table.
+Those of a file come before those that are shipped, and what administrators make (own_rules.py) before both. Knows no
+queue and no table.
 """
 
 import re
@@ -82,7 +83,7 @@ class RulesError(ValueError):
 @cache
 def shipped() -> ReplyRules:
     """Those that come with Outgate."""
-    return ReplyRules(_read(resources.files("outgate.deliver").joinpath("reply_rules.toml").read_text()))
+    return ReplyRules(_read(resources.files("outgate.directory").joinpath("reply_rules.toml").read_text()))
 
 
 def in_force(own: Path | None) -> ReplyRules:

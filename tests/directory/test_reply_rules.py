@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from outgate.deliver import reply_rules
-from outgate.deliver.reply_rules import RulesError
+from outgate.directory import reply_rules
+from outgate.directory.reply_rules import RulesError
 
 
 @pytest.mark.parametrize(
