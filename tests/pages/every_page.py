@@ -5,12 +5,14 @@ screenshots` takes its picture for docs/screens.
 """
 
 import asyncio
+import hashlib
 from typing import Final
 
 from sqlalchemy import insert
 
 from inbox import letters
 from outgate import clock
+from outgate.directory import users
 from outgate.queue.queue_id import to_text
 from outgate.record import message_log, tallies
 from outgate.store import tables
@@ -22,6 +24,8 @@ from web.links import opened
 
 WAITING: Final = 1  # a message
 PARTNERS_SERVER: Final = "smtp.dominiopartner.example"
+LINK: Final = "made-for-alice"  # the secret of a log-in link
+PUBLIC_PAGES: Final = ("/log-in", f"/log-in/link/{LINK}", "/log-in/link/spent")
 USER_PAGES: Final = (
     "/",
     "/inbox",
@@ -90,6 +94,8 @@ async def furnish(site: Site) -> None:
 
 def _record(site: Site) -> None:
     with opened(site) as place, write(place.engine) as connection:
+        link = {"digest": hashlib.sha256(LINK.encode()).digest(), "ends_at": clock.now() + 3600}
+        connection.execute(insert(tables.log_in_link).values(account_id=users.find(connection, ALICE).id, **link))
         message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
         hour = int(clock.now() // tallies.HOUR)
         counted = {"routed": "direct", "deferred": "direct", "took": "1.0"}
