@@ -12,6 +12,7 @@ from babel.messages import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from outgate.api.surfaces import SURFACES
 from outgate.directory.privileges import BUILT_IN
 from outgate.discovery import presets
 from outgate.route import NOT_ENABLED
@@ -57,7 +58,8 @@ _KEYWORDS = {**DEFAULT_KEYWORDS, "several": (1, 2), **dict.fromkeys(("N_", "said
 # Written down where no catalogue is known.
 _HINTS = {preset.hint for preset in presets.shipped().all if preset.hint}
 _ROLES = {role.summary for role in BUILT_IN.values()}
-_CONSTANTS = (NOT_ENABLED, WRONG_BUT_MORE, *WRONG.values(), *_HINTS, *_ROLES)
+_SCOPES = {text for surface in SURFACES for text in surface.scopes.values()}
+_CONSTANTS = (NOT_ENABLED, WRONG_BUT_MORE, *WRONG.values(), *_HINTS, *_ROLES, *_SCOPES)
 
 
 def messages() -> Iterator[tuple[str | tuple[str, ...], str]]:

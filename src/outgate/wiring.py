@@ -390,6 +390,7 @@ def http_listener(
     from outgate.api.api_services import ApiServices  # noqa: PLC0415
     from outgate.api.batch_endpoint import BatchEndpoint  # noqa: PLC0415
     from outgate.api.google_error import google_form  # noqa: PLC0415
+    from outgate.api.surfaces import SURFACES  # noqa: PLC0415
     from outgate.http.application import HttpApplication  # noqa: PLC0415
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
     from outgate.http.error_response import problem  # noqa: PLC0415
@@ -414,6 +415,7 @@ def http_listener(
         send_limits(settings),
         {one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
         provider_log_in(settings),
+        {scope: text for surface in SURFACES for scope, text in surface.scopes.items()},
     )
     programs = ApiServices(
         settings,

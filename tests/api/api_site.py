@@ -14,6 +14,7 @@ import google_auth_httplib2
 import httplib2
 import httpx2
 import pytest
+from google.auth.credentials import Credentials as GoogleCredentials
 from google.oauth2.service_account import Credentials
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
@@ -113,7 +114,7 @@ class ApiSite:
         """Google's client, of which nothing but the address and the key is ours."""
         return self.service("gmail", "v1", self.credentials(user, scopes, name), static_discovery=True)
 
-    def service(self, api: str, version: str, credentials: Credentials, **options: object) -> Any:
+    def service(self, api: str, version: str, credentials: GoogleCredentials, **options: object) -> Any:
         made = build(api, version, credentials=credentials, client_options={"api_endpoint": self.url}, **options)
         self.services.append(made)
         return made

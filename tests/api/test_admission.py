@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from api.api_site import ALICE, SEND, ApiSite
+from outgate import clock
 from outgate.operations import token_operations
 from outgate.store.engine import read
 from outgate.store.tables import organisation
@@ -47,7 +48,7 @@ async def test_a_token_that_there_is_not_makes_no_copy_of_the_directory_out_of_d
 
     before = version()
     assert (await api.client.post("/revoke", data={"token": "outgate-guessed"})).status_code == 200
-    assert not token_operations.revoke_token(place.engine, "outgate-guessed")
+    assert not token_operations.revoke_token(place.engine, "outgate-guessed", clock.now())
     assert version() == before
     place.engine.dispose()
 

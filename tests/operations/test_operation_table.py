@@ -40,6 +40,7 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "unit.tree": "numbers are for programs, by the API",
     "draft.list": "drafts are written and read on their pages",
     "draft.show": "the same",
+    "consent.give": "a page asks the user",
     "draft.raw": "the same",
     "draft.save": "the same",
     "draft.attach": "the same",

@@ -10,13 +10,15 @@ from typing import Final
 
 import pyotp
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from outgate.directory import (
     application_passwords,
     organisation,
     own_rules,
     passkeys,
+    program_consents,
+    programs,
     second_factors,
     service_accounts,
     web_sessions,
@@ -31,6 +33,7 @@ from outgate.directory.own_rules import OwnRule
 from outgate.directory.passkeys import VerifiedKey
 from outgate.directory.policies import set_value
 from outgate.directory.privileges import BUILT_IN
+from outgate.directory.programs import RegisteredProgram
 from outgate.directory.reply_rules import ReplyRule, RuleAction, shipped
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External, UserFilter
@@ -55,6 +58,7 @@ from outgate.operations import (
     message_log_operations,
     policy_operations,
     policy_reach,
+    program_operations,
     queue_operations,
     reply_rule_operations,
     restriction_operations,
@@ -79,6 +83,7 @@ from outgate.operations.draft_operations import WrittenDraft
 from outgate.operations.gateway_trial import tentative
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.operation_table import OPERATIONS
+from outgate.operations.program_operations import ConsentAsked
 from outgate.operations.reply_rule_operations import RuleSettings
 from outgate.operations.send_as_operations import WrittenSignature
 from outgate.operations.sent_operations import Dispatch
@@ -90,11 +95,13 @@ from outgate.sendas import send_as_addresses, verification
 from outgate.sendas.address_search import AddressFilter
 from outgate.store.engine import write
 from outgate.store.rotation import Rotation
+from outgate.store.tables import program_consent
 from outgate.store.vault import Vault
 from outgate.submit import MessageLimits
 from outgate.writing import drafts
 from outgate.writing.drafts import DraftContent
 
+RETURN: Final = "https://tool.example/done"
 PARTNER: Final = "{user}@dominiopartner.example"
 PENDING: Final = "{user}@pending.example"
 CONFIRMATION: Final = Confirmation("mail.example.com")
@@ -172,6 +179,12 @@ CALLS: Final[dict[str, Call]] = {
     "role.remove": lambda op, *_: role_operations.remove(op, "unused"),
     "role.assign": lambda op, unit, user, _other: role_operations.assign(op, user, "help-desk", unit),
     "role.unassign": lambda op, unit, *_: role_operations.unassign(op, _keeper(unit), "given", unit),
+    "program.list": lambda op, *_: program_operations.list_programs(op),
+    "program.register": lambda op, *_: program_operations.register(op, "new", ["https://tool.example/"]),
+    "program.remove": lambda op, *_: program_operations.remove(op, _program(op).name),
+    "consent.list": lambda op, _unit, user, _other: program_operations.list_consents(op, user),
+    "consent.give": lambda op, _unit, user, _other: program_operations.consent(op, user, _asked(op)),
+    "consent.end": lambda op, _unit, user, _other: program_operations.end_consent(op, user, _consent(op, user)),
     "service-account.list": lambda op, *_: service_account_operations.list_accounts(op),
     "service-account.create": lambda op, *_: service_account_operations.create(op, "new", "mail.example.com"),
     "service-account.rotate": lambda op, *_: service_account_operations.rotate(op, "tool"),
@@ -271,7 +284,8 @@ CALLS: Final[dict[str, Call]] = {
 }
 
 SERVICE_ACCOUNTS: Final = {
-    f"service-account.{what}" for what in ("list", "create", "rotate", "revoke-key", "remove", "grant")
+    *(f"service-account.{what}" for what in ("list", "create", "rotate", "revoke-key", "remove", "grant")),
+    *(f"program.{what}" for what in ("list", "register", "remove")),
 }
 ORGANISATION: Final = {
     "log-in.locked",
@@ -332,7 +346,7 @@ _UNITS_READ: Final = {
     "domain-gateway.show",
     "setup.show",
 }
-_USERS_READ: Final = {"user.list", "user.search", "user.show", "app-password.list", "log-in.locked"}
+_USERS_READ: Final = {"user.list", "user.search", "user.show", "app-password.list", "consent.list", "log-in.locked"}
 _OWN_FACTORS: Final = {
     "second-factor.show",
     "second-factor.begin",
@@ -349,6 +363,8 @@ _USERS_SECURITY: Final = {
     "user.unlock",
     "app-password.create",
     "app-password.revoke",
+    "consent.give",
+    "consent.end",
     "log-in.unlock",
     "session.list",
     "session.end",
@@ -459,6 +475,9 @@ OWN: Final = {
     "app-password.list",
     "app-password.create",
     "app-password.revoke",
+    "consent.list",
+    "consent.give",
+    "consent.end",
     "send-as.list",
     "send-as.overview",
     "send-as.advise",
@@ -515,7 +534,8 @@ NEED_PROOF: Final = {
     "domain-gateway.clear",
     "domain.key",
     "secrets.rotate",
-    *(SERVICE_ACCOUNTS - {"service-account.list"}),
+    *(SERVICE_ACCOUNTS - {"service-account.list", "program.list"}),
+    "consent.give",
 }
 
 
@@ -545,6 +565,23 @@ def _removed_passkey(op: OperationContext, user: str) -> object:
     owner = stored_users.find(op.connection, user)
     passkeys.add(op.connection, owner.id, "Phone", PASSKEY, 0.0)
     return second_factor_operations.remove_passkey(op, user, passkeys.listed(op.connection, owner.id)[0].id)
+
+
+def _program(op: OperationContext) -> RegisteredProgram:
+    """Registered behind the operations' back."""
+    return programs.register(op.connection, "tool", [RETURN], op.now)
+
+
+def _asked(op: OperationContext) -> ConsentAsked:
+    return ConsentAsked(_program(op).client_id, RETURN, frozenset({"mail"}), "x" * 43)
+
+
+def _consent(op: OperationContext, user: str) -> int:
+    account_id, program = stored_users.find(op.connection, user).id, _program(op)
+    program_consents.give(op.connection, account_id, program, frozenset({"mail"}), RETURN, "x" * 43, op.now)
+    found = op.connection.scalar(select(program_consent.c.id).where(program_consent.c.account_id == account_id))
+    assert found
+    return int(found)
 
 
 def _key(op: OperationContext) -> str:

@@ -74,6 +74,10 @@ ONE_OBJECT: Final[dict[str, Call]] = {
 
 # Parameters that name objects of which another operation gives or takes something, or that name nothing yet.
 PLAIN: Final = {
+    "program.register": {"name", "redirect_uris"},
+    "program.remove": {"name"},
+    "consent.give": {"asked"},
+    "consent.end": {"consent"},  # of the user's own
     "service-account.create": {"name"},
     "service-account.rotate": {"name"},
     "service-account.revoke-key": {"name", "key"},

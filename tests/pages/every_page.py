@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from inbox import letters
 from outgate import clock
-from outgate.directory import users
+from outgate.directory import program_consents, programs, users
 from outgate.queue.queue_id import to_text
 from outgate.record import message_log, tallies
 from outgate.store import tables
@@ -25,6 +25,10 @@ from web.links import opened
 WAITING: Final = 1  # a message
 PARTNERS_SERVER: Final = "smtp.dominiopartner.example"
 LINK: Final = "made-for-alice"  # the secret of a log-in link
+PROGRAM: Final = "mail-tool-1"
+RETURN: Final = "https://localhost/stays"
+VERIFIER: Final = "a-verifier-of-forty-three-characters-or-more-0"
+CHALLENGE: Final = "EZ7-Z0w7u1Y0cBuWMt9kfkIyF49b13ZOIP42wG-kmK4"  # its SHA-256
 PUBLIC_PAGES: Final = ("/log-in", f"/log-in/link/{LINK}", "/log-in/link/spent")
 USER_PAGES: Final = (
     "/",
@@ -41,6 +45,9 @@ USER_PAGES: Final = (
     "/settings/security/second-factor/remove",
     "/settings/security/passkeys/add",
     "/settings/mail-program",
+    f"/authorize?response_type=code&client_id={PROGRAM}&redirect_uri={RETURN}&scope=https://mail.google.com/"
+    "&code_challenge=x&code_challenge_method=S256",
+    f"/authorize?client_id={PROGRAM}&redirect_uri={RETURN}",
     "/settings/accounts",
     "/settings/accounts/add",
     "/settings/accounts/add/server?address=me@studio.example&name=Me",
@@ -96,6 +103,18 @@ def _record(site: Site) -> None:
     with opened(site) as place, write(place.engine) as connection:
         link = {"digest": hashlib.sha256(LINK.encode()).digest(), "ends_at": clock.now() + 3600}
         connection.execute(insert(tables.log_in_link).values(account_id=users.find(connection, ALICE).id, **link))
+        program = {
+            "id": 1,
+            "name": "mail-tool",
+            "client_id": PROGRAM,
+            "redirect_uris": RETURN,
+            "created_at": clock.now(),
+        }
+        connection.execute(insert(tables.program).values(program))
+        to, scopes = programs.by_client_id(connection, PROGRAM), frozenset({"https://mail.google.com/"})
+        alice = users.find(connection, ALICE).id
+        code = program_consents.give(connection, alice, to, scopes, RETURN, CHALLENGE, clock.now())
+        program_consents.redeem_code(connection, PROGRAM, code, RETURN, VERIFIER, clock.now())
         message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
         hour = int(clock.now() // tallies.HOUR)
         counted = {"routed": "direct", "deferred": "direct", "took": "1.0"}

@@ -3,6 +3,7 @@
 Errors have OAuth's form (RFC 6749 5.2), which libraries read.
 """
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -19,7 +20,7 @@ from outgate.http.body_limit import body_of
 from outgate.http.client_address import peer_of
 from outgate.http.http_route import HttpRoute
 from outgate.operations import token_operations
-from outgate.operations.token_operations import NoSuchSubject, NotGranted
+from outgate.operations.token_operations import NoSuchSubject, NotGranted, ProgramTokens
 
 TOKEN: Final = "/token"  # noqa: S105  # a path
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -42,15 +43,46 @@ class TokenEndpoint:
             _route(TOKEN, frozenset({"POST"}), self.give),
             _route("/revoke", frozenset({"POST"}), self.take_back),
             _route("/tokeninfo", frozenset({"GET", "POST"}), self.tell),
+            _route("/.well-known/oauth-authorization-server", frozenset({"GET"}), self.describe),
         ]
 
     def give(self, request: Request) -> Response:
         """A token, for what is shown."""
         form = _form(request)
-        kind = form.get("grant_type", "")
-        if kind != JWT_BEARER:
-            return refused("unsupported_grant_type", f"grant_type must be {JWT_BEARER}")
-        services, peer = self._services, peer_of(request)
+        match form.get("grant_type", ""):
+            case "authorization_code":
+                return self._for_code(form)
+            case "refresh_token":
+                return self._for_refresh_token(form)
+            case kind if kind == JWT_BEARER:
+                return self._for_assertion(form, peer_of(request))
+        return refused(
+            "unsupported_grant_type", f"grant_type must be authorization_code, refresh_token or {JWT_BEARER}"
+        )
+
+    def _for_code(self, form: Mapping[str, str]) -> Response:
+        services = self._services
+        return _of_consent(
+            token_operations.tokens_for_code(
+                services.engine,
+                form.get("client_id", ""),
+                form.get("code", ""),
+                form.get("redirect_uri", ""),
+                form.get("code_verifier", ""),
+                services.now(),
+            )
+        )
+
+    def _for_refresh_token(self, form: Mapping[str, str]) -> Response:
+        services = self._services
+        return _of_consent(
+            token_operations.tokens_for_refresh_token(
+                services.engine, form.get("client_id", ""), form.get("refresh_token", ""), services.now()
+            )
+        )
+
+    def _for_assertion(self, form: Mapping[str, str], peer: str) -> Response:
+        services = self._services
         try:
             asked = assertion.read(form.get("assertion", ""), self._audiences(), self._keys, services.now())
             token = token_operations.token_for_subject(
@@ -76,7 +108,7 @@ class TokenEndpoint:
         token = _form(request).get("token", "") or request.query_params.get("token", "")
         if not token:
             return refused("invalid_request", "token is missing")
-        token_operations.revoke_token(self._services.engine, token)
+        token_operations.revoke_token(self._services.engine, token, self._services.now())
         return _json({})
 
     def tell(self, request: Request) -> Response:
@@ -100,12 +132,43 @@ class TokenEndpoint:
             }
         )
 
+    def describe(self, _request: Request) -> Response:
+        """Where all this is, for programs that look (RFC 8414)."""
+        url = self._services.public_url
+        return _json(
+            {
+                "issuer": url,
+                "authorization_endpoint": f"{url}/authorize",
+                "token_endpoint": f"{url}{TOKEN}",
+                "revocation_endpoint": f"{url}/revoke",
+                "response_types_supported": ["code"],
+                "grant_types_supported": ["authorization_code", "refresh_token", JWT_BEARER],
+                "token_endpoint_auth_methods_supported": ["none"],
+                "code_challenge_methods_supported": ["S256"],
+                "authorization_response_iss_parameter_supported": True,
+            }
+        )
+
     def _keys(self, email: str) -> tuple[PublicKey, ...]:
         return token_operations.keys_of(self._services.engine, email)
 
     def _audiences(self) -> frozenset[str]:
         """Google's libraries name Google's own, whatever `token_uri` says; but the key is ours alone."""
         return frozenset({self._services.public_url + TOKEN, *_GOOGLES})
+
+
+def _of_consent(tokens: ProgramTokens | None) -> Response:
+    if tokens is None:
+        return refused("invalid_grant", "Token has been expired or revoked.")
+    return _json(
+        {
+            "access_token": tokens.access_token,
+            "token_type": "Bearer",
+            "expires_in": int(LIFETIME),
+            "refresh_token": tokens.refresh_token,
+            "scope": " ".join(sorted(tokens.scopes)),
+        }
+    )
 
 
 def refused(error: str, description: str, status: int = 400) -> Response:

@@ -1,14 +1,16 @@
-"""Tokens of programs: had for the signature of a service account's key, shown with each request of the API.
+"""Tokens of programs: had for the signature of a service account's key, or for a user's consent; shown with each
+request of the API.
 
 No operations: whoever has proven the key, or has the token, has the right.
 """
 
 from sqlalchemy import Connection, Engine
 
-from outgate.directory import access_tokens, service_accounts, users
+from outgate.directory import access_tokens, program_consents, service_accounts, users
 from outgate.directory.access_tokens import AccessToken
 from outgate.directory.change import lock
 from outgate.directory.errors import DirectoryError
+from outgate.directory.program_consents import Redeemed
 from outgate.directory.service_accounts import PublicKey
 from outgate.frozen import frozen
 from outgate.operations.actor import Actor
@@ -61,6 +63,39 @@ def token_for_subject(
     raise refused
 
 
+@frozen
+class ProgramTokens:
+    """What a program gets for a consent."""
+
+    access_token: str
+    refresh_token: str
+    scopes: frozenset[str]
+
+
+def tokens_for_code(
+    engine: Engine, client_id: str, code: str, redirect_uri: str, verifier: str, now: float
+) -> ProgramTokens | None:
+    """The first tokens of a program that a user lets act for them; None if the code is not good for it."""
+    with write(engine) as connection:
+        lock(connection)
+        shown = program_consents.redeem_code(connection, client_id, code, redirect_uri, verifier, now)
+        return _issued(connection, shown, now)
+
+
+def tokens_for_refresh_token(engine: Engine, client_id: str, token: str, now: float) -> ProgramTokens | None:
+    """Its next tokens; None if the refresh token is not good for it. A former one ends what the program may do."""
+    with write(engine) as connection:
+        lock(connection)
+        return _issued(connection, program_consents.redeem_refresh_token(connection, client_id, token, now), now)
+
+
+def _issued(connection: Connection, shown: Redeemed | None, now: float) -> ProgramTokens | None:
+    if shown is None or users.by_id(connection, shown.account_id).suspended:
+        return None
+    issued = access_tokens.issue(connection, shown.account_id, shown.client_id, shown.scopes, now)
+    return ProgramTokens(issued, shown.refresh_token, shown.scopes)
+
+
 def holder_of_token(engine: Engine, token: str, peer: str, now: float) -> TokenHolder | None:
     """Whose request it is that came with this token; None if nobody's."""
     with read(engine) as connection:
@@ -73,10 +108,10 @@ def holder_of_token(engine: Engine, token: str, peer: str, now: float) -> TokenH
         return TokenHolder(found, user.address, Actor(user.address, peer, user.id, client=found.client))
 
 
-def revoke_token(engine: Engine, token: str) -> bool:
-    """End a token; whether there was one."""
+def revoke_token(engine: Engine, token: str, now: float) -> bool:
+    """End a token, a refresh token with what it was given for; whether there was one."""
     with write(engine) as connection:
-        return access_tokens.revoke(connection, token)
+        return access_tokens.revoke(connection, token) or program_consents.end_by_token(connection, token, now)
 
 
 def _subject(connection: Connection, address: str) -> int:

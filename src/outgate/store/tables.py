@@ -232,6 +232,35 @@ access_token = Table(
     Column("expires_at", Double, nullable=False),
 )
 
+# A program that users may let act for them, on their own machines: it has no secret, but addresses to be led back to.
+program = Table(
+    "program",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("client_id", Text, nullable=False, unique=True),
+    Column("redirect_uris", Text, nullable=False),  # separated by spaces
+    Column("created_at", Double, nullable=False),
+)
+
+# What a user has let a program do. First it has a code, which becomes a refresh token; of that only the last is good.
+program_consent = Table(
+    "program_consent",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("program_id", Key, ForeignKey("program.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("scopes", Text, nullable=False),  # separated by spaces
+    Column("created_at", Double, nullable=False),
+    Column("code_digest", LargeBinary, nullable=False, unique=True),
+    Column("challenge", Text, nullable=False),  # PKCE, S256
+    Column("redirect_uri", Text, nullable=False),
+    Column("family_digest", LargeBinary, unique=True),  # of the part that all its refresh tokens have
+    Column("refresh_digest", LargeBinary),  # of the last one, whole
+    Column("used_at", Double),
+    Column("ends_at", Double, nullable=False),
+)
+
 # What was answered to a request that a program may repeat (Idempotency-Key), for a day.
 answered_request = Table(
     "answered_request",

@@ -8,6 +8,7 @@ from outgate.web.admin_log_events_page import AdminLogEventsPage
 from outgate.web.authenticate_page import AuthenticatePage
 from outgate.web.compliance_page import CompliancePage
 from outgate.web.confirmation_page import ConfirmationPage
+from outgate.web.consent_page import ConsentPage
 from outgate.web.dashboard_page import DashboardPage
 from outgate.web.drafts_page import DraftsPage
 from outgate.web.email_log_page import EmailLogPage
@@ -80,6 +81,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *RolesPage().routes(visits),
         *SecurityPage(log_in, passkeys).routes(visits),
         *SecondFactorPage(passkeys).routes(visits),
+        *ConsentPage().routes(visits),
         *MailProgramPage().routes(visits),
         *EndUserAccessPage().routes(visits),
         *CompliancePage().routes(visits),

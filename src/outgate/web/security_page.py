@@ -14,6 +14,7 @@ from outgate.directory.web_sessions import OpenedBy, WebSession
 from outgate.http.http_route import HttpRoute
 from outgate.operations import (
     app_password_operations,
+    program_operations,
     second_factor_operations,
     session_operations,
     user_operations,
@@ -29,12 +30,14 @@ PATH: Final = "/settings/security"
 PASSWORD: Final = f"{PATH}/password"
 PROGRAMS: Final = f"{PATH}/app-passwords"
 SESSIONS: Final = f"{PATH}/sessions"
+CONSENTS: Final = f"{PATH}/consents"
 
 _DONE: Final = {
     "password": N_("Your password is changed. All other browsers are logged out."),
     "ended": N_("That browser is logged out."),
     "others": N_("All other browsers are logged out."),
     "revoked": N_("That password opens nothing any more."),
+    "consent": N_("That program acts for you no more."),
     "factor-off": N_("The second factor is off."),
     "passkey": N_("You can log in with the passkey from now on."),
     "passkey-removed": N_("The passkey is removed."),
@@ -64,6 +67,7 @@ class SecurityPage:
             visits.post(SESSIONS + "/{session:int}/end", end_session),
             visits.post(PROGRAMS, self.make_password),
             visits.post(f"{PROGRAMS}/revoke", revoke_password),
+            visits.post(CONSENTS + "/{consent:int}/end", end_consent),
         ]
 
     def show(self, visit: Visit, status: int = 200, why: str = "") -> Response:
@@ -72,6 +76,7 @@ class SecurityPage:
         with visit.reading() as op:
             sessions = session_operations.list_sessions(op, visit.address, services.session_limits)
             programs = app_password_operations.list_passwords(op, visit.address)
+            consents = program_operations.list_consents(op, visit.address)
             factors = second_factor_operations.show(op, visit.address)
             details = user_operations.show(op, visit.address)
         done = _DONE.get(visit.form.text("done"), "")
@@ -87,6 +92,8 @@ class SecurityPage:
             opened_by=lambda session: self._opened_by(visit, session),
             here=visit.holder.session.id,
             programs=programs,
+            consents=consents,
+            scope_words=lambda consent: [visit.said(services.scopes.get(one, one)) for one in consent.scopes],
             factors=factors,
             has_passkeys=self._passkeys.is_possible,
         )
@@ -148,3 +155,10 @@ def revoke_password(visit: Visit) -> Response:
     with visit.writing() as op:
         app_password_operations.revoke_password(op, visit.address, visit.form.text("name"))
     return visit.go_to(f"{PATH}?done=revoked")
+
+
+def end_consent(visit: Visit) -> Response:
+    """A program acts for the user no more."""
+    with visit.writing() as op:
+        program_operations.end_consent(op, visit.address, int(visit.request.path_params["consent"]))
+    return visit.go_to(f"{PATH}?done=consent")

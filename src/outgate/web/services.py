@@ -1,6 +1,7 @@
 """What the pages have of the installation, made once by wiring. Data only."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 
 from sqlalchemy import Engine
 
@@ -41,6 +42,7 @@ class PageServices:
     send_limits: SendLimits
     sign_ins: Mapping[str, SignIns]  # by provider
     provider_log_in: ProviderLogIn | None = None  # where one is set
+    scopes: Mapping[str, str] = field(default_factory=dict)  # what programs may be let do, in words, by scope
 
     def providers_for(self, gateway: Gateway | None) -> list[OAuthProvider]:
         """Those that a user may sign in with for an address: whose server is known."""
