@@ -91,6 +91,7 @@ LEFT_OUT: Final = {
     "/admin/apps/mail/authenticate-email/check": "asks the DNS; comes into its page when it is found",
     "/settings/accounts/add/found": "asks the DNS; comes into the wizard when it is found",
     "/settings/accounts/{address:path}/advice": "asks the DNS",
+    "/authorize": "where a program leads its user, once",
     "/settings/accounts/signed-in": "where a provider sends browsers back to",
     "/settings/security/second-factor": "makes a secret, as the second step of a form",
     "/settings/security/second-factor/remove": "asks whether it is meant",

@@ -183,7 +183,7 @@ CALLS: Final[dict[str, Call]] = {
     "program.register": lambda op, *_: program_operations.register(op, "new", ["https://tool.example/"]),
     "program.remove": lambda op, *_: program_operations.remove(op, _program(op).name),
     "consent.list": lambda op, _unit, user, _other: program_operations.list_consents(op, user),
-    "consent.give": lambda op, _unit, user, _other: program_operations.consent(op, user, _asked(op)),
+    "consent.give": lambda op, _unit, user, _other: program_operations.give_consent(op, user, _asked(op)),
     "consent.end": lambda op, _unit, user, _other: program_operations.end_consent(op, user, _consent(op, user)),
     "service-account.list": lambda op, *_: service_account_operations.list_accounts(op),
     "service-account.create": lambda op, *_: service_account_operations.create(op, "new", "mail.example.com"),

@@ -76,8 +76,6 @@ ONE_OBJECT: Final[dict[str, Call]] = {
 PLAIN: Final = {
     "program.register": {"name", "redirect_uris"},
     "program.remove": {"name"},
-    "consent.give": {"asked"},
-    "consent.end": {"consent"},  # of the user's own
     "service-account.create": {"name"},
     "service-account.rotate": {"name"},
     "service-account.revoke-key": {"name", "key"},

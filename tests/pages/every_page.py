@@ -104,7 +104,6 @@ def _record(site: Site) -> None:
         link = {"digest": hashlib.sha256(LINK.encode()).digest(), "ends_at": clock.now() + 3600}
         connection.execute(insert(tables.log_in_link).values(account_id=users.find(connection, ALICE).id, **link))
         program = {
-            "id": 1,
             "name": "mail-tool",
             "client_id": PROGRAM,
             "redirect_uris": RETURN,

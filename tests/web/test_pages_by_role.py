@@ -72,6 +72,7 @@ SAVED: Final = {
 # Pages of one's own mail: whoever is logged in may look at their own, and nobody at another's.
 OWN: Final = {
     "/": 200,
+    "/authorize": 404,  # no program asks
     "/drafts": 200,
     "/inbox": 200,
     "/inbox/{key}": 404,

@@ -52,7 +52,7 @@ def list_consents(op: OperationContext, address: str) -> tuple[ProgramConsent, .
 
 
 @operation("consent.give", Privilege.USERS_SECURITY, targets.user("address"), own=True, proof=True)
-def consent(op: OperationContext, address: str, asked: ConsentAsked) -> str:
+def give_consent(op: OperationContext, address: str, asked: ConsentAsked) -> str:
     """Let a program act for a user; returns the code by which it gets its tokens."""
     program = checked(op, asked)
     op.note(program=program.name, scopes=sorted(asked.scopes))

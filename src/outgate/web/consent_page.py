@@ -52,7 +52,7 @@ def act(visit: Visit) -> Response:
     if visit.form.text("answer") != "allow":
         return _led_back(visit, asked, program, error="access_denied")
     with visit.writing() as op:
-        code = program_operations.consent(op, visit.address, asked)
+        code = program_operations.give_consent(op, visit.address, asked)
     return _led_back(visit, asked, program, code=code)
 
 
