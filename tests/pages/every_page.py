@@ -11,6 +11,10 @@ from sqlalchemy import insert
 
 from inbox import letters
 from outgate import clock
+from outgate.directory import own_rules, restrictions
+from outgate.directory.own_rules import OwnRule
+from outgate.directory.reply_rules import ReplyRule, RuleAction
+from outgate.model import Cause, QueueKey, QueueKind, Restriction
 from outgate.queue.queue_id import to_text
 from outgate.record import message_log, tallies
 from outgate.store import tables
@@ -92,6 +96,11 @@ async def furnish(site: Site) -> None:
 def _record(site: Site) -> None:
     with opened(site) as place, write(place.engine) as connection:
         message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
+        rule = ReplyRule(name="busy", pattern="busy", action=RuleAction.WAIT, seconds=600, meaning="agreed with them")
+        own_rules.put(connection, OwnRule(rule, "busy", ANNA, clock.now(), None))
+        queue, why = QueueKey(QueueKind.MX, "recipient.example"), "limit of this destination"
+        ceiling = Restriction(Cause.LIMIT, why, ANNA, clock.now(), None, connections=2, rates=("300/1hour",))
+        restrictions.put(connection, queue, ceiling)
         hour = int(clock.now() // tallies.HOUR)
         counted = {"routed": "direct", "deferred": "direct", "took": "1.0"}
         rows = [{"hour": hour, "measure": one, "label": label, "count": 1234} for one, label in counted.items()]
