@@ -19,7 +19,7 @@ ALLOWED = {
     "printable": set(),
     "log_lines": {"printable"},
     "model": set(),
-    "authorise": {"model"},
+    "authorise": {"model", "mail"},
     "compliance": {"model", "mail"},
     "route": {"model"},
     "store": {"clock", "printable"},
@@ -46,7 +46,7 @@ ALLOWED = {
     "deliver": {
         *("compliance", "submit", "model", "authorise", "route", "mail", "smtp", "directory", "queue", "record"),
         *("store", "config", "clock", "egress", "supervision", "node_id", "printable"),
-        *("transport_security", "oauth"),
+        *("transport_security", "oauth", "watchdog"),
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
@@ -64,10 +64,10 @@ ALLOWED = {
         "mail_program",
         "printable",
     },
-    # Of deliver only the probe.
+    # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
-        *("record", "queue", "submit"),
+        *("record", "queue", "submit", "mailbox", "writing"),
     },
     "node_id": set(),
     "open_files": set(),
@@ -76,6 +76,7 @@ ALLOWED = {
     "tcp_listener": {"peer", "peer_limit"},
     "supervision": set(),
     "systemd": set(),
+    "watchdog": set(),
     "demo": {"clock", "extras", "printable"},
 }
 NO_SOCKETS = (

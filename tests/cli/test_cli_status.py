@@ -75,6 +75,17 @@ def test_a_gateway_that_fails_is_named_by_host_and_user_with_what_it_said(progra
     assert "535 5.7.8 wrong" in problem
 
 
+def test_a_node_that_had_to_break_something_off_is_a_problem_for_a_day(program: Program) -> None:
+    for ago, times, problems in ((60, 1, 1), (DAY - 60, 3, 1), (DAY + 60, 3, 0)):
+        with _server(program), program.writing() as connection:
+            GoesBy("mail.example.com#0;", 1, clock.now(), (times, clock.now() - ago)).answer(connection)
+            connection.commit()
+            found = program.run("status", status=Status.CHECK_FAILED if problems else Status.OK)
+        assert len(found["problems"]) == problems
+        if problems:
+            assert f"break off {'a task' if times == 1 else f'{times} tasks'}" in found["problems"][0]
+
+
 @pytest.mark.parametrize(("days", "told"), [(-1, "has expired"), (3.5, "ends in 3 days"), (13.5, "ends in 13 days")])
 def test_a_certificate_near_its_end_is_a_problem(program: Program, days: float, told: str) -> None:
     _end_of_certificate(program, days)

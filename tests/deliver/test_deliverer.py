@@ -5,10 +5,13 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
+from prometheus_client import REGISTRY
 from sqlalchemy import Engine, func, select, text
 
 from outgate import clock
@@ -25,7 +28,7 @@ from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.reader import DirectoryReader
 from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security, TlsDemand
 from outgate.operations import propagation
-from outgate.queue import Finish, Put, Queue
+from outgate.queue import Claimed, Finish, Put, Queue
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.record import message_log
 from outgate.record.events import MessageEvent
@@ -268,6 +271,108 @@ async def test_a_fault_of_a_transport_is_an_outcome(house: House, wire: Wire) ->
     await house.queue.put(put)
     await until(lambda: not house.waits())
     assert house.kinds(put).count("deferred") == 2
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outgate.deliver.deliverer.POLL", 0.02)
+
+
+def _counted(work: str) -> float:
+    return REGISTRY.get_sample_value("outgate_wedged_total", {"work": work}) or 0.0
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_delivery_that_nothing_would_ever_end_is_ended_told_and_tried_again(house: House, wire: Wire) -> None:
+    before, hang = _counted("delivery"), asyncio.Event()
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        if len(wire.carried) == 1:
+            await hang.wait()
+        return all_alike(delivery, OK)
+
+    wire.answer = answer
+    put = house.letter(CAROL)
+    await house.queue.put(put)
+    await until(lambda: wire.carried)
+    now = asyncio.get_running_loop().time
+    house.deliverer.watchdog.look(now() + 30 + 600 + 3600)
+    assert house.waits() == 1
+    with structlog.testing.capture_logs() as log:
+        house.deliverer.watchdog.look(now() + 30 + 600 + 3600 + 301)
+    (told,) = [one for one in log if one["event"].startswith("no step") and one["work"] == "delivery"]
+    assert told["what"] == f"{to_text(put.message.id)} to mx:recipient.example"
+    assert Path(__file__).name in told["at"]
+    await until(lambda: not house.waits())
+    assert [len(wire.carried), _counted("delivery") - before] == [2, 1]
+    with read(house.engine) as connection:
+        replies = [str(one.detail) for one in message_log.history(connection, put.message.id)]
+    assert any("4.4.7 no step" in one for one in replies)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_connection_that_is_never_made_is_ended_told_and_tried_again(house: House, wire: Wire) -> None:
+    before, asked = _counted("connection"), list[int]()
+
+    class Stuck(Line):
+        async def connect(self) -> Outcome | None:
+            asked.append(1)
+            if len(asked) == 1:
+                await asyncio.Event().wait()
+            return None
+
+    house.deliverer._new_transport = lambda route, _tls, _demand: Stuck(wire, route)
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: asked)
+    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 5000)
+    await until(lambda: not house.waits())
+    assert [wire.addresses(), _counted("connection") - before] == [{CAROL: 1}, 1]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_commit_whose_answer_never_comes_is_asked_for_and_what_was_delivered_stays_so(
+    house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, before, stuck = house.queue.finish, _counted("record"), asyncio.Event()
+
+    async def commits_and_hangs(one: Finish) -> None:
+        await finish(one)
+        stuck.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(house.queue, "finish", commits_and_hangs)
+    await house.queue.put(house.letter(CAROL))
+    await stuck.wait()
+    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 601)
+    await until(lambda: not len(house.deliverer._inflight))
+    assert [wire.addresses(), _counted("record") - before, house.waits()] == [{CAROL: 1}, 1, 0]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_loop_that_makes_no_step_is_begun_again_and_the_node_says_so(
+    house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, stuck = house.queue.claim, asyncio.Event()
+
+    async def hangs(_now: float, _room: object) -> Claimed:
+        stuck.set()
+        return await asyncio.Event().wait()  # type: ignore[return-value]  # it never comes
+
+    monkeypatch.setattr(house.queue, "claim", hangs)
+    await stuck.wait()
+    monkeypatch.setattr(house.queue, "claim", claim)
+    monkeypatch.setattr("outgate.deliver.heartbeat.HEARTBEAT", 0.0)
+    house.queue.hand_over_to(None)
+    await house.queue.put(house.letter(CAROL))
+    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 601)
+    await until(lambda: not house.waits())
+    assert wire.addresses() == {CAROL: 1}
+
+    def told() -> int:
+        with read(house.engine) as connection:
+            return connection.scalar(select(node.c.wedged)) or 0
+
+    await until(lambda: told() >= 1)
 
 
 async def test_a_report_that_can_not_be_made_does_not_keep_the_outcome_from_the_record(

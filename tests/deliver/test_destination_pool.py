@@ -10,7 +10,9 @@ from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.destination_pool import GROWTH, Closing, DestinationPool
 from outgate.deliver.outcome import INTERNAL, NO_STORE, Outcome, Verdict
 from outgate.store.engine import StoreUnavailable
+from outgate.watchdog import Watchdog
 
+WATCHDOG = Watchdog()
 DOWN = Outcome(Verdict.RETRY, "4.4.1 could not connect")
 
 
@@ -67,6 +69,7 @@ def pool(
         peer.new,
         connections=connections,
         idle_timeout=idle_timeout,
+        watch=lambda: WATCHDOG.watch("connection", "mx:peer.example", 60.0),
         in_all=in_all or ConnectionLimit(100),
         is_exchanger=is_exchanger,
     )

@@ -9,6 +9,7 @@ import structlog
 from outgate.deliver import heartbeat
 from outgate.deliver.heartbeat import Heartbeat
 from outgate.store.engine import StoreUnavailable
+from outgate.watchdog import Watchdog
 
 
 class AwayDirectory:
@@ -29,7 +30,7 @@ async def test_a_database_that_is_away_is_no_flood_of_lines(
     monkeypatch.setattr(heartbeat, "WATCH", 0)
     monkeypatch.setattr(heartbeat, "AWAY", every)
     directory = AwayDirectory()
-    beat = Heartbeat(cast(Any, None), "node", cast(Any, directory), cast(Any, None))
+    beat = Heartbeat(cast(Any, None), "node", cast(Any, directory), cast(Any, None), Watchdog())
     with structlog.testing.capture_logs() as log:
         running = asyncio.create_task(beat.run())
         while directory.asked < 50:

@@ -130,6 +130,8 @@ def _parameters(method: ApiMethod, request: Request) -> dict[str, str]:
             value = request.query_params.get(parameter.name, parameter.default)
             if value and not _fits(value, parameter.kind):
                 raise invalid(f"Invalid value for {parameter.name}: it must be {_ARTICLE[parameter.kind]}.")
+            if value and parameter.enum and value not in parameter.enum:
+                raise invalid(f"Invalid value for {parameter.name}: it must be one of {', '.join(parameter.enum)}.")
             if value:
                 found[parameter.name] = value
     return found

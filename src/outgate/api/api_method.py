@@ -43,6 +43,7 @@ class ApiParameter:
     kind: Literal["string", "integer", "boolean"] = "string"
     format: str = ""
     default: str = ""
+    enum: tuple[str, ...] = ()
 
 
 @frozen

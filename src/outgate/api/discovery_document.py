@@ -103,6 +103,8 @@ def _parameter(parameter: ApiParameter) -> dict[str, Any]:
         told["required"] = True
     if parameter.format:
         told["format"] = parameter.format
+    if parameter.enum:
+        told["enum"] = list(parameter.enum)
     if parameter.default:
         told["default"] = parameter.default
     return told

@@ -31,7 +31,12 @@ def status(ctx: CommandContext) -> None:
     ends, ending = _certificate(ctx)
     running = server_runs(config.data)
     down = [] if running else [_DOWN]
-    problems = [*down, *ending, *(_told(found, trouble) for trouble in found.census.troubles)]
+    problems = [
+        *down,
+        *ending,
+        *_wedged(found, clock.now()),
+        *(_told(found, trouble) for trouble in found.census.troubles),
+    ]
     value: JsonObject = {
         "version": version("outgate"),
         "data": str(config.data),
@@ -70,6 +75,17 @@ def _certificate(ctx: CommandContext) -> tuple[float | None, list[str]]:
         days = int(left // _DAY)
         return ends, [f"the certificate {chain} ends in {days} days: renew it, then: {_RELOAD}"]
     return ends, []
+
+
+def _wedged(found: State, now: float) -> list[str]:
+    """What watchdogs had to end today: each time is a fault of this program, or of what it stands on."""
+    return [
+        f"node {node.name.rstrip(';')} had to break off {'a task' if node.wedged == 1 else f'{node.wedged} tasks'} that"
+        f" made no step, the last {to_the_second(iso(node.wedged_at))}; its mail is tried again; what it was is in the"
+        " log: no step for longer than all deadlines"
+        for node in found.nodes
+        if node.wedged and now - node.wedged_at < _DAY
+    ]
 
 
 def _nodes(found: State) -> list[dict[str, str]]:

@@ -40,6 +40,7 @@ from outgate.smtp import (
     TransactionResult,
 )
 from outgate.transport_security.tlsa import TlsaSet
+from outgate.watchdog import step
 
 _TLS_FAILED = Counter("outgate_delivery_tls_failures", "TLS handshakes with peers that failed, certificates included")
 
@@ -74,6 +75,11 @@ class Timeouts:
     reply: float  # from a command, or the reply before, to its reply
     content: float  # the same for the end of the content
     transaction: float  # for all of one message
+
+    @property
+    def together(self) -> float:
+        """All that may pass between two steps of a delivery: to connect, or a connection made ready, or a message."""
+        return self.connect + self.opening + self.transaction
 
     @property
     def opening(self) -> float:
@@ -201,6 +207,7 @@ class Connection(asyncio.Protocol):
 
     async def connect(self, within: float) -> Outcome | None:
         """Only connect. None when it is done, else why not, which the user is not told: it would serve to scan."""
+        step()
         try:
             async with asyncio.timeout(within):
                 await self._connect()
@@ -221,6 +228,7 @@ class Connection(asyncio.Protocol):
 
         `secured` is called when all but the log-in is done.
         """
+        step()
         self._deadline = self._loop.time() + self._timeouts.opening
         try:
             await self._greet()
@@ -378,6 +386,7 @@ class Connection(asyncio.Protocol):
 
     async def transfer(self, transaction: Transaction, content: AsyncIterator[bytes] | None) -> Transferred:
         """Hand one message over. `content` gives the pieces when the transaction does not hold them."""
+        step()
         self._resting = False
         self._deadline = self._loop.time() + self._timeouts.transaction
         try:

@@ -24,29 +24,34 @@ from outgate.deliver.disposition import settle
 from outgate.deliver.heartbeat import Heartbeat
 from outgate.deliver.inflight import InFlight
 from outgate.deliver.mail_api import APIS
-from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome, Verdict
+from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, WEDGED, Outcome, Verdict
 from outgate.deliver.reporter import Reporter
 from outgate.deliver.restraint import Restraint
 from outgate.deliver.routing import as_submitted, decide, is_still, part, refusal
 from outgate.deliver.suspension import lapsed
 from outgate.deliver.tls_policy import TlsPolicy
+from outgate.deliver.transports import timeouts_of
 from outgate.directory.reader import DirectoryReader
 from outgate.frozen import frozen
 from outgate.model import Cause, QueueKey, TlsDemand
 from outgate.queue import Finish, Item, Put, Queue
-from outgate.queue.queue_id import QueueIds
+from outgate.queue.queue_id import QueueIds, to_text
 from outgate.route import Route, RouteKind
 from outgate.store.engine import StoreUnavailable
 from outgate.store.group_commit import GroupCommit
 from outgate.supervision import supervised
+from outgate.watchdog import Watch, Watchdog, Wedged, step
 
 POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
 STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
 
+SLACK: Final = 300.0  # seconds for what has deadlines of its own on a delivery's way: names, policies, tokens
+STORE: Final = 600.0  # seconds that the database may take for one thing
 REFUSED: Final = 60.0  # seconds for which a refused log-in is remembered: much longer than it takes to suspend
 OTHERS_TURN: Final = 15.0  # seconds until a process without a share in a queue's connections asks for it again
 
 NewTransport = Callable[[Route, TlsPolicy, TlsDemand], Transport]
+Loop = Callable[[], Coroutine[None, None, None]]
 PoolKey = tuple[Destination, int]  # how many connections at most
 
 _OTHERS_TURN: Final = Outcome(Verdict.RETRY, "4.4.5 the connections of its limit are other processes'", untried=True)
@@ -107,7 +112,9 @@ class Deliverer:
         self._new_transport = new_transport
         self._reporter = Reporter(queue, directory, settings, hostname, queue_ids)
         self._inflight = InFlight(settings.in_memory)
-        self._heartbeat = Heartbeat(commits, queue.owner, directory, self._go_by)
+        self.watchdog = Watchdog()
+        self._together = timeouts_of(settings).together + SLACK
+        self._heartbeat = Heartbeat(commits, queue.owner, directory, self._go_by, self.watchdog)
         self._under_way: set[UnderWay] = set()
         self._pools: dict[PoolKey, DestinationPool] = {}
         self._connections = ConnectionLimit(settings.connections or default_limit())
@@ -121,7 +128,20 @@ class Deliverer:
         """Begin to look for work; from now on accept may hand messages over."""
         self._queue.hand_over_to(self)
         for name, work in (("deliverer", self._look_for_work), ("heartbeat", self._heartbeat.run)):
-            self._loops.append(asyncio.get_running_loop().create_task(supervised(name, work), name=name))
+            self._begin(name, self._watched(name, work))
+        self._begin("watchdog", self.watchdog.run)
+
+    def _begin(self, name: str, work: Loop) -> None:
+        self._loops.append(asyncio.get_running_loop().create_task(supervised(name, work), name=name))
+
+    def _watched(self, name: str, work: Loop) -> Loop:
+        """The loop, begun again if it makes no step: by then what is leased would soon look as if it were nobody's."""
+
+        async def watched() -> None:
+            with self.watchdog.watch("loop", name, STORE):
+                await work()
+
+        return watched
 
     async def stop(self) -> None:
         """Take nothing more, let what is being handed over end, give the rest back.
@@ -179,6 +199,7 @@ class Deliverer:
                 _log.error("queue can't be read", error=str(error))
             self._drop_unused()
             self._share = self._heartbeat.share
+            step()
             await self._pause()
 
     async def _give_back_what_is_unknown(self) -> None:
@@ -231,8 +252,9 @@ class Deliverer:
         """The ways of its recipients, asked until the directory answers: nobody else would come back to them."""
         while True:
             try:
-                return decide(item, item.recipients, await self._directory.way_reading(item.message.account_id))
-            except StoreUnavailable as error:
+                with self.watchdog.watch("decision", to_text(item.message.id), STORE):
+                    return decide(item, item.recipients, await self._directory.way_reading(item.message.account_id))
+            except (StoreUnavailable, Wedged) as error:
                 _log.error("directory can't be read", error=str(error))
                 await asyncio.sleep(POLL)
 
@@ -242,6 +264,8 @@ class Deliverer:
             attempt = await self._attempt(delivery)
         except Closing:
             return  # the lease is given back when all have ended
+        except Wedged:
+            attempt = Attempt(delivery, all_alike(delivery, WEDGED))
         except StoreUnavailable as error:
             _log.error("delivery waits for the database", error=str(error))
             await asyncio.sleep(POLL)
@@ -348,21 +372,31 @@ class Deliverer:
         if self._breakers and self._breakers.reached(delivery.destination):
             self._spawn(self._hasten(delivery.route.queue))
         try:
-            if delivery.restrictions and (outcome := await self._ceilings.place(delivery, clock.now())):
-                return Attempt(delivery, all_alike(delivery, outcome))
-            current = await self._current(delivery)
-            if not isinstance(current, Delivery):
-                return current
-            if current is not delivery and (outcome := refusal(current, clock.now())):
-                return Attempt(current, all_alike(current, outcome))
-            result = await self._handed_over(transport, current)
-            if _is_delivered(result.outcomes):
-                return Attempt(current, result, works=True)
-            if any(outcome.is_of_load for outcome in result.outcomes):
-                pool.slow_down()
-            return Attempt(current, result)
+            with self.watchdog.watch("delivery", _named(delivery), self._together):
+                return await self._attempt_over(pool, transport, delivery)
+        except Wedged:
+            transport.close()  # what was half said is not used again
+            raise
         finally:
             pool.give_back(transport)
+
+    async def _attempt_over(
+        self, pool: DestinationPool, transport: Transport, delivery: Delivery
+    ) -> Attempt | Sequence[Delivery]:
+        """The same, with a connection."""
+        if delivery.restrictions and (outcome := await self._ceilings.place(delivery, clock.now())):
+            return Attempt(delivery, all_alike(delivery, outcome))
+        current = await self._current(delivery)
+        if not isinstance(current, Delivery):
+            return current
+        if current is not delivery and (outcome := refusal(current, clock.now())):
+            return Attempt(current, all_alike(current, outcome))
+        result = await self._handed_over(transport, current)
+        if _is_delivered(result.outcomes):
+            return Attempt(current, result, works=True)
+        if any(outcome.is_of_load for outcome in result.outcomes):
+            pool.slow_down()
+        return Attempt(current, result)
 
     def _waits(self, delivery: Delivery, now: float) -> Outcome | None:
         """Why it is not even tried to get a connection."""
@@ -425,6 +459,7 @@ class Deliverer:
                 str(way.queue),
                 lambda: self._new_transport(way, destination.tls, destination.demand),
                 connections=most,
+                watch=lambda: self.watchdog.watch("connection", str(way.queue), self._together),
                 idle_timeout=self._settings.idle_timeout,
                 # What the organisation's own mailboxes have to get waits for no other destination.
                 in_all=ConnectionLimit(most) if way.kind is RouteKind.LOCAL else self._connections,
@@ -441,10 +476,11 @@ class Deliverer:
         disposition = settle(delivery, attempt.result, now, self._settings)
         while True:
             try:
-                told = await self._reporter.report(disposition)
+                with self._watch_record(delivery.item.message.id):
+                    told = await self._reporter.report(disposition)
                 await self._finish(disposition.finish(self._queue.owner, told))
                 break
-            except StoreUnavailable as error:
+            except (StoreUnavailable, Wedged) as error:
                 self._is_unsure = True
                 _log.error("outcome not recorded yet", error=str(error))
                 await asyncio.sleep(POLL)
@@ -458,9 +494,10 @@ class Deliverer:
         """
         while True:
             try:
-                await self._queue.finish(finish)
+                with self._watch_record(finish.message_id):
+                    await self._queue.finish(finish)
                 return
-            except StoreUnavailable:
+            except (StoreUnavailable, Wedged):
                 if await self._was_finished(finish):
                     return
                 raise
@@ -477,9 +514,13 @@ class Deliverer:
         while True:
             await asyncio.sleep(POLL)
             try:
-                return await self._queue.was_finished(finish)
-            except StoreUnavailable as error:
+                with self._watch_record(finish.message_id):
+                    return await self._queue.was_finished(finish)
+            except (StoreUnavailable, Wedged) as error:
                 _log.error("outcome not known to be recorded yet", error=str(error))
+
+    def _watch_record(self, message_id: int) -> Watch:
+        return self.watchdog.watch("record", to_text(message_id), STORE)
 
     # --- tasks -----------------------------------------------------------------------------------------------
 
@@ -492,6 +533,11 @@ class Deliverer:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             _log.error("delivery step failed", exc_info=error)
+
+
+def _named(delivery: Delivery) -> str:
+    """Which one it is, as the log is told."""
+    return f"{to_text(delivery.item.message.id)} to {delivery.route.queue}"
 
 
 def _is_delivered(outcomes: Sequence[Outcome]) -> bool:

@@ -13,8 +13,9 @@ import structlog
 
 from outgate.deliver.connection_limit import ConnectionLimit
 from outgate.deliver.delivery import Transport
-from outgate.deliver.outcome import INTERNAL, NO_STORE, Outcome
+from outgate.deliver.outcome import INTERNAL, NO_STORE, WEDGED, Outcome
 from outgate.store.engine import StoreUnavailable
+from outgate.watchdog import Watch, Wedged
 
 GROWTH: Final = 10  # loans of each connection after which a peer that once wanted no more is tried with one more
 
@@ -36,11 +37,12 @@ class DestinationPool:
         connections: int,
         idle_timeout: float,
         in_all: ConnectionLimit,
+        watch: Callable[[], Watch],
         is_exchanger: bool = False,
     ) -> None:
         self.name = name
         self._in_all, self._is_exchanger = in_all, is_exchanger
-        self._new_transport = new_transport
+        self._new_transport, self._watch = new_transport, watch
         self._most = self._limit = connections
         self._idle_timeout = idle_timeout
         self._idle: list[tuple[Transport, asyncio.TimerHandle]] = []
@@ -171,10 +173,13 @@ class DestinationPool:
     async def _connect(self, transport: Transport) -> Outcome | None:
         failed: Outcome | None = INTERNAL
         try:
-            failed = await transport.connect()
+            with self._watch():
+                failed = await transport.connect()
         except asyncio.CancelledError:
             self._lent -= 1
             raise
+        except Wedged:
+            failed = WEDGED
         except StoreUnavailable as error:
             _log.error("could not connect", destination=self.name, error=str(error))
             failed = NO_STORE

@@ -11,6 +11,7 @@ from outgate.directory.nodes import HEARTBEAT, GoesBy
 from outgate.directory.reader import DirectoryReader
 from outgate.store.engine import StoreUnavailable
 from outgate.store.group_commit import GroupCommit
+from outgate.watchdog import Watchdog, step
 
 WATCH: Final = 0.05  # seconds between looks at the directory's version
 AWAY: Final = 60.0  # seconds between two lines of the log while the database is away
@@ -22,9 +23,14 @@ class Heartbeat:
     """`go_by` is told each version, and says what something still under way was decided under."""
 
     def __init__(
-        self, commits: GroupCommit, node: str, directory: DirectoryReader, go_by: Callable[[int], Awaitable[int]]
+        self,
+        commits: GroupCommit,
+        node: str,
+        directory: DirectoryReader,
+        go_by: Callable[[int], Awaitable[int]],
+        watchdog: Watchdog,
     ) -> None:
-        self._commits, self._node, self._directory = commits, node, directory
+        self._commits, self._node, self._directory, self._watchdog = commits, node, directory, watchdog
         self._go_by = go_by
         self.share = (0, 1)  # its number among those that deliver, and how many they are
         self._failures = 0
@@ -39,16 +45,22 @@ class Heartbeat:
                 version = await self._go_by(await self._directory.version())
                 now = clock.now()
                 if version > told or not 0 <= now - told_at < HEARTBEAT:
-                    self.share = await self._commits.make(GoesBy(self._node, version, now))
+                    self.share = await self._commits.make(GoesBy(self._node, version, now, self._wedged(now)))
                     told, told_at = version, now
                 self._failures = 0
             except StoreUnavailable as error:
                 self._complain(error)
+            step()
             await asyncio.sleep(WATCH)
 
     async def end(self) -> None:
         """Nothing is handed over by this process any more. Raises StoreUnavailable."""
         await self._commits.make(GoesBy(self._node, None, clock.now()))
+
+    def _wedged(self, now: float) -> tuple[int, float]:
+        """How often the watchdog had to end something, and when it last had."""
+        since = asyncio.get_running_loop().time() - self._watchdog.wedged_at
+        return self._watchdog.wedged, now - since
 
     def _complain(self, error: StoreUnavailable) -> None:
         """Once, then every minute with a count."""

@@ -28,6 +28,7 @@ from outgate.mail.blind_copies import NotAddressable, addressed
 from outgate.model import TlsDemand
 from outgate.smtp import TokenCredentials
 from outgate.store.engine import StoreUnavailable
+from outgate.watchdog import step
 
 ApiHosts = Callable[[], Awaitable[list[Host] | Outcome]]
 
@@ -191,6 +192,7 @@ class HttpTransport:
     # --- the connection ----------------------------------------------------------------------------------------------
 
     async def _connected_to(self, host: Host) -> Outcome | None:
+        step()
         connection = HttpsConnection(host, self._port, self._verifying)
         try:
             await connection.connect(self._timeouts.connect)

@@ -97,6 +97,9 @@ class Outcome:
 CREDENTIAL_REFUSED: Final = ": log-in refused: "  # what a connection's reason has after the peer's name
 
 INTERNAL: Final = Outcome(Verdict.RETRY, "4.3.0 internal error; the server's log has the details")
+WEDGED: Final = Outcome(
+    Verdict.RETRY, "4.4.7 no step for longer than all deadlines, so it was broken off; the server's log has the details"
+)
 NO_STORE: Final = Outcome(Verdict.RETRY, "4.3.0 the database can't be read just now")
 # What was broken off because its way no longer holds: it is no outcome, and leaves at once by the right one.
 RECALLED: Final = Outcome(Verdict.RETRY, "4.3.0 the way that was taken no longer holds")

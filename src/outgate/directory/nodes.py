@@ -20,12 +20,14 @@ NODE_GONE: Final = 20.0  # seconds after which a node that was not heard of is t
 class GoesBy:
     """This node hands nothing over any more that was decided under an older version; None: it stops.
 
-    Answers with the node's number among those that deliver, and how many these are.
+    `wedged`: how often its watchdog had to end something, and when it last had. Answers with the node's number among
+    those that deliver, and how many these are.
     """
 
     node: str
     version: int | None
     at: float
+    wedged: tuple[int, float] = (0, 0.0)
 
     def add_to(self, batch: Batch) -> None:
         """Not batched: it is rare."""
@@ -39,26 +41,32 @@ class GoesBy:
         """Its share."""
         connection.execute(delete(node).where(node.c.name == self.node))
         if self.version is not None:
-            connection.execute(insert(node).values(name=self.node, version=self.version, seen_at=self.at))
+            times, last = self.wedged
+            row = {"name": self.node, "version": self.version, "seen_at": self.at, "wedged": times, "wedged_at": last}
+            connection.execute(insert(node).values(row))
         names = [one.name for one in live(connection, self.at)]
         return (names.index(self.node), len(names)) if self.node in names else (0, 1)
 
 
 @frozen
 class Node:
-    """A process that delivers, and when it was heard of last."""
+    """A process that delivers, and when it was heard of last; how often its watchdog ended something, and when last."""
 
     name: str
     seen_at: float
+    wedged: int = 0
+    wedged_at: float = 0.0
 
 
 def live(connection: Connection, now: float) -> tuple[Node, ...]:
     """The nodes that were heard of lately."""
     columns = node.c
     rows = connection.execute(
-        select(columns.name, columns.seen_at).where(columns.seen_at.between(now - NODE_GONE, now + NODE_GONE))
+        select(columns.name, columns.seen_at, columns.wedged, columns.wedged_at).where(
+            columns.seen_at.between(now - NODE_GONE, now + NODE_GONE)
+        )
     )
-    return tuple(sorted((Node(row.name, row.seen_at) for row in rows), key=lambda one: one.name))
+    return tuple(sorted((Node(*row) for row in rows), key=lambda one: one.name))
 
 
 def behind(connection: Connection, version: int, now: float) -> list[str]:
