@@ -5,6 +5,7 @@ Knows no single method.
 
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ class Answering:
 
     def routes(self, surface: ApiSurface) -> list[HttpRoute]:
         """One for each method."""
-        return [self._route(method, f"/{surface.service_path}{method.path}") for method in surface.methods]
+        return [self._route(method, _path(surface, method)) for method in surface.methods]
 
     def _route(self, method: ApiMethod, path: str) -> HttpRoute:
         async def answer(request: Request) -> Response:
@@ -95,6 +96,11 @@ class Answering:
         if holder is None:
             raise no_token(WRONG)
         return holder
+
+
+def _path(surface: ApiSurface, method: ApiMethod) -> str:
+    """As Starlette writes it."""
+    return re.sub(r"\{\+(\w+)\}", r"{\1:path}", f"/{surface.service_path}{method.path}")
 
 
 MAX_UNUSED: Final = 64 * 1024  # bytes that a program may send where nothing is read

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from outgate.api import gmail_drafts, gmail_messages, gmail_send_as, reports_activities
+from outgate.api import gmail_drafts, gmail_messages, gmail_send_as, identity_policies, reports_activities
 from outgate.api.api_method import ApiSurface
 from outgate.api.gmail_scopes import GMAIL_SCOPES
 
@@ -26,4 +26,14 @@ REPORTS: Final = ApiSurface(
     methods=reports_activities.METHODS,
 )
 
-SURFACES: Final = (GMAIL, REPORTS)
+IDENTITY: Final = ApiSurface(
+    name="cloudidentity",
+    version="v1",
+    title="Cloud Identity API",
+    description="The policy of units: what their users may do.",
+    service_path="",
+    scopes=identity_policies.SCOPES,
+    methods=identity_policies.METHODS,
+)
+
+SURFACES: Final = (GMAIL, REPORTS, IDENTITY)
