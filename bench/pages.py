@@ -98,6 +98,7 @@ LEFT_OUT: Final = {
     "/sent/{identity}/files/{number:int}": "a file",
     "/sent/{identity}/text": "a part of a page, whose copy is in the Sent mailbox",
     "/confirm/{token}": "of nobody who is logged in",
+    "/log-in/link/{token}": "the same",
     "/settings/mail-program/apple.mobileconfig": "a file",
     "/csp-reports": "takes reports",
     "/static/{digest}/{name}": "a file",

@@ -49,6 +49,7 @@ from outgate.operations import (
     explanation_operations,
     gateway_operations,
     gateway_overview,
+    log_in_link_operations,
     log_in_operations,
     mail_operations,
     message_log_operations,
@@ -117,6 +118,9 @@ CALLS: Final[dict[str, Call]] = {
     "user.edit": lambda op, _unit, user, _other: user_operations.edit(op, user, name="New", language="it"),
     "user.prefer": lambda op, _unit, user, _other: user_operations.prefer(op, user, language="it"),
     "user.password": lambda op, _unit, user, _other: user_operations.set_password(op, user, CREDENTIALS),
+    "user.log-in-link": lambda op, _unit, user, _other: log_in_link_operations.make_link(
+        op, user, "https://mail.example.com"
+    ),
     "user.link": lambda op, _unit, user, _other: user_operations.link(op, user, External("1", "cn=x")),
     "user.suspend": lambda op, _unit, user, _other: user_operations.suspend(op, user),
     "user.resume": lambda op, _unit, user, _other: user_operations.resume(op, user),
@@ -341,6 +345,7 @@ _OWN_FACTORS: Final = {
 }
 _USERS_SECURITY: Final = {
     "user.password",
+    "user.log-in-link",
     "user.unlock",
     "app-password.create",
     "app-password.revoke",
@@ -496,6 +501,7 @@ NEED_PROOF: Final = {
     "second-factor.reset",
     "user.create",
     "user.password",
+    "user.log-in-link",
     "user.link",
     "app-password.create",
     "app-password.revoke",
@@ -706,7 +712,7 @@ def test_a_suspended_administrator_may_do_nothing(crossing: Connection, vault: V
     "name",
     [
         *("user.password", "app-password.create", "user.suspend", "user.remove", "user.move", "send-as.transfer"),
-        "second-factor.enrolment",
+        *("second-factor.enrolment", "user.log-in-link"),
     ],
 )
 def test_nobody_acts_on_who_may_do_more(crossing: Connection, vault: Vault, name: str) -> None:

@@ -5,13 +5,14 @@ screenshots` takes its picture for docs/screens.
 """
 
 import asyncio
+import hashlib
 from typing import Final
 
 from sqlalchemy import insert
 
 from inbox import letters
 from outgate import clock
-from outgate.directory import own_rules, restrictions
+from outgate.directory import own_rules, restrictions, users
 from outgate.directory.own_rules import OwnRule
 from outgate.directory.reply_rules import ReplyRule, RuleAction
 from outgate.model import Cause, QueueKey, QueueKind, Restriction
@@ -26,6 +27,8 @@ from web.links import opened
 
 WAITING: Final = 1  # a message
 PARTNERS_SERVER: Final = "smtp.dominiopartner.example"
+LINK: Final = "made-for-alice"  # the secret of a log-in link
+PUBLIC_PAGES: Final = ("/log-in", f"/log-in/link/{LINK}", "/log-in/link/spent")
 USER_PAGES: Final = (
     "/",
     "/inbox",
@@ -95,6 +98,8 @@ async def furnish(site: Site) -> None:
 
 def _record(site: Site) -> None:
     with opened(site) as place, write(place.engine) as connection:
+        link = {"digest": hashlib.sha256(LINK.encode()).digest(), "ends_at": clock.now() + 3600}
+        connection.execute(insert(tables.log_in_link).values(account_id=users.find(connection, ALICE).id, **link))
         message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
         rule = ReplyRule(name="busy", pattern="busy", action=RuleAction.WAIT, seconds=600, meaning="agreed with them")
         own_rules.put(connection, OwnRule(rule, "busy", ANNA, clock.now(), None))

@@ -115,7 +115,7 @@ OWN: Final = {
     "/settings/accounts/{address:path}/signature": 404,
 }
 # What everybody may ask for, logged in or not.
-PUBLIC: Final = {"/log-in", "/csp-reports", "/confirm/{token}", "/static/{digest}/{name}"}
+PUBLIC: Final = {"/log-in", "/log-in/link/{token}", "/csp-reports", "/confirm/{token}", "/static/{digest}/{name}"}
 # What mail programs ask for (test_mail_program_page.py), as each of them spells it.
 PROGRAMS: Final = {
     "/mail/config-v1.1.xml",

@@ -17,6 +17,7 @@ from outgate.web.home_page import HomePage
 from outgate.web.inbox_page import InboxPage
 from outgate.web.language_page import LanguagePage
 from outgate.web.letter_page import LetterPage
+from outgate.web.log_in_link_page import LogInLinkPage
 from outgate.web.log_in_page import LogInPage
 from outgate.web.mail_program_page import MailProgramPage
 from outgate.web.message_page import MessagePage
@@ -60,6 +61,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *ProgramDocuments(services.engine, servers_of(services.config)).routes(),
         *log_in.routes(visits),
         *ProviderLogInPage(services, visits, log_in, tickets, secure=cookie.secure).routes(),
+        *LogInLinkPage(services, log_in).routes(),
         *LanguagePage().routes(visits),
         *WritePage().routes(visits),
         *DraftsPage().routes(visits),
