@@ -65,10 +65,10 @@ ALLOWED = {
         "mail_program",
         "printable",
     },
-    # Of deliver only the probe.
+    # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
-        *("record", "queue", "submit"),
+        *("record", "queue", "submit", "mailbox", "writing"),
     },
     "node_id": set(),
     "open_files": set(),

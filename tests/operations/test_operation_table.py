@@ -24,7 +24,6 @@ SOURCE: Final = ROOT / "src" / "outgate"
 
 # Commands that neither show nor change anything that is kept, or that nobody could be asked about.
 NO_OPERATION: Final = {
-    "init": "makes the installation in which there are operations",
     "serve": "is the server",
     "metrics": "shows what the server has counted, of nobody in particular",
     "demo": "has installations of its own",
@@ -38,8 +37,10 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "log.traffic": "what charts show; `outgate metrics` has the same counts since the server's start",
     "log.routes": "what a page shows beside each message; `outgate log ID` says it of one",
     "policy.reach": "what the page says before it saves; a command waits until it is in force",
+    "unit.tree": "numbers are for programs, by the API",
     "draft.list": "drafts are written and read on their pages",
     "draft.show": "the same",
+    "draft.raw": "the same",
     "draft.save": "the same",
     "draft.attach": "the same",
     "draft.detach": "the same",

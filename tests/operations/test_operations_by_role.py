@@ -50,6 +50,7 @@ from outgate.operations import (
     explanation_operations,
     gateway_operations,
     gateway_overview,
+    log_in_link_operations,
     log_in_operations,
     mail_operations,
     message_log_operations,
@@ -119,6 +120,9 @@ CALLS: Final[dict[str, Call]] = {
     "user.edit": lambda op, _unit, user, _other: user_operations.edit(op, user, name="New", language="it"),
     "user.prefer": lambda op, _unit, user, _other: user_operations.prefer(op, user, language="it"),
     "user.password": lambda op, _unit, user, _other: user_operations.set_password(op, user, CREDENTIALS),
+    "user.log-in-link": lambda op, _unit, user, _other: log_in_link_operations.make_link(
+        op, user, "https://mail.example.com"
+    ),
     "user.link": lambda op, _unit, user, _other: user_operations.link(op, user, External("1", "cn=x")),
     "user.suspend": lambda op, _unit, user, _other: user_operations.suspend(op, user),
     "user.resume": lambda op, _unit, user, _other: user_operations.resume(op, user),
@@ -144,6 +148,7 @@ CALLS: Final[dict[str, Call]] = {
     "log-in.unlock": lambda op, *_: log_in_operations.unlock_network(op, ip_network("192.0.2.0/24")),
     "user.move": lambda op, unit, user, _other: user_operations.move(op, user, f"{unit}/Below"),
     "user.remove": lambda op, _unit, user, _other: user_operations.remove(op, user),
+    "unit.tree": lambda op, unit, _user, _other: unit_operations.tree(op, unit),
     "unit.list": lambda op, unit, _user, _other: unit_operations.list_units(op, unit),
     "unit.create": lambda op, unit, _user, _other: unit_operations.create(op, f"{unit}/New"),
     "unit.move": lambda op, unit, _user, _other: unit_operations.move(op, f"{unit}/Below", f"{unit}/Renamed"),
@@ -251,6 +256,7 @@ CALLS: Final[dict[str, Call]] = {
     ),
     "draft.list": lambda op, _unit, user, _other: draft_operations.list_drafts(op, user),
     "draft.show": lambda op, _unit, user, _other: draft_operations.show_draft(op, user, _draft(op, user)),
+    "draft.raw": lambda op, _unit, user, _other: draft_operations.draft_as_message(op, user, _draft(op, user)),
     "draft.save": lambda op, _unit, user, _other: draft_operations.save_draft(
         op, user, None, WrittenDraft.of(DraftContent(user))
     ),
@@ -338,6 +344,7 @@ ORGANISATION: Final = {
 }
 _UNITS_READ: Final = {
     "unit.list",
+    "unit.tree",
     "policy.list",
     "policy.reach",
     "domain.list",
@@ -360,6 +367,7 @@ _OWN_FACTORS: Final = {
 }
 _USERS_SECURITY: Final = {
     "user.password",
+    "user.log-in-link",
     "user.unlock",
     "app-password.create",
     "app-password.revoke",
@@ -494,6 +502,7 @@ OWN: Final = {
     "send-as.sign",
     "draft.list",
     "draft.show",
+    "draft.raw",
     "draft.save",
     "draft.attach",
     "draft.detach",
@@ -517,6 +526,7 @@ NEED_PROOF: Final = {
     "second-factor.reset",
     "user.create",
     "user.password",
+    "user.log-in-link",
     "user.link",
     "app-password.create",
     "app-password.revoke",
@@ -739,7 +749,7 @@ def test_a_suspended_administrator_may_do_nothing(crossing: Connection, vault: V
     "name",
     [
         *("user.password", "app-password.create", "user.suspend", "user.remove", "user.move", "send-as.transfer"),
-        "second-factor.enrolment",
+        *("second-factor.enrolment", "user.log-in-link"),
     ],
 )
 def test_nobody_acts_on_who_may_do_more(crossing: Connection, vault: Vault, name: str) -> None:

@@ -145,6 +145,15 @@ web_session = Table(
     Column("opened_by", Text, nullable=False, server_default="password"),  # directory.web_sessions.OpenedBy
 )
 
+# What logs a user in to the pages once, in place of the password. It is long and random, so its SHA-256 is kept.
+log_in_link = Table(
+    "log_in_link",
+    metadata,
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("ends_at", Double, nullable=False),
+)
+
 # The second factor of log-ins on the pages: a TOTP secret (RFC 6238), sealed. It counts once it was confirmed.
 second_factor = Table(
     "second_factor",
