@@ -1,9 +1,11 @@
 """Who may send as whom: the decision, in all its cases."""
 
+from dataclasses import replace
+
 import pytest
 
 from outgate.authorise import Authorised, authorise, authorise_envelope
-from outgate.model import Account, Policy, Refused, SendAs, UnknownFrom
+from outgate.model import Account, Gateway, Policy, Refused, Security, SendAs, UnknownFrom
 
 ALICE = SendAs("alice@example.com", is_primary=True, is_default=True, verified=True, own_domain=True)
 PARTNER = SendAs("alice@partner.example", verified=True)
@@ -58,6 +60,45 @@ def test_a_suspended_account_sends_nothing(policy: Policy) -> None:
     refused = Refused("the account {account} is suspended; ask your administrator", {"account": "alice@example.com"})
     assert authorise_envelope(suspended, "") == refused
     assert authorise(suspended, ALICE.address, [ALICE.address]) == refused
+
+
+TAGGED = "alice+shop@partner.example"
+
+
+def test_a_tag_of_a_confirmed_address_is_sent_as_that_address_is() -> None:
+    gateway = Gateway("gateway:1", "smtp.partner.example", 587, Security.STARTTLS)
+    entry = replace(PARTNER, display_name="Alice P.", gateway=gateway)
+    chosen = replace(entry, address=TAGGED, tag_of=entry.address)
+    assert authorise(account(ALICE, entry), TAGGED, [TAGGED]) == Authorised(chosen)
+    assert authorise(account(ALICE, entry), "", [ALICE.address, TAGGED], TAGGED) == Authorised(chosen)
+    own = authorise(account(), "", ["alice+list@example.com"])
+    assert isinstance(own, Authorised)
+    assert (own.chosen.tag_of, own.chosen.is_primary, own.chosen.is_default) == (ALICE.address, False, False)
+
+
+def test_an_entry_of_its_own_goes_before_that_of_the_address_without_the_tag() -> None:
+    entry = SendAs(TAGGED, verified=True, display_name="Shop")
+    assert authorise(account(ALICE, PARTNER, entry), "", [TAGGED]) == Authorised(entry)
+    pending = authorise(account(ALICE, PARTNER, replace(entry, verified=False)), "", [TAGGED])
+    assert isinstance(pending, Refused)
+
+
+@pytest.mark.parametrize(
+    ("sender", "reason"),
+    [
+        (
+            account(policy=Policy(plus_tags=False, sources={"plus_tags": "/Sales"})),
+            "allowPlusTagsInFrom is off (from unit /Sales",
+        ),
+        (replace(account(), others_tags=frozenset({TAGGED})), "another user's own"),
+        (account(ALICE), f"From <{TAGGED}> is not an address of alice@example.com; add it"),
+        (account(ALICE, replace(PARTNER, verified=False)), f"is a +tag of <{PARTNER.address}>, which is not confirmed"),
+    ],
+)
+def test_a_tag_is_refused_with_the_reason(sender: Account, reason: str) -> None:
+    refused = authorise(sender, "", [TAGGED])
+    assert isinstance(refused, Refused)
+    assert reason in refused.reason
 
 
 def test_the_envelope_is_judged_alone_at_mail() -> None:

@@ -19,7 +19,7 @@ ALLOWED = {
     "printable": set(),
     "log_lines": {"printable"},
     "model": set(),
-    "authorise": {"model"},
+    "authorise": {"model", "mail"},
     "compliance": {"model", "mail"},
     "route": {"model"},
     "store": {"clock", "printable"},
@@ -64,10 +64,10 @@ ALLOWED = {
         "mail_program",
         "printable",
     },
-    # Of deliver only the probe.
+    # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
-        *("record", "queue", "submit"),
+        *("record", "queue", "submit", "mailbox", "writing"),
     },
     "node_id": set(),
     "open_files": set(),

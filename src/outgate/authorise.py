@@ -1,8 +1,10 @@
 """May this account send as this From? Pure: it is handed the account as it stands and knows no table and no socket."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from outgate.frozen import frozen
+from outgate.mail.addresses import without_tag
 from outgate.model import Account, Refused, SendAs, UnknownFrom
 
 
@@ -29,8 +31,20 @@ def authorise(
     for address in header_from:
         if refused := _unusable(account, address, "From"):
             return _rewritten(account) or refused
-    chosen = sender if sender and sender in header_from else header_from[0]
-    return Authorised(account.send_as[chosen])
+    chosen = entry_for(account, sender if sender and sender in header_from else header_from[0])
+    assert chosen
+    return Authorised(chosen)
+
+
+def entry_for(account: Account, address: str) -> SendAs | None:
+    """What lets an account send as an address (in compared form): its own entry, else that of the address without its
+    +tag, where policy allows that and the tagged address is nobody else's.
+    """
+    entry = account.send_as.get(address)
+    if entry is None and account.policy.plus_tags and address not in account.others_tags:
+        base = account.send_as.get(without_tag(address) or "")
+        return base and replace(base, address=address, tag_of=base.address, is_primary=False, is_default=False)
+    return entry
 
 
 def authorise_envelope(account: Account, reverse_path: str) -> Refused | None:
@@ -51,12 +65,18 @@ def _rewritten(account: Account) -> Authorised | None:
 
 
 def _unusable(account: Account, address: str, where: str) -> Refused | None:
-    entry = account.send_as.get(address)
+    entry = entry_for(account, address)
     if entry is None:
-        return Refused(
+        return _tag_refused(account, address, where) or Refused(
             "{where} <{address}> is not an address of {account}; add it under 'Send mail as' (or have your"
             " administrator run: outgate sendas add) and confirm it, or send from <{account}>",
             {"where": where, "address": address, "account": account.primary},
+        )
+    if not entry.verified and entry.tag_of:
+        return Refused(
+            "{where} <{address}> is a +tag of <{base}>, which is not confirmed yet; enter the code that was mailed to"
+            " that, or have it sent again",
+            {"where": where, "address": address, "base": entry.tag_of},
         )
     if not entry.verified:
         return Refused(
@@ -64,3 +84,22 @@ def _unusable(account: Account, address: str, where: str) -> Refused | None:
             {"where": where, "address": address},
         )
     return None
+
+
+def _tag_refused(account: Account, address: str, where: str) -> Refused | None:
+    """Why the address without the tag does not help, if that is the account's."""
+    base = without_tag(address)
+    if base is None or base not in account.send_as:
+        return None
+    facts = {"where": where, "address": address, "base": base}
+    if address in account.others_tags:
+        return Refused(
+            "{where} <{address}> is another user's own address, though it is a +tag of <{base}>; add it under 'Send"
+            " mail as' and confirm it, or send from <{base}>",
+            facts,
+        )
+    return Refused(
+        "{where} <{address}> is a +tag of <{base}>, but allowPlusTagsInFrom is off ({source}); add it under 'Send mail"
+        " as' and confirm it, or send from <{base}>",
+        facts | {"source": account.policy.origin("plus_tags")},
+    )

@@ -126,6 +126,7 @@ class SendAs:
     verified: bool = False
     own_domain: bool = False
     gateway: Gateway | None = None
+    tag_of: str = ""  # the address that this one is a +tag of, where it is not an entry of its own
 
 
 class TlsDemand(StrEnum):
@@ -189,6 +190,7 @@ class Policy:
     messages_per_day: int = 0
     recipients_per_day: int = 0
     unknown_from: UnknownFrom = UnknownFrom.REFUSE
+    plus_tags: bool = True
     journal_to: str = ""
     footer: str = ""
     recipient_domains: tuple[str, ...] = ()
@@ -254,7 +256,10 @@ def matches_domain(name: str, pattern: str) -> bool:
 
 @frozen
 class Account:
-    """An account with all its From addresses, as one consistent reading of the directory."""
+    """An account with all its From addresses, as one consistent reading of the directory.
+
+    `others_tags` are those +tags of its addresses that are other accounts' own.
+    """
 
     id: int
     primary: str
@@ -264,6 +269,7 @@ class Account:
     policy: Policy
     send_as: Mapping[str, SendAs]
     language: str = "en"  # of what is written to the user
+    others_tags: frozenset[str] = frozenset()
 
 
 @frozen

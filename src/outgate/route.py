@@ -92,6 +92,8 @@ def route(
     """
     reasons: list[str] = []
     domain = recipient.rpartition("@")[2]
+    if chosen and chosen.tag_of:
+        reasons.append(f"{chosen.address} is a +tag of {chosen.tag_of}")
     if account and chosen and (gateway := _user_gateway(account, chosen, reasons)):
         if refused := account.policy.refuses_recipient(domain):
             return Refused(

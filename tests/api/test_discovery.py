@@ -64,6 +64,7 @@ def test_every_method_agrees_with_google_s(surface: ApiSurface) -> None:
         for parameter, told in method["parameters"].items():
             for word in ("type", "location", "required", "format"):
                 assert told.get(word) == known["parameters"][parameter].get(word), (name, parameter, word)
+            assert set(told.get("enum", ())) <= set(known["parameters"][parameter].get("enum", ())), (name, parameter)
 
 
 async def test_google_s_client_finds_the_api_by_our_document_and_asks_in_batches(api: ApiSite) -> None:

@@ -17,6 +17,8 @@ from outgate.cli.status import Status
 from outgate.record.metrics import Snapshot
 from outgate.store.tables import recipient
 
+FAR = 9e9  # seconds since the epoch
+
 # --- explain ---------------------------------------------------------------------------------------------------------
 
 
@@ -29,6 +31,25 @@ def test_explain_says_which_way_and_why(program: Program) -> None:
     assert program.run("explain", ALICE, ALICE, "bob@example.com")["way"] == "local"
     text = program.says("explain", ALICE, PARTNER, CAROL)
     assert all(f"- {reason}" in text for reason in on_behalf["reasons"])
+
+
+def test_a_tag_takes_the_gateway_of_its_address_and_what_waits_is_decided_again_with_it(program: Program) -> None:
+    program.add_partner()
+    tagged = PARTNER.replace("@", "+shop@")
+    program.run("send", ALICE, "--from", tagged, "--to", CAROL, "--text", "x")
+    with program.writing() as connection:
+        connection.execute(update(recipient).values(due_at=FAR))
+    gateway = ("sendas", "gateway", "set", ALICE, PARTNER, "--host", "smtp.dominiopartner.example", "--no-probe")
+    program.run(*gateway, "--username", "alice", "--password-stdin", stdin="secret")
+    found = program.run("explain", ALICE, tagged, CAROL)
+    assert (found["way"], found["mail_from"]) == ("user-gateway", tagged)
+    assert found["reasons"][0] == f"{tagged} is a +tag of {PARTNER}"
+    with program.reading() as connection:
+        to_carol = connection.execute(recipient.select().where(recipient.c.address == CAROL)).one()
+    assert to_carol.due_at < FAR
+    program.run("policy", "set", "allowPlusTagsInFrom", "off")
+    refused = program.run("explain", ALICE, tagged, CAROL, status=Status.NOT_ALLOWED)
+    assert "allowPlusTagsInFrom is off (from unit /" in refused["reasons"][0]
 
 
 def test_explain_of_what_would_be_refused_has_the_status_of_a_refusal(program: Program) -> None:

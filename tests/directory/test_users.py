@@ -199,6 +199,9 @@ def test_an_account_is_found_by_its_primary_address_only(example: Engine, alice:
         ("bob@example.com", "bob@example.com"),  # bob's own, though granted to alice before
         ("pending@example.com", None),
         ("nobody@example.com", None),
+        ("alice+shop@example.com", ALICE),
+        ("alice+bob@example.com", "bob@example.com"),  # granted as it is
+        ("nobody+shop@example.com", None),
         ("alice@dominiopartner.example", None),  # not an own domain
     ],
 )
@@ -209,6 +212,7 @@ def test_mail_to_an_own_address_belongs_to_one_mailbox(
         send_as_addresses.add(connection, alice, "bob@example.com", -1.0, granted_by_administrator=True)
         send_as_addresses.add(connection, bob, "sales@example.com", 2.0, granted_by_administrator=True)
         send_as_addresses.add(connection, alice, "sales@example.com", 1.0, granted_by_administrator=True)
+        send_as_addresses.add(connection, bob, "alice+bob@example.com", 2.0, granted_by_administrator=True)
         send_as_addresses.add(connection, alice, "pending@example.com", 0.0)
         send_as_addresses.add(connection, alice, "alice@dominiopartner.example", 0.0)
         connection.execute(

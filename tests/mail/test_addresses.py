@@ -20,7 +20,26 @@ from outgate.mail.addresses import (
     format_mailbox,
     needs_smtputf8,
     parse_mailboxes,
+    without_tag,
 )
+
+
+@pytest.mark.parametrize(
+    ("address", "base"),
+    [
+        ("alice+shop@example.com", "alice@example.com"),
+        ("alice+shop+2026@example.com", "alice@example.com"),
+        ("jörg+x@xn--bcher-kva.example", "jörg@xn--bcher-kva.example"),
+        ("alice@example.com", None),
+        ("alice+@example.com", None),
+        ("+shop@example.com", None),
+        ("a.+shop@example.com", None),
+        ('"a..b+shop"@example.com', None),
+    ],
+)
+def test_the_first_plus_begins_the_tag_of_a_plain_local_part(address: str, base: str | None) -> None:
+    assert canonical(address) == address
+    assert without_tag(address) == base
 
 
 @pytest.mark.parametrize(

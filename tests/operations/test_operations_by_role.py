@@ -142,6 +142,7 @@ CALLS: Final[dict[str, Call]] = {
     "log-in.unlock": lambda op, *_: log_in_operations.unlock_network(op, ip_network("192.0.2.0/24")),
     "user.move": lambda op, unit, user, _other: user_operations.move(op, user, f"{unit}/Below"),
     "user.remove": lambda op, _unit, user, _other: user_operations.remove(op, user),
+    "unit.tree": lambda op, unit, _user, _other: unit_operations.tree(op, unit),
     "unit.list": lambda op, unit, _user, _other: unit_operations.list_units(op, unit),
     "unit.create": lambda op, unit, _user, _other: unit_operations.create(op, f"{unit}/New"),
     "unit.move": lambda op, unit, _user, _other: unit_operations.move(op, f"{unit}/Below", f"{unit}/Renamed"),
@@ -239,6 +240,7 @@ CALLS: Final[dict[str, Call]] = {
     ),
     "draft.list": lambda op, _unit, user, _other: draft_operations.list_drafts(op, user),
     "draft.show": lambda op, _unit, user, _other: draft_operations.show_draft(op, user, _draft(op, user)),
+    "draft.raw": lambda op, _unit, user, _other: draft_operations.draft_as_message(op, user, _draft(op, user)),
     "draft.save": lambda op, _unit, user, _other: draft_operations.save_draft(
         op, user, None, WrittenDraft.of(DraftContent(user))
     ),
@@ -318,6 +320,7 @@ ORGANISATION: Final = {
 }
 _UNITS_READ: Final = {
     "unit.list",
+    "unit.tree",
     "policy.list",
     "policy.reach",
     "domain.list",
@@ -469,6 +472,7 @@ OWN: Final = {
     "send-as.sign",
     "draft.list",
     "draft.show",
+    "draft.raw",
     "draft.save",
     "draft.attach",
     "draft.detach",

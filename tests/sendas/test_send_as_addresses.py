@@ -152,3 +152,23 @@ def test_an_address_of_a_colleague_is_not_there_for_others(example: Engine, alic
 def test_an_account_that_is_not_there_has_no_addresses(example: Engine) -> None:
     with pytest.raises(NotFound), write(example) as connection:
         send_as_addresses.add(connection, 999, EXTERNAL, 5.0)
+
+
+def test_a_tag_that_another_account_has_proven_is_not_that_of_the_address_any_more(
+    example: Engine, alice: int, bob: int
+) -> None:
+    tagged = "alice+bob@example.com"
+
+    def may_send() -> bool:
+        account = accounts.load(connection, alice)
+        return account is not None and isinstance(authorise(account, "", [tagged]), Authorised)
+
+    with write(example) as connection:
+        assert may_send()
+        send_as_addresses.add(connection, bob, tagged, 5.0)
+        assert may_send()  # who only claims it takes nothing away
+        send_as_addresses.remove(connection, bob, tagged)
+        send_as_addresses.add(connection, bob, tagged, 5.0, granted_by_administrator=True)
+        assert not may_send()
+        send_as_addresses.add(connection, alice, tagged, 5.0, granted_by_administrator=True)
+        assert may_send()

@@ -30,7 +30,11 @@ ROWS = (
         "INSERT INTO send_as (account_id, address, display_name, reply_to, signature, is_primary, is_default,"
         " treat_as_alias, verified_at, created_at)"
         f" VALUES (1, '{address}', '', '', '', {primary}, {primary}, true, 5, 0)"
-        for address, primary in (("alice@example.com", "true"), ("alice@dominiopartner.example", "false"))
+        for address, primary in (
+            ("alice@example.com", "true"),
+            ("alice@dominiopartner.example", "false"),
+            ("alice+shop@dominiopartner.example", "false"),
+        )
     ),
     "INSERT INTO gateway (send_as_id, host, port, security, username, credential_version, changed_at)"
     " VALUES (2, 'smtp.dominiopartner.example', 587, 'starttls', '', 3, 0)",
@@ -60,6 +64,7 @@ def test_a_database_of_the_first_schema_keeps_its_rows(new_database: Callable[..
         account = accounts.load(connection, 1)
         copy = sent_messages.find(connection, 1, 1, 0.0)
         verifications = connection.scalar(text("SELECT count(*) FROM verification"))
+        tagged = connection.execute(text("SELECT id, tag_of FROM send_as WHERE tag_of IS NOT NULL")).all()
     engine.dispose()
     assert account
     assert copy
@@ -73,6 +78,7 @@ def test_a_database_of_the_first_schema_keeps_its_rows(new_database: Callable[..
         True,
     )
     assert verifications == 1
+    assert tagged == [(3, "alice@dominiopartner.example")]
 
 
 def test_seals_and_trail_of_the_fourth_schema_are_taken_over(new_database: Callable[..., str], vault: Vault) -> None:

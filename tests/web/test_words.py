@@ -12,7 +12,7 @@ from tools.catalogue import LOCALES, ROOT, messages
 from outgate.directory.errors import Invalid, NotAllowed
 from outgate.mail.addresses import AddressError, canonical
 from outgate.model import Account, Gateway, Organisation, Policy, Refused, Security, SendAs, WithoutGateway
-from outgate.operations import sent_operations
+from outgate.operations import draft_message
 from outgate.route import route
 from outgate.web.language import LANGUAGES
 from outgate.web.words import words
@@ -106,7 +106,7 @@ def test_an_error_is_told_in_the_users_language_with_what_it_goes_back_to() -> N
         canonical("nobody")
     assert italian.error(wrong.value) == "'nobody' non è un indirizzo (nome@dominio)."
     with pytest.raises(Invalid) as wrong_list:
-        sent_operations.mailboxes("a, b@c.example")
+        draft_message.mailboxes("a, b@c.example")
     assert italian.error(wrong_list.value) == "a, b@c.example: 'a' non è un solo indirizzo (nome@dominio)."
 
 

@@ -5,6 +5,7 @@ Knows no single method.
 
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ class Answering:
 
     def routes(self, surface: ApiSurface) -> list[HttpRoute]:
         """One for each method."""
-        return [self._route(method, f"/{surface.service_path}{method.path}") for method in surface.methods]
+        return [self._route(method, _path(surface, method)) for method in surface.methods]
 
     def _route(self, method: ApiMethod, path: str) -> HttpRoute:
         async def answer(request: Request) -> Response:
@@ -97,6 +98,11 @@ class Answering:
         return holder
 
 
+def _path(surface: ApiSurface, method: ApiMethod) -> str:
+    """As Starlette writes it."""
+    return re.sub(r"\{\+(\w+)\}", r"{\1:path}", f"/{surface.service_path}{method.path}")
+
+
 MAX_UNUSED: Final = 64 * 1024  # bytes that a program may send where nothing is read
 
 
@@ -130,6 +136,8 @@ def _parameters(method: ApiMethod, request: Request) -> dict[str, str]:
             value = request.query_params.get(parameter.name, parameter.default)
             if value and not _fits(value, parameter.kind):
                 raise invalid(f"Invalid value for {parameter.name}: it must be {_ARTICLE[parameter.kind]}.")
+            if value and parameter.enum and value not in parameter.enum:
+                raise invalid(f"Invalid value for {parameter.name}: it must be one of {', '.join(parameter.enum)}.")
             if value:
                 found[parameter.name] = value
     return found

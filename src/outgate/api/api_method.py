@@ -43,6 +43,8 @@ class ApiParameter:
     kind: Literal["string", "integer", "boolean"] = "string"
     format: str = ""
     default: str = ""
+    enum: tuple[str, ...] = ()
+    pattern: str = ""  # for Google's clients, which check it
 
 
 @frozen
@@ -57,8 +59,9 @@ class MediaUpload:
 class ApiMethod:
     """A method as in `gmail.users.settings.sendAs.list`. Any one of the scopes is enough.
 
-    `path` follows the service path of its API. `answer` is a plain function, run in the base's threads, or `async`.
-    `takes` and `gives` are the bodies; None is an empty one, answered by 204.
+    `path` follows the service path of its API; `{+name}` in it may have slashes, and `flat_path` says how many.
+    `answer` is a plain function, run in the base's threads, or `async`. `takes` and `gives` are the bodies; None is an
+    empty one, answered by 204.
     """
 
     id: str
@@ -72,6 +75,7 @@ class ApiMethod:
     gives: type[Resource] | None = None
     media: MediaUpload | None = None
     max_body: int = MAX_JSON
+    flat_path: str = ""
 
 
 @frozen

@@ -10,6 +10,7 @@ from outgate.frozen import frozen
 from outgate.http.database_threads import DatabaseThreads
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.mail_operations import SendLimits
+from outgate.operations.sent_operations import Dispatch
 from outgate.queue.queue_id import QueueIds
 from outgate.store.vault import Vault
 
@@ -36,3 +37,8 @@ class ApiServices:
     def confirmation(self) -> Confirmation:
         """How codes are mailed."""
         return Confirmation(self.config.hostname, self.config.web.public_url)
+
+    @property
+    def dispatch(self) -> Dispatch:
+        """How drafts are sent: at once, since no program takes a message back."""
+        return Dispatch(self.send_limits, self.config.hostname, 0.0)

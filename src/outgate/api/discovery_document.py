@@ -68,7 +68,7 @@ def _method(surface: ApiSurface, method: ApiMethod) -> dict[str, Any]:
     told: dict[str, Any] = {
         "id": method.id,
         "path": method.path,
-        "flatPath": method.path,
+        "flatPath": method.flat_path or method.path,
         "httpMethod": method.verb,
         "description": method.description,
         "parameters": {one.name: _parameter(one) for one in method.parameters},
@@ -103,6 +103,10 @@ def _parameter(parameter: ApiParameter) -> dict[str, Any]:
         told["required"] = True
     if parameter.format:
         told["format"] = parameter.format
+    if parameter.pattern:
+        told["pattern"] = parameter.pattern
+    if parameter.enum:
+        told["enum"] = list(parameter.enum)
     if parameter.default:
         told["default"] = parameter.default
     return told
@@ -159,6 +163,8 @@ def _property(told: Mapping[str, Any], kinds: Kinds, schemas: Mapping[str, Any])
     made["type"] = one.get("type", "any")
     if made["type"] == "array":
         made["items"] = _property(one["items"], kinds, schemas)
+    if made["type"] == "object":
+        made["additionalProperties"] = {"type": "any"}
     if "enum" in one:
         made["enum"] = list(one["enum"])
     if "format" in told or "format" in one:

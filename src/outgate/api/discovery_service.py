@@ -33,9 +33,11 @@ class DiscoveryService:
         ]
 
     async def answer(self, request: Request) -> Response:
-        """The document of the API that is named; without a name the first of this version."""
+        """The document of the API that is named; without a name that of the host, else the first of this version."""
         asked = {**request.query_params, **request.path_params}
-        found = _find(asked.get("api", ""), asked.get("version", ""))
+        host = request.headers.get("host", "").partition(".")[0]
+        name = asked.get("api", "") or next((one.name for one in SURFACES if one.name == host), "")
+        found = _find(name, asked.get("version", ""))
         if found is None:
             names = ", ".join(f"{one.name} {one.version}" for one in SURFACES)
             return response(not_found(f"There is no such API here. There are: {names}."))

@@ -4,6 +4,8 @@ A message goes to those whom To, Cc and Bcc name. One without From is from the d
 message is on disk. A From that is not the account's is refused, unless the unit's policy says that it is rewritten.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from outgate.api.api_call import ApiCall
@@ -26,7 +28,7 @@ MAX_MESSAGE: Final = 36_700_160  # bytes, as at Google
 # In base64, with room for the rest of the JSON.
 MAX_ENCODED: Final = MAX_MESSAGE * 4 // 3 + 64 * 1024
 
-_USER: Final = ApiParameter(
+USER: Final = ApiParameter(
     "userId", "The user's primary address, or `me`: the one that the token acts for.", default="me"
 )
 _TO: Final = (b"to", b"cc", b"bcc")
@@ -46,18 +48,29 @@ def sent(call: ApiCall, identity: int, raw: bytes) -> MessageResource:
     with call.reading() as op:
         account = send_as_operations.account(op, user)
     raw, recipients = complete(raw, account)
+    with refusals(), call.writing() as op:
+        queue_id = mail_operations.send_once(
+            op, user, idempotency_key(call), identity, recipients, raw, services.send_limits
+        )
+    return sent_message(queue_id)
+
+
+def sent_message(queue_id: str) -> MessageResource:
+    """What is told of a message that is on its way."""
+    return MessageResource(id=queue_id, thread_id=queue_id, label_ids=["SENT"])
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Tells as Google does why a message is not sent. Raises ApiError."""
     try:
-        with call.writing() as op:
-            queue_id = mail_operations.send_once(
-                op, user, idempotency_key(call), identity, recipients, raw, services.send_limits
-            )
+        yield
     except TooMuchMail as error:
         raise ApiError(429, str(error), reason="userRateLimitExceeded") from None
     except (Denied, KeyTaken) as error:
         raise told(error) from None
     except NotAllowed as error:  # not an address of the account, or not by this way
         raise invalid(str(error)) from None
-    return MessageResource(id=queue_id, thread_id=queue_id, label_ids=["SENT"])
 
 
 def idempotency_key(call: ApiCall) -> str:
@@ -112,7 +125,7 @@ METHODS: Final = (
         description="Gets the user's profile.",
         scopes=(MAIL, COMPOSE, METADATA, MODIFY, READONLY),
         answer=profile,
-        parameters=(_USER,),
+        parameters=(USER,),
         gives=Profile,
     ),
     ApiMethod(
@@ -123,7 +136,7 @@ METHODS: Final = (
         " sent once, however often it is asked for within a day.",
         scopes=(MAIL, COMPOSE, MODIFY, SEND),
         answer=send,
-        parameters=(_USER,),
+        parameters=(USER,),
         takes=MessageResource,
         gives=MessageResource,
         media=MediaUpload(("message/*",), MAX_MESSAGE),

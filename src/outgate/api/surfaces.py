@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from outgate.api import gmail_messages, gmail_send_as, reports_activities
+from outgate.api import gmail_drafts, gmail_messages, gmail_send_as, identity_policies, reports_activities
 from outgate.api.api_method import ApiSurface
 from outgate.api.gmail_scopes import GMAIL_SCOPES
 
@@ -10,10 +10,10 @@ GMAIL: Final = ApiSurface(
     name="gmail",
     version="v1",
     title="Gmail API",
-    description="Users' From addresses with their gateways, and sending mail as them, in the words of Gmail's API.",
+    description="Users' From addresses with their gateways, drafts, and sending as them, in the words of Gmail's API.",
     service_path="",
     scopes=GMAIL_SCOPES,
-    methods=(*gmail_send_as.METHODS, *gmail_messages.METHODS),
+    methods=(*gmail_send_as.METHODS, *gmail_messages.METHODS, *gmail_drafts.METHODS),
 )
 
 REPORTS: Final = ApiSurface(
@@ -26,4 +26,14 @@ REPORTS: Final = ApiSurface(
     methods=reports_activities.METHODS,
 )
 
-SURFACES: Final = (GMAIL, REPORTS)
+IDENTITY: Final = ApiSurface(
+    name="cloudidentity",
+    version="v1",
+    title="Cloud Identity API",
+    description="The policy of units: what their users may do.",
+    service_path="",
+    scopes=identity_policies.SCOPES,
+    methods=identity_policies.METHODS,
+)
+
+SURFACES: Final = (GMAIL, REPORTS, IDENTITY)

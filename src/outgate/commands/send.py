@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from outgate import clock
+from outgate.authorise import entry_for
 from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
@@ -101,7 +102,7 @@ def _compose(
     now: float,
 ) -> bytes:
     address = canonical(sender) if sender else next(one.address for one in account.send_as.values() if one.is_default)
-    entry = account.send_as.get(address)
+    entry = entry_for(account, address)
     name, reply_to = (entry.display_name or account.name, entry.reply_to) if entry else ("", "")
     return compose(
         sender=Mailbox(name, address),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from outgate.authorise import authorise
+from outgate.authorise import authorise, entry_for
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.suspension import suspended
@@ -33,7 +33,7 @@ def as_submitted(item: Item, ways: Ways, restrictions: Restrictions) -> list[Del
 def decide(item: Item, recipients: Sequence[Recipient], reading: WayReading) -> list[Delivery]:
     """By the ways that are right in this state of the directory."""
     version, account, organisation, restrictions = reading
-    chosen = account.send_as.get(item.message.chosen_from) if account else None
+    chosen = entry_for(account, item.message.chosen_from) if account else None
     found = []
     for recipient in recipients:
         way, refused = _instructed(organisation, account, chosen, item.message, recipient)

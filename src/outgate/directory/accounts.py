@@ -9,13 +9,14 @@ from dataclasses import field
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, literal_column, select
 
 from outgate.directory import application_passwords, policies, second_factors
 from outgate.directory.application_passwords import ApplicationPassword
 from outgate.directory.policies import Policies
 from outgate.directory.users import External
 from outgate.frozen import frozen
+from outgate.mail.addresses import without_tag
 from outgate.model import Account, Gateway, GatewayKind, Organisation, Security, SendAs
 from outgate.store import tables
 from outgate.store.vault import holder_of
@@ -112,10 +113,16 @@ def load_organisation(connection: Connection) -> Organisation:
 def local_mailbox(connection: Connection, address: str) -> str | None:
     """The primary address of the account that mail to an own-domain address belongs to.
 
-    A primary address comes before addresses that were granted; of these the one granted first counts.
+    A primary address comes before addresses that were granted; of these the one granted first counts. What nobody has
+    belongs to whoever has it without its +tag.
     """
     if _domain_of(address) not in _domains(connection):
         return None
+    base = without_tag(address)
+    return _holder_of_mail(connection, address) or (base and _holder_of_mail(connection, base))
+
+
+def _holder_of_mail(connection: Connection, address: str) -> str | None:
     account, send_as = tables.account.c, tables.send_as.c
     return connection.scalar(
         select(account.primary_address)
@@ -125,6 +132,19 @@ def local_mailbox(connection: Connection, address: str) -> str | None:
         .limit(1)
     )
 
+
+_TAGGED = tables.send_as.alias("tagged")
+
+# The +tags of an address that others have proven or were given, with spaces between (literal: it is no parameter).
+_OTHERS_TAGS = (
+    select(func.aggregate_strings(_TAGGED.c.address, literal_column("' '")))  # type: ignore[arg-type]
+    .where(
+        _TAGGED.c.tag_of == tables.send_as.c.address,
+        _TAGGED.c.account_id != tables.send_as.c.account_id,
+        _TAGGED.c.verified_at.is_not(None),
+    )
+    .scalar_subquery()
+)
 
 _ACCOUNT_ROWS = (
     select(
@@ -141,6 +161,7 @@ _ACCOUNT_ROWS = (
         tables.send_as.c.is_default,
         tables.send_as.c.treat_as_alias,
         tables.send_as.c.verified_at,
+        _OTHERS_TAGS.label("others_tags"),
         tables.gateway.c.id.label("gateway_id"),
         tables.gateway.c.host,
         tables.gateway.c.port,
@@ -183,6 +204,7 @@ def _made(rows: Sequence[AnyRow], shared: Shared) -> Account:
         policy=shared.policies.policy(first.path),
         send_as=_send_as(rows, shared.organisation.domains),
         language=first.language,
+        others_tags=frozenset(tag for row in rows if row.others_tags for tag in row.others_tags.split(" ")),
     )
 
 

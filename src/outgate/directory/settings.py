@@ -233,6 +233,14 @@ _ALL: Final = (
         UnknownFrom,
     ),
     Setting(
+        "allowPlusTagsInFrom",
+        "plus_tags",
+        True,
+        "on or off",
+        _switch,
+        "Allow From addresses that add a +tag to a confirmed address: alice+shop@ where alice@ is confirmed",
+    ),
+    Setting(
         "gatewayJournalAddress",
         "journal_to",
         "",

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, upd
 
 from outgate.directory.change import touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from outgate.frozen import frozen
 from outgate.store import tables
 
 MAX_NAME = 60  # characters of one unit's name
@@ -16,6 +17,22 @@ MAX_NAME = 60  # characters of one unit's name
 def paths(connection: Connection) -> tuple[str, ...]:
     """All units, each after its parent."""
     return tuple(sorted(connection.scalars(select(tables.unit.c.path))))
+
+
+@frozen
+class OrgUnit:
+    """A unit; `id` stays when it is moved, `parent_id` is None for the root."""
+
+    id: int
+    path: str
+    parent_id: int | None
+
+
+def numbered(connection: Connection) -> tuple[OrgUnit, ...]:
+    """All units, each after its parent."""
+    columns = tables.unit.c
+    rows = connection.execute(select(columns.id, columns.path, columns.parent_id).order_by(columns.path))
+    return tuple(OrgUnit(*row) for row in rows)
 
 
 def create(connection: Connection, path: str) -> str:

@@ -12,7 +12,7 @@ from outgate.directory.change import compared, touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.directory.password_hash import hash_password
 from outgate.frozen import frozen
-from outgate.mail.addresses import AddressError, format_mailbox
+from outgate.mail.addresses import AddressError, format_mailbox, without_tag
 from outgate.smtp.sasl import SaslError, ScramVerifier, saslprep
 from outgate.store import tables
 from outgate.store.containing import Containing
@@ -199,6 +199,7 @@ def create(
         insert(tables.send_as).values(
             account_id=account_id,
             address=address,
+            tag_of=without_tag(address),
             display_name=name,
             is_primary=True,
             is_default=True,

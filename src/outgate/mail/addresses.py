@@ -95,6 +95,16 @@ def split(address: str) -> tuple[str, str]:
     return local, domain
 
 
+def without_tag(address: str) -> str | None:
+    """The address that one with a `+tag` (in compared form) is a detail of (RFC 5233); None if it has no tag.
+
+    The first plus divides, as where such mail is delivered; quoted local parts have no tags.
+    """
+    local, _, domain = address.rpartition("@")
+    user, _, tag = local.partition("+")
+    return f"{user}@{domain}" if tag and _DOT_ATOM.fullmatch(user) else None
+
+
 def is_role(address: str) -> bool:
     """Whether the address (in compared form) is one that every domain must have (RFC 5321 section 4.5.1, RFC 2142)."""
     return address.rpartition("@")[0] in ("postmaster", "abuse")

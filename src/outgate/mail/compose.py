@@ -41,8 +41,8 @@ def compose(
 ) -> bytes:
     """A new message, US-ASCII but for addresses that have no such form (then the header is UTF-8: RFC 6532).
 
-    `message_id` comes without angle brackets, `in_reply_to` and `references` as they were in the message that this
-    answers (RFC 5322 section 3.6.4). `html` is the same text once more.
+    `message_id` comes without angle brackets, empty for none (of what is not sent yet), `in_reply_to` and `references`
+    as they were in the message that this answers (RFC 5322 section 3.6.4). `html` is the same text once more.
 
     Raises AddressError for a mailbox that can't be written, and MessageFault for a control character in the subject or
     a file's name, and for what is no Unicode text.
@@ -55,7 +55,8 @@ def compose(
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
     message["Subject"] = subject
     message["Date"] = format_date(int(date))
-    message["Message-ID"] = f"<{message_id}>"
+    if message_id:
+        message["Message-ID"] = f"<{message_id}>"
     if automatic:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5
     if in_reply_to:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from outgate.frozen import frozen
-from outgate.mail.addresses import Mailbox
+from outgate.mail.addresses import Mailbox, without_tag
 from outgate.mailbox.letter import Letter, LetterHead, compared
 from outgate.model import Account
 
@@ -47,10 +47,17 @@ def answer_to(head: LetterHead, kind: AnswerKind, account: Account, *, from_rece
     to = head.to if mine else (head.reply_to or (head.sender,))
     others = (*(() if mine else head.to), *head.cc) if kind is AnswerKind.ALL else ()
     named = {compared(one.address) for one in to}
-    cc = [one for one in _each_once(others) if compared(one.address) not in own | named]
+    left_out = own | named
+    cc = [one for one in _each_once(others) if not {compared(one.address), _untagged(one)} & left_out]
     references = tuple(dict.fromkeys((*head.references, *([head.message_id] if head.message_id else []))))
     subject = _prefixed("Re: ", _REPLIED, head.subject)
     return Answer(sender, tuple(_each_once(to)), tuple(cc), subject, head.message_id, references[-30:])
+
+
+def _untagged(mailbox: Mailbox) -> str:
+    """One's own address with a +tag is one's own."""
+    address = compared(mailbox.address)
+    return without_tag(address) or address
 
 
 def _sender(head: LetterHead, account: Account, *, from_received: bool) -> str:

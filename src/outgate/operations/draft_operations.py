@@ -12,6 +12,7 @@ from outgate.mailbox.clean_html import written
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, entry_of
 from outgate.operations.context import OperationContext
+from outgate.operations.draft_message import unfinished
 from outgate.operations.operation import operation
 from outgate.writing import drafts
 from outgate.writing.drafts import Draft, DraftContent, DraftSummary
@@ -44,6 +45,14 @@ def list_drafts(op: OperationContext, user: str) -> Sequence[DraftSummary]:
 def show_draft(op: OperationContext, user: str, draft: int) -> Draft:
     """Read a user's draft."""
     return drafts.find(op.connection, users.find(op.connection, user).id, draft)
+
+
+@operation("draft.raw", Privilege.MAIL_SEND, targets.user("user"), changes=False, own=True)
+def draft_as_message(op: OperationContext, user: str, draft: int) -> bytes:
+    """Read a user's draft as the message that it is so far."""
+    account = account_of(op, user)
+    found = drafts.find(op.connection, account.id, draft)
+    return unfinished(account, found, drafts.attached(op.connection, draft))
 
 
 @operation("draft.save", Privilege.MAIL_SEND, targets.user("user"), own=True, own_recorded=False)

@@ -43,7 +43,7 @@ class OperationFunction(Generic[P, R]):
             op.note(reason=str(counted))
             audit_trail.append(op.connection, op.vault, [op.entry(self.operation, target, REFUSED)])
             raise
-        if self.operation.records(target, op.actor.account_id):
+        if self.operation.records(target, None if op.actor.client else op.actor.account_id):
             audit_trail.append(op.connection, op.vault, [op.entry(self.operation, target, op.outcome)])
         return result
 

@@ -47,7 +47,8 @@ class OperationParameter:
 class Operation:
     """`needs` is what the actor must have in the unit of every target.
 
-    With `own`, users may do it to their own account, which is recorded unless it is daily work (`own_recorded`).
+    With `own`, users may do it to their own account, which is recorded unless it is daily work (`own_recorded`); what
+    a program does for them is recorded always.
     `services` are the arguments that the installation gives and no caller. `proof` is of what changes credentials or
     roles: whoever asks for it in a browser must have shown lately who they are.
     """

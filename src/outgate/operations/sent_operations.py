@@ -13,14 +13,13 @@ from outgate.directory.accounts import load_organisation
 from outgate.directory.errors import Invalid, NotAllowed, NotFound
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
-from outgate.mail.addresses import AddressError, Mailbox, ascii_form, canonical, parse_mailboxes
-from outgate.mail.compose import compose
+from outgate.mail.addresses import ascii_form, canonical
 from outgate.mail.header_rewrite import made_message_id
-from outgate.mailbox.letter import ids_in
-from outgate.model import Refused, SendAs
+from outgate.model import Refused
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, entry_of, require_mailbox
 from outgate.operations.context import OperationContext
+from outgate.operations.draft_message import composed, mailboxes, with_bcc
 from outgate.operations.mail_operations import SendLimits, take
 from outgate.operations.operation import operation
 from outgate.queue import admin as queue
@@ -32,7 +31,6 @@ from outgate.record.events import MessageEvent
 from outgate.route import refuses_past_gateway, route
 from outgate.store.tables import message
 from outgate.writing import drafts, sent_messages
-from outgate.writing.drafts import DraftContent
 from outgate.writing.sent_messages import SentMessage, SentState
 
 RECALLED: Final = "taken back by its sender before it left"
@@ -67,7 +65,15 @@ def send_draft(op: OperationContext, user: str, draft: int, dispatch: Dispatch, 
         raise Invalid("add a recipient first: nobody stands in To, Cc or Bcc")
     date = max(at, op.now)
     identity = QueueIds().new(op.now)
-    raw = _composed(op, identity, date, draft, content, entry, account.name, (to, cc))
+    raw = composed(
+        content,
+        entry,
+        account.name,
+        (to, cc),
+        drafts.attached(op.connection, draft),
+        date=date,
+        message_id=made_message_id(to_text(identity), entry.address).strip("<>"),
+    )
     hold_until = max(at, op.now + dispatch.undo_seconds) if at or dispatch.undo_seconds else None
     take(op, account, identity, recipients, raw, dispatch.limits, hold_until)
     drafts.mark_sent(op.connection, draft, identity)
@@ -84,7 +90,7 @@ def send_draft(op: OperationContext, user: str, draft: int, dispatch: Dispatch, 
         not_filed="",
         is_open=True,
     )
-    sent_messages.add(op.connection, account.id, sent, _with_bcc(raw, bcc), hold_until or op.now)
+    sent_messages.add(op.connection, account.id, sent, with_bcc(raw, bcc), hold_until or op.now)
     return identity
 
 
@@ -200,14 +206,6 @@ def give_up(op: OperationContext, user: str, message_id: int) -> None:
     sent_messages.close(op.connection, message_id)
 
 
-def mailboxes(text: str) -> list[Mailbox]:
-    """What stands in To, Cc or Bcc. Raises Invalid."""
-    try:
-        return parse_mailboxes(text.strip(" ,;").encode()) if text.strip(" ,;") else []
-    except (AddressError, UnicodeEncodeError) as error:
-        raise Invalid("{text}: {why}", text=text.strip()[:200], why=error) from None
-
-
 @operation("mail.check", Privilege.MAIL_SEND, targets.user("user"), changes=False, own=True, services=("limits",))
 def check_recipients(op: OperationContext, user: str, sender: str, text: str, limits: SendLimits) -> int:
     """See whether what stands in To, Cc or Bcc can be sent to; returns how many it is."""
@@ -228,41 +226,3 @@ def _own(op: OperationContext, user: str, message_id: int) -> SentMessage:
     if found is None:
         raise NotFound("there is no such message among those that you have sent here")
     return found
-
-
-def _composed(
-    op: OperationContext,
-    identity: int,
-    date: float,
-    draft: int,
-    content: DraftContent,
-    entry: SendAs,
-    name: str,
-    addressed: tuple[list[Mailbox], list[Mailbox]],
-) -> bytes:
-    to, cc = addressed
-    try:
-        return compose(
-            sender=Mailbox(entry.display_name or name, entry.address),
-            to=to,
-            cc=cc,
-            subject=content.subject,
-            text=content.text.replace("\r\n", "\n"),
-            html=content.html,
-            date=date,
-            message_id=made_message_id(to_text(identity), entry.address).strip("<>"),
-            reply_to=Mailbox("", entry.reply_to) if entry.reply_to else None,
-            attachments=drafts.attached(op.connection, draft),
-            in_reply_to=next(iter(ids_in(content.in_reply_to)), ""),
-            references=ids_in(content.references),
-        )
-    except AddressError as error:
-        raise Invalid(error.text, **error.facts) from None
-
-
-def _with_bcc(raw: bytes, bcc: Sequence[Mailbox]) -> bytes:
-    """The sender's own copy says who got it unseen."""
-    if not bcc:
-        return raw
-    line = ",\r\n ".join(ascii_form(one.address) or one.address for one in bcc)
-    return f"Bcc: {line}\r\n".encode() + raw

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from outgate.directory import units, users
 from outgate.directory.change import compared
+from outgate.mail.addresses import without_tag
 from outgate.operations.operation_table import Target, TargetFinder
 from outgate.sendas import send_as_addresses
 
@@ -66,7 +67,8 @@ def assignee(address: str, place: str) -> TargetFinder:
 
 
 def holders(parameter: str) -> TargetFinder:
-    """Everybody who has an address of the organisation's own domains: whoever gives it away acts on them as well.
+    """Everybody who has an address of the organisation's own domains, or that without its +tag: whoever gives it away
+    acts on them as well.
 
     Not of addresses outside: nobody gets one of those but by proving it.
     """
@@ -74,8 +76,10 @@ def holders(parameter: str) -> TargetFinder:
     def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
         address = compared(_text(arguments, parameter))
         if send_as_addresses.is_own_domain(connection, address):
-            for holder in send_as_addresses.holders(connection, address):
-                yield Target(holder.unit, holder.account, holder.account_id)
+            base = without_tag(address)
+            for one in (address, base) if base else (address,):
+                for holder in send_as_addresses.holders(connection, one):
+                    yield Target(holder.unit, holder.account, holder.account_id)
 
     return TargetFinder((parameter,), "that of whoever has the address", find)
 

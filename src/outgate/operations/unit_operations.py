@@ -2,6 +2,7 @@
 
 from outgate.directory import policies, units
 from outgate.directory.privileges import Privilege
+from outgate.directory.units import OrgUnit
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
@@ -18,6 +19,13 @@ def paths_below(op: OperationContext, top: str | None) -> tuple[str, ...]:
 def list_units(op: OperationContext, top: str | None = None) -> tuple[str, ...]:
     """List the units of the tree, or from one downwards."""
     return paths_below(op, top)
+
+
+@operation("unit.tree", Privilege.UNITS_READ, targets.unit("top"), changes=False)
+def tree(op: OperationContext, top: str | None = None) -> tuple[OrgUnit, ...]:
+    """List the units of the tree with their numbers, by which programs name them."""
+    below = frozenset(paths_below(op, top))
+    return tuple(one for one in units.numbered(op.connection) if one.path in below)
 
 
 @operation("unit.create", Privilege.UNITS_MANAGE, targets.parent("path"))

@@ -67,8 +67,8 @@ class Selection:
     sender, the recipient or the account.
 
     `older_than`: received before then, in seconds since the epoch. `reply` is a part of the last reply.
-    `account_id`, `chosen_from` and `unit` (with those below it) are the sender's. `within` are the first message and
-    the last one of a step.
+    `account_id`, `chosen_from` (with its +tags) and `unit` (with those below it) are the sender's. `within` are the
+    first message and the last one of a step.
     """
 
     message_id: int | None = None
@@ -328,7 +328,10 @@ def _of_sender(wanted: Selection) -> list[ColumnElement[bool]]:
     if wanted.account_id is not None:
         conditions.append(message.c.account_id == wanted.account_id)
     if wanted.chosen_from is not None:
-        conditions.append(message.c.chosen_from == wanted.chosen_from)
+        local, _, domain = wanted.chosen_from.rpartition("@")
+        sender = message.c.chosen_from
+        tagged = sender.startswith(f"{local}+", autoescape=True) & sender.endswith(f"@{domain}", autoescape=True)
+        conditions.append((sender == wanted.chosen_from) | tagged)
     if wanted.unit is not None and wanted.unit != "/":
         below = unit.c.path.startswith(f"{wanted.unit}/", autoescape=True)
         accounts = select(account.c.id).join(unit).where(or_(unit.c.path == wanted.unit, below))

@@ -9,6 +9,7 @@ from outgate.directory.change import compared, touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.directory.users import check_name
 from outgate.frozen import frozen
+from outgate.mail.addresses import without_tag
 from outgate.model import SendAs
 from outgate.store import tables
 
@@ -76,6 +77,7 @@ def add(
         insert(tables.send_as).values(
             account_id=account_id,
             address=address,
+            tag_of=without_tag(address),
             verified_at=now if granted_by_administrator else None,
             proof="granted" if granted_by_administrator else None,
             created_at=now,

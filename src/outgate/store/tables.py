@@ -315,8 +315,10 @@ send_as = Table(
     Column("treat_as_alias", Boolean, nullable=False, default=True),
     Column("verified_at", Double),  # null: pending
     Column("proof", Text),  # how it was verified: "code", "link" or "granted"; null for the primary
+    Column("tag_of", Text),  # the address without its +tag, if it has one
     Column("created_at", Double, nullable=False),
     UniqueConstraint("account_id", "address"),
+    _index_where("ix_send_as_tag_of", "tag_of", "tag_of IS NOT NULL"),
     Index("ix_send_as_search", "address", "account_id", "is_primary", "verified_at"),  # as ix_account_search
 )
 

@@ -1,7 +1,5 @@
 """What the writer is filled with when a letter is answered or forwarded."""
 
-import re
-from mimetypes import guess_type
 from typing import Final
 
 from outgate.directory.users import ReplyFrom
@@ -13,7 +11,7 @@ from outgate.operations.context import OperationContext
 from outgate.operations.draft_operations import WrittenDraft
 from outgate.web.visit import Visit
 from outgate.web.words import N_, Words
-from outgate.writing.drafts import DraftContent
+from outgate.writing.drafts import DraftContent, sendable
 
 WROTE: Final = N_("On %(when)s %(who)s wrote:")
 FORWARDED: Final = N_("Forwarded message")
@@ -62,12 +60,3 @@ def forward(visit: Visit, raw: bytes, key: str, at: float) -> int:
             one = AttachedFile(name, sendable(file.content_type, name), data)
             draft_operations.attach_file(op, visit.address, draft, one, largest)
     return draft
-
-
-def sendable(content_type: str, name: str) -> str:
-    """The type that a file is sent with: as it was said to be, else by its name. Never a message or a multipart, which
-    would have to be taken apart first (RFC 2046 section 5)."""
-    for kind in (content_type.partition(";")[0].strip().lower(), guess_type(name)[0] or ""):
-        if re.fullmatch(r"(?!message/|multipart/)[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}", kind):
-            return kind
-    return "application/octet-stream"

@@ -81,6 +81,12 @@ _ALL: Final = (
         choices=(("refuse", N_("refused")), ("rewrite", N_("replaced by the default address"))),
     ),
     ShownSetting(
+        "allowPlusTagsInFrom",
+        N_("+tags in From"),
+        N_("Whether users may send as alice+shop@ where alice@ is confirmed, by the same server."),
+        choices=_ON_OFF,
+    ),
+    ShownSetting(
         "requireGatewayTls",
         N_("Secure transport (TLS) compliance"),
         N_("Whether users' gateways without TLS are refused."),

@@ -25,7 +25,7 @@ from outgate.operations.context import OperationContext
 from outgate.operations.draft_operations import WrittenDraft
 from outgate.operations.send_as_overview import SendAsOverview, overview
 from outgate.queue.queue_id import to_text
-from outgate.web.answer_form import content_for, sendable
+from outgate.web.answer_form import content_for
 from outgate.web.form import Form, SentFile, number_in
 from outgate.web.time_field import time_asked
 from outgate.web.visit import Visit
@@ -33,7 +33,7 @@ from outgate.web.visits import Visits, status_of
 from outgate.web.way import Way, way_of
 from outgate.web.words import N_
 from outgate.writing import drafts
-from outgate.writing.drafts import Draft, DraftContent, DraftFile
+from outgate.writing.drafts import Draft, DraftContent, DraftFile, sendable
 
 PATH: Final = "/"
 DONE: Final = {

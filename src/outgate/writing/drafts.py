@@ -1,6 +1,8 @@
 """Messages that are being written, with their files. Somebody else's are not there for whoever asks."""
 
+import re
 from collections.abc import Sequence
+from mimetypes import guess_type
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -184,6 +186,15 @@ def check(content: DraftContent) -> None:
         raise Invalid("the text is too long; send it as a file")
     if max(len(content.to), len(content.cc), len(content.bcc), len(content.subject)) > MAX_FIELD:
         raise Invalid("there are too many recipients for one message")
+
+
+def sendable(content_type: str, name: str) -> str:
+    """The type that a file is sent with: as it was said to be, else by its name. Never a message or a multipart, which
+    would have to be taken apart first (RFC 2046 section 5)."""
+    for kind in (content_type.partition(";")[0].strip().lower(), guess_type(name)[0] or ""):
+        if re.fullmatch(r"(?!message/|multipart/)[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}", kind):
+            return kind
+    return "application/octet-stream"
 
 
 def _sent_already() -> Invalid:

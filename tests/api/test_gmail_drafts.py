@@ -1,0 +1,157 @@
+"""`users.drafts` as Google's own Python client asks for them."""
+
+import base64
+from email import message_from_bytes
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from api.api_site import ALICE, BOB, COMPOSE, PARTNER, READONLY, SEND, ApiSite, ask, refused
+from api.test_gmail_messages import CAROL, media, message, raw
+from outgate.api import draft_content
+from outgate.api.google_error import ApiError
+from outgate.model import Account, Policy, SendAs
+from outgate.operations import audit_operations, draft_operations
+from outgate.operations.context import OperationContext
+from outgate.operations.draft_operations import WrittenDraft
+from outgate.record.audit_trail import AuditFilter
+from outgate.writing.drafts import DraftContent
+
+
+def drafts_of(api: ApiSite, *scopes: str, user: str = ALICE) -> Any:
+    return api.gmail(user, scopes or [COMPOSE]).users().drafts()
+
+
+def rich(sender: str | None = PARTNER) -> bytes:
+    """Text, HTML, a file, and people with names that need care."""
+    made = EmailMessage()
+    made["From"] = sender
+    made["To"] = f'"Rossi, Carol" <{CAROL}>'
+    made["Bcc"] = "dave@recipient.example"
+    made["Subject"] = "Perché no?"
+    made["In-Reply-To"] = made["References"] = "<one@recipient.example>"
+    made.set_content("Ciao.\n")
+    made.add_alternative("<b>Ciao.</b><script>x</script>", subtype="html")
+    made.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="a.pdf")
+    return bytes(made)
+
+
+def in_message(told: dict[str, Any]) -> EmailMessage:
+    return message_from_bytes(base64.urlsafe_b64decode(told["message"]["raw"]), EmailMessage)
+
+
+async def test_a_draft_is_made_read_changed_and_sent_by_its_own_gateway(api: ApiSite) -> None:
+    await api.site.add_external(ALICE, PARTNER, api.partner.port)
+    drafts = drafts_of(api)
+    made = await ask(drafts.create(userId="me", body={"message": raw(rich())}))
+    identity = made["id"]
+    assert made == {"id": identity, "message": {"id": identity, "threadId": identity, "labelIds": ["DRAFT"]}}
+    [kept] = await api.look(lambda op: draft_operations.list_drafts(op, ALICE))
+    assert (str(kept.id), kept.subject, kept.to) == (identity, "Perché no?", f'"Rossi, Carol" <{CAROL}>')
+
+    whole = await ask(drafts.get(userId="me", id=identity))
+    payload = whole["message"]["payload"]
+    fields = {one["name"]: one["value"] for one in payload["headers"]}
+    assert fields["Subject"] == "Perché no?"
+    assert fields["Bcc"] == "dave@recipient.example"
+    assert fields["References"] == "<one@recipient.example>"
+    assert "Message-ID" not in fields
+    text, html = payload["parts"][0]["parts"]
+    assert (text["partId"], text["mimeType"]) == ("0.0", "text/plain")
+    assert base64.urlsafe_b64decode(text["body"]["data"]) == b"Ciao.\r\n"
+    assert base64.urlsafe_b64decode(html["body"]["data"]) == b"<b>Ciao.</b>\r\n"
+    assert (payload["parts"][1]["filename"], payload["parts"][1]["body"]["size"]) == ("a.pdf", 4)
+    assert whole["message"]["snippet"] == "Ciao."
+    assert await ask(drafts.get(userId="me", id=identity, format="minimal")) == made
+    told = await ask(drafts.get(userId="me", id=identity, format="metadata"))
+    assert "parts" not in told["message"]["payload"]
+
+    shown = await ask(drafts.get(userId="me", id=identity, format="raw"))
+    again = {"message": {"raw": shown["message"]["raw"]}}
+    assert (await ask(drafts.update(userId="me", id=identity, body=again)))["id"] == identity
+    same = await ask(drafts.get(userId="me", id=identity, format="raw"))
+    assert in_message(same).as_string().splitlines()[0] == in_message(shown).as_string().splitlines()[0]
+    assert [one.get_filename() for one in in_message(same).walk() if one.get_filename()] == ["a.pdf"]
+
+    await ask(drafts.update(userId="me", id=identity, media_body=media(message(Bcc="dave@recipient.example"))))
+    sent = await ask(drafts.send(userId="me", body={"id": identity}))
+    assert sent["labelIds"] == ["SENT"]
+    assert await ask(drafts.send(userId="me", body={"id": identity})) == sent
+    [received] = await api.partner.wait_for(1)
+    assert received.reverse_path == PARTNER
+    assert set(received.recipients) == {CAROL, "dave@recipient.example"}
+    assert b"Hello, Carol." in received.content
+    assert b"dave" not in received.content
+    assert b"a.pdf" not in received.content
+    assert (await ask(drafts.list(userId="me")))["resultSizeEstimate"] == 0
+    trail = await api.look(lambda op: audit_operations.search(op, AuditFilter(actor=ALICE, limit=50)))
+    recorded = [one.entry for one in trail.entries]
+    assert [one.operation for one in recorded if one.operation == "mail.write"] == ["mail.write"] * 2
+    assert {one.detail["client"] for one in recorded} == {api.keys["tool"]["client_email"]}
+
+    def half_typed(op: OperationContext) -> int:
+        content = DraftContent(ALICE, to="carol@recipient.example, al", subject="Hm", text="So")
+        return draft_operations.save_draft(op, ALICE, None, WrittenDraft.of(content))
+
+    identity = str(await api.operate(half_typed))
+    told = await ask(drafts.get(userId="me", id=identity, format="metadata"))
+    fields = {one["name"]: one["value"] for one in told["message"]["payload"]["headers"]}
+    assert (fields["To"], fields["Subject"]) == ("carol@recipient.example, al", "Hm")
+
+
+async def test_drafts_are_listed_page_by_page_and_are_nobody_else_s(api: ApiSite) -> None:
+    drafts = drafts_of(api)
+    made = [(await ask(drafts.create(userId="me", body={"message": raw(message(None))})))["id"] for _ in range(3)]
+    first = await ask(drafts.list(userId="me", maxResults=2))
+    assert [one["id"] for one in first["drafts"]] == [made[2], made[1]]
+    rest = await ask(drafts.list_next(drafts.list(userId="me", maxResults=2), first))
+    assert [one["id"] for one in rest["drafts"]] == [made[0]]
+    assert "nextPageToken" not in rest
+    assert not await ask(drafts.delete(userId="me", id=made[0]))
+    assert (await refused(drafts.get(userId="me", id=made[0])))[:2] == (404, "NOT_FOUND")
+    assert (await refused(drafts.delete(userId="me", id=made[0])))[:2] == (404, "NOT_FOUND")
+    # What goes out with the request is what is kept, and what leaves.
+    body = {"id": made[1], "message": raw(message(ALICE, text="Changed."))}
+    await ask(drafts.send(userId="me", body=body))
+    listed = await ask(drafts_of(api, READONLY).list(userId="me"))
+    assert [one["id"] for one in listed["drafts"]] == [made[2]]
+
+    identity = (await ask(drafts.create(userId="me", body={"message": raw(message(ALICE, To=""))})))["id"]
+    others, told = drafts_of(api, user=BOB), (404, "NOT_FOUND", "Requested entity was not found.")
+    assert await refused(others.get(userId="me", id=identity)) == told
+    assert await refused(others.delete(userId="me", id=identity)) == told
+    assert await refused(others.send(userId="me", body={"id": identity})) == told
+    assert await refused(drafts.get(userId="me", id="x")) == told
+    assert (await refused(drafts_of(api, READONLY).delete(userId="me", id=identity)))[0] == 403
+    assert (await refused(drafts_of(api, SEND).send(userId="me", body={"id": identity})))[0] == 403
+    for request, part in (
+        (drafts.send(userId="me", body={"id": identity}), "Add a recipient first"),
+        (drafts.send(userId="me", body={}), "id is missing"),
+        (drafts.create(userId="me", body={}), "message.raw is missing"),
+        (drafts.create(userId="me", body={"message": raw(message(BOB))}), f"<{BOB}> is not an address of {ALICE}"),
+        (drafts.list(userId="me", q="hello"), "can't be searched"),
+    ):
+        code, status, text = await refused(request)
+        assert (code, status) == (400, "INVALID_ARGUMENT")
+        assert part in text
+
+
+OWN = SendAs(ALICE, is_primary=True, is_default=True)
+ACCOUNT = Account(1, ALICE, "Alice", "/", suspended=False, policy=Policy(), send_as={ALICE: OWN})
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"no header at all", "Invalid message"),
+        (b"To: no address\r\n\r\n", "is not one address"),
+        (b"From: a@b.example, alice@example.com\r\n\r\n", "Invalid From"),
+        (b"Subject: " + b"x" * 901 + b"\r\n\r\n", "the subject has more than 900"),
+        (b"\r\n" + b"x" * 600_000, "the text is too long"),
+        (b"Content-Type: text/html\r\n\r\n" + b"<b>" * 10_001, "too many tags"),
+    ],
+)
+def test_what_a_draft_can_not_keep_is_refused_and_not_cut_off(content: bytes, part: str) -> None:
+    with pytest.raises(ApiError, match=part):
+        draft_content.read(content, ACCOUNT)
