@@ -49,8 +49,8 @@ class ServerFields:
 
 @frozen
 class Found:
-    """The best that was found of a server, and where; `confirm` and `is_guess` are cautions. Or what the provider has that
-    was chosen (`provider`), and with whom one can sign in there in place of a password (`sign_in`).
+    """The best that was found of a server, and where; `confirm` and `is_guess` are cautions. Or what is known of a
+    `provider` that was chosen, and whom one can sign in with there in place of a password (`sign_in`).
     """
 
     fields: ServerFields
