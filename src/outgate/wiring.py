@@ -414,6 +414,7 @@ def http_listener(
         send_limits(settings),
         {one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
         provider_log_in(settings),
+        reply_rules_of(settings),
     )
     programs = ApiServices(
         settings,
