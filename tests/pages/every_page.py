@@ -46,7 +46,7 @@ USER_PAGES: Final = (
     "/settings/mail-program",
     "/settings/accounts",
     "/settings/accounts/add",
-    "/settings/accounts/add/server?address=me@studio.example&name=Me",
+    "/settings/accounts/add/server?address=me@studio.example&name=Me&provider=Fastmail",
     "/settings/accounts/add/server?address=sales@example.com",
     f"/settings/accounts/{PARTNER}/edit",
     f"/settings/accounts/{PARTNER}/server",
