@@ -98,6 +98,7 @@ LEFT_OUT: Final = {
     "/sent/{identity}/files/{number:int}": "a file",
     "/sent/{identity}/text": "a part of a page, whose copy is in the Sent mailbox",
     "/confirm/{token}": "of nobody who is logged in",
+    "/log-in/link/{token}": "the same",
     "/settings/mail-program/apple.mobileconfig": "a file",
     "/csp-reports": "takes reports",
     "/static/{digest}/{name}": "a file",
@@ -215,6 +216,7 @@ def _mail_pages(
     yield page("…/queue", queue, "")
     yield page("…/queue, one", queue, "queue=mx%3Arecipient7.example", "queue=gateway%3A6")
     yield page("…/queue, an address", queue, "address=popular.example", "address=zoe", "address=giulia")
+    yield page("…/reply-rules", "/admin/reporting/reply-rules", "", "reply=450+4.7.1+later&host=smtp.gmail.com")
 
 
 # --- the installation ------------------------------------------------------------------------------------------------

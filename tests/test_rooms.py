@@ -38,6 +38,7 @@ ALLOWED = {
         *("model", "mail", "directory", "sendas", "store", "queue", "submit", "config", "egress", "printable", "route"),
     },
     "openid": {"mail", "directory", "sendas", "oauth", "egress", "config"},
+    "domain_watch": {"advisor", "sendas", "store"},
     "transport_security": {"mail", "egress", "store"},
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),

@@ -106,6 +106,33 @@ class SubmissionSettings(Section):
     max_received: int = Field(50, ge=5, description="Received lines after which a message is taken to be in a loop")
 
 
+class RelaySettings(Section):
+    """The listener that a mail server in front hands its outbound mail to (docs/relaying.md). Off while `port` is 0."""
+
+    address: str = Field("0.0.0.0", description="Address to listen on; `::` for IPv6 as well")  # noqa: S104 -- trusted_networks says who may come
+    port: int = Field(0, ge=0, le=65535, description="Port, with STARTTLS for who wants it; 0: none")
+    trusted_networks: tuple[str, ...] = Field((), description="Ranges of the servers that may come: nobody else may")
+    account_field: str = Field(
+        "X-Outgate-Account",
+        pattern=r"^[!-9;-~]+$",
+        description="Header field by which such a server says whose message it is; removed, and believed above its"
+        " first Received field alone",
+    )
+
+    @field_validator("trusted_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_network(text) for text in texts)
+
+    @model_validator(mode="after")
+    def _trusts_somebody(self) -> Self:
+        if self.port and not self.trusted_networks:
+            raise ValueError(
+                "relay.port is set, so relay.trusted_networks must name the servers in front: 10.0.0.25/32"
+            )
+        return self
+
+
 class LogInSettings(Section):
     """Throttling of wrong passwords."""
 
@@ -442,6 +469,7 @@ class Config(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for programs")
     submission: SubmissionSettings = SubmissionSettings()
+    relay: RelaySettings = RelaySettings()
     log_in: LogInSettings = LogInSettings()
     delivery: DeliverySettings = DeliverySettings()
     local: LocalSettings = LocalSettings()

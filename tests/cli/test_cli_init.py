@@ -41,6 +41,19 @@ def test_it_prints_the_dns_records_and_what_to_do_next(empty: Program) -> None:
         assert part in text
 
 
+def test_the_first_administrator_gets_a_link_for_the_first_log_in(empty: Program) -> None:
+    dora = "dora@example.com"
+    made = empty.run("init", "example.com", "--hostname", "mail.example.com", "--administrator", dora)["log_in"]
+    assert made["address"] == dora
+    assert made["url"].startswith("https://mail.example.com/log-in/link/")
+    assert config.load(empty.data).web.public_url == "https://mail.example.com", "the pages are on"
+    assert empty.run("role", "assignments") == [{"account": dora, "role": "super-admin", "ou": "/"}]
+    recorded = empty.says("audit", "list")
+    assert all(one in recorded for one in ("user.log-in-link", "role.assign", "user.create"))
+    again = empty.run("user", "log-in-link", dora)
+    assert again["url"] != made["url"]
+
+
 def test_the_domain_may_be_international(empty: Program) -> None:
     assert empty.run("init", "münchen.example", "--hostname", "mail.example")["domain"] == "xn--mnchen-3ya.example"
 
@@ -58,7 +71,7 @@ def test_settings_are_written_and_the_others_stand_there_as_comments(empty: Prog
         "delivery": {"retry": [1, 2]},
         "local": {"mailbox": "lmtp://localhost:24"},
         "web": {"port": 8080, "oidc": {"name": "Example"}},
-        **{name: {} for name in ("oidc", "ldap", "egress", "record")},
+        **{name: {} for name in ("oidc", "ldap", "egress", "record", "api")},
     }
     assert "#tls_port = 465" in text
 
@@ -84,6 +97,7 @@ def test_it_refuses_to_run_twice(program: Program) -> None:
     [
         (["example..com"], Status.INVALID),
         (["example.com", "--set", "submission.port=1"], Status.INVALID),
+        (["example.com", "--administrator", "dora@elsewhere.example"], Status.INVALID),
         (["example.com", "--set", "tcp.port=1"], Status.INVALID),
         (["example.com", "--set", "submission.tls_port=many"], Status.UNAVAILABLE),
         (["example.com", "--set", "submission.tls_port"], Status.USAGE),

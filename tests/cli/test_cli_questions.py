@@ -103,12 +103,15 @@ def test_a_short_password_is_refused(program: Program, length: int) -> None:
     assert "8 to 1024" in told
 
 
-def test_init_asks_on_a_terminal_where_mailboxes_are(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_init_asks_on_a_terminal_for_mailboxes_and_administrator(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     program = Program(tmp_path_factory.mktemp("asked") / "data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(init_command, "_on_terminal", lambda: True)
-        told = program.says("init", "example.com", stdin="lmtp:/var/run/dovecot/lmtp\n")
+        told = program.says("init", "example.com", stdin="lmtp:/var/run/dovecot/lmtp\ndora@example.com\n")
     assert "go to lmtp:/var/run/dovecot/lmtp" in told
+    assert "dora@example.com logs in by this, once" in told
     assert 'mailbox = "lmtp:/var/run/dovecot/lmtp"' in (program.data / "outgate.toml").read_text()
 
 

@@ -24,7 +24,6 @@ SOURCE: Final = ROOT / "src" / "outgate"
 
 # Commands that neither show nor change anything that is kept, or that nobody could be asked about.
 NO_OPERATION: Final = {
-    "init": "makes the installation in which there are operations",
     "serve": "is the server",
     "metrics": "shows what the server has counted, of nobody in particular",
     "demo": "has installations of its own",

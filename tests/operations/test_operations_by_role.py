@@ -45,10 +45,12 @@ from outgate.operations import (
     confirmation_operations,
     domain_gateway_operations,
     domain_operations,
+    domain_proof_operations,
     draft_operations,
     explanation_operations,
     gateway_operations,
     gateway_overview,
+    log_in_link_operations,
     log_in_operations,
     mail_operations,
     message_log_operations,
@@ -85,8 +87,9 @@ from outgate.queue import admin as queue_admin
 from outgate.queue.admin import By, Selection
 from outgate.record import audit_trail as trail
 from outgate.record import message_log
-from outgate.sendas import send_as_addresses, verification
+from outgate.sendas import proven_domains, send_as_addresses, verification
 from outgate.sendas.address_search import AddressFilter
+from outgate.sendas.proven_domains import AddressGrant
 from outgate.store.engine import write
 from outgate.store.rotation import Rotation
 from outgate.store.vault import Vault
@@ -117,6 +120,9 @@ CALLS: Final[dict[str, Call]] = {
     "user.edit": lambda op, _unit, user, _other: user_operations.edit(op, user, name="New", language="it"),
     "user.prefer": lambda op, _unit, user, _other: user_operations.prefer(op, user, language="it"),
     "user.password": lambda op, _unit, user, _other: user_operations.set_password(op, user, CREDENTIALS),
+    "user.log-in-link": lambda op, _unit, user, _other: log_in_link_operations.make_link(
+        op, user, "https://mail.example.com"
+    ),
     "user.link": lambda op, _unit, user, _other: user_operations.link(op, user, External("1", "cn=x")),
     "user.suspend": lambda op, _unit, user, _other: user_operations.suspend(op, user),
     "user.resume": lambda op, _unit, user, _other: user_operations.resume(op, user),
@@ -156,6 +162,16 @@ CALLS: Final[dict[str, Call]] = {
     "domain.add": lambda op, *_: domain_operations.add(op, "example.org"),
     "domain.remove": lambda op, *_: domain_operations.remove(op, "unused.example"),
     "domain.key": lambda op, *_: domain_operations.set_signing_key(op, "example.com", "s1", PEM, "record"),
+    "domain-proof.list": lambda op, *_: domain_proof_operations.list_proofs(op),
+    "domain-proof.show": lambda op, *_: domain_proof_operations.find(op, _begun(op)),
+    "domain-proof.begin": lambda op, *_: domain_proof_operations.begin(op, "proven.example"),
+    "domain-proof.check": lambda op, *_: domain_proof_operations.checked(op, _begun(op), is_published=True),
+    "domain-proof.remove": lambda op, *_: domain_proof_operations.remove(op, _begun(op)),
+    "address-grant.list": lambda op, *_: domain_proof_operations.list_grants(op),
+    "address-grant.add": lambda op, _unit, user, _other: domain_proof_operations.grant(op, _proven(op), user=user),
+    "address-grant.remove": lambda op, _unit, user, _other: domain_proof_operations.revoke(
+        op, _granted(op, user), user=user
+    ),
     "domain-gateway.show": lambda op, *_: domain_gateway_operations.show(op),
     "domain-gateway.set": lambda op, *_: domain_gateway_operations.set_gateway(op, GATEWAY),
     "domain-gateway.clear": lambda op, *_: domain_gateway_operations.clear_gateway(op),
@@ -277,6 +293,14 @@ ORGANISATION: Final = {
     "domain.add",
     "domain.remove",
     "domain.key",
+    "domain-proof.list",
+    "domain-proof.show",
+    "domain-proof.begin",
+    "domain-proof.check",
+    "domain-proof.remove",
+    "address-grant.list",
+    "address-grant.add",
+    "address-grant.remove",
     "domain-gateway.show",
     "domain-gateway.set",
     "domain-gateway.clear",
@@ -325,6 +349,8 @@ _UNITS_READ: Final = {
     "policy.reach",
     "domain.list",
     "domain.show",
+    "domain-proof.list",
+    "domain-proof.show",
     "domain-gateway.show",
     "setup.show",
 }
@@ -341,6 +367,7 @@ _OWN_FACTORS: Final = {
 }
 _USERS_SECURITY: Final = {
     "user.password",
+    "user.log-in-link",
     "user.unlock",
     "app-password.create",
     "app-password.revoke",
@@ -360,10 +387,13 @@ _SEND_AS_READ: Final = {
     "send-as.list-all",
     "send-as.search",
     "send-as.advise",
+    "address-grant.list",
     "mail.explain",
 }
 _SEND_AS: Final = {
     *_SEND_AS_READ,
+    "address-grant.add",
+    "address-grant.remove",
     "send-as.sign",
     "send-as.add",
     "send-as.grant",
@@ -496,6 +526,7 @@ NEED_PROOF: Final = {
     "second-factor.reset",
     "user.create",
     "user.password",
+    "user.log-in-link",
     "user.link",
     "app-password.create",
     "app-password.revoke",
@@ -515,6 +546,18 @@ NEED_PROOF: Final = {
 
 def _of(pattern: str, user: str) -> str:
     return pattern.format(user=user.partition("@")[0])
+
+
+def _begun(op: OperationContext) -> str:
+    return proven_domains.begin(op.connection, "proven.example", 0.0).name
+
+
+def _proven(op: OperationContext) -> str:
+    return f"*@{proven_domains.settle_check(op.connection, _begun(op), True, 1.0).name}"
+
+
+def _granted(op: OperationContext, user: str) -> str:
+    return proven_domains.grant(op.connection, AddressGrant(_proven(op), user, None), 2.0).address
 
 
 def _session(op: OperationContext, user: str) -> int:
@@ -710,7 +753,7 @@ def test_a_suspended_administrator_may_do_nothing(crossing: Connection, vault: V
     "name",
     [
         *("user.password", "app-password.create", "user.suspend", "user.remove", "user.move", "send-as.transfer"),
-        "second-factor.enrolment",
+        *("second-factor.enrolment", "user.log-in-link"),
     ],
 )
 def test_nobody_acts_on_who_may_do_more(crossing: Connection, vault: Vault, name: str) -> None:

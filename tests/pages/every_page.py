@@ -5,12 +5,17 @@ screenshots` takes its picture for docs/screens.
 """
 
 import asyncio
+import hashlib
 from typing import Final
 
 from sqlalchemy import insert
 
 from inbox import letters
 from outgate import clock
+from outgate.directory import own_rules, restrictions, users
+from outgate.directory.own_rules import OwnRule
+from outgate.directory.reply_rules import ReplyRule, RuleAction
+from outgate.model import Cause, QueueKey, QueueKind, Restriction
 from outgate.queue.queue_id import to_text
 from outgate.record import message_log, tallies
 from outgate.store import tables
@@ -22,6 +27,8 @@ from web.links import opened
 
 WAITING: Final = 1  # a message
 PARTNERS_SERVER: Final = "smtp.dominiopartner.example"
+LINK: Final = "made-for-alice"  # the secret of a log-in link
+PUBLIC_PAGES: Final = ("/log-in", f"/log-in/link/{LINK}", "/log-in/link/spent")
 USER_PAGES: Final = (
     "/",
     "/inbox",
@@ -73,6 +80,7 @@ CONSOLE_PAGES: Final = (
     f"/admin/reporting/email-log-search/{to_text(WAITING)}",
     "/admin/reporting/queue",
     "/admin/reporting/queue?queue=mx:recipient.example&done=hold",
+    "/admin/reporting/reply-rules?reply=450+4.2.1+server+busy&host=smtp.dominiopartner.example",
 )
 PAGES_OF: Final = {ALICE: USER_PAGES, ANNA: CONSOLE_PAGES}
 
@@ -90,7 +98,14 @@ async def furnish(site: Site) -> None:
 
 def _record(site: Site) -> None:
     with opened(site) as place, write(place.engine) as connection:
+        link = {"digest": hashlib.sha256(LINK.encode()).digest(), "ends_at": clock.now() + 3600}
+        connection.execute(insert(tables.log_in_link).values(account_id=users.find(connection, ALICE).id, **link))
         message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
+        rule = ReplyRule(name="busy", pattern="busy", action=RuleAction.WAIT, seconds=600, meaning="agreed with them")
+        own_rules.put(connection, OwnRule(rule, "busy", ANNA, clock.now(), None))
+        queue, why = QueueKey(QueueKind.MX, "recipient.example"), "limit of this destination"
+        ceiling = Restriction(Cause.LIMIT, why, ANNA, clock.now(), None, connections=2, rates=("300/1hour",))
+        restrictions.put(connection, queue, ceiling)
         hour = int(clock.now() // tallies.HOUR)
         counted = {"routed": "direct", "deferred": "direct", "took": "1.0"}
         rows = [{"hour": hour, "measure": one, "label": label, "count": 1234} for one, label in counted.items()]

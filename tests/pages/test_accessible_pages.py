@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page
 
 from pages.browser import DESKTOP, PHONE, person, violations
 from pages.conftest import ALICE, ANNA, Town
-from pages.every_page import PAGES_OF, furnish
+from pages.every_page import PAGES_OF, PUBLIC_PAGES, furnish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -40,8 +40,10 @@ async def furnished(town: Town) -> AsyncIterator[Town]:
 async def test_nobody_is_kept_out_of_a_page(furnished: Town, browser: Browser, language: str, who: str) -> None:
     await furnished.speak(language, ALICE, ANNA)
     async with person(browser, furnished.base, language) as somebody:
+        for path in PUBLIC_PAGES if who == ALICE else ():
+            await somebody.at(path)
+            await _is_open_to_all(somebody.page)
         await somebody.at("/")
-        await _is_open_to_all(somebody.page)
         await somebody.log_in(who)
         await somebody.page.wait_for_url(re.compile("/$"))
         for path in PAGES_OF[who]:

@@ -124,13 +124,13 @@ def test_by_the_pages_the_first_message_leaves_by_the_partners_server(
     settings = " ".join(f"--set '{setting}'" for setting in PLACE)
     made = administrator.follows(SET_UP, "1. Make the data directory", **{"init": f"init {settings}"})
     assert "v=spf1" in made
+    assert f"{ADMINISTRATOR} logs in by this, once" in made
     administrator.types(
         "echo alice-has-a-secret > alice.password",
         "echo partner-has-a-secret > partner.password",
         "cp /etc/authority/ca.pem /var/lib/outgate/authority.pem",
     )
     assert ALICE in administrator.follows(SET_UP, "2. Add users")
-    administrator.types(f"outgate user add {ADMINISTRATOR} --password-file alice.password")
     started = administrator.follows(SET_UP, "3. Start the server")
     assert re.search(r"^server +running$", started, re.MULTILINE)
     assert "relay.example.com" in started

@@ -45,6 +45,8 @@ address = "127.0.0.1"
 starttls_port = {starttls}
 tls_port = {tls}
 {submission}
+[relay]
+{relay}
 [log_in]
 scram_iterations = 4096
 {log_in}
@@ -157,7 +159,19 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
     given = {**settings, "egress": {**_LOOPBACK, **settings.get("egress", {})}}
     tables = {
         name: _toml(given.get(name, {}))
-        for name in ("top", "submission", "log_in", "delivery", "local", "oidc", "ldap", "egress", "web", "record")
+        for name in (
+            "top",
+            "submission",
+            "relay",
+            "log_in",
+            "delivery",
+            "local",
+            "oidc",
+            "ldap",
+            "egress",
+            "web",
+            "record",
+        )
     }
     (data / "outgate.toml").write_text(_TOML.format(starttls=starttls, tls=tls, **tables))
     keyfile.create(data / KEY_FILE)

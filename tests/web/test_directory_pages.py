@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
+import pyotp
 import pytest
 import pytest_asyncio
 from bench.scratch import free_port
 
 from outgate import clock
-from outgate.directory import roles, units, users
+from outgate.directory import passkeys, roles, second_factors, units, users
 from outgate.directory.errors import NotFound
+from outgate.directory.passkeys import VerifiedKey
 from outgate.directory.users import Credentials, User
+from outgate.operations.second_factor_operations import LogInFactors
 from outgate.store.engine import read, write
 from way.place import PASSWORD, Site, install, running
 from web.links import opened
@@ -207,6 +210,34 @@ async def test_a_new_password_ends_all_log_ins(server: int, alice: httpx2.AsyncC
         assert (await log_in(bob, BOB, "a new password")).status_code == 303
         await alice.post(f"{USERS}/{BOB}", data={"do": "log-out"})
         assert (await bob.get("/settings/accounts")).status_code == 303
+
+
+async def test_what_a_user_has_lost_is_shown_and_removed_once_that_was_said_twice(
+    site: Site, server: int, alice: httpx2.AsyncClient
+) -> None:
+    def factors(make: bool) -> LogInFactors:
+        with opened(site) as place, write(place.engine) as connection:
+            user = users.find(connection, BOB).id
+            if make:
+                second_factors.begin(connection, place.vault, user)
+                app = pyotp.TOTP(second_factors.enrolment(connection, place.vault, user, BOB).secret)
+                second_factors.confirm(connection, place.vault, user, app.at(int(clock.now())), clock.now())
+                passkeys.add(connection, user, "Telephone", VerifiedKey(b"id", b"key", 0), clock.now())
+            return LogInFactors(second_factors.find(connection, user), passkeys.listed(connection, user))
+
+    path, sent = f"{USERS}/{BOB}", {"do": "reset-second-factor"}
+    assert sent["do"] not in (await alice.get(path)).text, "there is nothing to remove"
+    await asyncio.to_thread(factors, make=True)
+    shown = (await alice.get(path)).text
+    assert sent["do"] in shown
+    assert all(one in read_text(shown) for one in ("10 recovery codes are left", "Passkey Telephone"))
+    asked = await alice.post(path, data=sent)
+    assert "Remove second factor and passkeys?" in asked.text
+    async with logged_in(server, CAROL) as carol:  # of another unit
+        assert (await carol.post(path, data={**sent, "meant": "on"})).status_code == 403
+    assert (await asyncio.to_thread(factors, make=False)).passkeys
+    assert (await alice.post(path, data={**sent, "meant": "on"})).status_code == 303
+    assert await asyncio.to_thread(factors, make=False) == LogInFactors(None, ())
 
 
 async def test_a_user_shows_addresses_roles_and_their_ways(alice: httpx2.AsyncClient) -> None:

@@ -52,7 +52,7 @@ DEEDS: Final = {
     roles_page.PATH: ("create", "assign", "unassign", "remove"),
     routing_page.PATH: ("save", "remove"),
     units_page.PATH: ("create", "move", "remove"),
-    user_page.ONE: ("edit", "move", "password", *user_page.ACTIONS),
+    user_page.ONE: ("edit", "move", "password", "link", *user_page.ACTIONS),
 }
 
 

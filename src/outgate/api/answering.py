@@ -140,6 +140,8 @@ def _parameters(method: ApiMethod, request: Request) -> dict[str, str]:
                 raise invalid(f"Invalid value for {parameter.name}: it must be one of {', '.join(parameter.enum)}.")
             if value:
                 found[parameter.name] = value
+    if odd := next((name for name, value in found.items() if "\0" in value), ""):
+        raise invalid(f"Invalid value for {odd}: it has a NUL character.")  # which PostgreSQL's text can't have
     return found
 
 

@@ -29,6 +29,7 @@ class Resource(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
+Verb = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Outcome = Resource | None
 Answer = Callable[["ApiCall"], Outcome] | Callable[["ApiCall"], Awaitable[Outcome]]
 
@@ -65,7 +66,7 @@ class ApiMethod:
     """
 
     id: str
-    verb: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    verb: Verb
     path: str
     description: str
     scopes: tuple[str, ...]
@@ -76,6 +77,9 @@ class ApiMethod:
     media: MediaUpload | None = None
     max_body: int = MAX_JSON
     flat_path: str = ""
+
+
+CHANGES: Final[tuple[tuple[str, Verb], ...]] = (("patch", "PATCH"), ("update", "PUT"))  # where both do the same
 
 
 @frozen

@@ -2,7 +2,15 @@
 
 from typing import Final
 
-from outgate.api import gmail_drafts, gmail_messages, gmail_send_as, identity_policies, reports_activities
+from outgate.api import (
+    directory_units,
+    directory_users,
+    gmail_drafts,
+    gmail_messages,
+    gmail_send_as,
+    identity_policies,
+    reports_activities,
+)
 from outgate.api.api_method import ApiSurface
 from outgate.api.gmail_scopes import GMAIL_SCOPES
 
@@ -36,4 +44,14 @@ IDENTITY: Final = ApiSurface(
     methods=identity_policies.METHODS,
 )
 
-SURFACES: Final = (GMAIL, REPORTS, IDENTITY)
+DIRECTORY: Final = ApiSurface(
+    name="admin",
+    version="directory_v1",
+    title="Admin SDK API",
+    description="Users with their other addresses in the own domains, and the tree of units.",
+    service_path="",
+    scopes={**directory_users.USER_SCOPES, **directory_units.UNIT_SCOPES},
+    methods=(*directory_users.METHODS, *directory_units.METHODS),
+)
+
+SURFACES: Final = (GMAIL, REPORTS, IDENTITY, DIRECTORY)

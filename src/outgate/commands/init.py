@@ -1,5 +1,6 @@
 """`outgate init`: a data directory, with everything in it that a server needs."""
 
+import getpass
 import os
 import socket
 import sys
@@ -14,16 +15,20 @@ import typer
 
 from outgate import clock, node_id
 from outgate.accept.self_signed import self_signed
-from outgate.cli.output import JsonObject, tell
+from outgate.cli.output import JsonObject, iso, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.configuration import configuration
 from outgate.directory import organisation
 from outgate.directory.dns_records import dns_records, zone_text
 from outgate.directory.errors import AlreadyExists
+from outgate.directory.roles import SUPER_ADMIN
 from outgate.installation import KEY_FILE, make_database, open_installation
 from outgate.mail import dkim
 from outgate.mail.addresses import canonical_domain
-from outgate.operations import domain_operations
+from outgate.operations import domain_operations, log_in_link_operations, role_operations, user_operations
+from outgate.operations.actor import Actor
+from outgate.operations.context import OperationContext
+from outgate.operations.log_in_link_operations import LogInLink
 from outgate.record import audit_trail
 from outgate.store import keyfile
 from outgate.store.engine import read, write
@@ -62,6 +67,16 @@ def init(
             show_default=False,
         ),
     ] = "",
+    administrator: Annotated[
+        str,
+        typer.Option(
+            "--administrator",
+            metavar="ADDRESS",
+            help="Who may do everything: made a user, with a link for the first log-in on the pages; asked for on a"
+            " terminal",
+            show_default=False,
+        ),
+    ] = "",
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,8 +97,11 @@ def init(
     if database_url:
         chosen["database_url"] = database_url
     _refuse_password(str(chosen.get("database_url", "")))
-    make(ctx.data, name, chosen)
-    _tell_next(ctx, name)
+    administrator = _chosen_administrator(administrator, name)
+    if administrator:
+        _switch_pages_on(chosen)
+    link = make(ctx.data, name, chosen, administrator)
+    _tell_next(ctx, name, link)
 
 
 def _choose_mailbox(chosen: Settings, mailbox: str) -> None:
@@ -96,6 +114,21 @@ def _choose_mailbox(chosen: Settings, mailbox: str) -> None:
         mailbox = typer.prompt("Where are the mailboxes", default="maildir", err=True)
     if mailbox:
         chosen["local"] = {**local, "mailbox": mailbox}
+
+
+def _chosen_administrator(administrator: str, domain: str) -> str:
+    """As the option says, else as is answered on a terminal; empty is nobody yet."""
+    if administrator or not _on_terminal():
+        return administrator
+    question = f"The first administrator's address in {domain} (empty: nobody yet)"
+    return str(typer.prompt(question, default="", show_default=False, err=True)).strip()
+
+
+def _switch_pages_on(chosen: Settings) -> None:
+    """The first administrator logs in there; by the server's name, unless --set says otherwise."""
+    web = chosen.setdefault("web", {})
+    if isinstance(web, dict):
+        web.setdefault("public_url", f"https://{chosen['hostname']}")
 
 
 def _on_terminal() -> bool:
@@ -114,18 +147,22 @@ your users' mailboxes. Where are they?
                         such as Dovecot is pointed there"""
 
 
-def make(data: Path, domain: str, settings: Settings) -> None:
-    """Make the data directory; on any error everything that was made is removed again."""
+def make(data: Path, domain: str, settings: Settings, administrator: str = "") -> LogInLink | None:
+    """Make the data directory; on any error everything that was made is removed again.
+
+    Returns the link for the first log-in of the administrator, if one is named.
+    """
     _refuse_existing(data)
     with ExitStack() as undo:
         _make_folder(data, undo)
         _make_files(data, settings, undo)
         for suffix in ("", "-wal", "-shm"):
             undo.callback((data / f"{_DATABASE}{suffix}").unlink, missing_ok=True)
-        _make_organisation(data, domain)
+        link = _make_organisation(data, domain, administrator)
         for folder in (data / "tls", data, data.parent):
             keyfile.sync_folder(folder)
         undo.pop_all()
+    return link
 
 
 def parse_settings(pairs: Sequence[str]) -> Settings:
@@ -206,7 +243,7 @@ def _write(path: Path, content: bytes, undo: ExitStack) -> None:
         os.fsync(file.fileno())
 
 
-def _make_organisation(data: Path, domain: str) -> None:
+def _make_organisation(data: Path, domain: str, administrator: str) -> LogInLink | None:
     """The last step, one transaction: on PostgreSQL an error leaves an empty schema."""
     make_database(data)
     installation, now = open_installation(data), clock.now()
@@ -217,8 +254,19 @@ def _make_organisation(data: Path, domain: str) -> None:
             audit_trail.begin(connection, installation.vault)
             selector = domain_operations.default_selector(now)
             organisation.set_signing_key(connection, installation.vault, domain, selector, pem, dkim.dns_record(pem))
+            if not administrator:
+                return None
+            op = OperationContext(connection, installation.vault, Actor.console(getpass.getuser()), now)
+            return _make_administrator(op, administrator, installation.config.web.public_url)
     finally:
         installation.engine.dispose()
+
+
+def _make_administrator(op: OperationContext, address: str, public_url: str) -> LogInLink:
+    """A user who may do everything, without a password until they choose one."""
+    user = user_operations.create(op, address, None)
+    role_operations.assign(op, user.address, SUPER_ADMIN, "/")
+    return log_in_link_operations.make_link(op, user.address, public_url)
 
 
 def _tell_mailbox(mailbox: str) -> str:
@@ -232,26 +280,41 @@ def _tell_mailbox(mailbox: str) -> str:
     )
 
 
-def _tell_next(ctx: CommandContext, domain: str) -> None:
+def _tell_next(ctx: CommandContext, domain: str, link: LogInLink | None) -> None:
     installation = ctx.installation()
     hostname = installation.config.hostname
     with read(installation.engine) as connection:
         made = organisation.domains(connection)[0]
     records = dns_records(made, hostname)
     dns = [asdict(record) for record in records]
-    value: JsonObject = {"data": str(ctx.data), "domain": domain, "hostname": hostname, "dns": dns}
-    steps = _next_steps(ctx.data, domain, hostname, zone_text(records))
+    first = {"address": link.user.address, "url": link.url, "ends_at": iso(link.ends_at)} if link else None
+    value: JsonObject = {"data": str(ctx.data), "domain": domain, "hostname": hostname, "dns": dns, "log_in": first}
+    steps = _next_steps(ctx.data, domain, hostname, zone_text(records), _first_user(ctx.data, domain, link))
     tell(ctx, value, f"{steps}\n\n{_tell_mailbox(installation.config.local.mailbox)}")
 
 
-def _next_steps(data: Path, domain: str, hostname: str, zone: str) -> str:
+def _first_user(data: Path, domain: str, link: LogInLink | None) -> str:
+    """How somebody comes to use it."""
+    if link is None:
+        return f"""\
+3. Add a user:                  outgate --data {data} user add alice@{domain}
+   who may do everything:       outgate --data {data} role assign alice@{domain} {SUPER_ADMIN}"""
+    return f"""\
+3. {link.user.address} logs in by this, once, until {iso(link.ends_at)}, and
+   chooses a password (the pages need a proxy or web.tls: docs/pages.md):
+
+   {link.url}
+"""
+
+
+def _next_steps(data: Path, domain: str, hostname: str, zone: str, first_user: str) -> str:
     return f"""\
 made {data} for {domain}
 
 1. Look through the settings:   {data}/outgate.toml
-2. Add a user:                  outgate --data {data} user add alice@{domain}
-3. Run the server:              outgate --data {data} serve
+2. Run the server:              outgate --data {data} serve
    by systemd:                  outgate --data {data} systemd-unit --help
+{first_user}
 4. Publish these in the DNS, next to an address (A, AAAA) for
    {hostname} and the reverse of it:
 

@@ -12,6 +12,7 @@ from outgate.cli.shell import CommandContext, command
 from outgate.directory.settings import in_words
 from outgate.directory.users import Credentials, User
 from outgate.operations import (
+    log_in_link_operations,
     log_in_operations,
     second_factor_operations,
     send_as_operations,
@@ -150,6 +151,20 @@ def log_out(ctx: CommandContext, address: Address) -> None:
     with ctx.writing() as op:
         count = session_operations.end_all_sessions(op, address)
     tell(ctx, {"address": address, "sessions": count}, f"logged {address} out of {count} browsers")
+
+
+@command(app, name="log-in-link", example="outgate user log-in-link alice@example.com")
+def log_in_link(ctx: CommandContext, address: Address) -> None:
+    """Make a link by which a user logs in to the pages once, without the password, within a day.
+
+    For a first log-in, or who has lost the password. It is shown once, ends a link made before, and ends with a new
+    password or a suspension. A second factor is asked for as ever. Be sure that it is the user who gets it.
+    """
+    public_url = ctx.installation().config.web.public_url
+    with ctx.writing() as op:
+        link = log_in_link_operations.make_link(op, address, public_url)
+    value: JsonObject = {"address": link.user.address, "url": link.url, "ends_at": iso(link.ends_at)}
+    tell(ctx, value, f"{link.user.address} logs in once by this, until {iso(link.ends_at)}:\n{link.url}")
 
 
 @command(app, name="reset-second-factor", example="outgate user reset-second-factor alice@example.com")

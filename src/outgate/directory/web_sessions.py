@@ -28,6 +28,7 @@ class OpenedBy(StrEnum):
     PASSWORD = "password"  # noqa: S105 -- the word
     PASSKEY = "passkey"
     PROVIDER = "provider"
+    LINK = "link"
 
 
 @frozen

@@ -16,6 +16,13 @@ def account_of(op: OperationContext, user: str) -> Account:
     return found
 
 
+def address_of_key(op: OperationContext, key: str) -> str:
+    """The primary address of the user whom a program names by it, or by their number. Raises NotFound."""
+    if key.isascii() and key.isdigit() and len(key) < 16:
+        return users.by_id(op.connection, int(key)).address
+    return key
+
+
 def entry_of(owner: Account, address: str) -> SendAs:
     """One of the account's addresses. Raises NotFound and Invalid."""
     entry = owner.send_as.get(compared(address))

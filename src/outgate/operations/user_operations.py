@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from outgate.directory import accounts, policies, units, users, web_sessions
+from outgate.directory import accounts, log_in_links, policies, units, users, web_sessions
 from outgate.directory.policies import Effective
 from outgate.directory.privileges import Privilege
 from outgate.directory.users import Credentials, External, ReplyFrom, User, UserFilter
@@ -12,7 +12,7 @@ from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
-from outgate.sendas import gateways
+from outgate.sendas import gateways, proven_domains
 
 
 @frozen
@@ -66,6 +66,7 @@ def create(
     made = users.create(op.connection, address, credentials, op.now, name=name, unit_path=unit, external=external)
     op.changed(name=("", name), external=("", _named(external)))
     op.note(password=credentials is not None)
+    proven_domains.settle(op.connection, op.now, made.id)
     return made
 
 
@@ -93,9 +94,11 @@ def prefer(
 
 @operation("user.password", Privilege.USERS_SECURITY, targets.user("address"), own=True, proof=True)
 def set_password(op: OperationContext, address: str, credentials: Credentials) -> None:
-    """Give a user a new password. It ends all log-ins on the pages: one of them may be why."""
+    """Give a user a new password. It ends all log-ins on the pages, and a log-in link: one of them may be why."""
     users.set_credentials(op.connection, address, credentials)
-    op.note(sessions_ended=web_sessions.end_all(op.connection, users.find(op.connection, address).id))
+    user = users.find(op.connection, address)
+    log_in_links.end(op.connection, user.id)
+    op.note(sessions_ended=web_sessions.end_all(op.connection, user.id))
 
 
 @operation("user.link", Privilege.USERS_MANAGE, targets.user("address"), proof=True)
@@ -115,6 +118,7 @@ def suspend(op: OperationContext, address: str) -> User:
     op.changed(suspended=(user.suspended, True))
     op.note(gateways_erased=gateways.erase(op.connection, user.id))
     web_sessions.end_all(op.connection, user.id)
+    log_in_links.end(op.connection, user.id)
     return users.find(op.connection, address)
 
 
@@ -134,6 +138,7 @@ def move(op: OperationContext, address: str, unit: str) -> User:
     before, place = users.find(op.connection, address), units.find(op.connection, unit).path
     op.changed(unit=(before.unit, place))
     users.move(op.connection, address, place)
+    proven_domains.settle(op.connection, op.now, before.id)
     op.reconsider(Selection(account_id=before.id))
     return users.find(op.connection, address)
 

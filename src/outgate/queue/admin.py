@@ -67,8 +67,8 @@ class Selection:
     sender, the recipient or the account.
 
     `older_than`: received before then, in seconds since the epoch. `reply` is a part of the last reply.
-    `account_id`, `chosen_from` (with its +tags) and `unit` (with those below it) are the sender's. `within` are the
-    first message and the last one of a step.
+    `account_id`, `chosen_from` (with its +tags, or `*@` a domain) and `unit` (with those below it) are the sender's.
+    `within` are the first message and the last one of a step.
     """
 
     message_id: int | None = None
@@ -330,8 +330,9 @@ def _of_sender(wanted: Selection) -> list[ColumnElement[bool]]:
     if wanted.chosen_from is not None:
         local, _, domain = wanted.chosen_from.rpartition("@")
         sender = message.c.chosen_from
-        tagged = sender.startswith(f"{local}+", autoescape=True) & sender.endswith(f"@{domain}", autoescape=True)
-        conditions.append((sender == wanted.chosen_from) | tagged)
+        in_domain = sender.endswith(f"@{domain}", autoescape=True)
+        tagged = in_domain & sender.startswith(f"{local}+", autoescape=True)
+        conditions.append(in_domain if local == "*" else (sender == wanted.chosen_from) | tagged)
     if wanted.unit is not None and wanted.unit != "/":
         below = unit.c.path.startswith(f"{wanted.unit}/", autoescape=True)
         accounts = select(account.c.id).join(unit).where(or_(unit.c.path == wanted.unit, below))

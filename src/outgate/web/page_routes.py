@@ -17,6 +17,7 @@ from outgate.web.home_page import HomePage
 from outgate.web.inbox_page import InboxPage
 from outgate.web.language_page import LanguagePage
 from outgate.web.letter_page import LetterPage
+from outgate.web.log_in_link_page import LogInLinkPage
 from outgate.web.log_in_page import LogInPage
 from outgate.web.mail_program_page import MailProgramPage
 from outgate.web.message_page import MessagePage
@@ -24,6 +25,7 @@ from outgate.web.passkey_ceremony import PasskeyCeremony
 from outgate.web.program_documents import ProgramDocuments
 from outgate.web.provider_log_in_page import ProviderLogInPage
 from outgate.web.queue_page import QueuePage
+from outgate.web.reply_rules_page import ReplyRulesPage
 from outgate.web.roles_page import RolesPage
 from outgate.web.routing_page import RoutingPage
 from outgate.web.search_page import SearchPage
@@ -59,6 +61,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *ProgramDocuments(services.engine, servers_of(services.config)).routes(),
         *log_in.routes(visits),
         *ProviderLogInPage(services, visits, log_in, tickets, secure=cookie.secure).routes(),
+        *LogInLinkPage(services, log_in).routes(),
         *LanguagePage().routes(visits),
         *WritePage().routes(visits),
         *DraftsPage().routes(visits),
@@ -89,6 +92,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *EmailLogPage().routes(visits),
         *MessagePage().routes(visits),
         *QueuePage().routes(visits),
+        *ReplyRulesPage().routes(visits),
     ]
 
 

@@ -43,6 +43,7 @@ _OPENED_BY: Final = {
     OpenedBy.PASSWORD: N_("by password"),
     OpenedBy.PASSKEY: N_("by passkey"),
     OpenedBy.PROVIDER: N_("by %(provider)s"),
+    OpenedBy.LINK: N_("by log-in link"),
 }
 _BY_PROVIDER: Final = N_("by the provider")  # of sessions that outlive the setting
 

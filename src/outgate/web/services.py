@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from outgate.accept.authenticator import Authenticator
 from outgate.config import Config
 from outgate.deliver.probe import Prober
+from outgate.directory.reply_rules import ReplyRules, shipped
 from outgate.directory.web_sessions import WebSessionLimits
 from outgate.discovery.discoverer import Discoverer
 from outgate.frozen import frozen
@@ -41,6 +42,7 @@ class PageServices:
     send_limits: SendLimits
     sign_ins: Mapping[str, SignIns]  # by provider
     provider_log_in: ProviderLogIn | None = None  # where one is set
+    reply_rules: ReplyRules = shipped()  # one value for all, which nobody changes
 
     def providers_for(self, gateway: Gateway | None) -> list[OAuthProvider]:
         """Those that a user may sign in with for an address: whose server is known."""

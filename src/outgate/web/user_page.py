@@ -1,6 +1,5 @@
 """Directory > Users > one of them: who it is, where, with which addresses and roles; and all that is done to them."""
 
-from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -12,12 +11,15 @@ from outgate.directory.users import Credentials, User
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.operations import (
+    log_in_link_operations,
     log_in_operations,
     role_operations,
+    second_factor_operations,
     session_operations,
     user_operations,
 )
 from outgate.operations.context import OperationContext
+from outgate.operations.operation import OperationFunction
 from outgate.operations.send_as_overview import overview
 from outgate.web import safety_question
 from outgate.web.new_password import new_password
@@ -35,7 +37,7 @@ ONE: Final = PATH + "/{address:path}"
 class UserAction:
     """What a button does. `asks` is the question before it, if something is lost, and `means` what it leads to."""
 
-    change: Callable[[OperationContext, str], object]
+    change: OperationFunction[..., Any]
     needs: Privilege
     button: str
     done: str
@@ -43,6 +45,7 @@ class UserAction:
     means: str = ""
 
 
+RESET: Final = "reset-second-factor"  # has its place beside what it removes
 ACTIONS: Final = {
     "suspend": UserAction(
         user_operations.suspend,
@@ -72,6 +75,17 @@ ACTIONS: Final = {
         Privilege.USERS_SECURITY,
         N_("Forget failed log-ins"),
         N_("Failed log-ins are forgotten: they may try again."),
+    ),
+    RESET: UserAction(
+        second_factor_operations.reset,
+        Privilege.USERS_SECURITY,
+        N_("Remove them"),
+        N_("Second factor and passkeys are removed: the password alone logs in. All log-ins on the pages are ended."),
+        N_("Remove second factor and passkeys?"),
+        N_(
+            "The password alone logs in from now on, until the user sets up others; all log-ins on the pages end. Be"
+            " sure that it is the user who asks: whoever knows the password could say so."
+        ),
     ),
     "remove": UserAction(
         user_operations.remove,
@@ -105,6 +119,8 @@ def _show(visit: Visit, status: int = 200, why: str = "") -> Response:
         user = details.user
         addresses = _addresses(visit, op, user)
         roles = _roles(visit, op, user)
+        may_secure = visit.may(Privilege.USERS_SECURITY, user.unit)
+        factors = second_factor_operations.show(op, user.address) if may_secure else None
     done = DONE.get(visit.form.text("done"))
     return visit.page(
         "user.html",
@@ -119,7 +135,9 @@ def _show(visit: Visit, status: int = 200, why: str = "") -> Response:
         roles=roles,
         units=units_of(visit),
         may_edit=visit.may(Privilege.USERS_MANAGE, user.unit),
-        may_secure=visit.may(Privilege.USERS_SECURITY, user.unit),
+        may_secure=may_secure,
+        factors=factors,
+        reset=(RESET, ACTIONS[RESET]),
         may_see_log=visit.may(Privilege.LOG_READ),
         actions=_offered(visit, user),
     )
@@ -145,8 +163,10 @@ def _roles(visit: Visit, op: OperationContext, user: User) -> list[tuple[str, st
 
 def _offered(visit: Visit, user: User) -> dict[str, UserAction]:
     """The buttons that make sense now."""
-    unfit = "suspend" if user.suspended else "resume"
-    return {name: action for name, action in ACTIONS.items() if name != unfit and visit.may(action.needs, user.unit)}
+    unfit = {"suspend" if user.suspended else "resume", RESET}
+    return {
+        name: action for name, action in ACTIONS.items() if name not in unfit and visit.may(action.needs, user.unit)
+    }
 
 
 # --- changes ---------------------------------------------------------------------------------------------------------
@@ -158,7 +178,7 @@ def _act(visit: Visit) -> Response:
     address: str = visit.request.path_params["address"]
     if do in ACTIONS:
         return _by_button(visit, do, ACTIONS[do], address)
-    forms = {"edit": _edit, "move": _move, "password": _set_password}
+    forms = {"edit": _edit, "move": _move, "password": _set_password, "link": _make_link}
     if do not in forms:
         raise Invalid("“{text}” can't be done with a user; choose a button of the user's page", text=do)
     try:
@@ -171,6 +191,7 @@ def _by_button(visit: Visit, do: str, action: UserAction, address: str) -> Respo
     if action.asks and not safety_question.is_meant(visit):
         said = visit.said
         with visit.reading() as op:
+            action.change.require(op, address)  # nobody is asked in vain
             user = user_operations.show(op, address).user
         about = [f"{user.name} <{user.address}>" if user.name else user.address]
         asked = SafetyQuestion(said(action.asks), said(action.means), said(action.button), do, about)
@@ -192,6 +213,13 @@ def _move(visit: Visit, address: str) -> Response:
     with visit.writing() as op:
         user_operations.move(op, address, visit.form.text("unit"))
     return visit.go_to(f"{path_of(address)}?done=moved")
+
+
+def _make_link(visit: Visit, address: str) -> Response:
+    """By which they log in once; shown once."""
+    with visit.writing() as op:
+        link = log_in_link_operations.make_link(op, address, visit.services.config.web.public_url)
+    return visit.page("user_link.html", path=PATH, user_path=path_of(address), link=link)
 
 
 def _set_password(visit: Visit, address: str) -> Response:
