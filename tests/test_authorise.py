@@ -68,12 +68,12 @@ TAGGED = "alice+shop@partner.example"
 def test_a_tag_of_a_confirmed_address_is_sent_as_that_address_is() -> None:
     gateway = Gateway("gateway:1", "smtp.partner.example", 587, Security.STARTTLS)
     entry = replace(PARTNER, display_name="Alice P.", gateway=gateway)
-    chosen = replace(entry, address=TAGGED, tag_of=entry.address)
+    chosen = replace(entry, address=TAGGED, covered_by=entry.address)
     assert authorise(account(ALICE, entry), TAGGED, [TAGGED]) == Authorised(chosen)
     assert authorise(account(ALICE, entry), "", [ALICE.address, TAGGED], TAGGED) == Authorised(chosen)
     own = authorise(account(), "", ["alice+list@example.com"])
     assert isinstance(own, Authorised)
-    assert (own.chosen.tag_of, own.chosen.is_primary, own.chosen.is_default) == (ALICE.address, False, False)
+    assert (own.chosen.covered_by, own.chosen.is_primary, own.chosen.is_default) == (ALICE.address, False, False)
 
 
 def test_an_entry_of_its_own_goes_before_that_of_the_address_without_the_tag() -> None:

@@ -85,7 +85,7 @@ def test_what_a_providers_interface_can_t_do_is_among_the_reasons() -> None:
 
 
 def test_a_tag_goes_the_way_of_its_address_and_the_reasons_say_so() -> None:
-    found = way(ON, replace(PARTNER, address="alice+shop@partner.example", tag_of=PARTNER.address))
+    found = way(ON, replace(PARTNER, address="alice+shop@partner.example", covered_by=PARTNER.address))
     assert isinstance(found, Route)
     assert (found.gateway, found.reverse_path) == (PARTNER.gateway, "alice+shop@partner.example")
     assert found.reasons[0] == f"alice+shop@partner.example is a +tag of {PARTNER.address}"

@@ -14,6 +14,7 @@ from babel.messages.pofile import read_po, write_po
 
 from outgate.api.surfaces import SURFACES
 from outgate.directory.privileges import BUILT_IN
+from outgate.directory.reply_rules import shipped
 from outgate.discovery import presets
 from outgate.route import NOT_ENABLED
 from outgate.sendas.verification import WRONG, WRONG_BUT_MORE
@@ -57,9 +58,10 @@ _RAISED = (
 _KEYWORDS = {**DEFAULT_KEYWORDS, "several": (1, 2), **dict.fromkeys(("N_", "said", "words", *_RAISED))}
 # Written down where no catalogue is known.
 _HINTS = {preset.hint for preset in presets.shipped().all if preset.hint}
+_RULES = {rule.meaning for rule in shipped().all}
 _ROLES = {role.summary for role in BUILT_IN.values()}
 _SCOPES = {text for surface in SURFACES for text in surface.scopes.values()}
-_CONSTANTS = (NOT_ENABLED, WRONG_BUT_MORE, *WRONG.values(), *_HINTS, *_ROLES, *_SCOPES)
+_CONSTANTS = (NOT_ENABLED, WRONG_BUT_MORE, *WRONG.values(), *_HINTS, *_RULES, *_ROLES, *_SCOPES)
 
 
 def messages() -> Iterator[tuple[str | tuple[str, ...], str]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from outgate.frozen import frozen
 from outgate.mail.addresses import without_tag
-from outgate.model import Account, Refused, SendAs, UnknownFrom
+from outgate.model import WHOLE_DOMAIN, Account, Refused, SendAs, UnknownFrom
 
 
 @frozen
@@ -37,14 +37,28 @@ def authorise(
 
 
 def entry_for(account: Account, address: str) -> SendAs | None:
-    """What lets an account send as an address (in compared form): its own entry, else that of the address without its
-    +tag, where policy allows that and the tagged address is nobody else's.
+    """What lets an account send as an address (in compared form): its own entry; else that of the address without its
+    +tag, where policy allows that and the tagged address is nobody else's; else that of the whole domain.
     """
-    entry = account.send_as.get(address)
-    if entry is None and account.policy.plus_tags and address not in account.others_tags:
-        base = account.send_as.get(without_tag(address) or "")
-        return base and replace(base, address=address, tag_of=base.address, is_primary=False, is_default=False)
-    return entry
+    if entry := account.send_as.get(address):
+        return None if entry.is_whole_domain else entry
+    tagged, domain = _without_tag(account, address), _whole_domain(account, address)
+    covering = domain if domain and not (tagged and tagged.verified) else tagged
+    return covering and replace(
+        covering, address=address, covered_by=covering.address, is_primary=False, is_default=False
+    )
+
+
+def _without_tag(account: Account, address: str) -> SendAs | None:
+    if not account.policy.plus_tags or address in account.others_tags:
+        return None
+    return account.send_as.get(without_tag(address) or "")
+
+
+def _whole_domain(account: Account, address: str) -> SendAs | None:
+    """Not in the organisation's own domains: what is there has its users."""
+    entry = account.send_as.get(WHOLE_DOMAIN + address.rpartition("@")[2])
+    return entry if entry and not entry.own_domain else None
 
 
 def authorise_envelope(account: Account, reverse_path: str) -> Refused | None:
@@ -72,11 +86,17 @@ def _unusable(account: Account, address: str, where: str) -> Refused | None:
             " administrator run: outgate sendas add) and confirm it, or send from <{account}>",
             {"where": where, "address": address, "account": account.primary},
         )
-    if not entry.verified and entry.tag_of:
+    if not entry.verified and entry.covered_by.startswith(WHOLE_DOMAIN):
+        return Refused(
+            "{where} <{address}> can't be used now: the DNS of its domain does not prove it any more; ask your"
+            " administrator",
+            {"where": where, "address": address},
+        )
+    if not entry.verified and entry.covered_by:
         return Refused(
             "{where} <{address}> is a +tag of <{base}>, which is not confirmed yet; enter the code that was mailed to"
             " that, or have it sent again",
-            {"where": where, "address": address, "base": entry.tag_of},
+            {"where": where, "address": address, "base": entry.covered_by},
         )
     if not entry.verified:
         return Refused(

@@ -23,6 +23,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from outgate.setting_fault import demand
+
 MIB = 1024 * 1024
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -104,6 +106,33 @@ class SubmissionSettings(Section):
     command_timeout: Seconds = Field(300.0, description="Seconds to wait for the next command (RFC 5321 4.5.3.2)")
     session_timeout: Seconds = Field(3600.0, description="Seconds that a session may last without a message")
     max_received: int = Field(50, ge=5, description="Received lines after which a message is taken to be in a loop")
+
+
+class RelaySettings(Section):
+    """The listener that a mail server in front hands its outbound mail to (docs/relaying.md). Off while `port` is 0."""
+
+    address: str = Field("0.0.0.0", description="Address to listen on; `::` for IPv6 as well")  # noqa: S104 -- trusted_networks says who may come
+    port: int = Field(0, ge=0, le=65535, description="Port, with STARTTLS for who wants it; 0: none")
+    trusted_networks: tuple[str, ...] = Field((), description="Ranges of the servers that may come: nobody else may")
+    account_field: str = Field(
+        "X-Outgate-Account",
+        pattern=r"^[!-9;-~]+$",
+        description="Header field by which such a server says whose message it is; removed, and believed above its"
+        " first Received field alone",
+    )
+
+    @field_validator("trusted_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_network(text) for text in texts)
+
+    @model_validator(mode="after")
+    def _trusts_somebody(self) -> Self:
+        if self.port and not self.trusted_networks:
+            raise ValueError(
+                "relay.port is set, so relay.trusted_networks must name the servers in front: 10.0.0.25/32"
+            )
+        return self
 
 
 class LogInSettings(Section):
@@ -442,6 +471,7 @@ class Config(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for programs")
     submission: SubmissionSettings = SubmissionSettings()
+    relay: RelaySettings = RelaySettings()
     log_in: LogInSettings = LogInSettings()
     delivery: DeliverySettings = DeliverySettings()
     local: LocalSettings = LocalSettings()
@@ -524,7 +554,7 @@ def _explain(data: Path, fault: Any) -> str:
     if fault["type"] == "value_error":
         text = str(fault["ctx"]["error"])
         return f"{where}: {key} {text}" if text.startswith("must ") else f"{where}: {f'{key}: ' if key else ''}{text}"
-    return f"{where}: {key} {_demand(fault, key)}"
+    return f"{where}: {key} {demand(fault, key)}"
 
 
 def _names(place: Sequence[str | int]) -> list[str]:
@@ -537,35 +567,6 @@ def _names(place: Sequence[str | int]) -> list[str]:
         field = model.model_fields.get(part)
         model = section_of(field) if field else None
     return names
-
-
-def _demand(fault: Any, key: str) -> str:
-    """What a setting must be."""
-    bounds = fault.get("ctx", {})
-    match fault["type"]:
-        case "greater_than":
-            return f"must be more than {bounds['gt']:g}"
-        case "greater_than_equal":
-            return f"must be at least {bounds['ge']:g}"
-        case "less_than_equal":
-            return f"must be at most {bounds['le']:g}"
-        case "literal_error":
-            return f"must be {bounds['expected']}"
-        case "model_type" | "model_attributes_type":
-            return f"must be a table: [{key}]"
-        case "dict_type":
-            return "must be a table, as in {partner = '10.9.0.0/16'}"
-    kind = next((words for part, words in _KINDS.items() if fault["type"].startswith(part)), None)
-    return f"must be {kind or 'another value'}"
-
-
-_KINDS = {
-    "int_": "a whole number",
-    "float_": "a number",
-    "bool_": "true or false",
-    "string_": "text",
-    "tuple_": "a list, as in [60, 300] or ['a', 'b']",
-}
 
 
 def _broken_variable(error: SettingsError) -> str:

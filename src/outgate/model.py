@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from outgate.frozen import frozen
 
@@ -113,6 +113,9 @@ class UsersGateway:
     address: str
 
 
+WHOLE_DOMAIN: Final = "*@"  # how an entry begins that covers a domain
+
+
 @frozen
 class SendAs:
     """One From address of an account. `address` is in its compared form (see mail.addresses.canonical)."""
@@ -126,7 +129,12 @@ class SendAs:
     verified: bool = False
     own_domain: bool = False
     gateway: Gateway | None = None
-    tag_of: str = ""  # the address that this one is a +tag of, where it is not an entry of its own
+    covered_by: str = ""  # what lets it be used where it is no entry of its own: the address without its +tag, or `*@`
+
+    @property
+    def is_whole_domain(self) -> bool:
+        """Whether it stands for any address in its domain: `*@partner.example`."""
+        return self.address.startswith(WHOLE_DOMAIN)
 
 
 class TlsDemand(StrEnum):

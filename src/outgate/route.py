@@ -10,6 +10,7 @@ from typing import Final
 
 from outgate.frozen import frozen
 from outgate.model import (
+    WHOLE_DOMAIN,
     Account,
     Gateway,
     Organisation,
@@ -92,8 +93,9 @@ def route(
     """
     reasons: list[str] = []
     domain = recipient.rpartition("@")[2]
-    if chosen and chosen.tag_of:
-        reasons.append(f"{chosen.address} is a +tag of {chosen.tag_of}")
+    if chosen and chosen.covered_by:
+        what = "in" if chosen.covered_by.startswith(WHOLE_DOMAIN) else "a +tag of"
+        reasons.append(f"{chosen.address} is {what} {chosen.covered_by}")
     if account and chosen and (gateway := _user_gateway(account, chosen, reasons)):
         if refused := account.policy.refuses_recipient(domain):
             return Refused(

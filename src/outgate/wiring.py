@@ -23,6 +23,7 @@ from outgate.accept.submission_listener import SubmissionListener
 from outgate.accept.throttle import Throttle
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
+from outgate.advisor.ask import Names
 from outgate.config import Config, DeliverySettings
 from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.ceilings import Ceilings
@@ -42,6 +43,7 @@ from outgate.directory.reader import DirectoryReader
 from outgate.directory.source import PasswordChecker
 from outgate.discovery import presets
 from outgate.discovery.discoverer import Discoverer
+from outgate.domain_watch import DomainWatch
 from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
@@ -127,6 +129,11 @@ class ServerProcess:
         serves_pages = settings.web.public_url and number == 0
         self._http = (
             http_listener(installation, self._certificate, self._log_in, self._queue_ids) if serves_pages else None
+        )
+        self._domain_watch = (
+            DomainWatch(engine, Names(settings.delivery.nameservers), clock.now, self._tell_of_domain)
+            if number == 0
+            else None
         )
         self._retention = Retention(engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
@@ -222,6 +229,8 @@ class ServerProcess:
             self._tasks.append(asyncio.create_task(self._tell_of_dane(), name="DANE"))
         if self._clock_watch:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
+        if self._domain_watch:
+            self._tasks.append(asyncio.create_task(supervised("domain watch", self._domain_watch.run)))
         if self._filing:
             self._tasks.append(asyncio.create_task(supervised("filing", self._filing.run)))
         if self._retention:
@@ -242,6 +251,10 @@ class ServerProcess:
         if self._notices:
             name = self._installation.config.hostname
             await self._notices.write(f"certificate {name}", f"{subject}: {name}", text, clock.now())
+
+    async def _tell_of_domain(self, domain: str, subject: str, text: str) -> None:
+        if self._notices:
+            await self._notices.write(f"proof of {domain}", subject, text, clock.now())
 
     def reload(self) -> None:
         """SIGHUP: read the certificate again, and the vault's keys, which may take a command's time."""
@@ -415,6 +428,7 @@ def http_listener(
         send_limits(settings),
         {one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
         provider_log_in(settings),
+        reply_rules_of(settings),
         {scope: text for surface in SURFACES for scope, text in surface.scopes.items()},
     )
     programs = ApiServices(

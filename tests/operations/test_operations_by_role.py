@@ -48,6 +48,7 @@ from outgate.operations import (
     confirmation_operations,
     domain_gateway_operations,
     domain_operations,
+    domain_proof_operations,
     draft_operations,
     explanation_operations,
     gateway_operations,
@@ -91,8 +92,9 @@ from outgate.queue import admin as queue_admin
 from outgate.queue.admin import By, Selection
 from outgate.record import audit_trail as trail
 from outgate.record import message_log
-from outgate.sendas import send_as_addresses, verification
+from outgate.sendas import proven_domains, send_as_addresses, verification
 from outgate.sendas.address_search import AddressFilter
+from outgate.sendas.proven_domains import AddressGrant
 from outgate.store.engine import write
 from outgate.store.rotation import Rotation
 from outgate.store.tables import program_consent
@@ -167,6 +169,16 @@ CALLS: Final[dict[str, Call]] = {
     "domain.add": lambda op, *_: domain_operations.add(op, "example.org"),
     "domain.remove": lambda op, *_: domain_operations.remove(op, "unused.example"),
     "domain.key": lambda op, *_: domain_operations.set_signing_key(op, "example.com", "s1", PEM, "record"),
+    "domain-proof.list": lambda op, *_: domain_proof_operations.list_proofs(op),
+    "domain-proof.show": lambda op, *_: domain_proof_operations.find(op, _begun(op)),
+    "domain-proof.begin": lambda op, *_: domain_proof_operations.begin(op, "proven.example"),
+    "domain-proof.check": lambda op, *_: domain_proof_operations.checked(op, _begun(op), is_published=True),
+    "domain-proof.remove": lambda op, *_: domain_proof_operations.remove(op, _begun(op)),
+    "address-grant.list": lambda op, *_: domain_proof_operations.list_grants(op),
+    "address-grant.add": lambda op, _unit, user, _other: domain_proof_operations.grant(op, _proven(op), user=user),
+    "address-grant.remove": lambda op, _unit, user, _other: domain_proof_operations.revoke(
+        op, _granted(op, user), user=user
+    ),
     "domain-gateway.show": lambda op, *_: domain_gateway_operations.show(op),
     "domain-gateway.set": lambda op, *_: domain_gateway_operations.set_gateway(op, GATEWAY),
     "domain-gateway.clear": lambda op, *_: domain_gateway_operations.clear_gateway(op),
@@ -295,6 +307,14 @@ ORGANISATION: Final = {
     "domain.add",
     "domain.remove",
     "domain.key",
+    "domain-proof.list",
+    "domain-proof.show",
+    "domain-proof.begin",
+    "domain-proof.check",
+    "domain-proof.remove",
+    "address-grant.list",
+    "address-grant.add",
+    "address-grant.remove",
     "domain-gateway.show",
     "domain-gateway.set",
     "domain-gateway.clear",
@@ -343,6 +363,8 @@ _UNITS_READ: Final = {
     "policy.reach",
     "domain.list",
     "domain.show",
+    "domain-proof.list",
+    "domain-proof.show",
     "domain-gateway.show",
     "setup.show",
 }
@@ -381,10 +403,13 @@ _SEND_AS_READ: Final = {
     "send-as.list-all",
     "send-as.search",
     "send-as.advise",
+    "address-grant.list",
     "mail.explain",
 }
 _SEND_AS: Final = {
     *_SEND_AS_READ,
+    "address-grant.add",
+    "address-grant.remove",
     "send-as.sign",
     "send-as.add",
     "send-as.grant",
@@ -543,6 +568,18 @@ def _of(pattern: str, user: str) -> str:
     return pattern.format(user=user.partition("@")[0])
 
 
+def _begun(op: OperationContext) -> str:
+    return proven_domains.begin(op.connection, "proven.example", 0.0).name
+
+
+def _proven(op: OperationContext) -> str:
+    return f"*@{proven_domains.settle_check(op.connection, _begun(op), True, 1.0).name}"
+
+
+def _granted(op: OperationContext, user: str) -> str:
+    return proven_domains.grant(op.connection, AddressGrant(_proven(op), user, None), 2.0).address
+
+
 def _session(op: OperationContext, user: str) -> int:
     owner = stored_users.find(op.connection, user)
     web_sessions.begin(op.connection, owner.id, "192.0.2.1", "Firefox", op.now)
@@ -632,6 +669,10 @@ def _verify(op: OperationContext, user: str) -> object:
     return confirmation_operations.verify(op, user, _of(PENDING, user), code)
 
 
+# Who may do what is not the database's matter: the other one has the role that does everything.
+ROLES: Final = [*((role, "sqlite") for role in EXPECTED), ("super-admin", "postgresql")]
+
+
 def _populate(connection: Connection, vault: Vault) -> None:
     """The units /In and /Out, with two users each who have an address that is proven and one that is not."""
     set_value(connection, "/", ALLOW_EXTERNAL_SMTP, True, 0.0)
@@ -692,7 +733,7 @@ def test_every_operation_has_its_row_here() -> None:
     assert set(EXPECTED) == {*BUILT_IN, "nobody"}
 
 
-@pytest.mark.parametrize("role", EXPECTED)
+@pytest.mark.parametrize(("role", "new_database"), ROLES, indirect=["new_database"])
 def test_a_role_for_the_root_allows_its_operations_everywhere(crossing: Connection, vault: Vault, role: str) -> None:
     actor = _administrator(crossing, role, "/")
     allowed = {
@@ -701,7 +742,7 @@ def test_a_role_for_the_root_allows_its_operations_everywhere(crossing: Connecti
     assert allowed == EXPECTED[role]
 
 
-@pytest.mark.parametrize("role", EXPECTED)
+@pytest.mark.parametrize(("role", "new_database"), ROLES, indirect=["new_database"])
 def test_a_role_for_a_unit_allows_its_operations_there_alone(crossing: Connection, vault: Vault, role: str) -> None:
     actor = _administrator(crossing, role, "/In")
     inside = {

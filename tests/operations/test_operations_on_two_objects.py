@@ -87,6 +87,12 @@ PLAIN: Final = {
     "domain.add": {"name"},
     "domain.remove": {"name"},
     "domain.key": {"name", "selector", "pem", "dkim_record"},
+    "domain-proof.show": {"name"},
+    "domain-proof.begin": {"name"},
+    "domain-proof.check": {"name"},
+    "domain-proof.remove": {"name"},
+    "address-grant.add": {"user", "unit"},  # organisation-wide
+    "address-grant.remove": {"user", "unit"},
     "gateway.list": {"name"},  # organisation-wide
     "queue.suspend": {"reason"},
     "queue.move": {"way"},  # one of the organisation's own

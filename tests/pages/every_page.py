@@ -12,7 +12,10 @@ from sqlalchemy import insert
 
 from inbox import letters
 from outgate import clock
-from outgate.directory import program_consents, programs, users
+from outgate.directory import own_rules, program_consents, programs, restrictions, users
+from outgate.directory.own_rules import OwnRule
+from outgate.directory.reply_rules import ReplyRule, RuleAction
+from outgate.model import Cause, QueueKey, QueueKind, Restriction
 from outgate.queue.queue_id import to_text
 from outgate.record import message_log, tallies
 from outgate.store import tables
@@ -50,7 +53,7 @@ USER_PAGES: Final = (
     f"/authorize?client_id={PROGRAM}&redirect_uri={RETURN}",
     "/settings/accounts",
     "/settings/accounts/add",
-    "/settings/accounts/add/server?address=me@studio.example&name=Me",
+    "/settings/accounts/add/server?address=me@studio.example&name=Me&provider=Fastmail",
     "/settings/accounts/add/server?address=sales@example.com",
     f"/settings/accounts/{PARTNER}/edit",
     f"/settings/accounts/{PARTNER}/server",
@@ -84,6 +87,7 @@ CONSOLE_PAGES: Final = (
     f"/admin/reporting/email-log-search/{to_text(WAITING)}",
     "/admin/reporting/queue",
     "/admin/reporting/queue?queue=mx:recipient.example&done=hold",
+    "/admin/reporting/reply-rules?reply=450+server+busy",
 )
 PAGES_OF: Final = {ALICE: USER_PAGES, ANNA: CONSOLE_PAGES}
 
@@ -115,6 +119,11 @@ def _record(site: Site) -> None:
         code = program_consents.give(connection, alice, to, scopes, RETURN, CHALLENGE, clock.now())
         program_consents.redeem_code(connection, PROGRAM, code, RETURN, VERIFIER, clock.now())
         message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
+        rule = ReplyRule(name="busy", pattern="busy", action=RuleAction.WAIT, seconds=600, meaning="agreed with them")
+        own_rules.put(connection, OwnRule(rule, "busy", ANNA, clock.now(), None))
+        queue, why = QueueKey(QueueKind.MX, "recipient.example"), "limit of this destination"
+        ceiling = Restriction(Cause.LIMIT, why, ANNA, clock.now(), None, connections=2, rates=("300/1hour",))
+        restrictions.put(connection, queue, ceiling)
         hour = int(clock.now() // tallies.HOUR)
         counted = {"routed": "direct", "deferred": "direct", "took": "1.0"}
         rows = [{"hour": hour, "measure": one, "label": label, "count": 1234} for one, label in counted.items()]

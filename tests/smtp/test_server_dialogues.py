@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outgate.smtp import (
+    ClientNamed,
     Closed,
     Mail,
     MailParams,
@@ -586,3 +587,44 @@ def test_whatever_comes_is_answered_or_waits(noise: bytes) -> None:
     services.run(noise)
     services.run(b"\r\n")
     assert all(200 <= code < 600 for code in codes(services.said))
+
+
+def _front(line: bytes) -> Desk:
+    engine = SmtpServer(
+        "mx.example.com", max_size=1, tls=Tls.AVAILABLE, mechanisms=(), auth_required=False, xclient=True
+    )
+    desk = Desk(engine)
+    assert b"XCLIENT LOGIN\r\n" in desk.run(b"EHLO front\r\n")
+    desk.run(line)
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("line", "logins"),
+    [
+        (b"XCLIENT LOGIN=alice+40example.com\r\n", ["alice@example.com"]),
+        (b"xclient ADDR=192.0.2.1 login=j+C3+B6rg NAME=[UNAVAILABLE]\r\n", ["j\xf6rg"]),
+        (b"XCLIENT LOGIN=[unavailable]\r\n", [""]),
+        (b"XCLIENT ADDR=IPV6:2001:db8::1\r\n", []),
+    ],
+)
+def test_a_trusted_server_says_as_whom_its_client_has_logged_in(line: bytes, logins: list[str]) -> None:
+    desk = _front(line)
+    assert [one.login for one in desk.heard if isinstance(one, ClientNamed)] == logins
+    assert desk.said.endswith(b"220 mx.example.com ESMTP Outgate\r\n")
+    assert codes(desk.run(b"MAIL FROM:<>\r\n")) == [503]  # it begins anew
+    assert codes(desk.run(b"EHLO front\r\nMAIL FROM:<>\r\nXCLIENT LOGIN=bob\r\n"))[-2:] == [250, 503]
+
+
+@pytest.mark.parametrize(
+    "argument", [b"", b" LOGIN", b" LOGIN=", b" LOGIN=a+4", b" LOGIN=a=b", b" LOGIN=+FF", b" LOGIN=a 1=b"]
+)
+def test_what_a_trusted_server_says_has_a_form(argument: bytes) -> None:
+    desk = _front(b"XCLIENT" + argument + b"\r\n")
+    assert codes(desk.said)[-1] == 501
+    assert not [one for one in desk.heard if isinstance(one, ClientNamed)]
+
+
+def test_nobody_else_says_who_a_client_is() -> None:
+    assert codes(greeted().run(b"XCLIENT LOGIN=alice\r\n")) == [500]
+    assert b"XCLIENT" not in Desk(server()).run(b"EHLO a\r\n")

@@ -56,6 +56,10 @@ CONSOLE: Final[dict[str, tuple[set[str], set[str] | None]]] = {
         {"super-admin", "mail-settings-admin", "auditor"},
         {"super-admin", "mail-settings-admin"},
     ),
+    "/admin/reporting/reply-rules": (
+        {"super-admin", "mail-settings-admin", "auditor"},
+        {"super-admin", "mail-settings-admin"},
+    ),
 }
 # What is sent to change something, of no harm to what other roles look at.
 SAVED: Final = {
@@ -67,6 +71,14 @@ SAVED: Final = {
     "/admin/apps/mail/authenticate-email": {"do": "add", "new": "{role}.example"},
     "/admin/apps/mail/compliance": {"unit": "/Sales", "setting": "messagesPerDay", "value": "0"},
     "/admin/apps/mail/end-user-access": {"unit": "/Sales"},
+    "/admin/reporting/reply-rules": {
+        "do": "add",
+        "name": "of-{role}",
+        "words": "450 busy",
+        "action": "wait",
+        "minutes": "5",
+        "reason": "why",
+    },
     "/admin/reporting/queue": {"do": "delete", "meant": "on", "queue": "mx:nowhere.example"},
 }
 # Pages of one's own mail: whoever is logged in may look at their own, and nobody at another's.

@@ -220,6 +220,34 @@ async def test_a_queue_is_suspended_with_a_reason_and_resumed(site: Site, alice:
     assert await changed_by(site) == [("queue.suspend", ALICE), ("queue.resume", ALICE)]
 
 
+async def test_a_ceiling_is_set_beside_a_suspension_and_taken_away(site: Site, alice: httpx2.AsyncClient) -> None:
+    _, queue = await one_message(site)
+    asked = {"do": "limit", "queue": queue, "most": "300", "per": "hour", "connections": "2", "reason": "<b>agreed</b>"}
+    done = await alice.post(PATH, data=asked)
+    page = (await alice.get(done.headers["location"])).text
+    assert "The ceiling is set." in page
+    assert "At most 2 connections at once, 300 an hour" in page
+    await alice.post(PATH, data={"do": "suspend", "queue": queue, "reason": "maintenance"})
+    for path in (PATH, f"{PATH}?queue={queue}"):
+        shown = (await alice.get(path)).text
+        for fact in ("At most 2 connections at once, 300 an hour", "&lt;b&gt;agreed&lt;/b&gt;", "maintenance"):
+            assert fact in shown, path
+    assert '<span class="tag bad">suspended</span>' in (await alice.get("/admin/reporting/gateways")).text
+    for changed in (
+        {"most": "many"},
+        {"connections": "0"},
+        {"reason": ""},
+        {"most": "", "connections": ""},
+        {"per": "x"},
+    ):
+        assert (await alice.post(PATH, data=asked | changed)).status_code == 400, changed
+    await alice.post(PATH, data={"do": "unlimit", "queue": queue})
+    await alice.post(PATH, data={"do": "resume", "queue": queue})
+    shown = (await alice.get(f"{PATH}?queue={queue}")).text
+    assert "300 an hour" not in shown
+    assert "Take ceiling away" not in shown
+
+
 async def test_much_that_waits_is_shown_page_by_page(site: Site, alice: httpx2.AsyncClient) -> None:
     await submit(site, PARTNER, [f"r{number:03}@many.example" for number in range(120)])
     await submit(site, PARTNER, ["last@many.example"])

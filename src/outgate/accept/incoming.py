@@ -23,6 +23,7 @@ class IncomingMessage:
         self.identity = identity
         self._queue = queue
         self._account_id, self._unfinished = account_id, unfinished
+        self.taken_out = 0  # bytes of what has come
         self._refusal: Refusal | None = None
         self._header: CheckedHeader | None = None
         self._header_size = 0
@@ -31,6 +32,14 @@ class IncomingMessage:
         self._digest = BodyDigest()
         self._pieces: list[bytes] = []
         self._buffered = 0
+
+    def beginning(self, data: bytes) -> bytes:
+        """What is made of the first piece, which has the header, before anybody looks at it."""
+        return data
+
+    def _joined(self) -> bytes:
+        data = b"".join(self._pieces)
+        return data if self._header or self._refusal else self.beginning(data)
 
     def feed(self, data: bytes) -> bool:
         """Take a piece from the wire; True when `spill` is due before the next."""
@@ -42,7 +51,7 @@ class IncomingMessage:
 
     async def spill(self) -> None:
         """Store what has gathered, in pieces of CHUNK_BYTES; the rest stays in memory."""
-        data = b"".join(self._pieces)
+        data = self._joined()
         whole = len(data) - len(data) % CHUNK_BYTES
         for start in range(0, whole, CHUNK_BYTES):
             piece = data[start : start + CHUNK_BYTES]
@@ -64,13 +73,14 @@ class IncomingMessage:
 
     def end(self, *, size: int, eight_bit: bool) -> tuple[CheckedHeader, Content] | Refusal:
         """All has come. `size` in bytes and `eight_bit` are what the engine has counted."""
-        last_chunk = b"".join(self._pieces)
+        last_chunk = self._joined()
         if not self._refusal:
             self._look_at(last_chunk)
         if self._refusal:
             return self._refusal
         assert self._header, "looked at, and not refused"
         digest = self._digest.digest()
+        size -= self.taken_out
         return self._header, Content(size, self._header_size, self._chunks + 1, digest, eight_bit, last_chunk)
 
     def leave(self) -> None:

@@ -19,6 +19,7 @@ from outgate.accept.session_services import SessionServices
 from outgate.accept.throttle import LogInAttempt
 from outgate.authorise import authorise_envelope
 from outgate.mail.addresses import AddressError, canonical, is_role
+from outgate.mail.header_check import CheckedHeader
 from outgate.model import Account
 from outgate.queue.queue_id import to_text
 from outgate.smtp import (
@@ -44,7 +45,7 @@ from outgate.smtp import (
     TokenOffered,
 )
 from outgate.store.engine import StoreUnavailable
-from outgate.submit import Envelope, EnvelopeRecipient, Refusal, RefusalReason, Submission
+from outgate.submit import Content, Envelope, EnvelopeRecipient, Refusal, RefusalReason, Submission
 from outgate.tcp_listener import HANDSHAKE_SECONDS
 
 NOT_STORED = Refusal(RefusalReason.UNAVAILABLE, 451, "4.3.1", "Can't store the message now; try again later")
@@ -70,20 +71,12 @@ class Session(asyncio.Protocol):
     `lost` is done when the connection is no more.
     """
 
+    needs_log_in = True
+
     def __init__(self, services: SessionServices, peer: str, *, implicit_tls: bool) -> None:
-        settings = services.config.submission
         self._services = services
         self._loop = asyncio.get_running_loop()
-        self._engine = SmtpServer(
-            services.config.hostname,
-            max_size=settings.max_message_bytes,
-            tls=Tls.ACTIVE if implicit_tls else Tls.AVAILABLE,
-            limits=SessionLimits(max_recipients=settings.max_recipients, max_line=settings.max_line_bytes),
-            scram_secret=services.scram_secret,
-            scram_iterations=services.config.log_in.scram_iterations,
-            token_issuer=services.token_issuer,
-            max_hold=_max_hold(settings.max_hold),
-        )
+        self._engine = self._made_engine(Tls.ACTIVE if implicit_tls else Tls.AVAILABLE)
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self.lost: asyncio.Future[None] = self._loop.create_future()
@@ -101,6 +94,20 @@ class Session(asyncio.Protocol):
         self._recorded = 0  # refusals of envelopes since the last message
         self._began = self._last_heard = self._last_message = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
+
+    def _made_engine(self, tls: Tls) -> SmtpServer:
+        """Whom it talks to."""
+        services, settings = self._services, self._services.config.submission
+        return SmtpServer(
+            services.config.hostname,
+            max_size=settings.max_message_bytes,
+            tls=tls,
+            limits=SessionLimits(max_recipients=settings.max_recipients, max_line=settings.max_line_bytes),
+            scram_secret=services.scram_secret,
+            scram_iterations=services.config.log_in.scram_iterations,
+            token_issuer=services.token_issuer,
+            max_hold=_max_hold(settings.max_hold),
+        )
 
     # --- asyncio.Protocol ----------------------------------------------------------------------------------------
 
@@ -342,12 +349,15 @@ class Session(asyncio.Protocol):
         self._engine.accept()
 
     def _on_message_started(self) -> None:
+        self._incoming = self._new_incoming()
+        self._engine.accept()
+
+    def _new_incoming(self) -> IncomingMessage:
         if self._who is None:
             raise AssertionError("the engine takes no message without a log-in")
-        identity = self._services.queue_ids.new(clock.now())
         services = self._services
-        self._incoming = IncomingMessage(services.queue, identity, self._who.account_id, services.unfinished)
-        self._engine.accept()
+        identity = services.queue_ids.new(clock.now())
+        return IncomingMessage(services.queue, identity, self._who.account_id, services.unfinished)
 
     async def _spill(self, incoming: IncomingMessage) -> None:
         try:
@@ -378,12 +388,16 @@ class Session(asyncio.Protocol):
         message = incoming.end(size=event.size, eight_bit=event.eight_bit)
         if isinstance(message, Refusal):
             return message
-        header, content = message
         who = await self._still_logged_in()
-        version, account, organisation = await self._services.directory.reading(who.account_id)
+        return await self._submit(who.account_id, incoming.identity, *message, mail)
+
+    async def _submit(
+        self, account_id: int, identity: int, header: CheckedHeader, content: Content, mail: Mail
+    ) -> Refusal | None:
+        version, account, organisation = await self._services.directory.reading(account_id)
         if account is None:
             raise LoggedOut(GONE)
-        submission = Submission(incoming.identity, clock.now(), account, self._envelope(mail), header, content, version)
+        submission = Submission(identity, clock.now(), account, self._envelope(mail), header, content, version)
         outcome = await self._services.submitter.submit(submission, organisation)
         return outcome if isinstance(outcome, Refusal) else None
 
@@ -391,7 +405,7 @@ class Session(asyncio.Protocol):
         return Envelope(
             mail.reverse_path,
             self._recipients,
-            protocol="UTF8SMTPSA" if mail.params.smtputf8 else "ESMTPSA",  # RFC 3848, RFC 6531 section 4.3
+            protocol=self._protocol(mail),
             peer=self._peer,
             smtputf8=mail.params.smtputf8,
             envid=mail.params.envid,
@@ -399,6 +413,10 @@ class Session(asyncio.Protocol):
             hold_until=_hold_until(mail.params),
             require_tls=mail.params.require_tls,
         )
+
+    def _protocol(self, mail: Mail) -> str:
+        """RFC 3848, RFC 6531 section 4.3."""
+        return "UTF8SMTPSA" if mail.params.smtputf8 else "ESMTPSA"
 
     async def _start_tls(self) -> None:
         if self._transport is None:
@@ -499,7 +517,7 @@ class Session(asyncio.Protocol):
     def _over_at(self) -> float:
         settings = self._services.config.submission
         ends = [self._last_heard + settings.command_timeout, self._last_message + settings.session_timeout]
-        if self._who is None:
+        if self._who is None and self.needs_log_in:
             ends.append(self._began + settings.log_in_timeout)
         return min(ends)
 

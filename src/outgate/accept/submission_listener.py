@@ -1,14 +1,19 @@
-"""The doors of submission: STARTTLS (587) and implicit TLS (465). Opens and closes them; sessions do the rest."""
+"""The doors of submission: STARTTLS (587), implicit TLS (465), and one for servers in front, if it is set. Opens and
+closes them; sessions do the rest.
+"""
 
 import asyncio
 import socket
 import ssl
 import weakref
+from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address, ip_network
 
 import structlog
 from prometheus_client import Gauge
 
+from outgate.accept.relay_session import RelaySession
 from outgate.accept.session import Session
 from outgate.accept.session_services import SessionServices
 from outgate.accept.tls import CertificateError
@@ -18,6 +23,7 @@ from outgate.tcp_listener import HANDSHAKE_SECONDS, TcpListener, bind
 STORING = 30.0  # seconds that a message may take to be stored while the server stops
 FAREWELL = 0.5  # seconds that clients have to read that the server stops
 BACKLOG = 1024
+NOT_TRUSTED = b"554 5.7.1 This port is for trusted servers (relay.trusted_networks)\r\n"
 TOO_MANY_SESSIONS = b"421 4.7.0 Too many connections; try again later\r\n"
 
 _SESSIONS = Gauge("outgate_submission_sessions", "Sessions of mail programs that are open")
@@ -38,6 +44,9 @@ class SubmissionListener:
             "starttls": TcpListener("starttls", limit, partial(self._serve, context=None), farewell=TOO_MANY_SESSIONS),
             "tls": TcpListener("tls", limit, partial(self._serve, context=context)),
         }
+        if services.config.relay.port:
+            self._trusted = [ip_network(one) for one in services.config.relay.trusted_networks]
+            self._doors["relay"] = TcpListener("relay", limit, self._serve_relay, farewell=TOO_MANY_SESSIONS)
 
     @property
     def ports(self) -> dict[str, int]:
@@ -45,14 +54,21 @@ class SubmissionListener:
         return {name: door.port for name, door in self._doors.items()}
 
     async def open(self) -> None:
-        """Bind both ports; OSError names the one that can't be had."""
+        """Bind all ports; OSError names the one that can't be had."""
         settings = self._services.config.submission
         shared = self._services.config.processes > 1
-        for name, port in (("starttls", settings.starttls_port), ("tls", settings.tls_port)):
+        relay = self._services.config.relay
+        places = {
+            "starttls": (settings.address, settings.starttls_port),
+            "tls": (settings.address, settings.tls_port),
+            "relay": (relay.address, relay.port),
+        }
+        for name in self._doors:
+            address, port = places[name]
             try:
-                listening = bind(settings.address, port, backlog=BACKLOG, shared=shared, dual=True)
+                listening = bind(address, port, backlog=BACKLOG, shared=shared, dual=True)
             except OSError as error:
-                where = f"{settings.address}, port {port} ({name})"
+                where = f"{address}, port {port} ({name})"
                 raise OSError(error.errno, f"can't listen on {where}: {error.strerror}") from None
             self._doors[name].open(listening)
 
@@ -77,8 +93,21 @@ class SubmissionListener:
             await door.close(FAREWELL)
 
     async def _serve(self, connection: socket.socket, host: str, *, context: ssl.SSLContext | None) -> None:
-        """One connection, from its handshake to its end."""
-        session = Session(self._services, host, implicit_tls=context is not None)
+        """One connection of a mail program."""
+        await self._drive(Session(self._services, host, implicit_tls=context is not None), connection, context)
+
+    async def _serve_relay(self, connection: socket.socket, host: str) -> None:
+        """One of a server in front; nobody else is let in."""
+        if any(ip_address(host) in network for network in self._trusted):
+            await self._drive(RelaySession(self._services, host, implicit_tls=False), connection, None)
+            return
+        _log.warning("not a trusted network", door="relay", peer=host)
+        with connection, suppress(OSError):
+            connection.setblocking(False)
+            connection.send(NOT_TRUSTED)
+
+    async def _drive(self, session: Session, connection: socket.socket, context: ssl.SSLContext | None) -> None:
+        """From its handshake to its end."""
         self._sessions.add(session)
         timeout = HANDSHAKE_SECONDS if context else None
         with _SESSIONS.track_inprogress():

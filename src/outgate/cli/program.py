@@ -72,6 +72,16 @@ COMMANDS: Final = (
         "The organisation's own domains: their mail is signed with DKIM, and mail to them is delivered locally.",
     ),
     LazyCommand(
+        "domain-proof",
+        "domain_proof",
+        "Whole domains outside the organisation's own, proven by a DNS record: users can be granted addresses in them.",
+    ),
+    LazyCommand(
+        "address-grant",
+        "address_grant",
+        "Addresses that users and units may send as without a proof of their own, in proven domains and own ones.",
+    ),
+    LazyCommand(
         "ou",
         "unit",
         "Organisational units: a tree in which users have their place, and policy is inherited.",

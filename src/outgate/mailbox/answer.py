@@ -61,7 +61,9 @@ def _untagged(mailbox: Mailbox) -> str:
 
 
 def _sender(head: LetterHead, account: Account, *, from_received: bool) -> str:
-    usable = {entry.address: entry for entry in account.send_as.values() if entry.verified}
+    usable = {
+        entry.address: entry for entry in account.send_as.values() if entry.verified and not entry.is_whole_domain
+    }
     default = next(entry.address for entry in account.send_as.values() if entry.is_default)
     if not from_received:
         return default

@@ -42,6 +42,14 @@ def listed(op: OperationContext) -> list[tuple[QueueKey, Restriction]]:
     return [(queue, one) for queue in sorted(found) for one in found[queue] if one.holds(op.now)]
 
 
+def by_queue(op: OperationContext) -> dict[str, list[Restriction]]:
+    """The same by queue; what suspends it first."""
+    found: dict[str, list[Restriction]] = {}
+    for queue, one in listed(op):
+        found.setdefault(str(queue), []).append(one)
+    return {queue: sorted(all_of, key=lambda one: not one.suspends) for queue, all_of in found.items()}
+
+
 def suspended(op: OperationContext) -> frozenset[str]:
     """The queues of which nothing goes."""
     return frozenset(str(queue) for queue, one in listed(op) if one.suspends)
@@ -50,8 +58,7 @@ def suspended(op: OperationContext) -> frozenset[str]:
 @operation("queue.suspend", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
 def suspend(op: OperationContext, queues: Sequence[QueueKey], reason: str, seconds: float | None) -> None:
     """Suspend gateways or destinations: their mail waits."""
-    if len(reason) > MAX_REASON:
-        raise Invalid("the reason is too long; at most {most} characters", most=MAX_REASON)
+    _check(reason)
     until = None if seconds is None else op.now + seconds
     op.note(queues=[str(queue) for queue in queues], reason=reason, until=until)
     wanted = Restriction(Cause.OPERATOR, reason, op.actor.name, op.now, until)
@@ -72,6 +79,7 @@ def resume(op: OperationContext, queues: Sequence[QueueKey]) -> list[tuple[Queue
 @operation("queue.limit", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
 def limit(op: OperationContext, queues: Sequence[QueueKey], ceiling: Ceiling | None, reason: str) -> None:
     """Give gateways or destinations a ceiling of connections and messages by time, or take it away."""
+    _check(reason)
     op.note(queues=[str(queue) for queue in queues], reason=reason)
     if ceiling:
         op.note(connections=ceiling.connections, rates=list(ceiling.rates))
@@ -81,6 +89,11 @@ def limit(op: OperationContext, queues: Sequence[QueueKey], ceiling: Ceiling | N
             wanted = Restriction(Cause.LIMIT, reason, op.actor.name, op.now, None, ceiling.connections, ceiling.rates)
             restrictions.put(op.connection, queue, wanted)
         op.reconsider(Selection(queue=str(queue)))
+
+
+def _check(reason: str) -> None:
+    if len(reason) > MAX_REASON:
+        raise Invalid("the reason is too long; at most {most} characters", most=MAX_REASON)
 
 
 def rate_of(text: str) -> str:

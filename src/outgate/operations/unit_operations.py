@@ -7,6 +7,7 @@ from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
+from outgate.sendas import proven_domains
 
 
 def paths_below(op: OperationContext, top: str | None) -> tuple[str, ...]:
@@ -39,6 +40,7 @@ def move(op: OperationContext, path: str, to: str) -> str:
     """Rename a unit or put it elsewhere in the tree, with everything below it."""
     new = units.move(op.connection, path, to)
     op.changed(path=(path, new))
+    proven_domains.settle(op.connection, op.now)  # what is granted to a unit holds below it as well
     op.reconsider(Selection(unit=new))
     return new
 

@@ -12,7 +12,7 @@ from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
-from outgate.sendas import gateways
+from outgate.sendas import gateways, proven_domains
 
 
 @frozen
@@ -66,6 +66,7 @@ def create(
     made = users.create(op.connection, address, credentials, op.now, name=name, unit_path=unit, external=external)
     op.changed(name=("", name), external=("", _named(external)))
     op.note(password=credentials is not None)
+    proven_domains.settle(op.connection, op.now, made.id)
     return made
 
 
@@ -141,6 +142,7 @@ def move(op: OperationContext, address: str, unit: str) -> User:
     before, place = users.find(op.connection, address), units.find(op.connection, unit).path
     op.changed(unit=(before.unit, place))
     users.move(op.connection, address, place)
+    proven_domains.settle(op.connection, op.now, before.id)
     op.reconsider(Selection(account_id=before.id))
     return users.find(op.connection, address)
 

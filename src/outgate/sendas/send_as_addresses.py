@@ -10,7 +10,7 @@ from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFoun
 from outgate.directory.users import check_name
 from outgate.frozen import frozen
 from outgate.mail.addresses import without_tag
-from outgate.model import SendAs
+from outgate.model import WHOLE_DOMAIN, SendAs
 from outgate.store import tables
 
 MAX_SIGNATURE: Final = 10_000  # characters of HTML, as with Gmail
@@ -63,6 +63,8 @@ def add(
     """
     touch(connection)
     address = compared(address)
+    if address.startswith(WHOLE_DOMAIN):
+        raise NotAllowed("a whole domain is proven by its DNS: outgate domain-proof begin", address=address)
     existing = {entry.address: entry for entry in addresses(connection, account_id)}
     if address in existing:
         raise AlreadyExists("{address} is one of this account's addresses already", address=address)
@@ -205,6 +207,8 @@ def holders(connection: Connection, address: str) -> tuple[Holder, ...]:
 
 
 def _make_default(connection: Connection, row: Row[*tuple[Any, ...]]) -> None:
+    if row.address.startswith(WHOLE_DOMAIN):
+        raise NotAllowed("{address} stands for a whole domain, so it can't be the default", address=row.address)
     if row.verified_at is None:
         raise NotAllowed("{address} is not confirmed yet, so it can't be the default", address=row.address)
     columns = tables.send_as.c

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from outgate.directory.change import lock, touch
 from outgate.directory.errors import DirectoryError, Invalid, NotAllowed, NotFound
 from outgate.frozen import frozen
+from outgate.model import WHOLE_DOMAIN
 from outgate.sendas import send_as_addresses
 from outgate.store import rates, tables
 from outgate.store.engine import write
@@ -86,6 +87,8 @@ def start(connection: Connection, vault: Vault, account_id: int, address: str, n
     row = send_as_addresses.find(connection, account_id, address)
     if row.verified_at is not None:
         raise Invalid("{address} is confirmed already", address=row.address)
+    if row.address.startswith(WHOLE_DOMAIN):
+        raise Invalid("{address} stands for a whole domain, which only the DNS proves", address=row.address)
     _count(connection, row, now)
     code, nonce = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}", secrets.token_bytes(16)
     expires_at = now + VALID_SECONDS

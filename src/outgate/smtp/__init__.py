@@ -107,6 +107,7 @@ from outgate.smtp.sasl import (
 )
 from outgate.smtp.server import SmtpServer
 from outgate.smtp.server_events import (
+    ClientNamed,
     Closed,
     Mail,
     MessageAborted,
@@ -132,6 +133,7 @@ __all__ = [
     "BodyWanted",
     "Capabilities",
     "ClientEvent",
+    "ClientNamed",
     "Closed",
     "ConnectionLost",
     "Credentials",

@@ -25,13 +25,14 @@ class Tls(StrEnum):
 @frozen
 class OfferState:
     """What it depends on what a server offers. `max_size` in bytes; `max_hold` has the words behind FUTURERELEASE: the
-    longest time in seconds, and when it ends. Empty, it is not offered.
+    longest time in seconds, and when it ends. Empty, it is not offered. `xclient`: the client is a trusted server.
     """
 
     tls: Tls
     max_size: int
     mechanisms: tuple[str, ...]
     max_hold: str = ""
+    xclient: bool = False
 
 
 Value = str | int | bool | None
@@ -187,6 +188,7 @@ EXTENSIONS = (
             "HOLDUNTIL": ExtensionParameter(_hold_until, "hold_until"),
         },
     ),
+    Extension("XCLIENT", offer=lambda state: "LOGIN" if state.xclient else None),  # Postfix' XCLIENT_README
     Extension("STARTTLS", offer=lambda state: "" if state.tls is Tls.AVAILABLE else None),  # RFC 3207
     Extension(  # RFC 4954
         "AUTH",

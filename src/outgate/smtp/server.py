@@ -22,7 +22,7 @@ from outgate.smtp.server_events import (
     ServerEvent,
 )
 from outgate.smtp.server_modes import Lines
-from outgate.smtp.session_commands import BEHIND_STARTTLS, SessionCommands
+from outgate.smtp.session_commands import BEHIND_STARTTLS, SessionCommands, greeting
 
 
 class SmtpServer:
@@ -30,7 +30,7 @@ class SmtpServer:
 
     `scram_secret` keys the salts shown for users that don't exist; `scram_iterations` must be what real users have.
     With a `token_issuer`, log-in by access token is offered as well. `max_size` in bytes;
-    `max_hold` as in OfferState.
+    `max_hold` and `xclient` as in OfferState.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class SmtpServer:
         scram_iterations: int = 600_000,
         token_issuer: TokenIssuer | None = None,
         max_hold: str = "",
+        xclient: bool = False,
     ) -> None:
         self._in = Inbound()
         dialogue = self._dialogue = Dialogue(tls, limits)
@@ -67,11 +68,12 @@ class SmtpServer:
             hostname=hostname,
             max_size=max_size,
             max_hold=max_hold,
+            xclient=xclient,
         )
         dialogue.commands = dialogue.mode = Lines(limits.auth_line, commands.take, dialogue.fault)
         self._question: Question | None = None
         self._eof = self._closed = False
-        dialogue.say(Reply(220, "", (f"{hostname} ESMTP Outgate",)))
+        dialogue.say(greeting(hostname))
 
     # --- the trio ------------------------------------------------------------------------------------------------
 
@@ -89,6 +91,11 @@ class SmtpServer:
     def authenticated(self) -> bool:
         """Somebody has logged in."""
         return self._dialogue.authenticated
+
+    @property
+    def is_secured(self) -> bool:
+        """TLS is in force."""
+        return self._dialogue.tls is Tls.ACTIVE
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the wire."""

@@ -77,6 +77,13 @@ class Rcpt:
 
 
 @frozen
+class ClientNamed:
+    """A trusted server says as whom its own client has logged in; empty: as nobody."""
+
+    login: str
+
+
+@frozen
 class MessageStarted:
     """Question: may content come now?"""
 
@@ -115,4 +122,4 @@ MESSAGE_QUESTIONS = (Mail, Rcpt, MessageStarted, MessageEnded)
 LOG_IN_QUESTIONS = (PasswordOffered, TokenOffered, ScramStarted, ScramProved)
 QUESTIONS = MESSAGE_QUESTIONS + LOG_IN_QUESTIONS
 
-ServerEvent = Question | StartTls | ScramFailed | ScramAbandoned | MessageData | MessageAborted | Closed
+ServerEvent = Question | StartTls | ScramFailed | ScramAbandoned | MessageData | MessageAborted | ClientNamed | Closed

@@ -8,14 +8,22 @@ from collections.abc import Callable
 
 from outgate.frozen import frozen
 from outgate.smtp.auth_command import AuthCommand
+from outgate.smtp.commands import BadArgument
 from outgate.smtp.dialogue import Dialogue, SessionStage
 from outgate.smtp.extensions import OfferState, Tls, offers
 from outgate.smtp.limits import SessionLimits
 from outgate.smtp.lines import TOO_LONG, Inbound
 from outgate.smtp.receipt import OUT_OF_ORDER, SYNTAX, Receipt
 from outgate.smtp.reply import Reply
-from outgate.smtp.server_events import StartTls
+from outgate.smtp.server_events import ClientNamed, StartTls
 from outgate.smtp.server_modes import Handshake
+from outgate.smtp.xclient import xclient_login
+
+
+def greeting(hostname: str) -> Reply:
+    """What a session begins with."""
+    return Reply(220, "", (f"{hostname} ESMTP Outgate",))
+
 
 _OK = Reply(250, "2.0.0", ("Ok",))
 _BYE = Reply(221, "2.0.0", ("Bye",))
@@ -59,10 +67,11 @@ class SessionCommands:
         hostname: str,
         max_size: int,
         max_hold: str = "",
+        xclient: bool = False,
     ) -> None:
         self._dialogue, self._inbound, self._receipt, self._auth = dialogue, inbound, receipt, auth
         self._limit, self._hostname, self._max_size = limits.command_line, hostname, max_size
-        self._max_hold = max_hold
+        self._max_hold, self._xclient_taken = max_hold, xclient
         self._commands = {
             b"EHLO": CommandRow(self._ehlo),
             b"HELO": CommandRow(self._helo),
@@ -78,6 +87,8 @@ class SessionCommands:
             b"DATA": CommandRow(receipt.data, _MAIL_OR_RCPT),
             b"BDAT": CommandRow(receipt.bdat),  # its bytes follow whatever the reply
         }
+        if xclient:
+            self._commands[b"XCLIENT"] = CommandRow(self._xclient, _HELLO)
         self._unknown = CommandRow(lambda argument: dialogue.fault(_UNKNOWN))
 
     def take(self, line: bytes) -> None:
@@ -109,7 +120,9 @@ class SessionCommands:
 
     def _ehlo(self, argument: str) -> None:
         if self._hello(argument):
-            state = OfferState(self._dialogue.tls, self._max_size, self._auth.mechanisms, self._max_hold)
+            state = OfferState(
+                self._dialogue.tls, self._max_size, self._auth.mechanisms, self._max_hold, self._xclient_taken
+            )
             self._dialogue.say(Reply(250, "", (self._hostname, *offers(state))))
 
     def _helo(self, argument: str) -> None:
@@ -141,6 +154,18 @@ class SessionCommands:
     def _quit(self, argument: str) -> None:
         self._receipt.abort("the client quit")
         self._dialogue.shut_down(_BYE)
+
+    def _xclient(self, argument: str) -> None:
+        """The session begins anew, with its greeting."""
+        try:
+            login = xclient_login(argument)
+        except BadArgument as error:
+            self._dialogue.fault(error.reply)
+            return
+        if login is not None:
+            self._dialogue.events.append(ClientNamed(login))
+        self._dialogue.stage = SessionStage.START
+        self._dialogue.say(greeting(self._hostname))
 
     def _starttls(self, argument: str) -> None:
         dialogue = self._dialogue

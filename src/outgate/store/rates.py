@@ -106,6 +106,12 @@ def in_words(rate: str) -> str:
     return f"{limit.amount} in {limit.multiples} {unit}s"
 
 
+def parts(rate: str) -> tuple[int, int]:
+    """How many events, and in how many seconds."""
+    limit = _limit(rate)
+    return limit.amount, limit.get_expiry()
+
+
 def interval(rate: str) -> float:
     """Seconds between two events at this rate."""
     limit = _limit(rate)

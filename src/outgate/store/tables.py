@@ -352,12 +352,38 @@ send_as = Table(
     Column("is_default", Boolean, nullable=False, default=False),
     Column("treat_as_alias", Boolean, nullable=False, default=True),
     Column("verified_at", Double),  # null: pending
-    Column("proof", Text),  # how it was verified: "code", "link" or "granted"; null for the primary
+    # How it was verified: "code", "link", "granted" or "domain" (see address_grant); null for the primary.
+    Column("proof", Text),
     Column("tag_of", Text),  # the address without its +tag, if it has one
     Column("created_at", Double, nullable=False),
     UniqueConstraint("account_id", "address"),
     _index_where("ix_send_as_tag_of", "tag_of", "tag_of IS NOT NULL"),
     Index("ix_send_as_search", "address", "account_id", "is_primary", "verified_at"),  # as ix_account_search
+)
+
+# A domain outside the organisation's own that its owner proves by a DNS record, asked for again from time to time.
+proven_domain = Table(
+    "proven_domain",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),  # A-label, lower case
+    Column("token", Text, nullable=False),
+    Column("proven_at", Double),  # null: not found yet
+    Column("checked_at", Double),  # when the DNS answered last
+    Column("missing_since", Double),  # the record was there and is not any more
+    Column("created_at", Double, nullable=False),
+)
+
+# Who may use an address without a proof of their own: a user, or a unit with those below it. It is in a domain that is
+# proven, or one of the own; `*@` stands for all addresses of a proven one. What follows are rows of `send_as`.
+address_grant = Table(
+    "address_grant",
+    metadata,
+    _id(),
+    Column("address", Text, nullable=False, index=True),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE")),
+    Column("unit_id", Key, ForeignKey("unit.id", ondelete="CASCADE")),
+    Column("created_at", Double, nullable=False),
 )
 
 # The last code sent to an address; the row goes when the code was used. One without tries left waits for the next code.

@@ -12,6 +12,7 @@ from outgate.authorise import Authorised, authorise
 from outgate.compliance.attachment_policy import Attachments, looks_at_attachments, refuses_attachments
 from outgate.frozen import frozen
 from outgate.mail.addresses import canonical
+from outgate.mail.header_check import CheckedHeader
 from outgate.model import Organisation, Phrase, Refused
 from outgate.queue import Put
 from outgate.route import Route, RouteKind, route
@@ -39,9 +40,8 @@ class RoutedSubmission:
 def routed(submission: Submission, organisation: Organisation, limits: MessageLimits) -> RoutedSubmission | Refusal:
     """The submission with its routes, or why it is refused whatever else is known of it."""
     header, account = submission.header, submission.account
-    if header.received_count > limits.received:
-        text = "Too many Received lines: the message is in a loop"
-        return Refusal(RefusalReason.LOOP, 554, "5.4.6", text)
+    if refused := loop(header, limits):
+        return refused
     submission, recipients = _each_once(submission)
     if len(recipients) > limits.recipients:
         words = Phrase("Too many recipients; at most {most}", {"most": limits.recipients})
@@ -57,6 +57,13 @@ def routed(submission: Submission, organisation: Organisation, limits: MessageLi
             return Refusal(RefusalReason.POLICY, 550, "5.7.1", choice)
         routes.append(choice)
     return RoutedSubmission(submission, verdict, routes)
+
+
+def loop(header: CheckedHeader, limits: MessageLimits) -> Refusal | None:
+    """Whether it has been on its way for too long (RFC 5321 section 6.3)."""
+    if header.received_count <= limits.received:
+        return None
+    return Refusal(RefusalReason.LOOP, 554, "5.4.6", "Too many Received lines: the message is in a loop")
 
 
 def decide(candidate: RoutedSubmission, attachments: Attachments, use: DailyUse) -> Put | Refusal:

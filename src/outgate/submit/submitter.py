@@ -8,16 +8,17 @@ from collections.abc import AsyncIterator
 from sqlalchemy import Connection
 
 from outgate.compliance.attachment_policy import Attachments, find_attachments, scan_attachments
+from outgate.mail.header_check import CheckedHeader
 from outgate.model import Account, Organisation
 from outgate.queue import Put, Queue
 from outgate.queue.changes import RecordEvents
 from outgate.store.batch import apply
 from outgate.submit import usage
 from outgate.submit.daily_limits import DailyLimits, DailyUse, hour_of, is_limited
-from outgate.submit.decision import RoutedSubmission, decide, routed
-from outgate.submit.queue_entry import refused, refused_envelope
+from outgate.submit.decision import RoutedSubmission, decide, loop, routed
+from outgate.submit.queue_entry import originated, refused, refused_envelope
 from outgate.submit.refusal import Refusal
-from outgate.submit.submission import Envelope, MessageLimits, Submission
+from outgate.submit.submission import Content, Envelope, MessageLimits, Submission
 
 
 class Submitter:
@@ -35,6 +36,22 @@ class Submitter:
         if isinstance(outcome, Refusal):
             await self._queue.record([refused(submission, outcome)])
         return outcome
+
+    async def relay(
+        self,
+        identity: int,
+        at: float,
+        envelope: Envelope,
+        header: CheckedHeader,
+        content: Content,
+        organisation: Organisation,
+    ) -> Put | Refusal:
+        """The same of a trusted server's message that is no account's: it takes the organisation's own ways."""
+        if refusal := loop(header, self._limits):
+            return refusal
+        put = originated(identity, at, envelope, content, organisation)
+        await self._queue.put(put)
+        return put
 
     async def refuse_envelope(self, identity: int, at: float, account: Account, envelope: Envelope, reply: str) -> None:
         """Put it on record that the account's MAIL or RCPT was refused. Raises StoreUnavailable."""

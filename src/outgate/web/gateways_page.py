@@ -1,6 +1,6 @@
 """Reporting > Gateways: the send-as addresses of the whole organisation, the server that each leaves by, its health."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -10,7 +10,7 @@ from outgate.directory.errors import Invalid
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
-from outgate.model import QueueKey, Restriction
+from outgate.model import Restriction
 from outgate.operations import address_overview, restriction_operations
 from outgate.operations.address_overview import AddressPage, AddressStanding
 from outgate.route import gateway_queue
@@ -39,7 +39,7 @@ _FIELDS: Final = ("address", "kind", "unit")
 
 @frozen
 class StandingRow:
-    """One line of the list; `queue` leads to what waits for its server, `held_back` is what restricts that."""
+    """One line of the list; `queue` leads to what waits for its server, `held_back` is what restricts that most."""
 
     standing: AddressStanding
     way: Way
@@ -68,7 +68,7 @@ def _show(visit: Visit) -> Response:
     )
     with visit.reading() as op:
         page = address_overview.addresses(op, wanted, unit, in_trouble=kind == IN_TROUBLE)
-        held_back = dict(restriction_operations.listed(op)) if visit.may(Privilege.QUEUE_READ) else None
+        held_back = restriction_operations.by_queue(op) if visit.may(Privilege.QUEUE_READ) else None
     return visit.page(
         "gateways.html",
         path=PATH,
@@ -84,13 +84,14 @@ def _show(visit: Visit) -> Response:
     )
 
 
-def _row(page: AddressPage, one: AddressStanding, held_back: Mapping[QueueKey, Restriction] | None) -> StandingRow:
+def _row(page: AddressPage, one: AddressStanding, held_back: Mapping[str, Sequence[Restriction]] | None) -> StandingRow:
     """With what of its queue its visitor may see: nothing, if `held_back` is None."""
     way = way_of(one.account, page.organisation, one.entry)
     if one.entry.gateway is None or held_back is None:
         return StandingRow(one, way)
-    queue = gateway_queue(one.entry.gateway)
-    return StandingRow(one, way, f"{queue_page.PATH}?{urlencode({'queue': str(queue)})}", held_back.get(queue))
+    queue = str(gateway_queue(one.entry.gateway))
+    restriction = next(iter(held_back.get(queue, ())), None)
+    return StandingRow(one, way, f"{queue_page.PATH}?{urlencode({'queue': queue})}", restriction)
 
 
 def _after(visit: Visit) -> tuple[str, int] | None:

@@ -26,6 +26,7 @@ from outgate.web.passkey_ceremony import PasskeyCeremony
 from outgate.web.program_documents import ProgramDocuments
 from outgate.web.provider_log_in_page import ProviderLogInPage
 from outgate.web.queue_page import QueuePage
+from outgate.web.reply_rules_page import ReplyRulesPage
 from outgate.web.roles_page import RolesPage
 from outgate.web.routing_page import RoutingPage
 from outgate.web.search_page import SearchPage
@@ -93,6 +94,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *EmailLogPage().routes(visits),
         *MessagePage().routes(visits),
         *QueuePage().routes(visits),
+        *ReplyRulesPage().routes(visits),
     ]
 
 

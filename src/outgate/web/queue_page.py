@@ -1,5 +1,5 @@
 """Reporting > Queue: what waits where and since when; and what is done with it: with a queue, with what a search finds,
-with one message. A queue can be suspended, too.
+with one message. A queue can be suspended and get a ceiling, too (queue_restrictions).
 
 What stops or loses mail is asked for once more, with what it means. Changes of much mail go on after the answer.
 """
@@ -15,15 +15,16 @@ from outgate.directory.errors import Invalid, NotFound
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
-from outgate.model import QueueKey
+from outgate.model import Cause, QueueKey
 from outgate.operations import queue_operations, restriction_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
 from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.admin import Count, Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
-from outgate.web import email_log_page, safety_question
+from outgate.web import email_log_page, queue_restrictions, safety_question
 from outgate.web.form import Form
+from outgate.web.rate_fields import PERIODS
 from outgate.web.safety_question import SafetyQuestion
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
@@ -126,8 +127,9 @@ def _show(visit: Visit) -> Response:
     with visit.reading() as op:
         counts = queue_operations.counts(op, QUEUES + 1, _behind(visit))
         found, further = _found(visit, op, asked)
-        held_back = {str(queue): one for queue, one in restriction_operations.listed(op)}
-        suspended = dict(sorted(held_back.items(), key=lambda one: -one[1].since)[:QUEUES])
+        held_back = restriction_operations.by_queue(op)
+        newest = sorted(held_back.items(), key=lambda one: -max(each.since for each in one[1]))
+        suspended = dict(newest[:QUEUES])
         waits = {*(one.queue for one in counts), *(one.queue for one in found)}
         names = queue_names(op, {*_known(asked), *suspended, *waits})
     done = _DONE.get(visit.form.text("done"))
@@ -144,6 +146,10 @@ def _show(visit: Visit) -> Response:
         found=found,
         further=further,
         held_back=held_back,
+        suspension=next((one for one in held_back.get(asked.queue, ()) if one.suspends), None),
+        ceiling=next((one for one in held_back.get(asked.queue, ()) if one.cause is Cause.LIMIT), None),
+        ceiling_words=lambda one: queue_restrictions.ceiling_words(visit.said, one),
+        periods=PERIODS,
         actions=ACTIONS if visit.may(Privilege.QUEUE_MANAGE) else {},
         may_manage=visit.may(Privilege.QUEUE_MANAGE),
         done=visit.said(done) if done else "",
@@ -199,8 +205,9 @@ def _act(visit: Visit) -> Response:
     """Do it, or ask whether it is meant."""
     form = visit.form
     do, asked = form.text("do"), QueueAsked.of(form)
-    if do in _SUSPENSIONS:
-        return _SUSPENSIONS[do](visit, asked)
+    if do in queue_restrictions.ACTS:
+        queue_restrictions.ACTS[do](visit, asked.queue)
+        return visit.go_to(asked.done(do))
     action = ACTIONS.get(do)
     if action is None:
         raise Invalid("“{text}” can't be done with waiting mail; choose a button of the queue's page", text=do)
@@ -246,35 +253,7 @@ def _how_much(visit: Visit, op: OperationContext, asked: QueueAsked, wanted: Sel
         yield visit.said.several("%(num)s recipient", "%(num)s recipients", number)
 
 
-def _suspend(visit: Visit, asked: QueueAsked) -> Response:
-    """For some hours, or until somebody resumes it."""
-    hours = visit.form.text("hours")
-    if hours and not visit.form.number("hours"):
-        raise Invalid("“{text}” is not a number of hours; leave it empty to suspend without an end", text=hours)
-    seconds = float(hours) * 3600 if hours else None
-    with visit.writing() as op:
-        restriction_operations.suspend(op, _one_queue(asked), visit.form.text("reason"), seconds)
-    return visit.go_to(asked.done("suspend"))
-
-
-def _resume(visit: Visit, asked: QueueAsked) -> Response:
-    with visit.writing() as op:
-        restriction_operations.resume(op, _one_queue(asked))
-    return visit.go_to(asked.done("resume"))
-
-
-def _one_queue(asked: QueueAsked) -> list[QueueKey]:
-    if not asked.queue:
-        raise Invalid("say which queue is meant")
-    try:
-        return [QueueKey.parse(asked.queue)]
-    except ValueError:
-        raise Invalid("“{text}” is not a queue; choose one of the list", text=asked.queue[:80]) from None
-
-
-_SUSPENSIONS: Final = {"suspend": _suspend, "resume": _resume}
 _DONE: Final = {
     **{name: action.done for name, action in ACTIONS.items()},
-    "suspend": N_("Suspended: its mail waits. What is being handed over at this moment is not broken off."),
-    "resume": N_("Resumed: what waits is tried now."),
+    **queue_restrictions.DONE,
 }

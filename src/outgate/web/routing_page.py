@@ -8,11 +8,11 @@ from outgate.directory.errors import DirectoryError, Invalid
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
 from outgate.http.http_route import HttpRoute
-from outgate.model import Gateway
+from outgate.model import Gateway, QueueKind
 from outgate.operations import domain_gateway_operations, setup_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.setup_operations import Setup
-from outgate.web import safety_question
+from outgate.web import queue_page, safety_question
 from outgate.web.safety_question import SafetyQuestion
 from outgate.web.server_form import ServerFields
 from outgate.web.server_trial import ServerTrial, TrialState
@@ -56,6 +56,7 @@ def _page(visit: Visit, setup: Setup, fields: ServerFields, trial: TrialState | 
         is_on=setup.is_on,
         fields=fields,
         trial=trial,
+        queue=f"{queue_page.PATH}?queue={QueueKind.DOMAIN_GATEWAY}" if visit.may(Privilege.QUEUE_READ) else "",
         may_save=visit.may(Privilege.GMAIL_SETTINGS),
     )
 

@@ -27,6 +27,7 @@ from outgate.operations.error_codes import text_of
 
 _MAX_ZONE: Final = 64
 _THOUSAND: Final = 1000
+_TIMES: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _BYTES: Final = ("digital-byte", "digital-kilobyte", "digital-megabyte")
 
 
@@ -106,6 +107,12 @@ class Words:
     def milliseconds(self, seconds: float) -> str:
         """How long something took."""
         return format_unit(round(seconds * _THOUSAND), "duration-millisecond", "short", locale=self.language)
+
+    def duration(self, seconds: float) -> str:
+        """In the longest unit of which it is a whole number."""
+        whole = round(seconds)
+        number, unit = next((whole // each, unit) for each, unit in _TIMES if not whole % each)
+        return format_unit(number, f"duration-{unit}", locale=self.language)
 
     def size(self, value: float) -> str:
         """Bytes, in the unit that leaves the fewest digits."""

@@ -286,7 +286,11 @@ def _page(visit: Visit, writing: Writing, status: int = 200) -> Response:
         "writing": writing,
         "content": writing.content,
         "wrong": dict.fromkeys(LISTS, "") | dict(writing.wrong),
-        "senders": [_sender(seen, entry, signatures.get) for entry in seen.account.send_as.values() if entry.verified],
+        "senders": [
+            _sender(seen, entry, signatures.get)
+            for entry in seen.account.send_as.values()
+            if entry.verified and not entry.is_whole_domain
+        ],
         "done": visit.said(done) if done and not writing.why else "",
     }
     return visit.page("write.html", status, **facts)

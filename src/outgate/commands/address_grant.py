@@ -1,0 +1,64 @@
+"""`outgate address-grant`: addresses that users and units may send as without a proof of their own."""
+
+from typing import Annotated
+
+import typer
+
+from outgate.cli.output import JsonObject, table, tell
+from outgate.cli.shell import CommandContext, command
+from outgate.operations import domain_proof_operations
+from outgate.sendas.proven_domains import AddressGrant
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Addresses that users and units may send as without a proof of their own, in proven domains and own ones.",
+)
+
+Address = Annotated[
+    str,
+    typer.Argument(help="The address, or *@DOMAIN for all of a proven domain", metavar="ADDRESS", show_default=False),
+]
+User = Annotated[str | None, typer.Option("--user", help="To this user", metavar="USER", show_default=False)]
+UnitPath = Annotated[
+    str | None, typer.Option("--ou", help="To all users of this unit and those below it", metavar="PATH")
+]
+
+
+@command(
+    app,
+    example="outgate address-grant add '*@dominiopartner.example' --user alice@example.com\n"
+    "outgate address-grant add sales@dominiopartner.example --ou /Sales\n"
+    "outgate address-grant add info@example.com --ou /Sales",
+)
+def add(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None) -> None:
+    """Let a user, or all users of a unit, send as an address.
+
+    Each of them has it among their From addresses, with a gateway of their own if they give it one (`outgate sendas
+    gateway set`). Who comes into the unit later gets it, who leaves it loses it.
+    """
+    with ctx.writing() as op:
+        granted = domain_proof_operations.grant(op, address, user=user, unit=unit)
+    tell(ctx, _row(granted), f"{granted.user or granted.unit} can send as {granted.address}")
+
+
+@command(app, name="list", example="outgate address-grant list")
+def list_(ctx: CommandContext) -> None:
+    """List what users and units were granted."""
+    with ctx.reading() as op:
+        rows = [_row(one) for one in domain_proof_operations.list_grants(op)]
+    table(ctx, rows, {"address": "address", "user": "user", "ou": "unit"}, nothing="nothing is granted")
+
+
+@command(app, example="outgate address-grant remove sales@dominiopartner.example --ou /Sales")
+def remove(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None) -> None:
+    """Take a grant back; the address goes with the gateway that its users gave it.
+
+    Who has confirmed it by themselves keeps it.
+    """
+    with ctx.writing() as op:
+        revoked = domain_proof_operations.revoke(op, address, user=user, unit=unit)
+    tell(ctx, _row(revoked), f"{revoked.address} is taken from {revoked.user or revoked.unit}")
+
+
+def _row(grant: AddressGrant) -> JsonObject:
+    return {"address": grant.address, "user": grant.user, "ou": grant.unit}

@@ -1,0 +1,76 @@
+"""Operations on domains that are proven whole by a DNS record, and on who may send as addresses without own proof."""
+
+from outgate.directory.privileges import Privilege
+from outgate.operations import targets
+from outgate.operations.context import OperationContext
+from outgate.operations.operation import operation
+from outgate.queue.admin import Selection
+from outgate.sendas import proven_domains
+from outgate.sendas.proven_domains import AddressGrant, ProvenDomain
+
+
+@operation("domain-proof.list", Privilege.UNITS_READ, targets.ORGANISATION, changes=False)
+def list_proofs(op: OperationContext) -> tuple[ProvenDomain, ...]:
+    """List the domains outside that are proven whole, or are about to be."""
+    return proven_domains.domains(op.connection)
+
+
+@operation("domain-proof.show", Privilege.UNITS_READ, targets.ORGANISATION, changes=False)
+def find(op: OperationContext, name: str) -> ProvenDomain:
+    """See how it stands with a domain's proof."""
+    return proven_domains.find(op.connection, name)
+
+
+@operation("domain-proof.begin", Privilege.DOMAINS_MANAGE, targets.ORGANISATION)
+def begin(op: OperationContext, name: str) -> ProvenDomain:
+    """Begin to prove a whole domain by a DNS record."""
+    domain = proven_domains.begin(op.connection, name, op.now)
+    op.note(domain=domain.name)
+    return domain
+
+
+@operation("domain-proof.check", Privilege.DOMAINS_MANAGE, targets.ORGANISATION, services=("is_published",))
+def checked(op: OperationContext, name: str, *, is_published: bool) -> ProvenDomain:
+    """Take what the DNS says of a domain's proof."""
+    before = proven_domains.find(op.connection, name)
+    after = proven_domains.settle_check(op.connection, name, is_published, op.now)
+    op.note(domain=after.name, found=is_published)
+    if before.missing_since is not None or not after.is_usable(op.now):
+        _reconsider(op, f"*@{after.name}")
+    return after
+
+
+@operation("domain-proof.remove", Privilege.DOMAINS_MANAGE, targets.ORGANISATION)
+def remove(op: OperationContext, name: str) -> ProvenDomain:
+    """Forget a domain's proof with all grants of addresses in it."""
+    domain = proven_domains.remove(op.connection, name, op.now)
+    op.changed(domain=(domain.name, ""))
+    _reconsider(op, f"*@{domain.name}")
+    return domain
+
+
+@operation("address-grant.list", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)
+def list_grants(op: OperationContext) -> tuple[AddressGrant, ...]:
+    """List the addresses that users and units were granted."""
+    return proven_domains.grants(op.connection)
+
+
+@operation("address-grant.add", Privilege.SEND_AS_MANAGE, targets.ORGANISATION, targets.holders("address"))
+def grant(op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None) -> AddressGrant:
+    """Let a user, or all of a unit, send as an address in a proven domain or an own one; `*@` means all of it."""
+    granted = proven_domains.grant(op.connection, AddressGrant(address, user, unit), op.now)
+    op.changed(address=("", granted.address), to=("", granted.user or granted.unit))
+    return granted
+
+
+@operation("address-grant.remove", Privilege.SEND_AS_MANAGE, targets.ORGANISATION, targets.holders("address"))
+def revoke(op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None) -> AddressGrant:
+    """Take an address away that a user or a unit was granted."""
+    revoked = proven_domains.revoke(op.connection, AddressGrant(address, user, unit), op.now)
+    op.changed(address=(revoked.address, ""), to=(revoked.user or revoked.unit, ""))
+    _reconsider(op, revoked.address)
+    return revoked
+
+
+def _reconsider(op: OperationContext, address: str) -> None:
+    op.reconsider(Selection(chosen_from=address))

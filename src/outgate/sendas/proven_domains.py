@@ -1,0 +1,251 @@
+"""Whole domains that are proven by a DNS record, and who may send as addresses in them. Knows no DNS.
+
+A grant is turned into rows of `send_as` (`settle`): so every address has its gateway, its name and its health as
+others have. `*@partner.example` is the entry that covers all addresses of a domain.
+"""
+
+import secrets
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, or_, select, update
+
+from outgate.directory import units, users
+from outgate.directory.change import compared, compared_domain, touch
+from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from outgate.frozen import frozen
+from outgate.mail.addresses import without_tag
+from outgate.model import WHOLE_DOMAIN
+from outgate.sendas import send_as_addresses
+from outgate.store import tables
+
+CHECK_EVERY: Final = 86400.0  # seconds
+SUSPENDED_AFTER: Final = 7 * 86400.0  # seconds without the record
+PROOF: Final = "domain"
+
+_AT_ONCE: Final = 1000  # rows of one statement
+
+_LABEL: Final = "_outgate"
+_KEY: Final = "outgate-domain-proof="
+
+_domain = tables.proven_domain.c
+_grant = tables.address_grant.c
+
+
+@frozen
+class ProvenDomain:
+    """A domain with what its owner publishes: `record_value` as TXT record at `record_name`. Times in seconds since the
+    epoch; `missing_since` is when the DNS said first that the record is not there any more.
+    """
+
+    name: str
+    token: str
+    proven_at: float | None
+    checked_at: float | None
+    missing_since: float | None
+
+    @property
+    def record_name(self) -> str:
+        """Where the record belongs."""
+        return f"{_LABEL}.{self.name}"
+
+    @property
+    def record_value(self) -> str:
+        """What it says."""
+        return f"{_KEY}{self.token}"
+
+    @property
+    def suspended_from(self) -> float | None:
+        """From when on its addresses can't be used, if the record stays away."""
+        return None if self.missing_since is None else self.missing_since + SUSPENDED_AFTER
+
+    def is_usable(self, now: float) -> bool:
+        """Whether its addresses may be sent as."""
+        return self.proven_at is not None and (self.suspended_from is None or now < self.suspended_from)
+
+
+@frozen
+class AddressGrant:
+    """Who may use an address: a user, or a unit with those below it."""
+
+    address: str
+    user: str | None
+    unit: str | None
+
+
+def domains(connection: Connection) -> tuple[ProvenDomain, ...]:
+    """All of them by name."""
+    rows = connection.execute(select(tables.proven_domain).order_by(_domain.name))
+    return tuple(ProvenDomain(row.name, row.token, row.proven_at, row.checked_at, row.missing_since) for row in rows)
+
+
+def find(connection: Connection, name: str) -> ProvenDomain:
+    """Raises NotFound and Invalid."""
+    name = compared_domain(name)
+    for domain in domains(connection):
+        if domain.name == name:
+            return domain
+    raise NotFound("{domain} is not being proven; begin with: outgate domain-proof begin {domain}", domain=name)
+
+
+def begin(connection: Connection, name: str, now: float) -> ProvenDomain:
+    """The record that is to be published; the same again for a domain that was begun. Raises Invalid, NotAllowed."""
+    name = compared_domain(name)
+    touch(connection)
+    if send_as_addresses.is_own_domain(connection, f"@{name}"):
+        raise NotAllowed("{domain} is one of the organisation's own domains, which need no proof", domain=name)
+    if "." not in name:
+        raise Invalid("{domain} is a whole top-level domain", domain=name)
+    if connection.scalar(select(_domain.id).where(_domain.name == name)) is None:
+        connection.execute(
+            insert(tables.proven_domain).values(name=name, token=secrets.token_urlsafe(24), created_at=now)
+        )
+    return find(connection, name)
+
+
+def settle_check(connection: Connection, name: str, is_published: bool, now: float) -> ProvenDomain:
+    """What follows from the DNS's answer; without an answer nothing does. Raises NotFound.
+
+    A record that is gone suspends the domain's addresses after SUSPENDED_AFTER seconds; when it is back, so are they.
+    """
+    domain = find(connection, name)
+    values: dict[str, float | None] = {"checked_at": now}
+    if is_published:
+        values |= {"proven_at": domain.proven_at or now, "missing_since": None}
+    elif domain.proven_at is not None:
+        values["missing_since"] = domain.missing_since or now
+    connection.execute(update(tables.proven_domain).where(_domain.name == domain.name).values(values))
+    settle(connection, now)
+    return find(connection, domain.name)
+
+
+def remove(connection: Connection, name: str, now: float) -> ProvenDomain:
+    """Forget a domain with all that was granted in it. Raises NotFound."""
+    domain = find(connection, name)
+    connection.execute(delete(tables.proven_domain).where(_domain.name == domain.name))
+    connection.execute(delete(tables.address_grant).where(_grant.address.endswith(f"@{domain.name}", autoescape=True)))
+    settle(connection, now)
+    return domain
+
+
+# --- grants ----------------------------------------------------------------------------------------------------------
+
+
+def grants(connection: Connection) -> tuple[AddressGrant, ...]:
+    """All of them by address, in the order in which they were given."""
+    rows = connection.execute(
+        select(_grant.address, tables.account.c.primary_address, tables.unit.c.path)
+        .select_from(tables.address_grant)
+        .outerjoin(tables.account, tables.account.c.id == _grant.account_id)
+        .outerjoin(tables.unit, tables.unit.c.id == _grant.unit_id)
+        .order_by(_grant.address, _grant.id)
+    )
+    return tuple(AddressGrant(*row) for row in rows)
+
+
+def grant(connection: Connection, wanted: AddressGrant, now: float) -> AddressGrant:
+    """Let a user, or all of a unit, send as an address without a proof of theirs. Raises AlreadyExists, Invalid,
+    NotAllowed and NotFound.
+    """
+    wanted = _compared(connection, wanted)
+    domain = wanted.address.rpartition("@")[2]
+    if send_as_addresses.is_own_domain(connection, wanted.address):
+        if wanted.address.startswith(WHOLE_DOMAIN):
+            raise NotAllowed("{domain} is the organisation's own: grant single addresses of it", domain=domain)
+    elif not find(connection, domain).is_usable(now):
+        raise NotAllowed(
+            "{domain} is not proven: publish its record, then: outgate domain-proof check {domain}", domain=domain
+        )
+    if wanted in grants(connection):
+        raise AlreadyExists("{address} is granted there already", address=wanted.address)
+    connection.execute(insert(tables.address_grant).values(created_at=now, **_columns(connection, wanted)))
+    settle(connection, now)
+    return wanted
+
+
+def revoke(connection: Connection, wanted: AddressGrant, now: float) -> AddressGrant:
+    """Undo `grant`. Raises NotFound."""
+    wanted = _compared(connection, wanted)
+    if wanted not in grants(connection):
+        raise NotFound("{address} is not granted there", address=wanted.address)
+    columns = [tables.address_grant.c[name] == value for name, value in _columns(connection, wanted).items()]
+    connection.execute(delete(tables.address_grant).where(*columns))
+    settle(connection, now)
+    return wanted
+
+
+def settle(connection: Connection, now: float, account_id: int | None = None) -> None:
+    """Make the entries what the grants say, of all accounts or of one whose unit is a new one.
+
+    What somebody has proven by themselves is left as it is.
+    """
+    touch(connection)
+    usable = {one.name for one in domains(connection) if one.is_usable(now)}
+    rights: dict[str, set[int]] = {}
+    for one in grants(connection):
+        rights.setdefault(one.address, set()).update(_accounts(connection, one, account_id))
+    columns = tables.send_as.c
+    of_account = () if account_id is None else (columns.account_id == account_id,)
+    there = connection.execute(
+        select(columns.account_id, columns.address).where(columns.proof == PROOF, *of_account)
+    ).all()
+    for row in there:
+        if row.account_id not in rights.get(row.address, ()):
+            send_as_addresses.remove(connection, row.account_id, row.address)
+    for address, accounts in rights.items():
+        domain = address.rpartition("@")[2]
+        is_usable = domain in usable or send_as_addresses.is_own_domain(connection, address)
+        _give(connection, address, accounts, now if is_usable else None, now)
+
+
+def _give(
+    connection: Connection, address: str, accounts: Collection[int], verified_at: float | None, now: float
+) -> None:
+    columns = tables.send_as.c
+    rows = connection.execute(
+        select(columns.account_id, columns.proof, columns.verified_at).where(columns.address == address)
+    )
+    had = {account: (proof, verified) for account, proof, verified in rows}
+    values = {"verified_at": verified_at, "proof": PROOF}
+    new = [
+        {"account_id": account, "address": address, "tag_of": without_tag(address), "created_at": now, **values}
+        for account in sorted(set(accounts) - set(had))
+    ]
+    changed = [one for one in accounts if one in had and _differs(*had[one], verified_at)]
+    for start in range(0, max(len(new), len(changed)), _AT_ONCE):
+        if some := new[start : start + _AT_ONCE]:
+            connection.execute(insert(tables.send_as), some)
+        mine = (columns.address == address, columns.account_id.in_(changed[start : start + _AT_ONCE]))
+        connection.execute(update(tables.send_as).where(*mine).values(values))
+
+
+def _differs(proof: str | None, verified: float | None, verified_at: float | None) -> bool:
+    """Whether the entry must be made the grant's: it waits for a proof, or the domain's is there, or not, unlike it."""
+    is_pending = proof is None and verified is None
+    return is_pending or (proof == PROOF and (verified is None) != (verified_at is None))
+
+
+def _accounts(connection: Connection, given: AddressGrant, account_id: int | None) -> Iterable[int]:
+    account, unit = tables.account.c, tables.unit.c
+    if given.unit is None:
+        where = account.primary_address == given.user
+    elif given.unit == "/":
+        where = account.id.is_not(None)
+    else:
+        where = or_(unit.path == given.unit, unit.path.startswith(f"{given.unit}/", autoescape=True))
+    query = select(account.id).join_from(tables.account, tables.unit).where(where)
+    return connection.scalars(query if account_id is None else query.where(account.id == account_id)).all()
+
+
+def _compared(connection: Connection, wanted: AddressGrant) -> AddressGrant:
+    if (wanted.user is None) == (wanted.unit is None):
+        raise Invalid("say to whom: a user or a unit")
+    user = users.find(connection, wanted.user).address if wanted.user is not None else None
+    unit = units.find(connection, wanted.unit).path if wanted.unit is not None else None
+    return AddressGrant(compared(wanted.address), user, unit)
+
+
+def _columns(connection: Connection, wanted: AddressGrant) -> dict[str, object]:
+    if wanted.user is not None:
+        return {"address": wanted.address, "account_id": users.find(connection, wanted.user).id}
+    return {"address": wanted.address, "unit_id": units.find(connection, wanted.unit or "/").id}
