@@ -143,7 +143,9 @@ COMMANDS: Final = (
         "service_account",
         "Service accounts: programs that act for users by the API, each with its own keys and scopes it was granted.",
     ),
-    LazyCommand("program", "program", "Programs that users let act for them by the API, after a page has asked them."),
+    LazyCommand(
+        "program", "registered_program", "Programs that users let act for them by the API, after a page has asked them."
+    ),
     LazyCommand("log-in", "log_in", "Failed log-ins: what is locked by them, and unlocking a network."),
     LazyCommand("ldap", "ldap", "Users and passwords from an LDAP directory (settings: ldap.*)."),
     LazyCommand("audit", "audit", "The audit trail: every change by whom, from where, old and new value."),
