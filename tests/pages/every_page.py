@@ -50,7 +50,6 @@ USER_PAGES: Final = (
     "/settings/mail-program",
     f"/authorize?response_type=code&client_id={PROGRAM}&redirect_uri={RETURN}&scope=https://mail.google.com/"
     "&code_challenge=x&code_challenge_method=S256",
-    f"/authorize?client_id={PROGRAM}&redirect_uri={RETURN}",
     "/settings/accounts",
     "/settings/accounts/add",
     "/settings/accounts/add/server?address=me@studio.example&name=Me&provider=Fastmail",
