@@ -15,6 +15,7 @@ def test_a_node_is_drained_listed_and_resumed(program: Program) -> None:
     (row,) = program.run("node", "list")
     assert (row["node"], row["processes"], row["state"]) == (own, [], "drained, empty")
     assert row["drained_by"]
+    assert f"outgate node resume {own}" in program.says("status", status=Status.CHECK_FAILED)
     assert program.run("node", "resume", own) == {"node": own}
     program.fails(Status.NOT_FOUND, "node", "resume")
     assert program.run("node", "list") == []

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from outgate import clock
-from outgate.directory.nodes import HEARTBEAT, GoesBy, Standing
+from outgate.directory.nodes import HEARTBEAT, GoesBy, ProcessStanding
 from outgate.directory.reader import DirectoryReader
 from outgate.store.engine import StoreUnavailable
 from outgate.store.group_commit import GroupCommit
@@ -32,7 +32,7 @@ class Heartbeat:
     ) -> None:
         self._commits, self._node, self._directory, self._watchdog = commits, node, directory, watchdog
         self._go_by = go_by
-        self.standing = Standing()
+        self.standing = ProcessStanding()
         self.tell_drained: Callable[[bool], None] = lambda _: None  # called when that changes
         self._failures = 0
         self._complained_at = float("-inf")
@@ -58,7 +58,7 @@ class Heartbeat:
         """Nothing is handed over by this process any more. Raises StoreUnavailable."""
         await self._commits.make(GoesBy(self._node, None, clock.now()))
 
-    def _stand(self, standing: Standing) -> None:
+    def _stand(self, standing: ProcessStanding) -> None:
         before, self.standing = self.standing, standing
         if before.is_drained is not standing.is_drained:
             self.tell_drained(standing.is_drained)

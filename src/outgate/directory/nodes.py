@@ -19,7 +19,7 @@ NODE_GONE: Final = 20.0  # seconds after which a node that was not heard of is t
 
 
 @frozen
-class Standing:
+class ProcessStanding:
     """What a process is told with each sign of life: its number among those that deliver, and how many these are; and
     whether its node is drained.
     """
@@ -57,7 +57,7 @@ class GoesBy:
         """Nothing to speak of."""
         return 0
 
-    def answer(self, connection: Connection) -> Standing:
+    def answer(self, connection: Connection) -> ProcessStanding:
         """How it stands."""
         connection.execute(delete(node).where(node.c.name == self.node))
         if self.version is not None:
@@ -66,7 +66,7 @@ class GoesBy:
             connection.execute(insert(node).values(row))
         names = [one.name for one in live(connection, self.at)]
         share = (names.index(self.node), len(names)) if self.node in names else (0, 1)
-        return Standing(share, id_of(self.node) in drained(connection))
+        return ProcessStanding(share, id_of(self.node) in drained(connection))
 
 
 @frozen
