@@ -230,6 +230,23 @@ def test_a_message_is_held_and_released(program: Program) -> None:
     assert program.run("queue", "retry", identity) == {"recipients": 1}
 
 
+def test_what_was_said_of_a_message_is_in_its_history_with_who_said_it(program: Program) -> None:
+    identity = program.run("send", ALICE, "--to", CAROL, "--text", "x")["id"]
+    program.run("queue", "hold", identity)
+    program.run("queue", "hold", identity)  # which it is already
+    program.run("queue", "release", "--all")
+    for way in ("direct", "usual"):
+        program.run("queue", "move", identity, "--way", way)
+    program.run("queue", "expire", "--address", "carol@")
+    facts = program.run("queue", "show", identity)["facts"]
+    assert [one["kind"] for one in facts[:2]] == ["accepted", "routed"]
+    said = [(one["what"], one["recipient"]) for one in facts if one["kind"] == "instructed"]
+    assert said == [(what, CAROL) for what in ("held", "released", "direct", "usual", "return")]
+    (by,) = {one["by"] for one in facts[2:]}
+    assert by in str(program.run("audit", "list")[0]["actor"])
+    assert "instructed" in program.says("queue", "show", identity)
+
+
 def test_a_deleted_message_is_gone_but_in_the_log(program: Program) -> None:
     gone = program.run("send", ALICE, "--to", CAROL, "--to", "bob@example.com", "--text", "x")["id"]
     stays = program.run("send", ALICE, "--to", CAROL, "--text", "x")["id"]

@@ -65,7 +65,7 @@ def test_count_groups_by_queue(engine: Engine) -> None:
     _put(engine, 1, "a@recipient.example", "b@recipient.example", "bob@example.com")
     _put(engine, 2, "a@recipient.example")
     with write(engine) as connection:
-        admin.hold(connection, Selection(message_id=2))
+        admin.hold(connection, Selection(message_id=2), NOW, "admin")
         counts = list(admin.count(connection))
     assert counts == [
         admin.Count("mx:recipient.example", 2, 3, 1, NOW + 1),
@@ -78,7 +78,7 @@ def test_hasten_makes_due_what_neither_is_held_nor_in_transfer(engine: Engine) -
     _lease(engine, "leased@recipient.example")
     with write(engine) as connection:
         connection.execute(update(recipient).values(due_at=NOW + 500))
-        admin.hold(connection, Selection(address="held@"))
+        admin.hold(connection, Selection(address="held@"), NOW, "admin")
         assert admin.retry(connection, EVERYTHING, NOW) == 1
     assert [one.due_at - NOW for one in _waiting(engine)] == [500, 500, 0]
 
@@ -86,10 +86,10 @@ def test_hasten_makes_due_what_neither_is_held_nor_in_transfer(engine: Engine) -
 def test_release_makes_due_what_was_held(engine: Engine) -> None:
     _put(engine, 1, "a@recipient.example")
     with write(engine) as connection:
-        assert admin.hold(connection, EVERYTHING) == 1
-        assert admin.hold(connection, EVERYTHING) == 0
+        assert admin.hold(connection, EVERYTHING, NOW, "admin") == 1
+        assert admin.hold(connection, EVERYTHING, NOW, "admin") == 0
         assert not _claim(connection)
-        assert admin.release(connection, EVERYTHING, NOW) == 1
+        assert admin.release(connection, EVERYTHING, NOW, "admin") == 1
         items = _claim(connection)
     assert [one.message.id for one in items] == [1]
 

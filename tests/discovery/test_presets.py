@@ -12,6 +12,7 @@ from outgate.discovery.candidates import UserName
 from outgate.discovery.presets import Preset, Presets, shipped
 from outgate.mail.addresses import canonical_domain
 from outgate.model import Security
+from outgate.oauth import providers
 
 TEXT = resources.files("outgate.discovery").joinpath("presets.toml").read_text(encoding="utf-8")
 ENTRIES = tomllib.loads(TEXT)["provider"]
@@ -84,6 +85,12 @@ def test_no_domain_belongs_to_two_providers(key: str) -> None:
 def test_no_provider_is_there_twice() -> None:
     assert len({entry["name"] for entry in ENTRIES}) == len(ENTRIES) >= 30
     assert len({(entry["host"], entry["port"]) for entry in ENTRIES}) == len(ENTRIES)
+
+
+def test_who_is_signed_in_with_is_known() -> None:
+    named = {preset.sign_in for preset in shipped().all} - {""}
+    assert named == {"google", "microsoft"}
+    assert named <= set(providers.shipped())
 
 
 @pytest.mark.parametrize("address", EXPECTED)

@@ -35,7 +35,7 @@ Change = Callable[[OperationContext], object]
 
 
 def _instructed(instruction: Instruction) -> Change:
-    return lambda op: admin.instruct(op.connection, MESSAGE, instruction, NOW)
+    return lambda op: admin.instruct(op.connection, MESSAGE, instruction, NOW, "admin")
 
 
 def _switched(name: str, value: object) -> Change:
@@ -70,7 +70,7 @@ def _decided(connection: Connection) -> list[tuple[object, ...]]:
         (_switched("allowUsersToUseExternalSmtpServers", False), "does not leave by a server of its own"),
         (_switched("gatewayNotAllowed", "refuse"), "can only be sent through its own server"),
         (_switched("allowExternalFromWithoutGateway", False), "can only be sent through its own server"),
-        (lambda op: admin.hold(op.connection, MESSAGE), "holds this message back"),
+        (lambda op: admin.hold(op.connection, MESSAGE, NOW, "admin"), "holds this message back"),
         (_instructed(Instruction.RETURN), "has settled where this message goes"),
         (_instructed(Instruction.DIRECT), "has settled where this message goes"),
         (_leased, "is taking it just now"),

@@ -46,7 +46,7 @@ USER_PAGES: Final = (
     "/settings/mail-program",
     "/settings/accounts",
     "/settings/accounts/add",
-    "/settings/accounts/add/server?address=me@studio.example&name=Me",
+    "/settings/accounts/add/server?address=me@studio.example&name=Me&provider=Fastmail",
     "/settings/accounts/add/server?address=sales@example.com",
     f"/settings/accounts/{PARTNER}/edit",
     f"/settings/accounts/{PARTNER}/server",
@@ -80,7 +80,7 @@ CONSOLE_PAGES: Final = (
     f"/admin/reporting/email-log-search/{to_text(WAITING)}",
     "/admin/reporting/queue",
     "/admin/reporting/queue?queue=mx:recipient.example&done=hold",
-    "/admin/reporting/reply-rules?reply=450+4.2.1+server+busy&host=smtp.dominiopartner.example",
+    "/admin/reporting/reply-rules?reply=450+server+busy",
 )
 PAGES_OF: Final = {ALICE: USER_PAGES, ANNA: CONSOLE_PAGES}
 

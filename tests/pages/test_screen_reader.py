@@ -31,6 +31,7 @@ main:
 link "Accounts":
 heading "The server of gmail.com" [level=1]
 paragraph: Step 2 of 3. What is sent as me@gmail.com will be delivered by this server.
+group: Choose the provider from a list
 status:
 paragraph: "Found: gmail.com. This is usually right: only the password is missing."
 paragraph: "This provider: needs an app password, which needs 2-Step Verification."
@@ -133,6 +134,12 @@ async def test_wizard_writer_unit_tree_and_journey_are_named(town: Town, browser
         await expect(room).to_contain_text("Found: gmail.com", timeout=20_000)
         assert await spoken(room) == SERVER
         await expect(alice.page.get_by_label("Password")).to_be_focused()  # all else was found
+        await alice.page.get_by_text("Choose the provider").click()
+        await alice.page.get_by_role("combobox", name="Provider").select_option("Fastmail")
+        await alice.page.get_by_role("button", name="Fill in").click()
+        await expect(alice.page.get_by_role("status")).to_contain_text("This provider: needs an app password")
+        await expect(alice.page.get_by_label("SMTP Server")).to_have_value("smtp.fastmail.com")
+        await expect(alice.page.get_by_label("Password")).to_be_focused()
         await alice.at("/settings/accounts/alice@pending.example/confirm")
         assert await spoken(room) == CODE
     async with person(browser, town.base) as anna:

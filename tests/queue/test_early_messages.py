@@ -62,8 +62,8 @@ def test_neither_a_retry_nor_a_release_lets_it_leave(engine: Engine) -> None:
     with write(engine) as connection:
         apply(connection, [early(1), put(2, due_at=NOW + 60)])
         assert admin.retry(connection, ALL, NOW) == 1
-        assert admin.hold(connection, ALL) == 2
-        assert admin.release(connection, ALL, NOW) == 2
+        assert admin.hold(connection, ALL, NOW, "admin") == 2
+        assert admin.release(connection, ALL, NOW, "admin") == 2
     assert claimed(engine, NOW + 1) == [2]
 
 
@@ -79,7 +79,7 @@ def test_a_destination_that_is_back_hastens_only_what_may_leave(engine: Engine) 
 def test_another_way_does_not_let_it_leave(engine: Engine, instruction: Instruction | None) -> None:
     with write(engine) as connection:
         apply(connection, [early(1), put(2, due_at=NOW + 60)])
-        assert admin.instruct(connection, ALL, instruction, NOW) == 2
+        assert admin.instruct(connection, ALL, instruction, NOW, "admin") == 2
     assert claimed(engine, NOW + 1) == [2]
     assert claimed(engine, LATER) == [1]
 
@@ -87,7 +87,7 @@ def test_another_way_does_not_let_it_leave(engine: Engine, instruction: Instruct
 def test_it_is_returned_at_once_if_it_is_not_to_leave_at_all(engine: Engine) -> None:
     with write(engine) as connection:
         apply(connection, [early(1)])
-        assert admin.instruct(connection, ALL, Instruction.RETURN, NOW) == 1
+        assert admin.instruct(connection, ALL, Instruction.RETURN, NOW, "admin") == 1
     assert claimed(engine, NOW + 1) == [1]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from corpus.peer import RawPeer
 from outgate import clock
 from outgate.directory import accounts, policies, restrictions, users
 from outgate.directory.settings import setting
+from outgate.discovery import presets
 from outgate.model import Cause, Restriction
 from outgate.route import gateway_queue
 from outgate.store.engine import write
@@ -266,6 +268,30 @@ async def test_who_adds_an_address_without_its_server_is_warned_where_its_domain
         assert "strict.example asks recipients to refuse mail that does not leave by its own server" in told
         other = await browser.post("/settings/accounts/add", data=fields | {"address": "alice@relaxed.example"})
         assert other.headers["location"].endswith("?done=added")
+
+
+async def test_a_provider_that_is_chosen_from_the_list_fills_in_the_form(site: Site, port: int) -> None:
+    (site.data / "providers.toml").write_text('[google]\nclient_id = "ours"\n')
+    server = await running(site)
+    try:
+        async with logged_in(port) as browser:
+            new = "/settings/accounts/add/server?address=me@studio.example&name=Me&alias=on"
+            plain = (await browser.get(new)).text
+            assert "Looking for the server" in plain
+            assert plain.count("<option") == len(presets.shipped().all)
+            chosen = (await browser.get(f"{new}&provider=WEB.DE")).text
+            assert "Looking for the server" not in chosen
+            for name, value in (("host", "smtp.web.de"), ("port", "465"), ("server_username", "me")):
+                assert re.search(f'name="{name}" type="text" value="{value}"', chosen), name
+            assert 'value="ssl" checked' in chosen
+            assert "access by other programs (POP3 and IMAP) must be switched on" in chosen
+            google = (await browser.get(f"{new}&provider=Google+(Gmail,+Google+Workspace)")).text
+            assert "“Sign in with Google” above needs no password here" in html.unescape(google)
+            assert "Looking for the server" in (await browser.get(f"{new}&provider=nobody")).text
+            there = (await browser.get(f"/settings/accounts/{PARTNER}/server?provider=Fastmail")).text
+            assert 'value="smtp.fastmail.com"' in there
+    finally:
+        await server.stop()
 
 
 async def test_an_own_domains_address_needs_no_server(pages: int) -> None:

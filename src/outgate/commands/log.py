@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -10,10 +10,9 @@ import typer
 from outgate.cli.output import JsonObject, Row, iso, plain, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
+from outgate.commands.event_lines import event_lines, event_queues, event_row, named
 from outgate.directory.errors import Invalid, NotFound
 from outgate.operations import message_log_operations
-from outgate.operations.context import OperationContext
-from outgate.operations.queue_names import queue_names
 from outgate.queue.queue_id import from_text, to_text
 from outgate.record.events import MessageEvent
 from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome
@@ -94,11 +93,11 @@ def _story(ctx: CommandContext, identity: str) -> None:
         raise Invalid(str(error)) from None
     with ctx.reading() as op:
         events = message_log_operations.history(op, number)
-        names = _queue_names(op, events)
+        names = event_queues(op, events)
     if not events:
         raise NotFound(f"there is no message {identity}")
-    value: JsonObject = {"id": to_text(number), "facts": [_event_row(event, names) for event in events]}
-    tell(ctx, value, "\n".join([f"message {value['id']}", *(_lines(event, names) for event in events)]))
+    value: JsonObject = {"id": to_text(number), "facts": [event_row(event, names) for event in events]}
+    tell(ctx, value, "\n".join([f"message {value['id']}", *(event_lines(event, names) for event in events)]))
 
 
 def _follow(ctx: CommandContext) -> None:
@@ -107,10 +106,10 @@ def _follow(ctx: CommandContext) -> None:
     while True:
         with ctx.reading() as op:
             tail = message_log_operations.latest(op, after, _BATCH)
-            names = _queue_names(op, tail.events)
+            names = event_queues(op, tail.events)
         after = tail.after
         for event in tail.events:
-            row = {"id": to_text(event.message_id)} | _event_row(event, names)
+            row = {"id": to_text(event.message_id)} | event_row(event, names)
             typer.echo(json.dumps(row) if ctx.json else _short(event, names))
         if len(tail.events) < _BATCH:
             time.sleep(_POLL_SECONDS)
@@ -134,39 +133,9 @@ def _first(row: Row) -> str:
     return f"{recipients[0]} +{len(recipients) - 1}" if len(recipients) > 1 else plain(recipients)
 
 
-def _queue_names(op: OperationContext, events: Sequence[MessageEvent]) -> Mapping[str, str]:
-    return queue_names(op, {event.detail["queue"] for event in events if "queue" in event.detail})
-
-
-def _event_row(event: MessageEvent, names: Mapping[str, str]) -> JsonObject:
-    """The queue's name is what it is called now; the events themselves have the key."""
-    detail = dict(event.detail)
-    if "queue" in detail:
-        detail["queue_name"] = names[detail["queue"]]
-    if "next_attempt" in detail:
-        detail["next_attempt"] = iso(detail["next_attempt"])
-    return {"at": iso(event.at), "kind": event.kind.value} | detail
-
-
 def _short(event: MessageEvent, names: Mapping[str, str]) -> str:
-    row = _named(_event_row(event, names))
+    row = named(event_row(event, names))
     return f"{iso(event.at)}  {to_text(event.message_id)}  {event.kind.value:9}  {_details(row)}"
-
-
-def _named(row: JsonObject) -> JsonObject:
-    """For people: the queue by its name alone."""
-    return {key: row["queue_name"] if key == "queue" else value for key, value in row.items() if key != "queue_name"}
-
-
-def _lines(event: MessageEvent, names: Mapping[str, str]) -> str:
-    """An event as a heading and a line for each of its details."""
-    row = _named(_event_row(event, names))
-    lines = [f"{row.pop('at')}  {row.pop('kind')}"]
-    for key, value in row.items():
-        values: Iterable[object] = value if isinstance(value, list) else [value]
-        if value not in ("", None, []):
-            lines.extend(f"    {key.replace('_', ' '):12}  {plain(each)}" for each in values)
-    return "\n".join(lines)
 
 
 def _details(row: Row) -> str:

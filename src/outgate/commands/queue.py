@@ -12,6 +12,7 @@ from outgate import clock
 from outgate.cli.options import Yes
 from outgate.cli.output import JsonObject, iso, record, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
+from outgate.commands.event_lines import event_lines, event_queues, event_row
 from outgate.commands.restriction_options import (
     Connections,
     For,
@@ -26,7 +27,7 @@ from outgate.commands.restriction_options import (
 )
 from outgate.directory.errors import Invalid
 from outgate.model import Cause, QueueKey, Restriction
-from outgate.operations import gateway_overview, queue_operations, restriction_operations
+from outgate.operations import gateway_overview, message_log_operations, queue_operations, restriction_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
 from outgate.operations.restriction_operations import Ceiling
@@ -104,9 +105,14 @@ def list_(
 
 @command(app, example="outgate queue show 0c8sm2v1r0003")
 def show(ctx: CommandContext, identity: Identity) -> None:
-    """Show what waits of one message. Its whole story is in `outgate log ID`."""
+    """Show what waits of one message, and its history: decisions, each attempt, holds and what was said of it by whom.
+
+    Of a message that waits no more, the history is in `outgate log ID`.
+    """
     with ctx.reading() as op:
         found = queue_operations.of_message(op, _number(identity))
+        history = message_log_operations.history(op, _number(identity))
+        told_of = event_queues(op, history)
         names = queue_names(op, {each.queue for each in found})
         suspended = restriction_operations.suspended(op)
     rows = [_row(each, suspended) | {"queue_name": names[each.queue]} for each in found]
@@ -114,12 +120,14 @@ def show(ctx: CommandContext, identity: Identity) -> None:
     recipients = [{key: value for key, value in row.items() if key not in common} for row in rows]
     value = {key: rows[0][key] for key in common}
     if ctx.json:
-        record(ctx, value | {"recipients": recipients})
+        facts = [event_row(event, told_of) for event in history]
+        record(ctx, value | {"recipients": recipients, "facts": facts})
         return
     record(ctx, value)
     columns = {key: key.replace("_", " ") for key in ("recipient", "queue_name", "state", "next_attempt", "last_reply")}
     columns["queue_name"] = "queue"
     table(ctx, recipients, columns, nothing="")
+    typer.echo("\n".join(["", *(event_lines(event, told_of) for event in history)]))
 
 
 @command(app, example="outgate queue count\noutgate queue count --by error")

@@ -14,7 +14,9 @@ _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
 
 
 class Preset(BaseModel):
-    """One provider. `mx` are the endings of exchangers' names that betray it, for domains that its customers bring."""
+    """One provider. `mx` are the endings of exchangers' names that betray it, for domains that its customers bring.
+    `sign_in` is the provider's name in oauth/providers.toml, where one can sign in there in place of a password.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,6 +28,7 @@ class Preset(BaseModel):
     security: Security
     username: UserName = UserName.ADDRESS
     hint: str = ""
+    sign_in: str = ""
 
     @model_validator(mode="after")
     def _can_be_found(self) -> Self:
@@ -35,12 +38,22 @@ class Preset(BaseModel):
 
 
 class Presets:
-    """Answers by domain, and by the names of exchangers."""
+    """Answers by name, by domain, and by the names of exchangers."""
 
     def __init__(self, presets: tuple[Preset, ...]) -> None:
         self.all = presets
+        self._by_name = {preset.name: preset for preset in presets}
         self._by_domain = {domain: preset for preset in presets for domain in preset.domains}
         self._by_exchanger = {ending: preset for preset in presets for ending in preset.mx}
+
+    @property
+    def names(self) -> list[str]:
+        """As people look for them: by letter."""
+        return sorted(self._by_name, key=str.casefold)
+
+    def named(self, name: str) -> Preset | None:
+        """The one that somebody has chosen."""
+        return self._by_name.get(name)
 
     def by_domain(self, domain: str) -> Preset | None:
         """The provider whose own domain it is."""

@@ -35,13 +35,13 @@ def retry(op: OperationContext, wanted: Selection) -> LaterChange:
 @operation("queue.hold", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
 def hold(op: OperationContext, wanted: Selection) -> LaterChange:
     """Hold waiting mail."""
-    return _change(op, wanted, queue.hold)
+    return _change(op, wanted, lambda connection, step: queue.hold(connection, step, op.now, op.actor.name))
 
 
 @operation("queue.release", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
 def release(op: OperationContext, wanted: Selection) -> LaterChange:
     """Let held mail go on."""
-    return _change(op, wanted, lambda connection, step: queue.release(connection, step, op.now))
+    return _change(op, wanted, lambda connection, step: queue.release(connection, step, op.now, op.actor.name))
 
 
 @operation("queue.delete", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
@@ -53,7 +53,7 @@ def delete(op: OperationContext, wanted: Selection) -> LaterChange:
 @operation("queue.expire", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
 def expire(op: OperationContext, wanted: Selection) -> LaterChange:
     """Return waiting mail to its senders, with a report."""
-    return _change(op, wanted, lambda connection, step: queue.instruct(connection, step, Instruction.RETURN, op.now))
+    return _instructed(op, wanted, Instruction.RETURN)
 
 
 @operation("queue.move", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
@@ -61,7 +61,7 @@ def move(op: OperationContext, wanted: Selection, way: Instruction | None) -> La
     """Send waiting mail by another way of the organisation's own, or again by its usual one."""
     if way is Instruction.RETURN:
         raise Invalid("mail is returned by `outgate queue expire`")
-    made = _change(op, wanted, lambda connection, step: queue.instruct(connection, step, way, op.now))
+    made = _instructed(op, wanted, way)
     op.note(way=way.value if way else "usual")
     return made
 
@@ -98,6 +98,10 @@ def _change(op: OperationContext, wanted: Selection, change: StepChange) -> Late
     made.recipients = change(op.connection, wanted)
     op.note(recipients=made.recipients)
     return made
+
+
+def _instructed(op: OperationContext, wanted: Selection, way: Instruction | None) -> LaterChange:
+    return _change(op, wanted, lambda connection, step: queue.instruct(connection, step, way, op.now, op.actor.name))
 
 
 def _nothing_waits(message_id: int) -> NotFound:

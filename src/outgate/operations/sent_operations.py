@@ -190,7 +190,7 @@ def send_past_gateway(op: OperationContext, user: str, message_id: int) -> int:
         raise NotAllowed("your administrator holds this message back; ask why")
     if queue.instructions(op.connection, of_message) - {Instruction.ORGANISATION}:
         raise NotAllowed("your administrator has settled where this message goes; ask why")
-    moved = queue.instruct(op.connection, of_message, Instruction.ORGANISATION, op.now)
+    moved = queue.instruct(op.connection, of_message, Instruction.ORGANISATION, op.now, op.actor.name)
     if not moved:
         raise NotAllowed("its own server is taking it just now, or nobody waits for it; look again in a moment")
     op.note(message=to_text(message_id), address=entry.address, recipients=moved)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, case, delete, func, or_, select, update
 
 from outgate.frozen import frozen
 from outgate.queue.early import is_early
@@ -21,6 +21,9 @@ STEP: Final = 500  # recipients that are changed in one transaction: some ten mi
 TALLIED: Final = 1000  # lines of a tally
 ERROR_LENGTH: Final = 60  # characters of a reply by which errors are told apart
 AGES: Final = ((300.0, "less than 5 minutes"), (3600.0, "less than an hour"), (86400.0, "less than a day"))
+HELD: Final = "held"  # as the record has it
+RELEASED: Final = "released"
+USUAL: Final = "usual"  # way: an instruction is taken back
 DELETED = "deleted from the queue by the administrator"
 
 
@@ -199,9 +202,9 @@ def tally(conn: Connection, wanted: Selection, by: By, now: float) -> list[tuple
     return [(row.key, row.recipients) for row in rows]
 
 
-def instruct(conn: Connection, wanted: Selection, instruction: Instruction | None, now: float) -> int:
+def instruct(conn: Connection, wanted: Selection, instruction: Instruction | None, now: float, by: str) -> int:
     """Say what is to be done with recipients that are not in transfer, at once; None takes it back. What is held goes
-    on. Returns their number.
+    on. Returns their number; the record says by whom.
 
     What its sender lets leave later comes back at once, and leaves later by whatever way.
     """
@@ -209,7 +212,7 @@ def instruct(conn: Connection, wanted: Selection, instruction: Instruction | Non
     value = instruction.value if instruction else None
     due_at = now if instruction is Instruction.RETURN else _due_at(now)
     changed = update(recipient).where(idle, *_conditions(wanted))
-    return conn.execute(changed.values(instruction=value, held=False, due_at=due_at)).rowcount
+    return _told(conn, changed.values(instruction=value, held=False, due_at=due_at), value or USUAL, now, by)
 
 
 def retry(conn: Connection, wanted: Selection, now: float) -> int:
@@ -229,15 +232,28 @@ def end_of_step(conn: Connection, after: int) -> int | None:
     return last
 
 
-def hold(conn: Connection, wanted: Selection) -> int:
-    """Attempt nothing more until `release`. What is in transfer is held after this attempt."""
-    return conn.execute(update(recipient).where(~recipient.c.held, *_conditions(wanted)).values(held=True)).rowcount
+def hold(conn: Connection, wanted: Selection, now: float, by: str) -> int:
+    """Attempt nothing more until `release`. What is in transfer is held after this attempt. The record says by whom."""
+    return _told(
+        conn, update(recipient).where(~recipient.c.held, *_conditions(wanted)).values(held=True), HELD, now, by
+    )
 
 
-def release(conn: Connection, wanted: Selection, now: float) -> int:
-    """Undo `hold`, and try at once, or when the sender lets it leave."""
+def release(conn: Connection, wanted: Selection, now: float, by: str) -> int:
+    """Undo `hold`, and try at once, or when the sender lets it leave. The record says by whom."""
     freed = update(recipient).where(recipient.c.held, *_conditions(wanted)).values(held=False, due_at=_due_at(now))
-    return conn.execute(freed).rowcount
+    return _told(conn, freed, RELEASED, now, by)
+
+
+def _told(conn: Connection, change: Update, what: str, now: float, by: str) -> int:
+    """Make it, with its place in the history of each message; returns the number of recipients."""
+    columns = recipient.c
+    rows = conn.execute(change.returning(columns.message_id, columns.number, columns.address)).all()
+    instructed = [
+        events.instructed(row.message_id, now, recipient=row.address, what=what, by=by) for row in sorted(rows)
+    ]
+    message_log.add(conn, instructed)
+    return len(rows)
 
 
 def _due_at(now: float) -> ColumnElement[float]:

@@ -51,6 +51,7 @@ class EventKind(StrEnum):
     BOUNCED = "bounced"
     JOURNALLED = "journalled"
     REFUSED = "refused"
+    INSTRUCTED = "instructed"
 
 
 class Weight(IntEnum):
@@ -286,6 +287,14 @@ def journalled(message_id: int, at: float, *, copy: str, to: str) -> MessageEven
     """A copy for the archive is queued (`copy` is its queue id); only then is the message handed over."""
     detail = {"copy": copy, "to": to}
     return MessageEvent(message_id, at, EventKind.JOURNALLED, detail, Weight.STEP, lambda: detail, _JOURNALLED.inc)
+
+
+def instructed(message_id: int, at: float, *, recipient: str, what: str, by: str) -> MessageEvent:
+    """Somebody has said what is to be done with a recipient that waits: `what` is held, released, or an
+    queue.entry.Instruction, `usual` if one is taken back. Such is said by commands and pages: nothing counts it.
+    """
+    detail = {"recipient": recipient, "what": what, "by": by}
+    return MessageEvent(message_id, at, EventKind.INSTRUCTED, detail, Weight.OUTCOME, lambda: detail)
 
 
 def _message_line(detail: Mapping[str, Any]) -> Fields:

@@ -22,6 +22,7 @@ _ENDS: Final = {
 _LOOKS: Final = {
     EventKind.ATTEMPT: "",  # its recipients' outcomes come behind it
     EventKind.DEFERRED: "wait",
+    EventKind.INSTRUCTED: "wait",
     EventKind.BOUNCED: "fail",
     EventKind.REFUSED: "fail",
 }

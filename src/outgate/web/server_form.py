@@ -4,7 +4,9 @@ from typing import Final, Self
 
 from outgate.directory.errors import Invalid
 from outgate.directory.gateway_settings import GatewaySettings
-from outgate.discovery.candidates import Candidate, Certainty, Discovered, DiscoveryOutcome
+from outgate.discovery import presets
+from outgate.discovery.candidates import Candidate, Certainty, Discovered, DiscoveryOutcome, Sought
+from outgate.discovery.presets import Preset
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError
 from outgate.model import Gateway, Security
@@ -47,13 +49,33 @@ class ServerFields:
 
 @frozen
 class Found:
-    """The best that was found of a server, and where; `confirm` and `is_guess` are cautions."""
+    """The best that was found of a server, and where; `confirm` and `is_guess` are cautions. Or what is known of a
+    `provider` that was chosen, and whom one can sign in with there in place of a password (`sign_in`).
+    """
 
     fields: ServerFields
     where: str
     hint: str
     confirm: bool
     is_guess: bool
+    provider: str = ""
+    sign_in: str = ""
+
+
+async def asked_for(visit: Visit, address: str) -> Found | None:
+    """Of the provider that was chosen, if one was; else what is found, if the query says `look`."""
+    if preset := presets.shipped().named(visit.form.text("provider")):
+        return _of(preset, address)
+    return await found_for(visit, address) if "look" in visit.form else None
+
+
+def _of(preset: Preset, address: str) -> Found | None:
+    try:
+        username = Sought.of(address).username(preset.username)
+    except AddressError:
+        return None
+    fields = ServerFields(preset.host, str(preset.port), username, preset.security.value)
+    return Found(fields, "", preset.hint, confirm=False, is_guess=False, provider=preset.name, sign_in=preset.sign_in)
 
 
 async def found_for(visit: Visit, address: str) -> Found | None:

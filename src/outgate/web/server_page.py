@@ -10,6 +10,7 @@ from outgate.advisor.dkim_check import Signing
 from outgate.directory.change import compared
 from outgate.directory.errors import DirectoryError, Invalid, NotAllowed
 from outgate.directory.gateway_settings import GatewaySettings
+from outgate.discovery import presets
 from outgate.extras import MissingExtra
 from outgate.http.http_route import HttpRoute
 from outgate.model import SendAs
@@ -20,7 +21,7 @@ from outgate.operations.send_as_operations import AdviceBasis
 from outgate.operations.send_as_overview import SendAsOverview, overview
 from outgate.route import NOT_ENABLED
 from outgate.web.accounts_page import PATH, address_of, path_of
-from outgate.web.server_form import ServerFields, found_for
+from outgate.web.server_form import Found, ServerFields, asked_for, found_for
 from outgate.web.server_trial import ServerTrial, TrialState
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
@@ -63,11 +64,11 @@ async def ask_server(visit: Visit) -> Response:
     seen, entry = await visit.in_thread(_seen, visit)
     if not entry.gateway and not seen.account.policy.allow_external_smtp:
         raise NotAllowed(NOT_ENABLED, address=entry.address, domain=entry.address.rpartition("@")[2])
-    if entry.gateway:
+    found = await asked_for(visit, entry.address)
+    if found is None and entry.gateway:
         return _show(visit, seen, entry, ServerFields.of(entry.gateway))
-    found = await found_for(visit, entry.address) if "look" in visit.form else None
     fields = found.fields if found else ServerFields(username=entry.address)
-    return _show(visit, seen, entry, fields, found=found, looks="look" not in visit.form)
+    return _show(visit, seen, entry, fields, found=found, looks=found is None and "look" not in visit.form)
 
 
 async def set_server(visit: Visit) -> Response:
@@ -120,7 +121,7 @@ def _show(
     fields: ServerFields,
     *,
     trial: TrialState | None = None,
-    found: object = None,
+    found: Found | None = None,
     looks: bool = False,
 ) -> Response:
     return visit.page(
@@ -134,6 +135,7 @@ def _show(
         trial=trial,
         found=found,
         looks=looks,
+        presets=presets.shipped().names,
         providers=visit.services.providers_for(entry.gateway),
     )
 

@@ -10,6 +10,7 @@ from outgate.advisor.strict_policy import strict_policy
 from outgate.directory.change import compared
 from outgate.directory.errors import DirectoryError
 from outgate.directory.gateway_settings import GatewaySettings
+from outgate.discovery import presets
 from outgate.http.http_route import HttpRoute
 from outgate.model import SendAs
 from outgate.operations import send_as_operations
@@ -19,7 +20,7 @@ from outgate.operations.send_as_overview import SendAsOverview, overview
 from outgate.route import NOT_ENABLED
 from outgate.web.accounts_page import PATH, path_of
 from outgate.web.form import Form
-from outgate.web.server_form import Found, ServerFields, found_for
+from outgate.web.server_form import Found, ServerFields, asked_for, found_for
 from outgate.web.server_trial import ServerTrial, TrialState
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
@@ -102,7 +103,7 @@ async def ask_server(visit: Visit) -> Response:
     wanted = _wanted(visit.form)
     if refusal := await visit.in_thread(_refusal, visit, seen, wanted):
         return refusal
-    found = await found_for(visit, wanted.address) if "look" in visit.form else None
+    found = await asked_for(visit, wanted.address)
     fields = found.fields if found else ServerFields(username=compared(wanted.address))
     return _show_server(visit, seen, fields, found=found)
 
@@ -180,6 +181,7 @@ def _show_server(
         fields=fields,
         trial=trial,
         found=found,
-        looks="look" not in visit.form and trial is None,
+        looks="look" not in visit.form and found is None and trial is None,
+        presets=presets.shipped().names,
         providers=visit.services.providers_for(None),
     )
