@@ -23,6 +23,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from outgate.setting_fault import demand
+
 MIB = 1024 * 1024
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -552,7 +554,7 @@ def _explain(data: Path, fault: Any) -> str:
     if fault["type"] == "value_error":
         text = str(fault["ctx"]["error"])
         return f"{where}: {key} {text}" if text.startswith("must ") else f"{where}: {f'{key}: ' if key else ''}{text}"
-    return f"{where}: {key} {_demand(fault, key)}"
+    return f"{where}: {key} {demand(fault, key)}"
 
 
 def _names(place: Sequence[str | int]) -> list[str]:
@@ -565,35 +567,6 @@ def _names(place: Sequence[str | int]) -> list[str]:
         field = model.model_fields.get(part)
         model = section_of(field) if field else None
     return names
-
-
-def _demand(fault: Any, key: str) -> str:
-    """What a setting must be."""
-    bounds = fault.get("ctx", {})
-    match fault["type"]:
-        case "greater_than":
-            return f"must be more than {bounds['gt']:g}"
-        case "greater_than_equal":
-            return f"must be at least {bounds['ge']:g}"
-        case "less_than_equal":
-            return f"must be at most {bounds['le']:g}"
-        case "literal_error":
-            return f"must be {bounds['expected']}"
-        case "model_type" | "model_attributes_type":
-            return f"must be a table: [{key}]"
-        case "dict_type":
-            return "must be a table, as in {partner = '10.9.0.0/16'}"
-    kind = next((words for part, words in _KINDS.items() if fault["type"].startswith(part)), None)
-    return f"must be {kind or 'another value'}"
-
-
-_KINDS = {
-    "int_": "a whole number",
-    "float_": "a number",
-    "bool_": "true or false",
-    "string_": "text",
-    "tuple_": "a list, as in [60, 300] or ['a', 'b']",
-}
 
 
 def _broken_variable(error: SettingsError) -> str:

@@ -22,7 +22,7 @@ from outgate.http.database_threads import DatabaseThreads
 from outgate.http.http_listener import HttpListener
 from outgate.http.http_route import HttpRoute
 from outgate.store.engine import open_engine
-from way.place import LOCALHOST
+from way.place import LOCALHOST, PLAIN
 
 PUBLIC_URL = "https://mail.example.com"
 
@@ -76,7 +76,8 @@ async def client_of() -> AsyncIterator[Callable[[int], httpx2.AsyncClient]]:
         clients: list[httpx2.AsyncClient] = []
 
         def make(port: int) -> httpx2.AsyncClient:
-            clients.append(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False))
+            url = f"http://127.0.0.1:{port}"
+            clients.append(httpx2.AsyncClient(base_url=url, trust_env=False, verify=PLAIN))
             stack.push_async_callback(clients[-1].aclose)
             return clients[-1]
 

@@ -310,6 +310,28 @@ def test_a_provider_like_none_is_refused(tmp_path: Path, lines: str, reason: str
         providers.load(path)
 
 
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("[google]\nport = 'many'", "[google] port must be a whole number"),
+        ("[google]\nport = 0", "[google] port must be at least 1"),
+        ("[google]\nsecurity = 'tls'", "[google] security must be 'none', 'ssl' or 'starttls'"),
+        ("[google]\nclient_id = 5", "[google] client_id must be text"),
+        ("[google]\nscopes = 'mail'", "[google] scopes must be a list"),
+        ("[google]\nauthorization_parameters = 3", "[google] authorization_parameters must be a table"),
+        ("[google]\nissuer = 'http://x.example'", "[google] issuer is not of the right form"),
+        ("[google]\nclient = 'ours'", "[google] client is no key of a provider"),
+        ("[other]\nclient_id = 'ours'", "[other] it needs issuer, or "),
+    ],
+)
+def test_a_fault_of_a_provider_is_told_in_words(tmp_path: Path, lines: str, reason: str) -> None:
+    path = tmp_path / "providers.toml"
+    path.write_text(lines + "\n")
+    with pytest.raises(ConfigError, match=re.escape(reason)) as told:
+        providers.load(path)
+    assert not any(theirs in str(told.value) for theirs in ("Value error", "Input should", "unable to"))
+
+
 async def test_a_token_that_a_server_refuses_is_renewed(house: House) -> None:
     log_in = GatewayTokens(house.sign_in(), house.node(), lambda *_: None)
     peer = "smtp.example[192.0.2.1]:587"

@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Page
 from outgate.web.words import words
 from pages.browser import DESKTOP, PHONE, chromium, person
 from pages.conftest import ALICE, Town, town_at
-from pages.every_page import PAGES_OF, furnish
+from pages.every_page import PAGES_OF, PUBLIC_PAGES, furnish
 
 Look = tuple[str, str, Any]  # its name, the theme, the size
 SHOWN: Final[Sequence[Look]] = (("light", "light", DESKTOP), ("dark-phone", "dark", PHONE))
@@ -34,6 +34,10 @@ async def make(folder: Path, looks: Sequence[Look]) -> None:
         async with town_at(Path(scratch)) as town, chromium() as browser:
             await furnish(town.site)
             for name, theme, size in looks:
+                async with person(browser, town.base, theme=theme, size=size) as stranger:
+                    for path in PUBLIC_PAGES:
+                        await stranger.at(path)
+                        await _take(stranger.page, folder / f"{named(path)}.{name}.webp")
                 for who, paths in PAGES_OF.items():
                     async with person(browser, town.base, theme=theme, size=size) as somebody:
                         await somebody.at("/")

@@ -1,10 +1,13 @@
 """A data directory for tests of the whole way: the organisation example.com with alice and bob, peers on loopback."""
 
 import asyncio
+import atexit
 import os
+import shutil
 import socket
 import ssl
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +35,7 @@ PASSWORD = "correct horse battery"
 GATEWAY_PASSWORD = "partner secret 42"
 HOSTNAME = "mail.example.com"
 LOCALHOST = VirtualHost("localhost", "127.0.0.1")
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for clients by plain HTTP, whose own would read all authorities
 
 _TOML = """\
 hostname = "mail.example.com"
@@ -172,22 +176,46 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
     (data / "outgate.toml").write_text(_TOML.format(starttls=starttls, tls=tls, **tables))
     keyfile.create(data / KEY_FILE)
     site = Site(data, starttls, tls, authority)
-    engine = open_engine(database_url or f"sqlite:///{data / 'outgate.db'}")
-    make_file(engine)
-    migrate(engine)
-    engine.dispose()
+    if not database_url:
+        shutil.copy(_migrated(), data / "outgate.db")
     place = site.place()
     now = clock.now()
     with write(place.engine) as conn:
         organisation.create(conn, "example.com", now)
         audit_trail.begin(conn, place.vault)
         if dkim_key:
-            pem = dkim.generate("rsa")
-            organisation.set_signing_key(conn, place.vault, "example.com", "s1", pem, dkim.dns_record(pem))
+            organisation.set_signing_key(conn, place.vault, "example.com", "s1", *_signing_key())
         for name in ("alice", "bob"):
-            users.create(conn, f"{name}@example.com", Credentials.derive(PASSWORD, 4096), now, name=name.title())
+            users.create(conn, f"{name}@example.com", _credentials(), now, name=name.title())
     place.engine.dispose()
     return site
+
+
+# What is the same for all installations is made once by a test process: it is most of the time that they take.
+
+
+@cache
+def _migrated() -> Path:
+    """A database without anything in it."""
+    folder = tempfile.mkdtemp(prefix="outgate-migrated-")
+    atexit.register(shutil.rmtree, folder)
+    engine = open_engine(f"sqlite:///{folder}/outgate.db")
+    make_file(engine)
+    migrate(engine)
+    engine.dispose()
+    return Path(folder) / "outgate.db"
+
+
+@cache
+def _signing_key() -> tuple[bytes, str]:
+    """With its DNS record."""
+    pem = dkim.generate("rsa")
+    return pem, dkim.dns_record(pem)
+
+
+@cache
+def _credentials() -> Credentials:
+    return Credentials.derive(PASSWORD, 4096)
 
 
 def _toml(settings: Mapping[str, object]) -> str:

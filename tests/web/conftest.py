@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from bench.scratch import free_port
 
-from way.place import Site, install, running
+from way.place import PLAIN, Site, install, running
 
 
 @pytest.fixture
@@ -27,6 +27,6 @@ def site(tmp_path: Path, port: int) -> Site:
 async def browser(site: Site, port: int) -> AsyncIterator[httpx2.AsyncClient]:
     """Talks to the running server; proxies of the environment are not asked."""
     server = await running(site)
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=PLAIN) as client:
         yield client
     await server.stop()

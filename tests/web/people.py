@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 
-from way.place import PASSWORD
+from way.place import PASSWORD, PLAIN
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 
@@ -13,7 +13,8 @@ ALICE, BOB = "alice@example.com", "bob@example.com"
 def browser_at(port: int) -> httpx2.AsyncClient:
     """Nobody's yet; it sends what browsers send, and follows no redirect by itself."""
     headers = {"Sec-Fetch-Site": "same-origin"}
-    return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=headers, timeout=30)
+    url = f"http://127.0.0.1:{port}"
+    return httpx2.AsyncClient(base_url=url, trust_env=False, verify=PLAIN, headers=headers, timeout=30)
 
 
 async def log_in(

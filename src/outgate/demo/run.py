@@ -194,7 +194,7 @@ Open the pages, and log in as one of these; all have the password {outgate.passw
                       {network.partner.name}, port {network.submission_port}, TLS, password {parties.partner.password}
                       and the code that is mailed to it is shown below
   {ADMINISTRATOR}    the administrator, who has the switch
-Beside them, what recipients see: each message as it came to {parties.recipient.address} or {OTHER}
+Beside them, what recipients see: each message as it came to {parties.recipient.address} or {OTHER}, codes too
   {network.view}
 Or write with your own mail program, from {USER} or {OTHER}, to {parties.recipient.address}:
   server      {network.outgate.address}, port {network.submission_port} (STARTTLS) or {network.tls_port} (TLS)

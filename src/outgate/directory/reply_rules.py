@@ -11,10 +11,11 @@ from enum import StrEnum
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from outgate.setting_fault import demand
 from outgate.store import rates
 
 
@@ -45,13 +46,12 @@ class ReplyRule(BaseModel):
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise ValueError(f"{self.name}: `pattern` is no regular expression: {error}") from None
+            raise ValueError(f"`pattern` is no regular expression: {error}") from None
         if (self.action is RuleAction.GIVE_UP) == bool(self.seconds):
-            raise ValueError(f"{self.name}: `seconds` belongs to every action but give-up")
+            raise ValueError("`seconds` belongs to every action but give-up")
         if (self.action is RuleAction.SLOW_DOWN) != bool(self.rate):
-            raise ValueError(f"{self.name}: `rate` belongs to slow-down")
-        if self.rate:
-            rates.parsed(self.rate)
+            raise ValueError("`rate` belongs to slow-down")
+        _check_rate(self.rate)
         return self
 
     @cached_property
@@ -62,6 +62,14 @@ class ReplyRule(BaseModel):
         """Whether it speaks of this reply of this peer."""
         of_host = not self.hosts or any(host == end or host.endswith(f".{end}") for end in self.hosts)
         return of_host and self._found.search(reply) is not None
+
+
+def _check_rate(rate: str) -> None:
+    if rate:
+        try:
+            rates.parsed(rate)
+        except ValueError:
+            raise ValueError("`rate` must be as in 60/hour or 10/5minutes") from None
 
 
 class ReplyRules:
@@ -94,12 +102,32 @@ def in_force(own: Path | None) -> ReplyRules:
         return ReplyRules((*_read(own.read_text()), *shipped().all))
     except OSError as error:
         raise RulesError(f"{own} can't be read: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RulesError(f"{own} is not valid TOML: {error}") from None
+    except RulesError as error:
         raise RulesError(f"{own}: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RulesError(f"{own}: rule {first['loc']}: {first['msg']}") from None
 
 
 def _read(text: str) -> list[ReplyRule]:
-    return [ReplyRule.model_validate(each) for each in tomllib.loads(text).get("rule", [])]
+    found = tomllib.loads(text)
+    tables = found.get("rule", [])
+    if not isinstance(tables, list) or found.keys() - {"rule"}:
+        raise RulesError("it may have nothing but tables of the name [[rule]]")
+    return [_made(number, table) for number, table in enumerate(tables, start=1)]
+
+
+def _made(number: int, table: object) -> ReplyRule:
+    try:
+        return ReplyRule.model_validate(table)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+    named = table.get("name") if isinstance(table, dict) else None
+    key = ".".join(str(part) for part in fault["loc"])
+    why = _FAULTS.get(fault["type"]) or demand(fault, "[rule]")
+    raise RulesError(f"rule {named or number}: {key} {why}".replace("  ", " "))
+
+
+_FAULTS: Final = {
+    "extra_forbidden": f"is no key of a rule: those are {', '.join(ReplyRule.model_fields)}",
+    "string_pattern_mismatch": "must be of 3 to 60 small letters, digits and hyphens",
+}

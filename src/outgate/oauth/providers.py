@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from outgate.config import ConfigError
 from outgate.model import GatewayKind, Security
+from outgate.setting_fault import demand
 
 _Https = Annotated[str, StringConstraints(pattern=r"^(https://[^\s/?#@]+(/[^\s#]*)?)?$")]
 _KEYS: Final = "issuer, or authorization_endpoint and token_endpoint"
@@ -126,7 +127,7 @@ def _read(path: Path) -> Mapping[str, Mapping[str, Any]]:
             found = tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}") from None
@@ -144,9 +145,7 @@ def _made(path: Path, name: str, table: Mapping[str, Any]) -> OAuthProvider:
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in fault["loc"])
-        text = (
-            str(fault["ctx"]["error"]) if fault["type"] == "value_error" else _FAULTS.get(fault["type"], fault["msg"])
-        )
+        text = _FAULTS.get(fault["type"]) or demand(fault, key)
         raise ConfigError(f"{path}: [{name}] {key} {text}".replace("  ", " ")) from None
 
 
