@@ -83,6 +83,30 @@ def test_an_entry_of_its_own_goes_before_that_of_the_address_without_the_tag() -
     assert isinstance(pending, Refused)
 
 
+WHOLE = SendAs("*@partner.example", verified=True, display_name="Partner")
+
+
+def test_any_address_of_a_proven_domain_is_sent_as_by_the_domains_entry_unless_it_has_its_own() -> None:
+    sender = account(ALICE, PARTNER, WHOLE)
+    anybody = replace(WHOLE, address="anybody@partner.example", covered_by=WHOLE.address)
+    assert authorise(sender, anybody.address, [anybody.address]) == Authorised(anybody)
+    assert authorise(sender, "", [PARTNER.address]) == Authorised(PARTNER)
+    tagged = authorise(sender, "", [TAGGED])
+    assert isinstance(tagged, Authorised)
+    assert tagged.chosen.covered_by == PARTNER.address
+    pending = account(ALICE, replace(PARTNER, verified=False), WHOLE)
+    assert authorise(pending, "", [TAGGED]) == Authorised(replace(anybody, address=TAGGED))
+    for foreign in (WHOLE.address, "anybody@sub.partner.example"):
+        assert isinstance(authorise(sender, "", [foreign]), Refused)
+
+
+def test_a_domain_that_is_not_proven_now_or_is_the_organisations_own_covers_nothing() -> None:
+    lapsed = authorise(account(ALICE, replace(WHOLE, verified=False)), "", ["anybody@partner.example"])
+    assert isinstance(lapsed, Refused)
+    assert "the DNS of its domain does not prove it any more" in lapsed.reason
+    assert isinstance(authorise(account(ALICE, replace(WHOLE, own_domain=True)), "", ["a@partner.example"]), Refused)
+
+
 @pytest.mark.parametrize(
     ("sender", "reason"),
     [

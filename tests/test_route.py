@@ -89,6 +89,9 @@ def test_a_tag_goes_the_way_of_its_address_and_the_reasons_say_so() -> None:
     assert isinstance(found, Route)
     assert (found.gateway, found.reverse_path) == (PARTNER.gateway, "alice+shop@partner.example")
     assert found.reasons[0] == f"alice+shop@partner.example is a +tag of {PARTNER.address}"
+    found = way(ON, replace(PARTNER, address="anybody@partner.example", covered_by="*@partner.example"))
+    assert isinstance(found, Route)
+    assert found.reasons[0] == "anybody@partner.example is in *@partner.example"
 
 
 def test_a_receipt_takes_the_users_gateway_with_the_null_sender() -> None:

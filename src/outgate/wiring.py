@@ -36,7 +36,7 @@ from outgate.deliver.probe import Prober
 from outgate.deliver.restraint import Restraint
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.transports import TransportFactory, verifying_context
-from outgate.directory import change, known_networks, reply_rules
+from outgate.directory import change, known_networks, nodes, reply_rules
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.reader import DirectoryReader
@@ -91,6 +91,7 @@ if TYPE_CHECKING:
 
 DAY = 86400.0
 UNFINISHED = DAY  # seconds after which pieces of a message that did not come whole are of no use to anybody
+DRAINED = "drained: takes nothing new until `outgate node resume`"
 MAIL_THREADS = 8  # that wait for mailboxes
 SWEEP_EVERY = 3600.0  # seconds
 ACCOUNTS_PAGE = "/settings/accounts"  # of a user's addresses: web.navigation
@@ -142,6 +143,7 @@ class ServerProcess:
         self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
         self._tallies = Tallies(engine, clock.now)
         self._tasks: list[asyncio.Task[None]] = []
+        self._doors = asyncio.Lock()  # opened or drained by one at a time
 
     def _submission(self, tokens: TokenVerifier | None) -> SubmissionListener:
         """Where mail comes in."""
@@ -215,8 +217,13 @@ class ServerProcess:
         """Take up what this process left in a former run, then open the listeners."""
         await self._queue.release()
         await self._directory.organisation()
+        self._deliverer.when_drained(self._drain)
         self._deliverer.start()
-        await self._listener.open()
+        async with self._doors:
+            if await asyncio.to_thread(self._is_drained):
+                _log.warning(DRAINED)
+            else:
+                await self._listener.open()
         if self._http:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
@@ -239,6 +246,30 @@ class ServerProcess:
         ports = self._listener.ports
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
         systemd.notify("READY=1")
+
+    def _is_drained(self) -> bool:
+        with read(self._installation.engine) as connection:
+            return node_id(self._installation.config.data) in nodes.drained(connection)
+
+    def _drain(self, is_drained: bool) -> None:
+        """Somebody has said so, or taken it back."""
+        self._tasks.append(asyncio.get_running_loop().create_task(self._open_or_drain(is_drained), name="drain"))
+
+    async def _open_or_drain(self, is_drained: bool) -> None:
+        async with self._doors:
+            if is_drained and self._listener.is_open:
+                _log.warning(DRAINED)
+                await self._listener.drain()
+            elif not (is_drained or self._listener.is_open):
+                await self._reopen()
+
+    async def _reopen(self) -> None:
+        try:
+            await self._listener.open()
+        except OSError as error:
+            _log.error("takes no mail: restart the server when the port is free", error=str(error))
+        else:
+            _log.info("takes mail again")
 
     async def _tell_of_dane(self) -> None:
         """Whether what recipients' domains publish for DANE is kept to depends on what is outside of this program."""

@@ -78,7 +78,7 @@ class Program:
     def add_partner(self) -> None:
         """Alice's address at the partner, confirmed, with the switch on."""
         self.run("policy", "set", SWITCH, "on")
-        self.run("sendas", "add", ALICE, PARTNER)
+        self.run("sendas", "add", ALICE, PARTNER, "--no-probe")
         self.run("sendas", "verify", ALICE, PARTNER, code_in(self.waiting()[-1]))
 
 

@@ -75,3 +75,15 @@ def test_bad_input_has_its_statuses(program: Program, zone: Zone) -> None:
     program.fails(Status.INVALID, "sendas", "advise", ALICE, PARTNER, "--host", "no host")
     assert "no IP address" in program.fails(Status.USAGE, "sendas", "advise", ALICE, ALICE, "--address", "1.2.3")
     assert "en, it" in program.fails(Status.USAGE, "sendas", "advise", ALICE, ALICE, "--language", "fr")
+
+
+def test_adding_an_address_warns_by_name_where_its_domain_asks_for_refusal(program: Program, zone: Zone) -> None:
+    assert program.run("sendas", "add", ALICE, PARTNER)["warning"] == REFUSED
+    program.run("sendas", "delete", ALICE, PARTNER)
+    assert f"warning: {REFUSED}" in program.says("sendas", "add", ALICE, PARTNER).splitlines()
+    program.run("policy", "set", SWITCH, "on")
+    other, host = "other@dominiopartner.example", ("--host", GATEWAY)
+    program.run("sendas", "add", ALICE, other, *host, "--no-probe")
+    assert program.run("sendas", "show", ALICE, other)["gateway"]["host"] == GATEWAY
+    for unwarned in ("a@relaxed.example", "a@broken.example", "shop@example.com"):
+        assert program.run("sendas", "add", ALICE, unwarned)["warning"] is None

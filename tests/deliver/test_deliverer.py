@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 import structlog
 from prometheus_client import REGISTRY
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Connection, Engine, func, select, text
 
 from outgate import clock
 from outgate.config import DeliverySettings
@@ -22,7 +22,7 @@ from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
 from outgate.deliver.outcome import RECALLED, Outcome, Verdict
 from outgate.deliver.restraint import Restraint
 from outgate.deliver.tls_policy import TlsPolicy
-from outgate.directory import accounts, organisation, reply_rules, restrictions, users
+from outgate.directory import accounts, nodes, organisation, reply_rules, restrictions, users
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.reader import DirectoryReader
@@ -46,6 +46,7 @@ LATER = Outcome(Verdict.RETRY, "451 4.3.0 Later")
 NO = Outcome(Verdict.FAILED, "550 5.7.1 No")
 CAROL, DAVE = "carol@recipient.example", "dave@elsewhere.example"
 POSTMASTER = "postmaster@example.com"
+NOW = 1_700_000_000.0
 
 Answer = Callable[[Delivery], Awaitable[AttemptResult]]
 
@@ -373,6 +374,34 @@ async def test_a_loop_that_makes_no_step_is_begun_again_and_the_node_says_so(
             return connection.scalar(select(node.c.wedged)) or 0
 
     await until(lambda: told() >= 1)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_drained_node_finishes_what_it_has_and_takes_nothing_new(house: House, wire: Wire) -> None:
+    release, told = asyncio.Event(), list[bool]()
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        await release.wait()
+        return all_alike(delivery, OK)
+
+    def write_down(change: Callable[[Connection], object]) -> None:
+        with write(house.engine) as connection:
+            change(connection)
+
+    wire.answer = answer
+    house.deliverer.when_drained(told.append)
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: wire.carried)
+    await asyncio.to_thread(write_down, lambda connection: nodes.drain(connection, "node#0;", "admin", NOW))
+    await until(lambda: told == [True])
+    await house.queue.put(house.letter(DAVE))
+    release.set()
+    await until(lambda: not len(house.deliverer._inflight))
+    await house.deliverer._claim()
+    assert [wire.addresses(), house.waits(), house.leased()] == [{CAROL: 1}, 1, 0]
+    await asyncio.to_thread(write_down, lambda connection: nodes.resume(connection, "node#0;"))
+    await until(lambda: not house.waits())
+    assert [told, wire.addresses()] == [[True, False], {CAROL: 1, DAVE: 1}]
 
 
 async def test_a_report_that_can_not_be_made_does_not_keep_the_outcome_from_the_record(

@@ -23,6 +23,7 @@ from outgate.directory import (
     service_accounts,
     web_sessions,
 )
+from outgate.directory import nodes as stored_nodes
 from outgate.directory import roles as stored_roles
 from outgate.directory import units as stored_units
 from outgate.directory import users as stored_users
@@ -57,6 +58,7 @@ from outgate.operations import (
     log_in_operations,
     mail_operations,
     message_log_operations,
+    node_operations,
     policy_operations,
     policy_reach,
     program_operations,
@@ -113,6 +115,7 @@ LIMITS: Final = LogInLimits("10/10minutes", "50/10minutes", "100/1hour")
 SESSION_LIMITS: Final = WebSessionLimits(3600.0, 86400.0)
 CREDENTIALS: Final = Credentials("hash", "SCRAM")
 PASSKEY: Final = VerifiedKey(b"id", b"key", 0)
+NODE: Final = "0123456789abcdef"
 QUEUE: Final = QueueKey(QueueKind.MX, "recipient.example")
 PEM: Final = dkim.generate("ed25519")
 
@@ -224,6 +227,9 @@ CALLS: Final[dict[str, Call]] = {
     "queue.tally": lambda op, *_: queue_operations.tally(op, Selection(), By.STATE),
     "queue.match": lambda op, *_: queue_operations.matching(op, Selection()),
     "queue.restrictions": lambda op, *_: restriction_operations.listed(op),
+    "node.list": lambda op, *_: node_operations.listed(op),
+    "node.drain": lambda op, *_: node_operations.drain(op, NODE),
+    "node.resume": lambda op, *_: _resume_node(op),
     "queue.suspend": lambda op, *_: restriction_operations.suspend(op, [QUEUE], "why", None),
     "queue.resume": lambda op, *_: restriction_operations.resume(op, [QUEUE]),
     "queue.limit": lambda op, *_: restriction_operations.limit(op, [QUEUE], None, "why"),
@@ -350,6 +356,9 @@ ORGANISATION: Final = {
     "queue.suspend",
     "queue.resume",
     "queue.limit",
+    "node.list",
+    "node.drain",
+    "node.resume",
     "rule.list",
     "rule.test",
     "rule.add",
@@ -429,6 +438,7 @@ _QUEUE_READ: Final = {
     "queue.tally",
     "queue.match",
     "queue.restrictions",
+    "node.list",
     "rule.list",
     "rule.test",
     "gateway.list",
@@ -456,6 +466,8 @@ EXPECTED: Final[dict[str, set[str]]] = {
         "queue.suspend",
         "queue.resume",
         "queue.limit",
+        "node.drain",
+        "node.resume",
         "rule.add",
         "rule.remove",
     },
@@ -628,6 +640,11 @@ def _key(op: OperationContext) -> str:
 def _keeper(unit: str) -> str:
     """Who has the role `given` there."""
     return f"{unit[1:].lower()}3@example.com"
+
+
+def _resume_node(op: OperationContext) -> None:
+    stored_nodes.drain(op.connection, NODE, "admin", 0.0)
+    node_operations.resume(op, NODE)
 
 
 def _send(op: OperationContext, user: str) -> object:

@@ -95,6 +95,8 @@ PLAIN: Final = {
     "address-grant.remove": {"user", "unit"},
     "gateway.list": {"name"},  # organisation-wide
     "queue.suspend": {"reason"},
+    "node.drain": {"node"},  # organisation-wide
+    "node.resume": {"node"},
     "queue.move": {"way"},  # one of the organisation's own
     "queue.limit": {"ceiling", "reason"},
     "rule.test": {"reply", "host"},

@@ -3,13 +3,14 @@
 import asyncio
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 import pytest_asyncio
 
+from advisor.zone import serving
 from corpus.peer import RawPeer
 from outgate import clock
 from outgate.directory import accounts, policies, restrictions, users
@@ -42,6 +43,15 @@ def site(tmp_path: Path, port: int) -> Site:
     asyncio.run(site.switch(True))
     asyncio.run(site.add_external(ALICE, PARTNER, 1))
     return site
+
+
+@pytest.fixture
+def strict_zone(site: Site) -> Iterator[None]:
+    """A DNS in which strict.example asks for refusal."""
+    with serving('_dmarc.strict.example. 60 IN TXT "v=DMARC1; p=reject"') as zone:
+        file = site.data / "outgate.toml"
+        file.write_text(file.read_text().replace("[delivery]", f'[delivery]\nnameservers = ["{zone.nameserver}"]'))
+        yield
 
 
 async def test_a_stranger_is_sent_to_log_in_and_back_to_the_page(pages: int) -> None:
@@ -245,6 +255,19 @@ async def test_a_signature_is_cleaned_and_is_below_what_is_written_from_its_addr
     assert (too_long.status_code, "at most 10000 characters" in too_long.text) == (400, True)
     assert (too_many.status_code, "at most 2000 tags" in too_many.text) == (400, True)
     assert "Nothing stands below what you write" in emptied
+
+
+async def test_who_adds_an_address_without_its_server_is_warned_where_its_domain_asks_for_refusal(
+    strict_zone: None, pages: int
+) -> None:
+    async with logged_in(pages) as browser:
+        fields = {"address": "alice@strict.example", "name": "Alice"}
+        added = await browser.post("/settings/accounts/add", data=fields)
+        assert added.headers["location"].endswith("/alice@strict.example/confirm?done=added&policy=reject")
+        told = html.unescape((await browser.get(added.headers["location"])).text)
+        assert "strict.example asks recipients to refuse mail that does not leave by its own server" in told
+        other = await browser.post("/settings/accounts/add", data=fields | {"address": "alice@relaxed.example"})
+        assert other.headers["location"].endswith("?done=added")
 
 
 async def test_a_provider_that_is_chosen_from_the_list_fills_in_the_form(site: Site, port: int) -> None:

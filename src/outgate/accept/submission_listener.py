@@ -37,6 +37,7 @@ class SubmissionListener:
     def __init__(self, services: SessionServices, max_sessions: int) -> None:
         self._services = services
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._is_open = False
         limit = PeerLimit(services.config.submission.max_sessions_per_peer, max_sessions)
         context = services.certificate.context
         self._doors = {
@@ -53,6 +54,11 @@ class SubmissionListener:
         """Where it listens, by door."""
         return {name: door.port for name, door in self._doors.items()}
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes connections."""
+        return self._is_open
+
     async def open(self) -> None:
         """Bind all ports; OSError names the one that can't be had."""
         settings = self._services.config.submission
@@ -63,6 +69,7 @@ class SubmissionListener:
             "tls": (settings.address, settings.tls_port),
             "relay": (relay.address, relay.port),
         }
+        self._is_open = True
         for name in self._doors:
             address, port = places[name]
             try:
@@ -82,15 +89,20 @@ class SubmissionListener:
             _log.info("certificate reloaded")
 
     async def close(self) -> None:
-        """Take no new connections, let open sessions store what they are storing, say 421 to the rest."""
+        """As `drain`; then whoever is still there is sent away."""
+        await self.drain()
+        for door in self._doors.values():
+            await door.close(FAREWELL)
+
+    async def drain(self) -> None:
+        """Take no new connections until `open`, let sessions store what they are storing, say 421 to the rest."""
+        self._is_open = False
         for door in self._doors.values():
             await door.stop_taking()
         busy = [answer for session in list(self._sessions) if (answer := session.stop())]
         if busy:
             await asyncio.wait(busy, timeout=STORING)
         await asyncio.gather(*self._services.tasks, return_exceptions=True)
-        for door in self._doors.values():
-            await door.close(FAREWELL)
 
     async def _serve(self, connection: socket.socket, host: str, *, context: ssl.SSLContext | None) -> None:
         """One connection of a mail program."""

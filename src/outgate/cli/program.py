@@ -123,6 +123,7 @@ COMMANDS: Final = (
             ),
         ),
     ),
+    LazyCommand("node", "node", "The servers of this installation: which there are, and draining one."),
     LazyCommand(
         "domain-gateway",
         "domain_gateway",

@@ -1,11 +1,14 @@
 """`outgate sendas`: the From addresses of an account. Their gateways are in sendas_gateway."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
 from outgate import wiring
+from outgate.advisor.ask import Names
+from outgate.advisor.strict_policy import StrictPolicy, strict_policy
 from outgate.cli.output import JsonObject, JsonValue, record, table, tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin
 from outgate.cli.shell import CommandContext, command
@@ -15,6 +18,7 @@ from outgate.model import SendAs
 from outgate.operations import confirmation_operations, gateway_operations, send_as_operations
 from outgate.operations.account_lookup import entry_of
 from outgate.operations.confirmation import Confirmation
+from outgate.operations.context import Denied
 from outgate.operations.gateway_trial import described
 from outgate.operations.resources import send_as_row
 from outgate.operations.send_as_operations import NewAddress
@@ -65,6 +69,9 @@ def add(
 
     A message with a nine-digit code goes to the address, by the running server; the address can be used once the code
     is entered with `outgate sendas verify`. A gateway is tried first: nothing is saved if it can't be used.
+
+    Where mail from it would leave without its domain's own server, and the domain asks recipients to refuse that or put
+    it into junk (DMARC), a warning says so.
     """
     if not host and (port or username or password_file or password_stdin):
         raise typer.BadParameter("--port, --username and a password are of a gateway: say which by --host")
@@ -78,7 +85,10 @@ def add(
     entry = send_as_operations.save(ctx, account, wanted, confirmation(ctx), probe)
     row = send_as_row(canonical(account), entry)
     pending = f"; enter the code that is mailed to it: outgate sendas verify {row['account']} {entry.address} CODE"
-    tell(ctx, row, f"added {entry.address} to {row['account']}{'' if entry.verified else pending}{_waits(ctx, entry)}")
+    text = f"added {entry.address} to {row['account']}{'' if entry.verified else pending}{_waits(ctx, entry)}"
+    warning = None if no_probe else _strict_policy(ctx, account, entry)
+    told = f"{text}\nwarning: {warning.sentence}" if warning else text
+    tell(ctx, row | {"warning": warning.sentence if warning else None}, told)
 
 
 @command(app, name="list", example="outgate sendas list alice@example.com")
@@ -217,6 +227,19 @@ def test(ctx: CommandContext, account: AccountName, address: Address) -> None:
     )
     value = {**send_as_row(canonical(account), entry), "works": True}
     tell(ctx, value, f"{described(entry.gateway)} works")
+
+
+def _strict_policy(ctx: CommandContext, account: str, entry: SendAs) -> StrictPolicy | None:
+    """What the DNS says against it; whoever may not read what that depends on is not warned."""
+    if entry.own_domain:
+        return None
+    try:
+        with ctx.reading() as op:
+            basis = send_as_operations.advice_basis(op, account)
+    except Denied:
+        return None
+    names = Names(ctx.installation().config.delivery.nameservers)
+    return asyncio.run(strict_policy(names, basis.organisation, basis.account, entry))
 
 
 def _waits(ctx: CommandContext, entry: SendAs) -> str:

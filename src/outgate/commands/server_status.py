@@ -35,6 +35,7 @@ def status(ctx: CommandContext) -> None:
         *down,
         *ending,
         *_wedged(found, clock.now()),
+        *_drained(found),
         *(_told(found, trouble) for trouble in found.census.troubles),
     ]
     value: JsonObject = {
@@ -85,6 +86,14 @@ def _wedged(found: State, now: float) -> list[str]:
         " log: no step for longer than all deadlines"
         for node in found.nodes
         if node.wedged and now - node.wedged_at < _DAY
+    ]
+
+
+def _drained(found: State) -> list[str]:
+    return [
+        f"node {node} takes nothing new: it was drained by {plain(one.author)}, {to_the_second(iso(one.since))}; undo:"
+        f" outgate node resume {node}"
+        for node, one in found.drained.items()
     ]
 
 

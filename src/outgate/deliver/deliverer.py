@@ -143,6 +143,10 @@ class Deliverer:
 
         return watched
 
+    def when_drained(self, told: Callable[[bool], None]) -> None:
+        """Have somebody told whenever this node begins or ceases to be drained: it claims nothing then."""
+        self._heartbeat.tell_drained = told
+
     async def stop(self) -> None:
         """Take nothing more, let what is being handed over end, give the rest back.
 
@@ -171,7 +175,7 @@ class Deliverer:
 
     def reserve(self, put: Put) -> bool:
         """Whether a message may be handed over in memory once it is stored."""
-        return self._inflight.reserve(put)
+        return not self._heartbeat.standing.is_drained and self._inflight.reserve(put)
 
     def forget(self, put: Put) -> None:
         """It was not stored, as far as is known."""
@@ -198,7 +202,7 @@ class Deliverer:
                 self._is_unsure = True
                 _log.error("queue can't be read", error=str(error))
             self._drop_unused()
-            self._share = self._heartbeat.share
+            self._share = self._heartbeat.standing.share
             step()
             await self._pause()
 
@@ -210,7 +214,7 @@ class Deliverer:
 
     async def _claim(self) -> None:
         room = self._inflight.room()
-        if not room.free:
+        if not room.free or self._heartbeat.standing.is_drained:
             return
         claimed = await self._queue.claim(clock.now(), room)
         self._inflight.leave_behind(claimed.left_behind)

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from outgate import clock
-from outgate.directory.nodes import HEARTBEAT, GoesBy
+from outgate.directory.nodes import HEARTBEAT, GoesBy, ProcessStanding
 from outgate.directory.reader import DirectoryReader
 from outgate.store.engine import StoreUnavailable
 from outgate.store.group_commit import GroupCommit
@@ -32,7 +32,8 @@ class Heartbeat:
     ) -> None:
         self._commits, self._node, self._directory, self._watchdog = commits, node, directory, watchdog
         self._go_by = go_by
-        self.share = (0, 1)  # its number among those that deliver, and how many they are
+        self.standing = ProcessStanding()
+        self.tell_drained: Callable[[bool], None] = lambda _: None  # called when that changes
         self._failures = 0
         self._complained_at = float("-inf")
 
@@ -45,7 +46,7 @@ class Heartbeat:
                 version = await self._go_by(await self._directory.version())
                 now = clock.now()
                 if version > told or not 0 <= now - told_at < HEARTBEAT:
-                    self.share = await self._commits.make(GoesBy(self._node, version, now, self._wedged(now)))
+                    self._stand(await self._commits.make(GoesBy(self._node, version, now, self._wedged(now))))
                     told, told_at = version, now
                 self._failures = 0
             except StoreUnavailable as error:
@@ -56,6 +57,11 @@ class Heartbeat:
     async def end(self) -> None:
         """Nothing is handed over by this process any more. Raises StoreUnavailable."""
         await self._commits.make(GoesBy(self._node, None, clock.now()))
+
+    def _stand(self, standing: ProcessStanding) -> None:
+        before, self.standing = self.standing, standing
+        if before.is_drained is not standing.is_drained:
+            self.tell_drained(standing.is_drained)
 
     def _wedged(self, now: float) -> tuple[int, float]:
         """How often the watchdog had to end something, and when it last had."""

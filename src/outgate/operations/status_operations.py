@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from outgate.directory import nodes
-from outgate.directory.nodes import Node
+from outgate.directory.nodes import Drained, Node
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.model import UsersGateway
@@ -25,6 +25,7 @@ class State:
     nodes: tuple[Node, ...]
     names: Mapping[str, str]
     gateways: Mapping[str, UsersGateway]
+    drained: Mapping[str, Drained]  # by node
 
 
 @operation("status.show", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
@@ -33,4 +34,4 @@ def state(op: OperationContext) -> State:
     found = census.census(op.connection)
     queues = [trouble.queue for trouble in found.troubles]
     owned = gateways.of_queues(op.connection, queues)
-    return State(found, nodes.live(op.connection, op.now), queue_names(op, queues), owned)
+    return State(found, nodes.live(op.connection, op.now), queue_names(op, queues), owned, nodes.drained(op.connection))

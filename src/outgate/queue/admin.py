@@ -135,6 +135,13 @@ def leased_by(conn: Connection, owners: Sequence[str], before: float, limit: int
     return [(row.message_id, row.address, row.queue) for row in rows]
 
 
+def leases(conn: Connection) -> dict[str, int]:
+    """How many recipients each worker holds."""
+    columns = recipient.c
+    held = select(columns.leased_by, func.count().label("recipients")).where(columns.leased_until > LeaseNow())
+    return {row.leased_by: row.recipients for row in conn.execute(held.group_by(columns.leased_by))}
+
+
 def count(conn: Connection, limit: int | None = None, behind: tuple[int, str] | None = None) -> Iterator[Count]:
     """Each queue in which something waits, the fullest first. `behind` are the recipients and the queue of the last one
     that was shown: those behind it come.

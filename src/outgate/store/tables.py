@@ -607,6 +607,15 @@ node = Table(
     Column("wedged_at", Double, nullable=False, server_default="0"),  # and when last
 )
 
+# Nodes that take nothing new until somebody says otherwise, by id (node_id.py).
+drained_node = Table(
+    "drained_node",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("author", Text, nullable=False),
+    Column("since", Double, nullable=False),
+)
+
 # The MTA-STS policies (RFC 8461) of recipients' domains, by domain: see transport_security.sts_policies.
 sts_policy = Table(
     "sts_policy",

@@ -39,6 +39,19 @@ DONE: Final = {
 }
 
 
+# What the domain of an address that has no server of its own asks of recipients (DMARC).
+STRICT: Final = {
+    "reject": N_(
+        "%(domain)s asks recipients to refuse mail that does not leave by its own server. Give the address that server,"
+        " or what you send as it will be refused."
+    ),
+    "quarantine": N_(
+        "%(domain)s asks recipients to put mail into junk that does not leave by its own server. Give the address that"
+        " server, or what you send as it will go there."
+    ),
+}
+
+
 @frozen
 class AddressRow:
     """One line of the list. `health` is None without a gateway that is in use, `not_used` why policy does not let the
@@ -170,8 +183,16 @@ def ask_for_code(visit: Visit, status: int = 200, why: str = "") -> Response:
     if entry.verified and not why:
         return visit.go_to(PATH)
     done = DONE.get(visit.form.text("done"), "")
-    said = visit.said(done) if done else ""
-    return visit.page("address_confirm.html", status, entry=entry, why=why, done=said, path=path_of(entry.address))
+    strict = "" if entry.gateway else STRICT.get(visit.form.text("policy"), "")
+    return visit.page(
+        "address_confirm.html",
+        status,
+        entry=entry,
+        why=why,
+        done=visit.said(done) if done else "",
+        warning=visit.said(strict, domain=entry.address.rpartition("@")[2]) if strict else "",
+        path=path_of(entry.address),
+    )
 
 
 def confirm(visit: Visit) -> Response:

@@ -5,14 +5,17 @@ from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse, Response
 
+from outgate.advisor.ask import Names
+from outgate.advisor.strict_policy import strict_policy
 from outgate.directory.change import compared
 from outgate.directory.errors import DirectoryError
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.discovery import presets
 from outgate.http.http_route import HttpRoute
+from outgate.model import SendAs
 from outgate.operations import send_as_operations
 from outgate.operations.context import OperationContext, rehearse
-from outgate.operations.send_as_operations import NewAddress
+from outgate.operations.send_as_operations import AdviceBasis, NewAddress
 from outgate.operations.send_as_overview import SendAsOverview, overview
 from outgate.route import NOT_ENABLED
 from outgate.web.accounts_page import PATH, path_of
@@ -72,14 +75,23 @@ def ask_who(visit: Visit, status: int = 200, why: str = "", not_enabled: bool = 
     )
 
 
-def add_without_server(visit: Visit) -> Response:
+async def add_without_server(visit: Visit) -> Response:
     """The organisation's servers deliver: in its own domains always, else where the user wants it so."""
-    wanted, services = _wanted(visit.form), visit.services
     try:
-        entry = send_as_operations.save(visit, visit.address, wanted, services.confirmation, None)
+        basis, entry = await visit.in_thread(_added, visit)
     except Exception as error:
-        return ask_who(visit, status_of(error), visit.said.error(error))
-    return visit.go_to(f"{path_of(entry.address, 'confirm')}?done=added")
+        return await visit.in_thread(ask_who, visit, status_of(error), visit.said.error(error))
+    names = Names(visit.services.config.delivery.nameservers)
+    strict = await strict_policy(names, basis.organisation, basis.account, entry)
+    told = f"&policy={strict.policy.value}" if strict else ""
+    return visit.go_to(f"{path_of(entry.address, 'confirm')}?done=added{told}")
+
+
+def _added(visit: Visit) -> tuple[AdviceBasis, SendAs]:
+    wanted = _wanted(visit.form)
+    entry = send_as_operations.save(visit, visit.address, wanted, visit.services.confirmation, None)
+    with visit.reading() as op:
+        return send_as_operations.advice_basis(op, visit.address), entry
 
 
 # --- step 2: the server ----------------------------------------------------------------------------------------------

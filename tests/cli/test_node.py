@@ -1,0 +1,31 @@
+"""`outgate node`: draining a server and undoing it, by this data directory's or by id."""
+
+from cli.program import Program
+from outgate import clock
+from outgate.cli.status import Status
+from outgate.directory.nodes import GoesBy
+from outgate.node_id import node_id
+
+
+def test_a_node_is_drained_listed_and_resumed(program: Program) -> None:
+    own = node_id(program.data)
+    assert program.run("node", "list") == []
+    assert program.run("node", "drain", "--wait") == {"node": own, "recipients": 0}
+    assert "drained, empty" in program.says("node", "list")
+    (row,) = program.run("node", "list")
+    assert (row["node"], row["processes"], row["state"]) == (own, [], "drained, empty")
+    assert row["drained_by"]
+    assert f"outgate node resume {own}" in program.says("status", status=Status.CHECK_FAILED)
+    assert program.run("node", "resume", own) == {"node": own}
+    program.fails(Status.NOT_FOUND, "node", "resume")
+    assert program.run("node", "list") == []
+
+
+def test_a_node_that_there_is_not_is_named_with_those_there_are(program: Program) -> None:
+    with program.writing() as connection:
+        GoesBy("0123456789abcdef@mail2.example.com#0;", 2**60, clock.now()).answer(connection)
+        connection.commit()
+    assert "0123456789abcdef" in program.fails(Status.INVALID, "node", "drain", "mail2.example.com")
+    assert program.run("node", "drain", "0123456789abcdef")["node"] == "0123456789abcdef"
+    (row,) = program.run("node", "list")
+    assert row["processes"] == ["mail2.example.com#0"]

@@ -1,0 +1,59 @@
+"""A server that is drained takes nothing new, over a restart as well, until somebody says otherwise."""
+
+import asyncio
+import smtplib
+from pathlib import Path
+
+import pytest
+
+from outgate.node_id import node_id
+from outgate.operations import node_operations, propagation
+from outgate.operations.actor import Actor
+from outgate.operations.context import reading, writing
+from outgate.operations.node_operations import NodeStanding
+from way.place import Site, eventually, install, listens, running
+from way.submit import client, submit
+from way.test_own_mail_leaves import inbox
+
+ALICE, BOB = "alice@example.com", "bob@example.com"
+
+
+def _say(site: Site, *, drained: bool) -> None:
+    place = site.place()
+    actor = Actor.console("tests")
+    with writing(place.engine, place.vault, actor, 0.0) as op:
+        change = node_operations.drain if drained else node_operations.resume
+        change(op, node_id(site.data))
+    assert propagation.wait(place.engine) is None
+    place.engine.dispose()
+
+
+def _standing(site: Site) -> NodeStanding:
+    place = site.place()
+    with reading(place.engine, place.vault, Actor.console("tests"), 0.0) as op:
+        (found,) = node_operations.listed(op)
+    place.engine.dispose()
+    return found
+
+
+async def test_a_drained_server_takes_nothing_until_it_is_told_to(tmp_path: Path) -> None:
+    site = install(tmp_path / "o", dkim_key=False)
+    server = await running(site)
+    session = await asyncio.to_thread(client, site)
+    await asyncio.to_thread(_say, site, drained=True)
+    await eventually(lambda: not listens(site), "the ports are closed")
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        await asyncio.to_thread(lambda: (session.noop(), session.noop()))
+    session.close()
+    assert (await asyncio.to_thread(_standing, site)).is_empty
+    await server.stop()
+
+    server = await running(site)
+    try:
+        assert not listens(site)
+        await asyncio.to_thread(_say, site, drained=False)
+        await eventually(lambda: listens(site), "the ports are open")
+        await submit(site, ALICE, [BOB])
+        await eventually(lambda: inbox(site, BOB), "it is delivered")
+    finally:
+        await server.stop()
