@@ -32,6 +32,10 @@ PROGRAM: Final = "mail-tool-1"
 RETURN: Final = "https://localhost/stays"
 VERIFIER: Final = "a-verifier-of-forty-three-characters-or-more-0"
 CHALLENGE: Final = "EZ7-Z0w7u1Y0cBuWMt9kfkIyF49b13ZOIP42wG-kmK4"  # its SHA-256
+AUTHORIZE: Final = (
+    f"/authorize?response_type=code&client_id={PROGRAM}&redirect_uri={RETURN}&scope=https://mail.google.com/"
+    "&code_challenge=x&code_challenge_method=S256"
+)
 PUBLIC_PAGES: Final = ("/log-in", f"/log-in/link/{LINK}", "/log-in/link/spent")
 USER_PAGES: Final = (
     "/",
@@ -48,8 +52,7 @@ USER_PAGES: Final = (
     "/settings/security/second-factor/remove",
     "/settings/security/passkeys/add",
     "/settings/mail-program",
-    f"/authorize?response_type=code&client_id={PROGRAM}&redirect_uri={RETURN}&scope=https://mail.google.com/"
-    "&code_challenge=x&code_challenge_method=S256",
+    AUTHORIZE,
     "/settings/accounts",
     "/settings/accounts/add",
     "/settings/accounts/add/server?address=me@studio.example&name=Me&provider=Fastmail",

@@ -25,6 +25,7 @@ Look = tuple[str, str, Any]  # its name, the theme, the size
 SHOWN: Final[Sequence[Look]] = (("light", "light", DESKTOP), ("dark-phone", "dark", PHONE))
 EVERY: Final[Sequence[Look]] = (*SHOWN, ("dark", "dark", DESKTOP), ("light-phone", "light", PHONE))
 QUALITY: Final = 60  # of 100
+_LONGEST: Final = 80  # characters of a picture's name
 _WHOLE: Final = "({x: 0, y: 0, scale: 1, width: innerWidth, height: document.documentElement.scrollHeight})"
 
 
@@ -51,7 +52,7 @@ async def make(folder: Path, looks: Sequence[Look]) -> None:
 
 def named(path: str) -> str:
     """A page's address as the name of a file."""
-    return re.sub(r"[^\w]+", "-", path.removeprefix("/")).strip("-") or "write"
+    return re.sub(r"[^\w]+", "-", path.removeprefix("/"))[:_LONGEST].strip("-") or "write"
 
 
 async def _take_wizard(town: Town, browser: Browser, path: Path) -> None:

@@ -15,7 +15,7 @@ from outgate.sendas import send_as_addresses
 from outgate.store.engine import write
 from pages.browser import csp_reports, person
 from pages.conftest import ALICE, ANNA, PARTNER, Town
-from pages.every_page import PAGES_OF, WAITING, furnish
+from pages.every_page import AUTHORIZE, PAGES_OF, WAITING, furnish
 from record.recorded import accepted, partly_delivered
 from web.links import opened
 from web.people import browser_at, log_in
@@ -53,7 +53,8 @@ OF_NO_TEXT = {
     "/settings/security/second-factor/remove",
     "/settings/security/passkeys/add",
     "/settings/mail-program",
-    "/settings/accounts/add/server?address=me@studio.example&name=Me",
+    AUTHORIZE,  # names of programs have letters and digits alone
+    "/settings/accounts/add/server?address=me@studio.example&name=Me&provider=Fastmail",
     "/settings/accounts/add/server?address=sales@example.com",
     *(f"/settings/accounts/{PARTNER}/{one}" for one in ("server", "signature", "delete")),
     "/settings/accounts/alice@pending.example/confirm",
