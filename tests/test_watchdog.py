@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+import structlog
 
 from outgate.watchdog import Watchdog, Wedged, step
 
@@ -92,6 +93,29 @@ async def test_what_does_not_end_when_it_is_told_to_is_told_of_again() -> None:
     watchdog.look(now + 40)
     await task
     assert task.cancelling() == 0
+
+
+async def test_what_nobody_may_end_is_told_of_again_and_again_and_goes_on() -> None:
+    watchdog, begun, done = Watchdog(), asyncio.Event(), asyncio.Event()
+
+    async def commits() -> str:
+        with watchdog.watch("work", "one", 10.0, ends=False):
+            begun.set()
+            await done.wait()
+        return "committed"
+
+    task = asyncio.create_task(commits())
+    await begun.wait()
+    now = asyncio.get_running_loop().time()
+    with structlog.testing.capture_logs() as log:
+        for ahead in (11, 12, 22):
+            watchdog.look(now + ahead)
+    assert [one["event"] for one in log] == ["no step for longer than all deadlines: waited for"] * 2
+    assert (watchdog.wedged, watchdog.wedged_at) == (2, now + 22)
+    done.set()
+    assert (await task, task.cancelling()) == ("committed", 0)
+    watchdog.look(now + 100)
+    assert watchdog.wedged == 2
 
 
 async def test_only_a_task_is_watched() -> None:

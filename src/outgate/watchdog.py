@@ -1,7 +1,8 @@
 """Notices work that makes no step for longer than all its deadlines together, tells of it, and ends it.
 
 What has deadlines of its own never gets so far: this is for the fault that nobody foresaw. Whoever works says so
-(`Watchdog.watch`), and says at each step that there was one (`step`). Knows no mail.
+(`Watchdog.watch`), and says at each step that there was one (`step`). Work that happens all the same when nobody waits
+for it any more, as a commit, is told of only. Knows no mail.
 """
 
 import asyncio
@@ -16,7 +17,9 @@ from prometheus_client import Counter
 EVERY: Final = 5.0  # seconds between looks
 
 _WEDGED = Counter(
-    "outgate_wedged", "Times that work made no step for longer than all its deadlines, and was ended", ["work"]
+    "outgate_wedged",
+    "Times that work made no step for longer than all its deadlines, and was ended (a commit: waited for)",
+    ["work"],
 )
 _log = structlog.get_logger("outgate")
 
@@ -26,17 +29,18 @@ class Wedged(Exception):
 
 
 class Watchdog:
-    """Of one event loop. `wedged` counts what it had to end, the last one at `wedged_at` (of the loop's clock)."""
+    """Of one event loop. `wedged` counts what it told of, the last one at `wedged_at` (of the loop's clock)."""
 
     def __init__(self) -> None:
         self.wedged, self.wedged_at = 0, 0.0
         self._watches: set[Watch] = set()
 
-    def watch(self, work: str, what: str, longest: float) -> "Watch":
+    def watch(self, work: str, what: str, longest: float, *, ends: bool = True) -> "Watch":
         """A block of the current task, in which at most `longest` seconds pass without a step. `work` is its kind,
-        `what` the one piece of it, as the log is told. The block raises Wedged where that took longer.
+        `what` the one piece of it, as the log is told. The block raises Wedged where that took longer; unless it is
+        one that nobody `ends`, which is told of only.
         """
-        return Watch(self._watches, work, what, longest)
+        return Watch(self._watches, work, what, longest, ends)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -45,13 +49,13 @@ class Watchdog:
             self.look(asyncio.get_running_loop().time())
 
     def look(self, now: float) -> None:
-        """End what has made no step for too long, by this time of the loop's clock; what does not end by that is told
-        of again after as long.
+        """End what has made no step for too long, by this time of the loop's clock; what goes on all the same
+        is told of again after as long.
         """
         for one in list(self._watches):
             if now - one.stepped_at > one.longest:
                 _log.error(
-                    "no step for longer than all deadlines: ended",
+                    f"no step for longer than all deadlines: {'ended' if one.ends else 'waited for'}",
                     work=one.work,
                     what=one.what,
                     seconds=round(now - one.stepped_at),
@@ -59,16 +63,29 @@ class Watchdog:
                 )
                 _WEDGED.labels(one.work).inc()
                 self.wedged, self.wedged_at = self.wedged + 1, now
-                one.end(now)
+                one.stepped_at = now
+                if one.ends:
+                    one.end()
 
 
 class Watch:
     """One block that is watched."""
 
-    __slots__ = ("_cancelling", "_ended", "_former", "_watches", "longest", "stepped_at", "task", "what", "work")
+    __slots__ = (
+        "_cancelling",
+        "_ended",
+        "_former",
+        "_watches",
+        "ends",
+        "longest",
+        "stepped_at",
+        "task",
+        "what",
+        "work",
+    )
 
-    def __init__(self, watches: "set[Watch]", work: str, what: str, longest: float) -> None:
-        self._watches, self.work, self.what, self.longest = watches, work, what, longest
+    def __init__(self, watches: "set[Watch]", work: str, what: str, longest: float, ends: bool) -> None:
+        self._watches, self.work, self.what, self.longest, self.ends = watches, work, what, longest, ends
         self.stepped_at = 0.0
         self._ended = 0  # how often it was told to
 
@@ -95,10 +112,9 @@ class Watch:
         if left <= self._cancelling and kind is not None and issubclass(kind, asyncio.CancelledError):
             raise Wedged(f"{self.what}: no step for {self.longest:g} seconds") from None
 
-    def end(self, now: float) -> None:
+    def end(self) -> None:
         """Break it off."""
         self._ended += 1
-        self.stepped_at = now
         self.task.cancel()
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import pytest_asyncio
 import structlog
 from prometheus_client import REGISTRY
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, func, select, text, update
 
 from outgate import clock
 from outgate.config import DeliverySettings
@@ -28,13 +29,15 @@ from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.reader import DirectoryReader
 from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security, TlsDemand
 from outgate.operations import propagation
-from outgate.queue import Claimed, Finish, Put, Queue
+from outgate.queue import Claimed, Finish, Put, Queue, Room
+from outgate.queue.changes import Claim, GiveBack
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.record import message_log
 from outgate.record.events import MessageEvent
 from outgate.route import Route, RouteKind
 from outgate.store.batch import Change, apply
 from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.group_commit import Answer as Committed
 from outgate.store.group_commit import GroupCommit
 from outgate.store.rates import Rates
 from outgate.store.tables import message, node, recipient
@@ -148,11 +151,36 @@ class House:
         with read(self.engine) as connection:
             return [one.kind.value for one in message_log.history(connection, put.message.id)]
 
+    def leased_until(self) -> float:
+        with read(self.engine) as connection:
+            return connection.scalar(select(func.max(recipient.c.leased_until))) or 0.0
+
     async def close(self) -> None:
         await self.deliverer.stop()
         await self.commits.close()
         self.queue.close()
         self.directory.close()
+
+
+class Disk:
+    """One process's, which may stall: then its commits hang, while what is read comes at once."""
+
+    def __init__(self, commits: GroupCommit) -> None:
+        self._commits, self._goes, round_ = commits, threading.Event(), commits._round
+        self._goes.set()
+
+        def held() -> list[Committed]:
+            self._goes.wait()
+            return round_()
+
+        commits._round = held  # type: ignore[method-assign]  # as a database that does not answer
+
+    async def stall(self) -> None:
+        await until(lambda: not self._commits._working)  # else what is asked for next may be taken with those
+        self._goes.clear()
+
+    def go_on(self) -> None:
+        self._goes.set()
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -172,6 +200,13 @@ async def house(example: Engine, wire: Wire) -> AsyncIterator[House]:
     made.deliverer.start()
     yield made
     await made.close()
+
+
+@pytest.fixture
+def disk(house: House) -> Iterator[Disk]:
+    made = Disk(house.commits)
+    yield made
+    made.go_on()
 
 
 async def test_what_is_put_is_carried_in_memory_and_is_gone(house: House, wire: Wire) -> None:
@@ -331,22 +366,50 @@ async def test_a_connection_that_is_never_made_is_ended_told_and_tried_again(hou
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_commit_whose_answer_never_comes_is_asked_for_and_what_was_delivered_stays_so(
-    house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("outcome", "carried", "kinds"),
+    [
+        (OK, {CAROL: 1}, {"attempt": 1, "delivered": 1}),
+        (NO, {CAROL: 1, POSTMASTER: 1}, {"attempt": 1, "bounced": 1}),
+        (LATER, {CAROL: 2}, {"attempt": 2, "deferred": 1, "delivered": 1}),
+    ],
+)
+async def test_an_outcome_whose_commit_hangs_is_told_of_and_recorded_once_with_one_report(
+    house: House,
+    wire: Wire,
+    disk: Disk,
+    monkeypatch: pytest.MonkeyPatch,
+    outcome: Outcome,
+    carried: dict[str, int],
+    kinds: dict[str, int],
 ) -> None:
-    finish, before, stuck = house.queue.finish, _counted("record"), asyncio.Event()
+    finish, before, asked = house.queue.finish, _counted("record"), list[Finish]()
 
-    async def commits_and_hangs(one: Finish) -> None:
+    async def stalls(one: Finish) -> None:
+        if not asked:
+            await disk.stall()
+        asked.append(one)
         await finish(one)
-        stuck.set()
-        await asyncio.Event().wait()
 
-    monkeypatch.setattr(house.queue, "finish", commits_and_hangs)
-    await house.queue.put(house.letter(CAROL))
-    await stuck.wait()
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 601)
-    await until(lambda: not len(house.deliverer._inflight))
-    assert [wire.addresses(), _counted("record") - before, house.waits()] == [{CAROL: 1}, 1, 0]
+    async def answer(delivery: Delivery) -> AttemptResult:
+        return all_alike(delivery, OK if len(wire.carried) > 1 else outcome)
+
+    wire.answer = answer
+    monkeypatch.setattr(house.queue, "finish", stalls)
+    monkeypatch.setattr("outgate.deliver.deliverer.POLL", 0.0)
+    put = house.letter(CAROL)
+    await house.queue.put(put)
+    await until(lambda: asked)
+    now = asyncio.get_running_loop().time()
+    for ahead in (601, 1202):
+        house.deliverer.watchdog.look(now + ahead)
+        for _ in range(20):  # time enough for who would read that nothing is recorded, and record it once more
+            assert (await asyncio.to_thread(house.waits), len(asked)) == (1, 1)
+    disk.go_on()
+    await until(lambda: not house.waits())
+    assert wire.addresses() == carried
+    assert {kind: times for kind, times in Counter(house.kinds(put)).items() if kind in kinds} == kinds
+    assert _counted("record") - before == 2
 
 
 @pytest.mark.usefixtures("quick")
@@ -374,6 +437,83 @@ async def test_a_loop_that_makes_no_step_is_begun_again_and_the_node_says_so(
             return connection.scalar(select(node.c.wedged)) or 0
 
     await until(lambda: told() >= 1)
+
+
+@pytest.mark.parametrize("lease", [1200.0, 90.0])
+async def test_a_loop_that_is_begun_again_renews_at_once_and_before_any_lease_has_run_out(
+    example: Engine, wire: Wire, monkeypatch: pytest.MonkeyPatch, lease: float
+) -> None:
+    """The last renewal was a third of the lease ago when it made its last step, at the most."""
+    house, stuck = House(example, wire, DeliverySettings(lease=lease, stop_timeout=0.05)), asyncio.Event()
+
+    async def hangs(_now: float, _room: object) -> Claimed:
+        stuck.set()
+        return await asyncio.Event().wait()  # type: ignore[return-value]  # it never comes
+
+    async def never(_delivery: Delivery) -> AttemptResult:
+        return await asyncio.Event().wait()  # type: ignore[return-value]  # it never comes
+
+    wire.answer = never
+    monkeypatch.setattr(house.queue, "claim", hangs)
+    house.deliverer.start()
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: wire.carried and stuck.is_set())
+    await asyncio.to_thread(_let_leases_run_out, house.engine)
+    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + lease / 3 + 1)
+    await until(house.leased_until)
+    await house.close()
+
+
+def _let_leases_run_out(engine: Engine) -> None:
+    with write(engine) as connection:
+        connection.execute(update(recipient).values(leased_until=0.0))
+
+
+@pytest.mark.usefixtures("quick")
+async def test_what_a_claim_has_leased_whose_loop_was_ended_is_delivered_soon(
+    house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, lost = house.queue.claim, list[Claimed]()
+
+    async def leases_and_hangs(now: float, room: Room) -> Claimed:
+        claimed = await claim(now, room)
+        if claimed.items and not lost:
+            lost.append(claimed)
+            await asyncio.Event().wait()
+        return claimed
+
+    monkeypatch.setattr(house.queue, "claim", leases_and_hangs)
+    house.queue.hand_over_to(None)
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: lost)
+    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 401)
+    await until(lambda: not house.waits())
+    assert wire.addresses() == {CAROL: 1}
+
+
+@pytest.mark.usefixtures("quick")
+async def test_what_a_claim_leases_after_its_loop_was_ended_is_delivered_soon(
+    house: House, wire: Wire, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, asked = house.queue.claim, list[float]()
+
+    async def stalls(now: float, room: Room) -> Claimed:
+        if not asked:
+            await disk.stall()
+        asked.append(now)
+        return await claim(now, room)
+
+    def pending() -> int:
+        return sum(isinstance(one.change, Claim | GiveBack) for one in house.commits._pending)
+
+    monkeypatch.setattr(house.queue, "claim", stalls)
+    await until(pending)
+    await asyncio.to_thread(_store, house.engine, replace(house.letter(CAROL), due_at=0.0))
+    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 401)
+    await until(lambda: pending() > 1)
+    disk.go_on()
+    await until(lambda: not house.waits())
+    assert wire.addresses() == {CAROL: 1}
 
 
 @pytest.mark.usefixtures("quick")

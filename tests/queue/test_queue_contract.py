@@ -145,6 +145,14 @@ async def test_what_is_given_back_is_claimed_at_once_by_another(waiting: Queue, 
     assert await waiting.leased() == [(2, 0)]
 
 
+async def test_what_a_claim_leases_whose_answer_nobody_waits_for_is_among_what_is_leased(waiting: Queue) -> None:
+    await waiting.put(put(1))
+    claiming = asyncio.ensure_future(claim(waiting))
+    await asyncio.sleep(0)  # it is asked for
+    claiming.cancel()
+    assert await waiting.leased() == [(1, 0)]
+
+
 async def test_what_was_released_is_claimed_at_once(waiting: Queue) -> None:
     await waiting.put(put(1))
     await claim(waiting, NOW)

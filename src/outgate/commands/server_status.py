@@ -79,11 +79,11 @@ def _certificate(ctx: CommandContext) -> tuple[float | None, list[str]]:
 
 
 def _wedged(found: State, now: float) -> list[str]:
-    """What watchdogs had to end today: each time is a fault of this program, or of what it stands on."""
+    """What watchdogs told of today: each time is a fault of this program, or of what it stands on."""
     return [
         f"node {node.name.rstrip(';')} had to break off {'a task' if node.wedged == 1 else f'{node.wedged} tasks'} that"
-        f" made no step, the last {to_the_second(iso(node.wedged_at))}; its mail is tried again; what it was is in the"
-        " log: no step for longer than all deadlines"
+        f" made no step (or to wait for a commit), the last {to_the_second(iso(node.wedged_at))}; its mail is tried"
+        " again; what it was is in the log: no step for longer than all deadlines"
         for node in found.nodes
         if node.wedged and now - node.wedged_at < _DAY
     ]

@@ -114,6 +114,7 @@ class Deliverer:
         self._inflight = InFlight(settings.in_memory)
         self.watchdog = Watchdog()
         self._together = timeouts_of(settings).together + SLACK
+        self._renews_every = settings.lease / 3
         self._heartbeat = Heartbeat(commits, queue.owner, directory, self._go_by, self.watchdog)
         self._under_way: set[UnderWay] = set()
         self._pools: dict[PoolKey, DestinationPool] = {}
@@ -127,18 +128,19 @@ class Deliverer:
     def start(self) -> None:
         """Begin to look for work; from now on accept may hand messages over."""
         self._queue.hand_over_to(self)
-        for name, work in (("deliverer", self._look_for_work), ("heartbeat", self._heartbeat.run)):
-            self._begin(name, self._watched(name, work))
+        # Begun again in time to renew: the last renewal was at most a third of the lease before it made no step.
+        self._begin("deliverer", self._watched("deliverer", self._look_for_work, min(STORE, self._renews_every)))
+        self._begin("heartbeat", self._watched("heartbeat", self._heartbeat.run, STORE))
         self._begin("watchdog", self.watchdog.run)
 
     def _begin(self, name: str, work: Loop) -> None:
         self._loops.append(asyncio.get_running_loop().create_task(supervised(name, work), name=name))
 
-    def _watched(self, name: str, work: Loop) -> Loop:
-        """The loop, begun again if it makes no step: by then what is leased would soon look as if it were nobody's."""
+    def _watched(self, name: str, work: Loop, longest: float) -> Loop:
+        """The loop, begun again if it makes no step."""
 
         async def watched() -> None:
-            with self.watchdog.watch("loop", name, STORE):
+            with self.watchdog.watch("loop", name, longest):
                 await work()
 
         return watched
@@ -190,12 +192,13 @@ class Deliverer:
 
     async def _look_for_work(self) -> None:
         now = asyncio.get_running_loop().time
-        renew_at = now() + self._settings.lease / 3
+        renew_at = now()  # at once: the loop may be begun again, and may have been ended while it was claiming
+        self._is_unsure = True
         while True:
             try:
                 if now() >= renew_at:  # first: what is ours must not look as if it were nobody's
                     await self._queue.renew(self._inflight.message_ids())
-                    renew_at = now() + self._settings.lease / 3
+                    renew_at = now() + self._renews_every
                 await self._give_back_what_is_unknown()
                 await self._claim()
             except StoreUnavailable as error:
@@ -209,8 +212,8 @@ class Deliverer:
     async def _give_back_what_is_unknown(self) -> None:
         """A commit whose answer was lost may have leased to us what nobody here knows of."""
         if self._is_unsure:
+            self._is_unsure = False  # first: what is lost meanwhile is looked for next time
             await self._queue.give_back(self._inflight.unknown(await self._queue.leased()))
-            self._is_unsure = False
 
     async def _claim(self) -> None:
         room = self._inflight.room()
@@ -494,14 +497,15 @@ class Deliverer:
 
     async def _finish(self, finish: Finish) -> None:
         """Raises StoreUnavailable when nothing was committed. An outcome never depends on what is told of it: what
-        can't be recorded whole is recorded bare.
+        can't be recorded whole is recorded bare. A commit that hangs is never ended: it would be made all the same, and
+        once more.
         """
         while True:
             try:
-                with self._watch_record(finish.message_id):
+                with self._watch_record(finish.message_id, ends=False):
                     await self._queue.finish(finish)
                 return
-            except (StoreUnavailable, Wedged):
+            except StoreUnavailable:
                 if await self._was_finished(finish):
                     return
                 raise
@@ -523,8 +527,8 @@ class Deliverer:
             except (StoreUnavailable, Wedged) as error:
                 _log.error("outcome not known to be recorded yet", error=str(error))
 
-    def _watch_record(self, message_id: int) -> Watch:
-        return self.watchdog.watch("record", to_text(message_id), STORE)
+    def _watch_record(self, message_id: int, *, ends: bool = True) -> Watch:
+        return self.watchdog.watch("record", to_text(message_id), STORE, ends=ends)
 
     # --- tasks -----------------------------------------------------------------------------------------------
 

@@ -150,6 +150,7 @@ class Queue:
 
     async def leased(self) -> list[tuple[int, int]]:
         """All recipients that this owner has a lease on: (message id, number)."""
+        await self._commits.make(GiveBack((), self.owner))  # nothing: but what was asked for before has ended by then
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._leased)
 
     async def give_back(self, recipients: Sequence[tuple[int, int]]) -> None:
