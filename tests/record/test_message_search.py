@@ -195,6 +195,16 @@ def test_what_is_fresh_is_found_by_its_whole_key_alone(engine: Engine) -> None:
     assert fresh["x.example"] == [1, 0]
 
 
+@pytest.mark.parametrize("message_id", ["client.example", "@client.example", "<@client.example>", "t.example", ""])
+def test_part_of_a_message_id_finds_nothing_fresh_or_sorted_in(engine: Engine, message_id: str) -> None:
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(1)])
+    fresh = found(engine, MessageFilter(message_id=message_id))
+    assert _sort_in(engine) is False
+    assert fresh == found(engine, MessageFilter(message_id=message_id))
+    assert fresh == ([1] if not message_id else [])
+
+
 def _fresh(engine: Engine) -> int:
     """How many messages' keys are not sorted in."""
     with read(engine) as conn:

@@ -206,7 +206,7 @@ def _fresh(key: Key) -> Select[Any]:
     end. It is there if taking it out changes something: both databases can say that, and know capitals.
     """
     wanted = _said([key])[1:-1]
-    if not key[2]:
+    if not key[2] and key[0] != KeyRole.MESSAGE_ID:
         wanted = wanted.removesuffix('""]')
     return select(_FRESH.message_id).where(func.replace(_FRESH.found_by, wanted, "") != _FRESH.found_by)
 
