@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import weakref
-from contextlib import suppress
+from contextlib import ExitStack
 from functools import partial
 from ipaddress import ip_address, ip_network
 
@@ -60,7 +60,15 @@ class SubmissionListener:
         return self._is_open
 
     async def open(self) -> None:
-        """Bind all ports; OSError names the one that can't be had."""
+        """Take connections at all ports, or at none: OSError names the one that can't be had."""
+        with ExitStack() as bound:
+            listening = {name: bound.enter_context(self._bind(name)) for name in self._doors}
+            bound.pop_all()  # each is its door's now
+        for name, door in self._doors.items():
+            door.open(listening[name])
+        self._is_open = True
+
+    def _bind(self, name: str) -> socket.socket:
         settings = self._services.config.submission
         shared = self._services.config.processes > 1
         relay = self._services.config.relay
@@ -69,15 +77,12 @@ class SubmissionListener:
             "tls": (settings.address, settings.tls_port),
             "relay": (relay.address, relay.port),
         }
-        self._is_open = True
-        for name in self._doors:
-            address, port = places[name]
-            try:
-                listening = bind(address, port, backlog=BACKLOG, shared=shared, dual=True)
-            except OSError as error:
-                where = f"{address}, port {port} ({name})"
-                raise OSError(error.errno, f"can't listen on {where}: {error.strerror}") from None
-            self._doors[name].open(listening)
+        address, port = places[name]
+        try:
+            return bind(address, port, backlog=BACKLOG, shared=shared, dual=True)
+        except OSError as error:
+            where = f"{address}, port {port} ({name})"
+            raise OSError(error.errno, f"can't listen on {where}: {error.strerror}") from None
 
     def reload_certificate(self) -> None:
         """Read the certificate again (SIGHUP)."""
