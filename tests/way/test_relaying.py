@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from bench.scratch import free_port
 
+from structlog.testing import capture_logs
 from corpus.peer import RawPeer
 from outgate.record.events import EventKind
 from way.conftest import PARTNER
@@ -112,7 +113,11 @@ async def test_who_is_in_no_trusted_network_is_sent_away(tmp_path: Path) -> None
     relay = {"port": port, "address": "127.0.0.1", "trusted_networks": ("192.0.2.0/24", "2001:db8::/32")}
     server = await running(install(tmp_path / "o", relay=relay, dkim_key=False))
     try:
-        with pytest.raises(smtplib.SMTPConnectError, match="trusted servers"):
-            await _hand_over(port, PARTNER, [CAROL], OWN + message(PARTNER))
+        with capture_logs() as lines:
+            for _ in range(5):
+                with pytest.raises(smtplib.SMTPConnectError, match="trusted servers"):
+                    await _hand_over(port, PARTNER, [CAROL], OWN + message(PARTNER))
+        told = [one for one in lines if one.get("door") == "relay"]
+        assert [(one["event"], one["peer"]) for one in told] == [("not trusted", "127.0.0.1")]  # once a minute
     finally:
         await server.stop()

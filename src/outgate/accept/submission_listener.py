@@ -47,7 +47,14 @@ class SubmissionListener:
         }
         if services.config.relay.port:
             self._trusted = [ip_network(one) for one in services.config.relay.trusted_networks]
-            self._doors["relay"] = TcpListener("relay", limit, self._serve_relay, farewell=TOO_MANY_SESSIONS)
+            self._doors["relay"] = TcpListener(
+                "relay",
+                limit,
+                self._serve_relay,
+                farewell=TOO_MANY_SESSIONS,
+                admits=self._is_trusted,
+                refusal=NOT_TRUSTED,
+            )
 
     @property
     def ports(self) -> dict[str, int]:
@@ -114,14 +121,12 @@ class SubmissionListener:
         await self._drive(Session(self._services, host, implicit_tls=context is not None), connection, context)
 
     async def _serve_relay(self, connection: socket.socket, host: str) -> None:
-        """One of a server in front; nobody else is let in."""
-        if any(ip_address(host) in network for network in self._trusted):
-            await self._drive(RelaySession(self._services, host, implicit_tls=False), connection, None)
-            return
-        _log.warning("not a trusted network", door="relay", peer=host)
-        with connection, suppress(OSError):
-            connection.setblocking(False)
-            connection.send(NOT_TRUSTED)
+        """One of a server in front."""
+        await self._drive(RelaySession(self._services, host, implicit_tls=False), connection, None)
+
+    def _is_trusted(self, host: str) -> bool:
+        address = ip_address(host)
+        return any(address in network for network in self._trusted)
 
     async def _drive(self, session: Session, connection: socket.socket, context: ssl.SSLContext | None) -> None:
         """From its handshake to its end."""
