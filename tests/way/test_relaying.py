@@ -3,6 +3,7 @@
 import asyncio
 import smtplib
 from collections.abc import AsyncIterator, Sequence
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,16 @@ def _named(account: str) -> bytes:
 
 
 async def _hand_over(
-    port: int, sender: str, recipients: Sequence[str], content: bytes, *, login: str = "", tls: bool = False
+    port: int, sender: str, recipients: Sequence[str], content: bytes, said: Sequence[str] = ()
 ) -> None:
+    """`said` before the message: STARTTLS, or what stands behind XCLIENT."""
+
     def work() -> None:
         with smtplib.SMTP("127.0.0.1", port, timeout=30) as session:
-            if tls:
-                session.starttls()
+            for words in said:
+                session.ehlo()
+                code = session.starttls()[0] if words == "STARTTLS" else session.docmd("XCLIENT", words)[0]
+                assert code == 220
             session.ehlo()
             assert not session.has_extn("auth")
             if login:
@@ -67,7 +72,7 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[
 async def test_what_names_an_account_leaves_by_its_gateway_without_the_field(site: tuple[Site, int, RawPeer]) -> None:
     _, port, peer = site
     written = message(PARTNER, "by field", X_Outgate_Account=BOB)
-    await _hand_over(port, PARTNER, [CAROL], _named(ALICE) + OWN + written, tls=True)
+    await _hand_over(port, PARTNER, [CAROL], _named(ALICE) + OWN + written, ["STARTTLS"])
     await eventually(lambda: peer.messages, "it arrives")
     await _hand_over(
         port, PARTNER, [CAROL], _named(BOB) + OWN + message(PARTNER, "by command"), login="alice+40example.com"
@@ -76,6 +81,28 @@ async def test_what_names_an_account_leaves_by_its_gateway_without_the_field(sit
     for one in peer.messages:
         assert b"x-outgate-account" not in one.content.lower()
         assert b"Subject: by " in one.content
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    "said", [["LOGIN=[UNAVAILABLE]"], ["ADDR=127.0.0.9"], ["LOGIN=alice+40example.com", "STARTTLS"]]
+)
+async def test_where_xclient_names_nobody_a_field_names_nobody(
+    site: tuple[Site, int, RawPeer], said: list[str]
+) -> None:
+    """A proxy passes on what its client writes: a field, and a Received of its own below."""
+    made, port, _ = site
+    forged = _named(ALICE) + b"Received: x\r\n" + message(ALICE, " ".join(said))
+    await _hand_over(port, ALICE, [BOB], forged, said)
+
+    def arrived() -> list[EmailMessage]:
+        return [one for one in inbox(made, BOB) if one["Subject"] == " ".join(said)]
+
+    await eventually(arrived, "it is in the mailbox")
+    (got,) = arrived()
+    assert got["X-Outgate-Account"] is None
+    accepted = events(made, EventKind.ACCEPTED)[-1].detail
+    assert (accepted["account"], accepted["from"]) == ("no account", [ALICE])
+
+
     assert b" with ESMTPS id " in peer.messages[0].content
 
 
