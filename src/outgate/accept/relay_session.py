@@ -86,7 +86,11 @@ class RelaySession(Session):
         entry = await self._services.directory.login(name)
         if entry is None:
             text = f"<{name}> has no account here: outgate user add, or log in to the server in front as somebody else"
-            return Refusal(RefusalReason.NOT_AUTHORISED, 550, "5.7.1", text)
+            refusal = Refusal(RefusalReason.NOT_AUTHORISED, 550, "5.7.1", text)
+            await self._services.submitter.refuse_relay(
+                incoming.identity, clock.now(), self._envelope(mail), *message, refusal
+            )
+            return refusal
         return await self._submit(entry.account_id, incoming.identity, *message, mail)
 
     async def _relay(self, identity: int, header: CheckedHeader, content: Content, mail: Mail) -> Refusal | None:
