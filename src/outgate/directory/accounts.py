@@ -17,7 +17,7 @@ from outgate.directory.policies import Policies
 from outgate.directory.users import External
 from outgate.frozen import frozen
 from outgate.mail.addresses import without_tag
-from outgate.model import Account, Gateway, GatewayKind, Organisation, Security, SendAs
+from outgate.model import DOMAIN_PROOF, Account, Gateway, GatewayKind, Organisation, Security, SendAs
 from outgate.store import tables
 from outgate.store.vault import holder_of
 
@@ -161,6 +161,7 @@ _ACCOUNT_ROWS = (
         tables.send_as.c.is_default,
         tables.send_as.c.treat_as_alias,
         tables.send_as.c.verified_at,
+        tables.send_as.c.proof,
         _OTHERS_TAGS.label("others_tags"),
         tables.gateway.c.id.label("gateway_id"),
         tables.gateway.c.host,
@@ -220,6 +221,7 @@ def _send_as(rows: Iterable[AnyRow], domains: frozenset[str]) -> dict[str, SendA
             verified=row.verified_at is not None,
             own_domain=_domain_of(row.address) in domains,
             gateway=_gateway_of_user(row) if row.gateway_id is not None else None,
+            is_by_grant=row.proof == DOMAIN_PROOF,
         )
         for row in rows
     }
