@@ -114,7 +114,8 @@ def local_mailbox(connection: Connection, address: str) -> str | None:
     """The primary address of the account that mail to an own-domain address belongs to.
 
     A primary address comes before addresses that were granted; of these the one granted first counts. What nobody has
-    belongs to whoever has it without its +tag.
+    belongs to whoever has it without its +tag. A grant to send as an address (sendas.proven_domains) is none to receive
+    its mail: all of a unit may have one.
     """
     if _domain_of(address) not in _domains(connection):
         return None
@@ -127,7 +128,11 @@ def _holder_of_mail(connection: Connection, address: str) -> str | None:
     return connection.scalar(
         select(account.primary_address)
         .join_from(tables.send_as, tables.account)
-        .where(send_as.address == address, send_as.verified_at.is_not(None))
+        .where(
+            send_as.address == address,
+            send_as.verified_at.is_not(None),
+            send_as.proof.is_distinct_from(DOMAIN_PROOF),
+        )
         .order_by(send_as.is_primary.desc(), send_as.verified_at, send_as.id)
         .limit(1)
     )
