@@ -17,12 +17,15 @@ from outgate.peer_limit import PeerLimit
 
 HANDSHAKE_SECONDS: Final = 10.0  # for TLS, wherever a connection was taken here
 NO_DESCRIPTORS_SECONDS: Final = 1.0  # until a connection is tried again, as asyncio's own server does
-TOLD_EVERY: Final = 60.0  # seconds between two lines of the log about connections that found no room
+TOLD_EVERY: Final = 60.0  # seconds between two lines of the log about connections that are turned away
 
 # Speaks on a connection of a peer until it is over, and closes it.
 Serve = Callable[[socket.socket, str], Awaitable[None]]
 
 _TURNED_AWAY = Counter("outgate_connections_turned_away", "Connections closed at once, too many being open", ["door"])
+_NOT_ADMITTED = Counter(
+    "outgate_connections_not_admitted", "Connections closed at once, of peers not trusted", ["door"]
+)
 
 _log = structlog.get_logger("outgate")
 
@@ -30,8 +33,9 @@ _log = structlog.get_logger("outgate")
 class TcpListener:
     """Takes connections from one listening socket until it is closed.
 
-    `door` names it in the log. A peer is counted as `counted_as` says (peer.py), unless it is `exempt`; who finds no
-    room in `limit`, which listeners may share, hears `farewell` and no more.
+    `door` names it in the log. A peer that it does not admit (`admits`) hears `refusal` and no more. A peer is counted
+    as `counted_as` says (peer.py), unless it is `exempt`; who finds no room in `limit`, which listeners may share,
+    hears `farewell` and no more.
     """
 
     def __init__(
@@ -43,13 +47,15 @@ class TcpListener:
         counted_as: Callable[[str], str] = peer.holder_of,
         exempt: Callable[[str], bool] = lambda _: False,
         farewell: bytes = b"",
+        admits: Callable[[str], bool] = lambda _: True,
+        refusal: bytes = b"",
     ) -> None:
         self._door, self._limit, self._serve = door, limit, serve
-        self._counted_as, self._exempt, self._farewell = counted_as, exempt, farewell
+        self._counted_as, self._exempt, self._admits = counted_as, exempt, admits
+        self._no_room = TurnedAway("too many connections", door, farewell, _TURNED_AWAY)
+        self._not_admitted = TurnedAway("not trusted", door, refusal, _NOT_ADMITTED)
         self._connections: set[asyncio.Task[None]] = set()
         self._taking: asyncio.Task[None] | None = None
-        self._turned_away = 0  # since the log last told of it
-        self._told_at = float("-inf")
         self.port = 0
 
     def open(self, listening: socket.socket) -> None:
@@ -84,9 +90,12 @@ class TcpListener:
                     await asyncio.sleep(0)  # a flood must not have the loop for itself
 
     def _take(self, connection: socket.socket, host: str) -> None:
+        if not self._admits(host):
+            self._not_admitted.turn_away(connection, host)
+            return
         counted = self._counted_as(host)
         if not self._limit.enter(counted, exempt=self._exempt(host)):
-            self._turn_away(connection, host)
+            self._no_room.turn_away(connection, host)
             return
         task = asyncio.get_running_loop().create_task(self._ended(connection, host))
         self._connections.add(task)
@@ -99,20 +108,30 @@ class TcpListener:
         except Exception:  # one connection's fault must not be the end of others, nor stay unknown
             _log.exception("connection failed", door=self._door, peer=host)
 
-    def _turn_away(self, connection: socket.socket, host: str) -> None:
+
+class TurnedAway:
+    """Those who are sent away by a door for one reason: each is counted; the log tells of them once in a while."""
+
+    def __init__(self, reason: str, door: str, word: bytes, counter: Counter) -> None:
+        self._reason, self._door, self._word, self._counter = reason, door, word, counter
+        self._untold = 0  # since the log last told of it
+        self._told_at = float("-inf")
+
+    def turn_away(self, connection: socket.socket, host: str) -> None:
+        """Close a connection that nothing was read from, with a word if there is one."""
         with connection:
-            if self._farewell:
+            if self._word:
                 try:
                     connection.setblocking(False)
-                    connection.send(self._farewell)
+                    connection.send(self._word)
                 except OSError:
                     pass  # gone, or it does not read
-        _TURNED_AWAY.labels(self._door).inc()
-        self._turned_away += 1
+        self._counter.labels(self._door).inc()
+        self._untold += 1
         now = asyncio.get_running_loop().time()
         if now - self._told_at >= TOLD_EVERY:
-            _log.warning("too many connections", door=self._door, peer=host, turned_away=self._turned_away)
-            self._told_at, self._turned_away = now, 0
+            _log.warning(self._reason, door=self._door, peer=host, turned_away=self._untold)
+            self._told_at, self._untold = now, 0
 
 
 def bind(address: str, port: int, *, backlog: int, shared: bool = False, dual: bool = False) -> socket.socket:

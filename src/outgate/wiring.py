@@ -151,7 +151,8 @@ class ServerProcess:
         self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
         self._tallies = Tallies(engine, clock.now)
         self._tasks: list[asyncio.Task[None]] = []
-        self._doors = asyncio.Lock()  # opened or drained by one at a time
+        self._turning: asyncio.Task[None] | None = None  # opens the doors or drains them
+        self._closed_by = ""  # why they could not be opened, as the log has told
 
     def _submission(self, tokens: TokenVerifier | None) -> SubmissionListener:
         """Where mail comes in."""
@@ -225,13 +226,12 @@ class ServerProcess:
         """Take up what this process left in a former run, then open the listeners."""
         await self._queue.release()
         await self._directory.organisation()
-        self._deliverer.when_drained(self._drain)
         self._deliverer.start()
-        async with self._doors:
-            if await asyncio.to_thread(self._is_drained):
-                _log.warning(DRAINED)
-            else:
-                await self._listener.open()
+        if await asyncio.to_thread(self._is_drained):
+            _log.warning(DRAINED)
+        else:
+            await self._listener.open()
+        self._deliverer.tell_drained(self._turn_doors)
         if self._http:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
@@ -259,24 +259,26 @@ class ServerProcess:
         with read(self._installation.engine) as connection:
             return node_id(self._installation.config.data) in nodes.drained(connection)
 
-    def _drain(self, is_drained: bool) -> None:
-        """Somebody has said so, or taken it back."""
-        self._tasks.append(asyncio.get_running_loop().create_task(self._open_or_drain(is_drained), name="drain"))
+    def _turn_doors(self, is_drained: bool) -> None:
+        """Open or drain them if they are not as they should be: what did not succeed is tried with each heartbeat."""
+        if self._listener.is_open is not is_drained or (self._turning and not self._turning.done()):
+            return
+        turn = self._drain() if is_drained else self._reopen()
+        self._turning = asyncio.get_running_loop().create_task(turn, name="doors")
 
-    async def _open_or_drain(self, is_drained: bool) -> None:
-        async with self._doors:
-            if is_drained and self._listener.is_open:
-                _log.warning(DRAINED)
-                await self._listener.drain()
-            elif not (is_drained or self._listener.is_open):
-                await self._reopen()
+    async def _drain(self) -> None:
+        _log.warning(DRAINED)
+        await self._listener.drain()
 
     async def _reopen(self) -> None:
         try:
             await self._listener.open()
         except OSError as error:
-            _log.error("takes no mail: restart the server when the port is free", error=str(error))
+            if self._closed_by != str(error):
+                _log.error("takes no mail until the port is free", error=str(error))
+            self._closed_by = str(error)
         else:
+            self._closed_by = ""
             _log.info("takes mail again")
 
     async def _tell_of_dane(self) -> None:
@@ -314,9 +316,11 @@ class ServerProcess:
     async def stop(self) -> None:
         """Stop accepting, give back what is not delivered."""
         systemd.notify("STOPPING=1")
-        for task in self._tasks:
+        self._deliverer.tell_drained(lambda _: None)  # nobody opens the doors any more
+        tasks = [*self._tasks, *([self._turning] if self._turning else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._http:
             await self._http.close()
         await self._listener.close()

@@ -91,6 +91,30 @@ async def test_users_units_and_aliases_are_made_read_changed_and_deleted(api: Ap
         assert [one["orgUnitPath"] for one in listed["organizationUnits"]] == paths
 
     body["orgUnitPath"] = "/"
+    north = await ask(units.insert(customerId="my_customer", body={"name": "North", "parentOrgUnitPath": "/"}))
+    read = await ask(units.get(customerId="my_customer", orgUnitPath=italy["orgUnitId"]))
+    for changed, path in (
+        ({"parentOrgUnitPath": "/North"}, "/North/Italia"),
+        ({"parentOrgUnitId": sales["orgUnitId"]}, "/Sales/Italia"),
+        ({"parentOrgUnitPath": "/North", "parentOrgUnitId": north["orgUnitId"]}, "/North/Italia"),
+        ({}, "/North/Italia"),
+        ({"name": "Sud", "parentOrgUnitPath": "/"}, "/Sud"),
+        ({"name": "Italia", "parentOrgUnitPath": "/Sales"}, "/Sales/Italia"),
+    ):
+        update = units.update(customerId="my_customer", orgUnitPath=read["orgUnitId"], body=read | changed)
+        read = await ask(update)
+        assert (read["orgUnitPath"], read["orgUnitId"]) == (path, italy["orgUnitId"])
+    two = {"name": "Two", "parentOrgUnitPath": "/Sales", "parentOrgUnitId": north["orgUnitId"]}
+    same = await ask(units.insert(customerId="my_customer", body=two | {"parentOrgUnitPath": "/North"}))
+    assert same["orgUnitPath"] == "/North/Two"
+    for wrong in (
+        units.insert(customerId="my_customer", body=two),
+        units.update(customerId="my_customer", orgUnitPath="North/Two", body=two | {"parentOrgUnitId": "id:1"}),
+    ):
+        assert "name different units" in (await refused(wrong))[2]
+    for unit in ("North/Two", "North"):
+        await ask(units.delete(customerId="my_customer", orgUnitPath=unit))
+
     for wrong, status in (
         (users.insert(body=body | {"primaryEmail": "carol@elsewhere.example"}), "INVALID_ARGUMENT"),
         (users.insert(body=body | {"primaryEmail": "dave@example.com", "password": "short"}), "INVALID_ARGUMENT"),

@@ -2,7 +2,8 @@
 
 import base64
 from email import message_from_bytes
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
+from email.policy import SMTP
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from outgate.operations.context import OperationContext
 from outgate.operations.draft_operations import WrittenDraft
 from outgate.record.audit_trail import AuditFilter
 from outgate.writing.drafts import DraftContent
+
+_FIELDS = ("From", "Reply-To", "To", "Cc", "Bcc", "Subject", "In-Reply-To", "References")
 
 
 def drafts_of(api: ApiSite, *scopes: str, user: str = ALICE) -> Any:
@@ -37,8 +40,18 @@ def rich(sender: str | None = PARTNER) -> bytes:
     return bytes(made)
 
 
-def in_message(told: dict[str, Any]) -> EmailMessage:
-    return message_from_bytes(base64.urlsafe_b64decode(told["message"]["raw"]), EmailMessage)
+def written(told: dict[str, Any]) -> list[Any]:
+    """What a draft's message has: header fields that its writer gave, then type, name and content of each part."""
+    message = message_from_bytes(base64.urlsafe_b64decode(told["message"]["raw"]), policy=SMTP)
+    fields = [(name, str(message[name])) for name in _FIELDS if message[name]]
+    parts = [one for one in message.walk() if not one.is_multipart()]
+    return [fields, *((one.get_content_type(), one.get_filename(), _content(one)) for one in parts)]
+
+
+def _content(part: "Message[Any, Any]") -> bytes:
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    return content.replace(b"\r\n", b"\n")
 
 
 async def test_a_draft_is_made_read_changed_and_sent_by_its_own_gateway(api: ApiSite) -> None:
@@ -71,8 +84,21 @@ async def test_a_draft_is_made_read_changed_and_sent_by_its_own_gateway(api: Api
     again = {"message": {"raw": shown["message"]["raw"]}}
     assert (await ask(drafts.update(userId="me", id=identity, body=again)))["id"] == identity
     same = await ask(drafts.get(userId="me", id=identity, format="raw"))
-    assert in_message(same).as_string().splitlines()[0] == in_message(shown).as_string().splitlines()[0]
-    assert [one.get_filename() for one in in_message(same).walk() if one.get_filename()] == ["a.pdf"]
+    assert written(same) == written(shown)
+    header, *parts = written(shown)
+    assert header == [
+        ("From", f"Alice <{PARTNER}>"),
+        ("To", f'"Rossi, Carol" <{CAROL}>'),
+        ("Bcc", "dave@recipient.example"),
+        ("Subject", "Perché no?"),
+        ("In-Reply-To", "<one@recipient.example>"),
+        ("References", "<one@recipient.example>"),
+    ]
+    assert parts == [
+        ("text/plain", None, b"Ciao.\n"),
+        ("text/html", None, b"<b>Ciao.</b>\n"),
+        ("application/pdf", "a.pdf", b"%PDF"),
+    ]
 
     await ask(drafts.update(userId="me", id=identity, media_body=media(message(Bcc="dave@recipient.example"))))
     sent = await ask(drafts.send(userId="me", body={"id": identity}))
@@ -98,6 +124,46 @@ async def test_a_draft_is_made_read_changed_and_sent_by_its_own_gateway(api: Api
     told = await ask(drafts.get(userId="me", id=identity, format="metadata"))
     fields = {one["name"]: one["value"] for one in told["message"]["payload"]["headers"]}
     assert (fields["To"], fields["Subject"]) == ("carol@recipient.example, al", "Hm")
+
+
+async def test_its_ids_alone_are_told_without_making_the_message(api: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts, composed = drafts_of(api), list[int]()
+    identity = (await ask(drafts.create(userId="me", body={"message": raw(rich(ALICE))})))["id"]
+    compose = draft_operations.draft_as_message
+
+    def counted(op: OperationContext, user: str, draft: int) -> bytes:
+        composed.append(draft)
+        return compose(op, user, draft)
+
+    monkeypatch.setattr(draft_operations, "draft_as_message", counted)
+    told = await ask(drafts.get(userId="me", id=identity, format="minimal"))
+    assert told == {"id": identity, "message": {"id": identity, "threadId": identity, "labelIds": ["DRAFT"]}}
+    assert composed == []
+    for wanted in ("metadata", "full", "raw"):
+        told = await ask(drafts.get(userId="me", id=identity, format=wanted))
+        assert told["message"]["snippet"] == "Ciao."
+    assert composed == [int(identity)] * 3
+
+
+async def test_addresses_that_are_not_us_ascii_are_told_as_they_are(api: ApiSite) -> None:
+    """A program that reads a draft's parts and writes them again changes nobody's address."""
+    drafts = drafts_of(api)
+    made = EmailMessage(policy=SMTP.clone(utf8=True))
+    made["From"] = ALICE
+    made["To"] = "Jörg <jörg@recipient.example>, 用户@recipient.example"
+    made["Cc"] = "Zoë <zoe@recipient.example>"
+    made["Bcc"] = "josé@recipient.example"
+    made["Subject"] = "subject"
+    made.set_content("Hm")
+    content = bytes(made).replace(b"subject", b"=?utf-8?q?Perch=C3=A9_=E7=94=A8=E6=88=B7=3F?=")
+    identity = (await ask(drafts.create(userId="me", body={"message": raw(content)})))["id"]
+    for wanted in ("full", "metadata"):
+        told = await ask(drafts.get(userId="me", id=identity, format=wanted))
+        fields = {one["name"]: one["value"] for one in told["message"]["payload"]["headers"]}
+        assert fields["To"] == "Jörg <jörg@recipient.example>, 用户@recipient.example"
+        assert fields["Cc"] == "Zoë <zoe@recipient.example>"
+        assert fields["Bcc"] == "josé@recipient.example"
+        assert fields["Subject"] == "Perché 用户?"
 
 
 async def test_drafts_are_listed_page_by_page_and_are_nobody_else_s(api: ApiSite) -> None:
@@ -129,7 +195,10 @@ async def test_drafts_are_listed_page_by_page_and_are_nobody_else_s(api: ApiSite
         (drafts.send(userId="me", body={"id": identity}), "Add a recipient first"),
         (drafts.send(userId="me", body={}), "id is missing"),
         (drafts.create(userId="me", body={}), "message.raw is missing"),
-        (drafts.create(userId="me", body={"message": raw(message(BOB))}), f"<{BOB}> is not an address of {ALICE}"),
+        (
+            drafts.create(userId="me", body={"message": raw(message(BOB))}),
+            f"of {ALICE} is from one of its sendAs entries, as <{BOB}> is",
+        ),
         (drafts.list(userId="me", q="hello"), "can't be searched"),
     ):
         code, status, text = await refused(request)
@@ -147,6 +216,7 @@ ACCOUNT = Account(1, ALICE, "Alice", "/", suspended=False, policy=Policy(), send
         (b"no header at all", "Invalid message"),
         (b"To: no address\r\n\r\n", "is not one address"),
         (b"From: a@b.example, alice@example.com\r\n\r\n", "Invalid From"),
+        (b"From: alice+shop@example.com\r\n\r\n", r"one of its sendAs entries, as <alice\+shop@example.com> is not"),
         (b"Subject: " + b"x" * 901 + b"\r\n\r\n", "the subject has more than 900"),
         (b"\r\n" + b"x" * 600_000, "the text is too long"),
         (b"Content-Type: text/html\r\n\r\n" + b"<b>" * 10_001, "too many tags"),

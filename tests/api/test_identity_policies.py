@@ -90,6 +90,26 @@ async def test_units_have_policies_that_are_listed_made_changed_and_deleted(api:
         assert told.json()["id"] == found
 
 
+async def test_what_no_value_of_a_setting_can_be_is_refused(api: ApiSite) -> None:
+    await api.service_account("console", [POLICIES])
+    await api.operate(lambda op: role_operations.assign(op, ALICE, "super-admin", "/"))
+    [root] = [one.id for one in await api.look(unit_operations.tree)]
+    _, before = await api.look(policy_operations.list_policies)
+    policies = policies_of(api)
+    for setting in SETTINGS.values():
+        value = [None] if isinstance(setting.default, list) else None
+        body = {
+            "policyQuery": {"orgUnit": f"orgUnits/{root}"},
+            "setting": {"type": type_of(setting), "value": {setting.name: value}},
+        }
+        there = setting.name in before.own["/"]
+        name = f"policies/{root}.{setting.name}"
+        request = policies.patch(name=name, body=body) if there else policies.create(body=body)
+        assert (await refused(request))[:2] == (400, "INVALID_ARGUMENT"), setting.name
+    _, after = await api.look(policy_operations.list_policies)
+    assert after.own == before.own
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

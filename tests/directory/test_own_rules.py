@@ -41,8 +41,8 @@ def test_no_words_take_long_to_be_looked_for() -> None:
     assert time.process_time() - started < 0.1
 
 
-def _rule(since: float, until: float | None) -> OwnRule:
-    made = ReplyRule(name="mine", pattern="abc", action=RuleAction.WAIT, seconds=60, hosts=("a.example",), meaning="w")
+def _rule(since: float, until: float | None, name: str = "mine") -> OwnRule:
+    made = ReplyRule(name=name, pattern="abc", action=RuleAction.WAIT, seconds=60, hosts=("a.example",), meaning="w")
     return OwnRule(made, "abc", "anna@example.com", since, until)
 
 
@@ -60,6 +60,29 @@ def test_a_name_is_free_again_when_its_rule_is_over_or_removed(example: Engine) 
         assert own_rules.load(connection) == ()
         with pytest.raises(NotFound):
             own_rules.remove(connection, "mine")
+
+
+def test_what_is_over_is_deleted_by_the_next_that_is_made(example: Engine) -> None:
+    with write(example) as connection:
+        own_rules.put(connection, _rule(100.0, 200.0, "over"))
+        own_rules.put(connection, _rule(100.0, 201.0, "holds"))
+        own_rules.put(connection, _rule(100.0, None, "always"))
+        own_rules.put(connection, _rule(200.0, None, "new"))
+        assert {one.rule.name for one in own_rules.load(connection)} == {"holds", "always", "new"}
+
+
+def test_there_are_so_many_rules_and_no_more(example: Engine) -> None:
+    with write(example) as connection:
+        for number in range(own_rules.MAX_RULES):
+            own_rules.put(connection, _rule(100.0, 200.0 if number == 0 else None, f"rule-{number}"))
+        with pytest.raises(Invalid, match="remove one first"):
+            own_rules.put(connection, _rule(199.0, None))
+        own_rules.put(connection, _rule(200.0, None))  # the first is over
+        with pytest.raises(Invalid):
+            own_rules.put(connection, _rule(200.0, None, "more"))
+        own_rules.remove(connection, "mine")
+        own_rules.put(connection, _rule(200.0, None, "more"))
+        assert len(own_rules.load(connection)) == own_rules.MAX_RULES
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 from outgate.directory import accounts, policies, units, users
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.directory.policies import Effective
-from outgate.directory.settings import ALLOW_EXTERNAL_SMTP, setting
+from outgate.directory.settings import ALLOW_EXTERNAL_SMTP, SETTINGS, setting
 from outgate.store.engine import read, write
 
 UNITS = ("/Sales/Italy", "/Sales/Italy/Rome", "/SalesForce")
@@ -65,6 +65,18 @@ def test_a_user_who_moves_has_the_policy_of_the_new_unit(tree: Engine, alice: in
     assert account.unit == "/Sales/Italy/Rome"
     assert account.policy.allow_external_smtp
     assert account.policy.sources == {"allow_external_smtp": "/Sales/Italy"}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("value", [None, {"a": 1}, [None], [{"a": 1}], [True], [["a.example"]], [1.5], b"a.example"])
+def test_what_no_value_can_be_is_refused_by_each_setting(name: str, value: object) -> None:
+    with pytest.raises(Invalid):
+        SETTINGS[name].check(value)
+
+
+def test_numbers_of_a_list_may_be_texts_and_texts_have_no_space_around() -> None:
+    assert SETTINGS["allowedGatewayPorts"].check([25, "587 ", ""]) == [25, 587]
+    assert SETTINGS["allowedRecipientDomains"].check([" A.example"]) == ["a.example"]
 
 
 def test_settings_are_found_in_any_case() -> None:

@@ -236,7 +236,7 @@ CALLS: Final[dict[str, Call]] = {
     "rule.list": lambda op, *_: reply_rule_operations.listed(op, shipped()),
     "rule.test": lambda op, *_: reply_rule_operations.reading(op, shipped(), "450 4.7.0 later", ""),
     "rule.add": lambda op, *_: reply_rule_operations.add(
-        op, RuleSettings("mine", "450 busy", RuleAction.WAIT, "why", seconds=60), None
+        op, shipped(), RuleSettings("mine", "450 busy", RuleAction.WAIT, "why", seconds=60), None
     ),
     "rule.remove": lambda op, *_: reply_rule_operations.remove(op, "unused"),
     "gateway.list": lambda op, *_: gateway_overview.states(op, ""),

@@ -605,7 +605,8 @@ def _front(line: bytes) -> Desk:
         (b"XCLIENT LOGIN=alice+40example.com\r\n", ["alice@example.com"]),
         (b"xclient ADDR=192.0.2.1 login=j+C3+B6rg NAME=[UNAVAILABLE]\r\n", ["j\xf6rg"]),
         (b"XCLIENT LOGIN=[unavailable]\r\n", [""]),
-        (b"XCLIENT ADDR=IPV6:2001:db8::1\r\n", []),
+        (b"XCLIENT LOGIN=[TEMPUNAVAIL]\r\n", [""]),
+        (b"XCLIENT ADDR=IPV6:2001:db8::1\r\n", [""]),
     ],
 )
 def test_a_trusted_server_says_as_whom_its_client_has_logged_in(line: bytes, logins: list[str]) -> None:
@@ -614,6 +615,23 @@ def test_a_trusted_server_says_as_whom_its_client_has_logged_in(line: bytes, log
     assert desk.said.endswith(b"220 mx.example.com ESMTP Outgate\r\n")
     assert codes(desk.run(b"MAIL FROM:<>\r\n")) == [503]  # it begins anew
     assert codes(desk.run(b"EHLO front\r\nMAIL FROM:<>\r\nXCLIENT LOGIN=bob\r\n"))[-2:] == [250, 503]
+
+
+@pytest.mark.parametrize("first", [b"LOGIN=alice", b"ADDR=192.0.2.1", b"LOGIN=[UNAVAILABLE]"])
+@pytest.mark.parametrize("before", [b"", b"RSET\r\n", b"MAIL FROM:<>\r\nRSET\r\n", b"STARTTLS\r\n"])
+def test_whom_a_trusted_server_has_named_its_client_can_not_name_anew(first: bytes, before: bytes) -> None:
+    """A proxy that has logged its client in passes on what that one says."""
+    desk = _front(b"XCLIENT " + first + b"\r\n")
+    assert b"XCLIENT" not in desk.run(b"EHLO client\r\n")
+    desk.run(before)
+    assert codes(desk.run(b"EHLO client\r\nXCLIENT LOGIN=boss\r\n"))[-2:] == [250, 503]
+    assert len([one for one in desk.heard if isinstance(one, ClientNamed)]) == 1
+
+
+def test_what_has_no_form_names_nobody_and_may_be_said_again() -> None:
+    desk = _front(b"XCLIENT LOGIN=a=b\r\n")
+    assert codes(desk.run(b"XCLIENT LOGIN=alice\r\n")) == [220]
+    assert [one.login for one in desk.heard if isinstance(one, ClientNamed)] == ["alice"]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def stored_chunks(engine: Engine) -> int:
 async def test_own_mail_of_any_size_is_queued_in_one_transaction(queue: Queue, engine: Engine, size: int) -> None:
     raw = HEADER + b"x" * size
     put = originate(1, raw, "", [CAROL], ORGANISATION, NOON)
-    assert (put.message.account_id, put.message.protocol) == (None, "ESMTP")
+    assert (put.message.account_id, put.message.is_own, put.message.protocol) == (None, True, "ESMTP")
     assert (put.message.smtputf8, put.message.eight_bit) == (False, False)
     assert [one.queue for one in put.recipients] == [QueueKey(QueueKind.MX, "recipient.example")]
     with write(engine) as connection:

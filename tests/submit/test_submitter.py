@@ -7,16 +7,17 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Engine
 
-from outgate.model import Policy
+from outgate.model import Policy, TlsDemand
 from outgate.queue import Put, Queue, Room
 from outgate.queue.mail_queue import CHUNK_BYTES
 from outgate.record import message_log
 from outgate.record.events import EventKind
+from outgate.record.message_log import MessageFilter
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.group_commit import GroupCommit
 from outgate.submit import Refusal, RefusalReason, Submission, Submitter, daily_limits, submit
 from outgate.submit.daily_limits import DailyLimits
-from submissions import ALICE, LIMITS, NOON, ORGANISATION, account, submission
+from submissions import ALICE, LIMITS, NOON, ORGANISATION, PARTNER, account, submission
 
 ON = Policy(allow_external_smtp=True)
 NO_TOOLS = replace(ON, refused_attachments=(".exe",))
@@ -82,6 +83,29 @@ async def test_a_message_that_is_refused_is_on_record_and_not_in_the_queue(
     assert refusal.reason is reason
     assert kinds(engine, 1) == [EventKind.REFUSED]
     assert (await queue.claim(NOON, Room(10, {}))).items == ()
+
+
+async def test_a_message_that_is_no_accounts_is_found_by_its_from_and_message_id(queue: Queue, engine: Engine) -> None:
+    message = submission(fields=b"Message-ID: <a@b.example>\r\nTLS-Required: No\r\n")
+    submitter = Submitter(queue, DailyLimits(engine, lambda: NOON), LIMITS)
+    put = await submitter.relay(2, NOON, message.envelope, message.header, message.content, ORGANISATION)
+    assert isinstance(put, Put)
+    assert (put.message.account_id, put.message.is_own) == (None, False)
+    assert put.message.tls_demand is TlsDemand.WAIVED
+    with read(engine) as connection:
+        (found,) = message_log.search(connection, MessageFilter(sender=PARTNER, message_id="<a@b.example>"))
+    assert (found.event.message_id, found.event.detail["account"]) == (2, "no account")
+
+
+async def test_a_message_that_is_no_accounts_and_is_refused_is_on_record(queue: Queue, engine: Engine) -> None:
+    message = submission(fields=b"Received: x\r\n" * (LIMITS.received + 1))
+    submitter = Submitter(queue, DailyLimits(engine, lambda: NOON), LIMITS)
+    refusal = await submitter.relay(2, NOON, message.envelope, message.header, message.content, ORGANISATION)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is RefusalReason.LOOP
+    with read(engine) as connection:
+        (event,) = message_log.history(connection, 2)
+    assert (event.kind, event.detail["from"]) == (EventKind.REFUSED, [PARTNER])
 
 
 @pytest.mark.parametrize("policy", [replace(ON, messages_per_day=3), replace(ON, recipients_per_day=3)])

@@ -3,11 +3,13 @@
 import asyncio
 import smtplib
 from collections.abc import AsyncIterator, Sequence
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from bench.scratch import free_port
+from structlog.testing import capture_logs
 
 from corpus.peer import RawPeer
 from outgate.record.events import EventKind
@@ -25,17 +27,18 @@ def _named(account: str) -> bytes:
 
 
 async def _hand_over(
-    port: int, sender: str, recipients: Sequence[str], content: bytes, *, login: str = "", tls: bool = False
+    port: int, sender: str, recipients: Sequence[str], content: bytes, said: Sequence[str] = ()
 ) -> None:
+    """`said` before the message: STARTTLS, or what stands behind XCLIENT."""
+
     def work() -> None:
         with smtplib.SMTP("127.0.0.1", port, timeout=30) as session:
-            if tls:
-                session.starttls()
+            for words in said:
+                session.ehlo()
+                code = session.starttls()[0] if words == "STARTTLS" else session.docmd("XCLIENT", words)[0]
+                assert code == 220
             session.ehlo()
             assert not session.has_extn("auth")
-            if login:
-                assert session.docmd("XCLIENT", f"LOGIN={login}")[0] == 220
-                session.ehlo()
             session.sendmail(sender, recipients, content)
 
     await asyncio.to_thread(work)
@@ -66,10 +69,10 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[
 async def test_what_names_an_account_leaves_by_its_gateway_without_the_field(site: tuple[Site, int, RawPeer]) -> None:
     _, port, peer = site
     written = message(PARTNER, "by field", X_Outgate_Account=BOB)
-    await _hand_over(port, PARTNER, [CAROL], _named(ALICE) + OWN + written, tls=True)
+    await _hand_over(port, PARTNER, [CAROL], _named(ALICE) + OWN + written, ["STARTTLS"])
     await eventually(lambda: peer.messages, "it arrives")
     await _hand_over(
-        port, PARTNER, [CAROL], _named(BOB) + OWN + message(PARTNER, "by command"), login="alice+40example.com"
+        port, PARTNER, [CAROL], _named(BOB) + OWN + message(PARTNER, "by command"), ["LOGIN=alice+40example.com"]
     )
     await eventually(lambda: len(peer.messages) == 2, "the other arrives")
     for one in peer.messages:
@@ -79,12 +82,37 @@ async def test_what_names_an_account_leaves_by_its_gateway_without_the_field(sit
 
 
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    "said", [["LOGIN=[UNAVAILABLE]"], ["ADDR=127.0.0.9"], ["LOGIN=alice+40example.com", "STARTTLS"]]
+)
+async def test_where_xclient_names_nobody_a_field_names_nobody(
+    site: tuple[Site, int, RawPeer], said: list[str]
+) -> None:
+    """A proxy passes on what its client writes: a field, and a Received of its own below."""
+    made, port, _ = site
+    forged = _named(ALICE) + b"Received: x\r\n" + message(ALICE, " ".join(said))
+    await _hand_over(port, ALICE, [BOB], forged, said)
+
+    def arrived() -> list[EmailMessage]:
+        return [one for one in inbox(made, BOB) if one["Subject"] == " ".join(said)]
+
+    await eventually(arrived, "it is in the mailbox")
+    (got,) = arrived()
+    assert got["X-Outgate-Account"] is None
+    accepted = events(made, EventKind.ACCEPTED)[-1].detail
+    assert (accepted["account"], accepted["from"]) == ("no account", [ALICE])
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_an_account_sends_as_its_own_addresses_alone(site: tuple[Site, int, RawPeer]) -> None:
     _, port, _ = site
     with pytest.raises(smtplib.SMTPDataError, match=r"not an address of bob@example\.com"):
         await _hand_over(port, PARTNER, [CAROL], _named(BOB) + OWN + message(PARTNER))
     with pytest.raises(smtplib.SMTPDataError, match="no account here: outgate user add"):
         await _hand_over(port, PARTNER, [CAROL], _named("nobody@example.com") + OWN + message(PARTNER))
+    refused = events(site[0], EventKind.REFUSED)[-1].detail
+    assert (refused["account"], refused["from"]) == ("no account", [PARTNER])
+    assert "<nobody@example.com> has no account here" in refused["refused"]
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -94,8 +122,12 @@ async def test_without_an_account_no_users_gateway_is_taken(site: tuple[Site, in
     before = len(peer.messages)
     large = message(PARTNER, "forged", body="y" * 70 + ("\r\n" + "x" * 70) * 5000, X_Outgate_Account=ALICE)
     await _hand_over(port, PARTNER, [BOB, CAROL], OWN + large)
-    await eventually(lambda: inbox(made, BOB), "it is in the mailbox")
-    (got,) = inbox(made, BOB)
+
+    def arrived() -> list[EmailMessage]:
+        return [one for one in inbox(made, BOB) if one["Subject"] == "forged"]
+
+    await eventually(arrived, "it is in the mailbox")
+    (got,) = arrived()
     assert got["X-Outgate-Account"] is None
     assert got.get_content().count("x" * 70) == 5000
     ways = {one.detail["way"] for one in events(made, EventKind.ROUTED) if CAROL in one.detail["recipients"]}
@@ -107,12 +139,31 @@ async def test_without_an_account_no_users_gateway_is_taken(site: tuple[Site, in
         await _hand_over(port, PARTNER, [CAROL], b"no field\r\n" + OWN + message(PARTNER))
 
 
+async def test_what_is_no_accounts_is_not_signed_for_the_mailboxes_as_the_organisations_own_is(tmp_path: Path) -> None:
+    port = free_port()
+    relay = {"port": port, "address": "127.0.0.1", "trusted_networks": ("127.0.0.1/32",)}
+    async with RawPeer() as mailboxes:
+        site = install(tmp_path / "o", relay=relay, local={"mailbox": f"smtp://127.0.0.1:{mailboxes.port}"})
+        server = await running(site)
+        try:
+            await _hand_over(port, ALICE, [BOB], OWN + message("postmaster@example.com"))
+            (received,) = await mailboxes.wait_for(1)
+        finally:
+            await server.stop()
+    assert b"From: postmaster@example.com" in received.content
+    assert b"DKIM-Signature" not in received.content
+
+
 async def test_who_is_in_no_trusted_network_is_sent_away(tmp_path: Path) -> None:
     port = free_port()
     relay = {"port": port, "address": "127.0.0.1", "trusted_networks": ("192.0.2.0/24", "2001:db8::/32")}
     server = await running(install(tmp_path / "o", relay=relay, dkim_key=False))
     try:
-        with pytest.raises(smtplib.SMTPConnectError, match="trusted servers"):
-            await _hand_over(port, PARTNER, [CAROL], OWN + message(PARTNER))
+        with capture_logs() as lines:
+            for _ in range(5):
+                with pytest.raises(smtplib.SMTPConnectError, match="trusted servers"):
+                    await _hand_over(port, PARTNER, [CAROL], OWN + message(PARTNER))
+        told = [one for one in lines if one.get("door") == "relay"]
+        assert [(one["event"], one["peer"]) for one in told] == [("not trusted", "127.0.0.1")]  # once a minute
     finally:
         await server.stop()

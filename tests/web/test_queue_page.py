@@ -154,6 +154,7 @@ async def test_a_queue_is_held_and_deleted_and_the_log_says_so(site: Site, alice
         ({"do": "delete", "address": HOSTILE}, 404),
         ({"do": "suspend", "queue": HOSTILE.removeprefix("mx:")}, 400),
         ({"do": "suspend", "queue": "mx:x.example", "hours": "soon"}, 400),
+        ({"do": "suspend", "queue": "mx:x.example", "hours": "99999999"}, 400),
         ({"do": "resume"}, 400),
         ({"do": "delete", "queue": HOSTILE}, 404),
         ({"do": "delete", "message": HOSTILE}, 400),

@@ -105,11 +105,13 @@ async def test_what_can_not_be_is_said_above_what_was_entered(site: Site, alice:
         ({"most": ""}, "say a rate"),
         ({"minutes": ""}, "say how long it holds"),
         ({"hours": "soon"}, "is not a number"),
-        ({"hosts": "no_host!"}, ""),
+        ({"hours": "99999999"}, "at most 366 days"),
+        ({"name": "google-daily-limit"}, "there is a rule google-daily-limit already"),
+        ({"hosts": "no_host!"}, "'no_host!' is not a domain"),
         ({"reason": ""}, "say why"),
     ):
         answer = await alice.post(PATH, data=WANTED | changed)
-        assert answer.status_code == 400, changed
+        assert answer.status_code == (409 if "name" in changed and "-" in changed["name"] else 400), changed
         assert says.casefold() in html.unescape(answer.text).casefold()
         if "words" not in changed:
             assert html.escape(WANTED["words"]) in answer.text.replace("&#34;", "&quot;")

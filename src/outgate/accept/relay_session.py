@@ -1,8 +1,8 @@
 """One session of a mail server in front that is trusted: it logs nobody in, and says of each message whose it is.
 
-By XCLIENT LOGIN, or by a field of the header, which is taken out before anything else sees the message. What names no
-account takes the organisation's own ways, never a user's gateway. Knows no network: who may come here is the
-listener's to say.
+By XCLIENT, or, where none has come, by a field of the header, which is taken out before anything else sees the message:
+a server that says XCLIENT may pass on what its client writes, and put no Received field above it. What names no account
+takes the organisation's own ways, never a user's gateway. Knows no network: who may come here is the listener's to say.
 """
 
 from outgate import clock
@@ -40,7 +40,7 @@ class RelaySession(Session):
     """Drives one connection of a trusted server."""
 
     needs_log_in = False
-    _login = ""
+    _login: str | None = None  # empty: the server in front has said that nobody has logged in
 
     def _made_engine(self, tls: Tls) -> SmtpServer:
         settings = self._services.config.submission
@@ -61,7 +61,8 @@ class RelaySession(Session):
             super()._handle(event)
 
     async def _start_tls(self) -> None:
-        self._login = ""  # what was said in the clear is forgotten (RFC 3207 section 4.2)
+        if self._login is not None:
+            self._login = ""  # who was named in the clear is forgotten (RFC 3207 section 4.2)
         await super()._start_tls()
 
     async def _check_mail(self, address: str) -> None:
@@ -79,13 +80,17 @@ class RelaySession(Session):
         message = incoming.end(size=event.size, eight_bit=event.eight_bit)
         if isinstance(message, Refusal):
             return message
-        name = self._login or incoming.account
+        name = incoming.account if self._login is None else self._login
         if not name:
             return await self._relay(incoming.identity, *message, mail)
         entry = await self._services.directory.login(name)
         if entry is None:
             text = f"<{name}> has no account here: outgate user add, or log in to the server in front as somebody else"
-            return Refusal(RefusalReason.NOT_AUTHORISED, 550, "5.7.1", text)
+            refusal = Refusal(RefusalReason.NOT_AUTHORISED, 550, "5.7.1", text)
+            await self._services.submitter.refuse_relay(
+                incoming.identity, clock.now(), self._envelope(mail), *message, refusal
+            )
+            return refusal
         return await self._submit(entry.account_id, incoming.identity, *message, mail)
 
     async def _relay(self, identity: int, header: CheckedHeader, content: Content, mail: Mail) -> Refusal | None:

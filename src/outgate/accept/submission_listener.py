@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import weakref
-from contextlib import suppress
+from contextlib import ExitStack
 from functools import partial
 from ipaddress import ip_address, ip_network
 
@@ -47,7 +47,14 @@ class SubmissionListener:
         }
         if services.config.relay.port:
             self._trusted = [ip_network(one) for one in services.config.relay.trusted_networks]
-            self._doors["relay"] = TcpListener("relay", limit, self._serve_relay, farewell=TOO_MANY_SESSIONS)
+            self._doors["relay"] = TcpListener(
+                "relay",
+                limit,
+                self._serve_relay,
+                farewell=TOO_MANY_SESSIONS,
+                admits=self._is_trusted,
+                refusal=NOT_TRUSTED,
+            )
 
     @property
     def ports(self) -> dict[str, int]:
@@ -60,7 +67,15 @@ class SubmissionListener:
         return self._is_open
 
     async def open(self) -> None:
-        """Bind all ports; OSError names the one that can't be had."""
+        """Take connections at all ports, or at none: OSError names the one that can't be had."""
+        with ExitStack() as bound:
+            listening = {name: bound.enter_context(self._bind(name)) for name in self._doors}
+            bound.pop_all()  # each is its door's now
+        for name, door in self._doors.items():
+            door.open(listening[name])
+        self._is_open = True
+
+    def _bind(self, name: str) -> socket.socket:
         settings = self._services.config.submission
         shared = self._services.config.processes > 1
         relay = self._services.config.relay
@@ -69,15 +84,12 @@ class SubmissionListener:
             "tls": (settings.address, settings.tls_port),
             "relay": (relay.address, relay.port),
         }
-        self._is_open = True
-        for name in self._doors:
-            address, port = places[name]
-            try:
-                listening = bind(address, port, backlog=BACKLOG, shared=shared, dual=True)
-            except OSError as error:
-                where = f"{address}, port {port} ({name})"
-                raise OSError(error.errno, f"can't listen on {where}: {error.strerror}") from None
-            self._doors[name].open(listening)
+        address, port = places[name]
+        try:
+            return bind(address, port, backlog=BACKLOG, shared=shared, dual=True)
+        except OSError as error:
+            where = f"{address}, port {port} ({name})"
+            raise OSError(error.errno, f"can't listen on {where}: {error.strerror}") from None
 
     def reload_certificate(self) -> None:
         """Read the certificate again (SIGHUP)."""
@@ -109,14 +121,12 @@ class SubmissionListener:
         await self._drive(Session(self._services, host, implicit_tls=context is not None), connection, context)
 
     async def _serve_relay(self, connection: socket.socket, host: str) -> None:
-        """One of a server in front; nobody else is let in."""
-        if any(ip_address(host) in network for network in self._trusted):
-            await self._drive(RelaySession(self._services, host, implicit_tls=False), connection, None)
-            return
-        _log.warning("not a trusted network", door="relay", peer=host)
-        with connection, suppress(OSError):
-            connection.setblocking(False)
-            connection.send(NOT_TRUSTED)
+        """One of a server in front."""
+        await self._drive(RelaySession(self._services, host, implicit_tls=False), connection, None)
+
+    def _is_trusted(self, host: str) -> bool:
+        address = ip_address(host)
+        return any(address in network for network in self._trusted)
 
     async def _drive(self, session: Session, connection: socket.socket, context: ssl.SSLContext | None) -> None:
         """From its handshake to its end."""

@@ -47,7 +47,7 @@ def insert(call: ApiCall) -> OrgUnitResource:
         raise invalid("Invalid unit: name is missing.")
     with call.writing() as op:
         tree = unit_operations.tree(op)
-        above = _found(tree, sent.parent_org_unit_id or sent.parent_org_unit_path or "/")
+        above = _parent(tree, sent, None) or _found(tree, "/")
         made = unit_operations.create(op, _below(above.path, sent.name))
         return OrgUnitResource.of(_found(unit_operations.tree(op), made))
 
@@ -57,10 +57,9 @@ def patch(call: ApiCall) -> OrgUnitResource:
     sent = _sent(call)
     with call.writing() as op:
         unit = _named(call, op)
-        above, _, name = unit.path.rpartition("/")
-        if parent := sent.parent_org_unit_id or sent.parent_org_unit_path:
-            above = _found(unit_operations.tree(op), parent).path
-        to = _below(above, sent.name or name)
+        present, _, name = unit.path.rpartition("/")
+        above = _parent(unit_operations.tree(op), sent, unit.parent_id)
+        to = _below(above.path if above else present, sent.name or name)
         if to != unit.path:
             unit_operations.move(op, unit.path, to)
         return OrgUnitResource.of(_found(unit_operations.tree(op), to))
@@ -77,6 +76,17 @@ def _sent(call: ApiCall) -> OrgUnitResource:
     if sent.description:
         raise invalid("Invalid unit: units have no description here; leave it out.")
     return sent
+
+
+def _parent(tree: tuple[OrgUnit, ...], sent: OrgUnitResource, present: int | None) -> OrgUnit | None:
+    """The unit above that is wanted, None if that is the present one. Programs send the number and the path as they
+    have read them, and change one: what differs from the present one counts. Raises ApiError.
+    """
+    named = [_found(tree, text) for text in (sent.parent_org_unit_id, sent.parent_org_unit_path) if text]
+    wanted = {one.id: one for one in named if one.id != present}
+    if len(wanted) > 1:
+        raise invalid("Invalid unit: parentOrgUnitId and parentOrgUnitPath name different units; send one of them.")
+    return next(iter(wanted.values()), None)
 
 
 def _below(above: str, name: str) -> str:

@@ -78,7 +78,10 @@ def _sender(fields: Mapping[str, Sequence[bytes]], account: Account) -> str:
         return next(one.address for one in account.send_as.values() if one.is_default)
     address = letter.compared(people[0].address)
     if len(people) > 1 or address not in account.send_as:
-        raise invalid(f"Invalid From: <{address[:320]}> is not an address of {account.primary}.")
+        raise invalid(
+            f"Invalid From: a draft of {account.primary} is from one of its sendAs entries,"
+            f" as <{address[:320]}> is not."
+        )
     return address
 
 
@@ -104,14 +107,15 @@ def _part(part: "Message[str, str]", number: str, with_bodies: bool) -> MessageP
         part_id=number,
         mime_type=part.get_content_type(),
         filename=decode_words(part.get_filename("")),
-        headers=[MessagePartHeader(name=name, value=_told(text)) for name, text in part.items()],
+        headers=[MessagePartHeader(name=name, value=_told(text)) for name, text in part.raw_items()],
         body=MessagePartBody(size=len(content), data=in_base64url(content) if content else None),
         parts=[_part(one, f"{inner}{count}", with_bodies) for count, one in enumerate(parts)] or None,
     )
 
 
 def _told(text: str) -> str:
-    return decode_words(" ".join(str(text).split()))
+    """Unfolded, with what is encoded read; UTF-8 as it stands in a header is there as surrogates (RFC 6532)."""
+    return decode_words(" ".join(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split()))
 
 
 def in_base64url(content: bytes) -> str:

@@ -16,7 +16,6 @@ from outgate.api.message_parts import decoded
 from outgate.api.message_resource import MessageResource
 from outgate.mail.compose import AttachedFile
 from outgate.mail.line_ends import with_crlf
-from outgate.mailbox.letter import letter_of
 from outgate.operations import draft_operations, send_as_operations, sent_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.draft_operations import WrittenDraft
@@ -59,14 +58,14 @@ def get(call: ApiCall) -> DraftResource:
     user, wanted = call.user(), call.parameters["format"]
     with call.reading() as op:
         draft = _unsent(op, user, call.parameters["id"])
+        told = _told(draft.id)
+        if wanted == "minimal":
+            return told
         raw = draft_operations.draft_as_message(op, user, draft.id)
-    told = _told(draft.id)
-    if wanted == "minimal":
-        return told
     assert told.message
     message = told.message.model_copy(
         update={
-            "snippet": " ".join(letter_of(raw, "", draft.changed_at).text.split())[:_SNIPPET],
+            "snippet": " ".join(draft.content.text.split())[:_SNIPPET],
             "internal_date": str(int(draft.changed_at * 1000)),
             "size_estimate": len(raw),
             "raw": draft_content.in_base64url(raw) if wanted == "raw" else None,

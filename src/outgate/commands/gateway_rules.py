@@ -80,8 +80,9 @@ def add(
 ) -> None:
     """Add a rule of your own. It is asked before those of files, and holds for a time (`--for`) or until removed."""
     wanted = RuleSettings(name, words, action, reason, tuple(host or ()), seconds_of(lasts) or 0.0, rate)
+    installed = wiring.reply_rules_of(ctx.installation().config)
     with ctx.writing() as op:
-        made = reply_rule_operations.add(op, wanted, seconds_of(for_))
+        made = reply_rule_operations.add(op, installed, wanted, seconds_of(for_))
     tell(
         ctx,
         {"rule": _row(RuleShown(made.rule, made))},

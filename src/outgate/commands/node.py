@@ -75,8 +75,12 @@ def _which(ctx: CommandContext, node: str | None) -> str:
 
 
 def _standing(ctx: CommandContext, node: str) -> NodeStanding:
+    """Of a node that is drained. Raises Invalid for one that is not any more."""
     with ctx.reading() as op:
-        return next(one for one in node_operations.listed(op) if one.node == node)
+        found = next((one for one in node_operations.listed(op) if one.node == node), None)
+    if found is None or found.drained is None:
+        raise Invalid(f"node {node} is not drained any more: somebody has let it take mail again meanwhile")
+    return found
 
 
 def _row(one: NodeStanding) -> JsonObject:

@@ -143,8 +143,8 @@ class Deliverer:
 
         return watched
 
-    def when_drained(self, told: Callable[[bool], None]) -> None:
-        """Have somebody told whenever this node begins or ceases to be drained: it claims nothing then."""
+    def tell_drained(self, told: Callable[[bool], None]) -> None:
+        """Have somebody told with each heartbeat whether this node is drained: it claims nothing then."""
         self._heartbeat.tell_drained = told
 
     async def stop(self) -> None:

@@ -33,7 +33,7 @@ class Heartbeat:
         self._commits, self._node, self._directory, self._watchdog = commits, node, directory, watchdog
         self._go_by = go_by
         self.standing = ProcessStanding()
-        self.tell_drained: Callable[[bool], None] = lambda _: None  # called when that changes
+        self.tell_drained: Callable[[bool], None] = lambda _: None  # called each time, whether that is new or not
         self._failures = 0
         self._complained_at = float("-inf")
 
@@ -59,9 +59,8 @@ class Heartbeat:
         await self._commits.make(GoesBy(self._node, None, clock.now()))
 
     def _stand(self, standing: ProcessStanding) -> None:
-        before, self.standing = self.standing, standing
-        if before.is_drained is not standing.is_drained:
-            self.tell_drained(standing.is_drained)
+        self.standing = standing
+        self.tell_drained(standing.is_drained)
 
     def _wedged(self, now: float) -> tuple[int, float]:
         """How often the watchdog had to end something, and when it last had."""

@@ -68,8 +68,8 @@ def _from_domain(delivery: Delivery, submitted: bytes) -> str:
 
 async def _signing_key(delivery: Delivery, submitted: bytes, key_for: KeyFor) -> DkimKey | None:
     """The organisation's mailboxes may be elsewhere, and be asked whether what is from its postmaster is."""
-    route, is_own = delivery.route, delivery.item.message.account_id is None
-    if route.kind not in _SIGNED_WAYS and not (route.kind is RouteKind.LOCAL and is_own):
+    route = delivery.route
+    if route.kind not in _SIGNED_WAYS and not (route.kind is RouteKind.LOCAL and delivery.item.message.is_own):
         return None
     on_behalf_of = route.on_behalf_of
     domain = on_behalf_of.rpartition("@")[2] if on_behalf_of else _from_domain(delivery, submitted)

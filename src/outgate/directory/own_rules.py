@@ -12,12 +12,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from outgate.directory.change import touch
-from outgate.directory.errors import AlreadyExists, NotFound
+from outgate.directory.errors import AlreadyExists, Invalid, NotFound
 from outgate.directory.reply_rules import ReplyRule, RuleAction
 from outgate.frozen import frozen
 from outgate.store import tables
 
 ANYTHING: Final = "*"
+MAX_RULES: Final = 100  # each is asked of each reply that no earlier one fits
 
 _SEPARATOR: Final = " "
 
@@ -48,7 +49,7 @@ def pattern_of(words: str) -> str:
 
 
 def load(connection: Connection) -> tuple[OwnRule, ...]:
-    """All there are, also what is over, in the order in which they were made."""
+    """All there are, also what is over and was not deleted yet, in the order in which they were made."""
     columns = tables.reply_rule.c
     return tuple(map(_made, connection.execute(select(tables.reply_rule).order_by(columns.since, columns.name))))
 
@@ -59,14 +60,14 @@ def in_force(rules: Sequence[OwnRule], now: float) -> tuple[OwnRule, ...]:
 
 
 def put(connection: Connection, wanted: OwnRule) -> None:
-    """Add a rule, in the place of one of its name that is over. Raises AlreadyExists."""
+    """Add a rule; those that are over are deleted. Raises AlreadyExists and Invalid."""
     touch(connection, queues=True)
-    before = next((one for one in load(connection) if one.rule.name == wanted.rule.name), None)
-    if before and before.holds(wanted.since):
-        raise AlreadyExists("there is a rule {name} already; remove it, or choose another name", name=wanted.rule.name)
-    if before:
-        _delete(connection, before.rule.name)
-    rule = wanted.rule
+    connection.execute(delete(tables.reply_rule).where(tables.reply_rule.c.until <= wanted.since))
+    rule, names = wanted.rule, set(connection.scalars(select(tables.reply_rule.c.name)))
+    if rule.name in names:
+        raise AlreadyExists("there is a rule {name} already; remove it, or choose another name", name=rule.name)
+    if len(names) >= MAX_RULES:
+        raise Invalid("there are {most} rules of your own already; remove one first", most=MAX_RULES)
     row = {
         "name": rule.name,
         "words": wanted.words,
@@ -88,12 +89,8 @@ def remove(connection: Connection, name: str) -> OwnRule:
     found = next((one for one in load(connection) if one.rule.name == name), None)
     if found is None:
         raise NotFound("there is no rule {name} of your own; those of files are changed there", name=name)
-    _delete(connection, name)
-    return found
-
-
-def _delete(connection: Connection, name: str) -> None:
     connection.execute(delete(tables.reply_rule).where(tables.reply_rule.c.name == name))
+    return found
 
 
 def _made(row: Row[*tuple[Any, ...]]) -> OwnRule:

@@ -79,7 +79,7 @@ def _number(entered: Any) -> int:
 def _choice(kind: type[StrEnum]) -> Callable[[Any], str]:
     def check(entered: Any) -> str:
         try:
-            return kind(str(entered).lower()).value
+            return kind(_text(entered).lower()).value
         except ValueError:
             raise Invalid("'{text}' is not one of: {choices}", text=_short(entered), choices=", ".join(kind)) from None
 
@@ -91,12 +91,25 @@ def _list(check: Callable[[str], Any]) -> Callable[[Any], list[Any]]:
         parts = entered.split(",") if isinstance(entered, str) else entered
         if not isinstance(parts, list):
             raise Invalid("'{text}' is not a list; separate its entries by commas", text=_short(entered))
-        found = [check(str(part).strip()) for part in parts if str(part).strip()]
+        found = [check(text) for part in parts if (text := _entry(part))]
         if len(found) > MAX_LIST:
             raise Invalid("a list has at most {most} entries", most=MAX_LIST)
         return list(dict.fromkeys(found))
 
     return checked
+
+
+def _entry(part: Any) -> str:
+    """An entry of a list, as text: a program may send a port as a number."""
+    if isinstance(part, str | int) and not isinstance(part, bool):
+        return str(part).strip()
+    raise Invalid("'{text}' is neither a text nor a whole number", text=_short(part))
+
+
+def _text(entered: Any) -> str:
+    if isinstance(entered, str):
+        return entered
+    raise Invalid("'{text}' is not a text", text=_short(entered))
 
 
 def _domain_pattern(text: str) -> str:
@@ -117,13 +130,13 @@ def _address(entered: Any) -> str:
     if entered == "":
         return ""
     try:
-        return canonical(str(entered))
+        return canonical(_text(entered))
     except AddressError as error:
         raise Invalid(error.text, **error.facts) from None
 
 
 def _footer(entered: Any) -> str:
-    text = str(entered).replace("\r\n", "\n").strip("\n")
+    text = _text(entered).replace("\r\n", "\n").strip("\n")
     if len(text) > MAX_FOOTER:
         raise Invalid("a footer has at most {most} characters", most=MAX_FOOTER)
     if any(not char.isprintable() and char not in "\n\t" for char in text):

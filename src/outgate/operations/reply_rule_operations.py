@@ -8,7 +8,7 @@ from typing import Final
 
 from outgate.directory import own_rules
 from outgate.directory.change import compared_domain
-from outgate.directory.errors import Invalid
+from outgate.directory.errors import AlreadyExists, Invalid
 from outgate.directory.own_rules import ANYTHING, OwnRule
 from outgate.directory.privileges import Privilege
 from outgate.directory.reply_rules import ReplyRule, ReplyRules, RuleAction
@@ -16,7 +16,7 @@ from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
-from outgate.operations.restriction_operations import MAX_REASON, rate_of
+from outgate.operations.restriction_operations import MAX_REASON, end_of, rate_of
 
 MAX_WORDS: Final = 200  # characters
 MAX_HOSTS: Final = 20
@@ -93,11 +93,12 @@ def reading(op: OperationContext, installed: ReplyRules, reply: str, host: str) 
     return next((one for one in _all(op, installed) if one.rule.fits(name, reply)), None)
 
 
-@operation("rule.add", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
-def add(op: OperationContext, wanted: RuleSettings, seconds: float | None) -> OwnRule:
+@operation("rule.add", Privilege.QUEUE_MANAGE, targets.ORGANISATION, services=("installed",))
+def add(op: OperationContext, installed: ReplyRules, wanted: RuleSettings, seconds: float | None) -> OwnRule:
     """Add a rule that reads replies, for so many seconds or until it is removed."""
-    until = None if seconds is None else op.now + seconds
-    made = OwnRule(wanted.rule(), wanted.words, op.actor.name, op.now, until)
+    if wanted.name in {one.name for one in installed.all}:  # what they have read is counted by name
+        raise AlreadyExists("there is a rule {name} already; choose another name", name=wanted.name)
+    made = OwnRule(wanted.rule(), wanted.words, op.actor.name, op.now, end_of(op, seconds))
     own_rules.put(op.connection, made)
     op.note(**_told(made))
     return made

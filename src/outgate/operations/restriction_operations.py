@@ -15,6 +15,7 @@ from outgate.queue.admin import Selection
 from outgate.store import rates
 
 MAX_REASON: Final = 500  # characters
+MAX_DAYS: Final = 366  # of what is to have an end
 SUSPENSIONS: Final = (Cause.OPERATOR, Cause.LOG_IN, Cause.RULE)  # what `resume` ends
 
 
@@ -59,7 +60,7 @@ def suspended(op: OperationContext) -> frozenset[str]:
 def suspend(op: OperationContext, queues: Sequence[QueueKey], reason: str, seconds: float | None) -> None:
     """Suspend gateways or destinations: their mail waits."""
     _check(reason)
-    until = None if seconds is None else op.now + seconds
+    until = end_of(op, seconds)
     op.note(queues=[str(queue) for queue in queues], reason=reason, until=until)
     wanted = Restriction(Cause.OPERATOR, reason, op.actor.name, op.now, until)
     for queue in queues:
@@ -80,6 +81,8 @@ def resume(op: OperationContext, queues: Sequence[QueueKey]) -> list[tuple[Queue
 def limit(op: OperationContext, queues: Sequence[QueueKey], ceiling: Ceiling | None, reason: str) -> None:
     """Give gateways or destinations a ceiling of connections and messages by time, or take it away."""
     _check(reason)
+    if ceiling and not reason.strip():
+        raise Invalid("say why there is to be a ceiling: it stands beside each message that waits for it")
     op.note(queues=[str(queue) for queue in queues], reason=reason)
     if ceiling:
         op.note(connections=ceiling.connections, rates=list(ceiling.rates))
@@ -94,6 +97,15 @@ def limit(op: OperationContext, queues: Sequence[QueueKey], ceiling: Ceiling | N
 def _check(reason: str) -> None:
     if len(reason) > MAX_REASON:
         raise Invalid("the reason is too long; at most {most} characters", most=MAX_REASON)
+
+
+def end_of(op: OperationContext, seconds: float | None) -> float | None:
+    """When it ends what is to hold for so many seconds from now; None is without an end. Raises Invalid."""
+    if seconds is None:
+        return None
+    if not 0 < seconds <= MAX_DAYS * 86400:
+        raise Invalid("say a time of at most {most} days, or none if there is to be no end", most=MAX_DAYS)
+    return op.now + seconds
 
 
 def rate_of(text: str) -> str:

@@ -37,6 +37,11 @@ class Message:
     tls_demand: TlsDemand = TlsDemand.USUAL
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is the organisation's own: of what others hand in, account or not, the From is kept."""
+        return self.account_id is None and not self.chosen_from
+
+    @property
     def waits_since(self) -> float:
         """When it could first have left: what it waits for by its sender's wish is no delay."""
         return self.received_at if self.not_before is None else self.not_before

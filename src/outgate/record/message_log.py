@@ -4,8 +4,9 @@ What a message is searched by is in `search_keys`.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -27,7 +28,7 @@ from sqlalchemy import (
 from outgate.frozen import frozen
 from outgate.record import search_keys
 from outgate.record.events import EventKind, MessageEvent
-from outgate.record.search_keys import Key, KeyRole
+from outgate.record.search_keys import KeyRole
 from outgate.store.batch import Batch, Step
 from outgate.store.tables import fact, message
 
@@ -111,23 +112,35 @@ def routes(conn: Connection, message_ids: Collection[int]) -> list[MessageEvent]
 
 def search(conn: Connection, wanted: MessageFilter) -> Iterator[LoggedMessage]:
     """The newest messages that match, newest first."""
-    keys = _keys(wanted)
-    rows = _found_by(conn, wanted, keys) if keys else conn.execute(statement(wanted)).all()
+    ways = _ways(wanted)
+    is_by_key = any((wanted.address, wanted.sender, wanted.recipient, wanted.message_id))
+    rows = _found_by(conn, wanted, ways) if is_by_key else conn.execute(statement(wanted)).all()
     return (LoggedMessage(event_of(row), MessageOutcome(row.outcome)) for row in rows)
 
 
-def _found_by(conn: Connection, wanted: MessageFilter, keys: Sequence[Sequence[Key]]) -> list[Row[Any]]:
-    """By the narrowest of what is asked for, in the order of its messages, as far as it takes: a popular domain has
-    many, and its newest are enough.
+Between = tuple[int | None, int | None]  # queue ids, without those
+
+
+@frozen
+class _Way:
+    """One thing that is asked for: the newest so many messages of it between two, and whether a message is of it."""
+
+    newest: Callable[[int, Between], Select[Any]]
+    condition: ColumnElement[bool]
+
+
+def _found_by(conn: Connection, wanted: MessageFilter, ways: Sequence[_Way]) -> list[Row[Any]]:
+    """Along the way with the fewest messages, from the newest on, as far as it takes: a popular domain has many, and
+    its newest are enough.
     """
-    narrowest, *others = sorted(keys, key=search_keys.breadth)
-    conditions = [search_keys.has_one(fact.c.message_id, one) for one in others]
+    after, behind = _bounds(conn, wanted)
+    walked = _sparsest(conn, ways, (after, behind)) if len(ways) > 1 else ways[0]
+    conditions = [way.condition for way in ways if way is not walked]
     if wanted.outcome is not None:
         conditions.append(literal(wanted.outcome.value) == _OUTCOME)
-    after = _long_before(conn, wanted.since)
-    found, behind, step = list[Row[Any]](), wanted.older_than, wanted.limit
+    found, step = list[Row[Any]](), min(wanted.limit, _WALKED)
     while True:
-        ids = conn.scalars(search_keys.messages(narrowest, step, behind, after)).all()
+        ids = conn.scalars(walked.newest(step, (after, behind))).all()
         among = _shown_of(wanted, fact.c.message_id.in_(ids), *conditions)
         newest = among.order_by(fact.c.message_id.desc(), fact.c.id.desc()).limit(wanted.limit - len(found))
         found += conn.execute(newest).all()
@@ -136,14 +149,31 @@ def _found_by(conn: Connection, wanted: MessageFilter, keys: Sequence[Sequence[K
         behind, step = ids[-1], min(4 * step, _WALKED)
 
 
-def _long_before(conn: Connection, at: float | None) -> int | None:
-    """A message that came a day earlier. Queue ids grow with time, but for clocks that were set and for messages that
-    took long to come: what came then or later comes after it.
+def _sparsest(conn: Connection, ways: Sequence[_Way], between: Between) -> _Way:
+    """The one that ends first; of those that don't, the one whose messages reach back the furthest."""
+
+    def reach(way: _Way) -> tuple[int, int]:
+        ids = conn.scalars(way.newest(_WALKED, between)).all()
+        return (ids[-1] if len(ids) == _WALKED else -1), len(ids)
+
+    return min(ways, key=reach)
+
+
+def _bounds(conn: Connection, wanted: MessageFilter) -> Between:
+    """Between which messages those of the times lie that are asked for.
+
+    Queue ids grow with time, but for clocks that were set and for messages that took long to come: one that came a day
+    earlier is before all of them, and one that came a day later behind.
     """
-    if at is None:
-        return None
-    earlier = select(fact.c.message_id).where(FIRST, fact.c.at < at - _DAY)
-    return conn.scalar(earlier.order_by(fact.c.at.desc(), fact.c.id.desc()).limit(1))
+    after, behind = None, wanted.older_than
+    if wanted.since is not None:
+        earlier = select(fact.c.message_id).where(FIRST, fact.c.at < wanted.since - _DAY)
+        after = conn.scalar(earlier.order_by(fact.c.at.desc(), fact.c.id.desc()).limit(1))
+    if wanted.until is not None:
+        later = select(fact.c.message_id).where(FIRST, fact.c.at >= wanted.until + _DAY)
+        later_one = conn.scalar(later.order_by(fact.c.at, fact.c.id).limit(1))
+        behind = min((one for one in (behind, later_one) if one is not None), default=None)
+    return after, behind
 
 
 def last_accepted(conn: Connection, account: str, addresses: Sequence[str]) -> dict[str, float]:
@@ -221,8 +251,8 @@ _OUTCOMES: Final[Mapping[MessageOutcome, ColumnElement[bool]]] = {
 _BY_MESSAGE: Final = (MessageOutcome.WAITING, MessageOutcome.BOUNCED)
 
 
-def _keys(wanted: MessageFilter) -> list[list[Key]]:
-    """What is asked for together; of each list one key is enough."""
+def _ways(wanted: MessageFilter) -> list[_Way]:
+    """All that is asked for, but times and what most messages are."""
     asked = (
         (wanted.address, (KeyRole.SENDER, KeyRole.RECIPIENT)),
         (wanted.sender, (KeyRole.SENDER,)),
@@ -235,7 +265,28 @@ def _keys(wanted: MessageFilter) -> list[list[Key]]:
     ]
     if wanted.message_id:
         keys.append([search_keys.message_id_key(wanted.message_id)])
-    return keys
+    ways = [_Way(partial(search_keys.messages, one), search_keys.has_one(fact.c.message_id, one)) for one in keys]
+    if wanted.outcome is not None and wanted.outcome in _FEW:
+        ways.append(_Way(partial(_newest_of, _FEW[wanted.outcome]), _OUTCOMES[wanted.outcome]))
+    return ways
+
+
+# Where those lie that became what few become: each of them, and perhaps others.
+_FEW: Final[Mapping[MessageOutcome, Select[Any]]] = {
+    MessageOutcome.WAITING: select(message.c.id.label("message_id")),
+    MessageOutcome.BOUNCED: select(_bounced.c.message_id).where(literal_column("bounced.kind = 'bounced'")).distinct(),
+    MessageOutcome.REFUSED: select(fact.c.message_id).where(_IS_REFUSED),
+}
+
+
+def _newest_of(few: Select[Any], limit: int, between: Between) -> Select[Any]:
+    (identity,) = few.selected_columns
+    after, behind = between
+    if after is not None:
+        few = few.where(identity > after)
+    if behind is not None:
+        few = few.where(identity < behind)
+    return few.order_by(identity.desc()).limit(limit)
 
 
 def latest(conn: Connection, after: int, limit: int) -> list[tuple[int, MessageEvent]]:

@@ -152,23 +152,18 @@ def address_or_domain(role: KeyRole, text: str) -> Key:
         return role.value, text.lower(), ""
 
 
-def breadth(keys: Sequence[Key]) -> int:
-    """How many messages may have one of the keys, roughly: less is fewer."""
-    role, _, name = keys[0]
-    return 0 if role == KeyRole.MESSAGE_ID else 1 if name else 2
-
-
-def messages(keys: Sequence[Key], limit: int, older_than: int | None, after: int | None) -> Select[Any]:
+def messages(keys: Sequence[Key], limit: int, between: tuple[int | None, int | None]) -> Select[Any]:
     """The ids of the newest messages that have one of the keys, newest first; a name that is empty stands for all of
-    the domain. Those between `after` and `older_than`.
+    the domain. Those between the two, without them.
     """
+    after, behind = between
     bounds = [(search_key.c.message_id, _sorted_in), (_FRESH.message_id, _fresh)]
     parts = []
     for key in keys:
         for identity, having in bounds:
             part = having(key).order_by(identity.desc()).limit(limit)
-            if older_than is not None:
-                part = part.where(identity < older_than)
+            if behind is not None:
+                part = part.where(identity < behind)
             if after is not None:
                 part = part.where(identity > after)
             parts.append(select(part.subquery().c.message_id))
@@ -205,8 +200,9 @@ def _fresh(key: Key) -> Select[Any]:
     """All are looked at: there are those of a second. A quotation mark within a key is escaped, so what ends one is its
     end. It is there if taking it out changes something: both databases can say that, and know capitals.
     """
+    role, _, name = key
     wanted = _said([key])[1:-1]
-    if not key[2]:
+    if not name and role != KeyRole.MESSAGE_ID:
         wanted = wanted.removesuffix('""]')
     return select(_FRESH.message_id).where(func.replace(_FRESH.found_by, wanted, "") != _FRESH.found_by)
 

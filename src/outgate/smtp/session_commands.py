@@ -40,6 +40,7 @@ BEHIND_STARTTLS = Reply(421, "4.7.0", ("Commands behind STARTTLS; closing the co
 _HELLO_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 
 _ANY = frozenset(SessionStage)
+_NEVER = frozenset[SessionStage]()
 _HELLO = frozenset({SessionStage.HELLO})
 _MAIL_OR_RCPT = frozenset({SessionStage.MAIL, SessionStage.RCPT})
 _TRANSACTION = frozenset({b"RCPT", b"DATA", b"BDAT"})  # these bring a message nearer
@@ -156,14 +157,17 @@ class SessionCommands:
         self._dialogue.shut_down(_BYE)
 
     def _xclient(self, argument: str) -> None:
-        """The session begins anew, with its greeting."""
+        """The session begins anew, with its greeting, and is that client's: a proxy passes on what the client says, so
+        another XCLIENT would be the client's own word.
+        """
         try:
             login = xclient_login(argument)
         except BadArgument as error:
             self._dialogue.fault(error.reply)
             return
-        if login is not None:
-            self._dialogue.events.append(ClientNamed(login))
+        self._xclient_taken = False
+        self._commands[b"XCLIENT"] = CommandRow(self._xclient, _NEVER)
+        self._dialogue.events.append(ClientNamed(login))
         self._dialogue.stage = SessionStage.START
         self._dialogue.say(greeting(self._hostname))
 

@@ -10,11 +10,11 @@ _UNKNOWN = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
 _SYNTAX = Reply(501, "5.5.4", ("Syntax: XCLIENT LOGIN=user",))
 
 
-def xclient_login(argument: str) -> str | None:
-    """The user that the client has logged in as; empty if it has not, None if nothing is said of it. Raises
+def xclient_login(argument: str) -> str:
+    """The user that the client has logged in as; empty if it has not, as nginx says it by no LOGIN at all. Raises
     BadArgument.
     """
-    found = None
+    found = ""
     for word in argument.split() or [""]:
         match = _WORD.fullmatch(word)
         if not match:

@@ -456,7 +456,9 @@ message = Table(
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),  # queue.identity: grows with time
     Column("account_id", BigInteger),  # null: the organisation's own mail
-    Column("chosen_from", Text, nullable=False),  # the From address that decides the route
+    Column(
+        "chosen_from", Text, nullable=False
+    ),  # the From address that decides the route; the header's without account
     Column("reverse_path", Text, nullable=False),  # MAIL FROM as submitted
     Column("size", BigInteger, nullable=False),  # bytes of header and body as submitted
     Column("header_size", Integer, nullable=False),  # bytes up to and with the empty line

@@ -1,7 +1,8 @@
 """The entry in the queue, made of a message that is taken: the one place where a Message gets its fields. Pure.
 
-`submitted` is an account's message, `originated` the organisation's own (delivery report, confirmation code, journal
-copy). What the record says of either is made beside it, once.
+`submitted` is an account's message, `relayed` one that a trusted server brings and that is no account's, `originated`
+the organisation's own (delivery report, confirmation code, journal copy). What the record says of each is made beside
+it, once.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from outgate.authorise import Authorised
 from outgate.frozen import frozen
 from outgate.mail.address_leak import needle
 from outgate.mail.addresses import canonical
+from outgate.mail.header_check import CheckedHeader
 from outgate.mail.header_rewrite import made_message_id
 from outgate.mail.headers import Field, value
 from outgate.model import Account, Organisation, QueueKey, TlsDemand
@@ -23,12 +25,15 @@ from outgate.submit.refusal import Refusal
 from outgate.submit.submission import Content, Envelope, Submission
 from outgate.submit.usage import CountMessage
 
-OWN_MAIL = "the organisation"  # stands for the account in the record
+# These stand for the account in the record.
+OWN_MAIL = "the organisation"
+NOBODY = "no account"
 
 
 @frozen
 class _Origin:
-    """Whom a message is from: what tells an account's message from the organisation's own.
+    """Whom a message is from: what tells an account's message from nobody's, and either from the organisation's own,
+    which has no `chosen_from`.
 
     `account` and the addresses of From are for the record.
     """
@@ -64,6 +69,21 @@ def refused_envelope(identity: int, at: float, account: Account, envelope: Envel
     return events.refused(_accepted(identity, at, origin, envelope, 0), reply)
 
 
+def relayed(
+    identity: int, at: float, envelope: Envelope, header: CheckedHeader, content: Content, organisation: Organisation
+) -> Put:
+    """The entry of a message that is no account's. It takes the organisation's own ways, but is not its own."""
+    routes = _own_routes(envelope, organisation)
+    return _entry(identity, at, _nobodys(header), envelope, content, routes)
+
+
+def refused_relay(
+    identity: int, at: float, envelope: Envelope, header: CheckedHeader, content: Content, refusal: Refusal
+) -> MessageEvent:
+    """What the record says of such a message, or of one whose account is not known, that is not taken."""
+    return events.refused(_accepted(identity, at, _nobodys(header), envelope, content.size), str(refusal))
+
+
 def originated(
     identity: int,
     at: float,
@@ -76,9 +96,18 @@ def originated(
 
     `journal_of` is the queue id of the message that it is the journal copy of: both are noted in one transaction.
     """
+    return _entry(identity, at, _Origin(), envelope, content, _own_routes(envelope, organisation), journal_of)
+
+
+def _own_routes(envelope: Envelope, organisation: Organisation) -> list[Route]:
     sender = envelope.reverse_path
-    routes = [own_route(organisation, canonical(one.address), sender) for one in envelope.recipients]
-    return _entry(identity, at, _Origin(), envelope, content, routes, journal_of)
+    return [own_route(organisation, canonical(one.address), sender) for one in envelope.recipients]
+
+
+def _nobodys(header: CheckedHeader) -> _Origin:
+    """From is as it says: nobody here answers for it."""
+    sender = header.header_from[0]
+    return _Origin(account=NOBODY, chosen_from=sender, header_from=header.header_from, fields=header.fields)
 
 
 def _origin(submission: Submission, authorised: Authorised | None = None) -> _Origin:

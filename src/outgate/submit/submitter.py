@@ -16,7 +16,7 @@ from outgate.store.batch import apply
 from outgate.submit import usage
 from outgate.submit.daily_limits import DailyLimits, DailyUse, hour_of, is_limited
 from outgate.submit.decision import RoutedSubmission, decide, loop, routed
-from outgate.submit.queue_entry import originated, refused, refused_envelope
+from outgate.submit.queue_entry import refused, refused_envelope, refused_relay, relayed
 from outgate.submit.refusal import Refusal
 from outgate.submit.submission import Content, Envelope, MessageLimits, Submission
 
@@ -48,10 +48,17 @@ class Submitter:
     ) -> Put | Refusal:
         """The same of a trusted server's message that is no account's: it takes the organisation's own ways."""
         if refusal := loop(header, self._limits):
+            await self.refuse_relay(identity, at, envelope, header, content, refusal)
             return refusal
-        put = originated(identity, at, envelope, content, organisation)
+        put = relayed(identity, at, envelope, header, content, organisation)
         await self._queue.put(put)
         return put
+
+    async def refuse_relay(
+        self, identity: int, at: float, envelope: Envelope, header: CheckedHeader, content: Content, refusal: Refusal
+    ) -> None:
+        """Put it on record that a trusted server's message was refused. Raises StoreUnavailable."""
+        await self._queue.record([refused_relay(identity, at, envelope, header, content, refusal)])
 
     async def refuse_envelope(self, identity: int, at: float, account: Account, envelope: Envelope, reply: str) -> None:
         """Put it on record that the account's MAIL or RCPT was refused. Raises StoreUnavailable."""

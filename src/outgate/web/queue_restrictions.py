@@ -51,8 +51,6 @@ def _limit(visit: Visit, queue: str) -> None:
     connections = form.text("connections")
     if connections and not form.number("connections"):
         raise Invalid("“{text}” is not a number of connections; write it as 2", text=connections)
-    if not form.text("reason"):
-        raise Invalid("say why there is to be a ceiling: it stands beside each message that waits for it")
     ceiling = Ceiling(form.number("connections"), (rate,) if rate else ())
     with visit.writing() as op:
         restriction_operations.limit(op, _one_queue(queue), ceiling, form.text("reason"))

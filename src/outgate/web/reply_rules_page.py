@@ -103,7 +103,7 @@ def _add(visit: Visit) -> None:
     wanted = _entered(visit.form)
     hours = _number(visit.form, "hours")
     with visit.writing() as op:
-        reply_rule_operations.add(op, wanted, None if hours is None else hours * 3600.0)
+        reply_rule_operations.add(op, visit.services.reply_rules, wanted, None if hours is None else hours * 3600.0)
 
 
 def _entered(form: Form) -> RuleSettings:
