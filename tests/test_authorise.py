@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from outgate.authorise import Authorised, authorise, authorise_envelope
+from outgate.authorise import Authorised, authorise, authorise_envelope, refused_as
 from outgate.model import Account, Gateway, Policy, Refused, Security, SendAs, UnknownFrom
 
 ALICE = SendAs("alice@example.com", is_primary=True, is_default=True, verified=True, own_domain=True)
@@ -79,11 +79,41 @@ def test_a_tag_of_a_confirmed_address_is_sent_as_that_address_is() -> None:
 def test_an_entry_of_its_own_goes_before_that_of_the_address_without_the_tag() -> None:
     entry = SendAs(TAGGED, verified=True, display_name="Shop")
     assert authorise(account(ALICE, PARTNER, entry), "", [TAGGED]) == Authorised(entry)
-    pending = authorise(account(ALICE, PARTNER, replace(entry, verified=False)), "", [TAGGED])
-    assert isinstance(pending, Refused)
 
 
-WHOLE = SendAs("*@partner.example", verified=True, display_name="Partner")
+WHOLE = SendAs("*@partner.example", verified=True, display_name="Partner", is_by_grant=True)
+
+
+@pytest.mark.parametrize("cover", [PARTNER, WHOLE])
+def test_an_entry_that_waits_for_its_code_takes_nothing_away_that_covers_the_address(cover: SendAs) -> None:
+    sender = account(ALICE, cover, SendAs(TAGGED, display_name="Shop"))
+    covered = replace(cover, address=TAGGED, covered_by=cover.address)
+    assert authorise(sender, TAGGED, [TAGGED]) == Authorised(covered)
+    assert refused_as(sender, TAGGED) is None
+
+
+@pytest.mark.parametrize("own", [(), (SendAs(TAGGED),), (replace(PARTNER, verified=False),)])
+def test_what_a_domain_covers_that_is_not_proven_now_may_pass_by_itself(own: tuple[SendAs, ...]) -> None:
+    refused = refused_as(account(ALICE, replace(WHOLE, verified=False), *own), TAGGED)
+    assert refused
+    assert refused.passes
+    assert "does not prove it any more" in refused.reason
+
+
+def test_a_granted_address_whose_domain_is_not_proven_now_needs_no_code() -> None:
+    refused = refused_as(account(ALICE, replace(PARTNER, verified=False, is_by_grant=True)), PARTNER.address)
+    assert refused
+    assert refused.passes
+    assert "code" not in refused.reason
+
+
+@pytest.mark.parametrize("address", [PENDING.address, "bob@example.com", "alice+x@pending.example"])
+def test_nothing_takes_the_place_of_the_from_of_a_message_that_was_taken(address: str) -> None:
+    sender = account(policy=REWRITE)
+    assert isinstance(authorise(sender, "", [address]), Authorised)
+    refused = refused_as(sender, address)
+    assert refused
+    assert not refused.passes
 
 
 def test_any_address_of_a_proven_domain_is_sent_as_by_the_domains_entry_unless_it_has_its_own() -> None:

@@ -40,7 +40,7 @@ ALLOWED = {
         "setting_fault",
     },
     "openid": {"mail", "directory", "sendas", "oauth", "egress", "config"},
-    "domain_watch": {"advisor", "sendas", "store"},
+    "domain_watch": {"advisor", "directory", "sendas", "store"},
     "transport_security": {"mail", "egress", "store"},
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),

@@ -39,14 +39,24 @@ def authorise(
 def entry_for(account: Account, address: str) -> SendAs | None:
     """What lets an account send as an address (in compared form): its own entry; else that of the address without its
     +tag, where policy allows that and the tagged address is nobody else's; else that of the whole domain.
+
+    What can't be used now goes before none that can, so nobody loses an address by beginning to add it.
     """
-    if entry := account.send_as.get(address):
-        return None if entry.is_whole_domain else entry
-    tagged, domain = _without_tag(account, address), _whole_domain(account, address)
-    covering = domain if domain and not (tagged and tagged.verified) else tagged
-    return covering and replace(
-        covering, address=address, covered_by=covering.address, is_primary=False, is_default=False
-    )
+    own = account.send_as.get(address)
+    if own and own.is_whole_domain:
+        return None
+    if own and own.verified:
+        return own
+    found = [one for one in (own, _without_tag(account, address), _whole_domain(account, address)) if one]
+    best = min(found, key=_standing, default=None)
+    if best is None or best is own:
+        return best
+    return replace(best, address=address, covered_by=best.address, is_primary=False, is_default=False)
+
+
+def _standing(entry: SendAs) -> int:
+    """What can be used, what can be again by itself, what needs its code."""
+    return 0 if entry.verified else 1 if entry.is_suspended else 2
 
 
 def _without_tag(account: Account, address: str) -> SendAs | None:
@@ -70,6 +80,14 @@ def authorise_envelope(account: Account, reverse_path: str) -> Refused | None:
     return _unusable(account, reverse_path, "MAIL FROM") if reverse_path else None
 
 
+def refused_as(account: Account, address: str) -> Refused | None:
+    """Why a message that was taken may not leave as this address (in compared form) any more; None if it may.
+
+    Whatever becomes of an unknown From of a new message: of this one the sender's copy says whom it is from.
+    """
+    return _unusable(account, address, "From")
+
+
 def _rewritten(account: Account) -> Authorised | None:
     """As Gmail does it, where policy says so: the default address takes the place of a From that is not one's own."""
     if account.policy.unknown_from is not UnknownFrom.REWRITE:
@@ -86,11 +104,12 @@ def _unusable(account: Account, address: str, where: str) -> Refused | None:
             " administrator run: outgate sendas add) and confirm it, or send from <{account}>",
             {"where": where, "address": address, "account": account.primary},
         )
-    if not entry.verified and entry.covered_by.startswith(WHOLE_DOMAIN):
+    if entry.is_suspended:
         return Refused(
             "{where} <{address}> can't be used now: the DNS of its domain does not prove it any more; ask your"
             " administrator",
             {"where": where, "address": address},
+            passes=True,
         )
     if not entry.verified and entry.covered_by:
         return Refused(

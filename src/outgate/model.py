@@ -114,6 +114,7 @@ class UsersGateway:
 
 
 WHOLE_DOMAIN: Final = "*@"  # how an entry begins that covers a domain
+DOMAIN_PROOF: Final = "domain"  # the proof of an entry that follows from a grant, and not from a code
 
 
 @frozen
@@ -130,11 +131,17 @@ class SendAs:
     own_domain: bool = False
     gateway: Gateway | None = None
     covered_by: str = ""  # what lets it be used where it is no entry of its own: the address without its +tag, or `*@`
+    is_by_grant: bool = False  # an administrator's, in a domain that its DNS proves or in an own one
 
     @property
     def is_whole_domain(self) -> bool:
         """Whether it stands for any address in its domain: `*@partner.example`."""
         return self.address.startswith(WHOLE_DOMAIN)
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the DNS of its domain does not prove it now; it is usable again once that does."""
+        return self.is_by_grant and not self.verified
 
 
 class TlsDemand(StrEnum):
@@ -172,7 +179,11 @@ class Phrase:
 
 @frozen
 class Refused(Phrase):
-    """Why not, in words for the account's own user (they go into a 550 5.7.1)."""
+    """Why not, in words for the account's own user (they go into a 550 5.7.1). `passes` says that it may pass without
+    them, so what waits need not come back for it.
+    """
+
+    passes: bool = False
 
     @property
     def reason(self) -> str:

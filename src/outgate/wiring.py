@@ -57,12 +57,14 @@ from outgate.oauth.gateway_tokens import AccessTokens, NoToken
 from outgate.oauth.providers import OAuthProvider, OAuthProviders
 from outgate.oauth.repair_notice import RepairNotice
 from outgate.oauth.sign_in import SignIns
+from outgate.operations import waiting_mail
 from outgate.operations.error_codes import CheckFailed
 from outgate.operations.gateway_trial import GatewayProbe
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.security_events import SecurityEvents
 from outgate.processes import Processes
 from outgate.queue import Queue
+from outgate.queue.admin import Selection
 from outgate.queue.clock_watch import ClockWatch
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.record import audit_trail, metrics, tallies
@@ -132,7 +134,13 @@ class ServerProcess:
             http_listener(installation, self._certificate, self._log_in, self._queue_ids) if serves_pages else None
         )
         self._domain_watch = (
-            DomainWatch(engine, Names(settings.delivery.nameservers), clock.now, self._tell_of_domain)
+            DomainWatch(
+                engine,
+                Names(settings.delivery.nameservers),
+                clock.now,
+                self._tell_of_domain,
+                self._reconsider_domain,
+            )
             if number == 0
             else None
         )
@@ -288,6 +296,11 @@ class ServerProcess:
     async def _tell_of_domain(self, domain: str, subject: str, text: str) -> None:
         if self._notices:
             await self._notices.write(f"proof of {domain}", subject, text, clock.now())
+
+    def _reconsider_domain(self, domain: str) -> None:
+        """What waits for its proof leaves now that it is back."""
+        wanted = Selection(chosen_from=f"*@{domain}")
+        waiting_mail.carry_out(self._installation.engine, [waiting_mail.reconsider(clock.now(), wanted)])
 
     def reload(self) -> None:
         """SIGHUP: read the certificate again, and the vault's keys, which may take a command's time."""

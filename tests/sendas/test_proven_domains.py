@@ -1,11 +1,13 @@
 """Whole domains proven by the DNS, and what is granted in them and in the own ones."""
 
+from collections.abc import Callable
+
 import pytest
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Connection, Engine, event, update
 
 from outgate.authorise import Authorised, authorise
 from outgate.directory import accounts, units, users
-from outgate.directory.errors import AlreadyExists, DirectoryError
+from outgate.directory.errors import AlreadyExists, DirectoryError, NotAllowed
 from outgate.model import Refused
 from outgate.sendas import proven_domains, send_as_addresses, verification
 from outgate.sendas.proven_domains import SUSPENDED_AFTER, AddressGrant
@@ -64,13 +66,13 @@ def test_a_unit_has_what_it_is_granted_with_those_who_come_and_without_those_who
         proven_domains.grant(connection, to("info@example.com", unit="/Sales"), 3.0)
         assert not may(connection, bob, SALES)
         users.move(connection, BOB, "/Sales/Italy")
-        proven_domains.settle(connection, 4.0, bob)
+        proven_domains.settle_account(connection, bob, 4.0)
         assert may(connection, bob, SALES)
         assert may(connection, bob, "info@example.com")
         assert not may(connection, bob, ANYBODY)
         send_as_addresses.edit(connection, bob, SALES, make_default=True)
         users.move(connection, BOB, "/")
-        proven_domains.settle(connection, 5.0, bob)
+        proven_domains.settle_account(connection, bob, 5.0)
         assert not may(connection, bob, SALES)
         assert [one.is_default for one in send_as_addresses.addresses(connection, bob)] == [True]
 
@@ -133,3 +135,72 @@ def test_a_whole_domain_is_proven_by_nothing_else(example: Engine, alice: int, v
         proven_domains.settle_check(connection, DOMAIN, False, 4.0 + SUSPENDED_AFTER)
         with pytest.raises(DirectoryError, match="only the DNS proves"):
             verification.start(connection, vault, alice, WHOLE, 5.0)
+
+
+def test_a_grant_to_send_as_an_own_address_is_none_to_receive_its_mail(example: Engine, alice: int, bob: int) -> None:
+    info = "info@example.com"
+    with write(example) as connection:
+        proven_domains.grant(connection, to(info, unit="/"), 3.0)
+        proven_domains.grant(connection, to(info, ALICE), 3.0)
+        assert may(connection, alice, info)
+        assert accounts.local_mailbox(connection, info) is None
+        assert accounts.local_mailbox(connection, "info+tag@example.com") is None
+        proven_domains.revoke(connection, to(info, unit="/"), 4.0)
+        send_as_addresses.add(connection, bob, info, 5.0, granted_by_administrator=True)
+        assert accounts.local_mailbox(connection, info) == BOB
+
+
+@pytest.mark.parametrize("address", [SALES, "info@example.com"])
+def test_what_was_granted_goes_with_its_grant_alone(example: Engine, alice: int, bob: int, address: str) -> None:
+    with write(example) as connection:
+        proven(connection)
+        proven_domains.grant(connection, to(address, ALICE), 3.0)
+        for undo in (
+            lambda: send_as_addresses.remove(connection, alice, address),
+            lambda: send_as_addresses.transfer(connection, alice, bob, address, 4.0),
+        ):
+            with pytest.raises(NotAllowed, match="address-grant remove"):
+                undo()
+        assert may(connection, alice, address)
+        assert not may(connection, bob, address)
+        proven_domains.revoke(connection, to(address, ALICE), 5.0)
+        assert len(send_as_addresses.addresses(connection, alice)) == 1
+
+
+def test_a_new_user_costs_as_much_with_many_grants_as_with_one_and_a_check_without_news_nothing(
+    example: Engine, bob: int
+) -> None:
+    statements: list[str] = []
+
+    def cost(do: Callable[[Connection], object]) -> int:
+        with write(example) as connection:
+            statements.clear()
+            do(connection)
+            return len(statements)
+
+    def settle(connection: Connection) -> None:
+        proven_domains.settle_account(connection, bob, 5.0)
+
+    with write(example) as connection:
+        proven(connection)
+        proven_domains.grant(connection, to(WHOLE, unit="/Sales"), 3.0)
+        users.move(connection, BOB, "/Sales")
+    event.listen(example, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
+    first = cost(settle)
+    with write(example) as connection:
+        for number in range(10):
+            proven_domains.grant(connection, to(f"a{number}@{DOMAIN}", unit="/Sales"), 3.0)
+        users.move(connection, BOB, "/")
+        proven_domains.settle_account(connection, bob, 5.0)
+        assert not may(connection, bob, f"a9@{DOMAIN}")
+        users.move(connection, BOB, "/Sales")
+    assert cost(settle) == first
+    with write(example) as connection:
+        assert may(connection, bob, f"a9@{DOMAIN}")
+        before = accounts.directory_version(connection)
+        proven_domains.settle_check(connection, DOMAIN, True, 6.0)
+        proven_domains.settle_check(connection, DOMAIN, False, 7.0)
+        proven_domains.settle_check(connection, DOMAIN, True, 8.0)
+        proven_domains.settle(connection, 8.0)
+        proven_domains.settle_account(connection, bob, 8.0)
+        assert accounts.directory_version(connection) == before

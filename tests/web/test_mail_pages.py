@@ -12,7 +12,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from bench.scratch import free_port
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from corpus.inbox import Answer
 from corpus.peer import RawPeer
@@ -26,7 +26,7 @@ from outgate.operations import draft_operations, propagation, send_as_operations
 from outgate.queue.queue_id import from_text
 from outgate.record.events import EventKind
 from outgate.store.engine import read, write
-from outgate.store.tables import fact, message, recipient
+from outgate.store.tables import fact, message, recipient, sent_message
 from outgate.writing import drafts
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, running
 from web.links import opened
@@ -453,3 +453,16 @@ class TestFailure:
         assert "try later" in (await alice.get("/sent")).text
         assert (await alice.post(f"{path}/give-up")).status_code == 303
         assert "could not be delivered yet" not in (await alice.get("/drafts")).text
+
+
+async def test_what_left_with_a_tag_is_shown_as_of_the_address_that_covers_it(
+    alice: httpx2.AsyncClient, site: Site
+) -> None:
+    path = (await alice.post("/", data=form())).headers["location"].partition("?")[0]
+    tagged, foreign = "alice+shop@example.com", "gone@partner.example"
+    for sender, is_shown in ((tagged, True), (foreign, False)):
+        with opened(site) as place, write(place.engine) as connection:
+            connection.execute(update(sent_message).values(sender=sender))
+        line = f'<bdi>{sender}</bdi></span><span class="leg">'
+        for page, way in ((path, line), ("/sent", '<span class="way">')):
+            assert (way in (await alice.get(page)).text) == is_shown, (sender, page)

@@ -34,7 +34,8 @@ def add(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath
     """Let a user, or all users of a unit, send as an address.
 
     Each of them has it among their From addresses, with a gateway of their own if they give it one (`outgate sendas
-    gateway set`). Who comes into the unit later gets it, who leaves it loses it.
+    gateway set`). Who comes into the unit later gets it, who leaves it loses it. It is a grant to send, not to receive:
+    an own address needs a mailbox of its own for the answers.
     """
     with ctx.writing() as op:
         granted = domain_proof_operations.grant(op, address, user=user, unit=unit)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from outgate.authorise import authorise, entry_for
+from outgate.authorise import entry_for, refused_as
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.suspension import suspended
@@ -86,8 +86,12 @@ def _refusal(delivery: Delivery) -> Outcome | None:
         return Outcome(Verdict.FAILED, "5.7.1 the sender's account was deleted")
     if account.suspended:
         return Outcome(Verdict.RETRY, "4.7.1 the sender's account is suspended")
-    verdict = authorise(account, "", (message.chosen_from,))
-    return Outcome(Verdict.FAILED, f"5.7.1 {verdict.reason}") if isinstance(verdict, Refused) else None
+    refused = refused_as(account, message.chosen_from)
+    if refused is None:
+        return None
+    if refused.passes:
+        return Outcome(Verdict.RETRY, f"4.7.1 {refused.reason}")
+    return Outcome(Verdict.FAILED, f"5.7.1 {refused.reason}")
 
 
 def _deliveries(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from outgate import clock
+from outgate.authorise import entry_for
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.frozen import frozen
@@ -98,8 +99,9 @@ def _rewrite_from(delivery: Delivery) -> Mailbox | None:
     message = delivery.item.message
     if not message.rewrite_from or delivery.account is None:
         return None
-    chosen = delivery.account.send_as[message.chosen_from]
-    return Mailbox(chosen.display_name or delivery.account.name, chosen.address)
+    chosen = entry_for(delivery.account, message.chosen_from)
+    name = chosen.display_name if chosen else ""
+    return Mailbox(name or delivery.account.name, message.chosen_from)
 
 
 def transaction(

@@ -17,7 +17,7 @@ from outgate.directory.policies import Policies
 from outgate.directory.users import External
 from outgate.frozen import frozen
 from outgate.mail.addresses import without_tag
-from outgate.model import Account, Gateway, GatewayKind, Organisation, Security, SendAs
+from outgate.model import DOMAIN_PROOF, Account, Gateway, GatewayKind, Organisation, Security, SendAs
 from outgate.store import tables
 from outgate.store.vault import holder_of
 
@@ -114,7 +114,8 @@ def local_mailbox(connection: Connection, address: str) -> str | None:
     """The primary address of the account that mail to an own-domain address belongs to.
 
     A primary address comes before addresses that were granted; of these the one granted first counts. What nobody has
-    belongs to whoever has it without its +tag.
+    belongs to whoever has it without its +tag. A grant to send as an address (sendas.proven_domains) is none to receive
+    its mail: all of a unit may have one.
     """
     if _domain_of(address) not in _domains(connection):
         return None
@@ -127,7 +128,11 @@ def _holder_of_mail(connection: Connection, address: str) -> str | None:
     return connection.scalar(
         select(account.primary_address)
         .join_from(tables.send_as, tables.account)
-        .where(send_as.address == address, send_as.verified_at.is_not(None))
+        .where(
+            send_as.address == address,
+            send_as.verified_at.is_not(None),
+            send_as.proof.is_distinct_from(DOMAIN_PROOF),
+        )
         .order_by(send_as.is_primary.desc(), send_as.verified_at, send_as.id)
         .limit(1)
     )
@@ -161,6 +166,7 @@ _ACCOUNT_ROWS = (
         tables.send_as.c.is_default,
         tables.send_as.c.treat_as_alias,
         tables.send_as.c.verified_at,
+        tables.send_as.c.proof,
         _OTHERS_TAGS.label("others_tags"),
         tables.gateway.c.id.label("gateway_id"),
         tables.gateway.c.host,
@@ -220,6 +226,7 @@ def _send_as(rows: Iterable[AnyRow], domains: frozenset[str]) -> dict[str, SendA
             verified=row.verified_at is not None,
             own_domain=_domain_of(row.address) in domains,
             gateway=_gateway_of_user(row) if row.gateway_id is not None else None,
+            is_by_grant=row.proof == DOMAIN_PROOF,
         )
         for row in rows
     }

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import TypeVar
 
+from outgate.authorise import entry_for
 from outgate.directory import accounts, restrictions
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
-from outgate.model import Account, Cause, Gateway, Organisation, Restriction
+from outgate.model import Account, Cause, Gateway, Organisation, Restriction, SendAs
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of
 from outgate.operations.context import OperationContext
@@ -50,6 +51,10 @@ class SendAsOverview:
     account: Account
     organisation: Organisation
     health: Mapping[str, GatewayHealth]
+
+    def entry(self, address: str) -> SendAs | None:
+        """What lets the account send as an address; None if nothing does any more."""
+        return entry_for(self.account, address)
 
 
 @operation("send-as.overview", Privilege.SEND_AS_READ, targets.user("user"), changes=False, own=True)

@@ -66,7 +66,7 @@ def create(
     made = users.create(op.connection, address, credentials, op.now, name=name, unit_path=unit, external=external)
     op.changed(name=("", name), external=("", _named(external)))
     op.note(password=credentials is not None)
-    proven_domains.settle(op.connection, op.now, made.id)
+    proven_domains.settle_account(op.connection, made.id, op.now)
     return made
 
 
@@ -142,7 +142,7 @@ def move(op: OperationContext, address: str, unit: str) -> User:
     before, place = users.find(op.connection, address), units.find(op.connection, unit).path
     op.changed(unit=(before.unit, place))
     users.move(op.connection, address, place)
-    proven_domains.settle(op.connection, op.now, before.id)
+    proven_domains.settle_account(op.connection, before.id, op.now)
     op.reconsider(Selection(account_id=before.id))
     return users.find(op.connection, address)
 

@@ -5,23 +5,22 @@ others have. `*@partner.example` is the entry that covers all addresses of a dom
 """
 
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, or_, select, update
 
-from outgate.directory import units, users
-from outgate.directory.change import compared, compared_domain, touch
+from outgate.directory import policies, units, users
+from outgate.directory.change import compared, compared_domain, lock, touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.frozen import frozen
 from outgate.mail.addresses import without_tag
-from outgate.model import WHOLE_DOMAIN
+from outgate.model import DOMAIN_PROOF, WHOLE_DOMAIN
 from outgate.sendas import send_as_addresses
 from outgate.store import tables
 
 CHECK_EVERY: Final = 86400.0  # seconds
 SUSPENDED_AFTER: Final = 7 * 86400.0  # seconds without the record
-PROOF: Final = "domain"
 
 _AT_ONCE: Final = 1000  # rows of one statement
 
@@ -30,6 +29,8 @@ _KEY: Final = "outgate-domain-proof="
 
 _domain = tables.proven_domain.c
 _grant = tables.address_grant.c
+
+_Row = Row[int, int, str, str | None, float | None]  # of send_as: id, account, address, proof, verified at
 
 
 @frozen
@@ -108,6 +109,7 @@ def settle_check(connection: Connection, name: str, is_published: bool, now: flo
 
     A record that is gone suspends the domain's addresses after SUSPENDED_AFTER seconds; when it is back, so are they.
     """
+    lock(connection)
     domain = find(connection, name)
     values: dict[str, float | None] = {"checked_at": now}
     if is_published:
@@ -115,8 +117,26 @@ def settle_check(connection: Connection, name: str, is_published: bool, now: flo
     elif domain.proven_at is not None:
         values["missing_since"] = domain.missing_since or now
     connection.execute(update(tables.proven_domain).where(_domain.name == domain.name).values(values))
-    settle(connection, now)
-    return find(connection, domain.name)
+    return settle_lapse(connection, domain.name, now)
+
+
+def settle_lapse(connection: Connection, name: str, now: float) -> ProvenDomain:
+    """Suspend a domain's addresses if it is time, or have them back. Raises NotFound."""
+    lock(connection)
+    domain = find(connection, name)
+    if lags(connection, domain, now):
+        settle(connection, now)
+    return domain
+
+
+def lags(connection: Connection, domain: ProvenDomain, now: float) -> bool:
+    """Whether some of its addresses are not yet what they must be at this time: usable, or not."""
+    columns = tables.send_as.c
+    granted = select(_grant.address).where(_grant.address.endswith(f"@{domain.name}", autoescape=True))
+    is_usable = domain.name in _usable(connection, now)
+    other = columns.verified_at.is_(None) if is_usable else columns.verified_at.is_not(None)
+    found = exists().where(columns.address.in_(granted), columns.proof == DOMAIN_PROOF, other)
+    return bool(connection.scalar(select(found)))
 
 
 def remove(connection: Connection, name: str, now: float) -> ProvenDomain:
@@ -174,58 +194,81 @@ def revoke(connection: Connection, wanted: AddressGrant, now: float) -> AddressG
     return wanted
 
 
-def settle(connection: Connection, now: float, account_id: int | None = None) -> None:
-    """Make the entries what the grants say, of all accounts or of one whose unit is a new one.
-
-    What somebody has proven by themselves is left as it is.
-    """
-    touch(connection)
-    usable = {one.name for one in domains(connection) if one.is_usable(now)}
+def settle(connection: Connection, now: float) -> None:
+    """Make the entries of all accounts what the grants say. What somebody has proven by themselves is left as it is."""
+    lock(connection)
+    usable = _usable(connection, now)
     rights: dict[str, set[int]] = {}
     for one in grants(connection):
-        rights.setdefault(one.address, set()).update(_accounts(connection, one, account_id))
+        rights.setdefault(one.address, set()).update(_accounts(connection, one))
     columns = tables.send_as.c
-    of_account = () if account_id is None else (columns.account_id == account_id,)
-    there = connection.execute(
-        select(columns.account_id, columns.address).where(columns.proof == PROOF, *of_account)
-    ).all()
-    for row in there:
+    for row in _rows(connection, columns.proof == DOMAIN_PROOF):
         if row.account_id not in rights.get(row.address, ()):
-            send_as_addresses.remove(connection, row.account_id, row.address)
+            send_as_addresses.withdraw(connection, row.account_id, row.address)
     for address, accounts in rights.items():
-        domain = address.rpartition("@")[2]
-        is_usable = domain in usable or send_as_addresses.is_own_domain(connection, address)
-        _give(connection, address, accounts, now if is_usable else None, now)
+        rows = _rows(connection, columns.address == address)
+        verified_at = now if address.rpartition("@")[2] in usable else None
+        _give(connection, {(one, address): verified_at for one in accounts}, rows, now)
+
+
+def settle_account(connection: Connection, account_id: int, now: float) -> None:
+    """The same for one account, whose unit is a new one."""
+    lock(connection)
+    granted = _granted(connection, account_id)
+    rows = _rows(connection, tables.send_as.c.account_id == account_id)
+    for row in rows:
+        if row.proof == DOMAIN_PROOF and row.address not in granted:
+            send_as_addresses.withdraw(connection, account_id, row.address)
+    if granted:
+        usable = _usable(connection, now)
+        wanted = {(account_id, one): now if one.rpartition("@")[2] in usable else None for one in sorted(granted)}
+        _give(connection, wanted, rows, now)
+
+
+def _rows(connection: Connection, which: ColumnElement[bool]) -> Sequence[_Row]:
+    columns = tables.send_as.c
+    read = (columns.id, columns.account_id, columns.address, columns.proof, columns.verified_at)
+    return connection.execute(select(*read).where(which)).all()
+
+
+def _usable(connection: Connection, now: float) -> set[str]:
+    """The domains in which what is granted may be sent as."""
+    own = connection.scalars(select(tables.domain.c.name))
+    return {one.name for one in domains(connection) if one.is_usable(now)}.union(own)
 
 
 def _give(
-    connection: Connection, address: str, accounts: Collection[int], verified_at: float | None, now: float
+    connection: Connection, wanted: Mapping[tuple[int, str], float | None], rows: Iterable[_Row], now: float
 ) -> None:
-    columns = tables.send_as.c
-    rows = connection.execute(
-        select(columns.account_id, columns.proof, columns.verified_at).where(columns.address == address)
-    )
-    had = {account: (proof, verified) for account, proof, verified in rows}
-    values = {"verified_at": verified_at, "proof": PROOF}
+    """Have entries, by account and address, verified at that time or not at all. `rows` are those there are."""
+    had = {(row.account_id, row.address): row for row in rows}
     new = [
-        {"account_id": account, "address": address, "tag_of": without_tag(address), "created_at": now, **values}
-        for account in sorted(set(accounts) - set(had))
+        {"account_id": account, "address": address, "tag_of": without_tag(address), "created_at": now}
+        | {"verified_at": verified_at, "proof": DOMAIN_PROOF}
+        for (account, address), verified_at in sorted(wanted.items())
+        if (account, address) not in had
     ]
-    changed = [one for one in accounts if one in had and _differs(*had[one], verified_at)]
-    for start in range(0, max(len(new), len(changed)), _AT_ONCE):
-        if some := new[start : start + _AT_ONCE]:
-            connection.execute(insert(tables.send_as), some)
-        mine = (columns.address == address, columns.account_id.in_(changed[start : start + _AT_ONCE]))
-        connection.execute(update(tables.send_as).where(*mine).values(values))
+    changed: dict[float | None, list[int]] = {}
+    for key, verified_at in wanted.items():
+        if key in had and _differs(had[key].proof, had[key].verified_at, verified_at):
+            changed.setdefault(verified_at, []).append(had[key].id)
+    if new or changed:
+        touch(connection)
+    for start in range(0, len(new), _AT_ONCE):
+        connection.execute(insert(tables.send_as), new[start : start + _AT_ONCE])
+    for verified_at, ids in changed.items():
+        change = update(tables.send_as).values(verified_at=verified_at, proof=DOMAIN_PROOF)
+        for start in range(0, len(ids), _AT_ONCE):
+            connection.execute(change.where(tables.send_as.c.id.in_(ids[start : start + _AT_ONCE])))
 
 
 def _differs(proof: str | None, verified: float | None, verified_at: float | None) -> bool:
     """Whether the entry must be made the grant's: it waits for a proof, or the domain's is there, or not, unlike it."""
     is_pending = proof is None and verified is None
-    return is_pending or (proof == PROOF and (verified is None) != (verified_at is None))
+    return is_pending or (proof == DOMAIN_PROOF and (verified is None) != (verified_at is None))
 
 
-def _accounts(connection: Connection, given: AddressGrant, account_id: int | None) -> Iterable[int]:
+def _accounts(connection: Connection, given: AddressGrant) -> Iterable[int]:
     account, unit = tables.account.c, tables.unit.c
     if given.unit is None:
         where = account.primary_address == given.user
@@ -233,8 +276,16 @@ def _accounts(connection: Connection, given: AddressGrant, account_id: int | Non
         where = account.id.is_not(None)
     else:
         where = or_(unit.path == given.unit, unit.path.startswith(f"{given.unit}/", autoescape=True))
-    query = select(account.id).join_from(tables.account, tables.unit).where(where)
-    return connection.scalars(query if account_id is None else query.where(account.id == account_id)).all()
+    return connection.scalars(select(account.id).join_from(tables.account, tables.unit).where(where)).all()
+
+
+def _granted(connection: Connection, account_id: int) -> set[str]:
+    """What an account is granted, itself or by a unit that it is in or below."""
+    of_account = tables.account.c.id == account_id
+    unit = select(tables.unit.c.path).join_from(tables.account, tables.unit).where(of_account)
+    above = units.ids_of(policies.up_to_root(connection.execute(unit).scalar_one()))
+    where = or_(_grant.account_id == account_id, _grant.unit_id.in_(above))
+    return set(connection.scalars(select(_grant.address).where(where)))
 
 
 def _compared(connection: Connection, wanted: AddressGrant) -> AddressGrant:

@@ -10,7 +10,7 @@ from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFoun
 from outgate.directory.users import check_name
 from outgate.frozen import frozen
 from outgate.mail.addresses import without_tag
-from outgate.model import WHOLE_DOMAIN, SendAs
+from outgate.model import DOMAIN_PROOF, WHOLE_DOMAIN, SendAs
 from outgate.store import tables
 
 MAX_SIGNATURE: Final = 10_000  # characters of HTML, as with Gmail
@@ -141,7 +141,22 @@ def signature_too_long() -> Invalid:
 
 
 def remove(connection: Connection, account_id: int, address: str) -> None:
-    """Delete an address, its gateway and its confirmation. If it was the default, the primary address becomes it."""
+    """Delete an address, its gateway and its confirmation. If it was the default, the primary address becomes it.
+
+    What follows from a grant goes with that alone: it would be there again the next time grants are looked at.
+    """
+    row = find(connection, account_id, address)
+    if row.proof == DOMAIN_PROOF:
+        raise NotAllowed(
+            "{address} was granted by an administrator, and goes only when the grant is taken back: outgate"
+            " address-grant remove",
+            address=row.address,
+        )
+    withdraw(connection, account_id, address)
+
+
+def withdraw(connection: Connection, account_id: int, address: str) -> None:
+    """The same, also of what was granted."""
     touch(connection)
     row = find(connection, account_id, address)
     if row.is_primary:
@@ -158,7 +173,7 @@ def transfer(connection: Connection, from_id: int, to_id: int, address: str, now
     """Take an address from one account and give it to another.
 
     An address of the organisation's own domains can be used there at once. One outside must be proven anew, and comes
-    without gateway: its credential was the former user's own.
+    without gateway: its credential was the former user's own. Raises as `remove` and `add`.
     """
     row = find(connection, from_id, address)
     remove(connection, from_id, address)

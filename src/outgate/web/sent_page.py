@@ -87,7 +87,7 @@ def show(visit: Visit) -> Response:
 
 def _way(seen: SendAsOverview, address: str) -> object:
     """As the address leaves now; None if it is the user's no more."""
-    entry = seen.account.send_as.get(address)
+    entry = seen.entry(address)
     return way_of(seen.account, seen.organisation, entry) if entry else None
 
 
@@ -120,7 +120,7 @@ def _page(visit: Visit, details: SentDetails, letter: Letter | None, why: str) -
     sent = details.sent
     with visit.reading() as op:
         seen = send_as_overview.overview(op, visit.address)
-    entry, done = seen.account.send_as.get(sent.sender), DONE.get(visit.form.text("done"), "")
+    entry, done = seen.entry(sent.sender), DONE.get(visit.form.text("done"), "")
     now = visit.services.now()
     is_moving = sent.state in (SentState.EARLY, SentState.LEAVING, SentState.WAITS) and now < sent.sent_at + MOVES
     return visit.page(
@@ -131,7 +131,7 @@ def _page(visit: Visit, details: SentDetails, letter: Letter | None, why: str) -
         letter=letter,
         why=why,
         way=_way(seen, sent.sender),
-        server=accounts_page.path_of(sent.sender, "server") if entry and entry.gateway else "",
+        server=accounts_page.path_of(entry.covered_by or entry.address, "server") if entry and entry.gateway else "",
         past_gateway=entry and not refuses_past_gateway(seen.account, entry),
         steps=steps_of(details.events),
         states=STATES,
