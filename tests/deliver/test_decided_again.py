@@ -1,4 +1,4 @@
-"""What an address may still do for a message that waits: leave, wait on, come back; and the From that it leaves with."""
+"""What an address may still do for a message that waits: leave, wait on, come back; and which From it leaves with."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
