@@ -14,6 +14,8 @@ from way.place import Site, eventually, install, listens, serve
 from way.postgresql_door import Door, before
 from way.submit import client, message
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 ALICE = "alice@example.com"
 MESSAGES = 150
 
