@@ -460,34 +460,34 @@ def http_listener(
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
     from outgate.web.services import PageServices  # noqa: PLC0415
 
-    web, threads = installation.config.web, DatabaseThreads()
-    settings = installation.config
+    settings, threads = installation.config, DatabaseThreads()
+    web, limits = settings.web, send_limits(settings)
     services = PageServices(
-        settings,
-        installation.engine,
-        installation.vault,
-        clock.now,
-        threads,
-        log_in,
-        prober(settings),
-        discoverer(settings),
-        mailboxes(settings),
-        DatabaseThreads(MAIL_THREADS),
-        send_limits(settings),
-        {one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
-        provider_log_in(settings),
-        reply_rules_of(settings),
-        {scope: text for surface in SURFACES for scope, text in surface.scopes.items()},
+        config=settings,
+        engine=installation.engine,
+        vault=installation.vault,
+        now=clock.now,
+        threads=threads,
+        authenticator=log_in,
+        prober=prober(settings),
+        discoverer=discoverer(settings),
+        mailboxes=mailboxes(settings),
+        mail_threads=DatabaseThreads(MAIL_THREADS),
+        send_limits=limits,
+        sign_ins={one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
+        provider_log_in=provider_log_in(settings),
+        reply_rules=reply_rules_of(settings),
+        scopes={scope: text for surface in SURFACES for scope, text in surface.scopes.items()},
     )
     programs = ApiServices(
-        settings,
-        installation.engine,
-        installation.vault,
-        clock.now,
-        threads,
-        services.prober,
-        queue_ids,
-        SendLimits(message_limits(settings), local_mailboxes=settings.local.mailbox == "maildir"),
+        config=settings,
+        engine=installation.engine,
+        vault=installation.vault,
+        now=clock.now,
+        threads=threads,
+        prober=services.prober,
+        queue_ids=queue_ids,
+        send_limits=limits,
     )
     batch = BatchEndpoint()
     application = HttpApplication(
