@@ -28,7 +28,7 @@ from sqlalchemy import (
 from outgate.frozen import frozen
 from outgate.record import search_keys
 from outgate.record.events import EventKind, MessageEvent
-from outgate.record.search_keys import KeyRole
+from outgate.record.search_keys import Between, KeyRole
 from outgate.store.batch import Batch, Step
 from outgate.store.tables import fact, message
 
@@ -112,13 +112,9 @@ def routes(conn: Connection, message_ids: Collection[int]) -> list[MessageEvent]
 
 def search(conn: Connection, wanted: MessageFilter) -> Iterator[LoggedMessage]:
     """The newest messages that match, newest first."""
-    ways = _ways(wanted)
-    is_by_key = any((wanted.address, wanted.sender, wanted.recipient, wanted.message_id))
-    rows = _found_by(conn, wanted, ways) if is_by_key else conn.execute(statement(wanted)).all()
+    by_keys = _by_keys(wanted)
+    rows = _found_along(conn, wanted, by_keys) if by_keys else conn.execute(statement(wanted)).all()
     return (LoggedMessage(event_of(row), MessageOutcome(row.outcome)) for row in rows)
-
-
-Between = tuple[int | None, int | None]  # queue ids, without those
 
 
 @frozen
@@ -129,11 +125,12 @@ class _Way:
     condition: ColumnElement[bool]
 
 
-def _found_by(conn: Connection, wanted: MessageFilter, ways: Sequence[_Way]) -> list[Row[Any]]:
-    """Along the way with the fewest messages, from the newest on, as far as it takes: a popular domain has many, and
+def _found_along(conn: Connection, wanted: MessageFilter, by_keys: Sequence[_Way]) -> list[Row[Any]]:
+    """By the way with the fewest messages, from the newest on, as far as it takes: a popular domain has many, and
     its newest are enough.
     """
     after, behind = _bounds(conn, wanted)
+    ways = [*by_keys, *_by_outcome(wanted)]
     walked = _sparsest(conn, ways, (after, behind)) if len(ways) > 1 else ways[0]
     conditions = [way.condition for way in ways if way is not walked]
     if wanted.outcome is not None:
@@ -251,8 +248,8 @@ _OUTCOMES: Final[Mapping[MessageOutcome, ColumnElement[bool]]] = {
 _BY_MESSAGE: Final = (MessageOutcome.WAITING, MessageOutcome.BOUNCED)
 
 
-def _ways(wanted: MessageFilter) -> list[_Way]:
-    """All that is asked for, but times and what most messages are."""
+def _by_keys(wanted: MessageFilter) -> list[_Way]:
+    """What is asked for that messages have keys of."""
     asked = (
         (wanted.address, (KeyRole.SENDER, KeyRole.RECIPIENT)),
         (wanted.sender, (KeyRole.SENDER,)),
@@ -265,10 +262,14 @@ def _ways(wanted: MessageFilter) -> list[_Way]:
     ]
     if wanted.message_id:
         keys.append([search_keys.message_id_key(wanted.message_id)])
-    ways = [_Way(partial(search_keys.messages, one), search_keys.has_one(fact.c.message_id, one)) for one in keys]
-    if wanted.outcome is not None and wanted.outcome in _FEW:
-        ways.append(_Way(partial(_newest_of, _FEW[wanted.outcome]), _OUTCOMES[wanted.outcome]))
-    return ways
+    return [_Way(partial(search_keys.messages, one), search_keys.has_one(fact.c.message_id, one)) for one in keys]
+
+
+def _by_outcome(wanted: MessageFilter) -> list[_Way]:
+    """What is asked for that few messages became."""
+    if wanted.outcome is None or wanted.outcome not in _FEW:
+        return []
+    return [_Way(partial(_newest_of, _FEW[wanted.outcome]), _OUTCOMES[wanted.outcome])]
 
 
 # Where those lie that became what few become: each of them, and perhaps others.

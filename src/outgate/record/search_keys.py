@@ -54,6 +54,7 @@ class KeyRole(StrEnum):
     MESSAGE_ID = "i"
 
 
+Between = tuple[int | None, int | None]  # queue ids, which are left out; None where there is no end
 Key = tuple[str, str, str]  # role, and the parts of an address; a Message-ID is divided at its @, too
 
 
@@ -152,7 +153,7 @@ def address_or_domain(role: KeyRole, text: str) -> Key:
         return role.value, text.lower(), ""
 
 
-def messages(keys: Sequence[Key], limit: int, between: tuple[int | None, int | None]) -> Select[Any]:
+def messages(keys: Sequence[Key], limit: int, between: Between) -> Select[Any]:
     """The ids of the newest messages that have one of the keys, newest first; a name that is empty stands for all of
     the domain. Those between the two, without them.
     """
