@@ -11,9 +11,9 @@ from bench.scratch import free_port
 from way.place import PLAIN, Site, install, running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def port() -> int:
-    """Of the page."""
+    """Of the pages: one after the other, a file's servers listen there."""
     return free_port()
 
 

@@ -10,7 +10,6 @@ import httpx2
 import pyotp
 import pytest
 import pytest_asyncio
-from bench.scratch import free_port
 
 from outgate import clock
 from outgate.directory import passkeys, roles, second_factors, units, users
@@ -28,12 +27,6 @@ CAROL = "carol@example.com"  # looks after users of /Sales
 HOSTILE = """"><script>alert(1)</script>{{7*7}}"""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    """Of the pages."""
-    return free_port()
 
 
 @pytest.fixture(scope="module")

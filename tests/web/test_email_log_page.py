@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 import pytest
 import pytest_asyncio
-from bench.scratch import free_port
 
 from outgate import clock
 from outgate.directory import roles, users
@@ -29,12 +28,6 @@ PARTNER = "alice@dominiopartner.example"
 HOSTILE = """"><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}'\u202e"""
 NOON = 1_795_780_800.0  # 27 November 2026, 12:00 in UTC
 MANY, GATEWAY_WAY, OWN = 7, 8, 9  # messages
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    """Of the pages."""
-    return free_port()
 
 
 @pytest.fixture(scope="module")

@@ -26,12 +26,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    """Of the pages."""
-    return free_port()
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, port: int) -> Site:
     """No nameserver answers, and nothing listens where mailboxes are. Bob has a role for a unit alone."""
     path: Path = tmp_path_factory.mktemp("home") / "outgate"

@@ -8,7 +8,6 @@ from typing import TypeVar
 import pyotp
 import pytest
 import pytest_asyncio
-from bench.scratch import free_port
 
 from outgate import clock
 from outgate.directory import log_in_links, roles, second_factors, users
@@ -32,12 +31,6 @@ CHOOSE = {"to": "/settings/security/password"}
 NEW = "a new password of hers"
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    """Of the pages."""
-    return free_port()
 
 
 @pytest.fixture(scope="module")

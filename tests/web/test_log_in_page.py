@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
-from bench.scratch import free_port
 
 from outgate import clock
 from outgate.directory import application_passwords, users
@@ -21,12 +20,6 @@ from web.links import opened
 from web.people import ALICE, BOB, browser_at, log_in, logged_in
 
 CONSOLE = Actor.console("test")
-
-
-@pytest.fixture
-def port() -> int:
-    """Of the pages."""
-    return free_port()
 
 
 @pytest.fixture

@@ -43,12 +43,6 @@ def undo() -> float:
 
 
 @pytest.fixture
-def port() -> int:
-    """Of the pages."""
-    return free_port()
-
-
-@pytest.fixture
 def site(tmp_path: Path, port: int, undo: float) -> Site:
     """A message can be taken back for as long as `undo` says."""
     web = {"public_url": f"http://127.0.0.1:{port}", "port": port, "undo_send": undo}

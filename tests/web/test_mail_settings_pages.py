@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
-from bench.scratch import free_port
 
 from advisor.zone import Zone, serving
 from corpus.peer import RawPeer
@@ -28,12 +27,6 @@ HOSTS = "mail.example.com. A 192.0.2.25\nlocalhost. A 127.0.0.1"
 HOSTILE = """"><script>alert(1)</script>{{7*7}}"""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    """Of the pages."""
-    return free_port()
 
 
 @pytest.fixture(scope="module")

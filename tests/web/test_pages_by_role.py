@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 from bench.large_organisation import Size
 from bench.pages import LEFT_OUT, pages_asked
-from bench.scratch import free_port
 
 from outgate import clock
 from outgate.directory import roles, units, users
@@ -124,12 +123,6 @@ PROGRAMS: Final = {
     *(f"/{word}/{word}.json" for word in ("autodiscover", "Autodiscover", "AutoDiscover")),
     *(f"/{word}/{word}.json/v1.0/{{address}}" for word in ("autodiscover", "Autodiscover", "AutoDiscover")),
 }
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    """Of the pages."""
-    return free_port()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 import httpx2
 import pytest
 import pytest_asyncio
-from bench.scratch import free_port
 
 from outgate import clock
 from outgate.http.database_threads import DatabaseThreads
@@ -54,12 +53,6 @@ DEEDS: Final = {
     units_page.PATH: ("create", "move", "remove"),
     user_page.ONE: ("edit", "move", "password", "link", *user_page.ACTIONS),
 }
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    """Of the pages."""
-    return free_port()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
-from bench.scratch import free_port
 
 from outgate import clock
 from outgate.directory import own_rules, roles, users
@@ -34,12 +33,6 @@ WANTED = {
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    """Of the pages."""
-    return free_port()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
-from bench.scratch import free_port
 from sqlalchemy import insert
 
 from outgate import clock
@@ -33,12 +32,6 @@ HOSTILE = """"><script>alert(1)</script>{{7*7}}"""
 NOON = 1_795_780_800.0  # 27 November 2026, 12:00 in UTC
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def port() -> int:
-    """Of the pages."""
-    return free_port()
 
 
 @pytest.fixture(scope="module")
