@@ -85,7 +85,11 @@ async def test_units_have_policies_that_are_listed_made_changed_and_deleted(api:
     ):
         assert (await refused(wrong))[1] == status
 
-    for host, found in (("cloudidentity.googleapis.com", "cloudidentity:v1"), ("mail.example.com", "gmail:v1")):
+    for host, found in (
+        ("cloudidentity.googleapis.com", "cloudidentity:v1"),
+        ("CloudIdentity.googleapis.com:443", "cloudidentity:v1"),
+        *((host, "gmail:v1") for host in ("mail.example.com", "admin.example.com", "www.googleapis.com")),
+    ):
         told = await api.client.get("/$discovery/rest?version=v1", headers={"Host": host})
         assert told.json()["id"] == found
 

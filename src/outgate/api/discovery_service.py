@@ -35,13 +35,17 @@ class DiscoveryService:
     async def answer(self, request: Request) -> Response:
         """The document of the API that is named; without a name that of the host, else the first of this version."""
         asked = {**request.query_params, **request.path_params}
-        host = request.headers.get("host", "").partition(".")[0]
-        name = asked.get("api", "") or next((one.name for one in SURFACES if one.name == host), "")
-        found = _find(name, asked.get("version", ""))
+        found = _find(asked.get("api") or _of_host(request), asked.get("version", ""))
         if found is None:
             names = ", ".join(f"{one.name} {one.version}" for one in SURFACES)
             return response(not_found(f"There is no such API here. There are: {names}."))
         return JSONResponse(document(found, self._services.public_url))
+
+
+def _of_host(request: Request) -> str:
+    """The name of the API whose host at Google's is asked for, else none: what ours is called names nothing."""
+    host = request.headers.get("host", "").lower().partition(":")[0]
+    return next((one.name for one in SURFACES if host == f"{one.name}.googleapis.com"), "")
 
 
 def _find(name: str, version: str) -> ApiSurface | None:

@@ -5,13 +5,14 @@ consent, since either they or the program have stolen it (RFC 9700 4.14.2). Secr
 work in the caller's transaction. Knows no HTTP.
 """
 
-import base64
 import hashlib
 import hmac
 import re
 import secrets
+from dataclasses import field
 from typing import Any, Final
 
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from outgate.directory.errors import Invalid, NotFound
@@ -47,7 +48,7 @@ class Redeemed:
     account_id: int
     client_id: str
     scopes: frozenset[str]
-    refresh_token: str
+    refresh_token: str = field(repr=False)
 
 
 def listed(connection: Connection, account_id: int, now: float) -> tuple[ProgramConsent, ...]:
@@ -182,7 +183,7 @@ def _fits(challenge: str, verifier: str) -> bool:
     """Whether the verifier is what the challenge was made of (RFC 7636 4.6)."""
     if not _VERIFIER.fullmatch(verifier):
         return False
-    made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    made: str = create_s256_code_challenge(verifier)  # type: ignore[no-untyped-call]  # the library has none
     return hmac.compare_digest(made, challenge)
 
 

@@ -4,6 +4,8 @@ request of the API.
 No operations: whoever has proven the key, or has the token, has the right.
 """
 
+from dataclasses import field
+
 from sqlalchemy import Connection, Engine
 
 from outgate.directory import access_tokens, program_consents, service_accounts, users
@@ -67,8 +69,8 @@ def token_for_subject(
 class ProgramTokens:
     """What a program gets for a consent."""
 
-    access_token: str
-    refresh_token: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
     scopes: frozenset[str]
 
 
@@ -111,6 +113,7 @@ def holder_of_token(engine: Engine, token: str, peer: str, now: float) -> TokenH
 def revoke_token(engine: Engine, token: str, now: float) -> bool:
     """End a token, a refresh token with what it was given for; whether there was one."""
     with write(engine) as connection:
+        lock(connection)  # a refresh at this moment comes before, and ends with the rest, or finds nothing
         return access_tokens.revoke(connection, token) or program_consents.end_by_token(connection, token, now)
 
 
