@@ -111,13 +111,15 @@ def test_seals_and_trail_of_the_fourth_schema_are_taken_over(new_database: Calla
     engine.dispose()
 
 
-def test_a_name_too_long_for_an_index_is_cut_on_the_way(new_database: Callable[..., str]) -> None:
+@pytest.mark.parametrize(("release", "length"), [("0020", 4000), ("0022", 300)])
+def test_a_name_that_is_too_long_is_cut_on_the_way(new_database: Callable[..., str], release: str, length: int) -> None:
+    """From before an index had it, which takes 2,704 bytes, and from after that."""
     engine = open_engine(new_database(migrated=False))
     config = schema._config()
-    name = "".join(map(chr, random.Random(1).sample(range(0x4E00, 0x9E00), 4000)))  # nothing that could be compressed
+    name = "".join(map(chr, random.Random(1).sample(range(0x4E00, 0x9E00), length)))  # nothing that could be compressed
     with write(engine) as connection:
         config.attributes.update(connection=connection, vault=None)
-        command.upgrade(config, "0020")
+        command.upgrade(config, release)
         connection.execute(text("INSERT INTO unit (path) VALUES ('/')"))
         row = "INSERT INTO account (primary_address, name, unit_id, suspended, created_at) VALUES (:a, :n, 1, false, 0)"
         connection.execute(text(row), [{"a": "alice@example.com", "n": name}, {"a": "bob@example.com", "n": "Bob"}])
