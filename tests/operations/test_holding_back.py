@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from outgate.cli.output import iso
 from outgate.directory import own_rules, restrictions
 from outgate.directory.errors import AlreadyExists, Invalid
-from outgate.directory.reply_rules import RuleAction, shipped
+from outgate.directory.reply_rules import LONGEST_REPLY, RuleAction, shipped
 from outgate.model import QueueKey
 from outgate.operations import reply_rule_operations, restriction_operations
 from outgate.operations.actor import Actor
@@ -77,3 +77,19 @@ def test_no_rule_has_the_name_of_one_that_is_installed(example: Engine, vault: V
             with pytest.raises(AlreadyExists, match=installed.name):
                 reply_rule_operations.add(op, shipped(), _rule(installed.name), None)
         assert own_rules.load(connection) == ()
+
+
+def test_a_trial_reads_replies_as_delivery_does(example: Engine, vault: Vault) -> None:
+    """As much of them as is kept, own rules first, and names of servers in whatever case."""
+    settings = RuleSettings("mine", "450 busy", RuleAction.WAIT, "why", ("partner.example",), seconds=60.0)
+    own = settings.rule()
+    with write(example) as connection:
+        op = OperationContext(connection, vault, Actor.console("root"), NOW)
+        reply_rule_operations.add(op, shipped(), settings, None)
+        replies = ["450 busy", "x" * LONGEST_REPLY + "450 busy", "550 5.7.1 nothing that a rule speaks of"]
+        for host in ("smtp.partner.example", "SMTP.Partner.example.", "partner.example", "other.example"):
+            for reply in replies:
+                shown = reply_rule_operations.reading(op, shipped(), reply, host)
+                assert (shown and shown.rule) == shipped().behind([own]).find(host, reply)
+                assert (shown is not None) == (reply == "450 busy" and host != "other.example")
+                assert shown is None or (shown.own is not None and shown.own.words == "450 busy")

@@ -170,10 +170,12 @@ async def test_html_goes_out_cleaned_beside_its_plain_text(alice: httpx2.AsyncCl
 async def test_no_message_waits_while_html_is_cleaned(
     alice: httpx2.AsyncClient, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    cleaned = list[str]()
     with opened(site) as place:
 
         def written(html: str) -> str:
             with write(place.engine):
+                cleaned.append(html)
                 return html
 
         monkeypatch.setattr(draft_operations, "written", written)
@@ -183,6 +185,7 @@ async def test_no_message_waits_while_html_is_cleaned(
             await alice.post(f"/settings/accounts/{ALICE}/signature", data={"html": "<b>Alice</b>"}),
         ]
     assert [one.status_code for one in sent] == [303, 303]
+    assert cleaned == ["<b>Hi</b>", "<b>Alice</b>"]
 
 
 async def test_what_a_script_is_told_is_text_whatever_was_typed(alice: httpx2.AsyncClient) -> None:

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
 
 import structlog
 from prometheus_client import Counter
@@ -21,7 +20,7 @@ from outgate.deliver.suspension import lapsed
 from outgate.directory import own_rules, restrictions
 from outgate.directory.change import lock
 from outgate.directory.reader import DirectoryReader
-from outgate.directory.reply_rules import ReplyRule, ReplyRules, RuleAction
+from outgate.directory.reply_rules import LONGEST_REPLY, ReplyRule, ReplyRules, RuleAction
 from outgate.mail.suspension_message import suspension_notice
 from outgate.model import Cause, QueueKey, Restriction
 from outgate.printable import printable
@@ -31,8 +30,6 @@ from outgate.route import RouteKind
 from outgate.store import rates
 from outgate.store.engine import StoreUnavailable, write
 from outgate.submit import originate
-
-REASON: Final = 500  # characters of a reply that are read by rules, kept and told
 
 _RESTRICTED = Counter("outgate_queues_restricted", "Restrictions that the server made by itself, by cause", ["cause"])
 
@@ -89,7 +86,7 @@ class Restraint:
         itself says of the whole queue (Retry-After) is such a rule.
         """
         if outcome.queue_until is not None:
-            reason = f"it wants to be left alone so long: {printable(outcome.reason, REASON)}"
+            reason = f"it wants to be left alone so long: {printable(outcome.reason, LONGEST_REPLY)}"
             wanted = Restriction(Cause.RULE, reason, restrictions.SERVER, clock.now(), outcome.queue_until)
             await self._restrict(delivery.route.queue, wanted, "retry-after")
             return outcome
@@ -115,9 +112,8 @@ class Restraint:
             return None
         gateway = delivery.route.gateway
         host = gateway.host if gateway else (outcome.peer or peer).partition("[")[0]
-        reply = outcome.reason[:REASON]
         own = own_rules.in_force(await self._directory.own_rules(), clock.now())
-        return ReplyRules([one.rule for one in own]).find(host, reply) or self._rules.find(host, reply)
+        return self._rules.behind([one.rule for one in own]).find(host, outcome.reason)
 
     async def _restrict(self, queue: QueueKey, wanted: Restriction, rule: str) -> None:
         def restrict() -> bool:
@@ -180,7 +176,7 @@ class Restraint:
             to=account.primary,
             address=delivery.item.message.chosen_from,
             host=gateway.host,
-            username=printable(gateway.username, REASON),
+            username=printable(gateway.username, LONGEST_REPLY),
             reply=said(refused),
             organisation_name=organisation.primary_domain,
             sender=organisation.postmaster,
@@ -213,7 +209,7 @@ class Restraint:
 def said(outcome: Outcome) -> str:
     """The peer's words of a reason."""
     _, found, words = outcome.reason.partition(CREDENTIAL_REFUSED)
-    return printable(words if found else outcome.reason, REASON)
+    return printable(words if found else outcome.reason, LONGEST_REPLY)
 
 
 def _refused_log_in(delivery: Delivery, outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -230,7 +226,7 @@ def _waits(outcome: Outcome, until: float, is_told: bool) -> Outcome:
 
 def _wanted(rule: ReplyRule, outcome: Outcome, now: float) -> Restriction:
     """What a rule restricts its queue to."""
-    reason = f"rule {rule.name}: {printable(outcome.reason, REASON)}"
+    reason = f"rule {rule.name}: {printable(outcome.reason, LONGEST_REPLY)}"
     ceiling = (rates.parsed(rule.rate),) if rule.rate else ()
     return Restriction(Cause.RULE, reason, restrictions.SERVER, now, now + rule.seconds, rates=ceiling)
 

@@ -18,6 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from outgate.setting_fault import demand
 from outgate.store import rates
 
+NAME: Final = "[a-z0-9-]{3,60}"  # of a rule
+LONGEST: Final = 7 * 86400.0  # seconds that a rule holds
+LONGEST_REPLY: Final = 500  # characters that are read of a reply, kept and told
+
 
 class RuleAction(StrEnum):
     """What follows from a reply."""
@@ -27,17 +31,27 @@ class RuleAction(StrEnum):
     WAIT = "wait"
     GIVE_UP = "give-up"
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it holds for some seconds."""
+        return self is not RuleAction.GIVE_UP
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether it needs a rate."""
+        return self is RuleAction.SLOW_DOWN
+
 
 class ReplyRule(BaseModel):
     """`hosts` are endings of peers' names; none are all. `seconds` is how long it holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[a-z0-9-]{3,60}$")
+    name: str = Field(pattern=f"^{NAME}$")
     hosts: tuple[str, ...] = ()
     pattern: str = Field(min_length=3)
     action: RuleAction
-    seconds: float = Field(0.0, ge=0, le=7 * 86400)
+    seconds: float = Field(0.0, ge=0, le=LONGEST)
     rate: str = ""
     meaning: str
 
@@ -47,9 +61,9 @@ class ReplyRule(BaseModel):
             re.compile(self.pattern)
         except re.error as error:
             raise ValueError(f"`pattern` is no regular expression: {error}") from None
-        if (self.action is RuleAction.GIVE_UP) == bool(self.seconds):
+        if self.action.lasts != bool(self.seconds):
             raise ValueError("`seconds` belongs to every action but give-up")
-        if (self.action is RuleAction.SLOW_DOWN) != bool(self.rate):
+        if self.action.has_rate != bool(self.rate):
             raise ValueError("`rate` belongs to slow-down")
         _check_rate(self.rate)
         return self
@@ -78,9 +92,13 @@ class ReplyRules:
     def __init__(self, rules: Sequence[ReplyRule]) -> None:
         self.all = tuple(rules)
 
+    def behind(self, own: Sequence[ReplyRule]) -> Self:
+        """These, asked after the others."""
+        return type(self)([*own, *self.all])
+
     def find(self, host: str, reply: str) -> ReplyRule | None:
-        """The first that fits."""
-        host = host.lower().rstrip(".")
+        """The first that fits. Of a reply as much is read as is kept of one."""
+        host, reply = host.lower().strip(". "), reply[:LONGEST_REPLY]
         return next((rule for rule in self.all if rule.fits(host, reply)), None)
 
 

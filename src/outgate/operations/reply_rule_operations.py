@@ -11,7 +11,7 @@ from outgate.directory.change import compared_domain
 from outgate.directory.errors import AlreadyExists, Invalid
 from outgate.directory.own_rules import ANYTHING, OwnRule
 from outgate.directory.privileges import Privilege
-from outgate.directory.reply_rules import ReplyRule, ReplyRules, RuleAction
+from outgate.directory.reply_rules import LONGEST, NAME, ReplyRule, ReplyRules, RuleAction
 from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
@@ -20,7 +20,6 @@ from outgate.operations.restriction_operations import MAX_REASON, end_of, rate_o
 
 MAX_WORDS: Final = 200  # characters
 MAX_HOSTS: Final = 20
-LONGEST: Final = 7 * 86400  # seconds
 
 
 @frozen
@@ -51,7 +50,7 @@ class RuleSettings:
     rate: str = ""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9-]{3,60}", self.name):
+        if not re.fullmatch(NAME, self.name):
             raise Invalid("“{name}” is no name of a rule: 3 to 60 of a-z, 0-9 and -", name=self.name[:80])
         if not 3 <= len(self.words.replace(ANYTHING, "").strip()) <= len(self.words) <= MAX_WORDS:
             raise Invalid("say 3 to {most} characters of the reply that the rule is to find", most=MAX_WORDS)
@@ -60,9 +59,9 @@ class RuleSettings:
         if len(self.hosts) > MAX_HOSTS:
             raise Invalid("at most {most} servers' names in a rule", most=MAX_HOSTS)
         object.__setattr__(self, "hosts", tuple(compared_domain(host.strip(". ")) for host in self.hosts))
-        if (self.action is RuleAction.GIVE_UP) == bool(self.seconds) or not 0 <= self.seconds <= LONGEST:
+        if self.action.lasts != bool(self.seconds) or not 0 <= self.seconds <= LONGEST:
             raise Invalid("say how long it holds, at most 7 days; of a rule that gives up, nothing")
-        if (self.action is RuleAction.SLOW_DOWN) != bool(self.rate):
+        if self.action.has_rate != bool(self.rate):
             raise Invalid("say a rate such as 60/hour with “slow down”, and with nothing else")
         if self.rate:
             object.__setattr__(self, "rate", rate_of(self.rate))
@@ -89,8 +88,9 @@ def listed(op: OperationContext, installed: ReplyRules) -> list[RuleShown]:
 @operation("rule.test", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False, services=("installed",))
 def reading(op: OperationContext, installed: ReplyRules, reply: str, host: str) -> RuleShown | None:
     """See which rule reads a reply of a server, if one does."""
-    name = host.lower().strip(". ")
-    return next((one for one in _all(op, installed) if one.rule.fits(name, reply)), None)
+    own = _own(op)
+    found = installed.behind([one.rule for one in own]).find(host, reply)
+    return RuleShown(found, next((one for one in own if one.rule is found), None)) if found else None
 
 
 @operation("rule.add", Privilege.QUEUE_MANAGE, targets.ORGANISATION, services=("installed",))
@@ -113,9 +113,12 @@ def remove(op: OperationContext, name: str) -> OwnRule:
 
 
 def _all(op: OperationContext, installed: ReplyRules) -> Iterator[RuleShown]:
-    for own in own_rules.in_force(own_rules.load(op.connection), op.now):
-        yield RuleShown(own.rule, own)
+    yield from (RuleShown(own.rule, own) for own in _own(op))
     yield from map(RuleShown, installed.all)
+
+
+def _own(op: OperationContext) -> tuple[OwnRule, ...]:
+    return own_rules.in_force(own_rules.load(op.connection), op.now)
 
 
 def _told(own: OwnRule) -> dict[str, object]:

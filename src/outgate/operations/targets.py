@@ -70,7 +70,8 @@ def holders(parameter: str) -> TargetFinder:
     """Everybody who has an address of the organisation's own domains, or that without its +tag: whoever gives it away
     acts on them as well.
 
-    Not of addresses outside: nobody gets one of those but by proving it.
+    Not of addresses outside: one gets those by a proof, or by a grant in a domain that is proven whole; neither takes
+    anything from who has one.
     """
 
     def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
