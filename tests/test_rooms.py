@@ -13,6 +13,7 @@ ALLOWED = {
     "mail": set(),
     "smtp": set(),
     "clock": set(),
+    "iso_time": set(),
     "config": {"setting_fault"},
     "setting_fault": set(),
     "extras": set(),
@@ -26,7 +27,7 @@ ALLOWED = {
     "store": {"clock", "printable"},
     "directory": {"model", "mail", "printable", "setting_fault", "smtp", "store"},
     "sendas": {"model", "route", "mail", "directory", "store"},
-    "record": {"mail", "printable", "store"},
+    "record": {"mail", "printable", "store", "iso_time"},
     "secretscan": {"extras", "store"},
     "queue": {"model", "mail", "route", "record", "store"},
     # Of smtp only what checks a content, of store only the exception.
@@ -70,7 +71,7 @@ ALLOWED = {
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
-        *("record", "queue", "submit", "mailbox", "writing"),
+        *("record", "queue", "submit", "mailbox", "writing", "iso_time"),
     },
     "node_id": set(),
     "open_files": set(),

@@ -218,12 +218,8 @@ class Policy:
     refused_attachments: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
-    def source(self, name: str) -> str:
-        """Where a field's value comes from, for people."""
-        return f"from unit {self.sources[name]}" if name in self.sources else "the default"
-
     def origin(self, name: str) -> Phrase:
-        """The same, for pages."""
+        """Where a field's value comes from, for people."""
         return (
             Phrase("from unit {unit}", {"unit": self.sources[name]}) if name in self.sources else Phrase("the default")
         )

@@ -1,6 +1,7 @@
 """What is counted as one peer: many addresses are usually one guesser's. Pure."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 
 def network_of(peer: str) -> str:
@@ -21,6 +22,12 @@ def holder_of(peer: str) -> str:
 def plain(peer: str) -> str:
     """The address without its zone, and as IPv4 if it is one that a socket of IPv6 shows. Raises ValueError."""
     return str(_address(peer))
+
+
+def is_within(peer: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether the address is in one of them. Raises ValueError."""
+    address = _address(peer)
+    return any(address in network for network in networks)
 
 
 def _address(peer: str) -> IPv4Address | IPv6Address:

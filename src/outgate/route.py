@@ -180,7 +180,7 @@ def _user_gateway(account: Account, chosen: SendAs, reasons: list[str]) -> Gatew
         reasons.append(f"{chosen.address} has the gateway {gateway.host}:{gateway.port}")
         if not gateway.is_smtp:
             reasons.append(LIMITS_OF_INTERFACE.format(title=gateway.kind.in_words))
-        reasons.append(f"allowUsersToUseExternalSmtpServers is on ({account.policy.source('allow_external_smtp')})")
+        reasons.append(f"allowUsersToUseExternalSmtpServers is on ({account.policy.origin('allow_external_smtp')})")
         return gateway
     return None
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine
 
-from outgate.cli.output import iso
 from outgate.directory import own_rules, restrictions
 from outgate.directory.errors import AlreadyExists, Invalid
 from outgate.directory.reply_rules import LONGEST_REPLY, RuleAction, shipped
+from outgate.iso_time import iso
 from outgate.model import QueueKey
 from outgate.operations import reply_rule_operations, restriction_operations
 from outgate.operations.actor import Actor

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -14,14 +14,12 @@ from outgate import clock
 from outgate.directory import roles, units, users
 from outgate.directory.privileges import BUILT_IN
 from outgate.directory.users import Credentials
-from outgate.http.database_threads import DatabaseThreads
 from outgate.queue.queue_id import to_text
 from outgate.record import message_log
 from outgate.store.engine import write
-from outgate.web.page_routes import page_routes
-from outgate.web.services import PageServices
 from record.recorded import accepted
 from way.place import PASSWORD, Site, install, running
+from web.all_pages import all_pages
 from web.links import opened
 from web.people import ALICE, BOB, browser_at, logged_in
 
@@ -165,12 +163,9 @@ async def pages(site: Site, port: int) -> AsyncIterator[int]:
 
 
 def test_the_tables_have_every_page(site: Site) -> None:
-    with opened(site) as place:
-        nothing = cast(Any, None)
-        known = (place.config, place.engine, place.vault, clock.now, DatabaseThreads())
-        services = PageServices(*known, nothing, nothing, nothing, nothing, nothing, nothing, {})
-        shown = {route.path for route in page_routes(services) if "GET" in route.methods}
-        posted = {route.path for route in page_routes(services) if route.methods == frozenset({"POST"})}
+    routes = all_pages(site)
+    shown = {route.path for route in routes if "GET" in route.methods}
+    posted = {route.path for route in routes if route.methods == frozenset({"POST"})}
     assert shown == {*CONSOLE, *OWN, *PUBLIC, *PROGRAMS} - {"/csp-reports"}
     measured = {one.route for one in pages_asked(Size(), 0.0)}
     assert measured | set(LEFT_OUT) == shown - PROGRAMS | {"/csp-reports"}

@@ -5,23 +5,20 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 import httpx2
 import pytest
 import pytest_asyncio
 
-from outgate import clock
-from outgate.http.database_threads import DatabaseThreads
 from outgate.operations.operation_table import OPERATIONS
 from outgate.record import audit_trail
 from outgate.record.audit_trail import DONE, AuditFilter
 from outgate.store.engine import read, write
 from outgate.web import queue_page, roles_page, routing_page, units_page, user_page
-from outgate.web.page_routes import page_routes
 from outgate.web.safety_question import MEANT
-from outgate.web.services import PageServices
 from way.place import PASSWORD, Site, install, running
+from web.all_pages import all_pages
 from web.links import opened
 from web.people import ALICE, BOB, logged_in
 
@@ -89,11 +86,7 @@ def age(site: Site) -> None:
 
 def posted(site: Site) -> list[str]:
     """The paths of all forms there are, for who is logged in."""
-    with opened(site) as place:
-        nothing = cast(Any, None)
-        known = (place.config, place.engine, place.vault, clock.now, DatabaseThreads())
-        services = PageServices(*known, nothing, nothing, nothing, nothing, nothing, nothing, {})
-        return [route.path for route in page_routes(services) if route.methods == frozenset({"POST"})]
+    return [route.path for route in all_pages(site) if route.methods == frozenset({"POST"})]
 
 
 def done(site: Site) -> set[str]:

@@ -8,7 +8,7 @@ import ssl
 import weakref
 from contextlib import ExitStack
 from functools import partial
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 import structlog
 from prometheus_client import Gauge
@@ -17,6 +17,7 @@ from outgate.accept.relay_session import RelaySession
 from outgate.accept.session import Session
 from outgate.accept.session_services import SessionServices
 from outgate.accept.tls import CertificateError
+from outgate.peer import is_within
 from outgate.peer_limit import PeerLimit
 from outgate.tcp_listener import HANDSHAKE_SECONDS, TcpListener, bind
 
@@ -46,13 +47,13 @@ class SubmissionListener:
             "tls": TcpListener("tls", limit, partial(self._serve, context=context)),
         }
         if services.config.relay.port:
-            self._trusted = [ip_network(one) for one in services.config.relay.trusted_networks]
+            trusted = [ip_network(one) for one in services.config.relay.trusted_networks]
             self._doors["relay"] = TcpListener(
                 "relay",
                 limit,
                 self._serve_relay,
                 farewell=TOO_MANY_SESSIONS,
-                admits=self._is_trusted,
+                admits=partial(is_within, networks=trusted),
                 refusal=NOT_TRUSTED,
             )
 
@@ -123,10 +124,6 @@ class SubmissionListener:
     async def _serve_relay(self, connection: socket.socket, host: str) -> None:
         """One of a server in front."""
         await self._drive(RelaySession(self._services, host, implicit_tls=False), connection, None)
-
-    def _is_trusted(self, host: str) -> bool:
-        address = ip_address(host)
-        return any(address in network for network in self._trusted)
 
     async def _drive(self, session: Session, connection: socket.socket, context: ssl.SSLContext | None) -> None:
         """From its handshake to its end."""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final
 
 import prometheus_client
@@ -20,7 +20,7 @@ from outgate.config import LogInSettings
 from outgate.directory import log_in_limits
 from outgate.directory.log_in_limits import LogInLimits
 from outgate.mail.addresses import AddressError, canonical
-from outgate.peer import network_of, plain
+from outgate.peer import is_within, network_of
 from outgate.store.engine import StoreUnavailable
 from outgate.store.rates import Event, Key, Rates
 
@@ -88,7 +88,7 @@ class Throttle:
     def attempt(self, username: str, peer: str) -> LogInAttempt:
         """A try, with no place yet."""
         account, network = account_of(username), network_of(peer)
-        events = self._limits.events(account, network, exempt=self._is_exempt(peer))
+        events = self._limits.events(account, network, exempt=is_within(peer, self._exempt))
         return LogInAttempt(username, account, network, peer, events)
 
     async def admit(self, attempt: LogInAttempt) -> bool:
@@ -197,10 +197,6 @@ class Throttle:
             async with asyncio.timeout_at(deadline):
                 return await self._one_judged.wait()
         return False
-
-    def _is_exempt(self, peer: str) -> bool:
-        address = ip_address(plain(peer))
-        return any(address in network for network in self._exempt)
 
     def _is_locked(self, key: Key) -> bool:
         return self._locked.get(key, 0.0) > asyncio.get_running_loop().time()

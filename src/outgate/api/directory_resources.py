@@ -1,6 +1,5 @@
 """Users, aliases and units as the Directory API has them. What is written and never read is in no answer."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
@@ -8,6 +7,7 @@ from pydantic import Field
 from outgate.api.api_method import Resource
 from outgate.directory.units import OrgUnit
 from outgate.directory.users import User
+from outgate.iso_time import iso
 
 CUSTOMER_ID = "my_customer"
 
@@ -62,7 +62,6 @@ class UserResource(Resource):
     @classmethod
     def of(cls, user: User) -> "UserResource":
         """What is told of a user."""
-        at = datetime.fromtimestamp(user.created_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return cls(
             kind="admin#directory#user",
             id=str(user.id),
@@ -72,7 +71,7 @@ class UserResource(Resource):
             org_unit_path=user.unit,
             suspended=user.suspended,
             suspension_reason="ADMIN" if user.suspended else None,
-            creation_time=at,
+            creation_time=iso(user.created_at),
             emails=[{"address": user.address, "primary": True}],
         )
 

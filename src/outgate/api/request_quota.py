@@ -7,13 +7,13 @@ the time gives back. Knows no method, and neither loop nor thread: ask on the ev
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
-from datetime import UTC, datetime
 from typing import Final
 
 from limits import parse
 
 from outgate.api.google_error import ApiError
 from outgate.config import ApiSettings
+from outgate.iso_time import iso
 
 MOST: Final = 50_000  # keys that are remembered; who asked longest ago is forgotten first
 _CLOSE: Final = 1e-6  # seconds that sums of fractions may be off
@@ -63,5 +63,6 @@ class RequestQuota:
 def _exceeded(text: str, reason: str, wait: float, now: float) -> ApiError:
     """In Gmail's words, in which programs look for the time."""
     seconds = math.ceil(wait)
-    moment = datetime.fromtimestamp(now + seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return ApiError(429, f"{text} Retry after {moment}", reason=reason, headers={"Retry-After": str(seconds)})
+    return ApiError(
+        429, f"{text} Retry after {iso(now + seconds)}", reason=reason, headers={"Retry-After": str(seconds)}
+    )

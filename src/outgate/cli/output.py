@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Container, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TypeAlias
 
 import typer
@@ -73,8 +72,3 @@ def plain(value: object) -> str:
 def to_the_second(at: object) -> str:
     """What `iso` gave as `2026-01-31 12:00:00Z`, for narrow terminals."""
     return f"{str(at)[:19]}Z".replace("T", " ")
-
-
-def iso(at: float) -> str:
-    """Seconds since the epoch as `2026-01-31T12:00:00.123Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import JsonObject, iso, table, tell
+from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.application_passwords import ApplicationPassword, Scope
+from outgate.iso_time import iso
 from outgate.operations import app_password_operations
 
 app = typer.Typer(

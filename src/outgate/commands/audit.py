@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import JsonObject, iso, plain, table, tell
+from outgate.cli.output import JsonObject, plain, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
+from outgate.iso_time import iso
 from outgate.operations import audit_operations
 from outgate.operations.error_codes import CheckFailed
 from outgate.record.activity import activity

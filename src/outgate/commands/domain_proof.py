@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from outgate.advisor.ask import Names, NoAnswerNow
-from outgate.cli.output import JsonObject, iso, table, tell
+from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.status import Status
+from outgate.iso_time import iso
 from outgate.operations import domain_proof_operations
 from outgate.sendas.proven_domains import ProvenDomain
 
@@ -99,12 +100,8 @@ def _row(domain: ProvenDomain) -> JsonObject:
         "record": _record(domain),
         "record_name": domain.record_name,
         "record_value": domain.record_value,
-        "proven_at": _iso(domain.proven_at),
-        "checked_at": _iso(domain.checked_at),
-        "missing_since": _iso(domain.missing_since),
-        "suspended_from": _iso(domain.suspended_from),
+        "proven_at": iso(domain.proven_at),
+        "checked_at": iso(domain.checked_at),
+        "missing_since": iso(domain.missing_since),
+        "suspended_from": iso(domain.suspended_from),
     }
-
-
-def _iso(at: float | None) -> str | None:
-    return None if at is None else iso(at)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from outgate.cli.output import JsonObject, iso, plain
+from outgate.cli.output import JsonObject, plain
+from outgate.iso_time import iso
 from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
 from outgate.record.events import MessageEvent

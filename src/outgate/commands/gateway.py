@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import JsonObject, iso, plain, tell, to_the_second
+from outgate.cli.output import JsonObject, plain, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.restriction_options import (
     Connections,
@@ -19,6 +19,7 @@ from outgate.commands.restriction_options import (
     restriction_row,
     seconds_of,
 )
+from outgate.iso_time import iso
 from outgate.model import Cause
 from outgate.operations import gateway_overview, restriction_operations
 from outgate.operations.gateway_overview import GatewayState

@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from outgate import wiring
-from outgate.cli.output import JsonObject, iso, plain, table, tell, to_the_second
+from outgate.cli.output import JsonObject, plain, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.restriction_options import For, Reason, seconds_of
 from outgate.directory.own_rules import OwnRule
 from outgate.directory.reply_rules import ReplyRule, RuleAction
+from outgate.iso_time import iso
 from outgate.operations import reply_rule_operations
 from outgate.operations.reply_rule_operations import RuleSettings, RuleShown
 

@@ -15,7 +15,7 @@ import typer
 
 from outgate import clock, node_id
 from outgate.accept.self_signed import self_signed
-from outgate.cli.output import JsonObject, iso, tell
+from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.configuration import configuration
 from outgate.directory import organisation
@@ -23,6 +23,7 @@ from outgate.directory.dns_records import dns_records, zone_text
 from outgate.directory.errors import AlreadyExists
 from outgate.directory.roles import SUPER_ADMIN
 from outgate.installation import KEY_FILE, make_database, open_installation
+from outgate.iso_time import iso
 from outgate.mail import dkim
 from outgate.mail.addresses import canonical_domain
 from outgate.operations import domain_operations, log_in_link_operations, role_operations, user_operations

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from outgate.accept.throttle import limits_of
-from outgate.cli.output import iso, table, tell
+from outgate.cli.output import table, tell
 from outgate.cli.shell import CommandContext, command
+from outgate.iso_time import iso
 from outgate.operations import log_in_operations
 
 app = typer.Typer(no_args_is_help=True, help="Failed log-ins: what is locked by them, and unlocking a network.")

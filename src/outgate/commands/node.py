@@ -5,9 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
-from outgate.cli.output import JsonObject, iso, table, tell, to_the_second
+from outgate.cli.output import JsonObject, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
+from outgate.iso_time import iso
 from outgate.node_id import node_id
 from outgate.operations import node_operations
 from outgate.operations.node_operations import NodeStanding

@@ -10,7 +10,7 @@ import typer
 
 from outgate import clock
 from outgate.cli.options import Yes
-from outgate.cli.output import JsonObject, iso, record, table, tell, to_the_second
+from outgate.cli.output import JsonObject, record, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.event_lines import event_lines, event_queues, event_row
 from outgate.commands.restriction_options import (
@@ -26,6 +26,7 @@ from outgate.commands.restriction_options import (
     seconds_of,
 )
 from outgate.directory.errors import Invalid
+from outgate.iso_time import iso
 from outgate.model import Cause, QueueKey, Restriction
 from outgate.operations import gateway_overview, message_log_operations, queue_operations, restriction_operations
 from outgate.operations.context import OperationContext

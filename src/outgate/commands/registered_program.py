@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import JsonObject, iso, table, tell
+from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
 from outgate.directory.program_consents import ProgramConsent
 from outgate.directory.programs import RegisteredProgram
+from outgate.iso_time import iso
 from outgate.operations import program_operations
 
 app = typer.Typer(

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from outgate.cli.output import JsonObject, iso, plain, to_the_second
+from outgate.cli.output import JsonObject, plain, to_the_second
 from outgate.directory.errors import Invalid
 from outgate.directory.restrictions import SERVER
+from outgate.iso_time import iso
 from outgate.model import QueueKey, Restriction
 from outgate.operations.restriction_operations import Ceiling
 from outgate.store import rates

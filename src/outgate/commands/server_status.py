@@ -6,10 +6,11 @@ import typer
 
 from outgate import clock
 from outgate.accept import tls
-from outgate.cli.output import JsonObject, iso, plain, tell, to_the_second
+from outgate.cli.output import JsonObject, plain, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.status import Status
 from outgate.installation import server_runs
+from outgate.iso_time import iso
 from outgate.operations import status_operations
 from outgate.operations.status_operations import State
 from outgate.queue.census import Trouble

@@ -11,10 +11,11 @@ from typing import Annotated, TextIO
 import typer
 
 from outgate.api.surfaces import SURFACES
-from outgate.cli.output import JsonObject, iso, table, tell
+from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import AlreadyExists, Invalid
 from outgate.directory.service_accounts import NewKey, ServiceAccount
+from outgate.iso_time import iso
 from outgate.operations import propagation, service_account_operations
 from outgate.operations.context import OperationContext
 

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from outgate.cli.options import Yes
-from outgate.cli.output import JsonObject, iso, record, table, tell
+from outgate.cli.output import JsonObject, record, table, tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin, read_password
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.settings import in_words
 from outgate.directory.users import Credentials, User
+from outgate.iso_time import iso
 from outgate.operations import (
     log_in_link_operations,
     log_in_operations,

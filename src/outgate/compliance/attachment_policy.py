@@ -59,11 +59,11 @@ def refuses_attachments(policy: Policy, attachments: Attachments) -> str | None:
 
 def _refuses(policy: Policy, attachment: Attachment) -> str | None:
     if policy.attachment_bytes and attachment.size > policy.attachment_bytes:
-        source = policy.source("attachment_bytes")
+        source = policy.origin("attachment_bytes")
         return f"it has {attachment.size} bytes, maxAttachmentBytes is {policy.attachment_bytes} ({source})"
     for kind in policy.refused_attachments:
         if _is(attachment, kind):
-            return f"{kind} is on the list deniedAttachmentTypes ({policy.source('refused_attachments')})"
+            return f"{kind} is on the list deniedAttachmentTypes ({policy.origin('refused_attachments')})"
     return None
 
 

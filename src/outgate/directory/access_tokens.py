@@ -4,12 +4,12 @@ One ends after an hour, when it is revoked, and with whatever it was given for: 
 The functions work in the caller's transaction. Knows no HTTP.
 """
 
-import hashlib
 import secrets
 from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select
 
+from outgate.directory.secret_digest import digest
 from outgate.frozen import frozen
 from outgate.store.tables import access_token as table
 
@@ -35,7 +35,7 @@ def issue(
     token = _PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
     connection.execute(delete(table).where(table.c.expires_at <= now))
     row = {
-        "digest": _digest(token),
+        "digest": digest(token),
         "account_id": account_id,
         "key_id": key_row,
         "client": client,
@@ -50,7 +50,7 @@ def issue(
 def find(connection: Connection, token: str, now: float) -> AccessToken | None:
     """The token of this secret; None if there is none, or no more."""
     columns = (table.c.account_id, table.c.client, table.c.scopes, table.c.expires_at)
-    mine = (table.c.digest == _digest(token), table.c.expires_at > now)
+    mine = (table.c.digest == digest(token), table.c.expires_at > now)
     row = connection.execute(select(*columns).where(*mine)).first()
     if row is None:
         return None
@@ -59,8 +59,4 @@ def find(connection: Connection, token: str, now: float) -> AccessToken | None:
 
 def revoke(connection: Connection, token: str) -> bool:
     """End it; whether there was one."""
-    return bool(connection.execute(delete(table).where(table.c.digest == _digest(token))).rowcount)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return bool(connection.execute(delete(table).where(table.c.digest == digest(token))).rowcount)

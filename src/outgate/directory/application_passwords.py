@@ -5,7 +5,6 @@ the others. Spaces and the case of letters don't count, since people copy them b
 """
 
 import base64
-import hashlib
 import re
 import secrets
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from outgate.directory.change import touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from outgate.directory.secret_digest import digest
 from outgate.frozen import frozen
 from outgate.store.tables import application_password as table
 
@@ -66,7 +66,7 @@ def create(connection: Connection, account_id: int, name: str, scope: Scope, now
         )
     secret = base64.b32encode(secrets.token_bytes(15)).decode()
     row = {"account_id": account_id, "name": name, "scope": scope.value, "created_at": now}
-    connection.execute(insert(table).values(**row, digest=_digest(secret)))
+    connection.execute(insert(table).values(**row, digest=digest(secret)))
     return " ".join(secret[start : start + 4] for start in range(0, 24, 4))
 
 
@@ -93,15 +93,11 @@ def match(those: Iterable[ApplicationPassword], offered: str, scope: Scope) -> A
     if not _FORM.fullmatch(secret):
         return None
     # What is looked for is a digest of what the client sent: its time tells nothing about those that exist.
-    digest = _digest(secret)
-    return next((one for one in those if one.digest == digest and one.scope is scope), None)
+    shown = digest(secret)
+    return next((one for one in those if one.digest == shown and one.scope is scope), None)
 
 
 def note_use(connection: Connection, application_password: int, now: float) -> None:
     """It was used to log in; written only if the time kept is older than NOTED_EVERY seconds."""
     stale = or_(table.c.last_used_at.is_(None), table.c.last_used_at <= now - NOTED_EVERY)
     connection.execute(update(table).where(table.c.id == application_password, stale).values(last_used_at=now))
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()

@@ -4,12 +4,12 @@ A link is long and random, so its SHA-256 is kept; each account has one at most.
 transaction. Knows no page and no address of one.
 """
 
-import hashlib
 import secrets
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
+from outgate.directory.secret_digest import digest
 from outgate.store.tables import account
 from outgate.store.tables import log_in_link as table
 
@@ -21,7 +21,7 @@ def make(connection: Connection, account_id: int, now: float) -> str:
     """A new one, in place of the one there was; returns its secret."""
     end(connection, account_id)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    row = {"account_id": account_id, "digest": _digest(token), "ends_at": now + VALID_SECONDS}
+    row = {"account_id": account_id, "digest": digest(token), "ends_at": now + VALID_SECONDS}
     connection.execute(insert(table).values(row))
     return token
 
@@ -44,8 +44,4 @@ def end(connection: Connection, account_id: int) -> bool:
 def _opens(token: str, now: float) -> ColumnElement[bool]:
     """Only for who may log in, by what is kept here: the password in a directory elsewhere is not passed by."""
     may_log_in = select(account.c.id).where(~account.c.suspended, account.c.source == "local")
-    return and_(table.c.digest == _digest(token), table.c.ends_at > now, table.c.account_id.in_(may_log_in))
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return and_(table.c.digest == digest(token), table.c.ends_at > now, table.c.account_id.in_(may_log_in))

@@ -5,7 +5,6 @@ consent, since either they or the program have stolen it (RFC 9700 4.14.2). Secr
 work in the caller's transaction. Knows no HTTP.
 """
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from outgate.directory.errors import Invalid, NotFound
 from outgate.directory.programs import RegisteredProgram
+from outgate.directory.secret_digest import digest
 from outgate.frozen import frozen
 from outgate.store.tables import access_token, program
 from outgate.store.tables import program_consent as table
@@ -86,7 +86,7 @@ def give(
         "program_id": to.id,
         "scopes": " ".join(sorted(scopes)),
         "created_at": now,
-        "code_digest": _digest(code),
+        "code_digest": digest(code),
         "challenge": challenge,
         "redirect_uri": redirect_uri,
         "ends_at": now + CODE_LASTS,
@@ -100,7 +100,7 @@ def redeem_code(
 ) -> Redeemed | None:
     """The first tokens for a code; None if it is not good. One that comes twice, or with another's verifier, ends the
     consent (RFC 6749 4.1.2)."""
-    row = _found(connection, now, table.c.code_digest == _digest(code))
+    row = _found(connection, now, table.c.code_digest == digest(code))
     if row is None:
         return None
     is_its = (row.client_id, row.redirect_uri) == (client_id, redirect_uri) and row.family_digest is None
@@ -115,7 +115,7 @@ def redeem_refresh_token(connection: Connection, client_id: str, token: str, now
     family, row = _of_family(connection, token, now)
     if row is None or row.client_id != client_id:
         return None
-    if not hmac.compare_digest(row.refresh_digest, _digest(token)):
+    if not hmac.compare_digest(row.refresh_digest, digest(token)):
         _end(connection, row)
         return None
     return _renewed(connection, row, family, now)
@@ -157,14 +157,14 @@ def _of_family(connection: Connection, token: str, now: float) -> tuple[str, Row
     family, dot, _ = token.rpartition(".")
     if not dot or not family.startswith(_PREFIX):
         return "", None
-    return family, _found(connection, now, table.c.family_digest == _digest(family))
+    return family, _found(connection, now, table.c.family_digest == digest(family))
 
 
 def _renewed(connection: Connection, row: Row[Any], family: str, now: float) -> Redeemed:
     token = f"{family}.{secrets.token_urlsafe(_SECRET_BYTES)}"
     values = {
-        "family_digest": _digest(family),
-        "refresh_digest": _digest(token),
+        "family_digest": digest(family),
+        "refresh_digest": digest(token),
         "used_at": now,
         "ends_at": now + LIFETIME,
     }
@@ -185,7 +185,3 @@ def _fits(challenge: str, verifier: str) -> bool:
         return False
     made: str = create_s256_code_challenge(verifier)  # type: ignore[no-untyped-call]  # the library has none
     return hmac.compare_digest(made, challenge)
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()

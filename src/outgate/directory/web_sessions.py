@@ -4,7 +4,6 @@ One ends by itself after some time without a request, and after a longer one in 
 can end it before. The functions work in the caller's transaction. Knows no cookie and no page.
 """
 
-import hashlib
 import secrets
 from enum import StrEnum
 from typing import Any, Final
@@ -12,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select, update
 
 from outgate.directory.errors import NotFound
+from outgate.directory.secret_digest import digest
 from outgate.frozen import frozen
 from outgate.printable import printable
 from outgate.store.tables import web_session as table
@@ -83,13 +83,13 @@ def begin(
         "proven_at": now if proven_at is None else proven_at,
         "opened_by": opened_by.value,
     }
-    connection.execute(insert(table).values(**row, digest=_digest(token)))
+    connection.execute(insert(table).values(**row, digest=digest(token)))
     return token
 
 
 def find(connection: Connection, token: str, limits: WebSessionLimits, now: float) -> WebSession | None:
     """The session of this cookie; None if there is none, or no more."""
-    row = connection.execute(_COLUMNS.where(table.c.digest == _digest(token), ~_over(limits, now))).first()
+    row = connection.execute(_COLUMNS.where(table.c.digest == digest(token), ~_over(limits, now))).first()
     return _session(row) if row else None
 
 
@@ -112,7 +112,7 @@ def needs_note(session: WebSession, peer: str, now: float) -> bool:
 def prove(connection: Connection, session: WebSession, now: float) -> str:
     """Its user has shown again who they are; returns a new secret for the cookie, in place of the one there was."""
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    values = {"proven_at": now, "digest": _digest(token)}
+    values = {"proven_at": now, "digest": digest(token)}
     connection.execute(update(table).where(table.c.id == session.id).values(values))
     return token
 
@@ -128,7 +128,7 @@ def end(connection: Connection, account_id: int, session_id: int) -> WebSession:
 
 def end_by_token(connection: Connection, token: str) -> None:
     """Log out."""
-    connection.execute(delete(table).where(table.c.digest == _digest(token)))
+    connection.execute(delete(table).where(table.c.digest == digest(token)))
 
 
 def end_all(connection: Connection, account_id: int, but: int | None = None) -> int:
@@ -161,7 +161,3 @@ def _session(row: Row[*tuple[Any, ...]]) -> WebSession:
 
 def _over(limits: WebSessionLimits, now: float) -> ColumnElement[bool]:
     return or_(table.c.seen_at <= now - limits.idle, table.c.created_at <= now - limits.whole)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

@@ -6,7 +6,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address, ip_network
+from functools import partial
+from ipaddress import ip_network
 from typing import Final
 
 import uvicorn
@@ -14,7 +15,7 @@ import uvicorn
 from outgate.config import WebSettings
 from outgate.http.application import HttpApplication
 from outgate.http.http_connection import MAX_HEAD, HttpConnection
-from outgate.peer import network_of
+from outgate.peer import is_within, network_of
 from outgate.peer_limit import PeerLimit
 from outgate.tcp_listener import HANDSHAKE_SECONDS, TcpListener, bind
 
@@ -30,8 +31,8 @@ class HttpListener:
         self._uvicorn = EmbeddedUvicorn(_configuration(application, settings, behind_proxy=context is None))
         limit = PeerLimit(settings.max_connections_per_peer, settings.max_connections)
         proxies = settings.trusted_proxies if context is None else ()
-        self._proxies = [ip_network(network) for network in proxies]
-        self._door = TcpListener("web", limit, self._serve, counted_as=network_of, exempt=self._is_proxy)
+        is_proxy = partial(is_within, networks=[ip_network(network) for network in proxies])
+        self._door = TcpListener("web", limit, self._serve, counted_as=network_of, exempt=is_proxy)
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -69,10 +70,6 @@ class HttpListener:
         finally:
             if not protocol.lost.done():
                 protocol.transport.abort()
-
-    def _is_proxy(self, host: str) -> bool:
-        address = ip_address(host)
-        return any(address in network for network in self._proxies)
 
 
 class EmbeddedUvicorn(uvicorn.Server):

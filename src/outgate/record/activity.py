@@ -4,9 +4,9 @@ The switch is written as the reference writes it: CHANGE_EMAIL_SETTING with SETT
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from outgate.iso_time import iso
 from outgate.record.audit_trail import DONE, AuditEntry, Recorded
 
 SWITCH: Final = "allowUsersToUseExternalSmtpServers"
@@ -27,12 +27,11 @@ _TYPES: Final[Mapping[str, str]] = {
 def activity(recorded: Recorded, customer: str) -> dict[str, Any]:
     """One entry as `admin#reports#activity`."""
     entry = recorded.entry
-    at = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     kind = entry.operation.partition(".")[0]
     return {
         "kind": "admin#reports#activity",
         "id": {
-            "time": at,
+            "time": iso(entry.at),
             "uniqueQualifier": str(recorded.number),
             "applicationName": "admin",
             "customerId": customer,

@@ -229,20 +229,24 @@ _shown = fact.alias("shown")
 _IS_FIRST_SHOWN: Final[ColumnElement[bool]] = literal_column("shown.kind IN ('accepted', 'refused')")
 _bounced = fact.alias("bounced")
 _WAITS = exists().where(message.c.id == fact.c.message_id)
-_HAS_BOUNCED = exists().where(_bounced.c.message_id == fact.c.message_id, literal_column("bounced.kind = 'bounced'"))
+_IS_BOUNCE: Final[ColumnElement[bool]] = literal_column("bounced.kind = 'bounced'")
+_HAS_BOUNCED = exists().where(_bounced.c.message_id == fact.c.message_id, _IS_BOUNCE)
 _OUTCOME = case(
     (_IS_REFUSED, MessageOutcome.REFUSED.value),
     (_WAITS, MessageOutcome.WAITING.value),
     (_HAS_BOUNCED, MessageOutcome.BOUNCED.value),
     else_=MessageOutcome.DELIVERED.value,
 )
-# The few are asked for by their index, the many as the newest come.
+# By the index that few messages are in: each that became this, and perhaps others.
+_FEW: Final[Mapping[MessageOutcome, Select[Any]]] = {
+    MessageOutcome.REFUSED: select(fact.c.message_id).where(_IS_REFUSED),
+    MessageOutcome.WAITING: select(message.c.id),
+    MessageOutcome.BOUNCED: select(_bounced.c.message_id).where(_IS_BOUNCE),
+}
 _OUTCOMES: Final[Mapping[MessageOutcome, ColumnElement[bool]]] = {
     MessageOutcome.REFUSED: _IS_REFUSED,
-    MessageOutcome.WAITING: fact.c.message_id.in_(select(message.c.id)),
-    MessageOutcome.BOUNCED: and_(
-        fact.c.message_id.in_(select(_bounced.c.message_id).where(literal_column("bounced.kind = 'bounced'"))), ~_WAITS
-    ),
+    MessageOutcome.WAITING: fact.c.message_id.in_(_FEW[MessageOutcome.WAITING]),
+    MessageOutcome.BOUNCED: and_(fact.c.message_id.in_(_FEW[MessageOutcome.BOUNCED]), ~_WAITS),
     MessageOutcome.DELIVERED: and_(~_IS_REFUSED, ~_WAITS, ~_HAS_BOUNCED),
 }
 _BY_MESSAGE: Final = (MessageOutcome.WAITING, MessageOutcome.BOUNCED)
@@ -272,14 +276,6 @@ def _by_outcome(wanted: MessageFilter) -> list[_Way]:
     return [_Way(partial(_newest_of, _FEW[wanted.outcome]), _OUTCOMES[wanted.outcome])]
 
 
-# Where those lie that became what few become: each of them, and perhaps others.
-_FEW: Final[Mapping[MessageOutcome, Select[Any]]] = {
-    MessageOutcome.WAITING: select(message.c.id.label("message_id")),
-    MessageOutcome.BOUNCED: select(_bounced.c.message_id).where(literal_column("bounced.kind = 'bounced'")).distinct(),
-    MessageOutcome.REFUSED: select(fact.c.message_id).where(_IS_REFUSED),
-}
-
-
 def _newest_of(few: Select[Any], limit: int, between: Between) -> Select[Any]:
     (identity,) = few.selected_columns
     after, behind = between
@@ -287,7 +283,7 @@ def _newest_of(few: Select[Any], limit: int, between: Between) -> Select[Any]:
         few = few.where(identity > after)
     if behind is not None:
         few = few.where(identity < behind)
-    return few.order_by(identity.desc()).limit(limit)
+    return few.distinct().order_by(identity.desc()).limit(limit)
 
 
 def latest(conn: Connection, after: int, limit: int) -> list[tuple[int, MessageEvent]]:

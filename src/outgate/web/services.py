@@ -1,14 +1,13 @@
 """What the pages have of the installation, made once by wiring. Data only."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
 
 from sqlalchemy import Engine
 
 from outgate.accept.authenticator import Authenticator
 from outgate.config import Config
 from outgate.deliver.probe import Prober
-from outgate.directory.reply_rules import ReplyRules, shipped
+from outgate.directory.reply_rules import ReplyRules
 from outgate.directory.web_sessions import WebSessionLimits
 from outgate.discovery.discoverer import Discoverer
 from outgate.frozen import frozen
@@ -42,9 +41,9 @@ class PageServices:
     mail_threads: DatabaseThreads
     send_limits: SendLimits
     sign_ins: Mapping[str, SignIns]  # by provider
-    provider_log_in: ProviderLogIn | None = None  # where one is set
-    reply_rules: ReplyRules = shipped()  # one value for all, which nobody changes
-    scopes: Mapping[str, str] = field(default_factory=dict)  # what programs may be let do, in words, by scope
+    provider_log_in: ProviderLogIn | None  # where one is set
+    reply_rules: ReplyRules
+    scopes: Mapping[str, str]  # what programs may be let do, in words, by scope
 
     def providers_for(self, gateway: Gateway | None) -> list[OAuthProvider]:
         """Those that a user may sign in with for an address: whose server is known."""
