@@ -104,7 +104,7 @@ class DomainWatch:
     def _settled(self, domain: ProvenDomain, is_published: bool) -> ProvenDomain:
         with write(self._engine) as connection:
             found = proven_domains.settle_check(connection, domain.name, is_published, self._now())
-        if domain.missing_since is not None and found.missing_since is None:
+        if found.is_back(domain):
             self._reconsider(domain.name)
         return found
 

@@ -12,7 +12,7 @@ from outgate.advisor import dkim_check, dmarc_check
 from outgate.advisor.ask import Names, NoAnswerNow
 from outgate.advisor.dkim_check import Signing
 from outgate.advisor.findings import Dkim, DmarcRecord, Findings, Sending, SpfCheck, Unanswered
-from outgate.advisor.tree_walk import organisational_domain, walk
+from outgate.advisor.tree_walk import of_one_organisation
 from outgate.config import Config
 from outgate.egress.guard import is_address
 from outgate.frozen import frozen
@@ -114,14 +114,10 @@ class Advisor:
         )
 
     async def _of_one_organisation(self, domain: str, other: str) -> bool | Unanswered:
-        """Relaxed alignment (RFC 9989 section 4.4): the tree walk from both leads to the same organisation."""
-        if domain == other:
-            return True
         try:
-            found = [organisational_domain(one, await walk(one, self._names.texts)) for one in (domain, other)]
+            return await of_one_organisation(domain, other, self._names.texts)
         except NoAnswerNow as error:
             return error.unanswered
-        return found[0] == found[1]
 
     async def _by_gateway(self, account: Account, entry: SendAs, gateway: Gateway, domain: str) -> Sending:
         """As the address's own server sends: it proves the From domain by MAIL FROM, and by DKIM if it signs."""

@@ -10,7 +10,7 @@ from outgate.advisor.advice import advise
 from outgate.advisor.ask import Names, NoAnswerNow
 from outgate.advisor.dmarc_check import discover
 from outgate.advisor.findings import Dkim, DmarcPolicy, DmarcRecord, Findings, Sending
-from outgate.advisor.tree_walk import organisational_domain, walk
+from outgate.advisor.tree_walk import of_one_organisation
 from outgate.frozen import frozen
 from outgate.model import Account, Organisation, SendAs
 from outgate.route import Route, route
@@ -55,8 +55,7 @@ async def strict_policy(
 
 
 async def _may_prove(names: Names, record: DmarcRecord, domain: str, sender: str) -> bool:
-    """Relaxed alignment (RFC 9989 section 4.4), which SPF or DKIM of the account's domain can meet."""
+    """By SPF or DKIM of the account's domain, where one of them may be of another domain of the organisation."""
     if record.strict_spf and record.strict_dkim:
         return False
-    found = [organisational_domain(one, await walk(one, names.texts)) for one in (domain, sender)]
-    return found[0] == found[1]
+    return await of_one_organisation(domain, sender, names.texts)

@@ -53,6 +53,14 @@ def organisational_domain(domain: str, found: Sequence[PublishedRecord]) -> str:
     return found[-1].domain if found else domain
 
 
+async def of_one_organisation(domain: str, other: str, texts: Texts) -> bool:
+    """Relaxed alignment (RFC 9989 section 4.4): the walk from both leads to the same. Raises what `texts` raises."""
+    if domain == other:
+        return True
+    found = [organisational_domain(one, await walk(one, texts)) for one in (domain, other)]
+    return found[0] == found[1]
+
+
 def _names(domain: str) -> list[str]:
     """Section 4.10: from a name of more than eight labels the walk goes on with the last seven."""
     if domain.startswith("["):

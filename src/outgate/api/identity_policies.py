@@ -33,6 +33,7 @@ SCOPES: Final = {POLICIES: "See and change the policy of units", READONLY: "See 
 _USUAL: Final = 50  # policies of a page
 _MOST: Final = 100
 _SYSTEM: Final = 0  # in the place of a unit's number
+PolicyKey = tuple[str, int]  # the name of a setting, the number of a unit
 _NAME: Final = re.compile(r"policies/(\d{1,15})\.([A-Za-z]{1,60})")
 _UNIT: Final = re.compile(r"orgUnits/(\d{1,15})")
 _MADE: Final = "type.googleapis.com/google.apps.cloudidentity.policies.v1.Policy"
@@ -49,22 +50,21 @@ class FoundPolicy:
     order: int
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> PolicyKey:
         """By which policies are listed."""
         return self.setting.name, self.unit.id if self.order else _SYSTEM
 
     def resource(self) -> PolicyResource:
         """What is told of it."""
-        name, number = self.key
         return PolicyResource(
-            name=f"policies/{number}.{name}",
+            name=_name(self.key),
             customer=CUSTOMER,
             policy_query=PolicyQueryResource(
                 org_unit=f"orgUnits/{self.unit.id}",
                 query=f"entity.org_units.exists(org_unit, org_unit.org_unit_id == orgUnitId('{self.unit.id}'))",
                 sort_order=float(self.order),
             ),
-            setting=SettingResource(type=type_of(self.setting), value={name: self.value}),
+            setting=SettingResource(type=type_of(self.setting), value={self.setting.name: self.value}),
             type="ADMIN" if self.order else "SYSTEM",
         )
 
@@ -102,7 +102,7 @@ def list_(call: ApiCall) -> PolicyList:
 def get(call: ApiCall) -> PolicyResource:
     """One of them."""
     with call.reading() as op:
-        return _one(op, call.parameters["name"]).resource()
+        return _one(op, _key(call.parameters["name"])).resource()
 
 
 def _found(op: OperationContext) -> Iterator[FoundPolicy]:
@@ -115,16 +115,21 @@ def _found(op: OperationContext) -> Iterator[FoundPolicy]:
                 yield FoundPolicy(setting, unit, known.own[unit.path][setting.name], order)
 
 
-def _one(op: OperationContext, name: str) -> FoundPolicy:
+def _one(op: OperationContext, key: PolicyKey) -> FoundPolicy:
     """Raises ApiError."""
-    key = _key(name)
     found = next((one for one in _found(op) if one.key == key), None)
     if found is None:
         raise not_found()
     return found
 
 
-def _key(name: str) -> tuple[str, int]:
+def _name(key: PolicyKey) -> str:
+    setting, unit = key
+    return f"policies/{unit}.{setting}"
+
+
+def _key(name: str) -> PolicyKey:
+    """Raises ApiError."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise not_found()
@@ -146,11 +151,11 @@ def create(call: ApiCall) -> DoneOperation:
         unit = next((one for one in unit_operations.tree(op) if one.id == int(match[1])), None)
         if unit is None:
             raise not_found()
-        name = f"policies/{unit.id}.{setting.name}"
-        if any(f"policies/{one.key[1]}.{one.key[0]}" == name for one in _found(op)):
-            raise ApiError(409, f"{name} is there already; patch it.")
+        key = (setting.name, unit.id)
+        if any(one.key == key for one in _found(op)):
+            raise ApiError(409, f"{_name(key)} is there already; patch it.")
         policy_operations.set_policy(op, unit.path, setting, _value(sent, setting))
-        return _made(op, name)
+        return _made(op, key)
 
 
 def patch(call: ApiCall) -> DoneOperation:
@@ -161,7 +166,7 @@ def patch(call: ApiCall) -> DoneOperation:
         if sent.setting and sent.setting.type not in (None, type_of(found.setting)):
             raise invalid("Invalid policy: its setting.type can't be changed.")
         policy_operations.set_policy(op, found.unit.path, found.setting, _value(sent, found.setting))
-        return _made(op, name)
+        return _made(op, found.key)
 
 
 def delete(call: ApiCall) -> DoneOperation:
@@ -174,7 +179,7 @@ def delete(call: ApiCall) -> DoneOperation:
 
 
 def _changeable(op: OperationContext, name: str) -> FoundPolicy:
-    found = _one(op, name)
+    found = _one(op, _key(name))
     if not found.order:
         raise precondition(f"{name} is a default: create a policy for the unit that shall have another value.")
     return found
@@ -194,9 +199,9 @@ def _value(sent: PolicyResource, setting: Setting) -> object:
     return value[setting.name]
 
 
-def _made(op: OperationContext, name: str) -> DoneOperation:
-    told = _one(op, name).resource().model_dump(mode="json", by_alias=True, exclude_none=True)
-    return DoneOperation(name=f"operations/{name}", response={"@type": _MADE, **told})
+def _made(op: OperationContext, key: PolicyKey) -> DoneOperation:
+    told = _one(op, key).resource().model_dump(mode="json", by_alias=True, exclude_none=True)
+    return DoneOperation(name=f"operations/{_name(key)}", response={"@type": _MADE, **told})
 
 
 _POLICY: Final = ApiParameter("name", "The policy's name.", pattern="^policies/[^/]+$")

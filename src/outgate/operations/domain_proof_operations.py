@@ -35,7 +35,7 @@ def checked(op: OperationContext, name: str, *, is_published: bool) -> ProvenDom
     before = proven_domains.find(op.connection, name)
     after = proven_domains.settle_check(op.connection, name, is_published, op.now)
     op.note(domain=after.name, found=is_published)
-    if before.missing_since is not None and after.missing_since is None:
+    if after.is_back(before):
         _reconsider(op, f"*@{after.name}")
     return after
 

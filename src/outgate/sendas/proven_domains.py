@@ -64,6 +64,10 @@ class ProvenDomain:
         """Whether its addresses may be sent as."""
         return self.proven_at is not None and (self.suspended_from is None or now < self.suspended_from)
 
+    def is_back(self, before: "ProvenDomain") -> bool:
+        """Whether its record is there again: what waits for that can leave."""
+        return before.missing_since is not None and self.missing_since is None
+
 
 @frozen
 class AddressGrant:
