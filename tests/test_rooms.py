@@ -73,6 +73,8 @@ ALLOWED = {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
         *("record", "queue", "submit", "mailbox", "writing", "iso_time"),
     },
+    # Of api only what it has of the installation, and its quota.
+    "scim": {"api", "http", "operations", "directory", "store", "extras"},
     "node_id": set(),
     "open_files": set(),
     "peer": set(),

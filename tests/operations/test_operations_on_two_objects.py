@@ -91,8 +91,13 @@ PLAIN: Final = {
     "domain-proof.begin": {"name"},
     "domain-proof.check": {"name"},
     "domain-proof.remove": {"name"},
-    "address-grant.add": {"user", "unit"},  # organisation-wide
-    "address-grant.remove": {"user", "unit"},
+    "address-grant.add": {"user", "unit", "group"},  # organisation-wide
+    "address-grant.remove": {"user", "unit", "group"},
+    "group.show": {"name"},  # organisation-wide, as in the following
+    "group.create": {"name", "external_id"},
+    "group.edit": {"name", "to", "external_id"},
+    "scim-token.create": {"name", "role", "unit"},
+    "scim-token.revoke": {"name"},
     "gateway.list": {"name"},  # organisation-wide
     "queue.suspend": {"reason"},
     "node.drain": {"node"},  # organisation-wide
