@@ -40,7 +40,8 @@ async def test_a_token_opens_until_it_is_revoked_and_is_kept_nowhere(api: ApiSit
     )
     await api.operate(lambda op: scim_token_operations.revoke(op, "entra"))
     assert (await api.client.get("/scim/v2/Users", headers=bearer)).status_code == 401
-    trail = (await api.look(lambda op: audit_operations.search(op, AuditFilter()))).entries
+    page = await api.look(lambda op: audit_operations.search(op, AuditFilter()))
+    trail = [one.entry for one in page.entries]
     assert {"scim-token.create", "scim-token.revoke"} <= {one.operation for one in trail}
     assert secret not in json.dumps([one.detail for one in trail])
     assert secret.encode() not in b"".join(one.read_bytes() for one in api.site.data.glob("outgate.db*"))
@@ -63,8 +64,6 @@ async def test_scim2_tester_finds_what_the_rfcs_ask_for(api: ApiSite, monkeypatc
     results = await asyncio.to_thread(check)
     wrong = [one for one in results if one.status in (Status.ERROR, Status.CRITICAL)]
     # An account is active or it is not: there is no third.
-    assert [(one.title, one.data["urn"]) for one in wrong] == [
-        ("check_remove_attribute", "urn:ietf:params:scim:schemas:core:2.0:User:active")
-    ]
+    assert [(one.title, one.data["urn"]) for one in wrong] == [("check_remove_attribute", "active")]
     assert sum(one.status is Status.SUCCESS for one in results) > 40
     assert {one.status for one in results if one not in wrong} <= {Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE}

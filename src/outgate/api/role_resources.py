@@ -9,7 +9,6 @@ from outgate.directory.privileges import BUILT_IN, Privilege, Role
 from outgate.directory.roles import SUPER_ADMIN, Assignment
 
 SERVICE: Final = "outgate"  # whose privileges they all are
-_NUMBER: Final = {"format": "int64"}
 
 
 class RolePrivilegeResource(Resource):
@@ -27,7 +26,9 @@ class RoleResource(Resource):
     google_name = "Role"
 
     kind: str | None = Field(None, description="admin#directory#role")
-    role_id: str | None = Field(None, description="Its number, which stays. Read-only.", json_schema_extra=_NUMBER)
+    role_id: str | None = Field(
+        None, description="Its number, which stays. Read-only.", json_schema_extra={"format": "int64"}
+    )
     role_name: str | None = Field(None, description="Its name: small letters, digits and hyphens.")
     role_description: str | None = Field(None, description="What it is for.")
     role_privileges: list[RolePrivilegeResource] | None = Field(None, description="What it allows.")
@@ -90,8 +91,10 @@ class RoleAssignmentResource(Resource):
     google_name = "RoleAssignment"
 
     kind: str | None = Field(None, description="admin#directory#roleAssignment")
-    role_assignment_id: str | None = Field(None, description="Its number. Read-only.", json_schema_extra=_NUMBER)
-    role_id: str | None = Field(None, description="The role's number.", json_schema_extra=_NUMBER)
+    role_assignment_id: str | None = Field(
+        None, description="Its number. Read-only.", json_schema_extra={"format": "int64"}
+    )
+    role_id: str | None = Field(None, description="The role's number.", json_schema_extra={"format": "int64"})
     assigned_to: str | None = Field(None, description="The user's number.")
     assignee_type: Literal["user", "group"] | None = Field(None, description="user. Read-only.")
     scope_type: str | None = Field(None, description="CUSTOMER for all units, ORG_UNIT for one and those below it.")

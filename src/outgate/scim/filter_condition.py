@@ -5,7 +5,7 @@ ask for, and dear.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_, select, true
 
@@ -26,6 +26,7 @@ with extra("scim"):
         ValuePath,
     )
 
+T = TypeVar("T")
 Condition = ColumnElement[bool]
 # Of a value that is there: no condition is ever NULL, so that each can be negated.
 Positive = Callable[[CompareOperator, Any], Condition]
@@ -48,7 +49,10 @@ class FilterCondition(FilterVisitor[Condition]):
         name = self._name(node.attr_path)
         if name is None:
             return false()
-        positive, value = self._of(self._known, name), _storable(node.value)
+        if node.value is None:
+            present = _of(self._present, name)
+            return not_(present) if node.op is CompareOperator.eq else present
+        positive, value = _of(self._known, name), _storable(node.value)
         if node.op is CompareOperator.ne:
             return not_(positive(CompareOperator.eq, value))
         return positive(node.op, value)
@@ -56,7 +60,7 @@ class FilterCondition(FilterVisitor[Condition]):
     def visit_present(self, node: Present) -> Condition:
         """Whether an attribute has a value."""
         name = self._name(node.attr_path)
-        return false() if name is None else self._of(self._present, name)
+        return false() if name is None else _of(self._present, name)
 
     def visit_not(self, node: Not) -> Condition:
         """What does not meet it."""
@@ -83,11 +87,11 @@ class FilterCondition(FilterVisitor[Condition]):
             return None
         return ".".join(one for one in (found.field_name, found.sub_field_name) if one)
 
-    @staticmethod
-    def _of(known: Mapping[str, Any], name: str) -> Any:
-        if name not in known:
-            raise InvalidFilterException(detail=f"no filter by {name} is known here; there are: {', '.join(known)}")
-        return known[name]
+
+def _of(known: Mapping[str, T], name: str) -> T:
+    if name not in known:
+        raise InvalidFilterException(detail=f"no filter by {name} is known here; there are: {', '.join(known)}")
+    return known[name]
 
 
 def _text(column: ColumnElement[Any]) -> Positive:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from sqlalchemy import ColumnElement, true
 
@@ -43,6 +43,8 @@ with extra("scim"):
 
 USER, GROUP = "User", "Group"
 
+R = TypeVar("R", ScimUser, ScimGroup)
+
 
 class OperationStorage(ScimStorage):
     """Of one request, which changes something or only looks."""
@@ -52,7 +54,7 @@ class OperationStorage(ScimStorage):
         self._entered: OperationContext | None = None
 
     @contextmanager
-    def operation(self) -> Iterator[None]:  # type: ignore[override]  # the library's is of the same kind
+    def operation(self) -> Iterator[None]:
         """The request's transaction."""
         with self._call.writing() if self._changes else self._call.reading() as op:
             self._entered = op
@@ -229,7 +231,7 @@ def _group(group: UserGroup, members: Sequence[GroupMember]) -> ScimGroup:
     return _with_meta(made, GROUP, group.created_at)
 
 
-def _with_meta(made: Any, kind: str, created_at: float) -> Any:
+def _with_meta(made: R, kind: str, created_at: float) -> R:
     """The version is of what is told: it changes with it, whoever has changed it."""
     told = json.dumps(made.model_dump(mode="json"), sort_keys=True)
     version = hashlib.sha256(told.encode()).hexdigest()[:24]

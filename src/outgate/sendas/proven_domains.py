@@ -293,6 +293,7 @@ def _differs(proof: str | None, verified: float | None, verified_at: float | Non
 
 def _accounts(connection: Connection, given: AddressGrant) -> Iterable[int]:
     account, unit = tables.account.c, tables.unit.c
+    where: ColumnElement[bool]
     if given.group is not None:
         group = select(tables.user_group.c.id).where(tables.user_group.c.name == given.group).scalar_subquery()
         of_it = select(tables.group_member.c.account_id).where(tables.group_member.c.group_id == group)
