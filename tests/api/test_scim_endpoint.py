@@ -65,5 +65,9 @@ async def test_scim2_tester_finds_what_the_rfcs_ask_for(api: ApiSite, monkeypatc
     wrong = [one for one in results if one.status in (Status.ERROR, Status.CRITICAL)]
     # An account is active or it is not: there is no third.
     assert [(one.title, one.data["urn"]) for one in wrong] == [("check_remove_attribute", "active")]
-    assert sum(one.status is Status.SUCCESS for one in results) > 40
-    assert {one.status for one in results if one not in wrong} <= {Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE}
+    assert sum(one.status is Status.SUCCESS for one in results) >= 60
+    rest = [one for one in results if one.status is not Status.SUCCESS and one not in wrong]
+    assert {one.reason for one in rest if one.status is Status.SKIPPED} == {
+        "POST /.search: searching several resource types at once is not supported by the server"
+    }
+    assert {one.status for one in rest} == {Status.SKIPPED}
