@@ -85,6 +85,7 @@ from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
 from outgate.transport_security.sts_policies import StsPolicies
+from outgate.writing import submissions, uploads
 from outgate.writing.filing import SentFiling
 
 if TYPE_CHECKING:
@@ -372,6 +373,8 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("audit", days.keep_audit * DAY, let_go),
         Kept("usage", days.keep_usage * DAY, usage.forget),
         Kept("tallies", tallies.KEPT * tallies.HOUR, tallies.forget),
+        Kept("submissions", submissions.KEPT, submissions.remove_old),
+        Kept("uploads", 1.0, uploads.remove_old),  # they say themselves when they end
     )
     return [one for one in kinds if one.seconds]
 
@@ -456,6 +459,7 @@ def http_listener(
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
     from outgate.http.error_response import problem  # noqa: PLC0415
     from outgate.http.http_listener import HttpListener  # noqa: PLC0415
+    from outgate.jmap.jmap_endpoint import JmapEndpoint  # noqa: PLC0415
     from outgate.web.notice import error_page  # noqa: PLC0415
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
     from outgate.web.services import PageServices  # noqa: PLC0415
@@ -491,7 +495,7 @@ def http_listener(
     )
     batch = BatchEndpoint()
     application = HttpApplication(
-        [*api_routes(programs, batch), *page_routes(services)],
+        [*api_routes(programs, batch), *JmapEndpoint(programs).routes(), *page_routes(services)],
         installation.engine,
         web,
         error_page,
