@@ -5,7 +5,7 @@ program names must be that of its From.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from outgate.api.gmail_scopes import COMPOSE, MODIFY, READONLY, SEND
@@ -35,8 +35,9 @@ from outgate.jmap.jmap_method import (
     got,
     set_objects,
 )
+from outgate.jmap.jmap_query import QueryArguments, found_by, queried
 from outgate.jmap.submission_envelope import GivenEnvelope, SubmissionEnvelope
-from outgate.jmap.uploaded_emails import email_id, row_of, set_emails
+from outgate.jmap.uploaded_emails import email_id, moment, row_of, set_emails
 from outgate.mail.header_check import CheckedHeader, MessageFault, examine, split_message
 from outgate.mail.line_ends import with_crlf
 from outgate.model import Account, Refused
@@ -128,6 +129,52 @@ def _changes(call: JmapCall, given: Arguments) -> Responses:
     created, updated = map(_id, found.created), map(_id, found.updated)
     told = changes(call, asked, _said(found.position), list(created), list(updated), [], more=found.more)
     return [("EmailSubmission/changes", told)]
+
+
+def _query(call: JmapCall, given: Arguments) -> Responses:
+    asked, state = arguments(call, QueryArguments, given), _state(call)
+    matches = found_by(asked.filter, _condition)
+    found = [one for one in map(_told, _found(call)) if matches(one)]
+    return [("EmailSubmission/query", queried(call, asked, found, state, _SORTED_BY))]
+
+
+def _query_changes(call: JmapCall, given: Arguments) -> Responses:
+    """A program asks again: what is pending becomes final without an event."""
+    raise MethodFault("cannotCalculateChanges")
+
+
+class SubmissionCondition(GivenObject):
+    """Which submissions are asked for (RFC 8621 7.3)."""
+
+    identity_ids: list[str] | None = None
+    email_ids: list[str] | None = None
+    thread_ids: list[str] | None = None
+    undo_status: str | None = None
+    before: str | None = None
+    after: str | None = None
+
+
+_SORTED_BY: Final = {"emailId": "emailId", "threadId": "threadId", "sentAt": "sendAt", "sendAt": "sendAt"}
+
+
+def _condition(given: Mapping[str, object]) -> Callable[[Told], bool]:
+    """What a submission must be."""
+    asked = given_object(SubmissionCondition, given)
+    before = None if asked.before is None else moment("before", asked.before)
+    after = None if asked.after is None else moment("after", asked.after)
+
+    def matches(one: Told) -> bool:
+        at = moment("sendAt", one["sendAt"])
+        return (
+            (asked.identity_ids is None or one["identityId"] in asked.identity_ids)
+            and (asked.email_ids is None or one["emailId"] in asked.email_ids)
+            and (asked.thread_ids is None or one["threadId"] in asked.thread_ids)
+            and asked.undo_status in (None, one["undoStatus"])
+            and (before is None or at < before)
+            and (after is None or at >= after)
+        )
+
+    return matches
 
 
 def _told(one: SubmittedMessage) -> Told:
@@ -343,5 +390,7 @@ def _implied(call: JmapCall, asked: SubmissionSetArguments, told: Told, emails: 
 METHODS: Final = (
     JmapMethod("EmailSubmission/get", SUBMISSION, _MAY_READ, _get),
     JmapMethod("EmailSubmission/changes", SUBMISSION, _MAY_READ, _changes),
+    JmapMethod("EmailSubmission/query", SUBMISSION, _MAY_READ, _query),
+    JmapMethod("EmailSubmission/queryChanges", SUBMISSION, _MAY_READ, _query_changes),
     JmapMethod("EmailSubmission/set", SUBMISSION, _MAY_SEND, _set),
 )

@@ -35,9 +35,8 @@ from outgate.writing.uploads import TooManyUploads, Upload
 
 _REALM: Final = 'Bearer realm="outgate", error="invalid_token"'
 _MAX_KEY: Final = 255  # characters
-_TYPE: Final = re.compile(
-    r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}(; ?[A-Za-z0-9-]{1,40}=[\w.:+-]{1,80})?"
-)
+_WORD: Final = r"[A-Za-z0-9!#$&^_.+-]{1,100}"
+_TYPE: Final = re.compile(rf"{_WORD}/{_WORD}(; ?{_WORD}={_WORD})?")
 _UNKNOWN_TYPE: Final = "application/octet-stream"
 
 

@@ -1,7 +1,7 @@
 """Emails and their two mailboxes (RFC 8621 2, 4), in the measure that sending needs: messages among the uploads.
 
-They are no mail store: a user's mailbox is elsewhere, and what lies here has an end. So there is Email/import, /get and
-/set without create; Mailbox/get; and /changes that say whether anything has changed.
+They are no mail store: a user's mailbox is elsewhere, and what lies here has an end. So there is Email/import, /get of
+what is noted of each, and /set; Mailbox/get; and /changes that say whether anything has changed.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from outgate.api.gmail_scopes import COMPOSE, MODIFY, READONLY, SEND
 from outgate.api.gmail_scopes import MAIL as ALL_MAIL
 from outgate.directory.errors import NotFound
 from outgate.iso_time import iso
+from outgate.jmap.email_composing import NewEmail, composed
 from outgate.jmap.jmap_call import JmapCall
 from outgate.jmap.jmap_fault import MethodFault, SetFault, wrong_property
 from outgate.jmap.jmap_limits import MAIL, MAX_IN_SET
@@ -41,6 +42,7 @@ from outgate.jmap.jmap_method import (
 from outgate.mail.header_check import MessageFault, examine, split_message
 from outgate.mail.line_ends import with_crlf
 from outgate.operations import submission_operations
+from outgate.queue.queue_id import to_text
 from outgate.writing.uploads import UploadedMessage
 
 MAY_WRITE: Final = (ALL_MAIL, COMPOSE, MODIFY, SEND)
@@ -179,17 +181,12 @@ def _import(call: JmapCall, given: Arguments) -> Responses:
 
 def _imported(call: JmapCall, new: ImportedEmail) -> Told:
     folders, keywords = _folders(new.mailbox_ids), _keywords(new.keywords)
-    received_at = call.services.now() if new.received_at is None else _moment("receivedAt", new.received_at)
+    received_at = call.services.now() if new.received_at is None else moment("receivedAt", new.received_at)
+    _require_message(_blob(call, new.blob_id, "blobId"))
     upload = row_of("B", new.blob_id)
-    try:
-        with call.reading() as op:
-            content = submission_operations.read_upload(op, call.address, upload).content
-    except NotFound as error:
-        raise wrong_property("blobId", str(error)) from None
-    _require_message(content)
     with call.writing() as op:
         made = submission_operations.take_for_message(op, call.address, upload, folders, keywords, received_at)
-    return {name: _told(made)[name] for name in ("id", "blobId", "threadId", "size")}
+    return _made(made)
 
 
 def _require_message(content: bytes) -> None:
@@ -201,11 +198,48 @@ def _require_message(content: bytes) -> None:
         raise SetFault("invalidEmail", str(fault)) from None
 
 
+def _composed(call: JmapCall, value: Mapping[str, Any]) -> Told:
+    now, room = call.services.now(), call.services.config.submission.max_message_bytes
+
+    def date(asked: NewEmail) -> float:
+        return now if asked.sent_at is None else moment("sentAt", asked.sent_at)
+
+    def read(blob: str) -> bytes:
+        nonlocal room
+        content = _blob(call, blob, "attachments")
+        room -= len(content)
+        if room < 0:
+            raise SetFault("tooLarge", "its files are more than a message may have")
+        return content
+
+    made = composed(value, to_text(call.queue_ids.new(now)), date, read)
+    folders, keywords = _folders(made.asked.mailbox_ids), _keywords(made.asked.keywords)
+    received_at = now if made.asked.received_at is None else moment("receivedAt", made.asked.received_at)
+    with call.writing() as op:
+        upload = submission_operations.add_upload(op, call.address, "message/rfc822", made.raw)
+        message = submission_operations.take_for_message(op, call.address, upload, folders, keywords, received_at)
+    return _made(message)
+
+
+def _made(message: UploadedMessage) -> Told:
+    """What the server has set."""
+    return {name: _told(message)[name] for name in ("id", "blobId", "threadId", "size")}
+
+
+def _blob(call: JmapCall, blob: str, name: str) -> bytes:
+    """Its content. Raises SetFault, which names the property that has it."""
+    try:
+        with call.reading() as op:
+            return submission_operations.read_upload(op, call.address, row_of("B", blob)).content
+    except NotFound as error:
+        raise wrong_property(name, str(error)) from None
+
+
 def set_emails(call: JmapCall, asked: SetArguments) -> Told:
     """The answer of Email/set, of a program's own call or of one that a submission implies."""
 
-    def create(_name: str, _value: Mapping[str, Any]) -> Told:
-        raise SetFault("forbidden", "messages are not put together here: upload one, and use Email/import")
+    def create(_name: str, value: Mapping[str, Any]) -> Told:
+        return _composed(call, value)
 
     def update(identity: str, value: Mapping[str, Any]) -> Told | None:
         message = _one(call, identity)
@@ -272,7 +306,8 @@ def _is_keyword(name: str) -> bool:
     return bool(_KEYWORD.fullmatch(name)) and not _NOT_IN_KEYWORDS.search(name)
 
 
-def _moment(name: str, text: str) -> float:
+def moment(name: str, text: str) -> float:
+    """A UTCDate in seconds since the epoch. Raises SetFault."""
     try:
         if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", text):
             raise ValueError

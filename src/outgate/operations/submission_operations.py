@@ -97,16 +97,8 @@ def submit_message(op: OperationContext, user: str, identity: int, wanted: Submi
         raise KeyTaken("this Idempotency-Key was used for another message; take a new key for each") from None
     if before is not None:
         return from_text(before)
-    put = take(
-        op,
-        account,
-        identity,
-        wanted.recipients,
-        wanted.raw,
-        limits,
-        wanted.hold_until,
-        reverse_path=wanted.reverse_path,
-    )
+    to, sender, at = wanted.recipients, wanted.reverse_path, wanted.hold_until
+    put = take(op, account, identity, to, wanted.raw, limits, at, reverse_path=sender)
     send_at = put.message.waits_since
     kept = NewSubmission(identity, wanted.sender, wanted.email, sender, to, send_at)
     submissions.add(op.connection, account.id, kept)

@@ -94,10 +94,8 @@ def add(connection: Connection, account_id: int, new: NewSubmission) -> None:
             canceled=False,
         )
     )
-    newest_first = (
-        select(columns.message_id).where(columns.account_id == account_id).order_by(columns.message_id.desc())
-    )
-    beyond = newest_first.offset(AT_MOST).limit(1).scalar_subquery()
+    mine = select(columns.message_id).where(columns.account_id == account_id)
+    beyond = mine.order_by(columns.message_id.desc()).offset(AT_MOST).limit(1).scalar_subquery()
     connection.execute(delete(email_submission).where(columns.account_id == account_id, columns.message_id <= beyond))
 
 
