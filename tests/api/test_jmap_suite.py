@@ -27,7 +27,7 @@ Case = Callable[[JmapClient], Awaitable[None]]
 def table() -> dict[str, str]:
     """What the docs say of each case."""
     page = (ROOT / "docs" / "jmap.md").read_text()
-    return {name: said for name, said in re.findall(r"^\| `([a-z]+/[a-z-]+)` \| (.*?) \|$", page, re.MULTILINE)}
+    return dict(re.findall(r"^\| `([a-z]+/[a-z-]+)` \| (.*?) \|$", page, re.MULTILINE))
 
 
 async def one(client: JmapClient) -> dict[str, Any]:

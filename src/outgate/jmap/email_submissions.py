@@ -53,6 +53,7 @@ _PROPERTIES: Final = (
     *("id", "identityId", "emailId", "threadId", "envelope", "sendAt", "undoStatus", "deliveryStatus"),
     *("dsnBlobIds", "mdnBlobIds"),
 )
+_SET_BY_SERVER: Final = ("id", "threadId", "envelope", "sendAt", "undoStatus", "deliveryStatus")
 _MAY_SEND: Final = (ALL_MAIL, COMPOSE, MODIFY, SEND)
 _MAY_READ: Final = (*_MAY_SEND, READONLY)
 _REPLY: Final = re.compile(r"[245]\d\d [245]\.\d{1,3}\.\d{1,3} ")
@@ -253,8 +254,8 @@ def _create(call: JmapCall, name: str, value: Mapping[str, Any]) -> Told:
             made = submission_operations.submit_message(op, call.address, identity, wanted, limits)
     except Exception as error:
         raise _refused(error) from None
-    told = _told(_found(call, [_id(made)])[0])
-    return {key: told[key] for key in ("id", "threadId", "envelope", "sendAt", "undoStatus", "deliveryStatus")}
+    told = next(map(_told, _found(call, [_id(made)])), {"id": _id(made)})  # one that is repeated may be forgotten
+    return {key: told[key] for key in _SET_BY_SERVER if key in told}
 
 
 def _prepared(call: JmapCall, email: int) -> _Prepared:

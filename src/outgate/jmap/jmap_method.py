@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
+import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -12,6 +13,8 @@ from outgate.jmap.jmap_call import JmapCall
 from outgate.jmap.jmap_fault import MethodFault, SetFault
 from outgate.jmap.jmap_limits import MAX_IN_GET, MAX_IN_SET
 from outgate.operations.error_codes import ErrorCode, code_of, text_of
+
+_log = structlog.get_logger("jmap")
 
 Told = dict[str, Any]
 Responses = list[tuple[str, Told]]
@@ -204,7 +207,15 @@ class _Outcomes:
         except SetFault as fault:
             self.note(place, name, fault.told())
         except Exception as error:
+            if code_of(error) not in _SET_FAULTS and self.has_done:
+                _log.error("some of a method was done, and not all", exc_info=error)
+                raise MethodFault("serverPartialFail", "not all of it was done; ask what is there now") from error
             self.note(place, name, set_fault(error).told())
+
+    @property
+    def has_done(self) -> bool:
+        """Whether anything has changed."""
+        return bool(self.destroyed or self._told.keys() & {"created", "updated"})
 
     def note(self, place: str, name: str, value: object) -> None:
         """What came of one."""

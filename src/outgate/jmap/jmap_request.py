@@ -41,7 +41,7 @@ def read(body: bytes, capabilities: frozenset[str]) -> GivenRequest:
         raise RequestFault("limit", f"a request has at most {MAX_REQUEST} bytes", limit="maxSizeRequest")
     try:
         value = json.loads(body.decode())
-        json.dumps(value, ensure_ascii=False).encode()  # a half of a pair of surrogates is no I-JSON (RFC 7493)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # nor half a pair of surrogates (RFC 7493)
     except (ValueError, RecursionError):
         raise RequestFault("notJSON", "it is not JSON in UTF-8 (I-JSON, RFC 7493)") from None
     try:

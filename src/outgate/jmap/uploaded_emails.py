@@ -43,7 +43,7 @@ from outgate.mail.header_check import MessageFault, examine, split_message
 from outgate.mail.line_ends import with_crlf
 from outgate.operations import submission_operations
 from outgate.queue.queue_id import to_text
-from outgate.writing.uploads import UploadedMessage
+from outgate.writing.uploads import TooManyUploads, UploadedMessage
 
 MAY_WRITE: Final = (ALL_MAIL, COMPOSE, MODIFY, SEND)
 MAY_READ: Final = (*MAY_WRITE, READONLY)
@@ -215,9 +215,12 @@ def _composed(call: JmapCall, value: Mapping[str, Any]) -> Told:
     made = composed(value, to_text(call.queue_ids.new(now)), date, read)
     folders, keywords = _folders(made.asked.mailbox_ids), _keywords(made.asked.keywords)
     received_at = now if made.asked.received_at is None else moment("receivedAt", made.asked.received_at)
-    with call.writing() as op:
-        upload = submission_operations.add_upload(op, call.address, "message/rfc822", made.raw)
-        message = submission_operations.take_for_message(op, call.address, upload, folders, keywords, received_at)
+    try:
+        with call.writing() as op:
+            upload = submission_operations.add_upload(op, call.address, "message/rfc822", made.raw)
+            message = submission_operations.take_for_message(op, call.address, upload, folders, keywords, received_at)
+    except TooManyUploads as error:
+        raise SetFault("overQuota", str(error)) from None
     return _made(message)
 
 

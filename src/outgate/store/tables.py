@@ -573,9 +573,16 @@ upload = Table(
     Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("content_type", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("content", LargeBinary, nullable=False),
     Column("ends_at", Double, nullable=False, index=True),
     sqlite_autoincrement=True,
+)
+
+# Apart, since SQLite writes a row anew as a whole.
+upload_content = Table(
+    "upload_content",
+    metadata,
+    Column("upload_id", Key, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 # A message among the uploads, which a program may submit. `folders` and `keywords` are separated by spaces.

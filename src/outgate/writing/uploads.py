@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from outgate.directory.errors import NotAllowed, NotFound
 from outgate.frozen import frozen
-from outgate.store.tables import upload, uploaded_message
+from outgate.store.tables import upload, upload_content, uploaded_message
 
 DAY: Final = 86400.0
 KEPT: Final = DAY  # seconds that an upload is kept
@@ -58,15 +58,17 @@ def add(connection: Connection, account_id: int, content_type: str, content: byt
             most=AT_MOST,
             megabytes=MAX_BYTES // 1_000_000,
         )
-    values = {"content_type": content_type, "size": len(content), "content": content, "ends_at": now + KEPT}
+    values = {"content_type": content_type, "size": len(content), "ends_at": now + KEPT}
     made = connection.execute(insert(upload).values(account_id=account_id, **values).returning(upload.c.id))
-    return int(made.scalar_one())
+    identity = int(made.scalar_one())
+    connection.execute(insert(upload_content).values(upload_id=identity, content=content))
+    return identity
 
 
 def find(connection: Connection, account_id: int, identity: int) -> Upload:
     """One of them with its content. Raises NotFound."""
-    wanted = select(upload).where(upload.c.id == identity, upload.c.account_id == account_id)
-    row = connection.execute(wanted).first()
+    wanted = select(upload.c.id, upload.c.content_type, upload_content.c.content).join(upload_content)
+    row = connection.execute(wanted.where(upload.c.id == identity, upload.c.account_id == account_id)).first()
     if row is None:
         raise NotFound("there is no such upload, or not any more")
     return Upload(row.id, row.content_type, bytes(row.content))

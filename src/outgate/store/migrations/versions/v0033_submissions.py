@@ -18,7 +18,6 @@ def upgrade() -> None:
         sa.Column("account_id", Key, nullable=False),
         sa.Column("content_type", sa.Text(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("ends_at", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["account.id"], name="fk_upload_account_id_account", ondelete="CASCADE"
@@ -28,6 +27,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_upload_account_id", "upload", ["account_id"])
     op.create_index("ix_upload_ends_at", "upload", ["ends_at"])
+    op.create_table(
+        "upload_content",
+        sa.Column("upload_id", Key, autoincrement=False, nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["upload_id"], ["upload.id"], name="fk_upload_content_upload_id_upload", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("upload_id", name="pk_upload_content"),
+    )
     op.create_table(
         "uploaded_message",
         sa.Column("id", Key, sa.Identity(), nullable=False),
