@@ -22,7 +22,7 @@ from outgate.directory.errors import NotFound
 from outgate.frozen import frozen
 from outgate.http.body_limit import body_of, read_body
 from outgate.http.client_address import peer_of
-from outgate.http.http_route import HttpRoute
+from outgate.http.http_route import NO_STORE, Handler, HttpRoute
 from outgate.jmap import email_submissions, identities, jmap_request, uploaded_emails
 from outgate.jmap.jmap_call import JmapCall, account_of
 from outgate.jmap.jmap_fault import RequestFault
@@ -37,6 +37,7 @@ _REALM: Final = 'Bearer realm="outgate", error="invalid_token"'
 _MAX_KEY: Final = 255  # characters
 _WORD: Final = r"[A-Za-z0-9!#$&^_.+-]{1,100}"
 _TYPE: Final = re.compile(rf"{_WORD}/{_WORD}(; ?{_WORD}={_WORD})?")
+_UNCHANGING: Final = "private, immutable, max-age=86400"  # what is in a blob, as long as it is there
 _UNKNOWN_TYPE: Final = "application/octet-stream"
 
 
@@ -90,7 +91,7 @@ class JmapEndpoint:
             _route("/.well-known/jmap", "GET", self.tell),
             _route("/jmap/api", "POST", self.answer, 4 * MAX_REQUEST),  # what is larger is not even read
             _route("/jmap/upload/{account}", "POST", self.take, largest),
-            _route("/jmap/download/{account}/{blob}/{name}", "GET", self.give),
+            _route("/jmap/download/{account}/{blob}/{name}", "GET", self.give, cache=_UNCHANGING),
             _route("/jmap/events", "GET", self.push),
         ]
 
@@ -209,5 +210,6 @@ def _type(given: str) -> str:
     return given if _TYPE.fullmatch(given) else _UNKNOWN_TYPE
 
 
-def _route(path: str, method: str, handler: object, max_body: int = 0) -> HttpRoute:
-    return HttpRoute(path=path, methods=frozenset({method}), handler=handler, kind="api", max_body=max_body)  # type: ignore[arg-type]
+def _route(path: str, method: str, handler: Handler, max_body: int = 0, cache: str = NO_STORE) -> HttpRoute:
+    methods = frozenset({method})
+    return HttpRoute(path=path, methods=methods, handler=handler, kind="api", max_body=max_body, cache=cache)
