@@ -96,7 +96,7 @@ async def token_of(api: ApiSite, user: str, scopes: Sequence[str]) -> str:
     class _Asked:
         @staticmethod
         def execute() -> None:
-            credentials.refresh(api.token_request())
+            credentials.refresh(api.token_request())  # type: ignore[no-untyped-call]
 
     await ask(_Asked)
     return str(credentials.token)

@@ -1,5 +1,7 @@
 """JMAP's EmailSubmission: a message is uploaded, imported, submitted, and leaves as all mail does."""
 
+from typing import Any
+
 from api.api_site import ALICE, PARTNER, ApiSite
 from api.jmap_site import CAROL, JmapClient, message
 from way.place import running
@@ -145,6 +147,9 @@ async def test_a_message_is_put_together_of_properties(api: ApiSite) -> None:
     assert set(received.recipients) == {CAROL, "dave@recipient.example"}
     for part in (b"multipart/mixed", b"text/plain", b"text/html", b"image/png", b"=?utf-8?"):
         assert part in received.content
-    for wrong in ({"from": []}, {"attachments": [{"blobId": "B99"}]}, {"headers": []}, {"bodyValues": {}}):
+    refused: list[dict[str, Any]] = [
+        *({"from": []}, {"attachments": [{"blobId": "B99"}]}, {"headers": []}, {"bodyValues": {}}),
+    ]
+    for wrong in refused:
         told = await client.calls(("Email/set", {"create": {"d": draft | wrong}}))
         assert told[0][1]["notCreated"]["d"]["type"] == "invalidProperties", wrong

@@ -77,7 +77,8 @@ def sets(name: str, value: Any) -> Case:
 
 
 async def submissions_are_listed(client: JmapClient) -> None:
-    for ids in (None, []):
+    every: list[list[str] | None] = [None, []]
+    for ids in every:
         has(await client.call("EmailSubmission/get", ids=ids), accountId=str, state=str, list=list, notFound=list)
 
 

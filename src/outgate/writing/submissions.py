@@ -176,11 +176,11 @@ def _outcomes(connection: Connection, identities: Sequence[int]) -> dict[int, di
     waiting = select(columns.message_id, columns.address, columns.last_reply)
     for row in connection.execute(waiting.where(columns.message_id.in_(identities))):
         found.setdefault(row.message_id, {})[row.address] = RecipientOutcome("queued", row.last_reply or "")
-    for row in _told(connection, identities):
-        detail = json.loads(row.detail)
-        said = detail["reply"] if row.kind == "delivered" else detail["reason"]
-        is_local = row.kind == "delivered" and detail["by"] == LOCAL
-        found.setdefault(row.message_id, {})[detail["recipient"]] = RecipientOutcome(row.kind, said, is_local)
+    for event in _told(connection, identities):
+        detail = json.loads(event.detail)
+        said = detail["reply"] if event.kind == "delivered" else detail["reason"]
+        is_local = event.kind == "delivered" and detail["by"] == LOCAL
+        found.setdefault(event.message_id, {})[detail["recipient"]] = RecipientOutcome(event.kind, said, is_local)
     return found
 
 
