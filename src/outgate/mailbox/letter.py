@@ -32,6 +32,7 @@ _MAX_PEOPLE: Final = 200
 _OFTEN_SEEN: Final = 300  # characters of people who are remembered
 _SLOW: Final = ("punycode", "idna")  # names' encodings, whose time grows with the square; no text has them
 _ID: Final = re.compile(r"<[!-;=?-~]{1,250}>")  # a Message-ID without spaces, brackets within, or what is not US-ASCII
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f]+")
 _PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
@@ -260,7 +261,7 @@ def _with_few_tags(html: str) -> str:
 
 
 def _without_controls(text: str) -> str:
-    return "".join(char for char in text if char in "\n\t" or ord(char) >= 32)
+    return _CONTROLS.sub("", text)
 
 
 def people_text(people: Sequence[Mailbox]) -> str:
