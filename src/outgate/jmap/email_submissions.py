@@ -25,9 +25,9 @@ from outgate.jmap.jmap_method import (
     GetArguments,
     GivenObject,
     JmapMethod,
+    ObjectSetting,
     Responses,
     SetArguments,
-    Setting,
     Told,
     arguments,
     changes,
@@ -225,7 +225,7 @@ def _status(outcome: RecipientOutcome | None) -> Told:
 
 
 @frozen
-class _Prepared:
+class _ReadEmail:
     """A message that is about to be submitted, as far as it is known before its transaction."""
 
     raw: bytes
@@ -258,7 +258,7 @@ def _create(call: JmapCall, name: str, value: Mapping[str, Any]) -> Told:
     return {key: told[key] for key in _SET_BY_SERVER if key in told}
 
 
-def _prepared(call: JmapCall, email: int) -> _Prepared:
+def _prepared(call: JmapCall, email: int) -> _ReadEmail:
     with call.reading() as op:
         found = submission_operations.uploaded_messages(op, call.address, [email])
         if not found:
@@ -269,12 +269,12 @@ def _prepared(call: JmapCall, email: int) -> _Prepared:
     if len(raw) > most:
         raise SetFault("tooLarge", maxSize=most)
     try:
-        return _Prepared(raw, examine(raw[: split_message(raw) or len(raw)]), account)
+        return _ReadEmail(raw, examine(raw[: split_message(raw) or len(raw)]), account)
     except MessageFault as fault:
         raise SetFault("invalidEmail", str(fault), properties=["from"]) from None
 
 
-def _sender(call: JmapCall, prepared: _Prepared, identity: str) -> str:
+def _sender(call: JmapCall, prepared: _ReadEmail, identity: str) -> str:
     """The address of the identity, if it is that of the message's From."""
     account, header = prepared.account, prepared.header
     known = identities(account, {})
@@ -291,7 +291,7 @@ def _sender(call: JmapCall, prepared: _Prepared, identity: str) -> str:
     return address
 
 
-def _envelope(call: JmapCall, prepared: _Prepared, given: GivenEnvelope | None, sender: str) -> SubmissionEnvelope:
+def _envelope(call: JmapCall, prepared: _ReadEmail, given: GivenEnvelope | None, sender: str) -> SubmissionEnvelope:
     account, header = prepared.account, prepared.header
     if given:
         max_hold = call.services.config.submission.max_hold
@@ -352,7 +352,7 @@ def _set(call: JmapCall, given: Arguments) -> Responses:
         with call.writing() as op:
             submission_operations.forget_submission(op, call.address, _one(call, identity).id)
 
-    told = set_objects(call, asked, Setting(create, update, destroy, lambda: _state(call)))
+    told = set_objects(call, asked, ObjectSetting(create, update, destroy, lambda: _state(call)))
     return [("EmailSubmission/set", told), *_implied(call, asked, told, emails)]
 
 

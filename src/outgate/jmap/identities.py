@@ -22,9 +22,9 @@ from outgate.jmap.jmap_method import (
     GetArguments,
     GivenObject,
     JmapMethod,
+    ObjectSetting,
     Responses,
     SetArguments,
-    Setting,
     Told,
     arguments,
     changes,
@@ -163,7 +163,7 @@ def _set(call: JmapCall, given: Arguments) -> Responses:
         with call.writing() as op:
             send_as_operations.remove(op, call.address, entry.address)
 
-    how = Setting(create, update, destroy, lambda: _state(_of_user(call)))
+    how = ObjectSetting(create, update, destroy, lambda: _state(_of_user(call)))
     return [("Identity/set", set_objects(call, asked, how))]
 
 

@@ -156,7 +156,7 @@ Destroy = Callable[[str], None]
 
 
 @frozen
-class Setting:
+class ObjectSetting:
     """How objects of a kind are changed, one at a time: each raises SetFault, or what operations do."""
 
     create: Create
@@ -165,7 +165,7 @@ class Setting:
     state: Callable[[], str]
 
 
-def set_objects(call: JmapCall, given: SetArguments, how: Setting) -> Told:
+def set_objects(call: JmapCall, given: SetArguments, how: ObjectSetting) -> Told:
     """Make, change and destroy each, and say what came of it. Raises MethodFault."""
     create, update, destroy = given.create or {}, given.update or {}, given.destroy or []
     limited([*create, *update, *destroy], MAX_IN_SET)

@@ -26,10 +26,10 @@ from outgate.jmap.jmap_method import (
     GetArguments,
     GivenObject,
     JmapMethod,
+    ObjectSetting,
     OfAccount,
     Responses,
     SetArguments,
-    Setting,
     Told,
     arguments,
     given_object,
@@ -255,7 +255,7 @@ def set_emails(call: JmapCall, asked: SetArguments) -> Told:
         with call.writing() as op:
             submission_operations.delete_message(op, call.address, row_of("M", identity))
 
-    return set_objects(call, asked, Setting(create, update, destroy, lambda: _state(_all(call))))
+    return set_objects(call, asked, ObjectSetting(create, update, destroy, lambda: _state(_all(call))))
 
 
 def _set(call: JmapCall, given: Arguments) -> Responses:
