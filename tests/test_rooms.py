@@ -70,6 +70,7 @@ ALLOWED = {
         "openid",
         "mail_program",
         "printable",
+        *("tls_reports", "transport_security"),
     },
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {
