@@ -356,7 +356,7 @@ class ServerProcess:
         self._directory.close()
         await asyncio.to_thread(self._security.close)
         await asyncio.to_thread(self._tallies.write)
-        await self._tls_sessions.write()
+        await self._tls_sessions.write(pause=0.0)
         self._installation.engine.dispose()
         self._snapshot.remove()
         _log.info("stopped")

@@ -188,9 +188,9 @@ class DailyReports:
             key = await self._key_for(domain, await self._directory.version())
         except SealBroken:
             return "the stored signing key was changed outside of Outgate; make another: outgate domain dkim"
-        return (
-            "" if key else f"by mail only with a DKIM signature, and {domain} has no key: outgate domain dkim {domain}"
-        )
+        if key:
+            return ""
+        return f"mail must be signed, and {domain} has no DKIM key; make one: outgate domain dkim {domain}"
 
     def _message(self, report: TlsReport, to: Sequence[str], organisation: Organisation) -> Put:
         now, sender = self._now(), organisation.postmaster
@@ -221,8 +221,9 @@ class DailyReports:
         told = printable(detail)
         if await self._write(change):
             _REPORTS.labels(state.value).inc()
-            level = _log.warning if state is ReportState.FAILED else _log.info
-            level("TLS report", domain=kept.domain, state=state.value, detail=told)
+            if state is not ReportState.NOT_WANTED:  # nearly all
+                level = _log.warning if state is ReportState.FAILED else _log.info
+                level("TLS report", domain=kept.domain, state=state.value, detail=told)
 
     # --- the database ---------------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ class SessionCounts:
                 await asyncio.wait_for(self._half_full.wait(), EVERY)
             await asyncio.sleep(PAUSE if await self.write() else EVERY)
 
-    async def write(self) -> bool:
+    async def write(self, pause: float = PAUSE) -> bool:
         """Add what was counted to the database; whether that could be done. If not, it is counted on with."""
         counts, self._counts, self._different = self._counts, {}, 0
         self._half_full.clear()
@@ -77,7 +77,7 @@ class SessionCounts:
                     _log.warning("TLS sessions are not added up yet", error=str(error))
                     left = together + left
                     return False
-                await asyncio.sleep(PAUSE if left else 0)
+                await asyncio.sleep(pause if left else 0)
         finally:
             for day, domain in left:
                 for session, count in counts[day, domain].items():
