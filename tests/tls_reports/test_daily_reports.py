@@ -166,7 +166,7 @@ def assert_fits_section_5_3(content: bytes, report_id: str) -> None:
     assert parsed["TLS-Required"] == "No"
     assert parsed["From"] == '"Example, Inc." <postmaster@example.com>'
     assert parsed["Subject"] == f"Report Domain: mailed.example Submitter: example.com Report-ID: <{report_id}>"
-    words, file = parsed.iter_parts()  # type: ignore[attr-defined] # of a multipart
+    words, file = parsed.iter_parts()
     assert "mailed.example on 2024-10-04 (UTC)" in words.get_content()
     assert file.get_content_type() == "application/tlsrpt+gzip"
     assert file.get_filename() == f"example.com!mailed.example!{YESTERDAY * 86400}!{YESTERDAY * 86400 + 86399}.json.gz"
@@ -181,7 +181,8 @@ async def test_what_can_not_be_sent_is_tried_again_for_a_day_and_given_up(exampl
         world.wants("posted.example", world.collector("bad.example", 503))
         world.wants("mailed.example", "mailto:a@collector.example")
         await world.look(MIDNIGHT + 1)
-        at, waited = MIDNIGHT + SPREAD, []
+        at = MIDNIGHT + SPREAD
+        waited: list[float] = []
         while (due := [one.due_at for one in world.kept().values() if one.due_at is not None]) and len(waited) < 50:
             await world.look(max(at, min(due)))
             waited.append(world.clock.at)

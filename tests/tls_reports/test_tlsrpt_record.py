@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from outgate.tls_reports.tlsrpt_record import MOST, ReportPlace, places
@@ -30,6 +30,7 @@ def records(draw: st.DrawFn) -> tuple[str, list[str]]:
     return f"v=TLSRPTv1{written}{draw(st.sampled_from(['', ';', ' ; ']))}", uris
 
 
+@settings(max_examples=40)
 @given(records(), st.lists(st.text(max_size=30).filter(lambda text: not text.startswith("v=TLSRPTv1"))))
 def test_what_fits_the_grammar_names_its_places_among_whatever_other_records(
     record: tuple[str, list[str]], others: list[str]

@@ -657,6 +657,7 @@ tls_session = Table(
     Column("receiving_address", Text, primary_key=True),
     Column("sending_address", Text, primary_key=True),
     Column("sessions", BigInteger, nullable=False),  # how many
+    sqlite_with_rowid=False,
 )
 
 # One report for each domain and day. `due_at` is null when nothing is left to do; leases run by store.lease_clock.

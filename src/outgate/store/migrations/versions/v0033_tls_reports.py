@@ -36,6 +36,7 @@ def upgrade() -> None:
             *("day", "domain", "policy", "result", "reason", "exchanger", "receiving_address", "sending_address"),
             name="pk_tls_session",
         ),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "tls_report",
