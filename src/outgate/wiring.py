@@ -86,7 +86,7 @@ from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
 from outgate.tls_reports import report_rows, session_rows
 from outgate.tls_reports.daily_reports import DailyReports, ReportLetterhead
-from outgate.tls_reports.session_counts import SessionCounts
+from outgate.tls_reports.session_counts import TlsSessionCounts
 from outgate.transport_security.sts_policies import StsPolicies
 from outgate.writing.filing import SentFiling
 
@@ -122,7 +122,7 @@ class ServerProcess:
         self._tokens = access_tokens(installation, owner, self._queue_ids)
         self._names = resolver(settings)
         self._sts_policies = sts_policies(settings, engine, self._names)
-        self._tls_sessions = SessionCounts(engine, clock.now, settings.tls_reports.sending_address)
+        self._tls_sessions = TlsSessionCounts(engine, clock.now, settings.tls_reports.sending_address)
         self._signing_keys = SigningKeys(engine, installation.vault)
         verifier = token_verifier(settings)
         throttle = Throttle(settings.log_in, Rates(engine), self._knows)

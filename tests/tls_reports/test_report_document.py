@@ -4,7 +4,7 @@ import gzip
 import json
 from dataclasses import replace
 
-from outgate.tls_reports.report_document import Submitter, TlsReport
+from outgate.tls_reports.report_document import ReportSubmitter, TlsReport
 from outgate.tls_reports.session_rows import FailedSessions, PolicySessions
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault
 
@@ -68,7 +68,7 @@ REPORT = TlsReport(
     "5065427c-23d3-47ca-b6e0-946ea0e8c4be",
     "company-y.example",
     16_892,
-    Submitter("Company-X", "company-x.example", "sts-reporting@company-x.example"),
+    ReportSubmitter("Company-X", "company-x.example", "sts-reporting@company-x.example"),
     [PolicySessions(AppliedPolicy(PolicyType.STS, "company-y.example", LINES, (MX,)), 5326, FAILURES)],
 )
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.tables import tls_policy, tls_session
 from outgate.tls_reports import session_counts, session_rows
-from outgate.tls_reports.session_counts import SessionCounts
+from outgate.tls_reports.session_counts import TlsSessionCounts
 from outgate.tls_reports.session_rows import DAY, SHARE, DomainSessions, FailedSessions
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
 
@@ -32,7 +32,7 @@ def failed(number: int = 0, domain: str = DOMAIN, sending: str = "") -> TlsSessi
 @pytest.mark.asyncio
 async def test_what_two_processes_count_adds_up_by_day_domain_policy_and_fault(engine: Engine) -> None:
     days = [now(), now()]
-    processes = [SessionCounts(engine, lambda: days[0]), SessionCounts(engine, lambda: days[1], "198.51.100.62")]
+    processes = [TlsSessionCounts(engine, lambda: days[0]), TlsSessionCounts(engine, lambda: days[1], "198.51.100.62")]
     for one in processes:
         one.count(TlsSession(DOMAIN, STS))
         one.count(failed())
@@ -66,7 +66,7 @@ async def test_what_two_processes_count_adds_up_by_day_domain_policy_and_fault(e
 @pytest.mark.asyncio
 async def test_a_domain_has_its_share_of_memory_and_rows_and_takes_nobody_else_s(engine: Engine) -> None:
     """Whoever owns it has a thousand exchangers, and a policy for each."""
-    counts = SessionCounts(engine, now)
+    counts = TlsSessionCounts(engine, now)
     for number in range(1000):
         policy = AppliedPolicy(PolicyType.TLSA, f"mx{number}.peer.example", (f"3 1 1 {number:064x}",))
         counts.count(TlsSession(DOMAIN, policy, FAULT, f"mx{number}.peer.example"))
@@ -94,7 +94,7 @@ async def test_what_the_database_does_not_take_is_counted_on_with_and_what_memor
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_counts, "ROOM", 10)
-    counts, before = SessionCounts(engine, now), _uncounted()
+    counts, before = TlsSessionCounts(engine, now), _uncounted()
     adding: Callable[..., None] = session_rows.add
 
     def away(*_: object) -> None:
@@ -116,7 +116,7 @@ async def test_what_the_database_does_not_take_is_counted_on_with_and_what_memor
 @pytest.mark.asyncio
 async def test_half_full_memory_is_written_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_counts, "ROOM", 4)
-    counts, written = SessionCounts(engine, now), asyncio.Event()
+    counts, written = TlsSessionCounts(engine, now), asyncio.Event()
     adding: Callable[..., None] = session_rows.add
     loop = asyncio.get_running_loop()
 

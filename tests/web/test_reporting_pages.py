@@ -228,7 +228,7 @@ async def test_tls_to_domains_is_shown_by_day_with_what_was_wrong_and_the_report
     assert (set(POLICIES), set(RESULTS)) == (set(PolicyType), set(ResultType))
     days = (await alice.get(TLS_REPORTS)).text
     words = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", days)))
-    assert re.search(r"peer.example 1,234 17 waits good.example 3 0 none yet", words)
+    assert re.search(r"peer.example 1,234 17 waits good.example 3 0 waits", words)
     found = await alice.get(TLS_REPORTS, params={"domain": "Peer.Example"})
     assert found.headers["location"].startswith(f"{TLS_REPORTS}/peer.example?day=")
     one = (await alice.get(found.headers["location"])).text

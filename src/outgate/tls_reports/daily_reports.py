@@ -29,7 +29,7 @@ from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.vault import SealBroken
 from outgate.submit import originate
 from outgate.tls_reports import report_rows, session_rows
-from outgate.tls_reports.report_document import Submitter, TlsReport
+from outgate.tls_reports.report_document import ReportSubmitter, TlsReport
 from outgate.tls_reports.report_message import report_message
 from outgate.tls_reports.report_rows import KeptReport, ReportState
 from outgate.tls_reports.session_rows import DAY
@@ -61,10 +61,10 @@ class ReportLetterhead:
     organisation: str = ""
     contact: str = ""
 
-    def submitter(self, organisation: Organisation) -> Submitter:
+    def submitter(self, organisation: Organisation) -> ReportSubmitter:
         """The same for this organisation."""
         domain = organisation.postmaster.rpartition("@")[2]
-        return Submitter(self.organisation or domain, domain, self.contact or organisation.postmaster)
+        return ReportSubmitter(self.organisation or domain, domain, self.contact or organisation.postmaster)
 
 
 class DailyReports:

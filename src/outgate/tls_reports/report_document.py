@@ -16,7 +16,7 @@ _Json = dict[str, object]
 
 
 @frozen
-class Submitter:
+class ReportSubmitter:
     """Who reports: a name for people, a domain that answers for it, and an address that somebody reads."""
 
     organisation: str
@@ -31,7 +31,7 @@ class TlsReport:
     id: str
     domain: str
     day: int
-    submitter: Submitter
+    submitter: ReportSubmitter
     policies: Sequence[PolicySessions]
 
     @property

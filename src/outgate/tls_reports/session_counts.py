@@ -36,7 +36,7 @@ _log = structlog.get_logger("tls-reports")
 _Counts = dict[tuple[int, str], dict[TlsSession, int]]  # by day and domain
 
 
-class SessionCounts:
+class TlsSessionCounts:
     """One process's. `sending_address` is told of instead of each session's own, where addresses are translated; one
     of a private network is told to nobody.
     """

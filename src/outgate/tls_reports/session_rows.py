@@ -66,7 +66,7 @@ class DomainSessions:
     failed: int
 
 
-class _Key(NamedTuple):
+class _SessionKey(NamedTuple):
     policy: str
     result: str
     reason: str
@@ -79,9 +79,9 @@ def add(connection: Connection, day: int, domain: str, counts: Mapping[TlsSessio
     """Add up what was counted of one domain's sessions on a day (UTC, days since the epoch)."""
     columns = tls_session.c
     known = select(*(columns[name] for name in _KEY)).where(columns.day == day, columns.domain == domain)
-    rows = {_Key(*row) for row in connection.execute(known)}
+    rows = {_SessionKey(*row) for row in connection.execute(known)}
     policies: dict[str, AppliedPolicy] = {}
-    summed: dict[_Key, int] = {}
+    summed: dict[_SessionKey, int] = {}
     for session, count in counts.items():
         told, key = session, _key(session)
         if key not in rows and len(rows) >= SHARE:
@@ -144,12 +144,12 @@ def forget(connection: Connection, before: float, limit: int) -> int:
     return removed
 
 
-def _key(session: TlsSession) -> _Key:
+def _key(session: TlsSession) -> _SessionKey:
     fault = session.fault
     if fault is None:
-        return _Key(_digest(session.policy), "", "", "", "", "")
+        return _SessionKey(_digest(session.policy), "", "", "", "", "")
     where = session.exchanger, session.receiving_address, session.sending_address
-    return _Key(_digest(session.policy), fault.result, without_nul(fault.reason), *where)
+    return _SessionKey(_digest(session.policy), fault.result, without_nul(fault.reason), *where)
 
 
 def _digest(policy: AppliedPolicy) -> str:
