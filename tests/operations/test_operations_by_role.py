@@ -76,6 +76,7 @@ from outgate.operations import (
     setup_operations,
     status_operations,
     submission_operations,
+    tls_report_operations,
     traffic_operations,
     unit_operations,
     user_operations,
@@ -217,6 +218,8 @@ CALLS: Final[dict[str, Call]] = {
     "log.own": lambda op, _unit, user, _other: message_log_operations.own_history(op, user, 1),
     "log.own-list": lambda op, _unit, user, _other: message_log_operations.own_messages(op, user, 1),
     "log.traffic": lambda op, *_: traffic_operations.traffic(op, 0),
+    "tls-report.list": lambda op, *_: tls_report_operations.list_reports(op, 0, 1),
+    "tls-report.show": lambda op, *_: tls_report_operations.show_report(op, 0, "recipient.example"),
     "gateway.census": lambda op, *_: traffic_operations.gateway_census(op),
     "log.follow": lambda op, *_: message_log_operations.latest(op),
     "setup.show": lambda op, *_: setup_operations.setup(op),
@@ -368,6 +371,8 @@ ORGANISATION: Final = {
     "log.show",
     "log.follow",
     "log.traffic",
+    "tls-report.list",
+    "tls-report.show",
     "gateway.census",
     "queue.list",
     "queue.count",
@@ -460,7 +465,9 @@ _SEND_AS: Final = {
     "gateway.clear",
     "gateway.test",
 }
-_LOG: Final = {"log.traffic", "log.search", "log.routes", "log.show", "log.follow"}
+_LOG: Final = {
+    *("log.traffic", "log.search", "log.routes", "log.show", "log.follow", "tls-report.list", "tls-report.show"),
+}
 _QUEUE_READ: Final = {
     "queue.list",
     "queue.count",
