@@ -43,6 +43,9 @@ ALLOWED = {
     "openid": {"mail", "directory", "sendas", "oauth", "egress", "config"},
     "domain_watch": {"advisor", "directory", "sendas", "store"},
     "transport_security": {"mail", "egress", "store"},
+    "tls_reports": {
+        *("transport_security", "egress", "store", "directory", "queue", "submit", "model", "mail", "printable"),
+    },
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
         *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener", "openid"),
@@ -54,7 +57,7 @@ ALLOWED = {
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
-        *("mailbox", "writing", "secretscan", "clock"),
+        *("mailbox", "writing", "secretscan", "clock", "tls_reports"),
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras", "secret_file"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
@@ -67,11 +70,17 @@ ALLOWED = {
         "openid",
         "mail_program",
         "printable",
+        *("tls_reports", "transport_security"),
     },
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
         *("record", "queue", "submit", "mailbox", "writing", "iso_time"),
+    },
+    # Of api whose request it is, its scopes and rates.
+    "jmap": {
+        *("api", "http", "operations", "directory", "writing", "mailbox", "mail", "model", "authorise", "config"),
+        *("queue", "iso_time"),
     },
     # Of api only what it has of the installation, and its quota.
     "scim": {"api", "http", "operations", "directory", "store", "extras"},

@@ -609,6 +609,54 @@ sent_message = Table(
     _index_where("ix_sent_message_open", "account_id", "is_open"),
 )
 
+# What a program has uploaded (JMAP's blobs), for a time. An id is never used again: programs keep what they had by it.
+upload = Table(
+    "upload",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("content_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("ends_at", Double, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+# Apart, since SQLite writes a row anew as a whole.
+upload_content = Table(
+    "upload_content",
+    metadata,
+    Column("upload_id", Key, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# A message among the uploads, which a program may submit. `folders` and `keywords` are separated by spaces.
+uploaded_message = Table(
+    "uploaded_message",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("upload_id", Key, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("folders", Text, nullable=False),
+    Column("keywords", Text, nullable=False),
+    Column("received_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What a program has submitted (JMAP), as it said it; queue and record know what became of it.
+email_submission = Table(
+    "email_submission",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("sender", Text, nullable=False),  # the From address that it was submitted as
+    Column("uploaded_message_id", BigInteger, nullable=False),  # which may be gone
+    Column("reverse_path", Text, nullable=False),
+    Column("recipients", Text, nullable=False),  # JSON
+    Column("send_at", Double, nullable=False, index=True),
+    Column("canceled", Boolean, nullable=False),
+    Index("ix_email_submission_account_id", "account_id", "message_id"),
+)
+
 # What holds mail of a queue back, or slows it down: see directory.restrictions. One row for each queue and cause.
 restriction = Table(
     "restriction",
@@ -672,6 +720,54 @@ sts_policy = Table(
     Column("fetched_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("used_at", Double, nullable=False),  # within a day
+)
+
+# How sessions with recipients' domains came out, by UTC day (days since the epoch), to be reported (RFC 8460): see
+# tls_reports. `policy` is a digest of what was applied.
+tls_policy = Table(
+    "tls_policy",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", Text, primary_key=True),  # whose report it goes into
+    Column("policy", Text, primary_key=True),
+    Column("type", Text, nullable=False),  # transport_security.tls_session.PolicyType
+    Column("policy_domain", Text, nullable=False),
+    Column("lines", Text, nullable=False),  # JSON, as `mx`
+    Column("mx", Text, nullable=False),
+)
+
+# Empty texts are what is not known, and of sessions without a fault all but the policy.
+tls_session = Table(
+    "tls_session",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", Text, primary_key=True),
+    Column("policy", Text, primary_key=True),
+    Column("result", Text, primary_key=True),  # transport_security.tls_session.ResultType
+    Column("reason", Text, primary_key=True),
+    Column("exchanger", Text, primary_key=True),
+    Column("receiving_address", Text, primary_key=True),
+    Column("sending_address", Text, primary_key=True),
+    Column("sessions", BigInteger, nullable=False),  # how many
+    sqlite_with_rowid=False,
+)
+
+# One report for each domain and day. `due_at` is null when nothing is left to do; leases run by store.lease_clock.
+tls_report = Table(
+    "tls_report",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("state", Text, nullable=False),  # tls_reports.report_rows.ReportState
+    Column("detail", Text, nullable=False),  # to whom it went, or why it did not
+    Column("attempts", Integer, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("due_at", Double),
+    Column("tried_until", Double, nullable=False),
+    Column("leased_until", Double, nullable=False),
+    Column("leased_by", Text),
+    _index_where("ix_tls_report_due_at", "due_at", "due_at IS NOT NULL"),
 )
 
 # --- record ----------------------------------------------------------------------------------------------------------
