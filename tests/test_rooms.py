@@ -43,6 +43,10 @@ ALLOWED = {
     "openid": {"mail", "directory", "sendas", "oauth", "egress", "config"},
     "domain_watch": {"advisor", "directory", "sendas", "store"},
     "transport_security": {"mail", "egress", "store"},
+    # Of queue only its ids.
+    "webhooks": {
+        *("directory", "sendas", "record", "store", "model", "queue", "egress", "iso_time", "printable"),
+    },
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
         *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener", "openid"),
@@ -54,7 +58,7 @@ ALLOWED = {
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
-        *("mailbox", "writing", "secretscan", "clock"),
+        *("mailbox", "writing", "secretscan", "clock", "webhooks"),
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras", "secret_file"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
@@ -67,6 +71,7 @@ ALLOWED = {
         "openid",
         "mail_program",
         "printable",
+        "webhooks",
     },
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {

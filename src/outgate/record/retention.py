@@ -94,10 +94,16 @@ class Retention:
 
 
 def remove_messages(conn: Connection, before: float, limit: int) -> int:
-    """Forget at most `limit` messages that came before then and wait no more; returns their number."""
+    """Forget at most `limit` messages that came before then and wait no more; returns their number.
+
+    The message of the newest row stays: SQLite would give that row's number again, and who reads on from a row would
+    miss what is in the new one.
+    """
+    newest = select(fact.c.message_id).order_by(fact.c.id.desc()).limit(1).scalar_subquery()
+    gone = (fact.c.message_id.not_in(select(message.c.id)), fact.c.message_id != newest)
     old = conn.execute(
         select(fact)
-        .where(FIRST, fact.c.at < before, fact.c.message_id.not_in(select(message.c.id)))
+        .where(FIRST, fact.c.at < before, *gone)
         .order_by(fact.c.at)
         .limit(limit)
     ).all()
