@@ -72,6 +72,7 @@ ALLOWED = {
         "mail_program",
         "printable",
         "webhooks",
+        "egress",
     },
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {

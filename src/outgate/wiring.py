@@ -218,9 +218,7 @@ class ServerProcess:
         """What tells endpoints of events."""
         installation, settings = self._installation, self._installation.config
         client = webhook_client(settings, self._names)
-        return WebhookSender(
-            installation.engine, installation.vault, client, owner, clock.now, self._tell_of_webhook
-        )
+        return WebhookSender(installation.engine, installation.vault, client, owner, clock.now, self._tell_of_webhook)
 
     def _told_notices(self) -> Notices | None:
         """Who is told of what fails, and from what on; nobody, without an address."""
@@ -495,6 +493,7 @@ def http_listener(
         sign_ins={one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
         provider_log_in=provider_log_in(settings),
         reply_rules=reply_rules_of(settings),
+        webhook_client=webhook_client(settings),
         scopes={scope: text for surface in SURFACES for scope, text in surface.scopes.items()},
     )
     programs = ApiServices(

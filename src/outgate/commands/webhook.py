@@ -91,7 +91,7 @@ def test(ctx: CommandContext, name: Name) -> None:
 
 @command(app, example="outgate webhook rotate tickets")
 def rotate(ctx: CommandContext, name: Name) -> None:
-    """Make a new secret and show it once. For a day each event is signed with both, so that no receiver is in a hurry."""
+    """Make a new secret and show it once. For a day each event is signed with both: no receiver is in a hurry."""
     with ctx.writing() as op:
         found, secret = webhook_operations.rotate(op, name)
     hours = round(BOTH_SIGN / 3600)
@@ -175,7 +175,7 @@ def _row(webhook: Webhook) -> JsonObject:
         "waiting": webhook.waiting,
         "failing_since": iso(webhook.failing_since),
         "stopped_at": iso(webhook.stopped_at),
-        "stopped_because": webhook.stopped_because or None,
+        "stopped_because": str(webhook.stopped) if webhook.stopped else None,
         "former_secret_until": iso(webhook.former_until),
         "author": webhook.author,
         "created_at": iso(webhook.created_at),

@@ -8,7 +8,7 @@ from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.webhooks import endpoints, taking, tries
-from outgate.webhooks.endpoints import Webhook, WebhookSecret, WebhookSettings
+from outgate.webhooks.endpoints import StopCause, Webhook, WebhookSecret, WebhookSettings
 from outgate.webhooks.event_body import EventBody, WebhookEventType
 from outgate.webhooks.posting import PostResult
 from outgate.webhooks.trial import WebhookTrial
@@ -67,7 +67,7 @@ def disable(op: OperationContext, name: str) -> Webhook:
     found = endpoints.find(op.connection, name)
     if found.stopped_at is not None:
         raise NotAllowed("the webhook {name} is stopped already", name=name)
-    endpoints.stop(op.connection, found.id, f"stopped by {op.actor.name}", op.now, tell=False)
+    endpoints.stop(op.connection, found.id, StopCause.ASKED, op.actor.name, op.now)
     op.note(webhook=name)
     return endpoints.find(op.connection, name)
 

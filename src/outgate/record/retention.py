@@ -101,12 +101,7 @@ def remove_messages(conn: Connection, before: float, limit: int) -> int:
     """
     newest = select(fact.c.message_id).order_by(fact.c.id.desc()).limit(1).scalar_subquery()
     gone = (fact.c.message_id.not_in(select(message.c.id)), fact.c.message_id != newest)
-    old = conn.execute(
-        select(fact)
-        .where(FIRST, fact.c.at < before, *gone)
-        .order_by(fact.c.at)
-        .limit(limit)
-    ).all()
+    old = conn.execute(select(fact).where(FIRST, fact.c.at < before, *gone).order_by(fact.c.at).limit(limit)).all()
     if not old:
         return 0
     search_keys.remove(conn, [event_of(row) for row in old])

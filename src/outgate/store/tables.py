@@ -649,7 +649,8 @@ webhook = Table(
     Column("author", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("stopped_at", Double),  # null: events are sent
-    Column("stopped_because", Text, nullable=False),
+    Column("stop_cause", Text, nullable=False),  # webhooks.endpoints.StopCause; empty: none
+    Column("stop_detail", Text, nullable=False),
     Column("stop_to_tell", Boolean, nullable=False),  # to an administrator
     Column("after", BigInteger, nullable=False),
     Column("failures", Integer, nullable=False),  # in a row

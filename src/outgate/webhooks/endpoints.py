@@ -6,6 +6,7 @@ Of a secret only its sealed form is kept; it is shown once. The functions work i
 import re
 from collections.abc import Sequence
 from dataclasses import field
+from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from outgate.directory import units, users
 from outgate.directory.change import touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.frozen import frozen
+from outgate.model import Phrase
 from outgate.record import message_log
 from outgate.store import tables
 from outgate.store.vault import Vault, webhook_secret
@@ -28,6 +30,15 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?")
 _MAX_URL: Final = 500  # characters
 
 _webhook, _event = tables.webhook.c, tables.webhook_event.c
+
+
+class StopCause(StrEnum):
+    """Why nothing is sent to an endpoint any more. Each has a detail: who, or what was answered."""
+
+    ASKED = "asked"  # somebody stopped it
+    GONE = "gone"
+    FAILING = "failing"
+    SEALED = "sealed"  # its secret can't be opened
 
 
 @frozen
@@ -61,7 +72,9 @@ class WebhookSettings:
 
 @frozen
 class Webhook:
-    """One, and how it stands. `stopped_at` is None while events are sent; `waiting` are those that wait to be."""
+    """One, and how it stands. `stopped_at` is None while events are sent, `stopped` says why they are not; `waiting` is
+    how many wait.
+    """
 
     id: int
     name: str
@@ -72,7 +85,7 @@ class Webhook:
     author: str
     created_at: float
     stopped_at: float | None
-    stopped_because: str
+    stopped: Phrase | None
     failing_since: float | None
     paused_until: float
     former_until: float | None
@@ -113,7 +126,8 @@ def create(
         "sealed_secret": vault.seal(secret, webhook_secret(wanted.name)),
         "author": author,
         "created_at": now,
-        "stopped_because": "",
+        "stop_cause": "",
+        "stop_detail": "",
         "stop_to_tell": False,
         "after": message_log.newest(connection),
         "failures": 0,
@@ -165,9 +179,14 @@ def rotate(connection: Connection, vault: Vault, name: str, now: float) -> Webho
     return WebhookSecret(signature.shown(secret))
 
 
-def stop(connection: Connection, row: int, reason: str, now: float, *, tell: bool) -> None:
-    """Send nothing more. What waits is kept, and so is where in the record it was."""
-    values = {"stopped_at": now, "stopped_because": reason, "stop_to_tell": tell}
+def stop(connection: Connection, row: int, cause: StopCause, detail: str, now: float) -> None:
+    """Send nothing more. What waits is kept, and so is where in the record it was. What nobody asked for is told."""
+    values = {
+        "stopped_at": now,
+        "stop_cause": cause.value,
+        "stop_detail": detail,
+        "stop_to_tell": cause is not StopCause.ASKED,
+    }
     connection.execute(update(tables.webhook).where(_webhook.id == row, _webhook.stopped_at.is_(None)).values(values))
 
 
@@ -176,7 +195,8 @@ def start(connection: Connection, name: str, now: float, *, from_now: bool) -> W
     found = find(connection, name)
     values: dict[str, object] = {
         "stopped_at": None,
-        "stopped_because": "",
+        "stop_cause": "",
+        "stop_detail": "",
         "stop_to_tell": False,
         "failures": 0,
         "failing_since": None,
@@ -237,6 +257,18 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def _why_stopped(cause: StopCause, detail: str) -> Phrase:
+    match cause:
+        case StopCause.ASKED:
+            return Phrase("stopped by {author}", {"author": detail})
+        case StopCause.GONE:
+            return Phrase("its endpoint answered 410, that it wants nothing any more")
+        case StopCause.FAILING:
+            return Phrase("nothing but failures for five days, the last: {reason}", {"reason": detail})
+        case StopCause.SEALED:
+            return Phrase("its secret can't be opened ({reason}); make a new one", {"reason": detail})
+
+
 def _select() -> Any:
     waiting = select(func.count()).where(_event.webhook_id == _webhook.id).scalar_subquery()
     return (
@@ -262,7 +294,7 @@ def _made(row: Row[*tuple[Any, ...]]) -> Webhook:
         author=row.author,
         created_at=row.created_at,
         stopped_at=row.stopped_at,
-        stopped_because=row.stopped_because,
+        stopped=_why_stopped(StopCause(row.stop_cause), row.stop_detail) if row.stop_cause else None,
         failing_since=row.failing_since,
         paused_until=row.paused_until,
         former_until=row.former_until,

@@ -26,7 +26,7 @@ class TryOutcome(StrEnum):
 
 @frozen
 class PostResult:
-    """What an endpoint answered. `status` is None without an answer. `pause`: seconds that it wants to be left alone."""
+    """What an endpoint answered; `status` is None if it did not. `pause`: seconds that it wants to be left alone."""
 
     status: int | None
     reason: str

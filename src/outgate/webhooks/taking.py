@@ -54,9 +54,7 @@ def look(connection: Connection, webhook: Webhook, after: int, horizon: int) -> 
     return Found(to, tuple(_bodies(connection, webhook, rows)), is_more=to < horizon)
 
 
-def _bodies(
-    connection: Connection, webhook: Webhook, rows: Sequence[tuple[int, MessageEvent]]
-) -> Iterable[EventBody]:
+def _bodies(connection: Connection, webhook: Webhook, rows: Sequence[tuple[int, MessageEvent]]) -> Iterable[EventBody]:
     first = message_log.firsts(connection, {event.message_id for _, event in rows})
     accounts = {str(one.detail.get("account", "")) for one in first.values()}
     units = _units_of(connection, accounts)
@@ -88,13 +86,12 @@ def take_suspensions(connection: Connection, webhook: Webhook, now: float, *, te
         return
     told = {
         row.queue: row
-        for row in connection.execute(
-            select(tables.webhook_suspension).where(_suspension.webhook_id == webhook.id)
-        )
+        for row in connection.execute(select(tables.webhook_suspension).where(_suspension.webhook_id == webhook.id))
     }
     found = _suspended(connection, now)
     new = [queue for queue in found if queue not in told][:MOST_WAITING]  # the others the next time
-    events = [*_begun(connection, webhook, {one: found[one] for one in new}), *_ended(connection, webhook, found, told, now)]
+    begun = _begun(connection, webhook, {one: found[one] for one in new})
+    events = [*begun, *_ended(connection, webhook, found, told, now)]
     if tell:
         _add(connection, webhook.id, [one for one in events if one.event_type in webhook.event_types], now)
 
@@ -157,9 +154,7 @@ def _concerns(webhook: Webhook, account: str, unit: str | None) -> bool:
 
 def _units_of(connection: Connection, accounts: Collection[str]) -> dict[str, str]:
     account = tables.account.c
-    wanted = select(account.primary_address, tables.unit.c.path).join(
-        tables.unit, tables.unit.c.id == account.unit_id
-    )
+    wanted = select(account.primary_address, tables.unit.c.path).join(tables.unit, tables.unit.c.id == account.unit_id)
     rows = connection.execute(wanted.where(account.primary_address.in_(accounts)))
     return {row.primary_address: row.path for row in rows}
 
@@ -184,4 +179,3 @@ def _add(connection: Connection, webhook_id: int, events: Sequence[EventBody], n
     ]
     if rows:
         connection.execute(insert(tables.webhook_event), rows)
-

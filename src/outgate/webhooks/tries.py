@@ -15,6 +15,7 @@ from outgate.frozen import frozen
 from outgate.store import tables
 from outgate.store.lease_clock import LeaseNow
 from outgate.webhooks import endpoints
+from outgate.webhooks.endpoints import StopCause
 from outgate.webhooks.event_body import EventBody, WebhookEventType
 from outgate.webhooks.posting import PostResult, TryOutcome
 
@@ -111,9 +112,7 @@ def due(connection: Connection, webhook_id: int, now: float, at_once: int) -> li
     wanted = select(tables.webhook_event).where(_event.webhook_id == webhook_id, _event.due_at <= now)
     found = connection.execute(wanted.order_by(_event.due_at, _event.id).limit(1 if row.failures else at_once))
     return [
-        WaitingEvent(
-            one.id, one.event_id, WebhookEventType(one.event_type), one.body, one.taken_at, one.attempts
-        )
+        WaitingEvent(one.id, one.event_id, WebhookEventType(one.event_type), one.body, one.taken_at, one.attempts)
         for one in found
     ]
 
@@ -147,7 +146,15 @@ def _settled(connection: Connection, event: WaitingEvent, result: PostResult, no
         connection.execute(update(tables.webhook_event).where(this).values(attempts=attempt, due_at=next_at))
     shown_next = next_at if outcome is TryOutcome.AGAIN else None
     return WebhookTry(
-        event.event_id, event.event_type, now, attempt, outcome, result.status, result.reason, result.seconds, shown_next
+        event.event_id,
+        event.event_type,
+        now,
+        attempt,
+        outcome,
+        result.status,
+        result.reason,
+        result.seconds,
+        shown_next,
     )
 
 
@@ -173,11 +180,10 @@ def _judge(connection: Connection, row: Row[*tuple[Any, ...]], results: Sequence
         since = now if row.failing_since is None else row.failing_since
         values = {"failures": row.failures + 1, "failing_since": since, "paused_until": max(now + pause, wish)}
         if now - since >= STOP_AFTER:
-            reason = f"nothing but failures for {STOP_AFTER / DAY:.0f} days, the last: {results[-1].reason}"
-            endpoints.stop(connection, row.id, reason, now, tell=True)
+            endpoints.stop(connection, row.id, StopCause.FAILING, results[-1].reason, now)
     connection.execute(update(tables.webhook).where(_webhook.id == row.id).values(values))
     if any(one.is_gone for one in results):
-        endpoints.stop(connection, row.id, "it answered 410: it wants nothing any more", now, tell=True)
+        endpoints.stop(connection, row.id, StopCause.GONE, "", now)
 
 
 def _wish(result: PostResult) -> float:

@@ -23,7 +23,7 @@ from outgate.frozen import frozen
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.vault import SealBroken, Vault
 from outgate.webhooks import endpoints, taking, tries
-from outgate.webhooks.endpoints import Webhook
+from outgate.webhooks.endpoints import StopCause, Webhook
 from outgate.webhooks.posting import PostResult, TryOutcome, post
 from outgate.webhooks.record_horizon import RecordHorizon
 from outgate.webhooks.tries import LEASE, EndpointWork, WaitingEvent, WebhookTry
@@ -158,9 +158,9 @@ class WebhookSender:
                 keys = endpoints.secrets_of(connection, self._vault, webhook.name, self._now()) if events else []
                 return _Round(webhook, events, keys, is_more)
             except SealBroken as error:
-                reason = f"its secret can't be opened ({error}); give it a new one: outgate webhook rotate {webhook.name}"
+                fault = str(error)
         with write(self._engine) as connection:
-            endpoints.stop(connection, row, reason, self._now(), tell=True)
+            endpoints.stop(connection, row, StopCause.SEALED, fault, self._now())
         return None
 
     def _claims(self, row: int) -> bool:
@@ -215,8 +215,8 @@ class WebhookSender:
     async def _tell(self, stopped: Webhook) -> None:
         """At least once: who tells says each thing once a day."""
         _STOPPED.inc()
-        _log.error("webhook stopped", webhook=stopped.name, reason=stopped.stopped_because)
-        text = _TEXT.format(name=stopped.name, url=stopped.url, reason=stopped.stopped_because)
+        _log.error("webhook stopped", webhook=stopped.name, reason=str(stopped.stopped))
+        text = _TEXT.format(name=stopped.name, url=stopped.url, reason=str(stopped.stopped))
         await self._tell_stop(stopped.name, f"The webhook {stopped.name} is stopped", text)
         await asyncio.to_thread(self._told, stopped.id)
 
