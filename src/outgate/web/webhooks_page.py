@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from outgate.directory.errors import Invalid
+from outgate.directory.errors import Invalid, NotFound
 from outgate.directory.privileges import Privilege
 from outgate.http.http_route import HttpRoute
 from outgate.operations import webhook_operations
@@ -23,7 +23,6 @@ from outgate.webhooks.trial import WebhookTrial, trial
 
 PATH: Final = "/admin/reporting/webhooks"
 ONE: Final = PATH + "/{name}"
-TEST: Final = f"{ONE}/test"
 SHOWN: Final = 50  # tries
 
 _TYPES: Final = {
@@ -59,7 +58,6 @@ class WebhooksPage:
             visits.post(PATH, _add),
             visits.get(ONE, _show_one),
             visits.post(ONE, _act),
-            visits.post(TEST, _test),
         ]
 
 
@@ -82,7 +80,7 @@ def _show(visit: Visit, status: int = 200, why: str = "") -> Response:
 
 
 def _show_one(visit: Visit, status: int = 200, why: str = "") -> Response:
-    name = str(visit.request.path_params["name"])
+    name = _name(visit)
     with visit.reading() as op:
         webhook = webhook_operations.find(op, name)
         tries = webhook_operations.tries_of(op, name, SHOWN)
@@ -99,6 +97,10 @@ def _show_one(visit: Visit, status: int = 200, why: str = "") -> Response:
         outcomes=_OUTCOMES,
         may_manage=visit.may(Privilege.API_MANAGE),
     )
+
+
+def _name(visit: Visit) -> str:
+    return str(visit.request.path_params["name"])
 
 
 def path_of(name: str) -> str:
@@ -141,9 +143,15 @@ def _show_secret(visit: Visit, webhook: Webhook, secret: WebhookSecret) -> Respo
     return visit.page("webhook_secret.html", path=PATH, here=path_of(webhook.name), webhook=webhook, secret=secret.text)
 
 
-def _act(visit: Visit) -> Response:
+async def _act(visit: Visit) -> Response:
     """Do it; what can't be done is said on the page."""
-    name, do = str(visit.request.path_params["name"]), visit.form.text("do")
+    if visit.form.text("do") == "test":
+        return await _test(visit)
+    return await visit.in_thread(_change, visit)
+
+
+def _change(visit: Visit) -> Response:
+    name, do = _name(visit), visit.form.text("do")
     if do not in ("rotate", "enable", "disable", "remove"):
         raise Invalid("“{text}” can't be done with a webhook; choose a button of the page", text=do)
     try:
@@ -159,6 +167,8 @@ def _act(visit: Visit) -> Response:
                     webhook_operations.disable(op, name)
                 case _:
                     webhook_operations.remove(op, name)
+    except NotFound:
+        raise
     except Exception as error:
         return _show_one(visit, status_of(error), visit.said.error(error))
     if do == "rotate":
@@ -180,7 +190,7 @@ def _ask(visit: Visit, name: str) -> Response:
 
 async def _test(visit: Visit) -> Response:
     """Send a test, and wait for what is answered."""
-    name = str(visit.request.path_params["name"])
+    name = _name(visit)
     webhook, keys = await visit.in_thread(_to_test, visit, name)
     made = await trial(visit.services.webhook_client, webhook, keys, visit.services.now)
     outcome = await visit.in_thread(_note_test, visit, name, made)
