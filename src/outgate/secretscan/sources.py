@@ -12,7 +12,7 @@ from outgate.store.vault import Vault
 
 
 def of_vault(connection: Connection, vault: Vault) -> Iterator[Secret]:
-    """Gateways' passwords and tokens, secrets of clients and webhooks, and signing keys. Raises store.vault.SealBroken."""
+    """Gateways' passwords and tokens, secrets of clients and webhooks, signing keys. Raises store.vault.SealBroken."""
     for column in (sealed.GATEWAY, sealed.DOMAIN_GATEWAY):
         for row in column.rows(connection):
             identity = column.identity(row)

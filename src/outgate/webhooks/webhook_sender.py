@@ -231,6 +231,7 @@ class WebhookSender:
             turn.cancel()
         await asyncio.gather(*turns, return_exceptions=True)
         if self._claimed:
+            self._claimed.clear()
             with suppress(StoreUnavailable):  # they end by themselves
                 await asyncio.to_thread(self._release)
 
