@@ -20,6 +20,8 @@ from webhooks.conftest import Office
 from webhooks.receiver import Receiver
 
 DAY = 86400.0
+# What is no question of the database.
+on_sqlite = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 
 
 async def test_an_outcome_is_posted_as_standard_webhooks_has_it(office: Office, receiver: Receiver) -> None:
@@ -51,6 +53,7 @@ async def test_an_outcome_is_posted_as_standard_webhooks_has_it(office: Office, 
     assert receiver.take() == [], "what was delivered is not sent again, by a later process either"
 
 
+@on_sqlite
 async def test_what_fails_is_sent_again_later_with_the_same_id_and_body_by_a_later_process(
     office: Office, receiver: Receiver
 ) -> None:
@@ -76,6 +79,7 @@ async def test_what_fails_is_sent_again_later_with_the_same_id_and_body_by_a_lat
     assert office.find().waiting == 0
 
 
+@on_sqlite
 async def test_a_sick_endpoint_delays_no_other(office: Office, receiver: Receiver) -> None:
     with Receiver() as sick:
         sick.open.clear()
@@ -131,6 +135,7 @@ async def test_an_endpoint_has_so_many_waiting_and_the_rest_stays_on_record(
     assert (office.find().waiting, office.find().state) == (0, "on")
 
 
+@on_sqlite
 async def test_an_endpoint_that_asks_for_time_gets_it(office: Office, receiver: Receiver) -> None:
     office.add(receiver)
     receiver.answers = [(429, {"Retry-After": "3600"})]
@@ -143,6 +148,7 @@ async def test_an_endpoint_that_asks_for_time_gets_it(office: Office, receiver: 
     assert len(receiver.take()) == 2
 
 
+@on_sqlite
 async def test_an_endpoint_that_is_gone_or_fails_for_days_is_stopped_and_an_administrator_told(
     office: Office, receiver: Receiver
 ) -> None:
@@ -173,6 +179,7 @@ async def test_an_endpoint_that_is_gone_or_fails_for_days_is_stopped_and_an_admi
     assert len(receiver.take()) == 1, "the others were given up"
 
 
+@on_sqlite
 async def test_no_redirect_is_followed_and_no_private_address_asked(office: Office, receiver: Receiver) -> None:
     with Receiver() as other:
         office.add(receiver)
@@ -186,6 +193,7 @@ async def test_no_redirect_is_followed_and_no_private_address_asked(office: Offi
     assert "private network" in office.tries()[0].reason or "loopback" in office.tries()[0].reason
 
 
+@on_sqlite
 async def test_for_a_day_after_a_rotation_both_secrets_sign(office: Office, receiver: Receiver) -> None:
     old = office.add(receiver)
     with write(office.engine) as connection:
@@ -231,6 +239,7 @@ async def test_gateways_are_told_of_when_they_are_suspended_and_when_they_go_on(
     assert (resumed.event["type"], resumed.event["data"]["queue"]) == ("gateway.resumed", "domain-gateway")
 
 
+@on_sqlite
 async def test_the_row_up_to_which_was_read_is_never_given_again(office: Office, receiver: Receiver) -> None:
     office.add(receiver)
     office.bounce()

@@ -127,20 +127,23 @@ class HttpsClient:
             return NotFetched(url, f"no answer within {patience:g} seconds")
 
     async def post(
-        self,
-        url: str,
-        content: bytes,
-        headers: Mapping[str, str],
-        patience: float = PATIENCE,
-        *,
-        status_alone: bool = False,
+        self, url: str, content: bytes, headers: Mapping[str, str], patience: float = PATIENCE
     ) -> Fetched | NotFetched:
         """The answer to one POST, whatever its status, within `patience` seconds. No redirect is followed: what is
-        posted may be a secret. With `status_alone` nothing is read of what comes after its header.
+        posted may be a secret.
         """
+        return await self._post(url, _Question("POST", headers, content), patience)
+
+    async def tell(
+        self, url: str, content: bytes, headers: Mapping[str, str], patience: float = PATIENCE
+    ) -> Fetched | NotFetched:
+        """As `post`, of an answer whose status counts: nothing is read of what comes after its header."""
+        return await self._post(url, _Question("POST", headers, content, status_alone=True), patience)
+
+    async def _post(self, url: str, question: "_Question", patience: float) -> Fetched | NotFetched:
         try:
             async with asyncio.timeout(patience):
-                answer = await self._ask(url, _Question("POST", headers, content, status_alone))
+                answer = await self._ask(url, question)
         except TimeoutError:
             return NotFetched(url, f"no answer within {patience:g} seconds")
         return answer if not isinstance(answer, str) else NotFetched(url, "the answer is a redirect", forbidden=True)

@@ -220,6 +220,12 @@ def remove(connection: Connection, name: str) -> Webhook:
     return found
 
 
+def stopped_by_server(connection: Connection) -> Sequence[Webhook]:
+    """Those that somebody is to look after."""
+    wanted = (_webhook.stopped_at.is_not(None), _webhook.stop_cause != StopCause.ASKED.value)
+    return [_made(row) for row in connection.execute(_select().where(*wanted).order_by(_webhook.name))]
+
+
 def stops_to_tell(connection: Connection) -> Sequence[Webhook]:
     """Those that the server has stopped, and nobody was told."""
     return [_made(row) for row in connection.execute(_select().where(_webhook.stop_to_tell))]

@@ -50,7 +50,7 @@ async def post(
     """The answer to one event, signed by each of the keys. Raises nothing: what can't be sent has its reason."""
     content, at, began = body.encode(), now(), time.monotonic()
     sent = {"Content-Type": "application/json"} | signature.headers(keys, event_id, int(at), content)
-    answer = await client.post(url, content, sent, PATIENCE, status_alone=True)
+    answer = await client.tell(url, content, sent, PATIENCE)
     seconds = time.monotonic() - began
     if isinstance(answer, Fetched):
         return PostResult(answer.status, f"HTTP {answer.status}", seconds, answer.retry_after(now()))
