@@ -31,7 +31,7 @@ _GATEWAYS: Final = (QueueKind.GATEWAY, QueueKind.DOMAIN_GATEWAY)
 
 
 @frozen
-class Found:
+class FoundEvents:
     """What the record has for an endpoint behind the row `after`, up to the row `to`. `is_more`: more behind that."""
 
     to: int
@@ -39,19 +39,19 @@ class Found:
     is_more: bool
 
 
-def look(connection: Connection, webhook: Webhook, after: int, horizon: int) -> Found:
+def look(connection: Connection, webhook: Webhook, after: int, horizon: int) -> FoundEvents:
     """Outcomes that the endpoint is to be told of, at most BATCH."""
     kinds = [KINDS[one].value for one in webhook.event_types if one in KINDS]
     to = min(horizon, after + SCANNED)
     room = min(BATCH, MOST_WAITING - webhook.waiting)
     if not kinds or to <= after:
-        return Found(max(horizon, after), (), is_more=False)
+        return FoundEvents(max(horizon, after), (), is_more=False)
     if room <= 0:
-        return Found(after, (), is_more=False)
+        return FoundEvents(after, (), is_more=False)
     rows = message_log.between(connection, after, to, kinds, room)
     if len(rows) == room:
         to = rows[-1][0]
-    return Found(to, tuple(_bodies(connection, webhook, rows)), is_more=to < horizon)
+    return FoundEvents(to, tuple(_bodies(connection, webhook, rows)), is_more=to < horizon)
 
 
 def _bodies(connection: Connection, webhook: Webhook, rows: Sequence[tuple[int, MessageEvent]]) -> Iterable[EventBody]:
@@ -65,7 +65,7 @@ def _bodies(connection: Connection, webhook: Webhook, rows: Sequence[tuple[int, 
             yield event_body.of_message(row, event, accepted, units.get(account))
 
 
-def take(connection: Connection, webhook: Webhook, owner: str, found: Found, now: float) -> bool:
+def take(connection: Connection, webhook: Webhook, owner: str, found: FoundEvents, now: float) -> bool:
     """Have it wait; False if that is not ours to do any more: another sends, or it was stopped meanwhile."""
     columns = tables.webhook.c
     ours = update(tables.webhook).where(
