@@ -47,6 +47,9 @@ ALLOWED = {
     "webhooks": {
         *("directory", "sendas", "record", "store", "model", "queue", "egress", "iso_time", "printable"),
     },
+    "tls_reports": {
+        *("transport_security", "egress", "store", "directory", "queue", "submit", "model", "mail", "printable"),
+    },
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
         *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener", "openid"),
@@ -58,7 +61,7 @@ ALLOWED = {
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
-        *("mailbox", "writing", "secretscan", "clock", "webhooks"),
+        *("mailbox", "writing", "secretscan", "clock", "tls_reports", "webhooks"),
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras", "secret_file"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
@@ -73,6 +76,7 @@ ALLOWED = {
         "printable",
         "webhooks",
         "egress",
+        *("tls_reports", "transport_security"),
     },
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {

@@ -95,6 +95,7 @@ PLAIN: Final = {
     "domain.remove": {"name"},
     "domain.key": {"name", "selector", "pem", "dkim_record"},
     "domain-proof.show": {"name"},
+    "tls-report.show": {"domain"},  # a recipients' domain
     "domain-proof.begin": {"name"},
     "domain-proof.check": {"name"},
     "domain-proof.remove": {"name"},
