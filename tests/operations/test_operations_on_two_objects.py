@@ -81,6 +81,13 @@ PLAIN: Final = {
     "service-account.revoke-key": {"name", "key"},
     "service-account.remove": {"name"},
     "service-account.grant": {"name", "scopes"},
+    "webhook.show": {"name"},
+    "webhook.tries": {"name"},
+    "webhook.rotate": {"name"},
+    "webhook.enable": {"name"},
+    "webhook.disable": {"name"},
+    "webhook.remove": {"name"},
+    "webhook.test": {"name"},
     "second-factor.confirm": {"code"},
     "passkey.add": {"name"},
     "domain.show": {"name"},
@@ -131,6 +138,9 @@ PLAIN: Final = {
     "mail.check": {"sender", "text"},
     "send-as.sign": {"address"},
     "sent.again": {"raw"},
+    "upload.add": {"content", "content_type"},
+    "upload.note": {"folders", "keywords"},
+    "upload.take": {"folders", "keywords"},
 }
 
 

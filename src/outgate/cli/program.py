@@ -157,6 +157,11 @@ COMMANDS: Final = (
     LazyCommand(
         "program", "registered_program", "Programs that users let act for them by the API, after a page has asked them."
     ),
+    LazyCommand(
+        "webhook",
+        "webhook",
+        "Webhooks: endpoints of others that are told of what became of messages, and of gateways that are suspended.",
+    ),
     LazyCommand("scim", "scim", "An identity provider that keeps users and groups here by SCIM 2.0."),
     LazyCommand("log-in", "log_in", "Failed log-ins: what is locked by them, and unlocking a network."),
     LazyCommand("ldap", "ldap", "Users and passwords from an LDAP directory (settings: ldap.*)."),
