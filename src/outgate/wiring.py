@@ -48,6 +48,7 @@ from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
+from outgate.key_watch import KeyWatch
 from outgate.mailbox.maildir_mailbox import MaildirMailboxes
 from outgate.mailbox.user_mailbox import Mailboxes, NoMailboxes
 from outgate.model import Gateway, UsersGateway
@@ -144,6 +145,11 @@ class ServerProcess:
             if number == 0
             else None
         )
+        self._key_watch = (
+            KeyWatch(engine, installation.vault, Names(settings.delivery.nameservers), clock.now, self._tell_of_keys)
+            if number == 0
+            else None
+        )
         self._retention = Retention(engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(engine, longest, clock.now) if number == 0 else None
@@ -186,7 +192,7 @@ class ServerProcess:
             self._names,
             self._open_password,
             self._tokens,
-            SigningKeys(installation.engine, installation.vault).key_for,
+            SigningKeys(installation.engine, installation.vault).of,
             self._security,
             self._queue_ids,
             self._sts_policies,
@@ -246,6 +252,8 @@ class ServerProcess:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._domain_watch:
             self._tasks.append(asyncio.create_task(supervised("domain watch", self._domain_watch.run)))
+        if self._key_watch:
+            self._tasks.append(asyncio.create_task(supervised("key watch", self._key_watch.run)))
         if self._filing:
             self._tasks.append(asyncio.create_task(supervised("filing", self._filing.run)))
         if self._retention:
@@ -296,6 +304,10 @@ class ServerProcess:
     async def _tell_of_domain(self, domain: str, subject: str, text: str) -> None:
         if self._notices:
             await self._notices.write(f"proof of {domain}", subject, text, clock.now())
+
+    async def _tell_of_keys(self, domain: str, subject: str, text: str) -> None:
+        if self._notices:
+            await self._notices.write(f"{subject} of {domain}", subject, text, clock.now())
 
     def _reconsider_domain(self, domain: str) -> None:
         """What waits for its proof leaves now that it is back."""

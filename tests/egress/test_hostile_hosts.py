@@ -117,7 +117,7 @@ async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     engine.dispose()
 
 
-async def _no_key(_domain: str, _version: int) -> None:
+async def _no_key(_domain: str, _version: int) -> tuple[()]:
     """Nothing is signed here."""
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from outgate.directory import organisation, policies
+from outgate.directory import domain_keys, organisation, policies
+from outgate.directory.domain_keys import NewDkimKey
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.model import Security
@@ -42,7 +43,7 @@ def key_path(example: Engine, alice: int, tmp_path: Path) -> Path:
         gateways.set_gateway(connection, vault, alice, EXTERNAL, partner, 0.0)
         relay = GatewaySettings("relay.example", 465, Security.SSL, "example", PASSWORDS["domain"])
         organisation.set_domain_gateway(connection, vault, relay)
-        organisation.set_signing_key(connection, vault, "example.com", "s1", b"PEM", "v=DKIM1; p=")
+        domain_keys.sign_with(connection, vault, "example.com", NewDkimKey("s1", "v=DKIM1; p=", b"PEM"), 0.0)
     return path
 
 
@@ -50,13 +51,13 @@ def opened(engine: Engine, alice: int, vault: Vault) -> dict[str, str]:
     with read(engine) as connection:
         entry = next(each for each in send_as_addresses.addresses(connection, alice) if each.address == EXTERNAL)
         relay = organisation.domain_gateway(connection)
-        keys = organisation.signing_keys(connection, vault)
+        (key,) = domain_keys.signing_keys(connection, vault)["example.com"]
     assert entry.gateway
     assert relay
     return {
         "gateway": open_password(vault, entry.gateway),
         "domain": open_password(vault, relay),
-        "dkim": keys["example.com"].pem.decode(),
+        "dkim": key.pem.decode(),
     }
 
 
