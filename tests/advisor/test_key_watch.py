@@ -9,6 +9,7 @@ from advisor.zone import serving
 from outgate.advisor.ask import Names
 from outgate.deliver.signing import SigningKeys
 from outgate.directory import accounts, domain_keys, organisation
+from outgate.directory.dns_records import key_record, zone_line
 from outgate.directory.domain_keys import RECORD_STAYS, KeyRecord
 from outgate.directory.errors import AlreadyExists
 from outgate.directory.organisation import Domain
@@ -31,9 +32,7 @@ def domain_of(engine: Engine) -> Domain:
 
 def zone_of(*keys: KeyRecord) -> str:
     """Their records; something else is there in any case."""
-    lines = [
-        f'{one.selector}._domainkey.example.com. 60 IN TXT "{one.record[:200]}" "{one.record[200:]}"' for one in keys
-    ]
+    lines = [zone_line(key_record("example.com", one)).replace(". TXT", ". 60 IN TXT") for one in keys]
     return "\n".join(['example.com. 60 IN TXT "other"', *lines, ""])
 
 
@@ -118,7 +117,7 @@ def test_a_second_rotation_waits_for_the_first_and_a_key_that_is_set_at_once_lea
     one, other, lost = (domain_operations.new_key(name, "ed25519") for name in ("s1", "s2", "s3"))
     with write(example) as connection:
         domain_keys.begin_rotation(connection, vault, "example.com", [one], 1.0)
-        with pytest.raises(AlreadyExists, match="outgate domain dkim cancel example.com"):
+        with pytest.raises(AlreadyExists, match=r"outgate domain dkim cancel example\.com"):
             domain_keys.begin_rotation(connection, vault, "example.com", [other], 2.0)
         domain_keys.sign_with(connection, vault, "example.com", lost, 3.0)
         assert [(key.selector, key.stage) for key in organisation.domains(connection)[0].keys] == [

@@ -15,7 +15,6 @@ from cli.program import ALICE, PASSWORD, SWITCH, Program
 from outgate.cli.program import app
 from outgate.cli.status import Status
 from outgate.directory import accounts, password_hash
-from outgate.mail import dkim
 
 
 def _log_in(program: Program, address: str) -> accounts.LogInEntry:

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import Connection, Engine, select
 
 from outgate.directory import (
-    domain_keys,
     application_passwords,
+    domain_keys,
     organisation,
     own_rules,
     passkeys,

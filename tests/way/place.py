@@ -24,9 +24,8 @@ from outgate.directory.gateway_settings import GatewaySettings as GatewayServer
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
 from outgate.installation import KEY_FILE, Installation, open_installation
-from outgate.operations import domain_operations
 from outgate.model import Security
-from outgate.operations import propagation
+from outgate.operations import domain_operations, propagation
 from outgate.record import audit_trail
 from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store import keyfile

@@ -51,7 +51,7 @@ MEANING: Final = {
 _DONE: Final = {
     "add": N_("The domain is added, with a DKIM key. Publish its records now."),
     "rotate": N_(
-        "New keys are made. Mail is signed with them as soon as all their records are seen; publish them now."
+        "New keys are made. Publish their records now: mail is signed with them as soon as all are seen."
     ),
     "begun": N_("Mail is signed with the new keys from now on. Leave the records of the former ones for some days."),
     "waits": N_("Not all records of the new keys are seen yet. The server looks again each quarter of an hour."),
