@@ -20,6 +20,8 @@ class DnsPurpose(StrEnum):
     SERVICE = "service"  # a server, for mail programs (SRV)
     AUTODISCOVER = "autodiscover"
     AUTOCONFIG = "autoconfig"
+    PACC = "pacc"
+    PACC_DIGEST = "pacc-digest"
 
 
 @frozen

@@ -47,12 +47,14 @@ MEANING: Final = {
     DnsPurpose.AUTOCONFIG: N_(
         "Thunderbird finds the settings by it. The certificate of the pages must be for this name, too."
     ),
+    DnsPurpose.PACC: N_(
+        "Programs that know PACC find the settings by it. The certificate of the pages must be for this name, too."
+    ),
+    DnsPurpose.PACC_DIGEST: N_("Programs that know PACC believe the settings by it. It changes with the servers."),
 }
 _DONE: Final = {
     "add": N_("The domain is added, with a DKIM key. Publish its records now."),
-    "rotate": N_(
-        "New keys are made. Publish their records now: mail is signed with them as soon as all are seen."
-    ),
+    "rotate": N_("New keys are made. Publish their records now: mail is signed with them as soon as all are seen."),
     "begun": N_("Mail is signed with the new keys from now on. Leave the records of the former ones for some days."),
     "waits": N_("Not all records of the new keys are seen yet. The server looks again each quarter of an hour."),
     "unanswered": N_("The DNS gives no answer now. Look again later."),
