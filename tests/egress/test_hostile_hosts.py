@@ -119,6 +119,7 @@ async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
 
 async def _no_key(_domain: str, _version: int) -> tuple[()]:
     """Nothing is signed here."""
+    return ()
 
 
 async def _connect_all(config: Config, routes: list[Route]) -> list[Outcome | None]:
