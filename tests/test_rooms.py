@@ -44,6 +44,9 @@ ALLOWED = {
     "domain_watch": {"advisor", "directory", "sendas", "store"},
     "key_watch": {"advisor", "directory", "operations", "store"},
     "transport_security": {"mail", "egress", "store"},
+    "tls_reports": {
+        *("transport_security", "egress", "store", "directory", "queue", "submit", "model", "mail", "printable"),
+    },
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
         *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener", "openid"),
@@ -55,7 +58,7 @@ ALLOWED = {
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
-        *("mailbox", "writing", "secretscan", "clock"),
+        *("mailbox", "writing", "secretscan", "clock", "tls_reports"),
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras", "secret_file"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
@@ -68,6 +71,7 @@ ALLOWED = {
         "openid",
         "mail_program",
         "printable",
+        *("tls_reports", "transport_security"),
     },
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {

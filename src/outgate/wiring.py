@@ -85,6 +85,9 @@ from outgate.store.rates import Rates
 from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
+from outgate.tls_reports import report_rows, session_rows
+from outgate.tls_reports.daily_reports import DailyReports, ReportLetterhead
+from outgate.tls_reports.session_counts import TlsSessionCounts
 from outgate.transport_security.sts_policies import StsPolicies
 from outgate.writing.filing import SentFiling
 
@@ -120,6 +123,8 @@ class ServerProcess:
         self._tokens = access_tokens(installation, owner, self._queue_ids)
         self._names = resolver(settings)
         self._sts_policies = sts_policies(settings, engine, self._names)
+        self._tls_sessions = TlsSessionCounts(engine, clock.now, settings.tls_reports.sending_address)
+        self._signing_keys = SigningKeys(engine, installation.vault)
         verifier = token_verifier(settings)
         throttle = Throttle(settings.log_in, Rates(engine), self._knows)
         self._log_in = Authenticator(
@@ -150,6 +155,7 @@ class ServerProcess:
             if number == 0
             else None
         )
+        self._tls_reports = self._daily_reports(owner) if number == 0 and settings.tls_reports.send else None
         self._retention = Retention(engine, _kept(installation), clock.now) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(engine, longest, clock.now) if number == 0 else None
@@ -192,10 +198,11 @@ class ServerProcess:
             self._names,
             self._open_password,
             self._tokens,
-            SigningKeys(installation.engine, installation.vault).of,
+            self._signing_keys.of,
             self._security,
             self._queue_ids,
             self._sts_policies,
+            self._tls_sessions.count,
         )
         restraint = Restraint(
             installation.engine,
@@ -215,6 +222,21 @@ class ServerProcess:
             self._queue_ids,
             restraint,
             Ceilings(Rates(installation.engine)),
+        )
+
+    def _daily_reports(self, owner: str) -> DailyReports:
+        settings = self._installation.config
+        told = settings.tls_reports
+        return DailyReports(
+            self._installation.engine,
+            self._directory,
+            self._names,
+            HttpsClient(self._names, verifying_context(settings)),
+            self._signing_keys.of,
+            self._queue_ids,
+            ReportLetterhead(settings.hostname, told.organization, told.contact),
+            owner,
+            clock.now,
         )
 
     def _told_notices(self) -> Notices | None:
@@ -242,6 +264,7 @@ class ServerProcess:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         self._tasks.append(asyncio.create_task(supervised("tallies", self._tallies.run)))
+        self._tasks.append(asyncio.create_task(supervised("TLS sessions", self._tls_sessions.run)))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
             self._tasks.append(asyncio.create_task(supervised("idle tokens", self._tokens.run)))
@@ -254,6 +277,8 @@ class ServerProcess:
             self._tasks.append(asyncio.create_task(supervised("domain watch", self._domain_watch.run)))
         if self._key_watch:
             self._tasks.append(asyncio.create_task(supervised("key watch", self._key_watch.run)))
+        if self._tls_reports:
+            self._tasks.append(asyncio.create_task(supervised("TLS reports", self._tls_reports.run)))
         if self._filing:
             self._tasks.append(asyncio.create_task(supervised("filing", self._filing.run)))
         if self._retention:
@@ -343,6 +368,7 @@ class ServerProcess:
         self._directory.close()
         await asyncio.to_thread(self._security.close)
         await asyncio.to_thread(self._tallies.write)
+        await self._tls_sessions.write(pause=0.0)
         self._installation.engine.dispose()
         self._snapshot.remove()
         _log.info("stopped")
@@ -384,6 +410,8 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("audit", days.keep_audit * DAY, let_go),
         Kept("usage", days.keep_usage * DAY, usage.forget),
         Kept("tallies", tallies.KEPT * tallies.HOUR, tallies.forget),
+        Kept("tls-sessions", session_rows.KEPT * DAY, session_rows.forget),
+        Kept("tls-reports", session_rows.KEPT * DAY, report_rows.forget),
     )
     return [one for one in kinds if one.seconds]
 

@@ -75,6 +75,7 @@ from outgate.operations import (
     session_operations,
     setup_operations,
     status_operations,
+    tls_report_operations,
     traffic_operations,
     unit_operations,
     user_operations,
@@ -215,6 +216,8 @@ CALLS: Final[dict[str, Call]] = {
     "log.routes": lambda op, *_: message_log_operations.routes(op, [1]),
     "log.show": lambda op, *_: message_log_operations.history(op, 1),
     "log.traffic": lambda op, *_: traffic_operations.traffic(op, 0),
+    "tls-report.list": lambda op, *_: tls_report_operations.list_reports(op, 0, 1),
+    "tls-report.show": lambda op, *_: tls_report_operations.show_report(op, 0, "recipient.example"),
     "gateway.census": lambda op, *_: traffic_operations.gateway_census(op),
     "log.follow": lambda op, *_: message_log_operations.latest(op),
     "setup.show": lambda op, *_: setup_operations.setup(op),
@@ -345,6 +348,8 @@ ORGANISATION: Final = {
     "log.show",
     "log.follow",
     "log.traffic",
+    "tls-report.list",
+    "tls-report.show",
     "gateway.census",
     "queue.list",
     "queue.count",
@@ -437,7 +442,9 @@ _SEND_AS: Final = {
     "gateway.clear",
     "gateway.test",
 }
-_LOG: Final = {"log.traffic", "log.search", "log.routes", "log.show", "log.follow"}
+_LOG: Final = {
+    *("log.traffic", "log.search", "log.routes", "log.show", "log.follow", "tls-report.list", "tls-report.show"),
+}
 _QUEUE_READ: Final = {
     "queue.list",
     "queue.count",

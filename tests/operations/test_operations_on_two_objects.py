@@ -91,6 +91,7 @@ PLAIN: Final = {
     "domain.check-keys": {"name"},
     "domain.cancel-rotation": {"name"},
     "domain-proof.show": {"name"},
+    "tls-report.show": {"domain"},  # a recipients' domain
     "domain-proof.begin": {"name"},
     "domain-proof.check": {"name"},
     "domain-proof.remove": {"name"},

@@ -49,6 +49,8 @@ CONSOLE: Final[dict[str, tuple[set[str], set[str] | None]]] = {
     "/admin/reporting/admin-log-events": ({"super-admin", "auditor"}, None),
     "/admin/reporting/email-log-search": (SEE_THE_LOG, None),
     "/admin/reporting/email-log-search/{identity}": (SEE_THE_LOG, None),
+    "/admin/reporting/tls-reports": (SEE_THE_LOG, None),
+    "/admin/reporting/tls-reports/{domain}": (SEE_THE_LOG, None),
     "/admin/reporting/queue": (
         {"super-admin", "mail-settings-admin", "auditor"},
         {"super-admin", "mail-settings-admin"},
@@ -145,6 +147,7 @@ def filled_in(path: str) -> str:
     """A route's path as an address: in the console of what is there, elsewhere of what is nobody's who asks."""
     address = ALICE if path.startswith("/admin") else PARTNER
     named = {"{address:path}": address, "{key}": "1.x", "{number:int}": "1", "{identity}": to_text(MESSAGE)}
+    named["{domain}"] = "recipient.example"
     for name, value in named.items():
         path = path.replace(name, value)
     return f"{path}?name=pages" if path == "/admin/check" else path

@@ -46,6 +46,11 @@ COMMANDS: Final = (
         "Show the messages that came, the newest first; or the whole story of one; or what happens now.",
     ),
     LazyCommand(
+        "tls-report",
+        "tls_report",
+        "How TLS to recipients' domains came out, and the daily reports that tell them (RFC 8460).",
+    ),
+    LazyCommand(
         "metrics",
         "metrics_exposition",
         "Print what the server of this data directory has counted, in Prometheus' text format.",

@@ -643,6 +643,54 @@ sts_policy = Table(
     Column("used_at", Double, nullable=False),  # within a day
 )
 
+# How sessions with recipients' domains came out, by UTC day (days since the epoch), to be reported (RFC 8460): see
+# tls_reports. `policy` is a digest of what was applied.
+tls_policy = Table(
+    "tls_policy",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", Text, primary_key=True),  # whose report it goes into
+    Column("policy", Text, primary_key=True),
+    Column("type", Text, nullable=False),  # transport_security.tls_session.PolicyType
+    Column("policy_domain", Text, nullable=False),
+    Column("lines", Text, nullable=False),  # JSON, as `mx`
+    Column("mx", Text, nullable=False),
+)
+
+# Empty texts are what is not known, and of sessions without a fault all but the policy.
+tls_session = Table(
+    "tls_session",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", Text, primary_key=True),
+    Column("policy", Text, primary_key=True),
+    Column("result", Text, primary_key=True),  # transport_security.tls_session.ResultType
+    Column("reason", Text, primary_key=True),
+    Column("exchanger", Text, primary_key=True),
+    Column("receiving_address", Text, primary_key=True),
+    Column("sending_address", Text, primary_key=True),
+    Column("sessions", BigInteger, nullable=False),  # how many
+    sqlite_with_rowid=False,
+)
+
+# One report for each domain and day. `due_at` is null when nothing is left to do; leases run by store.lease_clock.
+tls_report = Table(
+    "tls_report",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("state", Text, nullable=False),  # tls_reports.report_rows.ReportState
+    Column("detail", Text, nullable=False),  # to whom it went, or why it did not
+    Column("attempts", Integer, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("due_at", Double),
+    Column("tried_until", Double, nullable=False),
+    Column("leased_until", Double, nullable=False),
+    Column("leased_by", Text),
+    _index_where("ix_tls_report_due_at", "due_at", "due_at IS NOT NULL"),
+)
+
 # --- record ----------------------------------------------------------------------------------------------------------
 
 # One row for each event of a message; never changed. `detail` is JSON, its keys per kind are in record.events.
