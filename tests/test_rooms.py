@@ -78,6 +78,11 @@ ALLOWED = {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
         *("record", "queue", "submit", "mailbox", "writing", "iso_time"),
     },
+    # Of api whose request it is, its scopes and rates.
+    "jmap": {
+        *("api", "http", "operations", "directory", "writing", "mailbox", "mail", "model", "authorise", "config"),
+        *("queue", "iso_time"),
+    },
     "node_id": set(),
     "open_files": set(),
     "peer": set(),

@@ -89,6 +89,7 @@ from outgate.tls_reports import report_rows, session_rows
 from outgate.tls_reports.daily_reports import DailyReports, ReportLetterhead
 from outgate.tls_reports.session_counts import TlsSessionCounts
 from outgate.transport_security.sts_policies import StsPolicies
+from outgate.writing import submissions, uploads
 from outgate.writing.filing import SentFiling
 
 if TYPE_CHECKING:
@@ -410,6 +411,8 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("audit", days.keep_audit * DAY, let_go),
         Kept("usage", days.keep_usage * DAY, usage.forget),
         Kept("tallies", tallies.KEPT * tallies.HOUR, tallies.forget),
+        Kept("submissions", submissions.KEPT, submissions.remove_old),
+        Kept("uploads", 1.0, uploads.remove_old),  # they say themselves when they end
         Kept("tls-sessions", session_rows.KEPT * DAY, session_rows.forget),
         Kept("tls-reports", session_rows.KEPT * DAY, report_rows.forget),
     )
@@ -496,6 +499,7 @@ def http_listener(
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
     from outgate.http.error_response import problem  # noqa: PLC0415
     from outgate.http.http_listener import HttpListener  # noqa: PLC0415
+    from outgate.jmap.jmap_endpoint import JmapEndpoint  # noqa: PLC0415
     from outgate.web.notice import error_page  # noqa: PLC0415
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
     from outgate.web.services import PageServices  # noqa: PLC0415
@@ -531,7 +535,7 @@ def http_listener(
     )
     batch = BatchEndpoint()
     application = HttpApplication(
-        [*api_routes(programs, batch), *page_routes(services)],
+        [*api_routes(programs, batch), *JmapEndpoint(programs).routes(), *page_routes(services)],
         installation.engine,
         web,
         error_page,

@@ -75,6 +75,7 @@ from outgate.operations import (
     session_operations,
     setup_operations,
     status_operations,
+    submission_operations,
     tls_report_operations,
     traffic_operations,
     unit_operations,
@@ -91,6 +92,7 @@ from outgate.operations.program_operations import ConsentAsked
 from outgate.operations.reply_rule_operations import RuleSettings
 from outgate.operations.send_as_operations import WrittenSignature
 from outgate.operations.sent_operations import Dispatch
+from outgate.operations.submission_operations import Submitting
 from outgate.queue import admin as queue_admin
 from outgate.queue.admin import By, Selection
 from outgate.record import audit_trail as trail
@@ -103,8 +105,9 @@ from outgate.store.rotation import Rotation
 from outgate.store.tables import program_consent
 from outgate.store.vault import Vault
 from outgate.submit import MessageLimits
-from outgate.writing import drafts
+from outgate.writing import drafts, uploads
 from outgate.writing.drafts import DraftContent
+from outgate.writing.submissions import EventPosition
 
 RETURN: Final = "https://tool.example/done"
 PARTNER: Final = "{user}@dominiopartner.example"
@@ -215,6 +218,8 @@ CALLS: Final[dict[str, Call]] = {
     "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
     "log.routes": lambda op, *_: message_log_operations.routes(op, [1]),
     "log.show": lambda op, *_: message_log_operations.history(op, 1),
+    "log.own": lambda op, _unit, user, _other: message_log_operations.own_history(op, user, 1),
+    "log.own-list": lambda op, _unit, user, _other: message_log_operations.own_messages(op, user, 1),
     "log.traffic": lambda op, *_: traffic_operations.traffic(op, 0),
     "tls-report.list": lambda op, *_: tls_report_operations.list_reports(op, 0, 1),
     "tls-report.show": lambda op, *_: tls_report_operations.show_report(op, 0, "recipient.example"),
@@ -290,6 +295,30 @@ CALLS: Final[dict[str, Call]] = {
     ),
     "draft.detach": lambda op, _unit, user, _other: draft_operations.detach_file(op, user, _draft(op, user), 1),
     "draft.delete": lambda op, _unit, user, _other: draft_operations.delete_draft(op, user, _draft(op, user)),
+    "upload.add": lambda op, _unit, user, _other: submission_operations.add_upload(op, user, "text/plain", b"x"),
+    "upload.read": lambda op, _unit, user, _other: submission_operations.read_upload(op, user, _upload(op, user)),
+    "upload.take": lambda op, _unit, user, _other: submission_operations.take_for_message(
+        op, user, _upload(op, user), ["sent"], [], 0.0
+    ),
+    "upload.messages": lambda op, _unit, user, _other: submission_operations.uploaded_messages(op, user),
+    "upload.note": lambda op, _unit, user, _other: submission_operations.note_of_message(
+        op, user, _uploaded(op, user), ["sent"], []
+    ),
+    "upload.delete": lambda op, _unit, user, _other: submission_operations.delete_message(
+        op, user, _uploaded(op, user)
+    ),
+    "submission.send": lambda op, _unit, user, _other: _submitted(op, user, op),
+    "submission.list": lambda op, _unit, user, _other: submission_operations.submitted_messages(op, user),
+    "submission.position": lambda op, _unit, user, _other: submission_operations.position(op, user),
+    "submission.changes": lambda op, _unit, user, _other: submission_operations.changes_since(
+        op, user, EventPosition(), 1
+    ),
+    "submission.cancel": lambda op, _unit, user, _other: submission_operations.cancel_submission(
+        op, user, _submitted(op, user)
+    ),
+    "submission.forget": lambda op, _unit, user, _other: submission_operations.forget_submission(
+        op, user, _submitted(op, user)
+    ),
     "mail.write": lambda op, _unit, user, _other: sent_operations.send_draft(op, user, _draft(op, user), DISPATCH),
     "mail.check": lambda op, _unit, user, _other: sent_operations.check_recipients(
         op, user, user, "carol@recipient.example", DISPATCH.limits
@@ -551,6 +580,20 @@ OWN: Final = {
     "draft.attach",
     "draft.detach",
     "draft.delete",
+    "upload.add",
+    "upload.read",
+    "upload.take",
+    "upload.messages",
+    "upload.note",
+    "upload.delete",
+    "submission.send",
+    "submission.list",
+    "submission.position",
+    "submission.changes",
+    "submission.cancel",
+    "submission.forget",
+    "log.own",
+    "log.own-list",
     "mail.write",
     "mail.check",
     "mail.recall",
@@ -684,6 +727,23 @@ def _sent(op: OperationContext, user: str, undo: float = 60.0) -> int:
     console = OperationContext(op.connection, op.vault, Actor.console("root"), op.now)
     dispatch = Dispatch(DISPATCH.limits, DISPATCH.hostname, undo)
     return sent_operations.send_draft(console, user, _draft(op, user), dispatch)
+
+
+def _upload(op: OperationContext, user: str) -> int:
+    return uploads.add(op.connection, stored_users.find(op.connection, user).id, "text/plain", b"x", op.now)
+
+
+def _uploaded(op: OperationContext, user: str) -> int:
+    account_id = stored_users.find(op.connection, user).id
+    return uploads.add_message(op.connection, account_id, _upload(op, user), ["drafts"], [], 0.0, op.now).id
+
+
+def _submitted(op: OperationContext, user: str, by: OperationContext | None = None) -> int:
+    """A message that waits for its time."""
+    console = OperationContext(op.connection, op.vault, Actor.console("root"), op.now)
+    raw = f"From: {user}\r\n\r\nHello\r\n".encode()
+    wanted = Submitting(user, 1, user, ["carol@recipient.example"], raw, op.now + 60)
+    return submission_operations.submit_message(by or console, user, 1, wanted, DISPATCH.limits)
 
 
 def _past_gateway(op: OperationContext, user: str) -> object:

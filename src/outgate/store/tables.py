@@ -578,6 +578,54 @@ sent_message = Table(
     _index_where("ix_sent_message_open", "account_id", "is_open"),
 )
 
+# What a program has uploaded (JMAP's blobs), for a time. An id is never used again: programs keep what they had by it.
+upload = Table(
+    "upload",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("content_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("ends_at", Double, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+# Apart, since SQLite writes a row anew as a whole.
+upload_content = Table(
+    "upload_content",
+    metadata,
+    Column("upload_id", Key, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# A message among the uploads, which a program may submit. `folders` and `keywords` are separated by spaces.
+uploaded_message = Table(
+    "uploaded_message",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("upload_id", Key, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("folders", Text, nullable=False),
+    Column("keywords", Text, nullable=False),
+    Column("received_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What a program has submitted (JMAP), as it said it; queue and record know what became of it.
+email_submission = Table(
+    "email_submission",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("sender", Text, nullable=False),  # the From address that it was submitted as
+    Column("uploaded_message_id", BigInteger, nullable=False),  # which may be gone
+    Column("reverse_path", Text, nullable=False),
+    Column("recipients", Text, nullable=False),  # JSON
+    Column("send_at", Double, nullable=False, index=True),
+    Column("canceled", Boolean, nullable=False),
+    Index("ix_email_submission_account_id", "account_id", "message_id"),
+)
+
 # What holds mail of a queue back, or slows it down: see directory.restrictions. One row for each queue and cause.
 restriction = Table(
     "restriction",
