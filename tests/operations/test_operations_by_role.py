@@ -80,6 +80,7 @@ from outgate.operations import (
     traffic_operations,
     unit_operations,
     user_operations,
+    webhook_operations,
 )
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
@@ -105,6 +106,10 @@ from outgate.store.rotation import Rotation
 from outgate.store.tables import program_consent
 from outgate.store.vault import Vault
 from outgate.submit import MessageLimits
+from outgate.webhooks import endpoints, event_body
+from outgate.webhooks.endpoints import WebhookSettings
+from outgate.webhooks.posting import PostResult
+from outgate.webhooks.trial import WebhookTrial
 from outgate.writing import drafts, uploads
 from outgate.writing.drafts import DraftContent
 from outgate.writing.submissions import EventPosition
@@ -122,6 +127,7 @@ PASSKEY: Final = VerifiedKey(b"id", b"key", 0)
 NODE: Final = "0123456789abcdef"
 QUEUE: Final = QueueKey(QueueKind.MX, "recipient.example")
 KEY: Final = domain_operations.new_key("s1", "ed25519")
+TRIAL: Final = WebhookTrial(event_body.trial("test-1", "unused", 0.0), PostResult(204, "HTTP 204", 0.1))
 
 Call = Callable[[OperationContext, str, str, str], object]  # act, unit, user in it, another user in it
 
@@ -213,6 +219,15 @@ CALLS: Final[dict[str, Call]] = {
     "service-account.revoke-key": lambda op, *_: service_account_operations.revoke_key(op, "tool", _key(op)),
     "service-account.remove": lambda op, *_: service_account_operations.remove(op, "tool"),
     "service-account.grant": lambda op, *_: service_account_operations.grant(op, "tool", []),
+    "webhook.list": lambda op, *_: webhook_operations.listed(op),
+    "webhook.show": lambda op, *_: webhook_operations.find(op, "unused"),
+    "webhook.tries": lambda op, *_: webhook_operations.tries_of(op, "unused", 10),
+    "webhook.add": lambda op, *_: webhook_operations.add(op, WebhookSettings("new", "https://hooks.example/")),
+    "webhook.rotate": lambda op, *_: webhook_operations.rotate(op, "unused"),
+    "webhook.enable": lambda op, *_: webhook_operations.enable(op, "unused", from_now=True),
+    "webhook.disable": lambda op, *_: webhook_operations.disable(op, "unused"),
+    "webhook.remove": lambda op, *_: webhook_operations.remove(op, "unused"),
+    "webhook.test": lambda op, *_: webhook_operations.tested(op, "unused", TRIAL),
     "audit.list": lambda op, *_: audit_operations.search(op, trail.AuditFilter()),
     "audit.verify": lambda op, *_: audit_operations.verify(op),
     "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
@@ -336,6 +351,7 @@ CALLS: Final[dict[str, Call]] = {
     ),
 }
 
+WEBHOOKS_READ: Final = {"webhook.list", "webhook.show", "webhook.tries"}
 SERVICE_ACCOUNTS: Final = {
     *(f"service-account.{what}" for what in ("list", "create", "rotate", "revoke-key", "remove", "grant")),
     *(f"program.{what}" for what in ("list", "register", "remove")),
@@ -370,6 +386,8 @@ ORGANISATION: Final = {
     "role.create",
     "role.remove",
     *SERVICE_ACCOUNTS,
+    *WEBHOOKS_READ,
+    *(f"webhook.{what}" for what in ("add", "rotate", "enable", "disable", "remove", "test")),
     "audit.list",
     "audit.verify",
     "log.search",
@@ -473,6 +491,7 @@ _SEND_AS: Final = {
 }
 _LOG: Final = {
     *("log.traffic", "log.search", "log.routes", "log.show", "log.follow", "tls-report.list", "tls-report.show"),
+    *WEBHOOKS_READ,
 }
 _QUEUE_READ: Final = {
     "queue.list",
@@ -631,6 +650,8 @@ NEED_PROOF: Final = {
     "secrets.rotate",
     *(SERVICE_ACCOUNTS - {"service-account.list", "program.list"}),
     "consent.give",
+    "webhook.add",
+    "webhook.rotate",
 }
 
 
@@ -778,6 +799,7 @@ def _populate(connection: Connection, vault: Vault) -> None:
     own_rules.put(connection, OwnRule(rule, "450 busy", "root", 0.0, None))
     service_accounts.create(connection, "tool", "mail.example.com", 0.0)
     service_accounts.add_key(connection, "tool", 0.0)
+    endpoints.create(connection, vault, WebhookSettings("unused", "https://hooks.example/"), "root", 0.0)
     for role in ("unused", "given"):
         stored_roles.create(connection, role, ["log-read"])
     for unit in ("/In", "/Out"):

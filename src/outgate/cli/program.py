@@ -160,6 +160,11 @@ COMMANDS: Final = (
     LazyCommand(
         "program", "registered_program", "Programs that users let act for them by the API, after a page has asked them."
     ),
+    LazyCommand(
+        "webhook",
+        "webhook",
+        "Webhooks: endpoints of others that are told of what became of messages, and of gateways that are suspended.",
+    ),
     LazyCommand("log-in", "log_in", "Failed log-ins: what is locked by them, and unlocking a network."),
     LazyCommand("ldap", "ldap", "Users and passwords from an LDAP directory (settings: ldap.*)."),
     LazyCommand("audit", "audit", "The audit trail: every change by whom, from where, old and new value."),
