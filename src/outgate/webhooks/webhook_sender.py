@@ -203,7 +203,7 @@ class WebhookSender:
         for made in await asyncio.to_thread(self._settled, now.webhook.id, pairs):
             _TRIES.labels(made.outcome.value).inc()
             if made.outcome is not TryOutcome.DELIVERED:
-                facts = {"event": made.event_id, "attempt": made.attempt, "reason": made.reason}
+                facts = {"event_id": made.event_id, "attempt": made.attempt, "reason": made.reason}
                 _log.warning("webhook failed", webhook=now.webhook.name, outcome=made.outcome.value, **facts)
 
     def _settled(self, row: int, pairs: Sequence[tuple[WaitingEvent, PostResult]]) -> list[WebhookTry]:
