@@ -1,4 +1,4 @@
-"""What is read in a PACC document: whose digest is known, in its former form and its present one, whatever else is in it."""
+"""What is read in a PACC document: one whose digest is known, in its former form and its present one."""
 
 import hashlib
 import json
