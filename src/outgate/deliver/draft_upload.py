@@ -1,8 +1,9 @@
-"""Hands a message over to Microsoft Graph that is too large for one request: as a draft in the mailbox without the files
-attached to it, which follow one by one, and then it is sent.
+"""Hands a message over to Microsoft Graph that is too large for one request: as a draft in the mailbox without the
+files attached to it, which follow one by one, and then it is sent.
 
-What is left in the mailbox when something goes wrong is deleted. Whether a draft was sent whose answer was lost is asked
-for by its lasting id ("immutable"), so that nobody gets it twice as long as Graph can be asked. Knows no connection.
+What is left in the mailbox when something goes wrong is deleted. Whether a draft was sent whose answer was lost is
+asked for by its lasting id ("immutable"), so that nobody gets it twice as long as Graph can be asked. Knows no
+connection.
 
 Microsoft Graph: message (create, send, delete, get), attachment: createUploadSession, "Attach large files".
 """
@@ -12,7 +13,7 @@ import json
 import mmap
 import tempfile
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, Any, Final, Protocol

@@ -87,8 +87,8 @@ class HttpsConnection:
         content: AsyncIterator[bytes],
         patience: float,
     ) -> Fetched:
-        """The answer to a request with `size` bytes; `patience` is for each step of it. Its content is empty where that is
-        lost or long: the status is an answer. Raises HttpsFault.
+        """The answer to a request with `size` bytes; `patience` is for each step of it. Its content is empty where that
+        is lost or long: the status is an answer. Raises HttpsFault.
         """
         assert self._connection
         self.requests += 1

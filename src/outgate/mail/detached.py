@@ -1,7 +1,7 @@
 """Takes attached files out of a message that is too large as a whole, so that they can go one by one. Pure.
 
-Only files that stand beside the text (RFC 2046 section 5.1.3) and are attached in base64; the largest first, and no more
-than need be. What is left is byte for byte as it was. A message that is signed or encrypted as a whole has none.
+Only files that stand beside the text (RFC 2046 section 5.1.3) and are attached in base64; the largest first, and no
+more than need be. What is left is byte for byte as it was. A message that is signed or encrypted as a whole has none.
 """
 
 import binascii
