@@ -15,6 +15,7 @@ import tempfile
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import IO, Any, Final, Protocol
 from urllib.parse import quote, urlsplit
@@ -37,11 +38,13 @@ _LASTING: Final = {"Prefer": 'IdType="ImmutableId"'}
 
 @frozen
 class ApiRequest:
-    """What is asked of Graph, or where an upload session is. `host` is empty for Graph itself, with its token."""
+    """What is asked of Graph, or where an upload session is, whose target is a secret. `host` is empty for Graph itself,
+    which gets the token.
+    """
 
     method: str
-    target: str
-    content: bytes = b""
+    target: str = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
     media_type: str = "application/json"
     headers: Mapping[str, str] | None = None
     host: str = ""
@@ -63,11 +66,13 @@ class NotReached(Exception):
 
 
 class NotTaken(Exception):
-    """Graph has refused a step, or has said what can't be understood; `answer` is what it said."""
+    """Graph has refused a step, or has said what can't be understood; `answer` is what it said. `of_upload`: where a
+    file's ranges go, which knows neither the message nor its user.
+    """
 
-    def __init__(self, answer: Fetched) -> None:
+    def __init__(self, answer: Fetched, *, of_upload: bool = False) -> None:
         super().__init__(answer.status)
-        self.answer = answer
+        self.answer, self.of_upload = answer, of_upload
 
 
 # What may go wrong in putting things right, oddities of the answer included.
@@ -110,8 +115,9 @@ class DraftUpload:
         try:
             return _expected(await self._ask(ApiRequest("POST", f"{draft}/send", headers=_LASTING)), 202)
         except BaseException as fault:
-            was_sent = await self._was_sent(draft)
-            if was_sent and isinstance(fault, HttpsFault):
+            is_refused = isinstance(fault, NotTaken) and fault.answer.status < 500
+            was_sent = False if is_refused else await self._was_sent(draft)
+            if was_sent and isinstance(fault, HttpsFault | NotTaken):
                 return Fetched(draft, 202, b"")
             if was_sent is False:
                 await self._discard(draft)
@@ -142,7 +148,9 @@ class DraftUpload:
             end = at + len(piece)
             headers = {"Content-Range": f"bytes {at}-{end - 1}/{file.size}"}
             sent = ApiRequest("PUT", place.target, piece, "application/octet-stream", headers, place.host, place.port)
-            _expected(await self._ask(sent), *((201,) if end == file.size else (200, 202)))
+            answer = await self._ask(sent)
+            if answer.status not in ((201,) if end == file.size else (200, 202)):
+                raise NotTaken(answer, of_upload=True)
             at = end
 
     async def _was_sent(self, draft: str) -> bool | None:
@@ -201,7 +209,7 @@ class _Place:
 
     host: str
     port: int
-    target: str
+    target: str = field(repr=False)
 
     @classmethod
     def of(cls, url: str, answer: Fetched) -> "_Place":

@@ -196,6 +196,9 @@ class HttpTransport:
             words = f"{self._api.title} takes at most {self._api.largest} bytes at once, and of this message: {error}"
             return Outcome(Verdict.FAILED, f"5.3.4 {words}")
         except NotTaken as error:
+            if error.of_upload and error.answer.status not in _OF_LOAD_OR_SIZE:
+                words = f"a part of a file was not taken ({error.answer.status})"
+                return Outcome(Verdict.RETRY, f"4.3.0 {peer}: {words}", peer=peer)
             answer = error.answer if error.answer.status != self._api.accepted else replace(error.answer, status=0)
         finally:
             self._content = None
@@ -220,7 +223,8 @@ class HttpTransport:
             assert connection
             sent["Authorization"] = f"Bearer {await _token(self._log_in)}"
         content, patience = _once(request.content), self._timeouts.content
-        return await connection.ask(request.method, request.target, sent, len(request.content), content, patience)
+        answer = await connection.ask(request.method, request.target, sent, len(request.content), content, patience)
+        return replace(answer, url=f"https://{connection.peer}")  # the target may be a secret
 
     async def _elsewhere_connected(self, name: str, port: int) -> HttpsConnection:
         """To where an upload session is: a host that the provider names, and the guard lets be."""
@@ -330,6 +334,9 @@ async def _posted(
 
 # The message's fault: it can't be read, its recipients are not valid, or there is no better code for what it is.
 _OF_NOTHING: Final = ("5.6.0", "5.1.3", "5.5.0")
+
+
+_OF_LOAD_OR_SIZE: Final = (413, 429, 503)
 
 
 async def _token(log_in: CredentialSource) -> str:
