@@ -71,8 +71,8 @@ def test_a_domain_that_is_not_there_is_not_removed(example: Engine) -> None:
 
 def test_a_signing_key_is_kept_sealed(example: Engine, vault: Vault) -> None:
     with write(example) as connection:
-        key = NewDkimKey("s1", "v=DKIM1; p=x", b"-----BEGIN")
-        domain_keys.sign_with(connection, vault, "example.com", key, 1.0)
+        made = NewDkimKey("s1", "v=DKIM1; p=x", b"-----BEGIN")
+        domain_keys.sign_with(connection, vault, "example.com", made, 1.0)
         assert [one.record for one in organisation.domains(connection)[0].signing] == ["v=DKIM1; p=x"]
         (key,) = domain_keys.signing_keys(connection, vault)["example.com"]
         assert (key.selector, key.pem) == ("s1", b"-----BEGIN")

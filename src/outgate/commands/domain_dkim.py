@@ -154,4 +154,5 @@ def _records(domain: Domain, keys: tuple[KeyRecord, ...] | list[KeyRecord]) -> s
 
 
 def _tell(ctx: CommandContext, domain: Domain, text: str, more: JsonObject | None = None) -> None:
-    tell(ctx, {"name": domain.name, "dkim_keys": key_rows(domain)} | (more or {}), text)
+    row: JsonObject = {"name": domain.name, "dkim_keys": key_rows(domain)}
+    tell(ctx, row | (more or {}), text)

@@ -38,8 +38,8 @@ _LASTING: Final = {"Prefer": 'IdType="ImmutableId"'}
 
 @frozen
 class ApiRequest:
-    """What is asked of Graph, or where an upload session is, whose target is a secret. `host` is empty for Graph itself,
-    which gets the token.
+    """What is asked of Graph, or where an upload session is, whose target is a secret. `host` is empty for Graph
+    itself, which gets the token.
     """
 
     method: str

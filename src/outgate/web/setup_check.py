@@ -195,10 +195,10 @@ def _keys(visit: Visit, domain: Domain, path: str) -> Checked:
     """What is left to do with a domain's DKIM keys, where all is right otherwise."""
     if domain.waiting:
         names = ", ".join(one.selector for one in domain.waiting)
-        text = visit.said("New DKIM keys do not sign yet: their records must be published. Selectors:")
+        text = visit.said("New DKIM keys do not sign yet: their records must be published.")
         return Checked(Standing.LACKS, text, names, path)
     if late := [one.selector for one in domain.retired if one.is_removable(visit.services.now())]:
-        text = visit.said("All is right. The records of former DKIM keys may be removed. Selectors:")
+        text = visit.said("All is right. The records of former DKIM keys may be removed.")
         return Checked(Standing.DONE, text, ", ".join(late), path)
     return Checked(Standing.DONE, visit.said("SPF, DKIM and DMARC are published, and right."), path=path)
 
