@@ -15,7 +15,7 @@ from email import message_from_bytes
 from email.policy import default
 from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from corpus.https_peer import Answer
 
@@ -29,7 +29,8 @@ class MailboxRefusal(Exception):
 
     def __init__(self, status: int, code: str, message: str = "No.") -> None:
         super().__init__(status)
-        self.status, self.body = status, {"error": {"code": code, "message": message}}
+        self.status = status
+        self.body: dict[str, object] = {"error": {"code": code, "message": message}}
 
 
 @dataclass
@@ -91,7 +92,7 @@ class GraphMailbox:
     def _step(self, request: BaseHTTPRequestHandler, content: bytes, port: int) -> tuple[str, Callable[[], Answer]]:
         method, url = request.command, urlsplit(request.path)
         _, _, rest = url.path.partition(f"{MESSAGES}/")
-        id_, _, action = rest.partition("/")
+        id_, action = unquote(rest.partition("/")[0]), rest.partition("/")[2]
         if len(content) > self.largest_request:
             raise MailboxRefusal(413, "RequestEntityTooLarge")
         match method, action:

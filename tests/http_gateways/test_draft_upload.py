@@ -84,12 +84,12 @@ def provider(authority: Authority) -> Iterator[MailProvider]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """All limits of both sides are a thousandth."""
-    for module, name in ((draft_upload, "LARGEST_DRAFT"), (draft_upload, "AT_ONCE"), (detached, "PIECE")):
+    for module, name in ((draft_upload, "AT_ONCE"), (detached, "PIECE")):
         monkeypatch.setattr(module, name, getattr(module, name) // SMALL)
     for name in ("largest_request", "least_session", "largest_range"):
         monkeypatch.setattr(GraphMailbox, name, getattr(GraphMailbox, name) // SMALL)
     for kind in (GatewayKind.GRAPH, GatewayKind.GRAPH_DRAFTS):
-        monkeypatch.setitem(APIS, kind, replace(APIS[kind], largest=APIS[kind].largest // SMALL))  # type: ignore[arg-type]
+        monkeypatch.setitem(APIS, kind, replace(APIS[kind], largest=APIS[kind].largest // SMALL))
 
 
 def transport(
@@ -134,7 +134,7 @@ async def test_the_files_that_must_go_apart_are_there_byte_for_byte_and_the_rest
         (f"Übersicht {number}.pdf", "application/pdf", content_of(number, sizes[number])) for number in (1, 2)
     ]
     left = message_from_bytes(sent.mime, policy=SMTP)
-    (file,) = left.iter_attachments()  # type: ignore[attr-defined]
+    (file,) = left.iter_attachments()
     assert file.get_content() == content_of(0, sizes[0])
     text = raw.partition(b"Content-Type: application/pdf")[0]
     assert sent.mime.startswith(text + b"Content-Type: application/pdf")

@@ -85,7 +85,7 @@ def test_what_is_no_plain_file_stays_where_it_is(part: bytes) -> None:
         (HEAD + TEXT + LARGE, "ends within"),
         (HEAD + TEXT * 600 + END, "too many parts"),
         (HEAD + LARGE + END, "it still has"),  # a message must have a part
-        (b"x", "no text with files"),
+        (b"x", "header can't be read"),
     ],
 )
 def test_why_nothing_is_taken_out_is_said(raw: bytes, why: str) -> None:

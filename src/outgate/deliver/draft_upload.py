@@ -27,7 +27,6 @@ from outgate.egress.https_connection import HttpsFault
 from outgate.frozen import frozen
 from outgate.mail.detached import Detached, DetachedFile, Raw, detached
 
-LARGEST_DRAFT: Final = 3 * 1024 * 1024  # bytes of its MIME form: a request has at most 4 MB
 AT_ONCE: Final = 3 * 1024 * 1024  # bytes of a file above which it takes an upload session
 PATIENCE: Final = 10.0  # seconds for putting things right after a fault
 

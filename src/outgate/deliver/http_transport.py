@@ -18,7 +18,7 @@ from outgate.deliver.api_answer import judged
 from outgate.deliver.connection import Timeouts
 from outgate.deliver.credentials import CredentialSource, LogIn, NoCredential
 from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
-from outgate.deliver.draft_upload import LARGEST_DRAFT, ApiRequest, DraftUpload, NotReached, NotTaken, spooled
+from outgate.deliver.draft_upload import ApiRequest, DraftUpload, NotReached, NotTaken, spooled
 from outgate.deliver.mail_api import MailApi
 from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import NO_STORE, RECALLED, Outcome, Verdict
@@ -190,7 +190,7 @@ class HttpTransport:
     async def _by_draft(self, peer: str, transmission: Transmission) -> Outcome:
         upload = DraftUpload(self._ask, self._leave, clock.now)
         try:
-            async with spooled(transmission.pieces(), LARGEST_DRAFT) as (message, raw):
+            async with spooled(transmission.pieces(), self._api.largest) as (message, raw):
                 answer = await upload.hand_over(message, raw, _message_id(transmission.header))
         except NotDetachable as error:
             words = f"{self._api.title} takes at most {self._api.largest} bytes at once, and of this message: {error}"
@@ -217,14 +217,17 @@ class HttpTransport:
         if request.host:
             connection = await self._elsewhere_connected(request.host, request.port)
         else:
-            if failed := await self.connect():
-                raise NotReached(failed)
-            connection = self._connection
-            assert connection
+            connection = await self._connected()
             sent["Authorization"] = f"Bearer {await _token(self._log_in)}"
         content, patience = _once(request.content), self._timeouts.content
         answer = await connection.ask(request.method, request.target, sent, len(request.content), content, patience)
         return replace(answer, url=f"https://{connection.peer}")  # the target may be a secret
+
+    async def _connected(self) -> HttpsConnection:
+        if failed := await self.connect():
+            raise NotReached(failed)
+        assert self._connection
+        return self._connection
 
     async def _elsewhere_connected(self, name: str, port: int) -> HttpsConnection:
         """To where an upload session is: a host that the provider names, and the guard lets be."""
