@@ -40,7 +40,7 @@ def test_the_largest_go_first_and_what_fits_stays() -> None:
 
 
 def test_a_file_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PIECE", 11)
+    monkeypatch.setattr(module, "PIECE", 3)
     raw = HEAD + TEXT + file(bytes(range(50))) + END
     (one,) = detached(raw, len(HEAD + TEXT + END)).files
     assert (one.size, b"".join(one.pieces(raw)), max(map(len, one.pieces(raw))) <= 9) == (50, bytes(range(50)), True)

@@ -136,9 +136,9 @@ class DraftUpload:
         item = {"attachmentType": "file", "name": file.name, "size": file.size, "contentType": file.media_type}
         wanted = ApiRequest("POST", f"{draft}/attachments/createUploadSession", _json({"AttachmentItem": item}))
         opened = _expected(await self._ask(wanted), 200, 201)
-        await self._upload(_Place.of(_said(opened, "uploadUrl"), opened), file, raw)
+        await self._upload(_UploadPlace.of(_said(opened, "uploadUrl"), opened), file, raw)
 
-    async def _upload(self, place: "_Place", file: DetachedFile, raw: Raw) -> None:
+    async def _upload(self, place: "_UploadPlace", file: DetachedFile, raw: Raw) -> None:
         """Range by range; the last one is answered with 201. A range whose answer is lost is not sent again: the whole
         draft is given up.
         """
@@ -203,7 +203,7 @@ def _mapped(file: IO[bytes]) -> mmap.mmap:
 
 
 @frozen
-class _Place:
+class _UploadPlace:
     """Where an upload session is: another host, and a target that is a secret."""
 
     host: str
@@ -211,7 +211,7 @@ class _Place:
     target: str = field(repr=False)
 
     @classmethod
-    def of(cls, url: str, answer: Fetched) -> "_Place":
+    def of(cls, url: str, answer: Fetched) -> "_UploadPlace":
         """Raises NotTaken."""
         try:
             parts = urlsplit(url)

@@ -233,15 +233,17 @@ class HttpTransport:
         """To where an upload session is: a host that the provider names, and the guard lets be."""
         if self._uploads and self._uploads.is_usable and self._uploads.is_to(name, port):
             return self._uploads
+        if self._uploads:
+            self._uploads.hang_up()
         if self._elsewhere is None or port not in (HTTPS, self._port):
             raise NotReached(Outcome(Verdict.RETRY, f"4.4.1 {name}: uploads at port {port} are not made"))
         hosts = await self._elsewhere(name)
         if isinstance(hosts, Outcome):
             raise NotReached(hosts)
         connection = HttpsConnection(hosts[0], port, self._verifying)
+        self._uploads = connection  # so that it is hung up in any case
         await connection.connect(self._timeouts.connect)
         await connection.secure(self._timeouts.connect)
-        self._uploads = connection
         return connection
 
     def _result(

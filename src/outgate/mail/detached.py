@@ -60,7 +60,7 @@ class Detached:
 
 
 @frozen
-class _Part:
+class _MixedPart:
     """Of a multipart: from its delimiter to the next one, and what it is if it can be taken out."""
 
     start: int
@@ -71,7 +71,7 @@ class _Part:
 def detached(raw: Raw, largest: int) -> Detached:
     """What is left of a message has at most `largest` bytes. Raises NotDetachable."""
     parts = list(_parts(raw))
-    size, taken = len(raw), list[_Part]()
+    size, taken = len(raw), list[_MixedPart]()
     for part in sorted((one for one in parts if one.file), key=lambda one: one.start - one.end):
         if size <= largest or len(taken) + 1 == len(parts):
             break
@@ -85,7 +85,7 @@ def detached(raw: Raw, largest: int) -> Detached:
     return Detached(rest, tuple(part.file for part in taken if part.file))
 
 
-def _parts(raw: Raw) -> Iterator[_Part]:
+def _parts(raw: Raw) -> Iterator[_MixedPart]:
     """Raises NotDetachable."""
     body = raw.find(b"\r\n\r\n") + 4
     try:
@@ -107,7 +107,7 @@ def _parts(raw: Raw) -> Iterator[_Part]:
         if number > MAX_PARTS:
             raise NotDetachable("it has too many parts")
         if before:
-            yield _Part(before.start(), line.start(), _file(raw, before.end() + 1, line.start() - 2))
+            yield _MixedPart(before.start(), line.start(), _file(raw, before.end() + 1, line.start() - 2))
         if line[1]:
             return
         before = line
