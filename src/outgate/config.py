@@ -487,6 +487,14 @@ class RecordSettings(Section):
     )
 
 
+class WebhooksSettings(Section):
+    """Webhooks: endpoints of others that are told of events (docs/webhooks.md)."""
+
+    allow_http: bool = Field(
+        False, description="Webhooks may have http:// URLs, whose events anybody on the way can read"
+    )
+
+
 class Config(BaseSettings):
     """The whole configuration. Section settings are `OUTGATE_<SECTION>__<KEY>` in the environment."""
 
@@ -521,6 +529,7 @@ class Config(BaseSettings):
     web: WebSettings = WebSettings()
     api: ApiSettings = ApiSettings()
     record: RecordSettings = RecordSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
 
     @model_validator(mode="after")
     def _share_known_ports(self) -> Self:

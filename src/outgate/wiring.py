@@ -48,6 +48,7 @@ from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
+from outgate.key_watch import KeyWatch
 from outgate.mailbox.maildir_mailbox import MaildirMailboxes
 from outgate.mailbox.user_mailbox import Mailboxes, NoMailboxes
 from outgate.model import Gateway, UsersGateway
@@ -88,6 +89,8 @@ from outgate.tls_reports import report_rows, session_rows
 from outgate.tls_reports.daily_reports import DailyReports, ReportLetterhead
 from outgate.tls_reports.session_counts import TlsSessionCounts
 from outgate.transport_security.sts_policies import StsPolicies
+from outgate.webhooks import tries
+from outgate.webhooks.webhook_sender import WebhookSender
 from outgate.writing import submissions, uploads
 from outgate.writing.filing import SentFiling
 
@@ -150,8 +153,14 @@ class ServerProcess:
             if number == 0
             else None
         )
+        self._key_watch = (
+            KeyWatch(engine, installation.vault, Names(settings.delivery.nameservers), clock.now, self._tell_of_keys)
+            if number == 0
+            else None
+        )
         self._tls_reports = self._daily_reports(owner) if number == 0 and settings.tls_reports.send else None
         self._retention = Retention(engine, _kept(installation), clock.now) if number == 0 else None
+        self._webhooks = self._webhook_sender(owner) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(engine, longest, clock.now) if number == 0 else None
         self._filing = SentFiling(engine, mailboxes(settings), clock.now) if serves_pages else None
@@ -193,7 +202,7 @@ class ServerProcess:
             self._names,
             self._open_password,
             self._tokens,
-            self._signing_keys.key_for,
+            self._signing_keys.of,
             self._security,
             self._queue_ids,
             self._sts_policies,
@@ -219,6 +228,12 @@ class ServerProcess:
             Ceilings(Rates(installation.engine)),
         )
 
+    def _webhook_sender(self, owner: str) -> WebhookSender:
+        """What tells endpoints of events."""
+        installation, settings = self._installation, self._installation.config
+        client = webhook_client(settings, self._names)
+        return WebhookSender(installation.engine, installation.vault, client, owner, clock.now, self._tell_of_webhook)
+
     def _daily_reports(self, owner: str) -> DailyReports:
         settings = self._installation.config
         told = settings.tls_reports
@@ -227,7 +242,7 @@ class ServerProcess:
             self._directory,
             self._names,
             HttpsClient(self._names, verifying_context(settings)),
-            self._signing_keys.key_for,
+            self._signing_keys.of,
             self._queue_ids,
             ReportLetterhead(settings.hostname, told.organization, told.contact),
             owner,
@@ -270,10 +285,14 @@ class ServerProcess:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._domain_watch:
             self._tasks.append(asyncio.create_task(supervised("domain watch", self._domain_watch.run)))
+        if self._key_watch:
+            self._tasks.append(asyncio.create_task(supervised("key watch", self._key_watch.run)))
         if self._tls_reports:
             self._tasks.append(asyncio.create_task(supervised("TLS reports", self._tls_reports.run)))
         if self._filing:
             self._tasks.append(asyncio.create_task(supervised("filing", self._filing.run)))
+        if self._webhooks:
+            self._tasks.append(asyncio.create_task(supervised("webhooks", self._webhooks.run)))
         if self._retention:
             self._tasks.append(asyncio.create_task(supervised("retention", self._retention.run)))
             self._tasks.append(asyncio.create_task(supervised("certificate watch", self._certificate_watch.run)))
@@ -322,6 +341,14 @@ class ServerProcess:
     async def _tell_of_domain(self, domain: str, subject: str, text: str) -> None:
         if self._notices:
             await self._notices.write(f"proof of {domain}", subject, text, clock.now())
+
+    async def _tell_of_keys(self, domain: str, subject: str, text: str) -> None:
+        if self._notices:
+            await self._notices.write(f"{subject} of {domain}", subject, text, clock.now())
+
+    async def _tell_of_webhook(self, name: str, subject: str, text: str) -> None:
+        if self._notices:
+            await self._notices.write(f"webhook {name}", subject, text, clock.now())
 
     def _reconsider_domain(self, domain: str) -> None:
         """What waits for its proof leaves now that it is back."""
@@ -398,6 +425,7 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("messages", days.keep_messages * DAY, remove_messages),
         Kept("audit", days.keep_audit * DAY, let_go),
         Kept("usage", days.keep_usage * DAY, usage.forget),
+        Kept("webhook tries", tries.KEPT_FOR, tries.forget),
         Kept("tallies", tallies.KEPT * tallies.HOUR, tallies.forget),
         Kept("submissions", submissions.KEPT, submissions.remove_old),
         Kept("uploads", 1.0, uploads.remove_old),  # they say themselves when they end
@@ -509,6 +537,7 @@ def http_listener(
         sign_ins={one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
         provider_log_in=provider_log_in(settings),
         reply_rules=reply_rules_of(settings),
+        webhook_client=webhook_client(settings),
         scopes={scope: text for surface in SURFACES for scope, text in surface.scopes.items()},
     )
     programs = ApiServices(
@@ -593,6 +622,12 @@ def oauth_providers(settings: Config) -> OAuthProviders:
 def provider_client(settings: Config) -> HttpsClient:
     """Asks OAuth providers, at whatever port the administrator says; their addresses are guarded all the same."""
     return HttpsClient(resolver(settings), verifying_context(settings), any_port=True)
+
+
+def webhook_client(settings: Config, names: Resolver | None = None) -> HttpsClient:
+    """Asks the endpoints of webhooks, at whatever port the administrator says; their addresses are guarded."""
+    context, allow_http = verifying_context(settings), settings.webhooks.allow_http
+    return HttpsClient(names or resolver(settings), context, any_port=True, allow_http=allow_http)
 
 
 def prober(settings: Config) -> Prober:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, select
 
 from outgate.directory import (
     application_passwords,
+    domain_keys,
     organisation,
     own_rules,
     passkeys,
@@ -39,7 +40,6 @@ from outgate.directory.reply_rules import ReplyRule, RuleAction, shipped
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External, UserFilter
 from outgate.directory.web_sessions import WebSessionLimits
-from outgate.mail import dkim
 from outgate.mail.compose import AttachedFile
 from outgate.model import QueueKey, QueueKind, Security
 from outgate.operations import (
@@ -80,6 +80,7 @@ from outgate.operations import (
     traffic_operations,
     unit_operations,
     user_operations,
+    webhook_operations,
 )
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
@@ -105,6 +106,10 @@ from outgate.store.rotation import Rotation
 from outgate.store.tables import program_consent
 from outgate.store.vault import Vault
 from outgate.submit import MessageLimits
+from outgate.webhooks import endpoints, event_body
+from outgate.webhooks.endpoints import WebhookSettings
+from outgate.webhooks.posting import PostResult
+from outgate.webhooks.trial import WebhookTrial
 from outgate.writing import drafts, uploads
 from outgate.writing.drafts import DraftContent
 from outgate.writing.submissions import EventPosition
@@ -121,7 +126,8 @@ CREDENTIALS: Final = Credentials("hash", "SCRAM")
 PASSKEY: Final = VerifiedKey(b"id", b"key", 0)
 NODE: Final = "0123456789abcdef"
 QUEUE: Final = QueueKey(QueueKind.MX, "recipient.example")
-PEM: Final = dkim.generate("ed25519")
+KEY: Final = domain_operations.new_key("s1", "ed25519")
+TRIAL: Final = WebhookTrial(event_body.trial("test-1", "unused", 0.0), PostResult(204, "HTTP 204", 0.1))
 
 Call = Callable[[OperationContext, str, str, str], object]  # act, unit, user in it, another user in it
 
@@ -175,7 +181,10 @@ CALLS: Final[dict[str, Call]] = {
     "domain.show": lambda op, *_: domain_operations.show(op, "example.com"),
     "domain.add": lambda op, *_: domain_operations.add(op, "example.org"),
     "domain.remove": lambda op, *_: domain_operations.remove(op, "unused.example"),
-    "domain.key": lambda op, *_: domain_operations.set_signing_key(op, "example.com", "s1", PEM, "record"),
+    "domain.key": lambda op, *_: domain_operations.set_signing_key(op, "example.com", KEY),
+    "domain.rotate": lambda op, *_: domain_operations.begin_rotation(op, "example.com", [KEY]),
+    "domain.check-keys": lambda op, *_: domain_operations.settle_keys(op, "example.com", published=(), gone=()),
+    "domain.cancel-rotation": lambda op, *_: domain_operations.cancel_rotation(op, _rotating(op)),
     "domain-proof.list": lambda op, *_: domain_proof_operations.list_proofs(op),
     "domain-proof.show": lambda op, *_: domain_proof_operations.find(op, _begun(op)),
     "domain-proof.begin": lambda op, *_: domain_proof_operations.begin(op, "proven.example"),
@@ -210,6 +219,15 @@ CALLS: Final[dict[str, Call]] = {
     "service-account.revoke-key": lambda op, *_: service_account_operations.revoke_key(op, "tool", _key(op)),
     "service-account.remove": lambda op, *_: service_account_operations.remove(op, "tool"),
     "service-account.grant": lambda op, *_: service_account_operations.grant(op, "tool", []),
+    "webhook.list": lambda op, *_: webhook_operations.listed(op),
+    "webhook.show": lambda op, *_: webhook_operations.find(op, "unused"),
+    "webhook.tries": lambda op, *_: webhook_operations.tries_of(op, "unused", 10),
+    "webhook.add": lambda op, *_: webhook_operations.add(op, WebhookSettings("new", "https://hooks.example/")),
+    "webhook.rotate": lambda op, *_: webhook_operations.rotate(op, "unused"),
+    "webhook.enable": lambda op, *_: webhook_operations.enable(op, "unused", from_now=True),
+    "webhook.disable": lambda op, *_: webhook_operations.disable(op, "unused"),
+    "webhook.remove": lambda op, *_: webhook_operations.remove(op, "unused"),
+    "webhook.test": lambda op, *_: webhook_operations.tested(op, "unused", TRIAL),
     "audit.list": lambda op, *_: audit_operations.search(op, trail.AuditFilter()),
     "audit.verify": lambda op, *_: audit_operations.verify(op),
     "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
@@ -333,6 +351,7 @@ CALLS: Final[dict[str, Call]] = {
     ),
 }
 
+WEBHOOKS_READ: Final = {"webhook.list", "webhook.show", "webhook.tries"}
 SERVICE_ACCOUNTS: Final = {
     *(f"service-account.{what}" for what in ("list", "create", "rotate", "revoke-key", "remove", "grant")),
     *(f"program.{what}" for what in ("list", "register", "remove")),
@@ -345,6 +364,9 @@ ORGANISATION: Final = {
     "domain.add",
     "domain.remove",
     "domain.key",
+    "domain.rotate",
+    "domain.check-keys",
+    "domain.cancel-rotation",
     "domain-proof.list",
     "domain-proof.show",
     "domain-proof.begin",
@@ -364,6 +386,8 @@ ORGANISATION: Final = {
     "role.create",
     "role.remove",
     *SERVICE_ACCOUNTS,
+    *WEBHOOKS_READ,
+    *(f"webhook.{what}" for what in ("add", "rotate", "enable", "disable", "remove", "test")),
     "audit.list",
     "audit.verify",
     "log.search",
@@ -467,6 +491,7 @@ _SEND_AS: Final = {
 }
 _LOG: Final = {
     *("log.traffic", "log.search", "log.routes", "log.show", "log.follow", "tls-report.list", "tls-report.show"),
+    *WEBHOOKS_READ,
 }
 _QUEUE_READ: Final = {
     "queue.list",
@@ -620,14 +645,23 @@ NEED_PROOF: Final = {
     "domain-gateway.set",
     "domain-gateway.clear",
     "domain.key",
+    "domain.rotate",
+    "domain.cancel-rotation",
     "secrets.rotate",
     *(SERVICE_ACCOUNTS - {"service-account.list", "program.list"}),
     "consent.give",
+    "webhook.add",
+    "webhook.rotate",
 }
 
 
 def _of(pattern: str, user: str) -> str:
     return pattern.format(user=user.partition("@")[0])
+
+
+def _rotating(op: OperationContext) -> str:
+    domain_keys.begin_rotation(op.connection, op.vault, "example.com", [KEY], 0.0)
+    return "example.com"
 
 
 def _begun(op: OperationContext) -> str:
@@ -765,6 +799,7 @@ def _populate(connection: Connection, vault: Vault) -> None:
     own_rules.put(connection, OwnRule(rule, "450 busy", "root", 0.0, None))
     service_accounts.create(connection, "tool", "mail.example.com", 0.0)
     service_accounts.add_key(connection, "tool", 0.0)
+    endpoints.create(connection, vault, WebhookSettings("unused", "https://hooks.example/"), "root", 0.0)
     for role in ("unused", "given"):
         stored_roles.create(connection, role, ["log-read"])
     for unit in ("/In", "/Out"):

@@ -22,6 +22,9 @@ from outgate.store import tables
 from outgate.store.engine import write
 from outgate.tls_reports import report_rows, session_rows
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
+from outgate.webhooks import endpoints, event_body, tries
+from outgate.webhooks.endpoints import WebhookSettings
+from outgate.webhooks.posting import PostResult
 from pages.conftest import ALICE, ANNA, PARTNER
 from record.recorded import partly_delivered
 from way.place import Site
@@ -93,6 +96,8 @@ CONSOLE_PAGES: Final = (
     "/admin/reporting/tls-reports/recipient.example",
     "/admin/reporting/queue",
     "/admin/reporting/queue?queue=mx:recipient.example&done=hold",
+    "/admin/reporting/webhooks",
+    "/admin/reporting/webhooks/tickets",
     "/admin/reporting/reply-rules?reply=450+server+busy",
 )
 PAGES_OF: Final = {ALICE: USER_PAGES, ANNA: CONSOLE_PAGES}
@@ -125,6 +130,10 @@ def _record(site: Site) -> None:
         code = program_consents.give(connection, alice, to, scopes, RETURN, CHALLENGE, clock.now())
         program_consents.redeem_code(connection, PROGRAM, code, RETURN, VERIFIER, clock.now())
         message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
+        tickets = WebhookSettings("tickets", "https://hooks.example.net/outgate")
+        made, _ = endpoints.create(connection, place.vault, tickets, ANNA, clock.now())
+        sent, answer = event_body.trial("test-1", "tickets", clock.now()), PostResult(503, "HTTP 503", 0.2)
+        tries.log_trial(connection, made.id, sent, answer, clock.now())
         rule = ReplyRule(name="busy", pattern="busy", action=RuleAction.WAIT, seconds=600, meaning="agreed with them")
         own_rules.put(connection, OwnRule(rule, "busy", ANNA, clock.now(), None))
         queue, why = QueueKey(QueueKind.MX, "recipient.example"), "limit of this destination"

@@ -69,10 +69,23 @@ domain = Table(
     _id(),
     Column("name", Text, nullable=False, unique=True),  # A-label, lower case
     Column("is_primary", Boolean, nullable=False, default=False),
-    Column("dkim_selector", Text),
-    Column("dkim_sealed_key", LargeBinary),  # PEM (PKCS #8), sealed by the vault
-    Column("dkim_public_key", Text),  # the value of the DNS record
     Column("created_at", Double, nullable=False),
+)
+
+# DKIM keys. One waits for its record to be in the DNS until it signs; `retired_at` is when others took over.
+domain_key = Table(
+    "domain_key",
+    metadata,
+    _id(),
+    Column("domain_id", Key, ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+    Column("selector", Text, nullable=False),
+    Column("record", Text, nullable=False),  # the value of the DNS record
+    Column("sealed_key", LargeBinary),  # PEM (PKCS #8), sealed by the vault; null when it is retired
+    Column("created_at", Double, nullable=False),
+    Column("signs_from", Double),
+    Column("retired_at", Double),
+    Column("told", Boolean, nullable=False, default=False, server_default=false()),  # that its record may be removed
+    UniqueConstraint("domain_id", "selector"),
 )
 
 # The root has no parent and the path "/"; a child's path is its parent's with its own name: "/Sales/Italy".
@@ -724,6 +737,80 @@ tls_report = Table(
     Column("leased_until", Double, nullable=False),
     Column("leased_by", Text),
     _index_where("ix_tls_report_due_at", "due_at", "due_at IS NOT NULL"),
+)
+
+# --- webhooks --------------------------------------------------------------------------------------------------------
+
+# An endpoint that is told of events: see webhooks.endpoints. `after` is the row of `fact` up to which they were taken;
+# who sends holds the lease.
+webhook = Table(
+    "webhook",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("event_types", Text, nullable=False),  # separated by spaces
+    Column("unit_id", Key, ForeignKey("unit.id", ondelete="CASCADE"), index=True),  # null: events of all
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), index=True),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("sealed_former_secret", LargeBinary),  # signs as well, until then:
+    Column("former_until", Double),
+    Column("author", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("stopped_at", Double),  # null: events are sent
+    Column("stop_cause", Text, nullable=False),  # webhooks.endpoints.StopCause; empty: none
+    Column("stop_detail", Text, nullable=False),
+    Column("stop_to_tell", Boolean, nullable=False),  # to an administrator
+    Column("after", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("failing_since", Double),
+    Column("paused_until", Double, nullable=False),
+    Column("leased_until", Double, nullable=False),  # by store.lease_clock
+    Column("leased_by", Text),
+)
+
+# What was taken for an endpoint and is not delivered yet; `body` is what is signed and sent, the same each time.
+webhook_event = Table(
+    "webhook_event",
+    metadata,
+    _id(),
+    Column("webhook_id", Key, ForeignKey("webhook.id", ondelete="CASCADE"), nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("taken_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Double, nullable=False),
+    UniqueConstraint("webhook_id", "event_id"),
+    Index("ix_webhook_event_due", "webhook_id", "due_at"),
+)
+
+# What came of each time that something was sent; the newest of each endpoint.
+webhook_try = Table(
+    "webhook_try",
+    metadata,
+    _id(),
+    Column("webhook_id", Key, ForeignKey("webhook.id", ondelete="CASCADE"), nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("at", Double, nullable=False, index=True),
+    Column("attempt", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),  # webhooks.posting.TryOutcome
+    Column("status", Integer),  # of HTTP; null: no answer
+    Column("reason", Text, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("next_at", Double),
+    Index("ix_webhook_try_webhook_id", "webhook_id", "id"),
+)
+
+# The gateways that an endpoint was told are suspended.
+webhook_suspension = Table(
+    "webhook_suspension",
+    metadata,
+    Column("webhook_id", Key, ForeignKey("webhook.id", ondelete="CASCADE"), primary_key=True),
+    Column("queue", Text, primary_key=True),  # model.QueueKey as text
+    Column("since", Double, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON: what it was told
 )
 
 # --- record ----------------------------------------------------------------------------------------------------------

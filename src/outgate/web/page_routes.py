@@ -44,6 +44,7 @@ from outgate.web.units_page import UnitsPage
 from outgate.web.user_page import UserPage
 from outgate.web.users_page import UsersPage
 from outgate.web.visits import Visits
+from outgate.web.webhooks_page import WebhooksPage
 from outgate.web.wizard_page import WizardPage
 from outgate.web.write_page import WritePage
 
@@ -96,6 +97,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *MessagePage().routes(visits),
         *QueuePage().routes(visits),
         *ReplyRulesPage().routes(visits),
+        *WebhooksPage().routes(visits),
         *TlsReportsPage().routes(visits),
     ]
 
