@@ -42,6 +42,7 @@ ALLOWED = {
     },
     "openid": {"mail", "directory", "sendas", "oauth", "egress", "config"},
     "domain_watch": {"advisor", "directory", "sendas", "store"},
+    "key_watch": {"advisor", "directory", "operations", "store"},
     "transport_security": {"mail", "egress", "store"},
     # Of queue only its ids.
     "webhooks": {
@@ -65,7 +66,8 @@ ALLOWED = {
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras", "secret_file"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
-    "mailbox": {"mail", "model", "printable", "config", "extras"},
+    "remembered": set(),
+    "mailbox": {"mail", "model", "printable", "config", "extras", "remembered"},
     "writing": {"mail", "mailbox", "directory", "store"},
     # Of accept only the authenticator, of deliver only the probe, of queue only its ids and what administrators select.
     "web": {
@@ -81,13 +83,15 @@ ALLOWED = {
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
-        *("record", "queue", "submit", "mailbox", "writing", "iso_time"),
+        *("record", "queue", "submit", "mailbox", "writing", "iso_time", "remembered"),
     },
     # Of api whose request it is, its scopes and rates.
     "jmap": {
         *("api", "http", "operations", "directory", "writing", "mailbox", "mail", "model", "authorise", "config"),
         *("queue", "iso_time"),
     },
+    # Of api only what it has of the installation, and its quota.
+    "scim": {"api", "http", "operations", "directory", "store", "extras"},
     "node_id": set(),
     "open_files": set(),
     "peer": set(),
