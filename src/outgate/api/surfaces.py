@@ -13,6 +13,7 @@ from outgate.api import (
 )
 from outgate.api.api_method import ApiSurface
 from outgate.api.gmail_scopes import GMAIL_SCOPES
+from outgate.api.own_surface import OWN
 
 GMAIL: Final = ApiSurface(
     name="gmail",
@@ -54,4 +55,5 @@ DIRECTORY: Final = ApiSurface(
     methods=(*directory_users.METHODS, *directory_units.METHODS),
 )
 
-SURFACES: Final = (GMAIL, REPORTS, IDENTITY, DIRECTORY)
+GOOGLES: Final = (GMAIL, REPORTS, IDENTITY, DIRECTORY)
+SURFACES: Final = (*GOOGLES, OWN)

@@ -1,6 +1,7 @@
 """How it stands with each gateway: whose it is, what waits, what holds it back, what was said last."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from sqlalchemy import Connection
 
@@ -45,9 +46,14 @@ class GatewayState:
 
 
 @operation("gateway.list", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
-def states(op: OperationContext, name: str) -> list[GatewayState]:
-    """See how it stands with the gateways: of an address, at a host, or all by an empty name."""
-    found = _named(op.connection, name)
+def states(op: OperationContext, name: str, limit: int | None = None, behind: str = "") -> list[GatewayState]:
+    """See how it stands with the gateways: of an address, at a host, or all by an empty name.
+
+    `behind` is the queue of the last one that was shown: those behind it come, by their queues as text.
+    """
+    named = _named(op.connection, name)
+    found = {queue: named[queue] for queue in sorted(named, key=str) if str(queue) > behind}
+    found = dict(islice(found.items(), limit))
     held = restrictions.load(op.connection)
     return [
         GatewayState(
