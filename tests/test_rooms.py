@@ -71,7 +71,7 @@ ALLOWED = {
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
-        *("record", "queue", "submit", "mailbox", "writing", "iso_time", "advisor"),
+        *("record", "queue", "submit", "mailbox", "writing", "iso_time", "advisor", "extras"),
     },
     "node_id": set(),
     "open_files": set(),

@@ -94,14 +94,15 @@ class NewDkimKey(Resource):
 def show_gateway(call: ApiCall) -> GatewayServer:
     """The one there is."""
     with call.reading() as op:
-        return _shown(op)
-
-
-def _shown(op: OperationContext) -> GatewayServer:
-    found = domain_gateway_operations.show(op)
+        found = _shown(op)
     if found is None:
         raise not_found("No outbound gateway is set: mail goes to its recipients' exchangers.")
-    return GatewayServer.of(found)
+    return found
+
+
+def _shown(op: OperationContext) -> GatewayServer | None:
+    found = domain_gateway_operations.show(op)
+    return GatewayServer.of(found) if found else None
 
 
 async def set_gateway(call: ApiCall) -> GatewayServer:
@@ -109,7 +110,7 @@ async def set_gateway(call: ApiCall) -> GatewayServer:
     wanted = await call.in_thread(_wanted, call)
 
     def change(op: OperationContext) -> GatewayServer:
-        _require_match(call, op)
+        require_match(call.request, lambda: _shown(op))
         return GatewayServer.of(domain_gateway_operations.set_gateway(op, wanted))
 
     await call.in_thread(rehearse, call, change)
@@ -144,14 +145,8 @@ def _wanted(call: ApiCall) -> GatewaySettings:
 def clear_gateway(call: ApiCall) -> None:
     """None any more."""
     with call.writing() as op:
-        _shown(op)
-        _require_match(call, op)
+        require_match(call.request, lambda: _shown(op))
         domain_gateway_operations.clear_gateway(op)
-
-
-def _require_match(call: ApiCall, op: OperationContext) -> None:
-    if "if-match" in call.request.headers:
-        require_match(call.request, _shown(op))
 
 
 # --- domains ---------------------------------------------------------------------------------------------------------
@@ -181,8 +176,7 @@ def remove_domain(call: ApiCall) -> None:
     """One that no address uses."""
     name = call.parameters["domain"]
     with call.writing() as op:
-        if "if-match" in call.request.headers:
-            require_match(call.request, DomainResource.of(domain_operations.show(op, name)))
+        require_match(call.request, lambda: DomainResource.of(domain_operations.show(op, name)))
         domain_operations.remove(op, name)
 
 
@@ -194,8 +188,7 @@ def set_key(call: ApiCall) -> DomainResource:
         domain_operations.set_signing_key.require(op, name, "", b"", "")  # before a key is made for nobody
     pem = dkim.generate("rsa") if sent.private_key is None else _key(sent.private_key)
     with call.writing() as op:
-        if "if-match" in call.request.headers:
-            require_match(call.request, DomainResource.of(domain_operations.show(op, name)))
+        require_match(call.request, lambda: DomainResource.of(domain_operations.show(op, name)))
         selector = sent.selector or domain_operations.next_selector(before, op.now)
         domain_operations.set_signing_key(op, name, selector, pem, dkim.dns_record(pem))
         return DomainResource.of(domain_operations.show(op, name))

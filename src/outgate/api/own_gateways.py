@@ -1,5 +1,6 @@
 """Outgate's own API: how it stands with gateways, and trying one. They are set by Gmail's form of it (`smtpMsa`)."""
 
+import re
 from typing import Final, Literal
 
 from pydantic import Field
@@ -110,7 +111,8 @@ def listed(call: ApiCall) -> GatewayStandings:
     """A page of them."""
     limit, cursor = limit_of(call), cursor_of(call, _CURSOR_FORM)
     with call.reading() as op:
-        found = gateway_overview.states(op, call.parameters.get("name", ""), limit, cursor[0] if cursor else "")
+        behind = gateway_overview.place_of(QueueKey.parse(cursor[0])) if cursor else -1
+        found = gateway_overview.states(op, call.parameters.get("name", ""), limit, behind)
     return GatewayStandings(
         items=[GatewayStanding.of(one) for one in found],
         next_cursor=str(found[-1].queue) if len(found) == limit else None,
@@ -121,17 +123,11 @@ def get(call: ApiCall) -> GatewayStanding:
     """One of them."""
     name = call.parameters["gateway"]
     with call.reading() as op:
-        found = gateway_overview.states(op, name) if _names_queue(name) else []
-    if not found:
-        raise not_found(f"There is no gateway {name[:80]}: `gateways` lists those there are.")
-    return GatewayStanding.of(found[0])
-
-
-def _names_queue(name: str) -> bool:
-    try:
-        return str(QueueKey.parse(name)) == name and not name.startswith("mx:")
-    except ValueError:
-        return False
+        found = gateway_overview.states(op, name) if re.fullmatch(_CURSOR_FORM, name, re.ASCII) else []
+    for one in found:
+        if str(one.queue) == name:
+            return GatewayStanding.of(one)
+    raise not_found(f"There is no gateway {name[:80]}: `gateways` lists those there are.")
 
 
 def totals(call: ApiCall) -> GatewayTotals:

@@ -122,8 +122,7 @@ def _of_one(change: Change) -> Answer:
     def answer(call: ApiCall) -> QueueChange:
         number = queue_number(call.parameters["id"])
         with call.writing() as op:
-            if "if-match" in call.request.headers:
-                require_match(call.request, _message(op, number))
+            require_match(call.request, lambda: _message(op, number))
             made = _told(change, call)(op, Selection(message_id=number))
         return QueueChange(recipients=made.recipients, is_done=True, is_dry_run=False)
 

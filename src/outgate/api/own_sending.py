@@ -14,9 +14,10 @@ from outgate.advisor.findings import Findings, Sending
 from outgate.advisor.wording import LANGUAGES
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import ApiMethod, ApiParameter, Resource
-from outgate.api.google_error import invalid
+from outgate.api.google_error import ApiError, invalid, sentence
 from outgate.api.own_gateways import GatewayServer
 from outgate.api.own_method import own_method
+from outgate.extras import MissingExtra
 from outgate.mail.addresses import canonical, canonical_domain
 from outgate.model import Refused
 from outgate.operations import explanation_operations, send_as_operations
@@ -138,7 +139,10 @@ async def foresee(call: ApiCall) -> AdviceResource:
         addresses=(_ip(address),) if address else (),
         gateway_host=canonical_domain(host) if host else "",
     )
-    findings = await Advisor(call.services.config).findings(question)
+    try:
+        findings = await Advisor(call.services.config).findings(question)
+    except MissingExtra as error:
+        raise ApiError(503, sentence(str(error))) from None
     return AdviceResource.of(basis.account.primary, findings, advise(findings, given.get("language", basis.language)))
 
 

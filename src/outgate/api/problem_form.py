@@ -5,7 +5,7 @@ Knows no method.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -47,10 +47,15 @@ def etag_of(resource: Resource) -> str:
     return f'"{hashlib.sha256(resource.model_dump_json(by_alias=True, exclude_none=True).encode()).hexdigest()[:32]}"'
 
 
-def require_match(request: Request, resource: Resource) -> None:
-    """Whoever names the state that they have seen (If-Match) changes no other. Raises ApiError (412)."""
-    given = request.headers.get("if-match", "")
-    if given and not _names(given, etag_of(resource), weakly=False):
+def require_match(request: Request, now: Callable[[], Resource | None]) -> None:
+    """Whoever names the state that they have seen (If-Match) changes no other. `now` finds that there is, None if none.
+    Raises ApiError (412).
+    """
+    given = request.headers.get("if-match")
+    if given is None:
+        return
+    resource = now()
+    if resource is None or not _names(given, etag_of(resource), weakly=False):
         raise ApiError(412, "It has changed since you have read it: read it again, and then decide.")
 
 

@@ -1,7 +1,6 @@
 """How it stands with each gateway: whose it is, what waits, what holds it back, what was said last."""
 
 from collections.abc import Sequence
-from itertools import islice
 
 from sqlalchemy import Connection
 
@@ -46,14 +45,14 @@ class GatewayState:
 
 
 @operation("gateway.list", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
-def states(op: OperationContext, name: str, limit: int | None = None, behind: str = "") -> list[GatewayState]:
+def states(op: OperationContext, name: str, limit: int | None = None, behind: int = -1) -> list[GatewayState]:
     """See how it stands with the gateways: of an address, at a host, or all by an empty name.
 
-    `behind` is the queue of the last one that was shown: those behind it come, by their queues as text.
+    `behind` is the row of the last one that was shown, 0 of the organisation's: those behind it come.
     """
     named = _named(op.connection, name)
-    found = {queue: named[queue] for queue in sorted(named, key=str) if str(queue) > behind}
-    found = dict(islice(found.items(), limit))
+    in_order = sorted((queue for queue in named if place_of(queue) > behind), key=place_of)
+    found = {queue: named[queue] for queue in in_order[:limit]}
     held = restrictions.load(op.connection)
     return [
         GatewayState(
@@ -66,6 +65,11 @@ def states(op: OperationContext, name: str, limit: int | None = None, behind: st
         )
         for queue, owned in found.items()
     ]
+
+
+def place_of(queue: QueueKey) -> int:
+    """Of a gateway among all: the organisation's comes first."""
+    return queue.row or 0
 
 
 def gateway_queues(op: OperationContext, name: str) -> list[QueueKey]:
@@ -88,7 +92,8 @@ def destination_queues(names: Sequence[str]) -> list[QueueKey]:
 
 def _destination(name: str) -> QueueKey:
     try:
-        return QueueKey.parse(name)
+        if _is_sound(queue := QueueKey.parse(name)):
+            return queue
     except ValueError:
         pass
     try:
@@ -97,6 +102,16 @@ def _destination(name: str) -> QueueKey:
         raise Invalid(
             "'{name}' is neither a queue, as `outgate queue count` names them, nor a domain", name=name[:80]
         ) from None
+
+
+def _is_sound(queue: QueueKey) -> bool:
+    """Whether there can be such a queue."""
+    match queue.kind:
+        case QueueKind.GATEWAY:
+            return queue.row is not None
+        case QueueKind.MX:
+            return bool(queue.name)
+    return not queue.name
 
 
 def _named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway | Gateway]:
