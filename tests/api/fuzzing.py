@@ -60,6 +60,7 @@ class Fuzzing:
     def faults(self, surface: ApiSurface, *, examples: int, number: int, until: float = float("inf")) -> Iterator[str]:
         """What of the answers is not as described; the same for the same number."""
         described = schemathesis.openapi.from_dict(document(surface, self.url))
+        described.validate()
         for found in described.get_all_operations():
             operation = found.ok()
             for mode in MODES:
