@@ -13,14 +13,14 @@ import httpx2
 from bench.scratch import free_port
 
 from api.api_site import ALICE, BOB, PARTNER, ApiSite, partner_server
-from outgate.api.surfaces import OWN, SURFACES
+from outgate.api.own_surface import OWN
+from outgate.api.surfaces import SURFACES
 from outgate.operations import role_operations
 from way.place import Site, install, running
 from way.submit import submit
 
 SCOPES = tuple(OWN.scopes)
 EVERY_SCOPE = tuple(dict.fromkeys(scope for surface in SURFACES for scope in surface.scopes))
-NOBODY = ("127.0.0.1",)  # answers no questions for names
 
 
 @dataclass
@@ -83,7 +83,7 @@ async def own_api(folder: Path, *, mail: int = 0) -> AsyncIterator[OwnApi]:
     """`mail` messages to two people each wait for a gateway that does not work."""
     port = free_port()
     web = {"public_url": f"https://localhost:{port}", "port": port, "tls": True}
-    site = install(folder / "outgate", web=web, delivery={"nameservers": NOBODY})
+    site = install(folder / "outgate", web=web)
     async with partner_server(site) as partner:
         await site.switch(on=True)
         await site.add_external(ALICE, PARTNER, 1)

@@ -55,7 +55,7 @@ async def test_no_answer_is_a_fault_of_ours_or_other_than_described(own: OwnApi)
     fuzzing.close()
     print(f"{sum(fuzzing.answers.values())} answers: {dict(sorted(fuzzing.answers.items()))}")
     assert not faults, "\n\n".join(faults)
-    assert fuzzing.answers[200] > 50
+    assert fuzzing.answers[200] > 20
 
 
 def _faults(fuzzing: Fuzzing) -> list[str]:

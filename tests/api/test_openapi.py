@@ -4,7 +4,7 @@ import re
 
 from outgate.api.openapi_document import document, examples
 from outgate.api.own_method import scope_of
-from outgate.api.surfaces import OWN
+from outgate.api.own_surface import OWN
 from outgate.cli.roles_reference import all_operations
 from outgate.directory.privileges import Privilege
 

@@ -15,7 +15,8 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 from outgate.api.api_method import ApiMethod
-from outgate.api.surfaces import OWN, SURFACES
+from outgate.api.own_surface import OWN
+from outgate.api.surfaces import SURFACES
 from outgate.cli.lazy_command import LazyCommand
 from outgate.cli.program import app
 from outgate.cli.roles_reference import all_operations

@@ -105,5 +105,5 @@ class ApiSurface:
     kind: Literal["google", "api"] = "google"
 
     def template(self, method: ApiMethod) -> str:
-        """The whole path of one of its methods."""
-        return f"/{self.service_path}{method.path}".replace("{+", "{")
+        """The whole path of one of its methods, each part of which has no slash."""
+        return f"/{self.service_path}{method.flat_path or method.path}"

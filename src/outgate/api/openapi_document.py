@@ -4,6 +4,7 @@ Google's own are described in the same way, for checks that read such descriptio
 documents.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -89,12 +90,20 @@ def _method(surface: ApiSurface, method: ApiMethod, schemas: Mapping[str, Any]) 
         "description": more,
         "tags": [method.id.partition(".")[0]],
         "security": [{"token": [one, *method.and_scopes]} for one in sorted(method.scopes)],
-        "parameters": [_parameter(one) for one in method.parameters] + _conditions(surface, method),
+        "parameters": [_parameter(one) for one in _parameters(surface, method)] + _conditions(surface, method),
         "responses": _responses(surface, method, schemas),
     }
     if method.takes:
         told["requestBody"] = {"required": True, "content": _content(method.takes, schemas)}
     return told
+
+
+def _parameters(surface: ApiSurface, method: ApiMethod) -> list[ApiParameter]:
+    """Those of the flat path, where that has others, and those of the query."""
+    known = {one.name: one for one in method.parameters}
+    in_path = re.findall(r"\{(\w+)\}", surface.template(method))
+    named = [known.get(name) or ApiParameter(name, "A part of the name.") for name in in_path]
+    return named + [one for one in method.parameters if one.location == "query"]
 
 
 def _parameter(parameter: ApiParameter) -> dict[str, Any]:
@@ -160,19 +169,21 @@ def _content(kind: type[Resource], schemas: Mapping[str, Any]) -> dict[str, Any]
     return {_JSON: told}
 
 
-def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
-    """What a schema's fields give as examples; None if they give none."""
+def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any], within: tuple[str, ...] = ()) -> Any:
+    """What a schema's fields give as examples; None if they give none. `within` are the schemas that it is a part of:
+    what has itself as a part ends there.
+    """
     if "examples" in schema:
         return schema["examples"][0]
-    if "$ref" in schema:
-        return _example(schemas[schema["$ref"].removeprefix(_SCHEMAS)], schemas)
+    if name := schema.get("$ref", "").removeprefix(_SCHEMAS):
+        return None if name in within else _example(schemas[name], schemas, (*within, name))
     if schema.get("type") == "array":
-        one = _example(schema["items"], schemas)
+        one = _example(schema["items"], schemas, within)
         return None if one is None else [one]
     if "anyOf" in schema:
-        found = (_example(one, schemas) for one in schema["anyOf"])
+        found = (_example(one, schemas, within) for one in schema["anyOf"])
         return next((one for one in found if one is not None), None)
-    made = {name: _example(told, schemas) for name, told in schema.get("properties", {}).items()}
+    made = {name: _example(told, schemas, within) for name, told in schema.get("properties", {}).items()}
     return {name: value for name, value in made.items() if value is not None} or None
 
 

@@ -5,13 +5,13 @@ privilege of the user that it acts for. Knows no single operation.
 """
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import Answer, ApiMethod, ApiParameter, Resource, Verb
 from outgate.api.google_error import invalid
 from outgate.directory.privileges import IN_WORDS, Privilege
-from outgate.operations.operation import OperationFunction
+from outgate.operations.operation_table import Operation
 
 MOST: Final = 1000  # entries of a page
 USUAL: Final = 100
@@ -20,6 +20,14 @@ LIMIT: Final = ApiParameter(
     "limit", f"At most so many, {MOST} in any case.", "query", "integer", "int32", default=str(USUAL)
 )
 CURSOR: Final = ApiParameter("cursor", "The page that an answer's `nextCursor` names.", "query")
+
+
+class Declared(Protocol):
+    """A function that is an operation."""
+
+    @property
+    def operation(self) -> Operation:
+        """Its row in the table."""
 
 
 def scope_of(privilege: Privilege) -> str:
@@ -34,7 +42,7 @@ def scopes(methods: tuple[ApiMethod, ...]) -> dict[str, str]:
 
 
 def own_method(
-    operation: OperationFunction[..., object],
+    operation: Declared,
     verb: Verb,
     path: str,
     answer: Answer,
@@ -43,7 +51,7 @@ def own_method(
     says: str = "",
     takes: type[Resource] | None = None,
     gives: type[Resource] | None = None,
-    besides: tuple[OperationFunction[..., object], ...] = (),
+    besides: tuple[Declared, ...] = (),
     is_guarded: bool = False,
 ) -> ApiMethod:
     """A method that does this operation. `besides` are others that it calls; `name` tells apart two ways to the same

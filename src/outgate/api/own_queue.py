@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Final
 
 from outgate.api.api_call import ApiCall
-from outgate.api.api_method import Answer, ApiMethod, ApiParameter
+from outgate.api.api_method import Answer, ApiMethod, ApiParameter, Resource
 from outgate.api.google_error import invalid
-from outgate.api.own_method import CURSOR, LIMIT, cursor_of, limit_of, own_method, scope_of
+from outgate.api.own_method import CURSOR, LIMIT, Declared, cursor_of, limit_of, own_method, scope_of
 from outgate.api.own_queue_resources import (
     ID,
     MessageHistoryEvent,
@@ -39,7 +39,7 @@ MESSAGE: Final = ApiParameter("id", f"The message's queue id, as in {ID}.", patt
 _CURSOR_FORM: Final = r"([0-7][0-9a-hjkmnp-tv-z]{12})\.(\d{1,9})"
 _COUNTS_FORM: Final = r"(\d{1,12})\.(.{1,300})"
 
-Change = Callable[[OperationContext, Selection], LaterChange]
+Change = Callable[[ApiCall, OperationContext, Selection], LaterChange]
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def _of_one(change: Change) -> Answer:
         number = queue_number(call.parameters["id"])
         with call.writing() as op:
             require_match(call.request, lambda: _message(op, number))
-            made = _told(change, call)(op, Selection(message_id=number))
+            made = change(call, op, Selection(message_id=number))
         return QueueChange(recipients=made.recipients, is_done=True, is_dry_run=False)
 
     return answer
@@ -140,21 +140,18 @@ def _of_many(change: Change) -> Answer:
             with call.reading() as op:
                 return QueueChange(recipients=queue_operations.matching(op, wanted), is_done=False, is_dry_run=True)
         with call.writing() as op:
-            made = _told(change, call)(op, wanted)
+            made = change(call, op, wanted)
         is_done = wanted.message_id is not None
         return QueueChange(recipients=made.recipients if is_done else None, is_done=is_done, is_dry_run=False)
 
     return answer
 
 
-def _told(change: Change, call: ApiCall) -> Change:
-    """The change itself; that of the way is told by the body which."""
-    if change is not queue_operations.move:
-        return change
+def _move(call: ApiCall, op: OperationContext, wanted: Selection) -> LaterChange:
+    """By the way that the body says."""
     sent = call.sent
     assert isinstance(sent, QueueMove | OwnWayChoice)
-    way = None if sent.way == "usual" else Instruction(sent.way)
-    return lambda op, wanted: queue_operations.move(op, wanted, way)
+    return queue_operations.move(op, wanted, None if sent.way == "usual" else Instruction(sent.way))
 
 
 def _selection(sent: QueueSelection, now: float) -> Selection:
@@ -174,26 +171,30 @@ def _selection(sent: QueueSelection, now: float) -> Selection:
     )
 
 
-_CHANGES: Final = (
+_PLAIN: Final = (
     queue_operations.retry,
     queue_operations.hold,
     queue_operations.release,
     queue_operations.expire,
-    queue_operations.move,
     queue_operations.delete,
 )
 
 
-def _changes(operation: OperationFunction[..., LaterChange]) -> tuple[ApiMethod, ApiMethod]:
+def _plain(operation: OperationFunction[[Selection], LaterChange]) -> tuple[ApiMethod, ApiMethod]:
     """Of one message, and of many."""
+    return _changes(operation, lambda _call, op, wanted: operation(op, wanted), None, QueueSelection)
+
+
+def _changes(
+    operation: Declared, change: Change, of_one: type[Resource] | None, of_many: type[QueueSelection]
+) -> tuple[ApiMethod, ApiMethod]:
     verb = operation.operation.name.partition(".")[2]
-    is_move, is_deletion = operation is queue_operations.move, operation is queue_operations.delete
-    of_one, of_many = (OwnWayChoice, QueueMove) if is_move else (None, QueueSelection)
+    is_deletion = verb == "delete"
     one = own_method(
         operation,
         "DELETE" if is_deletion else "POST",
         "queue/messages/{id}" + ("" if is_deletion else f"/{verb}"),
-        _of_one(operation),
+        _of_one(change),
         MESSAGE,
         name="one",
         says="Of one message.",
@@ -205,7 +206,7 @@ def _changes(operation: OperationFunction[..., LaterChange]) -> tuple[ApiMethod,
         operation,
         "POST",
         f"queue/{verb}",
-        _of_many(operation),
+        _of_many(change),
         name="many",
         says="Of all that is meant; with `dryRun` it only says of how many recipients it would be.",
         takes=of_many,
@@ -259,5 +260,6 @@ METHODS: Final[tuple[ApiMethod, ...]] = (
         ApiParameter("by", "What is counted by.", "query", default=By.STATE.value, enum=tuple(By)),
         gives=QueueTally,
     ),
-    *(method for operation in _CHANGES for method in _changes(operation)),
+    *(method for operation in _PLAIN for method in _plain(operation)),
+    *_changes(queue_operations.move, _move, OwnWayChoice, QueueMove),
 )

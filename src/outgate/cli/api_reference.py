@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from outgate.api.openapi_document import document
-from outgate.api.surfaces import OWN
+from outgate.api.own_surface import OWN
 from outgate.operations.error_codes import ErrorCode
 
 _SCHEMAS = "#/components/schemas/"
