@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from outgate.api.api_method import ApiMethod, ApiParameter, ApiSurface, Resource
-from outgate.api.problem_form import MEDIA_TYPE, Problem
+from outgate.api.problem_form import MEDIA_TYPE, ProblemDetails
 
 _SCHEMAS: Final = "#/components/schemas/"
 _JSON: Final = "application/json"
@@ -36,7 +36,7 @@ class GooglesError(Resource):
 
 
 _FAULTS: Final[Mapping[str, tuple[str, type[Resource]]]] = {
-    "api": (MEDIA_TYPE, Problem),
+    "api": (MEDIA_TYPE, ProblemDetails),
     "google": (_JSON, GooglesError),
 }
 _MEANINGS: Final = {

@@ -10,7 +10,7 @@ from outgate.api import (
     own_log,
     own_nodes,
     own_queue,
-    own_rules,
+    own_reply_rules,
     own_sending,
 )
 from outgate.api.api_method import ApiSurface
@@ -19,7 +19,7 @@ from outgate.api.own_method import scopes
 _METHODS: Final = (
     *own_queue.METHODS,
     *own_holding_back.METHODS,
-    *own_rules.METHODS,
+    *own_reply_rules.METHODS,
     *own_gateways.METHODS,
     *own_sending.METHODS,
     *own_log.METHODS,

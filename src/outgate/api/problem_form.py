@@ -32,7 +32,7 @@ _STATUSES: Final[Mapping[ErrorCode, int]] = {
 _ETAG: Final = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
-class Problem(Resource):
+class ProblemDetails(Resource):
     """What has failed (RFC 9457)."""
 
     type: str = Field(description="The kind of problem: that of the status.", examples=["about:blank"])
