@@ -84,7 +84,13 @@ from outgate.store.rates import Rates
 from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
+from outgate.tls_reports import report_rows, session_rows
+from outgate.tls_reports.daily_reports import DailyReports, ReportLetterhead
+from outgate.tls_reports.session_counts import TlsSessionCounts
 from outgate.transport_security.sts_policies import StsPolicies
+from outgate.webhooks import tries
+from outgate.webhooks.webhook_sender import WebhookSender
+from outgate.writing import submissions, uploads
 from outgate.writing.filing import SentFiling
 
 if TYPE_CHECKING:
@@ -119,6 +125,8 @@ class ServerProcess:
         self._tokens = access_tokens(installation, owner, self._queue_ids)
         self._names = resolver(settings)
         self._sts_policies = sts_policies(settings, engine, self._names)
+        self._tls_sessions = TlsSessionCounts(engine, clock.now, settings.tls_reports.sending_address)
+        self._signing_keys = SigningKeys(engine, installation.vault)
         verifier = token_verifier(settings)
         throttle = Throttle(settings.log_in, Rates(engine), self._knows)
         self._log_in = Authenticator(
@@ -144,7 +152,9 @@ class ServerProcess:
             if number == 0
             else None
         )
+        self._tls_reports = self._daily_reports(owner) if number == 0 and settings.tls_reports.send else None
         self._retention = Retention(engine, _kept(installation), clock.now) if number == 0 else None
+        self._webhooks = self._webhook_sender(owner) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(engine, longest, clock.now) if number == 0 else None
         self._filing = SentFiling(engine, mailboxes(settings), clock.now) if serves_pages else None
@@ -186,10 +196,11 @@ class ServerProcess:
             self._names,
             self._open_password,
             self._tokens,
-            SigningKeys(installation.engine, installation.vault).key_for,
+            self._signing_keys.key_for,
             self._security,
             self._queue_ids,
             self._sts_policies,
+            self._tls_sessions.count,
         )
         restraint = Restraint(
             installation.engine,
@@ -209,6 +220,27 @@ class ServerProcess:
             self._queue_ids,
             restraint,
             Ceilings(Rates(installation.engine)),
+        )
+
+    def _webhook_sender(self, owner: str) -> WebhookSender:
+        """What tells endpoints of events."""
+        installation, settings = self._installation, self._installation.config
+        client = webhook_client(settings, self._names)
+        return WebhookSender(installation.engine, installation.vault, client, owner, clock.now, self._tell_of_webhook)
+
+    def _daily_reports(self, owner: str) -> DailyReports:
+        settings = self._installation.config
+        told = settings.tls_reports
+        return DailyReports(
+            self._installation.engine,
+            self._directory,
+            self._names,
+            HttpsClient(self._names, verifying_context(settings)),
+            self._signing_keys.key_for,
+            self._queue_ids,
+            ReportLetterhead(settings.hostname, told.organization, told.contact),
+            owner,
+            clock.now,
         )
 
     def _told_notices(self) -> Notices | None:
@@ -236,6 +268,7 @@ class ServerProcess:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         self._tasks.append(asyncio.create_task(supervised("tallies", self._tallies.run)))
+        self._tasks.append(asyncio.create_task(supervised("TLS sessions", self._tls_sessions.run)))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
             self._tasks.append(asyncio.create_task(supervised("idle tokens", self._tokens.run)))
@@ -246,8 +279,12 @@ class ServerProcess:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._domain_watch:
             self._tasks.append(asyncio.create_task(supervised("domain watch", self._domain_watch.run)))
+        if self._tls_reports:
+            self._tasks.append(asyncio.create_task(supervised("TLS reports", self._tls_reports.run)))
         if self._filing:
             self._tasks.append(asyncio.create_task(supervised("filing", self._filing.run)))
+        if self._webhooks:
+            self._tasks.append(asyncio.create_task(supervised("webhooks", self._webhooks.run)))
         if self._retention:
             self._tasks.append(asyncio.create_task(supervised("retention", self._retention.run)))
             self._tasks.append(asyncio.create_task(supervised("certificate watch", self._certificate_watch.run)))
@@ -297,6 +334,10 @@ class ServerProcess:
         if self._notices:
             await self._notices.write(f"proof of {domain}", subject, text, clock.now())
 
+    async def _tell_of_webhook(self, name: str, subject: str, text: str) -> None:
+        if self._notices:
+            await self._notices.write(f"webhook {name}", subject, text, clock.now())
+
     def _reconsider_domain(self, domain: str) -> None:
         """What waits for its proof leaves now that it is back."""
         wanted = Selection(chosen_from=f"*@{domain}")
@@ -331,6 +372,7 @@ class ServerProcess:
         self._directory.close()
         await asyncio.to_thread(self._security.close)
         await asyncio.to_thread(self._tallies.write)
+        await self._tls_sessions.write(pause=0.0)
         self._installation.engine.dispose()
         self._snapshot.remove()
         _log.info("stopped")
@@ -371,7 +413,12 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("messages", days.keep_messages * DAY, remove_messages),
         Kept("audit", days.keep_audit * DAY, let_go),
         Kept("usage", days.keep_usage * DAY, usage.forget),
+        Kept("webhook tries", tries.KEPT_FOR, tries.forget),
         Kept("tallies", tallies.KEPT * tallies.HOUR, tallies.forget),
+        Kept("submissions", submissions.KEPT, submissions.remove_old),
+        Kept("uploads", 1.0, uploads.remove_old),  # they say themselves when they end
+        Kept("tls-sessions", session_rows.KEPT * DAY, session_rows.forget),
+        Kept("tls-reports", session_rows.KEPT * DAY, report_rows.forget),
     )
     return [one for one in kinds if one.seconds]
 
@@ -456,6 +503,7 @@ def http_listener(
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
     from outgate.http.error_response import problem  # noqa: PLC0415
     from outgate.http.http_listener import HttpListener  # noqa: PLC0415
+    from outgate.jmap.jmap_endpoint import JmapEndpoint  # noqa: PLC0415
     from outgate.web.notice import error_page  # noqa: PLC0415
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
     from outgate.web.services import PageServices  # noqa: PLC0415
@@ -477,6 +525,7 @@ def http_listener(
         sign_ins={one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
         provider_log_in=provider_log_in(settings),
         reply_rules=reply_rules_of(settings),
+        webhook_client=webhook_client(settings),
         scopes={scope: text for surface in SURFACES for scope, text in surface.scopes.items()},
     )
     programs = ApiServices(
@@ -493,7 +542,7 @@ def http_listener(
     )
     batch = BatchEndpoint()
     application = HttpApplication(
-        [*api_routes(programs, batch), *page_routes(services)],
+        [*api_routes(programs, batch), *JmapEndpoint(programs).routes(), *page_routes(services)],
         installation.engine,
         web,
         error_page,
@@ -570,6 +619,12 @@ def oauth_providers(settings: Config) -> OAuthProviders:
 def provider_client(settings: Config) -> HttpsClient:
     """Asks OAuth providers, at whatever port the administrator says; their addresses are guarded all the same."""
     return HttpsClient(resolver(settings), verifying_context(settings), any_port=True)
+
+
+def webhook_client(settings: Config, names: Resolver | None = None) -> HttpsClient:
+    """Asks the endpoints of webhooks, at whatever port the administrator says; their addresses are guarded."""
+    context, allow_http = verifying_context(settings), settings.webhooks.allow_http
+    return HttpsClient(names or resolver(settings), context, any_port=True, allow_http=allow_http)
 
 
 def prober(settings: Config) -> Prober:

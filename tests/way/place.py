@@ -65,6 +65,8 @@ ca_file = "ca.pem"
 {record}
 [web]
 {web}
+[webhooks]
+{webhooks}
 """
 
 
@@ -170,6 +172,7 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
             "ldap",
             "egress",
             "web",
+            "webhooks",
             "record",
         )
     }

@@ -48,6 +48,7 @@ class ApiParameter:
     enum: tuple[str, ...] = ()
     pattern: str = ""  # for Google's clients, which check it
     is_required: bool = False  # in the query; what the path names always is
+    repeated: bool = False  # it may come several times (ApiCall.repeated)
 
 
 @frozen

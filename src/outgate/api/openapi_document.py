@@ -116,6 +116,8 @@ def _parameter(parameter: ApiParameter) -> dict[str, Any]:
         schema["enum"] = list(parameter.enum)
     if parameter.default and parameter.location == "query":
         schema["default"] = int(parameter.default) if parameter.kind == "integer" else parameter.default
+    if parameter.repeated:
+        schema = {"type": "array", "items": schema}
     return {
         "name": parameter.name,
         "in": parameter.location,

@@ -35,6 +35,7 @@ from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
 from outgate.store.vault import SealBroken
 from outgate.transport_security.sts_policies import StsPolicies
+from outgate.transport_security.tls_session import CountSession, uncounted
 
 _MOST_EVENTS = 1000
 
@@ -56,9 +57,11 @@ class TransportFactory:
         security_event: SecurityEvent,
         queue_ids: QueueIds,
         sts_policies: StsPolicies,
+        count: CountSession,
     ) -> None:
         self._config, self._queue, self._directory, self._resolver = config, queue, directory, resolver
-        self._exchangers = Exchangers(resolver, sts_policies, config.delivery.smtp_port)
+        self._exchangers = Exchangers(resolver, sts_policies, config.delivery.smtp_port, count)
+        self._count = count
         self._open_password, self._tokens, self._stored_key_for = open_password, tokens, key_for
         self._security_event = _once(security_event)
         self._compliance = MessagePreparer(queue, directory, queue_ids, self._key_for)
@@ -74,7 +77,9 @@ class TransportFactory:
             return self._to_mailboxes(tls)
         domain = way.queue.name
         link = _link(self._config, domain, self._config.delivery.smtp_port, tls)
-        return self._smtp(link, lambda: _found(self._exchangers.of(domain, demand), domain, link.port))
+        return self._smtp(
+            link, lambda: _found(self._exchangers.of(domain, demand), domain, link.port), count=self._count
+        )
 
     def _to_gateway(self, gateway: Gateway, tls: TlsPolicy, *, users: bool) -> Transport:
         """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""
@@ -144,7 +149,12 @@ class TransportFactory:
         return self._smtp(link, lambda: _found(hosts(), host, int(port)), self._mailboxes)
 
     def _smtp(
-        self, link: Link, hosts: Hosts, mailboxes: LocalMailboxes | None = None, log_in: LogIn | None = None
+        self,
+        link: Link,
+        hosts: Hosts,
+        mailboxes: LocalMailboxes | None = None,
+        log_in: LogIn | None = None,
+        count: CountSession = uncounted,
     ) -> Transport:
         return SmtpTransport(
             link,
@@ -155,6 +165,7 @@ class TransportFactory:
             max_age=self._config.delivery.max_age,
             mailboxes=mailboxes,
             log_in=log_in,
+            count=count,
         )
 
 

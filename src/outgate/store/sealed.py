@@ -10,7 +10,16 @@ from sqlalchemy import Column, Connection, Row, Table, select
 
 from outgate.frozen import frozen
 from outgate.store import tables
-from outgate.store.vault import client_secret, credential, holder_of, key_id_of, second_factor, signing_key, token
+from outgate.store.vault import (
+    client_secret,
+    credential,
+    holder_of,
+    key_id_of,
+    second_factor,
+    signing_key,
+    token,
+    webhook_secret,
+)
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -98,10 +107,15 @@ CLIENT_SECRET: Final = SealedColumn(
     tables.oauth_client.c.sealed_secret,
     lambda row: client_secret(row.provider, row.client_id),
 )
+WEBHOOK_SECRET, FORMER_WEBHOOK_SECRET = (
+    SealedColumn(tables.webhook, column, lambda row: webhook_secret(row.name))
+    for column in (tables.webhook.c.sealed_secret, tables.webhook.c.sealed_former_secret)
+)
 
 SEALED: Final = (
     *(GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR),
     *(REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET, SECOND_FACTOR),
+    *(WEBHOOK_SECRET, FORMER_WEBHOOK_SECRET),
 )
 
 
