@@ -42,6 +42,7 @@ ALLOWED = {
     },
     "openid": {"mail", "directory", "sendas", "oauth", "egress", "config"},
     "domain_watch": {"advisor", "directory", "sendas", "store"},
+    "key_watch": {"advisor", "directory", "operations", "store"},
     "transport_security": {"mail", "egress", "store"},
     # Of queue only its ids.
     "webhooks": {

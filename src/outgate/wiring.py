@@ -48,6 +48,7 @@ from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
+from outgate.key_watch import KeyWatch
 from outgate.mailbox.maildir_mailbox import MaildirMailboxes
 from outgate.mailbox.user_mailbox import Mailboxes, NoMailboxes
 from outgate.model import Gateway, UsersGateway
@@ -152,6 +153,11 @@ class ServerProcess:
             if number == 0
             else None
         )
+        self._key_watch = (
+            KeyWatch(engine, installation.vault, Names(settings.delivery.nameservers), clock.now, self._tell_of_keys)
+            if number == 0
+            else None
+        )
         self._tls_reports = self._daily_reports(owner) if number == 0 and settings.tls_reports.send else None
         self._retention = Retention(engine, _kept(installation), clock.now) if number == 0 else None
         self._webhooks = self._webhook_sender(owner) if number == 0 else None
@@ -196,7 +202,7 @@ class ServerProcess:
             self._names,
             self._open_password,
             self._tokens,
-            self._signing_keys.key_for,
+            self._signing_keys.of,
             self._security,
             self._queue_ids,
             self._sts_policies,
@@ -236,7 +242,7 @@ class ServerProcess:
             self._directory,
             self._names,
             HttpsClient(self._names, verifying_context(settings)),
-            self._signing_keys.key_for,
+            self._signing_keys.of,
             self._queue_ids,
             ReportLetterhead(settings.hostname, told.organization, told.contact),
             owner,
@@ -279,6 +285,8 @@ class ServerProcess:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._domain_watch:
             self._tasks.append(asyncio.create_task(supervised("domain watch", self._domain_watch.run)))
+        if self._key_watch:
+            self._tasks.append(asyncio.create_task(supervised("key watch", self._key_watch.run)))
         if self._tls_reports:
             self._tasks.append(asyncio.create_task(supervised("TLS reports", self._tls_reports.run)))
         if self._filing:
@@ -333,6 +341,10 @@ class ServerProcess:
     async def _tell_of_domain(self, domain: str, subject: str, text: str) -> None:
         if self._notices:
             await self._notices.write(f"proof of {domain}", subject, text, clock.now())
+
+    async def _tell_of_keys(self, domain: str, subject: str, text: str) -> None:
+        if self._notices:
+            await self._notices.write(f"{subject} of {domain}", subject, text, clock.now())
 
     async def _tell_of_webhook(self, name: str, subject: str, text: str) -> None:
         if self._notices:

@@ -118,8 +118,9 @@ async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     engine.dispose()
 
 
-async def _no_key(_domain: str, _version: int) -> None:
+async def _no_key(_domain: str, _version: int) -> tuple[()]:
     """Nothing is signed here."""
+    return ()
 
 
 async def _connect_all(config: Config, routes: list[Route]) -> list[Outcome | None]:

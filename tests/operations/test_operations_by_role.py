@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, select
 
 from outgate.directory import (
     application_passwords,
+    domain_keys,
     organisation,
     own_rules,
     passkeys,
@@ -39,7 +40,6 @@ from outgate.directory.reply_rules import ReplyRule, RuleAction, shipped
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External, UserFilter
 from outgate.directory.web_sessions import WebSessionLimits
-from outgate.mail import dkim
 from outgate.mail.compose import AttachedFile
 from outgate.model import QueueKey, QueueKind, Security
 from outgate.operations import (
@@ -126,7 +126,7 @@ CREDENTIALS: Final = Credentials("hash", "SCRAM")
 PASSKEY: Final = VerifiedKey(b"id", b"key", 0)
 NODE: Final = "0123456789abcdef"
 QUEUE: Final = QueueKey(QueueKind.MX, "recipient.example")
-PEM: Final = dkim.generate("ed25519")
+KEY: Final = domain_operations.new_key("s1", "ed25519")
 TRIAL: Final = WebhookTrial(event_body.trial("test-1", "unused", 0.0), PostResult(204, "HTTP 204", 0.1))
 
 Call = Callable[[OperationContext, str, str, str], object]  # act, unit, user in it, another user in it
@@ -181,7 +181,10 @@ CALLS: Final[dict[str, Call]] = {
     "domain.show": lambda op, *_: domain_operations.show(op, "example.com"),
     "domain.add": lambda op, *_: domain_operations.add(op, "example.org"),
     "domain.remove": lambda op, *_: domain_operations.remove(op, "unused.example"),
-    "domain.key": lambda op, *_: domain_operations.set_signing_key(op, "example.com", "s1", PEM, "record"),
+    "domain.key": lambda op, *_: domain_operations.set_signing_key(op, "example.com", KEY),
+    "domain.rotate": lambda op, *_: domain_operations.begin_rotation(op, "example.com", [KEY]),
+    "domain.check-keys": lambda op, *_: domain_operations.settle_keys(op, "example.com", published=(), gone=()),
+    "domain.cancel-rotation": lambda op, *_: domain_operations.cancel_rotation(op, _rotating(op)),
     "domain-proof.list": lambda op, *_: domain_proof_operations.list_proofs(op),
     "domain-proof.show": lambda op, *_: domain_proof_operations.find(op, _begun(op)),
     "domain-proof.begin": lambda op, *_: domain_proof_operations.begin(op, "proven.example"),
@@ -361,6 +364,9 @@ ORGANISATION: Final = {
     "domain.add",
     "domain.remove",
     "domain.key",
+    "domain.rotate",
+    "domain.check-keys",
+    "domain.cancel-rotation",
     "domain-proof.list",
     "domain-proof.show",
     "domain-proof.begin",
@@ -639,6 +645,8 @@ NEED_PROOF: Final = {
     "domain-gateway.set",
     "domain-gateway.clear",
     "domain.key",
+    "domain.rotate",
+    "domain.cancel-rotation",
     "secrets.rotate",
     *(SERVICE_ACCOUNTS - {"service-account.list", "program.list"}),
     "consent.give",
@@ -649,6 +657,11 @@ NEED_PROOF: Final = {
 
 def _of(pattern: str, user: str) -> str:
     return pattern.format(user=user.partition("@")[0])
+
+
+def _rotating(op: OperationContext) -> str:
+    domain_keys.begin_rotation(op.connection, op.vault, "example.com", [KEY], 0.0)
+    return "example.com"
 
 
 def _begun(op: OperationContext) -> str:

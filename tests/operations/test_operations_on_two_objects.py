@@ -93,7 +93,10 @@ PLAIN: Final = {
     "domain.show": {"name"},
     "domain.add": {"name"},
     "domain.remove": {"name"},
-    "domain.key": {"name", "selector", "pem", "dkim_record"},
+    "domain.key": {"name"},
+    "domain.rotate": {"name"},
+    "domain.check-keys": {"name"},
+    "domain.cancel-rotation": {"name"},
     "domain-proof.show": {"name"},
     "tls-report.show": {"domain"},  # a recipients' domain
     "domain-proof.begin": {"name"},

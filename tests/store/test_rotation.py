@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from outgate.directory import organisation, policies, second_factors
+from outgate.directory import domain_keys, organisation, policies, second_factors
+from outgate.directory.domain_keys import NewDkimKey
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.model import Security
@@ -45,7 +46,7 @@ def key_path(example: Engine, alice: int, tmp_path: Path) -> Path:
         gateways.set_gateway(connection, vault, alice, EXTERNAL, partner, 0.0)
         relay = GatewaySettings("relay.example", 465, Security.SSL, "example", PASSWORDS["domain"])
         organisation.set_domain_gateway(connection, vault, relay)
-        organisation.set_signing_key(connection, vault, "example.com", "s1", b"PEM", "v=DKIM1; p=")
+        domain_keys.sign_with(connection, vault, "example.com", NewDkimKey("s1", "v=DKIM1; p=", b"PEM"), 0.0)
         second_factors.begin(connection, vault, alice)
         endpoints.create(connection, vault, WebhookSettings("tickets", "https://hooks.example/"), "root", 0.0)
         endpoints.rotate(connection, vault, "tickets", 0.0)
@@ -56,7 +57,7 @@ def opened(engine: Engine, alice: int, vault: Vault) -> dict[str, str]:
     with read(engine) as connection:
         entry = next(each for each in send_as_addresses.addresses(connection, alice) if each.address == EXTERNAL)
         relay = organisation.domain_gateway(connection)
-        keys = organisation.signing_keys(connection, vault)
+        (key,) = domain_keys.signing_keys(connection, vault)["example.com"]
         enrolment = second_factors.enrolment(connection, vault, alice, "alice@example.com")
         secrets = endpoints.secrets_of(connection, vault, "tickets", 1.0)
     assert entry.gateway
@@ -64,7 +65,7 @@ def opened(engine: Engine, alice: int, vault: Vault) -> dict[str, str]:
     return {
         "gateway": open_password(vault, entry.gateway),
         "domain": open_password(vault, relay),
-        "dkim": keys["example.com"].pem.decode(),
+        "dkim": key.pem.decode(),
         "factor": "enrolled" if enrolment.secret else "",
         "webhook": f"{len(secrets)} secrets",
     }

@@ -193,7 +193,7 @@ async def test_what_can_not_be_sent_is_tried_again_for_a_day_and_given_up(exampl
             assert mails(connection) == []
     assert {one.state for one in kept.values()} == {ReportState.FAILED}
     assert kept["posted.example"].detail == "https://bad.example/reports: status 503"
-    assert "example.com has no DKIM key; make one: outgate domain dkim example.com" in kept["mailed.example"].detail
+    assert "example.com has no DKIM key; make one: outgate domain dkim set example.com" in kept["mailed.example"].detail
     assert 5 <= len(posted) <= 10
     assert waited[-1] <= MIDNIGHT + SPREAD + DAY
     assert {json.loads(gzip.decompress(content))["report-id"] for *_, content in posted} == {kept["posted.example"].id}

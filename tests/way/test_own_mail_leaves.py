@@ -74,10 +74,9 @@ def add_and_confirm(site: Site, address: str) -> None:
 def is_signed_by(raw: bytes, domain: str, site: Site) -> bool:
     place = site.place()
     with read(place.engine) as connection:
-        record = organisation.domains(connection)[0].dkim_record
+        (key,) = organisation.domains(connection)[0].signing
     place.engine.dispose()
-    assert record
-    return f"d={domain};".encode() in raw and bool(dkim.verify(raw, dnsfunc=lambda *_, **__: record.encode()))
+    return f"d={domain};".encode() in raw and bool(dkim.verify(raw, dnsfunc=lambda *_, **__: key.record.encode()))
 
 
 async def test_the_confirmation_is_signed_and_has_a_named_sender(site: Site) -> None:

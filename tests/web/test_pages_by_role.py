@@ -128,6 +128,7 @@ PUBLIC: Final = {"/log-in", "/log-in/link/{token}", "/csp-reports", "/confirm/{t
 PROGRAMS: Final = {
     "/mail/config-v1.1.xml",
     "/.well-known/autoconfig/mail/config-v1.1.xml",
+    "/.well-known/user-agent-configuration.json",
     *(f"/{word}/{word}.json" for word in ("autodiscover", "Autodiscover", "AutoDiscover")),
     *(f"/{word}/{word}.json/v1.0/{{address}}" for word in ("autodiscover", "Autodiscover", "AutoDiscover")),
 }

@@ -75,6 +75,14 @@ COMMANDS: Final = (
         "domain",
         "domain",
         "The organisation's own domains: their mail is signed with DKIM, and mail to them is delivered locally.",
+        more=(
+            LazyCommand(
+                "dkim",
+                "domain_dkim",
+                "A domain's DKIM keys: new ones sign when their records are in the DNS, and the former ones' records"
+                " stay there for some days.",
+            ),
+        ),
     ),
     LazyCommand(
         "domain-proof",

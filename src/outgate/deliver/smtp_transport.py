@@ -26,7 +26,7 @@ from outgate.store.vault import SealBroken
 from outgate.transport_security.tls_session import CountSession, sessions, uncounted
 
 _NO_SIGNING_KEY = Outcome(
-    Verdict.RETRY, "4.7.5 a stored signing key was changed outside of Outgate; make another: outgate domain dkim"
+    Verdict.RETRY, "4.7.5 a stored signing key was changed outside of Outgate; make another: outgate domain dkim set"
 )
 _CHUNKING: Final = "CHUNKING"
 

@@ -24,7 +24,7 @@ from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.smtp_transport import Hosts, SmtpTransport
 from outgate.deliver.tls_policy import SecuredHost, TlsPolicy, alike
-from outgate.deliver.transmission import KeyFor
+from outgate.deliver.transmission import KeysOf
 from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.directory.reader import DirectoryReader
 from outgate.egress.resolver import Host, Resolver, Unresolved
@@ -53,7 +53,7 @@ class TransportFactory:
         resolver: Resolver,
         open_password: OpenPassword,
         tokens: TokenSource,
-        key_for: KeyFor,
+        keys_of: KeysOf,
         security_event: SecurityEvent,
         queue_ids: QueueIds,
         sts_policies: StsPolicies,
@@ -62,9 +62,9 @@ class TransportFactory:
         self._config, self._queue, self._directory, self._resolver = config, queue, directory, resolver
         self._exchangers = Exchangers(resolver, sts_policies, config.delivery.smtp_port, count)
         self._count = count
-        self._open_password, self._tokens, self._stored_key_for = open_password, tokens, key_for
+        self._open_password, self._tokens, self._stored_keys_of = open_password, tokens, keys_of
         self._security_event = _once(security_event)
-        self._compliance = MessagePreparer(queue, directory, queue_ids, self._key_for)
+        self._compliance = MessagePreparer(queue, directory, queue_ids, self._keys_of)
         self._mailboxes = LocalMailboxes(directory, config.local.postmaster)
         self._timeouts = timeouts_of(config.delivery)
         self._verifying = verifying_context(config)
@@ -126,9 +126,9 @@ class TransportFactory:
             return None
         return GatewayCredentials(gateway, self._open_password, self._security_event)
 
-    async def _key_for(self, domain: str, version: int) -> DkimKey | None:
+    async def _keys_of(self, domain: str, version: int) -> tuple[DkimKey, ...]:
         try:
-            return await self._stored_key_for(domain, version)
+            return await self._stored_keys_of(domain, version)
         except SealBroken:
             self._security_event(SEAL_BROKEN, f"domain:{domain}", "")
             raise

@@ -36,7 +36,7 @@ def of_vault(connection: Connection, vault: Vault) -> Iterator[Secret]:
             yield Secret(f"secret of the webhook {row.name}", secret, in_memory=False)
     for row in sealed.DKIM.rows(connection):
         key = vault.open(sealed.DKIM.value(row), sealed.DKIM.identity(row))
-        yield Secret(f"DKIM key of {row.name}", key, in_memory=False)
+        yield Secret(f"DKIM key of {row.domain__name}", key, in_memory=False)
 
 
 def of_keys(keys: Keys) -> Iterator[Secret]:

@@ -86,7 +86,12 @@ DOMAIN_GATEWAY: Final = SealedColumn(
     tables.domain_gateway.c.sealed_password,
     lambda row: _credential(f"domain-gateway:{row.id}", "", row),
 )
-DKIM: Final = SealedColumn(tables.domain, tables.domain.c.dkim_sealed_key, lambda row: signing_key(row.name))
+DKIM: Final = SealedColumn(
+    tables.domain_key,
+    tables.domain_key.c.sealed_key,
+    lambda row: signing_key(row.domain__name),
+    beside=(tables.domain,),
+)
 HEAD: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_head, lambda _: AUDIT_HEAD)
 TRAIL_KEY: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_key, lambda _: AUDIT_KEY)
 

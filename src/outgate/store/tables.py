@@ -69,10 +69,23 @@ domain = Table(
     _id(),
     Column("name", Text, nullable=False, unique=True),  # A-label, lower case
     Column("is_primary", Boolean, nullable=False, default=False),
-    Column("dkim_selector", Text),
-    Column("dkim_sealed_key", LargeBinary),  # PEM (PKCS #8), sealed by the vault
-    Column("dkim_public_key", Text),  # the value of the DNS record
     Column("created_at", Double, nullable=False),
+)
+
+# DKIM keys. One waits for its record to be in the DNS until it signs; `retired_at` is when others took over.
+domain_key = Table(
+    "domain_key",
+    metadata,
+    _id(),
+    Column("domain_id", Key, ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+    Column("selector", Text, nullable=False),
+    Column("record", Text, nullable=False),  # the value of the DNS record
+    Column("sealed_key", LargeBinary),  # PEM (PKCS #8), sealed by the vault; null when it is retired
+    Column("created_at", Double, nullable=False),
+    Column("signs_from", Double),
+    Column("retired_at", Double),
+    Column("told", Boolean, nullable=False, default=False, server_default=false()),  # that its record may be removed
+    UniqueConstraint("domain_id", "selector"),
 )
 
 # The root has no parent and the path "/"; a child's path is its parent's with its own name: "/Sales/Italy".

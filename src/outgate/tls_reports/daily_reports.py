@@ -48,7 +48,7 @@ _PLANNED: Final = 500  # in one transaction
 _REPORTS = Counter("outgate_tls_reports", "TLS reports to recipients' domains, by what became of them", ["state"])
 
 T = TypeVar("T")
-KeyOf = Callable[[str, int], Awaitable[object | None]]  # of a domain, as of a version of the directory
+KeyOf = Callable[[str, int], Awaitable[object]]  # those of a domain, if it has any, as of a version of the directory
 
 _log = structlog.get_logger("tls-reports")
 
@@ -187,10 +187,10 @@ class DailyReports:
         try:
             key = await self._key_for(domain, await self._directory.version())
         except SealBroken:
-            return "the stored signing key was changed outside of Outgate; make another: outgate domain dkim"
+            return "the stored signing key was changed outside of Outgate; make another: outgate domain dkim set"
         if key:
             return ""
-        return f"mail must be signed, and {domain} has no DKIM key; make one: outgate domain dkim {domain}"
+        return f"mail must be signed, and {domain} has no DKIM key; make one: outgate domain dkim set {domain}"
 
     def _message(self, report: TlsReport, to: Sequence[str], organisation: Organisation) -> Put:
         now, sender = self._now(), organisation.postmaster
