@@ -126,10 +126,14 @@ async def test_the_organisation_s_gateway_and_domains_are_changed_as_they_were_s
     assert (await own.ask("DELETE", "domain-gateway", headers={"If-Match": seen})).status_code == 204
     assert (await own.refused("DELETE", "domain-gateway", headers={"If-Match": seen}))[0] == 412
 
-    assert (await own.told("POST", "domains", {"name": "example.org"})) == {"name": "example.org", "isPrimary": False}
+    added = {"name": "example.org", "isPrimary": False, "dkimKeys": []}
+    assert await own.told("POST", "domains", {"name": "example.org"}) == added
     assert (await own.refused("POST", "domains", {"name": "example.org"}))[0] == 409
-    key = await own.told("POST", "domains/example.org/dkim-key", {"selector": "s2027"})
-    assert (key["dkimSelector"], key["dkimRecord"][:10]) == ("s2027", "v=DKIM1; k")
+    [key] = (await own.told("POST", "domains/example.org/dkim-key", {"selector": "s2027"}))["dkimKeys"]
+    assert (key["selector"], key["stage"], key["record"][:10]) == ("s2027", "signing", "v=DKIM1; k")
+    rotated = await own.told("POST", "domains/example.org/dkim-rotation")
+    assert [one["stage"] for one in rotated["dkimKeys"]] == ["signing", "waiting", "waiting"]
+    assert (await own.told("DELETE", "domains/example.org/dkim-rotation"))["dkimKeys"] == [key]
     bad = await own.refused("POST", "domains/example.org/dkim-key", {"privateKey": GATEWAY_PASSWORD})
     assert (bad[0], GATEWAY_PASSWORD in bad[1]) == (400, False)
     assert (await own.ask("DELETE", "domains/example.org")).status_code == 204

@@ -110,6 +110,7 @@ NO_API: Final[Mapping[str, str]] = {
     "audit.verify": "by a command; the Reports API tells the trail",
     "log-in.": "what stands in the way of log-ins: by commands and pages; a user is unlocked by the API",
     "domain-proof.check": "the server asks the DNS by itself",
+    "domain.check-keys": "the same",
     "upload.": "by JMAP",
     "submission.": "the same",
     "webhook.": "a program that asks needs none; set up on pages and by commands, where a secret is shown once",

@@ -10,15 +10,18 @@ from outgate.api.gateway_trying import failed_step
 from outgate.api.google_error import not_found
 from outgate.api.own_gateways import GatewayServer
 from outgate.api.own_method import own_method
+from outgate.api.own_queue_resources import MOMENT
 from outgate.api.problem_form import require_match
 from outgate.deliver.probe import ProbeStep
+from outgate.directory.domain_keys import KeyRecord, KeyStage, NewDkimKey
 from outgate.directory.errors import Invalid
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.organisation import Domain
+from outgate.iso_time import iso
 from outgate.mail import dkim
 from outgate.model import Security
 from outgate.operations import domain_gateway_operations, domain_operations
-from outgate.operations.context import OperationContext, rehearse
+from outgate.operations.context import Change, OperationContext, rehearse
 from outgate.operations.gateway_trial import GatewayUnusable, tentative
 
 DOMAIN: Final = ApiParameter("domain", "The domain's name.")
@@ -43,23 +46,39 @@ class WantedGateway(Resource):
     )
 
 
+class DkimKeyResource(Resource):
+    """A DKIM key of a domain, without its secret."""
+
+    selector: str = Field(description="Where its record is.", examples=["outgate202601"])
+    record: str = Field(description="What to publish there.", examples=[_RECORD])
+    stage: KeyStage = Field(description="Whether it waits for its record, signs, or is retired.", examples=["signing"])
+    signs_from: str | None = Field(None, description="Since when it signs.", examples=[MOMENT])
+    removable_from: str | None = Field(None, description="From when on nobody needs its record, if it is retired.")
+
+    @classmethod
+    def of(cls, key: KeyRecord) -> "DkimKeyResource":
+        """As the directory has it."""
+        return cls(
+            selector=key.selector,
+            record=key.record,
+            stage=key.stage,
+            signs_from=iso(key.signs_from),
+            removable_from=iso(key.removable_from),
+        )
+
+
 class DomainResource(Resource):
     """One of the organisation's domains."""
 
     name: str = Field(description="Its name.", examples=["example.com"])
     is_primary: bool = Field(description="Whether it is the first one.", examples=[True])
-    dkim_selector: str | None = Field(None, description="Where the record of its key is.", examples=["outgate202601"])
-    dkim_record: str | None = Field(None, description="What to publish there.", examples=[_RECORD])
+    dkim_keys: list[DkimKeyResource] = Field(description="Its keys, in the order in which they were made.")
 
     @classmethod
     def of(cls, domain: Domain) -> "DomainResource":
-        """With its DKIM record."""
-        return cls(
-            name=domain.name,
-            is_primary=domain.is_primary,
-            dkim_selector=domain.dkim_selector,
-            dkim_record=domain.dkim_record,
-        )
+        """With its DKIM keys."""
+        keys = [DkimKeyResource.of(one) for one in domain.keys]
+        return cls(name=domain.name, is_primary=domain.is_primary, dkim_keys=keys)
 
 
 class DomainList(Resource):
@@ -74,8 +93,8 @@ class NewDomain(Resource):
     name: str = Field(description="Its name.", examples=["example.org"])
 
 
-class NewDkimKey(Resource):
-    """A key to sign a domain's mail with."""
+class WantedDkimKey(Resource):
+    """A key to sign a domain's mail with at once."""
 
     selector: str | None = Field(
         None, description="Where its record will be; left out: one with the current month.", examples=["s2027"]
@@ -181,26 +200,49 @@ def remove_domain(call: ApiCall) -> None:
 
 
 def set_key(call: ApiCall) -> DomainResource:
-    """A new key, from now on."""
-    sent, name = call.resource(NewDkimKey), call.parameters["domain"]
+    """One new key, from now on."""
+    sent, name = call.resource(WantedDkimKey), call.parameters["domain"]
+    selector = sent.selector or domain_operations.default_selector(call.services.now())
     with call.reading() as op:
-        before = domain_operations.show(op, name)
-        domain_operations.set_signing_key.require(op, name, "", b"", "")  # before a key is made for nobody
-    pem = dkim.generate("rsa") if sent.private_key is None else _key(sent.private_key)
+        domain_operations.set_signing_key.require(op, name, NewDkimKey(selector, "", b""))  # before the work
+    key = domain_operations.new_key(selector) if sent.private_key is None else _brought(selector, sent.private_key)
+
+    def change(op: OperationContext) -> None:
+        domain_operations.set_signing_key(op, name, key)
+
+    return _changed(call, name, change)
+
+
+def rotate(call: ApiCall) -> DomainResource:
+    """New keys that sign when their records are seen."""
+    name = call.parameters["domain"]
+    with call.reading() as op:
+        domain_operations.begin_rotation.require(op, name, ())
+        found = domain_operations.show(op, name)
+    made = domain_operations.new_keys(found, call.services.now())
+    return _changed(call, name, lambda op: domain_operations.begin_rotation(op, name, made))
+
+
+def cancel_rotation(call: ApiCall) -> DomainResource:
+    """The former keys go on."""
+    name = call.parameters["domain"]
+    return _changed(call, name, lambda op: domain_operations.cancel_rotation(op, name))
+
+
+def _changed(call: ApiCall, name: str, change: Change[object]) -> DomainResource:
     with call.writing() as op:
         require_match(call.request, lambda: DomainResource.of(domain_operations.show(op, name)))
-        selector = sent.selector or domain_operations.next_selector(before, op.now)
-        domain_operations.set_signing_key(op, name, selector, pem, dkim.dns_record(pem))
+        change(op)
         return DomainResource.of(domain_operations.show(op, name))
 
 
-def _key(text: str) -> bytes:
+def _brought(selector: str, text: str) -> NewDkimKey:
     pem = text.encode()
     try:
         dkim.load(pem)
     except ValueError as error:
         raise Invalid("privateKey: {fault}", fault=str(error)) from None
-    return pem
+    return NewDkimKey(selector, dkim.dns_record(pem), pem)
 
 
 METHODS: Final[tuple[ApiMethod, ...]] = (
@@ -251,7 +293,28 @@ METHODS: Final[tuple[ApiMethod, ...]] = (
         set_key,
         DOMAIN,
         says="What to publish in the DNS is answered; until it is there, recipients can't check signatures.",
-        takes=NewDkimKey,
+        takes=WantedDkimKey,
+        gives=DomainResource,
+        besides=(domain_operations.show,),
+        is_guarded=True,
+    ),
+    own_method(
+        domain_operations.begin_rotation,
+        "POST",
+        "domains/{domain}/dkim-rotation",
+        rotate,
+        DOMAIN,
+        says="The server looks for them by itself. What to publish is answered.",
+        gives=DomainResource,
+        besides=(domain_operations.show,),
+        is_guarded=True,
+    ),
+    own_method(
+        domain_operations.cancel_rotation,
+        "DELETE",
+        "domains/{domain}/dkim-rotation",
+        cancel_rotation,
+        DOMAIN,
         gives=DomainResource,
         besides=(domain_operations.show,),
         is_guarded=True,
