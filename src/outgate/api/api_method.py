@@ -66,7 +66,8 @@ class ApiMethod:
 
     `path` follows the service path of its API; `{+name}` in it may have slashes, and `flat_path` says how many.
     `answer` is a plain function, run in the base's threads, or `async`. `takes` and `gives` are the bodies; None is an
-    empty one, answered by 204. With `is_guarded` it looks at If-Match.
+    empty one, answered by 204. With `is_guarded` it looks at If-Match. `of_directory` says that what is answered to a
+    user changes only with the directory.
     """
 
     id: str
@@ -81,6 +82,7 @@ class ApiMethod:
     media: MediaUpload | None = None
     max_body: int = MAX_JSON
     flat_path: str = ""
+    of_directory: bool = False
     and_scopes: tuple[str, ...] = ()
     is_guarded: bool = False
 
