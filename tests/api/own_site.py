@@ -77,6 +77,16 @@ class OwnApi:
         assert problem["type"] == "about:blank"
         return answer.status_code, problem.get("detail", "")
 
+    async def tried(self, recipients: int) -> None:
+        """Wait until so many wait, each of which was tried in vain, and none is being tried."""
+        async with asyncio.timeout(60):
+            while [one["state"] for one in await self._waiting()] != ["deferred"] * recipients:
+                await asyncio.sleep(0.02)
+
+    async def _waiting(self) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = (await self.told("GET", "queue/recipients"))["items"]
+        return found
+
 
 @asynccontextmanager
 async def own_api(folder: Path, *, mail: int = 0) -> AsyncIterator[OwnApi]:
@@ -95,18 +105,11 @@ async def own_api(folder: Path, *, mail: int = 0) -> AsyncIterator[OwnApi]:
         try:
             for _ in range(mail):
                 await submit(site, PARTNER, ["carol@recipient.example", "dave@recipient.example"])
-            async with asyncio.timeout(20):
-                while mail and not await _tried(own, 2 * mail):
-                    await asyncio.sleep(0.02)
+            await own.tried(2 * mail)
             yield own
         finally:
             await api.close()
             await api.server.stop()
-
-
-async def _tried(own: OwnApi, recipients: int) -> bool:
-    found = (await own.told("GET", "queue/recipients"))["items"]
-    return len(found) == recipients and all(one["state"] == "deferred" for one in found)
 
 
 __all__ = ["ALICE", "BOB", "PARTNER", "SCOPES", "OwnApi", "own_api"]
