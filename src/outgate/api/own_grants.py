@@ -54,20 +54,21 @@ class DomainToProve(Resource):
 
 
 class AddressGrantResource(Resource):
-    """An address that a user, or all of a unit, may send as without a proof of their own."""
+    """An address that a user, or all of a unit or group, may send as without a proof of their own."""
 
     address: str = Field(description="The address; `*@` and a domain is all of it.", examples=[f"sales@{_PARTNER}"])
-    user: str | None = Field(None, description="Who may; this or a unit.", examples=["alice@example.com"])
+    user: str | None = Field(None, description="Who may; one of these three.", examples=["alice@example.com"])
     unit: str | None = Field(None, description="Whose users may, with the units below.")
+    group: str | None = Field(None, description="Whose members may.")
 
     @classmethod
     def of(cls, one: AddressGrant) -> "AddressGrantResource":
         """As it is on record."""
-        return cls(address=one.address, user=one.user, unit=one.unit)
+        return cls(address=one.address, user=one.user, unit=one.unit, group=one.group)
 
 
 class AddressGrants(Resource):
-    """The addresses that users and units were granted."""
+    """The addresses that users, units and groups were granted."""
 
     items: list[AddressGrantResource] = Field(description="The grants.")
 
@@ -112,7 +113,7 @@ def grant(call: ApiCall) -> AddressGrantResource:
     """One more."""
     sent = call.resource(AddressGrantResource)
     with call.writing() as op:
-        made = domain_proof_operations.grant(op, sent.address, user=sent.user, unit=sent.unit)
+        made = domain_proof_operations.grant(op, sent.address, user=sent.user, unit=sent.unit, group=sent.group)
     return AddressGrantResource.of(made)
 
 
@@ -120,7 +121,7 @@ def revoke(call: ApiCall) -> AddressGrantResource:
     """One less."""
     sent = call.resource(AddressGrantResource)
     with call.writing() as op:
-        made = domain_proof_operations.revoke(op, sent.address, user=sent.user, unit=sent.unit)
+        made = domain_proof_operations.revoke(op, sent.address, user=sent.user, unit=sent.unit, group=sent.group)
     return AddressGrantResource.of(made)
 
 

@@ -1,4 +1,4 @@
-"""`outgate address-grant`: addresses that users and units may send as without a proof of their own."""
+"""`outgate address-grant`: addresses that users, units and groups may send as without a proof of their own."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from outgate.sendas.proven_domains import AddressGrant
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Addresses that users and units may send as without a proof of their own, in proven domains and own ones.",
+    help="Addresses that users, units and groups may send as without their own proof, in proven domains and own ones.",
 )
 
 Address = Annotated[
@@ -23,43 +23,52 @@ UnitPath = Annotated[
     str | None, typer.Option("--ou", help="To all users of this unit and those below it", metavar="PATH")
 ]
 
+Group = Annotated[
+    str | None, typer.Option("--group", help="To all users of this group", metavar="NAME", show_default=False)
+]
+
 
 @command(
     app,
     example="outgate address-grant add '*@dominiopartner.example' --user alice@example.com\n"
     "outgate address-grant add sales@dominiopartner.example --ou /Sales\n"
-    "outgate address-grant add info@example.com --ou /Sales",
+    "outgate address-grant add info@example.com --ou /Sales\n"
+    "outgate address-grant add press@example.com --group Press",
 )
-def add(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None) -> None:
-    """Let a user, or all users of a unit, send as an address.
+def add(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None, group: Group = None) -> None:
+    """Let a user, or all users of a unit or group, send as an address.
 
     Each of them has it among their From addresses, with a gateway of their own if they give it one (`outgate sendas
-    gateway set`). Who comes into the unit later gets it, who leaves it loses it. It is a grant to send, not to receive:
-    an own address needs a mailbox of its own for the answers.
+    gateway set`). Who comes into the unit or group later gets it, who leaves it loses it. It is a grant to send, not to
+    receive: an own address needs a mailbox of its own for the answers.
     """
     with ctx.writing() as op:
-        granted = domain_proof_operations.grant(op, address, user=user, unit=unit)
-    tell(ctx, _row(granted), f"{granted.user or granted.unit} can send as {granted.address}")
+        granted = domain_proof_operations.grant(op, address, user=user, unit=unit, group=group)
+    tell(ctx, _row(granted), f"{granted.to} can send as {granted.address}")
 
 
 @command(app, name="list", example="outgate address-grant list")
 def list_(ctx: CommandContext) -> None:
-    """List what users and units were granted."""
+    """List what users, units and groups were granted."""
     with ctx.reading() as op:
         rows = [_row(one) for one in domain_proof_operations.list_grants(op)]
-    table(ctx, rows, {"address": "address", "user": "user", "ou": "unit"}, nothing="nothing is granted")
+    table(
+        ctx, rows, {"address": "address", "user": "user", "ou": "unit", "group": "group"}, nothing="nothing is granted"
+    )
 
 
 @command(app, example="outgate address-grant remove sales@dominiopartner.example --ou /Sales")
-def remove(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None) -> None:
+def remove(
+    ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None, group: Group = None
+) -> None:
     """Take a grant back; the address goes with the gateway that its users gave it.
 
     Who has confirmed it by themselves keeps it.
     """
     with ctx.writing() as op:
-        revoked = domain_proof_operations.revoke(op, address, user=user, unit=unit)
-    tell(ctx, _row(revoked), f"{revoked.address} is taken from {revoked.user or revoked.unit}")
+        revoked = domain_proof_operations.revoke(op, address, user=user, unit=unit, group=group)
+    tell(ctx, _row(revoked), f"{revoked.address} is taken from {revoked.to}")
 
 
 def _row(grant: AddressGrant) -> JsonObject:
-    return {"address": grant.address, "user": grant.user, "ou": grant.unit}
+    return {"address": grant.address, "user": grant.user, "ou": grant.unit, "group": grant.group}

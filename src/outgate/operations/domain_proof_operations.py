@@ -51,23 +51,27 @@ def remove(op: OperationContext, name: str) -> ProvenDomain:
 
 @operation("address-grant.list", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)
 def list_grants(op: OperationContext) -> tuple[AddressGrant, ...]:
-    """List the addresses that users and units were granted."""
+    """List the addresses that users, units and groups were granted."""
     return proven_domains.grants(op.connection)
 
 
 @operation("address-grant.add", Privilege.SEND_AS_MANAGE, targets.ORGANISATION, targets.holders("address"))
-def grant(op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None) -> AddressGrant:
-    """Let a user, or all of a unit, send as an address in a proven domain or an own one; `*@` means all of it."""
-    granted = proven_domains.grant(op.connection, AddressGrant(address, user, unit), op.now)
-    op.changed(address=("", granted.address), to=("", granted.user or granted.unit))
+def grant(
+    op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None, group: str | None = None
+) -> AddressGrant:
+    """Let a user, or all of a unit or group, send as an address in a proven domain or an own one; `*@` is all of it."""
+    granted = proven_domains.grant(op.connection, AddressGrant(address, user, unit, group), op.now)
+    op.changed(address=("", granted.address), to=("", granted.to))
     return granted
 
 
 @operation("address-grant.remove", Privilege.SEND_AS_MANAGE, targets.ORGANISATION, targets.holders("address"))
-def revoke(op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None) -> AddressGrant:
-    """Take an address away that a user or a unit was granted."""
-    revoked = proven_domains.revoke(op.connection, AddressGrant(address, user, unit), op.now)
-    op.changed(address=(revoked.address, ""), to=(revoked.user or revoked.unit, ""))
+def revoke(
+    op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None, group: str | None = None
+) -> AddressGrant:
+    """Take an address away that a user, a unit or a group was granted."""
+    revoked = proven_domains.revoke(op.connection, AddressGrant(address, user, unit, group), op.now)
+    op.changed(address=(revoked.address, ""), to=(revoked.to, ""))
     _reconsider(op, revoked.address)
     return revoked
 

@@ -5,12 +5,12 @@ others have. `*@partner.example` is the entry that covers all addresses of a dom
 """
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, or_, select, update
 
-from outgate.directory import policies, units, users
+from outgate.directory import policies, units, user_groups, users
 from outgate.directory.change import compared, compared_domain, lock, touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.frozen import frozen
@@ -23,6 +23,7 @@ CHECK_EVERY: Final = 86400.0  # seconds
 SUSPENDED_AFTER: Final = 7 * 86400.0  # seconds without the record
 
 _AT_ONCE: Final = 1000  # rows of one statement
+_SINGLY: Final = 20  # accounts: more of them are settled with all others
 
 _LABEL: Final = "_outgate"
 _KEY: Final = "outgate-domain-proof="
@@ -71,11 +72,17 @@ class ProvenDomain:
 
 @frozen
 class AddressGrant:
-    """Who may use an address: a user, or a unit with those below it."""
+    """Who may use an address: a user, a unit with those below it, or a group, each by its name."""
 
     address: str
     user: str | None
     unit: str | None
+    group: str | None = None
+
+    @property
+    def to(self) -> str:
+        """Whom it is granted to, for people."""
+        return self.user or self.unit or self.group or ""
 
 
 def domains(connection: Connection) -> tuple[ProvenDomain, ...]:
@@ -158,18 +165,19 @@ def remove(connection: Connection, name: str, now: float) -> ProvenDomain:
 def grants(connection: Connection) -> tuple[AddressGrant, ...]:
     """All of them by address, in the order in which they were given."""
     rows = connection.execute(
-        select(_grant.address, tables.account.c.primary_address, tables.unit.c.path)
+        select(_grant.address, tables.account.c.primary_address, tables.unit.c.path, tables.user_group.c.name)
         .select_from(tables.address_grant)
         .outerjoin(tables.account, tables.account.c.id == _grant.account_id)
         .outerjoin(tables.unit, tables.unit.c.id == _grant.unit_id)
+        .outerjoin(tables.user_group, tables.user_group.c.id == _grant.group_id)
         .order_by(_grant.address, _grant.id)
     )
     return tuple(AddressGrant(*row) for row in rows)
 
 
 def grant(connection: Connection, wanted: AddressGrant, now: float) -> AddressGrant:
-    """Let a user, or all of a unit, send as an address without a proof of theirs. Raises AlreadyExists, Invalid,
-    NotAllowed and NotFound.
+    """Let a user, all of a unit or all of a group send as an address without a proof of theirs. Raises AlreadyExists,
+    Invalid, NotAllowed and NotFound.
     """
     wanted = _compared(connection, wanted)
     domain = wanted.address.rpartition("@")[2]
@@ -216,7 +224,7 @@ def settle(connection: Connection, now: float) -> None:
 
 
 def settle_account(connection: Connection, account_id: int, now: float) -> None:
-    """The same for one account, whose unit is a new one."""
+    """The same for one account, whose unit is a new one, or one of whose groups."""
     lock(connection)
     granted = _granted(connection, account_id)
     rows = _rows(connection, tables.send_as.c.account_id == account_id)
@@ -227,6 +235,17 @@ def settle_account(connection: Connection, account_id: int, now: float) -> None:
         usable = _usable(connection, now)
         wanted = {(account_id, one): now if one.rpartition("@")[2] in usable else None for one in sorted(granted)}
         _give(connection, wanted, rows, now)
+
+
+def settle_members(connection: Connection, group_id: int, account_ids: Collection[int], now: float) -> None:
+    """The same for users who came into a group or left it."""
+    if connection.scalar(select(_grant.id).where(_grant.group_id == group_id).limit(1)) is None:
+        return
+    if len(account_ids) > _SINGLY:
+        settle(connection, now)
+        return
+    for one in sorted(account_ids):
+        settle_account(connection, one, now)
 
 
 def _rows(connection: Connection, which: ColumnElement[bool]) -> Sequence[_Row]:
@@ -274,7 +293,12 @@ def _differs(proof: str | None, verified: float | None, verified_at: float | Non
 
 def _accounts(connection: Connection, given: AddressGrant) -> Iterable[int]:
     account, unit = tables.account.c, tables.unit.c
-    if given.unit is None:
+    where: ColumnElement[bool]
+    if given.group is not None:
+        group = select(tables.user_group.c.id).where(tables.user_group.c.name == given.group).scalar_subquery()
+        of_it = select(tables.group_member.c.account_id).where(tables.group_member.c.group_id == group)
+        where = account.id.in_(of_it)
+    elif given.unit is None:
         where = account.primary_address == given.user
     elif given.unit == "/":
         where = account.id.is_not(None)
@@ -284,23 +308,28 @@ def _accounts(connection: Connection, given: AddressGrant) -> Iterable[int]:
 
 
 def _granted(connection: Connection, account_id: int) -> set[str]:
-    """What an account is granted, itself or by a unit that it is in or below."""
+    """What an account is granted, itself, by a unit that it is in or below, or by a group."""
     of_account = tables.account.c.id == account_id
     unit = select(tables.unit.c.path).join_from(tables.account, tables.unit).where(of_account)
     above = units.ids_of(policies.up_to_root(connection.execute(unit).scalar_one()))
-    where = or_(_grant.account_id == account_id, _grant.unit_id.in_(above))
+    member = tables.group_member.c
+    groups = select(member.group_id).where(member.account_id == account_id)
+    where = or_(_grant.account_id == account_id, _grant.unit_id.in_(above), _grant.group_id.in_(groups))
     return set(connection.scalars(select(_grant.address).where(where)))
 
 
 def _compared(connection: Connection, wanted: AddressGrant) -> AddressGrant:
-    if (wanted.user is None) == (wanted.unit is None):
-        raise Invalid("say to whom: a user or a unit")
+    if [wanted.user, wanted.unit, wanted.group].count(None) != 2:
+        raise Invalid("say to whom: a user, a unit or a group")
     user = users.find(connection, wanted.user).address if wanted.user is not None else None
     unit = units.find(connection, wanted.unit).path if wanted.unit is not None else None
-    return AddressGrant(compared(wanted.address), user, unit)
+    group = user_groups.find(connection, wanted.group).name if wanted.group is not None else None
+    return AddressGrant(compared(wanted.address), user, unit, group)
 
 
 def _columns(connection: Connection, wanted: AddressGrant) -> dict[str, object]:
     if wanted.user is not None:
         return {"address": wanted.address, "account_id": users.find(connection, wanted.user).id}
+    if wanted.group is not None:
+        return {"address": wanted.address, "group_id": user_groups.find(connection, wanted.group).id}
     return {"address": wanted.address, "unit_id": units.find(connection, wanted.unit or "/").id}
