@@ -27,6 +27,7 @@ class GatewayKind(StrEnum):
     SMTP = "smtp"
     GMAIL = "gmail"
     GRAPH = "graph"
+    GRAPH_DRAFTS = "graph-drafts"  # what is too large for a request, by a draft in the mailbox
 
     @property
     def in_words(self) -> str:
@@ -38,6 +39,7 @@ _KINDS = {
     GatewayKind.SMTP: "SMTP",
     GatewayKind.GMAIL: "the Gmail API",
     GatewayKind.GRAPH: "Microsoft Graph",
+    GatewayKind.GRAPH_DRAFTS: "Microsoft Graph",
 }
 
 
