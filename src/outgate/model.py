@@ -327,6 +327,12 @@ class QueueKey(NamedTuple):
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name else str(self.kind)
 
+    @property
+    def row(self) -> int | None:
+        """The gateway's row; None of a queue of another kind, and of a name that no row has."""
+        is_number = self.name.isascii() and self.name.isdigit() and len(self.name) < 19 and self.name[0] != "0"
+        return int(self.name) if self.kind is QueueKind.GATEWAY and is_number else None
+
     @classmethod
     def parse(cls, text: str) -> "QueueKey":
         """From its text form. Raises ValueError."""
