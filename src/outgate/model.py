@@ -27,6 +27,7 @@ class GatewayKind(StrEnum):
     SMTP = "smtp"
     GMAIL = "gmail"
     GRAPH = "graph"
+    GRAPH_DRAFTS = "graph-drafts"  # what is too large for a request, by a draft in the mailbox
 
     @property
     def in_words(self) -> str:
@@ -38,6 +39,7 @@ _KINDS = {
     GatewayKind.SMTP: "SMTP",
     GatewayKind.GMAIL: "the Gmail API",
     GatewayKind.GRAPH: "Microsoft Graph",
+    GatewayKind.GRAPH_DRAFTS: "Microsoft Graph",
 }
 
 
@@ -324,6 +326,12 @@ class QueueKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name else str(self.kind)
+
+    @property
+    def row(self) -> int | None:
+        """The gateway's row; None of a queue of another kind, and of a name that no row has."""
+        is_number = self.name.isascii() and self.name.isdigit() and len(self.name) < 19 and self.name[0] != "0"
+        return int(self.name) if self.kind is QueueKind.GATEWAY and is_number else None
 
     @classmethod
     def parse(cls, text: str) -> "QueueKey":

@@ -128,8 +128,7 @@ def _credential_version(connection: Connection, queue: QueueKey) -> int | None:
         relay = domain_gateway(connection)
         return relay.credential_version if relay else None
     columns = tables.gateway.c
-    row = int(queue.name) if queue.name.isdigit() else 0
-    return connection.scalar(select(columns.credential_version).where(columns.id == row))
+    return connection.scalar(select(columns.credential_version).where(columns.id == (queue.row or 0)))
 
 
 def _remove(connection: Connection, queue: QueueKey, causes: Sequence[Cause]) -> None:

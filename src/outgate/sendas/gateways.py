@@ -136,10 +136,9 @@ def _queue(row_id: int | None) -> QueueKey:
 
 def of_queues(connection: Connection, queues: Collection[str]) -> dict[str, UsersGateway]:
     """The users' gateways that are still there, without their passwords, by queue (QueueKey as text)."""
-    keys = {queue: QueueKey.parse(queue) for queue in queues}
-    rows = {queue: key.name for queue, key in keys.items() if key.kind is QueueKind.GATEWAY and key.name.isdigit()}
-    found = by_row(connection, [int(row) for row in rows.values()])
-    return {queue: found[row] for queue, row in rows.items() if row in found}
+    rows = {queue: row for queue in queues if (row := QueueKey.parse(queue).row) is not None}
+    found = by_row(connection, list(rows.values()))
+    return {queue: found[str(row)] for queue, row in rows.items() if str(row) in found}
 
 
 def require_allowed(account: Account, entry: SendAs, wanted: GatewaySettings | Gateway) -> None:
