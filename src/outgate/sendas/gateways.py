@@ -29,6 +29,8 @@ def set_gateway(
     """
     if wanted.security is Security.NONE and wanted.port != 25:
         raise Invalid("without TLS (security 'none') only port 25 is allowed; use 'starttls' or 'ssl'")
+    if wanted.fallbacks:
+        raise Invalid("a user's gateway has one host")
     version = touch(connection)
     send_as_id = send_as_addresses.find(connection, account_id, address).id
     account, entry = _entry(connection, account_id, address)

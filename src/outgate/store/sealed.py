@@ -14,6 +14,7 @@ from outgate.store.vault import (
     client_secret,
     credential,
     holder_of,
+    hosts_of,
     key_id_of,
     second_factor,
     signing_key,
@@ -60,6 +61,13 @@ def user_credential(row: AnyRow) -> str:
     return _credential(f"gateway:{row.id}", holder_of(row.send_as__account_id, row.send_as__address), row)
 
 
+def relay_credential(row: AnyRow) -> str:
+    """The identity of the password in a row of `domain_gateway`: it is for all of its hosts, and for no other."""
+    hosts = hosts_of(row.host, row.fallbacks.split())
+    name = f"domain-gateway:{row.id}"
+    return credential(name, row.domain, row.credential_version, row.security, hosts, row.port, row.username)
+
+
 def _token(kind: str, row: AnyRow) -> str:
     """Of a row of `oauth_grant`, with the columns of its gateway and of that one's `send_as` row beside."""
     of = credential(
@@ -84,7 +92,7 @@ GATEWAY: Final = SealedColumn(
 DOMAIN_GATEWAY: Final = SealedColumn(
     tables.domain_gateway,
     tables.domain_gateway.c.sealed_password,
-    lambda row: _credential(f"domain-gateway:{row.id}", "", row),
+    relay_credential,
 )
 DKIM: Final = SealedColumn(
     tables.domain_key,
