@@ -19,7 +19,7 @@ from outgate.node_id import node_id
 from way.place import GATEWAY_PASSWORD, PASSWORD
 
 EXAMPLES = 2  # of each method, as described and otherwise
-SECONDS = float(os.environ.get("OUTGATE_FUZZ_SECONDS", "0"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 
 
 @pytest_asyncio.fixture
