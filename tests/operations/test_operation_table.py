@@ -64,6 +64,7 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "session.end": "the same; all of a user's end by `outgate user log-out`",
     "setup.show": "what the console's home looks at; `outgate status` and `outgate domain show` say the same",
     "send-as.search": "page by page, as a page shows them; `outgate sendas list` lists all",
+    "address-grant.search": "page by page, as a page shows them; `outgate address-grant list` lists all",
     "user.search": "page by page, as a page shows them; `outgate user list` lists all",
     "second-factor.show": "what each user sees on their page, with a command to reset it",
     "second-factor.begin": "an app scans it from the page",

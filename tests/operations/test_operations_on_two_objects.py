@@ -93,6 +93,9 @@ PLAIN: Final = {
     "domain-proof.remove": {"name"},
     "address-grant.add": {"user", "unit"},  # organisation-wide
     "address-grant.remove": {"user", "unit"},
+    "address-grant.show": {"address", "user", "unit"},
+    "common-gateway.set": {"address", "user", "unit"},
+    "common-gateway.clear": {"address", "user", "unit"},
     "gateway.list": {"name"},  # organisation-wide
     "queue.suspend": {"reason"},
     "node.drain": {"node"},  # organisation-wide

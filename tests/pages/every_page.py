@@ -8,18 +8,22 @@ import asyncio
 import hashlib
 from typing import Final
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from inbox import letters
 from outgate import clock
 from outgate.directory import own_rules, program_consents, programs, restrictions, users
+from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.own_rules import OwnRule
 from outgate.directory.reply_rules import ReplyRule, RuleAction
-from outgate.model import Cause, QueueKey, QueueKind, Restriction
+from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security
 from outgate.queue.queue_id import to_text
 from outgate.record import message_log, tallies
+from outgate.sendas import common_gateways, proven_domains
+from outgate.sendas.proven_domains import AddressGrant
 from outgate.store import tables
 from outgate.store.engine import write
+from outgate.store.vault import Vault
 from pages.conftest import ALICE, ANNA, PARTNER
 from record.recorded import partly_delivered
 from way.place import Site
@@ -27,6 +31,7 @@ from web.links import opened
 
 WAITING: Final = 1  # a message
 PARTNERS_SERVER: Final = "smtp.dominiopartner.example"
+PROVEN: Final = "studio.example"  # a domain whose record was there and is not any more
 LINK: Final = "made-for-alice"  # the secret of a log-in link
 PROGRAM: Final = "mail-tool-1"
 RETURN: Final = "https://localhost/stays"
@@ -72,6 +77,9 @@ CONSOLE_PAGES: Final = (
     "/admin/directory/units?unit=/Sales",
     "/admin/directory/roles",
     "/admin/apps/mail/routing",
+    f"/admin/account/proven-domains?domain={PROVEN}",
+    "/admin/apps/mail/granted-addresses",
+    f"/admin/apps/mail/granted-addresses/gateway?address=sales@{PROVEN}&unit=/Sales",
     "/admin/apps/mail/authenticate-email?look=1",
     "/admin/reporting/gateways?kind=all",
     "/admin/reporting/admin-log-events",
@@ -121,6 +129,7 @@ def _record(site: Site) -> None:
         code = program_consents.give(connection, alice, to, scopes, RETURN, CHALLENGE, clock.now())
         program_consents.redeem_code(connection, PROGRAM, code, RETURN, VERIFIER, clock.now())
         message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
+        _grant(connection, place.vault, clock.now())
         rule = ReplyRule(name="busy", pattern="busy", action=RuleAction.WAIT, seconds=600, meaning="agreed with them")
         own_rules.put(connection, OwnRule(rule, "busy", ANNA, clock.now(), None))
         queue, why = QueueKey(QueueKind.MX, "recipient.example"), "limit of this destination"
@@ -130,3 +139,13 @@ def _record(site: Site) -> None:
         counted = {"routed": "direct", "deferred": "direct", "took": "1.0"}
         rows = [{"hour": hour, "measure": one, "label": label, "count": 1234} for one, label in counted.items()]
         connection.execute(insert(tables.tally), rows)
+
+
+def _grant(connection: Connection, vault: Vault, now: float) -> None:
+    """A domain that is proven, until lately; all of a unit may send as an address in it, by a server in common."""
+    proven_domains.begin(connection, PROVEN, now)
+    proven_domains.settle_check(connection, PROVEN, True, now)
+    grant = proven_domains.grant(connection, AddressGrant(f"sales@{PROVEN}", None, "/Sales"), now)
+    server = GatewaySettings(f"smtp.{PROVEN}", 587, Security.STARTTLS, "sales", "a secret")
+    common_gateways.set_gateway(connection, vault, grant, server, now)
+    proven_domains.settle_check(connection, PROVEN, False, now)

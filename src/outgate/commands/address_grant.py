@@ -7,6 +7,8 @@ import typer
 from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.operations import domain_proof_operations
+from outgate.operations.gateway_trial import described
+from outgate.operations.resources import gateway_row
 from outgate.sendas.proven_domains import AddressGrant
 
 app = typer.Typer(
@@ -33,33 +35,47 @@ UnitPath = Annotated[
 def add(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None) -> None:
     """Let a user, or all users of a unit, send as an address.
 
-    Each of them has it among their From addresses, with a gateway of their own if they give it one (`outgate sendas
-    gateway set`). Who comes into the unit later gets it, who leaves it loses it. It is a grant to send, not to receive:
-    an own address needs a mailbox of its own for the answers.
+    Each of them has it among their From addresses. It leaves by the gateway that they have in common (`outgate
+    address-grant gateway set`), or by one of their own if they give it one (`outgate sendas gateway set`).
+
+    Who comes into the unit later gets it, who leaves it loses it. It is a grant to send, not to receive: an own address
+    needs a mailbox of its own for the answers.
     """
     with ctx.writing() as op:
         granted = domain_proof_operations.grant(op, address, user=user, unit=unit)
-    tell(ctx, _row(granted), f"{granted.user or granted.unit} can send as {granted.address}")
+    tell(ctx, grant_row(granted), f"{granted.to} can send as {granted.address}")
 
 
 @command(app, name="list", example="outgate address-grant list")
 def list_(ctx: CommandContext) -> None:
-    """List what users and units were granted."""
+    """List what users and units were granted, with the gateways that they have in common."""
     with ctx.reading() as op:
-        rows = [_row(one) for one in domain_proof_operations.list_grants(op)]
-    table(ctx, rows, {"address": "address", "user": "user", "ou": "unit"}, nothing="nothing is granted")
+        found = domain_proof_operations.list_grants(op)
+    rows = [grant_row(one) if ctx.json else _in_short(one) for one in found]
+    columns = {"address": "address", "user": "user", "ou": "unit", "gateway": "common gateway"}
+    table(ctx, rows, columns, nothing="nothing is granted")
 
 
 @command(app, example="outgate address-grant remove sales@dominiopartner.example --ou /Sales")
 def remove(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None) -> None:
-    """Take a grant back; the address goes with the gateway that its users gave it.
+    """Take a grant back; the address goes with the gateway that its users gave it, and the common one is forgotten.
 
     Who has confirmed it by themselves keeps it.
     """
     with ctx.writing() as op:
         revoked = domain_proof_operations.revoke(op, address, user=user, unit=unit)
-    tell(ctx, _row(revoked), f"{revoked.address} is taken from {revoked.user or revoked.unit}")
+    tell(ctx, grant_row(revoked), f"{revoked.address} is taken from {revoked.to}")
 
 
-def _row(grant: AddressGrant) -> JsonObject:
-    return {"address": grant.address, "user": grant.user, "ou": grant.unit}
+def grant_row(grant: AddressGrant) -> JsonObject:
+    """A grant with its common gateway, without the password."""
+    return {
+        "address": grant.address,
+        "user": grant.user,
+        "ou": grant.unit,
+        "gateway": gateway_row(grant.gateway),
+    }
+
+
+def _in_short(grant: AddressGrant) -> JsonObject:
+    return {**grant_row(grant), "gateway": described(grant.gateway) or None}

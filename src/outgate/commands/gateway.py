@@ -20,7 +20,7 @@ from outgate.commands.restriction_options import (
     seconds_of,
 )
 from outgate.iso_time import iso
-from outgate.model import Cause
+from outgate.model import Cause, UsersGateway
 from outgate.operations import gateway_overview, restriction_operations
 from outgate.operations.gateway_overview import GatewayState
 from outgate.operations.resources import gateway_row
@@ -118,7 +118,7 @@ def _summary(found: list[GatewayState]) -> str:
 
 def _paragraph(one: GatewayState) -> str:
     head = f"{one.queue}  {plain(one.gateway.in_short)}  {one.state.upper()}"
-    lines = [f"The gateway of {one.owned.address} ({one.owned.account})."] if one.owned else []
+    lines = [_of_whom(one.owned)] if one.owned else []
     lines.append(_waits(one))
     for each in one.restrictions:
         undo = f"outgate gateway {'limit' if each.cause is Cause.LIMIT else 'resume'} {one.queue}"
@@ -135,8 +135,13 @@ def _paragraph(one: GatewayState) -> str:
 def _mend(one: GatewayState) -> str:
     if one.owned is None:
         return f"outgate domain-gateway set {one.gateway.host} --port {one.gateway.port} ..."
-    words = ["outgate", "sendas", "gateway", "set", one.owned.account, one.owned.address]
-    return plain(shlex.join([*words, f"--username={one.gateway.username}"]))
+    return plain(shlex.join(one.owned.repair))
+
+
+def _of_whom(owned: UsersGateway) -> str:
+    if owned.gateway.is_common:
+        return f"The common gateway of {owned.address}, granted to {owned.account or owned.unit}."
+    return f"The gateway of {owned.address} ({owned.account})."
 
 
 def _waits(one: GatewayState) -> str:
@@ -157,7 +162,8 @@ def _row(one: GatewayState) -> JsonObject:
     return {
         "queue": str(one.queue),
         "gateway": gateway_row(one.gateway),
-        "account": one.owned.account if one.owned else None,
+        "account": (one.owned.account or None) if one.owned else None,
+        "ou": (one.owned.unit or None) if one.owned else None,
         "address": one.owned.address if one.owned else None,
         "state": one.state,
         "recipients": one.waits.recipients,

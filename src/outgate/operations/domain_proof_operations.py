@@ -3,10 +3,11 @@
 from outgate.directory.privileges import Privilege
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
+from outgate.operations.gateway_trial import described
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
 from outgate.sendas import proven_domains
-from outgate.sendas.proven_domains import AddressGrant, ProvenDomain
+from outgate.sendas.proven_domains import AddressGrant, FoundGrant, GrantFilter, ProvenDomain
 
 
 @operation("domain-proof.list", Privilege.UNITS_READ, targets.ORGANISATION, changes=False)
@@ -51,15 +52,27 @@ def remove(op: OperationContext, name: str) -> ProvenDomain:
 
 @operation("address-grant.list", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)
 def list_grants(op: OperationContext) -> tuple[AddressGrant, ...]:
-    """List the addresses that users and units were granted."""
+    """List the addresses that users and units were granted, with the gateways that they have in common."""
     return proven_domains.grants(op.connection)
+
+
+@operation("address-grant.search", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)
+def search_grants(op: OperationContext, wanted: GrantFilter) -> tuple[FoundGrant, ...]:
+    """Find addresses that users and units were granted, page by page."""
+    return proven_domains.search_grants(op.connection, wanted)
+
+
+@operation("address-grant.show", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)
+def find_grant(op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None) -> AddressGrant:
+    """See a grant with the gateway that all of it have in common."""
+    return proven_domains.find_grant(op.connection, AddressGrant(address, user, unit))[1]
 
 
 @operation("address-grant.add", Privilege.SEND_AS_MANAGE, targets.ORGANISATION, targets.holders("address"))
 def grant(op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None) -> AddressGrant:
     """Let a user, or all of a unit, send as an address in a proven domain or an own one; `*@` means all of it."""
     granted = proven_domains.grant(op.connection, AddressGrant(address, user, unit), op.now)
-    op.changed(address=("", granted.address), to=("", granted.user or granted.unit))
+    op.changed(address=("", granted.address), to=("", granted.to))
     return granted
 
 
@@ -67,7 +80,9 @@ def grant(op: OperationContext, address: str, *, user: str | None = None, unit: 
 def revoke(op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None) -> AddressGrant:
     """Take an address away that a user or a unit was granted."""
     revoked = proven_domains.revoke(op.connection, AddressGrant(address, user, unit), op.now)
-    op.changed(address=(revoked.address, ""), to=(revoked.user or revoked.unit, ""))
+    op.changed(address=(revoked.address, ""), to=(revoked.to, ""))
+    if revoked.gateway:
+        op.changed(gateway=(described(revoked.gateway), ""))
     _reconsider(op, revoked.address)
     return revoked
 

@@ -20,7 +20,9 @@ from outgate.sendas import gateways
 
 @frozen
 class GatewayState:
-    """`owned` is None for the organisation's own gateway; `trouble` is None while nothing was tried in vain."""
+    """`owned` says whose it is, None for the organisation's own gateway; `trouble` is None while nothing was tried in
+    vain.
+    """
 
     queue: QueueKey
     gateway: Gateway
@@ -98,7 +100,7 @@ def _named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway | G
     relay = organisation.domain_gateway(connection)
     if relay and name in ("", str(QueueKind.DOMAIN_GATEWAY), relay.host):
         found[QueueKey(QueueKind.DOMAIN_GATEWAY)] = relay
-    if name.startswith(f"{QueueKind.GATEWAY}:"):
+    if name.startswith((f"{QueueKind.GATEWAY}:", f"{QueueKind.COMMON_GATEWAY}:")):
         owned = gateways.of_queues(connection, [name])
         return found | {QueueKey.parse(queue): one for queue, one in owned.items()}
     return found | dict(gateways.named(connection, _compared(name)))

@@ -82,5 +82,6 @@ def _reseal_column(connection: Connection, vault: Vault, sealed: SealedColumn) -
     for row in rows:
         identity = sealed.identity(row)
         value = vault.seal(vault.open(sealed.value(row), identity), identity)
-        connection.execute(update(sealed.table).where(sealed.table.c.id == row.id).values({sealed.column.name: value}))
+        this = [column == row._mapping[column] for column in sealed.table.primary_key]
+        connection.execute(update(sealed.table).where(*this).values({sealed.column.name: value}))
     return len(rows)

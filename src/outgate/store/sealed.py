@@ -10,7 +10,16 @@ from sqlalchemy import Column, Connection, Row, Table, select
 
 from outgate.frozen import frozen
 from outgate.store import tables
-from outgate.store.vault import client_secret, credential, holder_of, key_id_of, second_factor, signing_key, token
+from outgate.store.vault import (
+    client_secret,
+    credential,
+    holder_of,
+    holder_of_common,
+    key_id_of,
+    second_factor,
+    signing_key,
+    token,
+)
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -51,6 +60,12 @@ def user_credential(row: AnyRow) -> str:
     return _credential(f"gateway:{row.id}", holder_of(row.send_as__account_id, row.send_as__address), row)
 
 
+def common_credential(row: AnyRow) -> str:
+    """The identity of the password in a row of `common_gateway`, with the columns of its grant beside."""
+    holder = holder_of_common(row.grant_id, row.address_grant__address)
+    return _credential(f"common-gateway:{row.grant_id}", holder, row)
+
+
 def _token(kind: str, row: AnyRow) -> str:
     """Of a row of `oauth_grant`, with the columns of its gateway and of that one's `send_as` row beside."""
     of = credential(
@@ -71,6 +86,12 @@ def _credential(name: str, holder: str, row: AnyRow) -> str:
 
 GATEWAY: Final = SealedColumn(
     tables.gateway, tables.gateway.c.sealed_password, user_credential, beside=(tables.send_as,)
+)
+COMMON_GATEWAY: Final = SealedColumn(
+    tables.common_gateway,
+    tables.common_gateway.c.sealed_password,
+    common_credential,
+    beside=(tables.address_grant,),
 )
 DOMAIN_GATEWAY: Final = SealedColumn(
     tables.domain_gateway,
@@ -100,7 +121,7 @@ CLIENT_SECRET: Final = SealedColumn(
 )
 
 SEALED: Final = (
-    *(GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR),
+    *(GATEWAY, COMMON_GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR),
     *(REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET, SECOND_FACTOR),
 )
 

@@ -172,6 +172,11 @@ def holder_of(account_id: int, address: str) -> str:
     return f"{account_id}:{address}"
 
 
+def holder_of_common(grant_id: int, address: str) -> str:
+    """Whose a common gateway is, for `credential`: a grant's, for the address that it grants."""
+    return f"grant:{grant_id}:{address}"
+
+
 def signing_key(domain: str) -> str:
     """The identity that a domain's DKIM key is sealed for."""
     return f"domain:{domain}:dkim"
