@@ -121,6 +121,12 @@ class UsersGateway:
     unit: str = ""
 
     @property
+    def in_words(self) -> str:
+        """As in `gateway of sales@partner.example (alice@example.com)`."""
+        which = "common gateway" if self.gateway.is_common else "gateway"
+        return f"{which} of {self.address} ({self.account or self.unit})"
+
+    @property
     def repair(self) -> list[str]:
         """The words of the command that asks for its password anew."""
         if not self.gateway.is_common:

@@ -66,7 +66,7 @@ def _has_a_common_gateway(program: Program) -> None:
     assert f"smtp.{DOMAIN} (set by an administrator)" in shown
     assert "common-user" not in shown + program.says("sendas", "show", BOB, SALES, *his)
     told = program.says("gateway", "show", SALES)
-    assert f"The common gateway of {SALES}, granted to /." in told
+    assert f"The common gateway of {SALES} (/)." in told
     assert "gateway" in program.says("address-grant", "gateway", "clear", *to)
     assert program.run("explain", BOB, SALES, CAROL)["gateway"] is None
     program.fails(Status.NOT_FOUND, "address-grant", "gateway", "test", *to)

@@ -20,7 +20,7 @@ from outgate.commands.restriction_options import (
     seconds_of,
 )
 from outgate.iso_time import iso
-from outgate.model import Cause, UsersGateway
+from outgate.model import Cause
 from outgate.operations import gateway_overview, restriction_operations
 from outgate.operations.gateway_overview import GatewayState
 from outgate.operations.resources import gateway_row
@@ -118,7 +118,7 @@ def _summary(found: list[GatewayState]) -> str:
 
 def _paragraph(one: GatewayState) -> str:
     head = f"{one.queue}  {plain(one.gateway.in_short)}  {one.state.upper()}"
-    lines = [_of_whom(one.owned)] if one.owned else []
+    lines = [f"The {one.owned.in_words}."] if one.owned else []
     lines.append(_waits(one))
     for each in one.restrictions:
         undo = f"outgate gateway {'limit' if each.cause is Cause.LIMIT else 'resume'} {one.queue}"
@@ -136,12 +136,6 @@ def _mend(one: GatewayState) -> str:
     if one.owned is None:
         return f"outgate domain-gateway set {one.gateway.host} --port {one.gateway.port} ..."
     return plain(shlex.join(one.owned.repair))
-
-
-def _of_whom(owned: UsersGateway) -> str:
-    if owned.gateway.is_common:
-        return f"The common gateway of {owned.address}, granted to {owned.account or owned.unit}."
-    return f"The gateway of {owned.address} ({owned.account})."
 
 
 def _waits(one: GatewayState) -> str:

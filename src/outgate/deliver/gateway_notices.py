@@ -69,8 +69,7 @@ class GatewayNotices:
 def _text(event: MessageEvent, name: str, owned: UsersGateway | None) -> str:
     of_user = ""
     if owned:
-        which = "common gateway" if owned.gateway.is_common else "gateway"
-        name += f", the {which} of {owned.address} ({owned.account or owned.unit})"
+        name += f", the {owned.in_words}"
         of_user = _OF_USER.format(command=_command(owned)) if owned.gateway.username else ""
     return _TEXT.format(
         name=name,

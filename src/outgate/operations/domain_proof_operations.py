@@ -1,13 +1,24 @@
 """Operations on domains that are proven whole by a DNS record, and on who may send as addresses without own proof."""
 
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.gateway_trial import described
 from outgate.operations.operation import operation
+from outgate.operations.send_as_overview import GatewayHealth, health_of
 from outgate.queue.admin import Selection
 from outgate.sendas import proven_domains
-from outgate.sendas.proven_domains import AddressGrant, FoundGrant, GrantFilter, ProvenDomain
+from outgate.sendas.proven_domains import AddressGrant, GrantFilter, ProvenDomain
+
+
+@frozen
+class GrantStanding:
+    """A grant with its number, behind which the next page begins, and how its common gateway is; None without one."""
+
+    number: int
+    grant: AddressGrant
+    health: GatewayHealth | None
 
 
 @operation("domain-proof.list", Privilege.UNITS_READ, targets.ORGANISATION, changes=False)
@@ -57,9 +68,11 @@ def list_grants(op: OperationContext) -> tuple[AddressGrant, ...]:
 
 
 @operation("address-grant.search", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)
-def search_grants(op: OperationContext, wanted: GrantFilter) -> tuple[FoundGrant, ...]:
-    """Find addresses that users and units were granted, page by page."""
-    return proven_domains.search_grants(op.connection, wanted)
+def search_grants(op: OperationContext, wanted: GrantFilter) -> tuple[GrantStanding, ...]:
+    """Find addresses that users and units were granted, page by page, with how their common gateways are."""
+    found = proven_domains.search_grants(op.connection, wanted)
+    health = health_of(op, {one.number: one.grant.gateway for one in found if one.grant.gateway})
+    return tuple(GrantStanding(one.number, one.grant, health.get(one.number)) for one in found)
 
 
 @operation("address-grant.show", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)

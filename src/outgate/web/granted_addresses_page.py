@@ -2,6 +2,7 @@
 revoking. The server that they have in common is on common_gateway_page.py.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -10,9 +11,12 @@ from starlette.responses import Response
 from outgate.directory.errors import Invalid
 from outgate.directory.privileges import Privilege
 from outgate.http.http_route import HttpRoute
+from outgate.model import Gateway
 from outgate.operations import domain_proof_operations
-from outgate.sendas.proven_domains import AddressGrant, FoundGrant, GrantFilter
-from outgate.web import safety_question
+from outgate.operations.domain_proof_operations import GrantStanding
+from outgate.route import gateway_queue
+from outgate.sendas.proven_domains import AddressGrant, GrantFilter
+from outgate.web import queue_page, safety_question
 from outgate.web.form import Form
 from outgate.web.safety_question import SafetyQuestion
 from outgate.web.users_page import units_of
@@ -73,7 +77,7 @@ def _show(visit: Visit, status: int = 200, why: str = "") -> Response:
         path=PATH,
         why=why,
         done=visit.said(done) if done else "",
-        found=[one.grant for one in found[:ON_A_PAGE]],
+        found=found[:ON_A_PAGE],
         more=_behind(form, found),
         find=wanted.text,
         domain=wanted.domain,
@@ -82,8 +86,14 @@ def _show(visit: Visit, status: int = 200, why: str = "") -> Response:
         units=units_of(visit) if may_manage else (),
         fields_of=fields_of,
         gateway_path=gateway_path,
+        queue_path=_queue_path if visit.may(Privilege.QUEUE_READ) else None,
         may_manage=may_manage,
     )
+
+
+def _queue_path(gateway: Gateway) -> str:
+    """Where it is shown what waits for a common server."""
+    return f"{queue_page.PATH}?{urlencode({'queue': gateway_queue(gateway)})}"
 
 
 def _after(form: Form) -> tuple[str, int] | None:
@@ -92,7 +102,7 @@ def _after(form: Form) -> tuple[str, int] | None:
     return (form.text("after"), number) if number is not None else None
 
 
-def _behind(form: Form, found: tuple[FoundGrant, ...]) -> str:
+def _behind(form: Form, found: Sequence[GrantStanding]) -> str:
     """The address of the page behind this one; empty if this is the last."""
     if len(found) <= ON_A_PAGE:
         return ""
