@@ -153,8 +153,13 @@ def refuses_past_gateway(account: Account, chosen: SendAs) -> Refused | None:
     """Why the organisation's servers may not deliver in the place of an address's own gateway, by which it must leave;
     None if they may.
     """
-    policy = account.policy
-    if _user_gateway(account, chosen, []) is None:
+    policy, gateway = account.policy, gateway_of(account, chosen)
+    if gateway and gateway.is_common:
+        return Refused(
+            "{address} leaves by a server that your administrator has set: only they can have it leave another way",
+            {"address": chosen.address},
+        )
+    if gateway is None:
         return Refused(
             "{address} does not leave by a server of its own: try it again instead", {"address": chosen.address}
         )

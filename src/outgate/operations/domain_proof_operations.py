@@ -1,5 +1,6 @@
 """Operations on domains that are proven whole by a DNS record, and on who may send as addresses without own proof."""
 
+from outgate.directory import organisation
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.operations import targets
@@ -14,11 +15,14 @@ from outgate.sendas.proven_domains import AddressGrant, GrantFilter, ProvenDomai
 
 @frozen
 class GrantStanding:
-    """A grant with its number, behind which the next page begins, and how its common gateway is; None without one."""
+    """A grant with its number, behind which the next page begins. `health` is how its common gateway is, None without
+    one; in an `own_domain` it can't have any.
+    """
 
     number: int
     grant: AddressGrant
     health: GatewayHealth | None
+    own_domain: bool
 
 
 @operation("domain-proof.list", Privilege.UNITS_READ, targets.ORGANISATION, changes=False)
@@ -72,7 +76,11 @@ def search_grants(op: OperationContext, wanted: GrantFilter) -> tuple[GrantStand
     """Find addresses that users and units were granted, page by page, with how their common gateways are."""
     found = proven_domains.search_grants(op.connection, wanted)
     health = health_of(op, {one.number: one.grant.gateway for one in found if one.grant.gateway})
-    return tuple(GrantStanding(one.number, one.grant, health.get(one.number)) for one in found)
+    own = {one.name for one in organisation.domains(op.connection)}
+    return tuple(
+        GrantStanding(one.number, one.grant, health.get(one.number), one.grant.address.rpartition("@")[2] in own)
+        for one in found
+    )
 
 
 @operation("address-grant.show", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)

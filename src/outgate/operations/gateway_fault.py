@@ -42,7 +42,8 @@ _BY_CAUSE: Final = {
 }
 
 
-_SETTINGS: Final = (GatewayFault.CERTIFICATE, GatewayFault.TLS)
+# What its settings may be the reason of, besides the log-in.
+_OF_SETTINGS: Final = (GatewayFault.CERTIFICATE, GatewayFault.TLS, GatewayFault.SILENT)
 
 
 def fault_of(
@@ -57,6 +58,6 @@ def fault_of(
         found = _BY_CAUSE.get(cause)
     if found is None and said:
         found = next((fault for pattern, fault in _BY_REPLY if pattern.match(said)), GatewayFault.SILENT)
-    if is_common and found is not None and (found.is_of_log_in or found in _SETTINGS):
+    if is_common and found is not None and (found.is_of_log_in or found in _OF_SETTINGS):
         return GatewayFault.COMMON
     return GatewayFault.SIGN_IN if found is not None and found.is_of_log_in and signs_in else found

@@ -42,8 +42,8 @@ FAULTS: Final[Mapping[GatewayFault, FaultWords]] = {
     ),
     GatewayFault.COMMON: FaultWords(
         N_(
-            "The server that your administrator has set does not take its log-in, or can't be reached securely. Only an"
-            " administrator can repair that; what waits leaves by itself then."
+            "The server that your administrator has set does not work now. Only an administrator can repair that; what"
+            " waits leaves by itself then."
         ),
     ),
     GatewayFault.CERTIFICATE: FaultWords(
