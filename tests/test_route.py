@@ -111,7 +111,7 @@ def test_a_common_gateway_needs_no_switch_and_comes_behind_the_accounts_own(
     assert (str(found.queue) == "common-gateway:3", found.queue_name == COMMON.host) == (gateway is COMMON,) * 2
     assert found.is_by_own_gateway is (gateway is GATEWAY)
     past = refuses_past_gateway(account(policy), chosen)
-    assert past is None if gateway is GATEWAY else past
+    assert (past is None) is (gateway is GATEWAY)
 
 
 def test_where_a_common_gateway_may_not_be_used_the_setting_is_told() -> None:

@@ -202,6 +202,7 @@ class ServerProcess:
                 self._directory,
                 self._queue_ids,
                 settings.hostname,
+                self._users_gateway,
                 _page_at(settings, ACCOUNTS_PAGE),
                 _page_at(settings, COMMON_GATEWAY_PAGE),
             ),

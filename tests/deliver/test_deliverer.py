@@ -134,7 +134,7 @@ class House:
                 engine,
                 self.directory,
                 reply_rules.shipped(),
-                SuspensionNotices(engine, self.directory, self.ids, "mail.example.com"),
+                SuspensionNotices(engine, self.directory, self.ids, "mail.example.com", lambda _queue: None),
             ),
             Ceilings(Rates(engine)),
         )

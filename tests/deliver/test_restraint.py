@@ -23,11 +23,11 @@ from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.own_rules import OwnRule
 from outgate.directory.reader import DirectoryReader
 from outgate.directory.reply_rules import ReplyRule, ReplyRules, RuleAction
-from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security
+from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security, UsersGateway
 from outgate.queue import Item
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
-from outgate.sendas import common_gateways, proven_domains
+from outgate.sendas import common_gateways, gateways, proven_domains
 from outgate.sendas.proven_domains import AddressGrant
 from outgate.smtp import Reply
 from outgate.store import tables
@@ -65,7 +65,13 @@ async def directory(example: Engine) -> AsyncIterator[DirectoryReader]:
 
 
 def restraint(engine: Engine, directory: DirectoryReader, rules: ReplyRules = RULES) -> Restraint:
-    return Restraint(engine, directory, rules, SuspensionNotices(engine, directory, QueueIds(), "mail.example.com"))
+    def owned(queue: str) -> UsersGateway | None:
+        with read(engine) as connection:
+            return gateways.of_queues(connection, [queue]).get(queue)
+
+    return Restraint(
+        engine, directory, rules, SuspensionNotices(engine, directory, QueueIds(), "mail.example.com", owned)
+    )
 
 
 def direct() -> Delivery:

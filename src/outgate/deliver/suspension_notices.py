@@ -4,7 +4,7 @@ can set it, and none of its users. Knows no queue: what it writes is put beside 
 
 import asyncio
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlencode
 
@@ -22,7 +22,6 @@ from outgate.printable import printable
 from outgate.queue import Put
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.route import gateway_queue
-from outgate.sendas import common_gateways
 from outgate.store.engine import read
 from outgate.submit import originate
 
@@ -31,7 +30,7 @@ MOST: Final = 20  # administrators
 
 class SuspensionNotices:
     """`page` is where users mend their gateways, `common_page` where administrators mend common ones; both are empty
-    where there are no pages.
+    where there are no pages. `owned` finds a gateway with whose it is by its queue in the database, in a thread.
     """
 
     def __init__(
@@ -40,11 +39,12 @@ class SuspensionNotices:
         directory: DirectoryReader,
         queue_ids: QueueIds,
         hostname: str,
+        owned: Callable[[str], UsersGateway | None],
         page: str = "",
         common_page: str = "",
     ) -> None:
         self._engine, self._directory = engine, directory
-        self._queue_ids, self._hostname = queue_ids, hostname
+        self._queue_ids, self._hostname, self._owned = queue_ids, hostname, owned
         self._page, self._common_page = page, common_page
 
     async def of(self, delivery: Delivery, reply: str, now: float) -> list[Put]:
@@ -80,9 +80,8 @@ class SuspensionNotices:
         return [originate(identity, raw, organisation.postmaster, [account.primary], organisation, now)]
 
     def _to_administrators(self, gateway: Gateway, reply: str, organisation: Organisation, now: float) -> Iterator[Put]:
-        queue = str(gateway_queue(gateway))
+        owned = self._owned(str(gateway_queue(gateway)))
         with read(self._engine) as connection:
-            owned = common_gateways.of_queues(connection, [queue]).get(queue)
             told = roles.administrators(connection, Privilege.SEND_AS_MANAGE)[:MOST]
         for one in told if owned else ():
             yield self._to_administrator(one, owned, reply, organisation, now)

@@ -111,7 +111,7 @@ class FoundGrant:
 
 
 @frozen
-class _Right:
+class _NearestGrant:
     """What an account has by the nearest of its grants of an address."""
 
     grant_id: int
@@ -262,9 +262,9 @@ def _settle(connection: Connection, meant: _Addresses, now: float) -> None:
     """The same for those addresses that are meant."""
     lock(connection)
     usable, columns = _usable(connection, now), tables.send_as.c
-    rights: dict[str, dict[int, _Right]] = {}
+    rights: dict[str, dict[int, _NearestGrant]] = {}
     for row in connection.execute(_GRANT_ROWS.where(meant(_grant.address)).order_by(*_FARTHEST_FIRST)).all():
-        right = _Right(row.id, now if row.address.rpartition("@")[2] in usable else None)
+        right = _NearestGrant(row.id, now if row.address.rpartition("@")[2] in usable else None)
         rights.setdefault(row.address, {}).update(dict.fromkeys(_accounts(connection, _made(row)), right))
     for row in _rows(connection, _BY_GRANT, meant(columns.address)):
         if row.account_id not in rights.get(row.address, ()):
@@ -285,7 +285,7 @@ def settle_account(connection: Connection, account_id: int, now: float) -> None:
     if granted:
         usable = _usable(connection, now)
         wanted = {
-            (account_id, one): _Right(grant_id, now if one.rpartition("@")[2] in usable else None)
+            (account_id, one): _NearestGrant(grant_id, now if one.rpartition("@")[2] in usable else None)
             for one, grant_id in sorted(granted.items())
         }
         _give(connection, wanted, rows, now)
@@ -312,7 +312,9 @@ def _take(connection: Connection, row: _Row) -> None:
         connection.execute(update(tables.send_as).where(tables.send_as.c.id == row.id).values(grant_id=None))
 
 
-def _give(connection: Connection, wanted: Mapping[tuple[int, str], _Right], rows: Iterable[_Row], now: float) -> None:
+def _give(
+    connection: Connection, wanted: Mapping[tuple[int, str], _NearestGrant], rows: Iterable[_Row], now: float
+) -> None:
     """Have entries, by account and address, as these rights say. `rows` are those there are."""
     had = {(row.account_id, row.address): row for row in rows}
     new = [
@@ -321,7 +323,7 @@ def _give(connection: Connection, wanted: Mapping[tuple[int, str], _Right], rows
         for (account, address), right in sorted(wanted.items(), key=lambda item: item[0])
         if (account, address) not in had
     ]
-    changed: dict[tuple[_Right, bool], list[int]] = {}
+    changed: dict[tuple[_NearestGrant, bool], list[int]] = {}
     for key, right in wanted.items():
         if (row := had.get(key)) and (_differs(row, right) or row.grant_id != right.grant_id):
             changed.setdefault((right, _differs(row, right)), []).append(row.id)
@@ -336,7 +338,7 @@ def _give(connection: Connection, wanted: Mapping[tuple[int, str], _Right], rows
             connection.execute(change.where(tables.send_as.c.id.in_(ids[start : start + _AT_ONCE])))
 
 
-def _differs(row: _Row, right: _Right) -> bool:
+def _differs(row: _Row, right: _NearestGrant) -> bool:
     """Whether the entry must be made the grant's: it waits for a proof, or the domain's is there, or not, unlike it."""
     is_pending = row.proof is None and row.verified_at is None
     return is_pending or (row.proof == DOMAIN_PROOF and (row.verified_at is None) != (right.verified_at is None))
