@@ -118,9 +118,9 @@ def test_where_a_common_gateway_may_not_be_used_the_setting_is_told() -> None:
     refused = way(STRICT, SHARED)
     assert isinstance(refused, Refused)
     assert "common.partner.example is not on the list allowedGatewayHosts" in refused.reason
-    refused = refuses_past_gateway(account(ON), SHARED)
-    assert refused
-    assert "only they can have it leave another way" in refused.reason
+    past = refuses_past_gateway(account(ON), SHARED)
+    assert past
+    assert "only they can have it leave another way" in past.reason
 
 
 def test_a_tag_goes_the_way_of_its_address_and_the_reasons_say_so() -> None:

@@ -57,14 +57,14 @@ def _has_a_common_gateway(program: Program) -> None:
     assert found["reasons"][1].endswith(f"has the common gateway smtp.{DOMAIN}:2587, set by an administrator")
     assert found["cautions"] == []
     his = ("--as", BOB)
-    seen = program.run("explain", BOB, SALES, CAROL, *his)
+    seen = program.run(*his, "explain", BOB, SALES, CAROL)
     assert (seen["gateway"]["host"], seen["gateway"]["username"]) == (f"smtp.{DOMAIN}", "")
     for command in (("set", *to, *moved), ("test", *to), ("clear", *to)):
-        program.fails(Status.NOT_ALLOWED, "address-grant", "gateway", *command, *his)
-    assert "administrators try the common one" in program.fails(Status.NOT_FOUND, "sendas", "test", BOB, SALES, *his)
-    shown = program.says("sendas", "list", BOB, *his)
+        program.fails(Status.NOT_ALLOWED, *his, "address-grant", "gateway", *command)
+    assert "administrators try the common one" in program.fails(Status.NOT_FOUND, *his, "sendas", "test", BOB, SALES)
+    shown = program.says(*his, "sendas", "list", BOB)
     assert f"smtp.{DOMAIN} (set by an administrator)" in shown
-    assert "common-user" not in shown + program.says("sendas", "show", BOB, SALES, *his)
+    assert "common-user" not in shown + program.says(*his, "sendas", "show", BOB, SALES)
     told = program.says("gateway", "show", SALES)
     assert f"The common gateway of {SALES} (/)." in told
     assert "gateway" in program.says("address-grant", "gateway", "clear", *to)

@@ -4,7 +4,7 @@ can set it, and none of its users. Knows no queue: what it writes is put beside 
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -54,7 +54,7 @@ class SuspensionNotices:
             return []
         organisation = await self._directory.organisation()
         if gateway.is_common:
-            return await asyncio.to_thread(lambda: list(self._to_administrators(gateway, reply, organisation, now)))
+            return await self._to_administrators(gateway, reply, organisation, now)
         return self._to_user(delivery, gateway, reply, organisation, now)
 
     def _to_user(
@@ -79,12 +79,17 @@ class SuspensionNotices:
         )
         return [originate(identity, raw, organisation.postmaster, [account.primary], organisation, now)]
 
-    def _to_administrators(self, gateway: Gateway, reply: str, organisation: Organisation, now: float) -> Iterator[Put]:
-        owned = self._owned(str(gateway_queue(gateway)))
+    async def _to_administrators(
+        self, gateway: Gateway, reply: str, organisation: Organisation, now: float
+    ) -> list[Put]:
+        owned, told = await asyncio.to_thread(self._concerned, str(gateway_queue(gateway)))
+        return [self._to_administrator(one, owned, reply, organisation, now) for one in told] if owned else []
+
+    def _concerned(self, queue: str) -> tuple[UsersGateway | None, Sequence[Administrator]]:
+        """Whose gateway it is, and who can set another password."""
         with read(self._engine) as connection:
-            told = roles.administrators(connection, Privilege.SEND_AS_MANAGE)[:MOST]
-        for one in told if owned else ():
-            yield self._to_administrator(one, owned, reply, organisation, now)
+            told = roles.administrators(connection, Privilege.SEND_AS_MANAGE)
+        return self._owned(queue), told[:MOST]
 
     def _to_administrator(
         self, told: Administrator, owned: UsersGateway, reply: str, organisation: Organisation, now: float
