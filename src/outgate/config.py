@@ -342,7 +342,11 @@ class DeliverySettings(Section):
         description="Address told of failing gateways (at once of a refused log-in) and the certificate's end, once"
         " a day at most; empty: nobody",
     )
-    in_memory: int = Field(1000, ge=1, description="Messages held in memory at once, waiting or in transfer")
+    in_memory: int = Field(
+        5000,
+        ge=1,
+        description="Messages held in memory at once, waiting or in transfer; a queue alone has a tenth of the places",
+    )
     smtp_port: int = Field(25, ge=1, le=65535, description="Port of mail exchangers")
     source_address: str | None = Field(None, description="Local address for connections that leave")
     nameservers: tuple[str, ...] = Field(

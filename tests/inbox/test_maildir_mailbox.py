@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from inbox import letters
+from outgate.mailbox import maildir_mailbox
 from outgate.mailbox.maildir_mailbox import MaildirMailboxes, folder_of
 from outgate.mailbox.user_mailbox import WINDOW, MailboxUnavailable
 
@@ -36,6 +37,28 @@ def test_a_search_looks_at_sender_subject_and_text(tmp_path: Path, folder: Path)
     letters.put_into(folder, "4.a", letters.text("x"))
     with MaildirMailboxes(tmp_path).open(ALICE) as mailbox:
         assert [one.key for one in mailbox.search("harbour")] == ["3.a", "2.a", "1.a"]
+
+
+def test_a_file_is_read_once_for_all_searches(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters.put_into(folder, "1.a", letters.text("about the HARBOUR"))
+    with MaildirMailboxes(tmp_path).open(ALICE) as mailbox:
+        assert [one.key for one in mailbox.search("harbour")] == ["1.a"]
+        monkeypatch.setattr(Path, "open", pytest.fail)
+        assert [one.key for one in mailbox.search("about")] == ["1.a"]
+        assert mailbox.search("lighthouse") == []
+
+
+def test_of_more_text_than_is_remembered_what_was_searched_last_stays(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maildir_mailbox, "_TEXTS", 1000)
+    for number in range(3):
+        letters.put_into(folder, f"{number}.a", letters.text("harbour " * 40))
+    with MaildirMailboxes(tmp_path).open(ALICE) as mailbox:
+        for _ in range(2):
+            assert [one.key for one in mailbox.search("harbour")] == ["2.a", "1.a", "0.a"]
+        letters.put_into(folder, "3.a", letters.text("harbour"))
+        assert [one.key for one in mailbox.search("harbour")] == ["3.a", "2.a", "1.a", "0.a"]
 
 
 def test_a_list_looks_at_so_many_letters_and_no_more(tmp_path: Path, folder: Path) -> None:

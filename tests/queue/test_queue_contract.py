@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from outgate.model import QueueKey, QueueKind
 from outgate.queue import Defer, Finish, Item, Message, Put, Queue, Recipient, Room
 from outgate.queue.changes import STEP, AddChunk
+from outgate.queue.mail_queue import KEPT_BYTES
 from outgate.record import events, message_log
 from outgate.store import tables
 from outgate.store.batch import apply
@@ -273,6 +274,16 @@ async def test_a_message_is_handed_over_in_memory_while_there_is_room(waiting: Q
     await asyncio.gather(waiting.put(put(1, last=b"whole")), waiting.put(put(2)))
     assert [(item.message.id, item.content) for item in taker.taken] == [(1, b"whole")]
     assert [item.message.id for item in await claim(waiting)] == [2]
+
+
+async def test_the_content_of_a_large_message_is_not_kept_in_memory_while_it_waits(waiting: Queue) -> None:
+    taker = _OneAtATime()
+    waiting.hand_over_to(taker)
+    large = b"x" * (KEPT_BYTES + 1)
+    await waiting.put(put(1, last=large))
+    (item,) = taker.taken
+    assert item.content is None
+    assert b"".join([piece async for piece in waiting.content(item)]) == large
 
 
 async def test_the_place_of_a_message_that_could_not_be_stored_is_free_again(waiting: Queue) -> None:

@@ -70,6 +70,26 @@ def test_addresses_are_found_by_indexes_alone(crowded: Engine) -> None:
         assert "TEMP B-TREE" not in plan, f"{wanted}: {plan}"
 
 
+@pytest.mark.parametrize("typed", ["User7@example.com", "a7@partner.example"])
+def test_who_types_an_address_whole_gets_it_without_a_walk_through_all(crowded: Engine, typed: str) -> None:
+    with write(crowded) as connection:
+        [seventh] = connection.scalars(select(account.c.id).where(account.c.primary_address == "user7@example.com"))
+    typed = typed.replace("a7", f"a{seventh}")
+    with noted(crowded) as asked, read(crowded) as connection:
+        _, found = address_search.search(connection, AddressFilter(text=typed))
+    assert [one.entry.address for one in found] == [f"a{seventh}@partner.example"]
+    for plan in plans(crowded, asked, "LIMIT"):
+        assert not re.search("SCAN (send_as|account)|Seq Scan on (send_as|account)", plan), plan
+
+
+def test_a_part_of_an_address_finds_all_that_have_it(crowded: Engine) -> None:
+    with read(crowded) as connection:
+        _, found = address_search.search(connection, AddressFilter(text="ser7@example.com"))
+        assert {one.account.primary for one in found} == {"user7@example.com"}
+        _, found = address_search.search(connection, AddressFilter(text="user59"))
+    assert {one.account.primary for one in found} == {f"user{n}@example.com" for n in (59, *range(590, 600))}
+
+
 _OF_GATEWAYS = (AddressKind.GATEWAY, AddressKind.WITHOUT)  # PostgreSQL joins these by their ids
 
 

@@ -1,7 +1,7 @@
 """Users' Maildirs as deliver.maildir_transport fills them, with the Maildir++ folder .Sent for what they send.
 
 Knows no message in transfer. A file's name tells when it came and what was done with it; its content never changes, so
-what was read of a header is remembered.
+what was read of it is remembered.
 """
 
 import os
@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, Generic, TypeVar
 from urllib.parse import quote
 
 import structlog
@@ -22,9 +22,14 @@ from outgate.mailbox.user_mailbox import SEARCHED, WINDOW, MailboxUnavailable
 
 _log = structlog.get_logger("mailbox")
 
+T = TypeVar("T")
+_Place = tuple[Path, str]  # folder and name without flags
+
 _HEADER: Final = 64 * 1024  # bytes of a file that are read for its header
 _TEXT: Final = 256 * 1024  # bytes of a file that a search looks at
-_REMEMBERED: Final = 20_000  # headers
+_HEADS: Final = 20_000  # headers that are remembered
+_TEXTS: Final = 16 * 1024 * 1024  # characters that are remembered of what was searched
+_BESIDE: Final = 200  # characters' room that one takes beside what it says
 _NAME: Final = re.compile(r"[^/\x00]{1,250}")
 
 
@@ -32,7 +37,7 @@ class MaildirMailboxes:
     """All Maildirs below one folder."""
 
     def __init__(self, root: Path) -> None:
-        self._root, self._known = root, _KnownHeads()
+        self._root, self._known = root, _KnownLetters()
 
     @contextmanager
     def open(self, owner: str) -> Iterator["MaildirMailbox"]:
@@ -49,29 +54,59 @@ def folder_of(root: Path, owner: str) -> Path:
     return root / quote(owner, safe="@+=.-_")
 
 
-class _KnownHeads:
-    """Headers that were read, by the file's place and name; the least used go first."""
+class _Remembered(Generic[T]):
+    """What was read of files, by their places and names; the least used go first when all weigh more than `most`."""
 
-    def __init__(self) -> None:
-        self._heads: OrderedDict[tuple[Path, str], LetterHead] = OrderedDict()
+    def __init__(self, most: int) -> None:
+        self._most, self._weight = most, 0
+        self._known: OrderedDict[_Place, tuple[T, int]] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, folder: Path, file: "_File") -> LetterHead | None:
-        """As it is known, or read now; None if the file is gone."""
-        place = (folder, file.key)
+    def get(self, place: _Place) -> T | None:
+        """As it was put."""
         with self._lock:
-            if known := self._heads.get(place):
-                self._heads.move_to_end(place)
-                return replace(known, is_seen=file.is_seen)
+            if known := self._known.get(place):
+                self._known.move_to_end(place)
+            return known[0] if known else None
+
+    def put(self, place: _Place, what: T, weight: int = 1) -> None:
+        """Of a place that is not known."""
+        with self._lock:
+            _, before = self._known.pop(place, (what, 0))
+            self._known[place] = (what, weight)
+            self._weight += weight - before
+            while self._weight > self._most:
+                _, (_, gone) = self._known.popitem(last=False)
+                self._weight -= gone
+
+
+class _KnownLetters:
+    """What lists and searches need of files, read once."""
+
+    def __init__(self) -> None:
+        self._heads = _Remembered[LetterHead](_HEADS)
+        self._texts = _Remembered[str](_TEXTS)
+
+    def head(self, folder: Path, file: "_File") -> LetterHead | None:
+        """None if the file is gone."""
+        place = (folder, file.key)
+        if known := self._heads.get(place):
+            return replace(known, is_seen=file.is_seen)
         begin = file.read(_HEADER)
         if begin is None:
             return None
         head = head_of(_header(begin), file.key, file.at, is_seen=file.is_seen)
-        with self._lock:
-            self._heads[place] = head
-            if len(self._heads) > _REMEMBERED:
-                self._heads.popitem(last=False)
+        self._heads.put(place, head)
         return head
+
+    def text(self, folder: Path, file: "_File") -> str:
+        """What it says, for comparing; nothing if the file is gone."""
+        place = (folder, file.key)
+        known = self._texts.get(place)
+        if known is None and (content := file.read(_TEXT)) is not None:
+            known = letter_of(content, file.key, file.at).text.casefold()
+            self._texts.put(place, known, len(known) + _BESIDE)
+        return known or ""
 
 
 class _File:
@@ -102,7 +137,7 @@ class _File:
 class MaildirMailbox:
     """One user's (user_mailbox.UserMailbox)."""
 
-    def __init__(self, folder: Path, known: _KnownHeads) -> None:
+    def __init__(self, folder: Path, known: _KnownLetters) -> None:
         self._folder, self._known = folder, known
 
     def heads(self) -> list[LetterHead]:
@@ -160,17 +195,16 @@ class MaildirMailbox:
         return _files(self._folder)
 
     def _heads(self, files: Sequence[_File]) -> list[LetterHead]:
-        found = (self._known.get(self._folder, one) for one in files)
+        found = (self._known.head(self._folder, one) for one in files)
         return [one for one in found if one]
 
     def _has(self, file: _File, wanted: str) -> bool:
-        head = self._known.get(self._folder, file)
+        head = self._known.head(self._folder, file)
         if head is None:
             return False
         if wanted in f"{head.sender.display_name} {head.sender.address} {head.subject}".casefold():
             return True
-        content = file.read(_TEXT)
-        return content is not None and wanted in letter_of(content, file.key, file.at).text.casefold()
+        return wanted in self._known.text(self._folder, file)
 
 
 def _files(folder: Path) -> list[_File]:

@@ -14,7 +14,7 @@ from outgate.operations.operation import operation
 from outgate.operations.unit_operations import paths_below
 from outgate.sendas import gateways
 
-MOST: Final = 10_000  # gateways: more are not counted
+MOST: Final = 1_000  # gateways: more are not counted, which would take longer than the page
 
 
 @frozen

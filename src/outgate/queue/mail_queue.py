@@ -7,7 +7,7 @@ insurance. Whatever is not handed over is found by `claim`.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import Engine, and_, exists, func, or_, select
 
@@ -32,6 +32,7 @@ from outgate.store.group_commit import GroupCommit
 from outgate.store.tables import chunk, fact, message, recipient
 
 CHUNK_BYTES = 256 * 1024
+KEPT_BYTES: Final = 32 * 1024  # of a message handed over in memory; what is larger is read again when its turn comes
 UNSURE = 0.5  # seconds until a second look whether a message was stored
 
 Committed = Callable[[Sequence[MessageEvent]], None]
@@ -91,7 +92,7 @@ class Queue:
         except BaseException:
             taker.forget(put)
             raise
-        content = put.last_chunk if put.message.chunks == 1 else None
+        content = put.last_chunk if put.message.chunks == 1 and len(put.last_chunk) <= KEPT_BYTES else None
         taker.take(Item(put.message, tuple(put.recipients), content, put.fields, put.ways))
         self._committed(put.events)
 

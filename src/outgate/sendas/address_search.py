@@ -5,10 +5,11 @@ PostgreSQL at that of the addresses, but may begin with gateways or units where 
 from collections.abc import Collection, Iterator
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select, tuple_, union
 
 from outgate.directory import accounts, units
 from outgate.frozen import frozen
+from outgate.mail.addresses import AddressError, canonical
 from outgate.model import Account, Organisation, SendAs
 from outgate.store import tables
 from outgate.store.containing import Containing
@@ -28,8 +29,8 @@ class AddressKind(StrEnum):
 
 @frozen
 class AddressFilter:
-    """What is empty is not asked for. `text` is part of the address or of its user's; `unit` has those below it, too;
-    `after` are address and account id of the last one that was shown.
+    """What is empty is not asked for. `text` is the address or its user's, else a part of one of them; `unit` has those
+    below it, too; `after` are address and account id of the last one that was shown.
     """
 
     kind: AddressKind = AddressKind.OUTSIDE
@@ -55,7 +56,7 @@ def search(
     columns = tables.send_as.c
     query = (
         select(columns.address, columns.account_id)
-        .where(*_conditions(wanted, shared.organisation))
+        .where(*_conditions(wanted, shared.organisation, whole=_whole(connection, wanted.text)))
         .order_by(columns.address, columns.account_id)
         .limit(wanted.limit)
     )
@@ -75,7 +76,26 @@ def without_password(connection: Connection, limit: int) -> list[int]:
     return list(connection.scalars(select(columns.id).where(*erased).order_by(columns.id).limit(limit)))
 
 
-def _conditions(wanted: AddressFilter, organisation: Organisation) -> Iterator[ColumnElement[bool]]:
+def _whole(connection: Connection, text: str) -> Select[tuple[int]] | None:
+    """The addresses (row ids) that are this text, or whose users are; None if there are none. Who types one whole means
+    it, and no index tells where it is within others.
+    """
+    try:
+        address = canonical(text.strip())
+    except AddressError:
+        return None
+    users = select(tables.account.c.id).where(tables.account.c.primary_address == address)
+    columns = tables.send_as.c
+    these = union(
+        select(columns.id).where(columns.address == address), select(columns.id).where(columns.account_id.in_(users))
+    ).subquery()
+    found = select(these.c.id)
+    return found if connection.execute(found.limit(1)).first() else None
+
+
+def _conditions(
+    wanted: AddressFilter, organisation: Organisation, whole: Select[tuple[int]] | None
+) -> Iterator[ColumnElement[bool]]:
     """The cheapest first: SQLite looks in this order."""
     columns, account = tables.send_as.c, tables.account.c
     if wanted.after:
@@ -92,7 +112,9 @@ def _conditions(wanted: AddressFilter, organisation: Organisation) -> Iterator[C
         yield has_gateway
     if wanted.kind is AddressKind.WITHOUT:
         yield ~has_gateway
-    if text := wanted.text.strip():
+    if whole is not None:
+        yield columns.id.in_(whole)
+    elif text := wanted.text.strip():
         users = select(account.id).where(Containing(account.primary_address, text))
         yield or_(Containing(columns.address, text), columns.account_id.in_(users))
     if wanted.kind is not AddressKind.ALL:

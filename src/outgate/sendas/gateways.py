@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from outgate.directory import accounts, gateway_settings, restrictions, units
 from outgate.directory.change import compared, touch
@@ -76,9 +76,12 @@ def erase(connection: Connection, account_id: int) -> int:
 
 def count(connection: Connection, unit_paths: Sequence[str], most: int) -> int:
     """How many gateways the users of these units have, without those of units below; of more than `most`, one more."""
-    send_as, gateway = tables.send_as.c, tables.gateway.c
-    users = select(tables.account.c.id).where(tables.account.c.unit_id.in_(units.ids_of(unit_paths)))
-    having = select(send_as.id).where(send_as.account_id.in_(users), exists().where(gateway.send_as_id == send_as.id))
+    having = (
+        select(tables.gateway.c.id)
+        .join_from(tables.account, tables.send_as, tables.send_as.c.account_id == tables.account.c.id)
+        .join(tables.gateway, tables.gateway.c.send_as_id == tables.send_as.c.id)
+        .where(tables.account.c.unit_id.in_(units.ids_of(unit_paths)))
+    )
     counted = select(func.count()).select_from(having.limit(most + 1).subquery())
     return connection.scalar(counted) or 0
 
