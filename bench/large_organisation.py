@@ -300,6 +300,7 @@ def _mail(loader: _Loader, size: Size, now: float) -> None:
     )
     loader.run("DROP TABLE unsorted_key")
     _waiting(loader, size, now)
+    _tls(loader, int(now // 86400) - 1)
     hour = int(now // 3600)
     loader.load(
         tables.tally,
@@ -318,6 +319,22 @@ def _mail(loader: _Loader, size: Size, now: float) -> None:
             for label in labels
         ),
     )
+
+
+def _tls(loader: _Loader, day: int) -> None:
+    """The sessions of a day with all recipients' domains: good ones, and with each third some that are not."""
+    domains = [f"recipient{number}.example" for number in range(5000)]
+    policy, kind = "0" * 32, "no-policy-found"
+    columns = ("day", "domain", "policy", "type", "policy_domain", "lines", "mx")
+    loader.load(tables.tls_policy, columns, ((day, one, policy, kind, one, "[]", "[]") for one in domains))
+    good = ((day, one, policy, "", "", "", "", "", 40 + number) for number, one in enumerate(domains))
+    fault = "starttls-not-supported"
+    bad = (
+        (day, one, policy, fault, "", f"mx.{one}", "203.0.113.5", "", 1 + number)
+        for number, one in enumerate(domains)
+        if number % 3 == 0
+    )
+    loader.load(tables.tls_session, [one.name for one in tables.tls_session.c], (*good, *bad))
 
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode

@@ -102,6 +102,8 @@ LEFT_OUT: Final = {
     "/confirm/{token}": "of nobody who is logged in",
     "/log-in/link/{token}": "the same",
     "/settings/mail-program/apple.mobileconfig": "a file",
+    "/admin/reporting/webhooks": "has fifty rows at most, however large the organisation is",
+    "/admin/reporting/webhooks/{name}": "the same",
     "/csp-reports": "takes reports",
     "/static/{digest}/{name}": "a file",
 }
@@ -216,6 +218,10 @@ def _mail_pages(
     yield PageAsked(
         "…/email-log-search/ID", f"{place}/{{identity}}", [f"{place}/{one}" for one in ids], [ADMINISTRATOR]
     )
+    told = "/admin/reporting/tls-reports"
+    yield page("…/tls-reports", told, "")
+    one_told = [f"{told}/recipient{n}.example" for n in range(50)]
+    yield PageAsked("…/tls-reports/DOMAIN", f"{told}/{{domain}}", one_told, [ADMINISTRATOR])
     queue = "/admin/reporting/queue"
     yield page("…/queue", queue, "")
     yield page("…/queue, one", queue, "queue=mx%3Arecipient7.example", "queue=gateway%3A6")

@@ -42,7 +42,7 @@ const made = await sendAs.create({ userId: "me", requestBody: { sendAsEmail: add
 console.log(`${made.data.sendAsEmail} is ${made.data.verificationStatus}; a message with a link was sent to it`);
 
 const terminal = createInterface({ input: process.stdin, output: process.stdout });
-await terminal.question("Open the link, then press Enter. ");
+await fetch(await terminal.question("The link in it: "), { method: "POST" });
 terminal.close();
 const { data: now } = await sendAs.get({ userId: "me", sendAsEmail: address });
 if (now.verificationStatus !== "accepted") throw new Error("it is not confirmed");

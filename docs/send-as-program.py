@@ -10,6 +10,7 @@ import os
 import sys
 from email.message import EmailMessage
 
+import httplib2
 from google.oauth2.service_account import Credentials
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
@@ -44,7 +45,7 @@ except HttpError as error:
     sys.exit(f"not made: {error.reason}")
 print(f"{made['sendAsEmail']} is {made['verificationStatus']}; a message with a link was sent to it", flush=True)
 
-input("Open the link, then press Enter. ")
+httplib2.Http().request(input("The link in it: "), "POST")
 if send_as.get(userId="me", sendAsEmail=address).execute()["verificationStatus"] != "accepted":
     sys.exit("it is not confirmed")
 

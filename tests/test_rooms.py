@@ -42,7 +42,15 @@ ALLOWED = {
     },
     "openid": {"mail", "directory", "sendas", "oauth", "egress", "config"},
     "domain_watch": {"advisor", "directory", "sendas", "store"},
+    "key_watch": {"advisor", "directory", "operations", "store"},
     "transport_security": {"mail", "egress", "store"},
+    # Of queue only its ids.
+    "webhooks": {
+        *("directory", "sendas", "record", "store", "model", "queue", "egress", "iso_time", "printable"),
+    },
+    "tls_reports": {
+        *("transport_security", "egress", "store", "directory", "queue", "submit", "model", "mail", "printable"),
+    },
     "accept": {
         *("submit", "model", "authorise", "mail", "smtp", "directory", "queue", "store"),
         *("config", "clock", "extras", "peer", "peer_limit", "tcp_listener", "openid"),
@@ -54,7 +62,7 @@ ALLOWED = {
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
-        *("mailbox", "writing", "secretscan", "clock"),
+        *("mailbox", "writing", "secretscan", "clock", "tls_reports", "webhooks"),
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras", "secret_file"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
@@ -67,11 +75,19 @@ ALLOWED = {
         "openid",
         "mail_program",
         "printable",
+        "webhooks",
+        "egress",
+        *("tls_reports", "transport_security"),
     },
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
         *("record", "queue", "submit", "mailbox", "writing", "iso_time"),
+    },
+    # Of api whose request it is, its scopes and rates.
+    "jmap": {
+        *("api", "http", "operations", "directory", "writing", "mailbox", "mail", "model", "authorise", "config"),
+        *("queue", "iso_time"),
     },
     "node_id": set(),
     "open_files": set(),

@@ -9,7 +9,7 @@ import re
 import socket
 import tomllib
 from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -374,6 +374,40 @@ class DeliverySettings(Section):
         return frozenset(word.upper() for word in found)
 
 
+class TlsReportSettings(Section):
+    """Daily reports to recipients' domains that ask for them, on the TLS of connections to them (RFC 8460)."""
+
+    send: bool = Field(True, description="Send them; what they have is counted in any case")
+    organization: str = Field("", max_length=200, description="Who reports, for people; empty: the primary domain")
+    contact: str = Field(
+        "", description="Address that answers questions about them; empty: `postmaster@` of the primary domain"
+    )
+    sending_address: str = Field(
+        "",
+        description="Public address that connections leave from, where addresses are translated; empty: the"
+        " connection's own, if it is a public one",
+    )
+
+    @field_validator("organization")
+    @classmethod
+    def _one_line(cls, text: str) -> str:
+        if not text.isprintable():
+            raise ValueError("must be on one line, without control characters")
+        return text
+
+    @field_validator("contact")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        if not re.fullmatch(r"([^\s@<>,;:]+@[^\s@<>,;:]+)?", text):
+            raise ValueError("must be one address, as in tls-reports@example.com")
+        return text
+
+    @field_validator("sending_address")
+    @classmethod
+    def _ip(cls, text: str) -> str:
+        return str(ip_address(text)) if text else ""
+
+
 class LocalSettings(Section):
     """Where mail for the organisation's own domains goes."""
 
@@ -453,6 +487,14 @@ class RecordSettings(Section):
     )
 
 
+class WebhooksSettings(Section):
+    """Webhooks: endpoints of others that are told of events (docs/webhooks.md)."""
+
+    allow_http: bool = Field(
+        False, description="Webhooks may have http:// URLs, whose events anybody on the way can read"
+    )
+
+
 class Config(BaseSettings):
     """The whole configuration. Section settings are `OUTGATE_<SECTION>__<KEY>` in the environment."""
 
@@ -478,6 +520,7 @@ class Config(BaseSettings):
     relay: RelaySettings = RelaySettings()
     log_in: LogInSettings = LogInSettings()
     delivery: DeliverySettings = DeliverySettings()
+    tls_reports: TlsReportSettings = TlsReportSettings()
     local: LocalSettings = LocalSettings()
     oidc: OidcSettings = OidcSettings()
     ldap: LdapSettings = LdapSettings()
@@ -486,6 +529,7 @@ class Config(BaseSettings):
     web: WebSettings = WebSettings()
     api: ApiSettings = ApiSettings()
     record: RecordSettings = RecordSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
 
     @model_validator(mode="after")
     def _share_known_ports(self) -> Self:

@@ -49,6 +49,7 @@ from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
+from outgate.key_watch import KeyWatch
 from outgate.mailbox.maildir_mailbox import MaildirMailboxes
 from outgate.mailbox.user_mailbox import Mailboxes, NoMailboxes
 from outgate.model import Gateway, UsersGateway
@@ -85,7 +86,13 @@ from outgate.store.rates import Rates
 from outgate.submit import MessageLimits, Submitter, usage
 from outgate.submit.daily_limits import DailyLimits
 from outgate.supervision import supervised
+from outgate.tls_reports import report_rows, session_rows
+from outgate.tls_reports.daily_reports import DailyReports, ReportLetterhead
+from outgate.tls_reports.session_counts import TlsSessionCounts
 from outgate.transport_security.sts_policies import StsPolicies
+from outgate.webhooks import tries
+from outgate.webhooks.webhook_sender import WebhookSender
+from outgate.writing import submissions, uploads
 from outgate.writing.filing import SentFiling
 
 if TYPE_CHECKING:
@@ -121,6 +128,8 @@ class ServerProcess:
         self._tokens = access_tokens(installation, owner, self._queue_ids)
         self._names = resolver(settings)
         self._sts_policies = sts_policies(settings, engine, self._names)
+        self._tls_sessions = TlsSessionCounts(engine, clock.now, settings.tls_reports.sending_address)
+        self._signing_keys = SigningKeys(engine, installation.vault)
         verifier = token_verifier(settings)
         throttle = Throttle(settings.log_in, Rates(engine), self._knows)
         self._log_in = Authenticator(
@@ -146,7 +155,14 @@ class ServerProcess:
             if number == 0
             else None
         )
+        self._key_watch = (
+            KeyWatch(engine, installation.vault, Names(settings.delivery.nameservers), clock.now, self._tell_of_keys)
+            if number == 0
+            else None
+        )
+        self._tls_reports = self._daily_reports(owner) if number == 0 and settings.tls_reports.send else None
         self._retention = Retention(engine, _kept(installation), clock.now) if number == 0 else None
+        self._webhooks = self._webhook_sender(owner) if number == 0 else None
         longest = max(settings.delivery.retry, default=0.0)
         self._clock_watch = ClockWatch(engine, longest, clock.now) if number == 0 else None
         self._filing = SentFiling(engine, mailboxes(settings), clock.now) if serves_pages else None
@@ -188,10 +204,11 @@ class ServerProcess:
             self._names,
             self._open_password,
             self._tokens,
-            SigningKeys(installation.engine, installation.vault).key_for,
+            self._signing_keys.of,
             self._security,
             self._queue_ids,
             self._sts_policies,
+            self._tls_sessions.count,
         )
         restraint = Restraint(
             installation.engine,
@@ -219,6 +236,27 @@ class ServerProcess:
             Ceilings(Rates(installation.engine)),
         )
 
+    def _webhook_sender(self, owner: str) -> WebhookSender:
+        """What tells endpoints of events."""
+        installation, settings = self._installation, self._installation.config
+        client = webhook_client(settings, self._names)
+        return WebhookSender(installation.engine, installation.vault, client, owner, clock.now, self._tell_of_webhook)
+
+    def _daily_reports(self, owner: str) -> DailyReports:
+        settings = self._installation.config
+        told = settings.tls_reports
+        return DailyReports(
+            self._installation.engine,
+            self._directory,
+            self._names,
+            HttpsClient(self._names, verifying_context(settings)),
+            self._signing_keys.of,
+            self._queue_ids,
+            ReportLetterhead(settings.hostname, told.organization, told.contact),
+            owner,
+            clock.now,
+        )
+
     def _told_notices(self) -> Notices | None:
         """Who is told of what fails, and from what on; nobody, without an address."""
         installation, settings = self._installation, self._installation.config
@@ -244,6 +282,7 @@ class ServerProcess:
             await self._http.open()
         self._tasks.append(asyncio.create_task(_keep_written(self._snapshot), name="metrics"))
         self._tasks.append(asyncio.create_task(supervised("tallies", self._tallies.run)))
+        self._tasks.append(asyncio.create_task(supervised("TLS sessions", self._tls_sessions.run)))
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
             self._tasks.append(asyncio.create_task(supervised("idle tokens", self._tokens.run)))
@@ -254,8 +293,14 @@ class ServerProcess:
             self._tasks.append(asyncio.create_task(supervised("clock watch", self._clock_watch.run)))
         if self._domain_watch:
             self._tasks.append(asyncio.create_task(supervised("domain watch", self._domain_watch.run)))
+        if self._key_watch:
+            self._tasks.append(asyncio.create_task(supervised("key watch", self._key_watch.run)))
+        if self._tls_reports:
+            self._tasks.append(asyncio.create_task(supervised("TLS reports", self._tls_reports.run)))
         if self._filing:
             self._tasks.append(asyncio.create_task(supervised("filing", self._filing.run)))
+        if self._webhooks:
+            self._tasks.append(asyncio.create_task(supervised("webhooks", self._webhooks.run)))
         if self._retention:
             self._tasks.append(asyncio.create_task(supervised("retention", self._retention.run)))
             self._tasks.append(asyncio.create_task(supervised("certificate watch", self._certificate_watch.run)))
@@ -305,6 +350,14 @@ class ServerProcess:
         if self._notices:
             await self._notices.write(f"proof of {domain}", subject, text, clock.now())
 
+    async def _tell_of_keys(self, domain: str, subject: str, text: str) -> None:
+        if self._notices:
+            await self._notices.write(f"{subject} of {domain}", subject, text, clock.now())
+
+    async def _tell_of_webhook(self, name: str, subject: str, text: str) -> None:
+        if self._notices:
+            await self._notices.write(f"webhook {name}", subject, text, clock.now())
+
     def _reconsider_domain(self, domain: str) -> None:
         """What waits for its proof leaves now that it is back."""
         wanted = Selection(chosen_from=f"*@{domain}")
@@ -339,6 +392,7 @@ class ServerProcess:
         self._directory.close()
         await asyncio.to_thread(self._security.close)
         await asyncio.to_thread(self._tallies.write)
+        await self._tls_sessions.write(pause=0.0)
         self._installation.engine.dispose()
         self._snapshot.remove()
         _log.info("stopped")
@@ -379,7 +433,12 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("messages", days.keep_messages * DAY, remove_messages),
         Kept("audit", days.keep_audit * DAY, let_go),
         Kept("usage", days.keep_usage * DAY, usage.forget),
+        Kept("webhook tries", tries.KEPT_FOR, tries.forget),
         Kept("tallies", tallies.KEPT * tallies.HOUR, tallies.forget),
+        Kept("submissions", submissions.KEPT, submissions.remove_old),
+        Kept("uploads", 1.0, uploads.remove_old),  # they say themselves when they end
+        Kept("tls-sessions", session_rows.KEPT * DAY, session_rows.forget),
+        Kept("tls-reports", session_rows.KEPT * DAY, report_rows.forget),
     )
     return [one for one in kinds if one.seconds]
 
@@ -464,6 +523,7 @@ def http_listener(
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
     from outgate.http.error_response import problem  # noqa: PLC0415
     from outgate.http.http_listener import HttpListener  # noqa: PLC0415
+    from outgate.jmap.jmap_endpoint import JmapEndpoint  # noqa: PLC0415
     from outgate.web.notice import error_page  # noqa: PLC0415
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
     from outgate.web.services import PageServices  # noqa: PLC0415
@@ -485,6 +545,7 @@ def http_listener(
         sign_ins={one.name: sign_ins(installation, one) for one in oauth_providers(settings).all()},
         provider_log_in=provider_log_in(settings),
         reply_rules=reply_rules_of(settings),
+        webhook_client=webhook_client(settings),
         scopes={scope: text for surface in SURFACES for scope, text in surface.scopes.items()},
     )
     programs = ApiServices(
@@ -499,7 +560,7 @@ def http_listener(
     )
     batch = BatchEndpoint()
     application = HttpApplication(
-        [*api_routes(programs, batch), *page_routes(services)],
+        [*api_routes(programs, batch), *JmapEndpoint(programs).routes(), *page_routes(services)],
         installation.engine,
         web,
         error_page,
@@ -569,6 +630,12 @@ def oauth_providers(settings: Config) -> OAuthProviders:
 def provider_client(settings: Config) -> HttpsClient:
     """Asks OAuth providers, at whatever port the administrator says; their addresses are guarded all the same."""
     return HttpsClient(resolver(settings), verifying_context(settings), any_port=True)
+
+
+def webhook_client(settings: Config, names: Resolver | None = None) -> HttpsClient:
+    """Asks the endpoints of webhooks, at whatever port the administrator says; their addresses are guarded."""
+    context, allow_http = verifying_context(settings), settings.webhooks.allow_http
+    return HttpsClient(names or resolver(settings), context, any_port=True, allow_http=allow_http)
 
 
 def prober(settings: Config) -> Prober:

@@ -1,5 +1,6 @@
 """`users.messages.send` and `getProfile` as Google's own Python client asks for them."""
 
+import asyncio
 import base64
 import io
 import uuid
@@ -8,9 +9,13 @@ from email.message import EmailMessage
 import pytest
 from googleapiclient.http import MediaIoBaseUpload
 
-from api.api_site import ALICE, PARTNER, SEND, SHARING, ApiSite, ask, refused
+from api.api_site import ALICE, BOB, PARTNER, READONLY, SEND, SHARING, ApiSite, ask, refused
 from outgate.api.google_error import ApiError
 from outgate.api.message_parts import divided
+from outgate.operations import message_log_operations
+from outgate.operations.context import OperationContext
+from outgate.queue.queue_id import from_text
+from outgate.record.events import EventKind
 from way.place import running
 
 CAROL = "carol@recipient.example"
@@ -132,3 +137,44 @@ def test_an_upload_of_both_is_divided_at_its_boundary() -> None:
     ):
         with pytest.raises(ApiError):
             divided(content_type, body)
+
+
+async def test_what_was_sent_is_told_of_by_its_id_without_what_was_in_it(api: ApiSite) -> None:
+    await partner_of(api)
+    messages = api.gmail(scopes=[SEND, READONLY]).users().messages()
+    ids = [(await ask(messages.send(userId="me", body=raw(message()))))["id"] for _ in range(2)]
+    await api.partner.wait_for(2)
+    assert (await ask(messages.get(userId="me", id=ids[0], format="minimal"))).keys() == {
+        *("id", "threadId", "labelIds", "internalDate", "sizeEstimate")
+    }
+    await until_delivered(api, ids[0])
+    told = await ask(messages.get(userId="me", id=ids[0], format="metadata"))
+    headers = {one["name"]: one["value"] for one in told["payload"]["headers"]}
+    assert (headers["From"], headers["X-Outgate-Recipient"]) == (PARTNER, f"{CAROL}; delivered")
+    named = await ask(messages.get(userId="me", id=ids[0], format="metadata", metadataHeaders=["from", "subject"]))
+    assert [one["name"] for one in named["payload"]["headers"]] == ["From"]
+    for wanted in ("full", "raw"):
+        code, status, text = await refused(messages.get(userId="me", id=ids[0], format=wanted))
+        assert (code, status) == (400, "FAILED_PRECONDITION")
+        assert "is not kept" in text
+    page = await ask(messages.list(userId="me", maxResults=1))
+    assert [one["id"] for one in page["messages"]] == ids[1:]
+    rest = await ask(messages.list_next(messages.list(userId="me", maxResults=1), page))
+    assert [one["id"] for one in rest["messages"]] == ids[:1]
+    assert (await ask(messages.list(userId="me", labelIds=["INBOX"]))).get("messages", []) == []
+    theirs = api.gmail(BOB, [READONLY]).users().messages()
+    for one in (theirs.get(userId="me", id=ids[0]), messages.get(userId="me", id="x")):
+        assert (await refused(one))[:2] == (404, "NOT_FOUND")
+    assert (await ask(theirs.list(userId="me"))).get("messages", []) == []
+    assert (await refused(messages.list(userId="me", q="x")))[0] == 400
+
+
+async def until_delivered(api: ApiSite, message_id: str) -> None:
+    """The peer has it before the record says so."""
+    while not await api.look(lambda op: _delivered(op, message_id)):
+        await asyncio.sleep(0)
+
+
+def _delivered(op: OperationContext, message_id: str) -> bool:
+    events = message_log_operations.history(op, from_text(message_id))
+    return any(event.kind is EventKind.DELIVERED for event in events)

@@ -15,7 +15,6 @@ from cli.program import ALICE, PASSWORD, SWITCH, Program
 from outgate.cli.program import app
 from outgate.cli.status import Status
 from outgate.directory import accounts, password_hash
-from outgate.mail import dkim
 
 
 def _log_in(program: Program, address: str) -> accounts.LogInEntry:
@@ -223,22 +222,10 @@ def test_a_domain_is_added_with_a_key_and_its_records(program: Program) -> None:
     assert program.run("domain", "remove", "example.org") == {"name": "example.org"}
 
 
-def test_a_key_of_ones_own_can_be_brought(program: Program) -> None:
-    pem = dkim.generate("ed25519")
-    file = program.data.parent / "key.pem"
-    file.write_bytes(pem)
-    row = program.run("domain", "dkim", "example.com", "--selector", "mine", "--key-file", str(file))
-    assert (row["dkim_selector"], row["dkim_record"]) == ("mine", dkim.dns_record(pem))
-    file.write_text("no key")
-    program.fails(Status.INVALID, "domain", "dkim", "example.com", "--key-file", str(file))
-    program.fails(Status.UNAVAILABLE, "domain", "dkim", "example.com", "--key-file", "/nowhere")
-
-
 def test_errors_of_domains_have_their_statuses(program: Program) -> None:
     program.fails(Status.ALREADY_EXISTS, "domain", "add", "example.com", "--no-dkim")
     program.fails(Status.NOT_ALLOWED, "domain", "remove", "example.com")
     program.fails(Status.NOT_FOUND, "domain", "show", "example.org")
-    program.fails(Status.NOT_FOUND, "domain", "dkim", "example.org")
     program.fails(Status.INVALID, "domain", "add", "exa mple.org", "--no-dkim")
 
 

@@ -45,8 +45,8 @@ class OneContent(Queue):
         yield HEADER
 
 
-async def no_key(_domain: str, _version: int) -> DkimKey | None:
-    return None
+async def no_key(_domain: str, _version: int) -> tuple[DkimKey, ...]:
+    return ()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import pytest
 from sqlalchemy import Engine, select, update
 
-from outgate.directory import accounts, organisation
+from outgate.directory import accounts, domain_keys, organisation
+from outgate.directory.domain_keys import NewDkimKey
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.model import Security
@@ -70,21 +71,22 @@ def test_a_domain_that_is_not_there_is_not_removed(example: Engine) -> None:
 
 def test_a_signing_key_is_kept_sealed(example: Engine, vault: Vault) -> None:
     with write(example) as connection:
-        organisation.set_signing_key(connection, vault, "example.com", "s1", b"-----BEGIN", "v=DKIM1; p=x")
-        assert organisation.domains(connection)[0].dkim_record == "v=DKIM1; p=x"
-        key = organisation.signing_keys(connection, vault)["example.com"]
+        made = NewDkimKey("s1", "v=DKIM1; p=x", b"-----BEGIN")
+        domain_keys.sign_with(connection, vault, "example.com", made, 1.0)
+        assert [one.record for one in organisation.domains(connection)[0].signing] == ["v=DKIM1; p=x"]
+        (key,) = domain_keys.signing_keys(connection, vault)["example.com"]
         assert (key.selector, key.pem) == ("s1", b"-----BEGIN")
-        kept = connection.scalar(select(tables.domain.c.dkim_sealed_key))
+        kept = connection.scalar(select(tables.domain_key.c.sealed_key))
     assert kept
     assert b"BEGIN" not in kept
 
 
 def test_the_key_of_another_domain_does_not_open(example: Engine, vault: Vault) -> None:
     with write(example) as connection:
-        organisation.set_signing_key(connection, vault, "example.com", "s1", b"-----BEGIN", "")
+        domain_keys.sign_with(connection, vault, "example.com", NewDkimKey("s1", "", b"-----BEGIN"), 1.0)
         connection.execute(update(tables.domain).values(name="example.org"))
         with pytest.raises(SealBroken):
-            organisation.signing_keys(connection, vault)
+            domain_keys.signing_keys(connection, vault)
 
 
 def test_the_outbound_gateway_is_set_replaced_and_cleared(example: Engine, vault: Vault) -> None:

@@ -38,6 +38,7 @@ class WebServer(ThreadingHTTPServer):
     def __init__(self, address: str, port: int, authority: Authority) -> None:
         self.asked: list[str] = []
         self.greeted: list[str] = []
+        self.posted: list[tuple[str, str, bytes]] = []  # URL, media type, content
         self.answers: dict[str, Answer] = {}
         self._authority = authority
         self._contexts: dict[str, ssl.SSLContext] = {}
@@ -67,6 +68,12 @@ class _Handler(BaseHTTPRequestHandler):
         url = f"https://{self.headers['Host']}{self.path}"
         self.server.asked.append(url)
         self.server.answers.get(url.partition("?")[0], status(404))(self)
+
+    def do_POST(self) -> None:
+        url = f"https://{self.headers['Host']}{self.path}"
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posted.append((url, self.headers.get_content_type(), content))
+        self.server.answers.get(url, status(404))(self)
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing on the terminal."""

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outgate.discovery import autoconfig
-from outgate.discovery.autoconfig import NotUnderstood
-from outgate.discovery.candidates import Candidate, Certainty, Sought, Source
+from outgate.discovery.candidates import Candidate, Certainty, NotUnderstood, Sought, Source
 from outgate.model import Security
 
 ALICE = Sought.of("Alice@DominioPartner.example")

@@ -5,19 +5,22 @@ import time
 
 import pytest
 
-from discovery.internet import INSIDE, Internet, document, status
+from discovery.internet import INSIDE, Answer, Internet, document, status
 from outgate.discovery.candidates import Candidate, Certainty, DiscoveryOutcome, Source
 from outgate.discovery.discoverer import Discoverer
 from outgate.discovery.presets import Preset, Presets, shipped
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.mail.addresses import AddressError
+from outgate.mail_program.pacc_document import digest_record
 from outgate.model import Security
 
 DOMAIN = "dominiopartner.example"
 ALICE = f"alice@{DOMAIN}"
 AUTOCONFIG = f"https://autoconfig.{DOMAIN}/mail/config-v1.1.xml"
 WELL_KNOWN = f"https://{DOMAIN}/.well-known/autoconfig/mail/config-v1.1.xml"
+PACC = f"https://ua-auto-config.{DOMAIN}/.well-known/user-agent-configuration.json"
+SUBMIT = b'{"protocols":{"submit":{"host":"y.provider.example"}}}'
 
 
 def _document(host: str, port: int = 465, socket_type: str = "SSL") -> bytes:
@@ -40,10 +43,13 @@ async def test_all_sources_are_ranked_and_named(internet: Internet) -> None:
         f"_submission._tcp.{DOMAIN}. 60 IN SRV 10 1 587 b.elsewhere.example.\n"
         f"{DOMAIN}. 60 IN MX 20 second.{DOMAIN}.\n"
         f"{DOMAIN}. 60 IN MX 10 f.{DOMAIN}.\n"
+        f'_ua-auto-config.{DOMAIN}. 60 IN TXT "{digest_record(SUBMIT)}"\n'
     )
     internet.site(DOMAIN)
+    internet.site(f"ua-auto-config.{DOMAIN}")
     internet.site(f"autoconfig.{DOMAIN}")
     internet.web.answers |= {
+        PACC: document(SUBMIT),
         AUTOCONFIG: document(_document("d.provider.example")),
         WELL_KNOWN: document(_document("e.provider.example", 587, "STARTTLS")),
     }
@@ -53,6 +59,7 @@ async def test_all_sources_are_ranked_and_named(internet: Internet) -> None:
     ssl, starttls = Security.SSL, Security.STARTTLS
     assert found.candidates == (
         Candidate("z.provider.example", 465, ssl, ALICE, Source.PRESET, Certainty.KNOWN, "x"),
+        Candidate("y.provider.example", 465, ssl, ALICE, Source.PACC, Certainty.PUBLISHED),
         Candidate(f"a.{DOMAIN}", 465, ssl, ALICE, Source.SRV, Certainty.PUBLISHED),
         Candidate("b.elsewhere.example", 587, starttls, ALICE, Source.SRV, Certainty.PUBLISHED, confirm=True),
         Candidate(f"c.{DOMAIN}", 587, starttls, ALICE, Source.SRV, Certainty.PUBLISHED),
@@ -62,6 +69,7 @@ async def test_all_sources_are_ranked_and_named(internet: Internet) -> None:
     )
     assert [(looked.source, looked.where.partition("?")[0]) for looked in found.looked_at] == [
         (Source.PRESET, DOMAIN),
+        (Source.PACC, PACC),
         (Source.SRV, f"_submissions._tcp.{DOMAIN}"),
         (Source.SRV, f"_submission._tcp.{DOMAIN}"),
         (Source.AUTOCONFIG, AUTOCONFIG),
@@ -72,7 +80,39 @@ async def test_all_sources_are_ranked_and_named(internet: Internet) -> None:
     assert sorted(internet.web.asked) == [
         f"{AUTOCONFIG}?emailaddress=alice%40{DOMAIN}",
         f"{WELL_KNOWN}?emailaddress=alice%40{DOMAIN}",
+        PACC,
     ]
+
+
+@pytest.mark.parametrize(
+    ("served", "outcome", "detail"),
+    [
+        (document(SUBMIT + b" "), DiscoveryOutcome.UNUSABLE, "its digest is not the one in the DNS"),
+        (status(404), DiscoveryOutcome.NOTHING, "status 404"),
+        (document(b"x" * 70_000), DiscoveryOutcome.NO_ANSWER, "the answer is longer than 65536 bytes"),
+        (status(302, location="https://inside.example/"), DiscoveryOutcome.NO_ANSWER, "inside.example"),
+    ],
+)
+async def test_a_document_that_the_dns_does_not_vouch_for_is_not_believed(
+    internet: Internet, served: Answer, outcome: DiscoveryOutcome, detail: str
+) -> None:
+    internet.zones.publish(f'_ua-auto-config.{DOMAIN}. 60 IN TXT "{digest_record(SUBMIT)}"\n')
+    internet.site(f"ua-auto-config.{DOMAIN}")
+    internet.site("inside.example", INSIDE)
+    internet.web.answers[PACC] = served
+    found = await internet.discoverer().discover(ALICE)
+    assert found.candidates == ()
+    looked = found.looked_at[1]
+    assert (looked.outcome, detail in looked.detail) == (outcome, True), looked
+    assert not internet.inside.greeted
+
+
+async def test_without_a_digest_in_the_dns_the_document_is_not_asked_for(internet: Internet) -> None:
+    internet.zones.publish(f'_ua-auto-config.{DOMAIN}. 60 IN TXT "v=UAAC2; a=sha256; d=x"\n')
+    internet.site(f"ua-auto-config.{DOMAIN}")
+    internet.web.answers[PACC] = document(SUBMIT)
+    assert (await internet.discoverer().discover(ALICE)).looked_at[1].outcome is DiscoveryOutcome.NOTHING
+    assert PACC not in internet.web.asked
 
 
 async def test_a_domain_that_says_nothing_has_no_candidate(internet: Internet) -> None:
@@ -80,6 +120,7 @@ async def test_a_domain_that_says_nothing_has_no_candidate(internet: Internet) -
     assert found.candidates == ()
     assert await _outcomes(internet) == {
         DOMAIN: DiscoveryOutcome.NOTHING,
+        PACC: DiscoveryOutcome.NOTHING,
         f"_submissions._tcp.{DOMAIN}": DiscoveryOutcome.NOTHING,
         f"_submission._tcp.{DOMAIN}": DiscoveryOutcome.NOTHING,
         AUTOCONFIG: DiscoveryOutcome.NO_ANSWER,
@@ -145,8 +186,8 @@ async def test_a_server_that_could_not_be_a_gateway_is_left_out(internet: Intern
     internet.zones.publish(f"_submissions._tcp.{DOMAIN}. 60 IN SRV {record}\n")
     found = await internet.discoverer().discover(ALICE)
     assert found.candidates == ()
-    assert found.looked_at[1].outcome is DiscoveryOutcome.UNUSABLE
-    assert said in found.looked_at[1].detail
+    assert found.looked_at[2].outcome is DiscoveryOutcome.UNUSABLE
+    assert said in found.looked_at[2].detail
 
 
 async def test_of_several_servers_only_the_forbidden_one_is_left_out(internet: Internet) -> None:
@@ -154,8 +195,8 @@ async def test_of_several_servers_only_the_forbidden_one_is_left_out(internet: I
     internet.zones.publish(f"{name} 60 IN SRV 0 0 22 a.{DOMAIN}.\n{name} 60 IN SRV 1 0 465 b.{DOMAIN}.\n")
     found = await internet.discoverer().discover(ALICE)
     assert [one.host for one in found.candidates] == [f"b.{DOMAIN}"]
-    assert found.looked_at[1].outcome is DiscoveryOutcome.FOUND
-    assert "port 22" in found.looked_at[1].detail
+    assert found.looked_at[2].outcome is DiscoveryOutcome.FOUND
+    assert "port 22" in found.looked_at[2].detail
 
 
 @pytest.mark.parametrize(
@@ -176,13 +217,13 @@ async def test_a_useless_document_is_said_to_be(
 ) -> None:
     internet.site(DOMAIN)
     internet.web.answers[WELL_KNOWN] = document(content)
-    looked = (await internet.discoverer().discover(ALICE)).looked_at[4]
+    looked = (await internet.discoverer().discover(ALICE)).looked_at[5]
     assert (looked.outcome, looked.detail) == (outcome, detail)
 
 
 async def test_a_missing_document_is_nothing(internet: Internet) -> None:
     internet.site(DOMAIN)
-    looked = (await internet.discoverer().discover(ALICE)).looked_at[4]
+    looked = (await internet.discoverer().discover(ALICE)).looked_at[5]
     assert (looked.outcome, looked.detail) == (DiscoveryOutcome.NOTHING, "status 404")
 
 

@@ -33,6 +33,7 @@ from outgate.store.engine import make_file, migrate, open_engine, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.rates import Rates
 from outgate.store.vault import Vault
+from outgate.transport_security.tls_session import uncounted
 from way.place import GATEWAY_PASSWORD, Site, eventually, install, running
 from way.submit import submit
 
@@ -109,7 +110,7 @@ async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     policies = wiring.sts_policies(config, engine, resolver)
     ids = QueueIds()
     yield TransportFactory(
-        config, queue, fresh, resolver, lambda _: "", tokens, _no_key, lambda *_: None, ids, policies
+        config, queue, fresh, resolver, lambda _: "", tokens, _no_key, lambda *_: None, ids, policies, uncounted
     )
     await commits.close()
     queue.close()
@@ -117,8 +118,9 @@ async def _ways(config: Config) -> AsyncIterator[TransportFactory]:
     engine.dispose()
 
 
-async def _no_key(_domain: str, _version: int) -> None:
+async def _no_key(_domain: str, _version: int) -> tuple[()]:
     """Nothing is signed here."""
+    return ()
 
 
 async def _connect_all(config: Config, routes: list[Route]) -> list[Outcome | None]:

@@ -6,6 +6,7 @@ import pytest
 
 from outgate.config import Config, ConfigError, load
 from outgate.directory.dns_records import zone_line
+from outgate.mail_program.pacc_document import digest_record, pacc_document
 from outgate.mail_program.program_records import program_records
 from outgate.mail_program.program_servers import ProgramServer, servers_of
 from outgate.model import Security
@@ -73,12 +74,16 @@ def test_what_is_no_address_of_an_imap_server_is_refused_at_the_start(tmp_path: 
 def test_records_let_programs_find_the_servers(tmp_path: Path) -> None:
     text = '[local]\nprograms_imap = "imaps://imap.example.com"\n[web]\npublic_url = "https://pages.example.com/mail/"'
     records = program_records(servers_of(configured(tmp_path, text)), "example.org")
+    document = pacc_document(servers_of(configured(tmp_path, text)))
+    assert document
     assert [zone_line(one) for one in records] == [
         "_submissions._tcp.example.org. SRV 0 1 465 mail.example.com.",
         "_submission._tcp.example.org. SRV 0 1 587 mail.example.com.",
         "_imaps._tcp.example.org. SRV 0 1 993 imap.example.com.",
         "_autodiscover._tcp.example.org. SRV 0 1 443 pages.example.com.",
         "autoconfig.example.org. CNAME pages.example.com.",
+        "ua-auto-config.example.org. CNAME pages.example.com.",
+        f'_ua-auto-config.example.org. TXT "{digest_record(document)}"',
     ]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, select
 
 from outgate.directory import (
     application_passwords,
+    domain_keys,
     organisation,
     own_rules,
     passkeys,
@@ -39,7 +40,6 @@ from outgate.directory.reply_rules import ReplyRule, RuleAction, shipped
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External, UserFilter
 from outgate.directory.web_sessions import WebSessionLimits
-from outgate.mail import dkim
 from outgate.mail.compose import AttachedFile
 from outgate.model import QueueKey, QueueKind, Security
 from outgate.operations import (
@@ -76,9 +76,12 @@ from outgate.operations import (
     session_operations,
     setup_operations,
     status_operations,
+    submission_operations,
+    tls_report_operations,
     traffic_operations,
     unit_operations,
     user_operations,
+    webhook_operations,
 )
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
@@ -91,6 +94,7 @@ from outgate.operations.program_operations import ConsentAsked
 from outgate.operations.reply_rule_operations import RuleSettings
 from outgate.operations.send_as_operations import WrittenSignature
 from outgate.operations.sent_operations import Dispatch
+from outgate.operations.submission_operations import Submitting
 from outgate.queue import admin as queue_admin
 from outgate.queue.admin import By, Selection
 from outgate.record import audit_trail as trail
@@ -103,8 +107,13 @@ from outgate.store.rotation import Rotation
 from outgate.store.tables import program_consent
 from outgate.store.vault import Vault
 from outgate.submit import MessageLimits
-from outgate.writing import drafts
+from outgate.webhooks import endpoints, event_body
+from outgate.webhooks.endpoints import WebhookSettings
+from outgate.webhooks.posting import PostResult
+from outgate.webhooks.trial import WebhookTrial
+from outgate.writing import drafts, uploads
 from outgate.writing.drafts import DraftContent
+from outgate.writing.submissions import EventPosition
 
 RETURN: Final = "https://tool.example/done"
 PARTNER: Final = "{user}@dominiopartner.example"
@@ -118,7 +127,8 @@ CREDENTIALS: Final = Credentials("hash", "SCRAM")
 PASSKEY: Final = VerifiedKey(b"id", b"key", 0)
 NODE: Final = "0123456789abcdef"
 QUEUE: Final = QueueKey(QueueKind.MX, "recipient.example")
-PEM: Final = dkim.generate("ed25519")
+KEY: Final = domain_operations.new_key("s1", "ed25519")
+TRIAL: Final = WebhookTrial(event_body.trial("test-1", "unused", 0.0), PostResult(204, "HTTP 204", 0.1))
 
 Call = Callable[[OperationContext, str, str, str], object]  # act, unit, user in it, another user in it
 
@@ -172,7 +182,10 @@ CALLS: Final[dict[str, Call]] = {
     "domain.show": lambda op, *_: domain_operations.show(op, "example.com"),
     "domain.add": lambda op, *_: domain_operations.add(op, "example.org"),
     "domain.remove": lambda op, *_: domain_operations.remove(op, "unused.example"),
-    "domain.key": lambda op, *_: domain_operations.set_signing_key(op, "example.com", "s1", PEM, "record"),
+    "domain.key": lambda op, *_: domain_operations.set_signing_key(op, "example.com", KEY),
+    "domain.rotate": lambda op, *_: domain_operations.begin_rotation(op, "example.com", [KEY]),
+    "domain.check-keys": lambda op, *_: domain_operations.settle_keys(op, "example.com", published=(), gone=()),
+    "domain.cancel-rotation": lambda op, *_: domain_operations.cancel_rotation(op, _rotating(op)),
     "domain-proof.list": lambda op, *_: domain_proof_operations.list_proofs(op),
     "domain-proof.show": lambda op, *_: domain_proof_operations.find(op, _begun(op)),
     "domain-proof.begin": lambda op, *_: domain_proof_operations.begin(op, "proven.example"),
@@ -220,12 +233,25 @@ CALLS: Final[dict[str, Call]] = {
     "service-account.revoke-key": lambda op, *_: service_account_operations.revoke_key(op, "tool", _key(op)),
     "service-account.remove": lambda op, *_: service_account_operations.remove(op, "tool"),
     "service-account.grant": lambda op, *_: service_account_operations.grant(op, "tool", []),
+    "webhook.list": lambda op, *_: webhook_operations.listed(op),
+    "webhook.show": lambda op, *_: webhook_operations.find(op, "unused"),
+    "webhook.tries": lambda op, *_: webhook_operations.tries_of(op, "unused", 10),
+    "webhook.add": lambda op, *_: webhook_operations.add(op, WebhookSettings("new", "https://hooks.example/")),
+    "webhook.rotate": lambda op, *_: webhook_operations.rotate(op, "unused"),
+    "webhook.enable": lambda op, *_: webhook_operations.enable(op, "unused", from_now=True),
+    "webhook.disable": lambda op, *_: webhook_operations.disable(op, "unused"),
+    "webhook.remove": lambda op, *_: webhook_operations.remove(op, "unused"),
+    "webhook.test": lambda op, *_: webhook_operations.tested(op, "unused", TRIAL),
     "audit.list": lambda op, *_: audit_operations.search(op, trail.AuditFilter()),
     "audit.verify": lambda op, *_: audit_operations.verify(op),
     "log.search": lambda op, *_: message_log_operations.messages(op, message_log.MessageFilter()),
     "log.routes": lambda op, *_: message_log_operations.routes(op, [1]),
     "log.show": lambda op, *_: message_log_operations.history(op, 1),
+    "log.own": lambda op, _unit, user, _other: message_log_operations.own_history(op, user, 1),
+    "log.own-list": lambda op, _unit, user, _other: message_log_operations.own_messages(op, user, 1),
     "log.traffic": lambda op, *_: traffic_operations.traffic(op, 0),
+    "tls-report.list": lambda op, *_: tls_report_operations.list_reports(op, 0, 1),
+    "tls-report.show": lambda op, *_: tls_report_operations.show_report(op, 0, "recipient.example"),
     "gateway.census": lambda op, *_: traffic_operations.gateway_census(op),
     "log.follow": lambda op, *_: message_log_operations.latest(op),
     "setup.show": lambda op, *_: setup_operations.setup(op),
@@ -298,6 +324,30 @@ CALLS: Final[dict[str, Call]] = {
     ),
     "draft.detach": lambda op, _unit, user, _other: draft_operations.detach_file(op, user, _draft(op, user), 1),
     "draft.delete": lambda op, _unit, user, _other: draft_operations.delete_draft(op, user, _draft(op, user)),
+    "upload.add": lambda op, _unit, user, _other: submission_operations.add_upload(op, user, "text/plain", b"x"),
+    "upload.read": lambda op, _unit, user, _other: submission_operations.read_upload(op, user, _upload(op, user)),
+    "upload.take": lambda op, _unit, user, _other: submission_operations.take_for_message(
+        op, user, _upload(op, user), ["sent"], [], 0.0
+    ),
+    "upload.messages": lambda op, _unit, user, _other: submission_operations.uploaded_messages(op, user),
+    "upload.note": lambda op, _unit, user, _other: submission_operations.note_of_message(
+        op, user, _uploaded(op, user), ["sent"], []
+    ),
+    "upload.delete": lambda op, _unit, user, _other: submission_operations.delete_message(
+        op, user, _uploaded(op, user)
+    ),
+    "submission.send": lambda op, _unit, user, _other: _submitted(op, user, op),
+    "submission.list": lambda op, _unit, user, _other: submission_operations.submitted_messages(op, user),
+    "submission.position": lambda op, _unit, user, _other: submission_operations.position(op, user),
+    "submission.changes": lambda op, _unit, user, _other: submission_operations.changes_since(
+        op, user, EventPosition(), 1
+    ),
+    "submission.cancel": lambda op, _unit, user, _other: submission_operations.cancel_submission(
+        op, user, _submitted(op, user)
+    ),
+    "submission.forget": lambda op, _unit, user, _other: submission_operations.forget_submission(
+        op, user, _submitted(op, user)
+    ),
     "mail.write": lambda op, _unit, user, _other: sent_operations.send_draft(op, user, _draft(op, user), DISPATCH),
     "mail.check": lambda op, _unit, user, _other: sent_operations.check_recipients(
         op, user, user, "carol@recipient.example", DISPATCH.limits
@@ -315,6 +365,7 @@ CALLS: Final[dict[str, Call]] = {
     ),
 }
 
+WEBHOOKS_READ: Final = {"webhook.list", "webhook.show", "webhook.tries"}
 SERVICE_ACCOUNTS: Final = {
     *(f"service-account.{what}" for what in ("list", "create", "rotate", "revoke-key", "remove", "grant")),
     *(f"program.{what}" for what in ("list", "register", "remove")),
@@ -327,6 +378,9 @@ ORGANISATION: Final = {
     "domain.add",
     "domain.remove",
     "domain.key",
+    "domain.rotate",
+    "domain.check-keys",
+    "domain.cancel-rotation",
     "domain-proof.list",
     "domain-proof.show",
     "domain-proof.begin",
@@ -345,6 +399,8 @@ ORGANISATION: Final = {
     "role.create",
     "role.remove",
     *SERVICE_ACCOUNTS,
+    *WEBHOOKS_READ,
+    *(f"webhook.{what}" for what in ("add", "rotate", "enable", "disable", "remove", "test")),
     "audit.list",
     "audit.verify",
     "log.search",
@@ -352,6 +408,8 @@ ORGANISATION: Final = {
     "log.show",
     "log.follow",
     "log.traffic",
+    "tls-report.list",
+    "tls-report.show",
     "gateway.census",
     "queue.list",
     "queue.count",
@@ -447,7 +505,10 @@ _SEND_AS: Final = {
     "gateway.clear",
     "gateway.test",
 }
-_LOG: Final = {"log.traffic", "log.search", "log.routes", "log.show", "log.follow"}
+_LOG: Final = {
+    *("log.traffic", "log.search", "log.routes", "log.show", "log.follow", "tls-report.list", "tls-report.show"),
+    *WEBHOOKS_READ,
+}
 _QUEUE_READ: Final = {
     "queue.list",
     "queue.count",
@@ -554,6 +615,20 @@ OWN: Final = {
     "draft.attach",
     "draft.detach",
     "draft.delete",
+    "upload.add",
+    "upload.read",
+    "upload.take",
+    "upload.messages",
+    "upload.note",
+    "upload.delete",
+    "submission.send",
+    "submission.list",
+    "submission.position",
+    "submission.changes",
+    "submission.cancel",
+    "submission.forget",
+    "log.own",
+    "log.own-list",
     "mail.write",
     "mail.check",
     "mail.recall",
@@ -588,14 +663,23 @@ NEED_PROOF: Final = {
     "domain-gateway.set",
     "domain-gateway.clear",
     "domain.key",
+    "domain.rotate",
+    "domain.cancel-rotation",
     "secrets.rotate",
     *(SERVICE_ACCOUNTS - {"service-account.list", "program.list"}),
     "consent.give",
+    "webhook.add",
+    "webhook.rotate",
 }
 
 
 def _of(pattern: str, user: str) -> str:
     return pattern.format(user=user.partition("@")[0])
+
+
+def _rotating(op: OperationContext) -> str:
+    domain_keys.begin_rotation(op.connection, op.vault, "example.com", [KEY], 0.0)
+    return "example.com"
 
 
 def _begun(op: OperationContext) -> str:
@@ -684,6 +768,23 @@ def _sent(op: OperationContext, user: str, undo: float = 60.0) -> int:
     return sent_operations.send_draft(console, user, _draft(op, user), dispatch)
 
 
+def _upload(op: OperationContext, user: str) -> int:
+    return uploads.add(op.connection, stored_users.find(op.connection, user).id, "text/plain", b"x", op.now)
+
+
+def _uploaded(op: OperationContext, user: str) -> int:
+    account_id = stored_users.find(op.connection, user).id
+    return uploads.add_message(op.connection, account_id, _upload(op, user), ["drafts"], [], 0.0, op.now).id
+
+
+def _submitted(op: OperationContext, user: str, by: OperationContext | None = None) -> int:
+    """A message that waits for its time."""
+    console = OperationContext(op.connection, op.vault, Actor.console("root"), op.now)
+    raw = f"From: {user}\r\n\r\nHello\r\n".encode()
+    wanted = Submitting(user, 1, user, ["carol@recipient.example"], raw, op.now + 60)
+    return submission_operations.submit_message(by or console, user, 1, wanted, DISPATCH.limits)
+
+
 def _past_gateway(op: OperationContext, user: str) -> object:
     console, partner = OperationContext(op.connection, op.vault, Actor.console("root"), op.now), _of(PARTNER, user)
     gateway_operations.set_gateway(console, user, partner, GATEWAY)
@@ -716,6 +817,7 @@ def _populate(connection: Connection, vault: Vault) -> None:
     own_rules.put(connection, OwnRule(rule, "450 busy", "root", 0.0, None))
     service_accounts.create(connection, "tool", "mail.example.com", 0.0)
     service_accounts.add_key(connection, "tool", 0.0)
+    endpoints.create(connection, vault, WebhookSettings("unused", "https://hooks.example/"), "root", 0.0)
     for role in ("unused", "given"):
         stored_roles.create(connection, role, ["log-read"])
     for unit in ("/In", "/Out"):

@@ -24,6 +24,11 @@ from outgate.sendas.proven_domains import AddressGrant
 from outgate.store import tables
 from outgate.store.engine import write
 from outgate.store.vault import Vault
+from outgate.tls_reports import report_rows, session_rows
+from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
+from outgate.webhooks import endpoints, event_body, tries
+from outgate.webhooks.endpoints import WebhookSettings
+from outgate.webhooks.posting import PostResult
 from pages.conftest import ALICE, ANNA, PARTNER
 from record.recorded import partly_delivered
 from way.place import Site
@@ -95,8 +100,12 @@ CONSOLE_PAGES: Final = (
     "/admin/reporting/email-log-search?recipient=nobody.example&since=2026-01-31T12:00",
     "/admin/reporting/email-log-search?since=never",
     f"/admin/reporting/email-log-search/{to_text(WAITING)}",
+    "/admin/reporting/tls-reports",
+    "/admin/reporting/tls-reports/recipient.example",
     "/admin/reporting/queue",
     "/admin/reporting/queue?queue=mx:recipient.example&done=hold",
+    "/admin/reporting/webhooks",
+    "/admin/reporting/webhooks/tickets",
     "/admin/reporting/reply-rules?reply=450+server+busy",
 )
 PAGES_OF: Final = {ALICE: USER_PAGES, ANNA: CONSOLE_PAGES}
@@ -130,11 +139,16 @@ def _record(site: Site) -> None:
         program_consents.redeem_code(connection, PROGRAM, code, RETURN, VERIFIER, clock.now())
         message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
         _grant(connection, place.vault, clock.now())
+        tickets = WebhookSettings("tickets", "https://hooks.example.net/outgate")
+        made, _ = endpoints.create(connection, place.vault, tickets, ANNA, clock.now())
+        sent, answer = event_body.trial("test-1", "tickets", clock.now()), PostResult(503, "HTTP 503", 0.2)
+        tries.log_trial(connection, made.id, sent, answer, clock.now())
         rule = ReplyRule(name="busy", pattern="busy", action=RuleAction.WAIT, seconds=600, meaning="agreed with them")
         own_rules.put(connection, OwnRule(rule, "busy", ANNA, clock.now(), None))
         queue, why = QueueKey(QueueKind.MX, "recipient.example"), "limit of this destination"
         ceiling = Restriction(Cause.LIMIT, why, ANNA, clock.now(), None, connections=2, rates=("300/1hour",))
         restrictions.put(connection, queue, ceiling)
+        _tell_of_tls(connection)
         hour = int(clock.now() // tallies.HOUR)
         counted = {"routed": "direct", "deferred": "direct", "took": "1.0"}
         rows = [{"hour": hour, "measure": one, "label": label, "count": 1234} for one, label in counted.items()]
@@ -149,3 +163,14 @@ def _grant(connection: Connection, vault: Vault, now: float) -> None:
     server = GatewaySettings(f"smtp.{PROVEN}", 587, Security.STARTTLS, "sales", "a secret")
     common_gateways.set_gateway(connection, vault, grant, server, now)
     proven_domains.settle_check(connection, PROVEN, False, now)
+
+
+def _tell_of_tls(connection: Connection) -> None:
+    """Yesterday's sessions with a domain that has broken its certificate, and its report."""
+    day, domain = int(clock.now() // session_rows.DAY) - 1, "recipient.example"
+    lines = ("version: STSv1", "mode: testing", f"mx: mx.{domain}", "max_age: 604800")
+    policy = AppliedPolicy(PolicyType.STS, domain, lines, (f"mx.{domain}",))
+    fault = TlsFault(ResultType.EXPIRED, "certificate has expired")
+    bad = TlsSession(domain, policy, fault, f"mx.{domain}", "203.0.113.5", "198.51.100.62")
+    session_rows.add(connection, day, domain, {TlsSession(domain, policy): 1234, bad: 17})
+    report_rows.plan(connection, day, domain, "1@mail.example.com", 4e9, clock.now())

@@ -67,6 +67,8 @@ OF_NO_TEXT = {
     "/admin/reporting/dashboard?span=week",
     "/admin/reporting/email-log-search?recipient=nobody.example&since=2026-01-31T12:00",
     "/admin/reporting/email-log-search?since=never",
+    "/admin/reporting/tls-reports",
+    "/admin/reporting/tls-reports/recipient.example",
     f"/admin/reporting/email-log-search/{to_text(WAITING)}",
 }
 

@@ -24,7 +24,7 @@ def test_an_id_reads_back_from_its_text(identity: int) -> None:
     assert from_text(to_text(identity)) == identity
 
 
-@pytest.mark.parametrize("text", ["", "0c8sm2v1r000", "0c8sm2v1r000u", "0c8sm2v1r00034"])
+@pytest.mark.parametrize("text", ["", "0c8sm2v1r000", "0c8sm2v1r000u", "0c8sm2v1r00034", "8000000000000"])
 def test_what_is_no_queue_id_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="is not a queue id"):
         from_text(text)

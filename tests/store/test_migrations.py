@@ -9,7 +9,8 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, text
 
-from outgate.directory import accounts, gateway_settings
+from outgate.directory import accounts, gateway_settings, organisation
+from outgate.directory.domain_keys import KeyRecord
 from outgate.directory.users import LONGEST_NAME
 from outgate.record import audit_trail
 from outgate.record.audit_trail import AuditEntry
@@ -20,7 +21,9 @@ from outgate.writing import sent_messages
 
 ROWS = (
     "INSERT INTO organisation (id, name, directory_version, created_at) VALUES (1, 'example.com', 7, 0)",
-    "INSERT INTO domain (name, is_primary, created_at) VALUES ('example.com', true, 0)",
+    "INSERT INTO domain (name, is_primary, dkim_selector, dkim_sealed_key, dkim_public_key, created_at)"
+    " VALUES ('example.com', true, 's1', '', 'v=DKIM1; p=x', 3)",
+    "INSERT INTO domain (name, is_primary, created_at) VALUES ('example.org', false, 0)",
     "INSERT INTO unit (path) VALUES ('/')",
     "INSERT INTO policy (unit_id, setting, value, changed_at)"
     " VALUES (1, 'allowUsersToUseExternalSmtpServers', 'true', 0)",
@@ -62,6 +65,7 @@ def test_a_database_of_the_first_schema_keeps_its_rows(new_database: Callable[..
     migrate(engine)
     with read(engine) as connection:
         account = accounts.load(connection, 1)
+        signed, unsigned = organisation.domains(connection)
         copy = sent_messages.find(connection, 1, 1, 0.0)
         verifications = connection.scalar(text("SELECT count(*) FROM verification"))
         tagged = connection.execute(text("SELECT id, tag_of FROM send_as WHERE tag_of IS NOT NULL")).all()
@@ -70,6 +74,8 @@ def test_a_database_of_the_first_schema_keeps_its_rows(new_database: Callable[..
     assert copy
     assert copy.is_unfilable
     assert account.policy.allow_external_smtp
+    assert signed.signing == (KeyRecord("s1", "v=DKIM1; p=x", 3.0, 3.0),)
+    assert unsigned.keys == ()
     partner = account.send_as["alice@dominiopartner.example"]
     assert partner.gateway
     assert (partner.gateway.host, partner.gateway.credential_version, partner.verified) == (

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from outgate.directory import organisation, policies
+from outgate.directory import domain_keys, organisation, policies, second_factors
+from outgate.directory.domain_keys import NewDkimKey
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.model import Security
@@ -20,9 +21,12 @@ from outgate.store.engine import read, write
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rotation import rotate
 from outgate.store.vault import SealBroken, Vault
+from outgate.webhooks import endpoints
+from outgate.webhooks.endpoints import WebhookSettings
 
 EXTERNAL = "alice@dominiopartner.example"
-PASSWORDS = {"gateway": "gateway-secret", "domain": "domain-secret", "dkim": "PEM"}
+PASSWORDS = {"gateway": "gateway-secret", "domain": "domain-secret", "dkim": "PEM", "factor": "enrolled"}
+PASSWORDS |= {"webhook": "2 secrets"}
 
 
 class Killed(BaseException):
@@ -42,7 +46,10 @@ def key_path(example: Engine, alice: int, tmp_path: Path) -> Path:
         gateways.set_gateway(connection, vault, alice, EXTERNAL, partner, 0.0)
         relay = GatewaySettings("relay.example", 465, Security.SSL, "example", PASSWORDS["domain"])
         organisation.set_domain_gateway(connection, vault, relay)
-        organisation.set_signing_key(connection, vault, "example.com", "s1", b"PEM", "v=DKIM1; p=")
+        domain_keys.sign_with(connection, vault, "example.com", NewDkimKey("s1", "v=DKIM1; p=", b"PEM"), 0.0)
+        second_factors.begin(connection, vault, alice)
+        endpoints.create(connection, vault, WebhookSettings("tickets", "https://hooks.example/"), "root", 0.0)
+        endpoints.rotate(connection, vault, "tickets", 0.0)
     return path
 
 
@@ -50,20 +57,24 @@ def opened(engine: Engine, alice: int, vault: Vault) -> dict[str, str]:
     with read(engine) as connection:
         entry = next(each for each in send_as_addresses.addresses(connection, alice) if each.address == EXTERNAL)
         relay = organisation.domain_gateway(connection)
-        keys = organisation.signing_keys(connection, vault)
+        (key,) = domain_keys.signing_keys(connection, vault)["example.com"]
+        enrolment = second_factors.enrolment(connection, vault, alice, "alice@example.com")
+        secrets = endpoints.secrets_of(connection, vault, "tickets", 1.0)
     assert entry.gateway
     assert relay
     return {
         "gateway": open_password(vault, entry.gateway),
         "domain": open_password(vault, relay),
-        "dkim": keys["example.com"].pem.decode(),
+        "dkim": key.pem.decode(),
+        "factor": "enrolled" if enrolment.secret else "",
+        "webhook": f"{len(secrets)} secrets",
     }
 
 
 def test_everything_is_sealed_anew_and_the_old_key_is_gone(example: Engine, alice: int, key_path: Path) -> None:
     before = Vault.load(key_path, {})
     done = rotate(example, key_path, {})
-    assert done.resealed == 5  # with the trail's key and head
+    assert done.resealed == 8  # with the trail's key and head
     assert list(keyfile.read(key_path)) == [done.key_id]
     assert opened(example, alice, Vault.load(key_path, {})) == PASSWORDS
     assert opened(example, alice, before) == PASSWORDS  # a program that was running all the while
@@ -150,7 +161,7 @@ def test_the_head_of_the_audit_trail_is_sealed_anew(example: Engine, key_path: P
         audit_trail.append(
             connection, Vault.load(key_path, {}), [audit_trail.AuditEntry(0.0, "alice@example.com", "", "test")]
         )
-    assert rotate(example, key_path, {}).resealed == 5
+    assert rotate(example, key_path, {}).resealed == 8
     with read(example) as connection:
         assert audit_trail.verify(connection, Vault.load(key_path, {})) == []
         assert set(sealed.count_by_key(connection)) == set(keyfile.read(key_path))
@@ -181,7 +192,7 @@ def test_with_one_key_in_the_environment_it_says_what_to_do(example: Engine, key
 
 def test_with_two_keys_in_the_environment_the_last_one_seals(example: Engine, alice: int, key_path: Path) -> None:
     both = _lines(keyfile.read(key_path) | {"new": b"2" * 32})
-    assert rotate(example, key_path, {keyfile.VARIABLE: both}).resealed == 5
+    assert rotate(example, key_path, {keyfile.VARIABLE: both}).resealed == 8
     assert opened(example, alice, Vault({"new": b"2" * 32}, "new")) == PASSWORDS
 
 

@@ -70,14 +70,18 @@ class SignedZone:
 
 
 @contextmanager
-def validating(folder: Path, *zones: SignedZone, trusted: bool = True) -> Iterator[str]:
-    """The resolver's `address:port` for the time of the block. One without trust validates nothing."""
+def validating(
+    folder: Path, *zones: SignedZone, trusted: bool = True, address: str = ADDRESS, port: int = 0
+) -> Iterator[str]:
+    """The resolver's `address:port` for the time of the block, any port if none is given. One without trust validates
+    nothing.
+    """
     delegations = "".join(zone.write(folder) for zone in zones)
     root = _zone("", delegations)
     anchor = _sign(root)
     (folder / "root.zone").write_text(root.to_text(relativize=False))
-    port = free_port()
-    text = _CONFIGURATION.format(address=ADDRESS, port=port, folder=folder, anchor=f". DNSKEY {anchor.to_text()}")
+    port = port or free_port(address)
+    text = _CONFIGURATION.format(address=address, port=port, folder=folder, anchor=f". DNSKEY {anchor.to_text()}")
     if not trusted:
         text = text.replace("trust-anchor", "# trust-anchor")
     text += "".join(_ZONE.format(name=zone.name, file=f"{zone.name}.zone") for zone in zones)
@@ -90,17 +94,17 @@ def validating(folder: Path, *zones: SignedZone, trusted: bool = True) -> Iterat
             env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"},
         )
         try:
-            until(lambda: _answers(port), "unbound answers")
-            yield f"{ADDRESS}:{port}"
+            until(lambda: _answers(address, port), "unbound answers")
+            yield f"{address}:{port}"
         finally:
             process.terminate()
             process.wait(10)
 
 
-def _answers(port: int) -> bool:
+def _answers(address: str, port: int) -> bool:
     query = dns.message.make_query(".", "SOA")
     try:
-        return bool(dns.query.udp(query, ADDRESS, 0.2, port).answer)
+        return bool(dns.query.udp(query, address, 0.2, port).answer)
     except (OSError, dns.exception.DNSException):
         return False
 

@@ -23,6 +23,7 @@ from outgate.egress.resolver import Unresolved
 from outgate.model import TlsDemand
 from outgate.store.engine import make_file, migrate, open_engine
 from outgate.transport_security.sts_policies import StsPolicies
+from outgate.transport_security.tls_session import TlsSession
 
 OFFERS = ("8BITMIME", "PIPELINING")
 
@@ -43,6 +44,7 @@ class Peers:
     def __init__(self, internet: Internet, engine: Engine) -> None:
         self.internet, self.engine, self.clock = internet, engine, Clock()
         self.taken: list[str] = []
+        self.told: list[TlsSession] = []  # as delivery says of its sessions
         self.resolver = internet.resolver
         self.policies = self.node()
 
@@ -69,7 +71,7 @@ class Peers:
 
     def transport(self, domain: str, port: int, demand: TlsDemand = TlsDemand.USUAL) -> SmtpTransport:
         """To the exchangers of a domain, as delivery makes it."""
-        found = Exchangers(self.resolver, self.policies, port)
+        found = Exchangers(self.resolver, self.policies, port, self.told.append)
 
         async def hosts() -> list[SecuredHost] | Outcome:
             hosts = await found.of(domain, demand)
@@ -79,7 +81,9 @@ class Peers:
             return hosts
 
         link = Link(port, TlsPolicy.OPPORTUNISTIC, "client.example")
-        return SmtpTransport(link, hosts, TIMEOUTS, self.internet.context, Given(SMALL), 600.0)  # type: ignore[arg-type] # Given is what is asked of it
+        given = Given(SMALL)
+        context = self.internet.context
+        return SmtpTransport(link, hosts, TIMEOUTS, context, given, 600.0, count=self.told.append)  # type: ignore[arg-type] # Given is what is asked of it
 
     @asynccontextmanager
     async def server(self, tls: ssl.SSLContext | None, port: int = 0) -> AsyncIterator[int]:

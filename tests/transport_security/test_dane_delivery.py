@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from discovery.internet import PUBLIC
 from outgate.egress.resolver import Resolver
 from outgate.model import TlsDemand
+from outgate.transport_security.tls_session import PolicyType, ResultType
 from transport_security.dnssec import SignedZone, validating
 from transport_security.peers import Peers, delivered
 
@@ -38,6 +39,11 @@ def tlsa(peers: Peers, name: str, usage: int, host: str = MX) -> str:
     return f"_{PORT}._tcp.{host}. 60 IN TLSA {usage} 1 1 {hashlib.sha256(key).hexdigest()}\n"
 
 
+def results(peers: Peers) -> list[tuple[PolicyType, ResultType | None]]:
+    """What the domains are told of the sessions so far."""
+    return [(one.policy.type, one.fault.result if one.fault else None) for one in peers.told]
+
+
 async def to(peers: Peers, domain: str, tls: ssl.SSLContext | None) -> str:
     async with peers.server(tls, PORT) as port:
         return await delivered(peers, domain, port)
@@ -49,6 +55,10 @@ async def test_the_server_s_own_key_is_enough_whatever_its_name(peers: Peers, tm
     with resolved(peers, tmp_path, zone):
         assert await to(peers, DOMAIN, tls) == "delivered 250"
     assert peers.taken == [MX]  # said in SNI
+    (told,) = peers.told
+    (record,) = told.policy.lines
+    assert (told.policy.type, told.policy.domain, told.fault) == (PolicyType.TLSA, MX, None)
+    assert tlsa(peers, "else.example", 3).strip().endswith(record)
 
 
 @pytest.mark.parametrize(("name", "works"), [(MX, True), (DOMAIN, True), ("else.example", False)])
@@ -73,6 +83,8 @@ async def test_what_does_not_fit_waits_though_its_certificate_is_good_elsewhere(
     assert found.startswith("retry 4.7.")
     assert found.endswith("(DANE demands it)")
     assert not peers.taken
+    result = ResultType.NOT_TRUSTED if fault == "another key" else ResultType.STARTTLS_NOT_SUPPORTED
+    assert results(peers) == [(PolicyType.TLSA, result)]
 
 
 async def test_records_of_which_none_can_be_used_demand_tls_without_more(peers: Peers, tmp_path: Path) -> None:
@@ -80,6 +92,8 @@ async def test_records_of_which_none_can_be_used_demand_tls_without_more(peers: 
     with resolved(peers, tmp_path, SignedZone(DOMAIN, RECORDS + unusable)):
         assert (await to(peers, DOMAIN, None)).startswith("retry 4.7.4")
         assert await to(peers, DOMAIN, peers.internet.certificate("else.example")) == "delivered 250"
+    told = [ResultType.STARTTLS_NOT_SUPPORTED, ResultType.TLSA_INVALID]
+    assert results(peers) == [(PolicyType.TLSA, one) for one in told]
 
 
 @pytest.mark.parametrize("what", ["MX 10", f"{MX}. 60 IN A", "TLSA 3 1 1"])
@@ -96,6 +110,7 @@ async def test_what_is_forged_is_a_temporary_failure(peers: Peers, tmp_path: Pat
     assert found.startswith("retry 4.4.3")
     assert found.endswith("its DNSSEC signatures do not hold")
     assert not peers.taken
+    assert results(peers) == ([(PolicyType.TLSA, ResultType.DNSSEC_INVALID)] if what == "TLSA 3 1 1" else [])
 
 
 async def test_an_alias_as_exchanger_is_looked_up_where_it_leads_and_then_by_itself(

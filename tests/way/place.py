@@ -18,14 +18,14 @@ from bench.scratch import free_port
 from outgate import clock, wiring
 from outgate.demo.certificates import Authority
 from outgate.demo.network import VirtualHost
-from outgate.directory import organisation, policies, users
+from outgate.directory import domain_keys, organisation, policies, users
+from outgate.directory.domain_keys import NewDkimKey
 from outgate.directory.gateway_settings import GatewaySettings as GatewayServer
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials
 from outgate.installation import KEY_FILE, Installation, open_installation
-from outgate.mail import dkim
 from outgate.model import Security
-from outgate.operations import propagation
+from outgate.operations import domain_operations, propagation
 from outgate.record import audit_trail
 from outgate.sendas import gateways, send_as_addresses, verification
 from outgate.store import keyfile
@@ -65,6 +65,8 @@ ca_file = "ca.pem"
 {record}
 [web]
 {web}
+[webhooks]
+{webhooks}
 """
 
 
@@ -170,6 +172,7 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
             "ldap",
             "egress",
             "web",
+            "webhooks",
             "record",
         )
     }
@@ -184,7 +187,7 @@ def install(data: Path, *, database_url: str = "", dkim_key: bool = True, **sett
         organisation.create(conn, "example.com", now)
         audit_trail.begin(conn, place.vault)
         if dkim_key:
-            organisation.set_signing_key(conn, place.vault, "example.com", "s1", *_signing_key())
+            domain_keys.sign_with(conn, place.vault, "example.com", _signing_key(), now)
         for name in ("alice", "bob"):
             users.create(conn, f"{name}@example.com", _credentials(), now, name=name.title())
     place.engine.dispose()
@@ -207,10 +210,8 @@ def _migrated() -> Path:
 
 
 @cache
-def _signing_key() -> tuple[bytes, str]:
-    """With its DNS record."""
-    pem = dkim.generate("rsa")
-    return pem, dkim.dns_record(pem)
+def _signing_key() -> NewDkimKey:
+    return domain_operations.new_key("s1")
 
 
 @cache

@@ -4,16 +4,23 @@ import asyncio
 import contextlib
 import email
 import email.policy
+import gzip
+import json
+import re
 import smtplib
+from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
 import dkim
 import pytest
+from bench.scratch import free_port
+from sqlalchemy import Connection, insert, update
 
 from corpus.peer import RawPeer
 from outgate import clock
 from outgate.accept.self_signed import VALID_DAYS, self_signed
+from outgate.demo import nameserver
 from outgate.directory import accounts, organisation
 from outgate.model import Security
 from outgate.operations.confirmation import Confirmation
@@ -22,6 +29,10 @@ from outgate.record.events import EventKind, MessageEvent
 from outgate.record.message_log import MessageFilter
 from outgate.sendas import send_as_addresses
 from outgate.store.engine import read, write
+from outgate.store.tables import sts_policy, tls_policy, tls_report, tls_session
+from outgate.tls_reports import report_rows, session_rows
+from outgate.tls_reports.report_rows import ReportState
+from outgate.tls_reports.session_rows import DAY
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, HOSTNAME, LOCALHOST, Site, eventually, install, running
 from way.submit import client, message, submit
@@ -42,6 +53,14 @@ def events(site: Site, kind: EventKind) -> list[MessageEvent]:
     return found
 
 
+@contextlib.contextmanager
+def changing(site: Site) -> Iterator[Connection]:
+    place = site.place()
+    with write(place.engine) as connection:
+        yield connection
+    place.engine.dispose()
+
+
 def add_and_confirm(site: Site, address: str) -> None:
     place = site.place()
     with write(place.engine) as connection:
@@ -55,10 +74,9 @@ def add_and_confirm(site: Site, address: str) -> None:
 def is_signed_by(raw: bytes, domain: str, site: Site) -> bool:
     place = site.place()
     with read(place.engine) as connection:
-        record = organisation.domains(connection)[0].dkim_record
+        (key,) = organisation.domains(connection)[0].signing
     place.engine.dispose()
-    assert record
-    return f"d={domain};".encode() in raw and bool(dkim.verify(raw, dnsfunc=lambda *_, **__: record.encode()))
+    return f"d={domain};".encode() in raw and bool(dkim.verify(raw, dnsfunc=lambda *_, **__: key.record.encode()))
 
 
 async def test_the_confirmation_is_signed_and_has_a_named_sender(site: Site) -> None:
@@ -88,6 +106,46 @@ async def test_a_report_that_leaves_is_signed_as_the_primary_domain(tmp_path: Pa
     assert report.recipients == ["alice@example.com"]
     assert b"From: Mail Delivery System <postmaster@example.com>" in report.content
     assert is_signed_by(report.content, "example.com", site)
+
+
+async def test_a_report_on_tls_reaches_the_domain_whose_tls_is_broken_and_is_in_no_report(tmp_path: Path) -> None:
+    """Users' mail waits there, since the domain's own policy wants it so."""
+    domain, day, port = "recipient.example", int(clock.now() // DAY), free_port()
+    zone = f"{domain}. 0 IN MX 10 mx.{domain}.\nmx.{domain}. 0 IN A 127.0.0.1\n"
+    zone += f'_smtp._tls.{domain}. 0 IN TXT "v=TLSRPTv1; rua=mailto:tls@{domain}"\n'
+    policy = f"version: STSv1\nmode: enforce\nmx: mx.{domain}\nmax_age: 604800\n"
+    async with RawPeer() as peer:
+        delivery = {"nameservers": [f"127.0.0.1:{port}"], "smtp_port": peer.port}
+        site = install(tmp_path / "o", delivery=delivery)
+        with nameserver.serve(nameserver.Records(zone), LOCALHOST, port):
+            kept = {"id": "1", "text": policy, "fetched_at": clock.now(), "expires_at": 4e9, "used_at": clock.now()}
+            with changing(site) as connection:
+                connection.execute(insert(sts_policy).values(domain=domain, **kept))
+            server = await running(site)
+            await submit(site, "alice@example.com", [f"carol@{domain}"], message("alice@example.com"))
+            await eventually(lambda: events(site, EventKind.DEFERRED), "it waits")
+            await server.stop()
+            with changing(site) as connection:  # a day later
+                for table in (tls_session, tls_policy):
+                    connection.execute(update(table).values(day=day - 1))
+                report_rows.plan(connection, day - 1, domain, "r1@mail.example.com", 0.0, 0.0)
+                connection.execute(update(tls_report).values(tried_until=4e9))
+            server = await running(site)
+            try:
+                (received,) = await peer.wait_for(1)
+            finally:
+                await server.stop()
+    assert (received.reverse_path, received.recipients) == ("", [f"tls@{domain}"])
+    assert is_signed_by(received.content, "example.com", site)
+    assert b":tls-report-domain:tls-report-submitter;" in re.sub(rb"\s", b"", received.content).lower()
+    _, file = email.message_from_bytes(received.content, policy=email.policy.default).iter_parts()
+    (told,) = json.loads(gzip.decompress(file.get_content()))["policies"]
+    assert told["policy"]["policy-string"] == policy.splitlines()
+    assert told["summary"] == {"total-successful-session-count": 0, "total-failure-session-count": 1}
+    assert told["failure-details"][0]["result-type"] == "starttls-not-supported"
+    with changing(site) as connection:
+        assert report_rows.of_day(connection, day - 1, [domain])[domain].state is ReportState.SENT
+        assert session_rows.of_domain(connection, day, domain) == []
 
 
 async def test_a_code_that_never_arrives_is_told_to_the_postmaster(site: Site) -> None:

@@ -141,12 +141,12 @@ async def test_an_edited_signing_key_signs_nothing_and_the_message_waits(engine_
     site, engine = engine_of
     async with RawPeer(tls=site.authority.server_context(LOCALHOST), credentials={"relay": GATEWAY_PASSWORD}) as relay:
         await site.set_domain_gateway(relay.port)
-        edit(engine, "UPDATE domain SET dkim_sealed_key = zeroblob(900)")
+        edit(engine, "UPDATE domain_key SET sealed_key = zeroblob(900)")
         async with server_of(site) as (_, told):
             await submit(site, "alice@example.com")
             await eventually(lambda: waiting(engine), "the message waits")
         assert waiting(engine) == [
-            "4.7.5 a stored signing key was changed outside of Outgate; make another: outgate domain dkim"
+            "4.7.5 a stored signing key was changed outside of Outgate; make another: outgate domain dkim set"
         ]
         assert relay.messages == []
         assert [kind for kind, *_ in told] == ["seal-broken"]

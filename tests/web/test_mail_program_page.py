@@ -83,6 +83,8 @@ async def test_programs_are_told_the_same_of_everybody_in_a_domain_and_nothing_o
         ]
         assert answers[0].replace("alice@example.com", "no1@example.com") == answers[1]
         assert "<Action>settings</Action>" in answers[1]
+        unusual = await program.get("/.well-known/user-agent-configuration.json")
+        assert unusual.status_code == 404  # the ports here are none that PACC knows
         where = await program.get("/autodiscover/autodiscover.json/v1.0/no1@example.com?Protocol=AutodiscoverV1")
         assert where.json()["Url"] == f"http://127.0.0.1:{pages}/autodiscover/autodiscover.xml"
         for address in ("alice@other.example", "nobody", "a@b@c", "%00@example.com", "x" * 400 + "@example.com%0d"):

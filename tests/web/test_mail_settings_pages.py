@@ -197,15 +197,34 @@ async def test_records_that_are_pasted_as_they_stand_there_are_found_right(
     assert "done mail.example.com is in the DNS." in words_of((await alice.get("/admin/check?name=host")).text)
 
 
-async def test_a_domain_is_added_gets_a_new_key_and_is_removed(alice: httpx2.AsyncClient) -> None:
+async def done(alice: httpx2.AsyncClient, do: str) -> str:
+    """What a button of the new domain leads to."""
+    answer = await alice.post(AUTHENTICATE, data={"do": do, "domain": "filiale.example"})
+    return (await alice.get(answer.headers["location"])).text
+
+
+async def test_a_domain_is_added_gets_new_keys_when_they_are_published_and_is_removed(
+    alice: httpx2.AsyncClient, zone: Zone
+) -> None:
     added = await alice.post(AUTHENTICATE, data={"do": "add", "new": "Filiale.example"})
     page = (await alice.get(added.headers["location"])).text
     first = re.search(r"(outgate\d{6})\._domainkey\.filiale\.example", page)
     assert first
-    asked = await alice.post(AUTHENTICATE, data={"do": "key", "domain": "filiale.example"})
-    assert "Sign with a new key?" in asked.text
-    renewed = await alice.post(AUTHENTICATE, data={"do": "key", "domain": "filiale.example", "meant": "on"})
-    assert f"{first.group(1)}-2._domainkey.filiale.example" in (await alice.get(renewed.headers["location"])).text
+    page = await done(alice, "rotate")
+    assert f"{first.group(1)}-2-ed._domainkey.filiale.example" in page
+    assert "Look for the new records" in page
+    assert "Not all records of the new keys are seen yet." in await done(alice, "look")
+    publish(zone, pasted(page))
+    check = "/admin/check?name=dns:filiale.example"
+    assert "to do New DKIM keys do not sign yet: their records must be published." in (
+        words_of((await alice.get(check)).text)
+    )
+    page = await done(alice, "look")
+    assert "Mail is signed with the new keys from now on." in page
+    assert re.search(rf"{first.group(1)} former; leave its record until .* {first.group(1)}-2 signs", words_of(page))
+    assert "done SPF, DKIM and DMARC" in words_of((await alice.get(check)).text)
+    assert "Forget the new keys" in await done(alice, "rotate")
+    assert "Mail is signed as before." in await done(alice, "cancel")
     asked = await alice.post(AUTHENTICATE, data={"do": "remove", "domain": "filiale.example"})
     assert "Remove this domain?" in asked.text
     await alice.post(AUTHENTICATE, data={"do": "remove", "domain": "filiale.example", "meant": "on"})

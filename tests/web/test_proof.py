@@ -15,7 +15,7 @@ from outgate.operations.operation_table import OPERATIONS
 from outgate.record import audit_trail
 from outgate.record.audit_trail import DONE, AuditFilter
 from outgate.store.engine import read, write
-from outgate.web import queue_page, roles_page, routing_page, units_page, user_page
+from outgate.web import queue_page, roles_page, routing_page, units_page, user_page, webhooks_page
 from outgate.web.safety_question import MEANT
 from way.place import PASSWORD, Site, install, running
 from web.all_pages import all_pages
@@ -48,6 +48,7 @@ DEEDS: Final = {
     roles_page.PATH: ("create", "assign", "unassign", "remove"),
     routing_page.PATH: ("save", "remove"),
     units_page.PATH: ("create", "move", "remove"),
+    webhooks_page.ONE: ("test", "rotate", "enable", "disable", "remove"),
     user_page.ONE: ("edit", "move", "password", "link", *user_page.ACTIONS),
 }
 
@@ -132,6 +133,7 @@ async def test_no_form_of_any_page_does_it_in_a_browser_left_open(site: Site, le
     """What a new page forgets, its operation doesn't: so all forms are sent, whatever they may be for."""
     form = {"unit": "/", "address": PARTNER, "role": "super-admin", "name": "x", "password": PASSWORD, "code": "1"}
     form |= {"user": BOB, "again": PASSWORD, MEANT: "on", "privileges": "send-as-manage", "purpose": "bounces"}
+    form |= {"url": "https://hooks.example/", "message.bounced": "on"}
     asked = set[str]()
     skipped = {"/log-out", "/log-in/code", "/log-in/passkey", "/csp-reports", "/prove", "/prove/passkey"}
     for path in sorted(set(posted(site)) - skipped, key=lambda path: path.endswith("/delete")):

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert, update
 
 from outgate import clock
 from outgate.directory import roles, units, users
@@ -19,6 +19,9 @@ from outgate.record.audit_trail import AuditEntry
 from outgate.sendas import gateways, send_as_addresses
 from outgate.store import tables
 from outgate.store.engine import write
+from outgate.tls_reports import report_rows, session_rows
+from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
+from outgate.web.tls_reports_page import POLICIES, RESULTS
 from way.place import PASSWORD, Site, install, running
 from way.submit import submit
 from web.links import opened
@@ -26,6 +29,7 @@ from web.people import ALICE, BOB, logged_in
 
 GATEWAYS, EVENTS = "/admin/reporting/gateways", "/admin/reporting/admin-log-events"
 DASHBOARD = "/admin/reporting/dashboard"
+TLS_REPORTS = "/admin/reporting/tls-reports"
 BROKEN, ERASED, OUTSIDE = "alice@broken.example", "bob@erased.example", "alice@plain.example"
 CAROL = "carol@example.com"  # sees what is in /Sales
 HOSTILE = """"><script>alert(1)</script>{{7*7}}"""
@@ -55,6 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, port: int) -> Site:
             AuditEntry(NOON, HOSTILE, "192.0.2.1", "user.move", BOB, "/", "denied", {"unit": ["/", HOSTILE]})
         )
         audit_trail.append(connection, place.vault, entries)
+        _tell_of_tls(connection)
     asyncio.run(site.switch(True))
     asyncio.run(site.add_external(ALICE, BROKEN, 1))
     asyncio.run(site.add_external(BOB, ERASED, 1))
@@ -62,6 +67,17 @@ def site(tmp_path_factory: pytest.TempPathFactory, port: int) -> Site:
     with opened(site) as place, write(place.engine) as connection:
         gateways.erase(connection, users.find(connection, BOB).id)
     return site
+
+
+def _tell_of_tls(connection: Connection) -> None:
+    """What a peer and its domain say is hostile."""
+    day, domain = int(clock.now() // session_rows.DAY) - 1, "peer.example"
+    policy = AppliedPolicy(PolicyType.STS, domain, (HOSTILE,))
+    bad = TlsSession(domain, policy, TlsFault(ResultType.NOT_TRUSTED, HOSTILE), HOSTILE, "203.0.113.5")
+    session_rows.add(connection, day, domain, {TlsSession(domain, policy): 1234, bad: 17})
+    session_rows.add(connection, day, "good.example", {TlsSession("good.example", policy): 3})
+    report_rows.plan(connection, day, domain, "1@mail.example.com", 4e9, clock.now())
+    connection.execute(update(tables.tls_report).values(detail=HOSTILE))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -206,3 +222,22 @@ async def test_the_dashboard_draws_what_happened_and_says_it_in_tables(site: Sit
     week = (await alice.get(DASHBOARD, params={"span": "week"})).text
     assert "to local mailboxes: 1</title>" in week
     assert (await alice.get(DASHBOARD, params={"span": HOSTILE})).status_code == 200
+
+
+async def test_tls_to_domains_is_shown_by_day_with_what_was_wrong_and_the_report(alice: httpx2.AsyncClient) -> None:
+    assert (set(POLICIES), set(RESULTS)) == (set(PolicyType), set(ResultType))
+    days = (await alice.get(TLS_REPORTS)).text
+    words = html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", days)))
+    assert re.search(r"peer.example 1,234 17 waits good.example 3 0 waits", words)
+    found = await alice.get(TLS_REPORTS, params={"domain": "Peer.Example"})
+    assert found.headers["location"].startswith(f"{TLS_REPORTS}/peer.example?day=")
+    one = (await alice.get(found.headers["location"])).text
+    assert "The certificate is not trusted" in one
+    assert "<script>alert" not in one
+    assert html.unescape(one).count(HOSTILE) >= 4
+    assert "No mail left directly" in (await alice.get(f"{TLS_REPORTS}/peer.example?day=2026-01-31")).text
+    for asked in ({"day": HOSTILE}, {"domain": HOSTILE}):
+        answer = await alice.get(TLS_REPORTS, params=asked)
+        assert answer.status_code == 400
+        assert "<script>alert" not in answer.text
+    assert (await alice.get(f"{TLS_REPORTS}/peer.example?day=never")).status_code == 400

@@ -14,6 +14,11 @@ class Signing:
     record: str
 
 
+def key_name(selector: str, domain: str) -> str:
+    """Where the record of a key is (RFC 6376 section 3.6.2.1)."""
+    return f"{selector}._domainkey.{domain}"
+
+
 def published(signing: Signing, texts: Sequence[str]) -> Dkim:
     """What a signature by this key will be worth, given the TXT records at its name."""
     keys = [_key(text) for text in texts]

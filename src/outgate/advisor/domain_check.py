@@ -4,6 +4,7 @@ Only DNS questions are asked; no server is connected to.
 """
 
 import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 
 from outgate.advisor import dkim_check, dmarc_check
 from outgate.advisor.ask import Names, NoAnswerNow
@@ -32,8 +33,29 @@ class DomainFindings:
         return self.spf is Spf.PASS and self.dkim is Dkim.PASS and self.dmarc is not None
 
 
+_WORST_KEY = (Dkim.KEY_DIFFERS, Dkim.KEY_MISSING, Dkim.UNKNOWN, Dkim.PASS)
 # The worst first: mail may leave from any of the addresses.
 _WORST = (Spf.FAIL, Spf.PERMERROR, Spf.SOFTFAIL, Spf.NONE, Spf.NEUTRAL, Spf.TEMPERROR, Spf.UNKNOWN, Spf.PASS)
+
+
+async def keys_found(names: Names, domain: str, keys: Iterable[Signing]) -> dict[str, Dkim]:
+    """What the DNS says of each of a domain's keys, by selector: UNKNOWN if it gives no answer."""
+    known = tuple(keys)
+    found = await asyncio.gather(*(_key_found(names, domain, key) for key in known))
+    return {key.selector: result for key, result in zip(known, found, strict=True)}
+
+
+async def _key_found(names: Names, domain: str, key: Signing) -> Dkim:
+    try:
+        return dkim_check.published(key, await names.texts(dkim_check.key_name(key.selector, domain)))
+    except NoAnswerNow:
+        return Dkim.UNKNOWN
+
+
+def by_finding(found: Mapping[str, Dkim]) -> dict[str, frozenset[str]]:
+    """What `keys_found` has found, as `domain.check-keys` takes it."""
+    wanted = {"published": Dkim.PASS, "gone": Dkim.KEY_MISSING}
+    return {name: frozenset(one for one, result in found.items() if result is how) for name, how in wanted.items()}
 
 
 class DomainCheck:
@@ -47,8 +69,11 @@ class DomainCheck:
         """The IP addresses that a host has in the DNS. Raises NoAnswerNow."""
         return (host,) if is_address(host) else await self._names.addresses(host)
 
-    async def findings(self, domain: str, signing: Signing | None, host: str) -> DomainFindings:
-        """All that is known of a domain whose mail leaves by `host`. Raises extras.MissingExtra."""
+    async def findings(self, domain: str, signing: Sequence[Signing], host: str) -> DomainFindings:
+        """All that is known of a domain whose mail leaves by `host`, signed with these keys, of which the worst counts.
+
+        Raises extras.MissingExtra.
+        """
         (addresses, spf, *of_spf), (dkim, *of_dkim), (dmarc, *of_dmarc) = await asyncio.gather(
             self._spf(domain, host), self._dkim(domain, signing), self._dmarc(domain)
         )
@@ -70,14 +95,11 @@ class DomainCheck:
         worst = min((one.result for one in checks), key=_WORST.index, default=Spf.UNKNOWN)
         return addresses, worst, *(one.unanswered.name for one in checks if one.unanswered)
 
-    async def _dkim(self, domain: str, signing: Signing | None) -> tuple[Dkim, *tuple[str, ...]]:
-        if signing is None:
-            return (Dkim.NOT_SIGNED,)
-        name = f"{signing.selector}._domainkey.{domain}"
-        try:
-            return (dkim_check.published(signing, await self._names.texts(name)),)
-        except NoAnswerNow:
-            return Dkim.UNKNOWN, name
+    async def _dkim(self, domain: str, signing: Sequence[Signing]) -> tuple[Dkim, *tuple[str, ...]]:
+        found = await keys_found(self._names, domain, signing)
+        worst = min(found.values(), key=_WORST_KEY.index, default=Dkim.NOT_SIGNED)
+        unanswered = [selector for selector, result in found.items() if result is Dkim.UNKNOWN]
+        return worst, *(dkim_check.key_name(selector, domain) for selector in unanswered)
 
     async def _dmarc(self, domain: str) -> tuple[DmarcRecord | None, *tuple[str, ...]]:
         try:

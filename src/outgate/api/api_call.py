@@ -42,6 +42,10 @@ class ApiCall(RequestTransactions):
         assert isinstance(self.sent, kind)
         return self.sent
 
+    def repeated(self, name: str) -> list[str]:
+        """All values of a parameter that may come several times."""
+        return self.request.query_params.getlist(name)
+
     def user(self) -> str:
         """Whom the path names: `me`, or the user that the token acts for. Raises ApiError for anybody else."""
         named = self.parameters["userId"]

@@ -46,6 +46,7 @@ class ApiParameter:
     default: str = ""
     enum: tuple[str, ...] = ()
     pattern: str = ""  # for Google's clients, which check it
+    repeated: bool = False  # it may come several times (ApiCall.repeated)
 
 
 @frozen

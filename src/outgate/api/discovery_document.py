@@ -103,6 +103,8 @@ def _parameter(parameter: ApiParameter) -> dict[str, Any]:
         told["required"] = True
     if parameter.format:
         told["format"] = parameter.format
+    if parameter.repeated:
+        told["repeated"] = True
     if parameter.pattern:
         told["pattern"] = parameter.pattern
     if parameter.enum:

@@ -52,6 +52,16 @@ class MessageResource(Resource):
     )
 
 
+class MessageList(Resource):
+    """A page of messages, the newest first."""
+
+    google_name = "ListMessagesResponse"
+
+    messages: list[MessageResource] = Field([], description="The messages, with ids alone.")
+    next_page_token: str | None = Field(None, description="Names the next page; the last one has none.")
+    result_size_estimate: int = Field(description="How many are on this page.", json_schema_extra={"format": "uint32"})
+
+
 class Profile(Resource):
     """Profile for a user."""
 

@@ -46,6 +46,11 @@ COMMANDS: Final = (
         "Show the messages that came, the newest first; or the whole story of one; or what happens now.",
     ),
     LazyCommand(
+        "tls-report",
+        "tls_report",
+        "How TLS to recipients' domains came out, and the daily reports that tell them (RFC 8460).",
+    ),
+    LazyCommand(
         "metrics",
         "metrics_exposition",
         "Print what the server of this data directory has counted, in Prometheus' text format.",
@@ -70,6 +75,14 @@ COMMANDS: Final = (
         "domain",
         "domain",
         "The organisation's own domains: their mail is signed with DKIM, and mail to them is delivered locally.",
+        more=(
+            LazyCommand(
+                "dkim",
+                "domain_dkim",
+                "A domain's DKIM keys: new ones sign when their records are in the DNS, and the former ones' records"
+                " stay there for some days.",
+            ),
+        ),
     ),
     LazyCommand(
         "domain-proof",
@@ -154,6 +167,11 @@ COMMANDS: Final = (
     ),
     LazyCommand(
         "program", "registered_program", "Programs that users let act for them by the API, after a page has asked them."
+    ),
+    LazyCommand(
+        "webhook",
+        "webhook",
+        "Webhooks: endpoints of others that are told of what became of messages, and of gateways that are suspended.",
     ),
     LazyCommand("log-in", "log_in", "Failed log-ins: what is locked by them, and unlocking a network."),
     LazyCommand("ldap", "ldap", "Users and passwords from an LDAP directory (settings: ldap.*)."),

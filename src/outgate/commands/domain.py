@@ -1,7 +1,6 @@
-"""`outgate domain`: the organisation's own domains and their DKIM keys."""
+"""`outgate domain`: the organisation's own domains."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,9 +9,8 @@ from outgate import clock
 from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.dns_records import dns_records, zone_text
-from outgate.directory.errors import Invalid
 from outgate.directory.organisation import Domain
-from outgate.mail import dkim
+from outgate.iso_time import iso
 from outgate.mail_program.program_records import program_records
 from outgate.mail_program.program_servers import servers_of
 from outgate.operations import domain_operations
@@ -40,12 +38,12 @@ def add(
 
     Users can then have addresses in it. Mail to it is delivered to local mailboxes.
     """
-    pem = None if no_dkim else dkim.generate("rsa")
+    wanted = selector or domain_operations.default_selector(clock.now())
+    key = None if no_dkim else domain_operations.new_key(wanted)
     with ctx.writing() as op:
         domain_operations.add(op, domain)
-        if pem:
-            selector = selector or domain_operations.default_selector(clock.now())
-            domain_operations.set_signing_key(op, domain, selector, pem, dkim.dns_record(pem))
+        if key:
+            domain_operations.set_signing_key(op, domain, key)
         added = domain_operations.show(op, domain)
     _tell_records(ctx, added, f"added the domain {added.name}; publish in the DNS")
 
@@ -75,51 +73,32 @@ def remove(ctx: CommandContext, domain: Name) -> None:
     tell(ctx, {"name": domain}, f"removed the domain {domain}")
 
 
-@command(
-    app,
-    name="dkim",
-    example="outgate domain dkim example.com --selector s2027\n"
-    "outgate domain dkim example.com --selector s2027 --key-file s2027.pem",
-)
-def dkim_(
-    ctx: CommandContext,
-    domain: Name,
-    selector: Selector = None,
-    key_file: Annotated[
-        Path | None,
-        typer.Option("--key-file", help="An RSA or Ed25519 key in PEM, to use in place of a new one", metavar="FILE"),
-    ] = None,
-) -> None:
-    """Sign a domain's mail with a new DKIM key from now on, and show its DNS record.
-
-    Until the record is published recipients can't check signatures. To publish first, make the key yourself
-    (openssl genrsa 2048) and bring it with --key-file once its record is visible. Leave the old record in place for a
-    few days: mail that was signed with it is still on its way.
-    """
-    pem = dkim.generate("rsa") if key_file is None else _key(key_file)
-    selector = selector or domain_operations.default_selector(clock.now())
-    with ctx.writing() as op:
-        domain_operations.set_signing_key(op, domain, selector, pem, dkim.dns_record(pem))
-        signed = domain_operations.show(op, domain)
-    _tell_records(ctx, signed, f"{signed.name} is signed with a new key from now on; publish in the DNS")
-
-
-def _key(file: Path) -> bytes:
-    pem = file.read_bytes()
-    try:
-        dkim.load(pem)
-    except ValueError as error:
-        raise Invalid(f"{file}: {error}") from None
-    return pem
-
-
 def _row(domain: Domain) -> JsonObject:
+    """With its first key that signs; all of them are in `dkim_keys`."""
+    first = domain.signing[0] if domain.signing else None
     return {
         "name": domain.name,
         "is_primary": domain.is_primary,
-        "dkim_selector": domain.dkim_selector,
-        "dkim_record": domain.dkim_record,
+        "dkim_selector": first.selector if first else None,
+        "dkim_record": first.record if first else None,
+        "dkim_keys": key_rows(domain),
     }
+
+
+def key_rows(domain: Domain) -> list[JsonObject]:
+    """A domain's keys, for programs."""
+    return [
+        {
+            "selector": one.selector,
+            "stage": one.stage.value,
+            "record": one.record,
+            "created_at": iso(one.created_at),
+            "signs_from": iso(one.signs_from),
+            "retired_at": iso(one.retired_at),
+            "removable_from": iso(one.removable_from),
+        }
+        for one in domain.keys
+    ]
 
 
 def _tell_records(ctx: CommandContext, domain: Domain, text: str) -> None:

@@ -18,13 +18,12 @@ from outgate.accept.self_signed import self_signed
 from outgate.cli.output import JsonObject, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.commands.configuration import configuration
-from outgate.directory import organisation
+from outgate.directory import domain_keys, organisation
 from outgate.directory.dns_records import dns_records, zone_text
 from outgate.directory.errors import AlreadyExists
 from outgate.directory.roles import SUPER_ADMIN
 from outgate.installation import KEY_FILE, make_database, open_installation
 from outgate.iso_time import iso
-from outgate.mail import dkim
 from outgate.mail.addresses import canonical_domain
 from outgate.operations import domain_operations, log_in_link_operations, role_operations, user_operations
 from outgate.operations.actor import Actor
@@ -249,12 +248,11 @@ def _make_organisation(data: Path, domain: str, administrator: str) -> LogInLink
     make_database(data)
     installation, now = open_installation(data), clock.now()
     try:
-        pem = dkim.generate("rsa")
+        key = domain_operations.new_key(domain_operations.default_selector(now))
         with write(installation.engine) as connection:
             organisation.create(connection, domain, now)
             audit_trail.begin(connection, installation.vault)
-            selector = domain_operations.default_selector(now)
-            organisation.set_signing_key(connection, installation.vault, domain, selector, pem, dkim.dns_record(pem))
+            domain_keys.sign_with(connection, installation.vault, domain, key, now)
             if not administrator:
                 return None
             op = OperationContext(connection, installation.vault, Actor.console(getpass.getuser()), now)

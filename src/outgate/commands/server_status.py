@@ -37,6 +37,7 @@ def status(ctx: CommandContext) -> None:
         *ending,
         *_wedged(found, clock.now()),
         *_drained(found),
+        *_stopped(found),
         *(_told(found, trouble) for trouble in found.census.troubles),
     ]
     value: JsonObject = {
@@ -95,6 +96,14 @@ def _drained(found: State) -> list[str]:
         f"node {node} takes nothing new: it was drained by {plain(one.author)}, {to_the_second(iso(one.since))}; undo:"
         f" outgate node resume {node}"
         for node, one in found.drained.items()
+    ]
+
+
+def _stopped(found: State) -> list[str]:
+    return [
+        f"the webhook {one.name} is stopped: {plain(str(one.stopped))}; when it is mended: outgate webhook enable"
+        f" {one.name}"
+        for one in found.stopped
     ]
 
 

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from outgate.deliver.mail_api import MailApi
@@ -136,15 +135,10 @@ def _line(text: str) -> str:
 
 
 def _pause(answer: Fetched, said: str, now: float) -> float | None:
-    """Seconds that the provider wants to be left alone (RFC 9110 section 10.2.3), less than none if that is past; None
-    if it does not say.
-    """
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
+    """Seconds that the provider wants to be left alone, less than none if that is past; None if it does not say."""
+    if (pause := answer.retry_after(now)) is not None:
+        return pause
     try:
-        if text:
-            return parsedate_to_datetime(text).timestamp() - now
         if found := _RETRY_AFTER.search(said):
             return datetime.fromisoformat(found[1].replace("Z", "+00:00")).timestamp() - now
     except (ValueError, OverflowError):

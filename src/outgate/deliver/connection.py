@@ -17,6 +17,7 @@ from prometheus_client import Counter
 from outgate import clock
 from outgate.deliver.credentials import CredentialSource, NoCredential
 from outgate.deliver.outcome import Outcome, Verdict, text_of
+from outgate.deliver.tls_fault import tls_fault
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.egress.resolver import Host
 from outgate.frozen import frozen
@@ -39,6 +40,7 @@ from outgate.smtp import (
     TransactionDone,
     TransactionResult,
 )
+from outgate.transport_security.tls_session import REASON, ResultType, TlsFault
 from outgate.transport_security.tlsa import TlsaSet
 from outgate.watchdog import step
 
@@ -122,6 +124,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.peer = f"{host.name}[{host.address}]:{link.port}" if not link.unix_path else link.unix_path
         self.tls = ""
+        self.source_address = ""  # where it goes out
         self.verified = False  # the peer is who it is taken for
         self._host, self._link, self._timeouts, self._verifying = host, link, timeouts, verifying
         self._engine = SmtpClient(lmtp=link.lmtp, avoided=link.discarded | avoided)
@@ -134,6 +137,7 @@ class Connection(asyncio.Protocol):
         self._deadline = float("inf")  # of the opening, or of the transaction
         self._handed_over = 0  # transactions that came to their end
         self.tls_failed = False  # what came to nothing did so for want of the TLS that was demanded
+        self.tls_fault: TlsFault | None = None  # what was wrong with TLS, whether it was demanded or not
         self.opened_at = self._loop.time()
 
     @property
@@ -162,6 +166,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
         self._transport = cast(asyncio.Transport, transport)
+        own = transport.get_extra_info("sockname")
+        self.source_address = str(own[0]) if isinstance(own, tuple) else ""
 
     def data_received(self, data: bytes) -> None:
         """Replies came. What nobody asked for ends the connection, before it fills the memory."""
@@ -239,6 +245,7 @@ class Connection(asyncio.Protocol):
         except TimeoutError:
             failed = self._fault("timed out in the TLS handshake").outcome
         except OSError as error:
+            self.tls_fault = tls_fault(error) if self.tls_failed else None
             failed = self._fault(self._tls_words(error), "4.7.5" if self.tls_failed else "4.4.1").outcome
         except BaseException:
             self.abort()
@@ -318,6 +325,7 @@ class Connection(asyncio.Protocol):
 
     def _do_without(self, words: str) -> None:
         """There is no TLS: only where nothing demands it does this go on."""
+        self.tls_fault = TlsFault(ResultType.STARTTLS_NOT_SUPPORTED)
         self.tls_failed = self._link.tls is not TlsPolicy.OPPORTUNISTIC
         self._require(not self.tls_failed, words, "4.7.4")
 
@@ -350,6 +358,7 @@ class Connection(asyncio.Protocol):
             raise AssertionError("a demand for DANE comes with its records")
         refused = self._link.tlsa.refuses(_chain(ssl_object), clock.now())
         self.tls_failed = refused is not None
+        self.tls_fault = TlsFault(ResultType.NOT_TRUSTED, refused[:REASON]) if refused else None
         self._require(refused is None, f"the peer's certificate is not accepted: {refused}", "4.7.5")
 
     async def _log_in(self) -> None:

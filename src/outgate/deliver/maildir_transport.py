@@ -76,8 +76,8 @@ class MaildirTransport:
         return Outcome(Verdict.DELIVERED, f"250 2.0.0 stored as {name}", success=Action.DELIVERED)
 
 
-async def _unsigned(_domain: str, _version: int) -> DkimKey | None:
-    return None
+async def _unsigned(_domain: str, _version: int) -> tuple[DkimKey, ...]:
+    return ()
 
 
 async def _write(file: "_MaildirFile", return_path: bytes, transmission: Transmission) -> None:

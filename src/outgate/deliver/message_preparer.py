@@ -17,7 +17,7 @@ from outgate.compliance.footer_policy import add_footer
 from outgate.compliance.journal_copy import JournalNote, journal_copy
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome, Verdict
-from outgate.deliver.transmission import KeyFor, Transmission, prepare
+from outgate.deliver.transmission import KeysOf, Transmission, prepare
 from outgate.directory.reader import DirectoryReader
 from outgate.mail.header_check import split_message
 from outgate.queue import Queue
@@ -34,8 +34,8 @@ _log = structlog.get_logger("deliver")
 class MessagePreparer:
     """Makes transmissions, with what policy asks for."""
 
-    def __init__(self, queue: Queue, directory: DirectoryReader, queue_ids: QueueIds, key_for: KeyFor) -> None:
-        self._queue, self._directory, self._queue_ids, self._key_for = queue, directory, queue_ids, key_for
+    def __init__(self, queue: Queue, directory: DirectoryReader, queue_ids: QueueIds, keys_of: KeysOf) -> None:
+        self._queue, self._directory, self._queue_ids, self._keys_of = queue, directory, queue_ids, keys_of
         # Two transactions of one message may begin before either has it in the journal: one waits for the other.
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._journalled: OrderedDict[int, None] = OrderedDict()
@@ -61,7 +61,7 @@ class MessagePreparer:
         return await self._from_the_start(transmission, delivery, hostname, policy.footer)
 
     async def _transmission(self, delivery: Delivery, hostname: str) -> Transmission:
-        return await prepare(self._queue, delivery, hostname, self._key_for)
+        return await prepare(self._queue, delivery, hostname, self._keys_of)
 
     async def _from_the_start(
         self, transmission: Transmission, delivery: Delivery, hostname: str, footer: str = ""

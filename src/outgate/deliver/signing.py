@@ -4,7 +4,8 @@ import asyncio
 
 from sqlalchemy import Engine
 
-from outgate.directory import organisation
+from outgate.directory import domain_keys
+from outgate.directory.domain_keys import SigningKey
 from outgate.mail import dkim
 from outgate.mail.dkim import DkimKey
 from outgate.store.engine import read
@@ -17,11 +18,11 @@ class SigningKeys:
     def __init__(self, engine: Engine, vault: Vault) -> None:
         self._engine, self._vault = engine, vault
         self._version = -1
-        self._keys: dict[str, DkimKey] = {}
+        self._keys: dict[str, tuple[DkimKey, ...]] = {}
         self._reading = asyncio.Lock()
 
-    async def key_for(self, domain: str, version: int) -> DkimKey | None:
-        """The key that mail of this domain is signed with, if it has one, at this version of the directory or later.
+    async def of(self, domain: str, version: int) -> tuple[DkimKey, ...]:
+        """The keys that mail of this domain is signed with, if it has any, at this version of the directory or later.
 
         Raises store.engine.StoreUnavailable and store.vault.SealBroken.
         """
@@ -30,9 +31,13 @@ class SigningKeys:
                 if version > self._version:  # else another has read them while we waited
                     self._keys = await asyncio.to_thread(self._load)
                     self._version = version
-        return self._keys.get(domain)
+        return self._keys.get(domain, ())
 
-    def _load(self) -> dict[str, DkimKey]:
+    def _load(self) -> dict[str, tuple[DkimKey, ...]]:
         with read(self._engine) as conn:
-            found = organisation.signing_keys(conn, self._vault)
-        return {domain: DkimKey(domain, key.selector, dkim.load(key.pem)) for domain, key in found.items()}
+            found = domain_keys.signing_keys(conn, self._vault)
+        return {domain: tuple(map(_opened, keys)) for domain, keys in found.items()}
+
+
+def _opened(key: SigningKey) -> DkimKey:
+    return DkimKey(key.domain, key.selector, dkim.load(key.pem))

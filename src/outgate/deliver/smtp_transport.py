@@ -23,9 +23,10 @@ from outgate.queue import Recipient
 from outgate.route import RouteKind
 from outgate.store.engine import StoreUnavailable
 from outgate.store.vault import SealBroken
+from outgate.transport_security.tls_session import CountSession, sessions, uncounted
 
 _NO_SIGNING_KEY = Outcome(
-    Verdict.RETRY, "4.7.5 a stored signing key was changed outside of Outgate; make another: outgate domain dkim"
+    Verdict.RETRY, "4.7.5 a stored signing key was changed outside of Outgate; make another: outgate domain dkim set"
 )
 _CHUNKING: Final = "CHUNKING"
 
@@ -108,11 +109,13 @@ class SmtpTransport:
         max_age: float,
         mailboxes: LocalMailboxes | None = None,
         log_in: LogIn | None = None,
+        count: CountSession = uncounted,
     ) -> None:
         self._link, self._hosts, self._compliance = link, hosts, compliance
         self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
         self._mailboxes = mailboxes  # of the organisation, if the peer keeps them
         self._log_in = log_in  # of the link, where it may be renewed
+        self._count = count
         self._connection: Connection | None = None
         self._avoided: frozenset[str] = frozenset()  # extensions that the peer offers and does not have
         self._tried: set[str] = set()  # addresses, in this attempt
@@ -275,6 +278,8 @@ class SmtpTransport:
             link = replace(self._link, tls=tls, tlsa=to.tlsa)
             connection = Connection(to.host, link, self._timeouts, self._verifying, self._avoided)
             problem = await connection.open()
+            if tls is to.tls:  # what is tried after that is not as the domain wants it
+                self._tell(to, connection)
             if problem is None:
                 self._connection = connection
                 return None
@@ -284,3 +289,11 @@ class SmtpTransport:
             if to.demanded_by and not to.weaker:
                 failed = replace(failed, reason=f"{failed.reason} ({to.demanded_by} demands it)")
         return failed
+
+    def _tell(self, to: SecuredHost, connection: Connection) -> None:
+        """Whoever could not be reached, or did not get as far as TLS, is not told of."""
+        fault = connection.tls_fault
+        if to.told and (connection.tls or fault):
+            addresses = to.host.address, connection.source_address
+            for session in sessions(to.told, fault, to.host.name, *addresses):
+                self._count(session)

@@ -12,6 +12,7 @@ from outgate.egress.resolver import Host
 from outgate.frozen import frozen
 from outgate.model import Gateway, Security
 from outgate.route import Route, RouteKind
+from outgate.transport_security.tls_session import SessionReport
 from outgate.transport_security.tlsa import TlsaSet
 
 
@@ -29,7 +30,8 @@ class TlsPolicy(StrEnum):
 @frozen
 class SecuredHost:
     """A host to try, and how its connection is to be secured: by `tls`, and where TLS fails by the `weaker` ones in
-    turn. `demanded_by` names what does not let it be weaker, for people; `tlsa` has what TlsPolicy.DANE goes by.
+    turn. `demanded_by` names what does not let it be weaker, for people; `tlsa` has what TlsPolicy.DANE goes by. `told`
+    is how its domain is told of sessions secured by `tls`; None if it is not.
     """
 
     host: Host
@@ -37,6 +39,7 @@ class SecuredHost:
     weaker: tuple[TlsPolicy, ...] = ()
     demanded_by: str = ""
     tlsa: TlsaSet | None = None
+    told: SessionReport | None = None
 
 
 def alike(hosts: Iterable[Host], tls: TlsPolicy) -> list[SecuredHost]:

@@ -17,7 +17,7 @@ from outgate.queue.queue_id import to_text
 from outgate.route import RouteKind
 from outgate.smtp import Addressee, Capabilities, Transaction
 
-KeyFor = Callable[[str, int], Awaitable[DkimKey | None]]  # by domain, as of a version of the directory
+KeysOf = Callable[[str, int], Awaitable[tuple[DkimKey, ...]]]  # by domain, as of a version of the directory
 
 # By these ways the mail leaves by our own servers for others to check: there it bears our signature.
 _SIGNED_WAYS = frozenset({RouteKind.DIRECT, RouteKind.DOMAIN_GATEWAY})
@@ -50,13 +50,13 @@ class Transmission:
                 yield piece
 
 
-async def prepare(queue: Queue, delivery: Delivery, hostname: str, key_for: KeyFor) -> Transmission:
+async def prepare(queue: Queue, delivery: Delivery, hostname: str, keys_of: KeysOf) -> Transmission:
     """Read the message and make the header that this way asks for (docs/header-changes.md)."""
     message = delivery.item.message
     pieces = queue.content(delivery.item)
     first = await anext(pieces)
     submitted, body = first[: message.header_size], first[message.header_size :]
-    header = _edited(delivery, submitted, hostname, await _signing_key(delivery, submitted, key_for))
+    header = _edited(delivery, submitted, hostname, await _signing_keys(delivery, submitted, keys_of))
     size = len(header) + message.size - message.header_size
     return Transmission(header, body, pieces if message.chunks > 1 else None, size, message.eight_bit)
 
@@ -66,17 +66,17 @@ def _from_domain(delivery: Delivery, submitted: bytes) -> str:
     return (delivery.item.message.chosen_from or examine(submitted).header_from[0]).rpartition("@")[2]
 
 
-async def _signing_key(delivery: Delivery, submitted: bytes, key_for: KeyFor) -> DkimKey | None:
+async def _signing_keys(delivery: Delivery, submitted: bytes, keys_of: KeysOf) -> tuple[DkimKey, ...]:
     """The organisation's mailboxes may be elsewhere, and be asked whether what is from its postmaster is."""
     route = delivery.route
     if route.kind not in _SIGNED_WAYS and not (route.kind is RouteKind.LOCAL and delivery.item.message.is_own):
-        return None
+        return ()
     on_behalf_of = route.on_behalf_of
     domain = on_behalf_of.rpartition("@")[2] if on_behalf_of else _from_domain(delivery, submitted)
-    return await key_for(domain, delivery.version)
+    return await keys_of(domain, delivery.version)
 
 
-def _edited(delivery: Delivery, submitted: bytes, hostname: str, key: DkimKey | None) -> bytes:
+def _edited(delivery: Delivery, submitted: bytes, hostname: str, keys: tuple[DkimKey, ...]) -> bytes:
     message, route = delivery.item.message, delivery.route
     user_gateway = route.kind is RouteKind.USER_GATEWAY
     primary = delivery.account.primary if delivery.account else ""
@@ -88,8 +88,9 @@ def _edited(delivery: Delivery, submitted: bytes, hostname: str, key: DkimKey | 
         from_domain=_from_domain(delivery, submitted),
         rewrite_from=_rewrite_from(delivery),
     )
-    if key:
-        block = sign(block, message.body_digest, key, clock.now()) + block
+    now = clock.now()
+    # Each signs the message, none the others' signatures: recipients know one kind of key or both (RFC 8463 section 3).
+    block = b"".join([sign(block, message.body_digest, key, now) for key in keys]) + block
     # A message may end with its header; then it leaves without an empty line as well.
     return block + (b"\r\n" if submitted.endswith(b"\r\n\r\n") or submitted == b"\r\n" else b"")
 

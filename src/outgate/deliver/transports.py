@@ -24,7 +24,7 @@ from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.deliver.smtp_transport import Hosts, SmtpTransport
 from outgate.deliver.tls_policy import SecuredHost, TlsPolicy, alike
-from outgate.deliver.transmission import KeyFor
+from outgate.deliver.transmission import KeysOf
 from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.directory.reader import DirectoryReader
 from outgate.egress.resolver import Host, Resolver, Unresolved
@@ -35,6 +35,7 @@ from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
 from outgate.store.vault import SealBroken
 from outgate.transport_security.sts_policies import StsPolicies
+from outgate.transport_security.tls_session import CountSession, uncounted
 
 _MOST_EVENTS = 1000
 
@@ -52,16 +53,18 @@ class TransportFactory:
         resolver: Resolver,
         open_password: OpenPassword,
         tokens: TokenSource,
-        key_for: KeyFor,
+        keys_of: KeysOf,
         security_event: SecurityEvent,
         queue_ids: QueueIds,
         sts_policies: StsPolicies,
+        count: CountSession,
     ) -> None:
         self._config, self._queue, self._directory, self._resolver = config, queue, directory, resolver
-        self._exchangers = Exchangers(resolver, sts_policies, config.delivery.smtp_port)
-        self._open_password, self._tokens, self._stored_key_for = open_password, tokens, key_for
+        self._exchangers = Exchangers(resolver, sts_policies, config.delivery.smtp_port, count)
+        self._count = count
+        self._open_password, self._tokens, self._stored_keys_of = open_password, tokens, keys_of
         self._security_event = _once(security_event)
-        self._compliance = MessagePreparer(queue, directory, queue_ids, self._key_for)
+        self._compliance = MessagePreparer(queue, directory, queue_ids, self._keys_of)
         self._mailboxes = LocalMailboxes(directory, config.local.postmaster)
         self._timeouts = timeouts_of(config.delivery)
         self._verifying = verifying_context(config)
@@ -74,7 +77,9 @@ class TransportFactory:
             return self._to_mailboxes(tls)
         domain = way.queue.name
         link = _link(self._config, domain, self._config.delivery.smtp_port, tls)
-        return self._smtp(link, lambda: _found(self._exchangers.of(domain, demand), domain, link.port))
+        return self._smtp(
+            link, lambda: _found(self._exchangers.of(domain, demand), domain, link.port), count=self._count
+        )
 
     def _to_gateway(self, gateway: Gateway, tls: TlsPolicy, *, users: bool) -> Transport:
         """A user's gateway is guarded at every connection; the organisation's own is the administrator's to choose."""
@@ -121,9 +126,9 @@ class TransportFactory:
             return None
         return GatewayCredentials(gateway, self._open_password, self._security_event)
 
-    async def _key_for(self, domain: str, version: int) -> DkimKey | None:
+    async def _keys_of(self, domain: str, version: int) -> tuple[DkimKey, ...]:
         try:
-            return await self._stored_key_for(domain, version)
+            return await self._stored_keys_of(domain, version)
         except SealBroken:
             self._security_event(SEAL_BROKEN, f"domain:{domain}", "")
             raise
@@ -144,7 +149,12 @@ class TransportFactory:
         return self._smtp(link, lambda: _found(hosts(), host, int(port)), self._mailboxes)
 
     def _smtp(
-        self, link: Link, hosts: Hosts, mailboxes: LocalMailboxes | None = None, log_in: LogIn | None = None
+        self,
+        link: Link,
+        hosts: Hosts,
+        mailboxes: LocalMailboxes | None = None,
+        log_in: LogIn | None = None,
+        count: CountSession = uncounted,
     ) -> Transport:
         return SmtpTransport(
             link,
@@ -155,6 +165,7 @@ class TransportFactory:
             max_age=self._config.delivery.max_age,
             mailboxes=mailboxes,
             log_in=log_in,
+            count=count,
         )
 
 

@@ -1,8 +1,10 @@
 """The DNS records that a domain's owner should publish. Text only: nothing is looked up."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 
+from outgate.directory.domain_keys import KeyRecord, KeyStage
 from outgate.directory.organisation import Domain
 from outgate.frozen import frozen
 
@@ -12,10 +14,14 @@ class DnsPurpose(StrEnum):
 
     SPF = "spf"
     DKIM = "dkim"
+    NEXT_DKIM = "next-dkim"  # mail is signed with it once it is seen
+    FORMER_DKIM = "former-dkim"  # to be removed after some days
     DMARC = "dmarc"
     SERVICE = "service"  # a server, for mail programs (SRV)
     AUTODISCOVER = "autodiscover"
     AUTOCONFIG = "autoconfig"
+    PACC = "pacc"
+    PACC_DIGEST = "pacc-digest"
 
 
 @frozen
@@ -47,16 +53,24 @@ def dns_records(domain: Domain, hostname: str) -> list[DnsRecord]:
             purpose=DnsPurpose.DMARC,
         ),
     ]
-    if domain.dkim_selector and domain.dkim_record:
-        key = DnsRecord(
-            name=f"{domain.dkim_selector}._domainkey.{domain.name}",
-            type="TXT",
-            value=domain.dkim_record,
-            note="DKIM: the key that recipients check signatures with",
-            purpose=DnsPurpose.DKIM,
-        )
-        records.insert(1, key)
+    records[1:1] = [key_record(domain.name, key) for key in domain.keys]
     return records
+
+
+def key_record(domain: str, key: KeyRecord) -> DnsRecord:
+    """Where recipients look for a key of a domain (RFC 6376 section 3.6.2)."""
+    notes = {
+        KeyStage.WAITING: (DnsPurpose.NEXT_DKIM, "DKIM: the next key; mail is signed with it once this record is seen"),
+        KeyStage.SIGNING: (DnsPurpose.DKIM, "DKIM: the key that recipients check signatures with"),
+        KeyStage.RETIRED: (DnsPurpose.FORMER_DKIM, f"DKIM: a former key; remove the record after {_day(key)}"),
+    }
+    purpose, note = notes[key.stage]
+    return DnsRecord(f"{key.selector}._domainkey.{domain}", "TXT", key.record, note, purpose)
+
+
+def _day(key: KeyRecord) -> str:
+    """The last on which mail may be under way that it has signed; in UTC."""
+    return f"{datetime.fromtimestamp(key.removable_from or 0.0, UTC):%Y-%m-%d}"
 
 
 def zone_text(records: Sequence[DnsRecord]) -> str:

@@ -1,16 +1,14 @@
-"""The organisation: its domains with their DKIM keys, and its outbound gateway. Knows no user."""
+"""The organisation: its domains, and its outbound gateway. Knows no user."""
 
-from dataclasses import field
-from typing import Any
+from sqlalchemy import Connection, delete, insert, select
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
-
-from outgate.directory import accounts, gateway_settings
+from outgate.directory import accounts, domain_keys, gateway_settings
 from outgate.directory.change import compared_domain, touch
-from outgate.directory.errors import AlreadyExists, NotAllowed, NotFound
+from outgate.directory.domain_keys import KeyRecord, KeyStage
+from outgate.directory.errors import AlreadyExists, NotAllowed
 from outgate.frozen import frozen
 from outgate.model import Gateway
-from outgate.store import tables, vault
+from outgate.store import tables
 from outgate.store.vault import Vault
 
 DOMAIN_GATEWAY_ID = 1
@@ -18,21 +16,30 @@ DOMAIN_GATEWAY_ID = 1
 
 @frozen
 class Domain:
-    """One of the organisation's domains; `dkim_record` is the text of the DNS record at `dkim_selector`."""
+    """One of the organisation's domains, with its DKIM keys in the order in which they were made."""
 
     name: str
     is_primary: bool
-    dkim_selector: str | None
-    dkim_record: str | None
+    keys: tuple[KeyRecord, ...] = ()
 
+    @property
+    def signing(self) -> tuple[KeyRecord, ...]:
+        """The keys that its mail is signed with; none if it is not signed."""
+        return self.keys_in(KeyStage.SIGNING)
 
-@frozen
-class SigningKey:
-    """What a domain's messages are signed with (RFC 6376)."""
+    @property
+    def waiting(self) -> tuple[KeyRecord, ...]:
+        """Those that will sign when their records are seen in the DNS."""
+        return self.keys_in(KeyStage.WAITING)
 
-    domain: str
-    selector: str
-    pem: bytes = field(repr=False)
+    @property
+    def retired(self) -> tuple[KeyRecord, ...]:
+        """Those that sign no more, and whose records are still in the DNS as far as is known."""
+        return self.keys_in(KeyStage.RETIRED)
+
+    def keys_in(self, stage: KeyStage) -> tuple[KeyRecord, ...]:
+        """Those that are in this stage."""
+        return tuple(one for one in self.keys if one.stage is stage)
 
 
 def create(connection: Connection, primary_domain: str, now: float) -> None:
@@ -52,7 +59,8 @@ def domains(connection: Connection) -> tuple[Domain, ...]:
     """The primary domain first, then the others by name."""
     columns = tables.domain.c
     rows = connection.execute(select(tables.domain).order_by(columns.is_primary.desc(), columns.name))
-    return tuple(Domain(row.name, row.is_primary, row.dkim_selector, row.dkim_public_key) for row in rows)
+    keys = domain_keys.of_domains(connection)
+    return tuple(Domain(row.name, row.is_primary, keys.get(row.id, ())) for row in rows)
 
 
 def add_domain(connection: Connection, name: str, now: float) -> None:
@@ -67,7 +75,7 @@ def add_domain(connection: Connection, name: str, now: float) -> None:
 def remove_domain(connection: Connection, name: str) -> None:
     """Refused while an address uses it: that may have been granted, and would stay without proof of ownership."""
     touch(connection, shared=True)
-    domain = _domain(connection, name)
+    domain = domain_keys.find_domain(connection, name)
     if domain.is_primary:
         raise NotAllowed("{domain} is the primary domain, which can't be removed", domain=domain.name)
     used = connection.scalar(
@@ -78,41 +86,6 @@ def remove_domain(connection: Connection, name: str) -> None:
             "{domain} is in use by {address}; delete the addresses in it first", domain=domain.name, address=used
         )
     connection.execute(delete(tables.domain).where(tables.domain.c.id == domain.id))
-
-
-def set_signing_key(
-    connection: Connection, keys: Vault, name: str, selector: str, pem: bytes, dkim_record: str
-) -> None:
-    """Sign the domain's messages with this key (PEM, PKCS #8) from now on; replaces the former one."""
-    touch(connection, shared=True)
-    domain = _domain(connection, name)
-    connection.execute(
-        update(tables.domain)
-        .where(tables.domain.c.id == domain.id)
-        .values(
-            dkim_selector=compared_domain(selector),
-            dkim_sealed_key=keys.seal(pem, vault.signing_key(domain.name)),
-            dkim_public_key=dkim_record,
-        )
-    )
-
-
-def signing_keys(connection: Connection, keys: Vault) -> dict[str, SigningKey]:
-    """The key of each domain that has one. Raises store.vault.SealBroken."""
-    columns = tables.domain.c
-    rows = connection.execute(select(tables.domain).where(columns.dkim_sealed_key.is_not(None)))
-    return {
-        row.name: SigningKey(row.name, row.dkim_selector, keys.open(row.dkim_sealed_key, vault.signing_key(row.name)))
-        for row in rows
-    }
-
-
-def _domain(connection: Connection, name: str) -> Row[*tuple[Any, ...]]:
-    name = compared_domain(name)
-    row = connection.execute(select(tables.domain).where(tables.domain.c.name == name)).first()
-    if row is None:
-        raise NotFound("{domain} is not one of the organisation's domains", domain=name)
-    return row
 
 
 # --- the outbound gateway of the whole organisation ------------------------------------------------------------------

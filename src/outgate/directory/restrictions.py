@@ -28,6 +28,11 @@ def load(connection: Connection) -> Restrictions:
     return _read(connection, select(tables.restriction))
 
 
+def version(connection: Connection) -> int:
+    """Grows with every change of them; a time that comes to its end is none."""
+    return connection.scalar(select(tables.organisation.c.queue_version)) or 0
+
+
 def of_some(connection: Connection, queues: Collection[QueueKey]) -> Restrictions:
     """Those of these queues, a page's."""
     names = [str(queue) for queue in queues]

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from outgate.discovery.candidates import Candidate, Certainty, Sought, Source
+from outgate.discovery.candidates import Candidate, Certainty, NotUnderstood, Sought, Source
 from outgate.mail.addresses import AddressError, canonical_domain
 from outgate.model import Security
 
@@ -24,10 +24,6 @@ _PASSWORD = frozenset(  # in clear within TLS, or by a challenge (CRAM-MD5); the
 )
 _PORT = re.compile(r"[0-9]{1,5}")
 _USERNAME = re.compile(r"[^\x00-\x20\x7f%]{1,255}")
-
-
-class NotUnderstood(ValueError):
-    """The document is none of the kind; the text says why, and has nothing of the document in it."""
 
 
 def urls(sought: Sought) -> tuple[str, str]:

@@ -13,6 +13,7 @@ class Source(StrEnum):
     """Where settings come from, the most trusted first."""
 
     PRESET = "preset"
+    PACC = "pacc"
     SRV = "srv"
     AUTOCONFIG = "autoconfig"
     MX_PRESET = "mx-preset"
@@ -40,6 +41,10 @@ class DiscoveryOutcome(StrEnum):
     NOT_OFFERED = "not-offered"
     UNUSABLE = "unusable"
     NO_ANSWER = "no-answer"
+
+
+class NotUnderstood(ValueError):
+    """A document is none of the kind; the text says why, and has nothing of the document in it."""
 
 
 class UserName(StrEnum):

@@ -8,10 +8,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.SRV import SRV
 
-from outgate.discovery import autoconfig, srv
-from outgate.discovery.candidates import Candidate, Certainty, Discovered, DiscoveryOutcome, Looked, Sought, Source
+from outgate.discovery import autoconfig, pacc, srv
+from outgate.discovery.candidates import (
+    Candidate,
+    Certainty,
+    Discovered,
+    DiscoveryOutcome,
+    Looked,
+    NotUnderstood,
+    Sought,
+    Source,
+)
 from outgate.discovery.presets import Preset, Presets
 from outgate.egress.https_client import HttpsClient, NotFetched
 from outgate.egress.resolver import Resolver, Unresolved
@@ -34,10 +44,11 @@ class Discoverer:
     async def discover(self, address: str) -> Discovered:
         """All candidates for an address, the best first; raises AddressError.
 
-        The order is that of Source: preset of the domain, SRV, autoconfig, preset by the exchangers, the exchanger.
+        The order is that of Source: preset of the domain, PACC, SRV, autoconfig, preset by the exchangers, exchanger.
         """
         sought = Sought.of(address)
         places = [
+            (self._by_pacc, Source.PACC, pacc.url(sought)),
             *((self._by_srv, Source.SRV, f"{service}.{sought.domain}") for service in srv.SERVICES),
             *((self._by_autoconfig, Source.AUTOCONFIG, url) for url in autoconfig.urls(sought)),
             (self._by_exchanger, Source.MX, f"{sought.domain} MX"),
@@ -75,6 +86,16 @@ class Discoverer:
         candidate = _of_preset(preset, sought, Source.PRESET, Certainty.KNOWN)
         return _found(Source.PRESET, sought.domain, (candidate,), preset.name)
 
+    async def _by_pacc(self, url: str, sought: Sought) -> Discovered:
+        """The web server is asked only where the DNS has a digest that its document must have."""
+        records = await self._resolver.records(pacc.record_name(sought), "TXT")
+        if isinstance(records, Unresolved):
+            return _looked(Source.PACC, url, DiscoveryOutcome.NO_ANSWER, records.reason)
+        known = pacc.digests(b"".join(one.strings) for one in records if isinstance(one, TXT))
+        if not known:
+            return _looked(Source.PACC, url, DiscoveryOutcome.NOTHING)
+        return await self._by_document(Source.PACC, url, lambda document: pacc.read(document, known, sought))
+
     async def _by_srv(self, name: str, sought: Sought) -> Discovered:
         answer = await self._resolver.records(name, "SRV")
         if isinstance(answer, Unresolved):
@@ -89,18 +110,24 @@ class Discoverer:
         return Discovered(candidates, (Looked(Source.SRV, name, outcome),))
 
     async def _by_autoconfig(self, url: str, sought: Sought) -> Discovered:
+        return await self._by_document(Source.AUTOCONFIG, url, lambda document: autoconfig.read(document, sought))
+
+    async def _by_document(
+        self, source: Source, url: str, read: Callable[[bytes], tuple[Candidate, ...]]
+    ) -> Discovered:
+        """What a domain's web server says; `read` raises NotUnderstood."""
         answer = await self._https.get(url)
         if isinstance(answer, NotFetched):
-            return _looked(Source.AUTOCONFIG, url, DiscoveryOutcome.NO_ANSWER, answer.reason)
+            return _looked(source, url, DiscoveryOutcome.NO_ANSWER, answer.reason)
         if answer.status != 200:
-            return _looked(Source.AUTOCONFIG, url, DiscoveryOutcome.NOTHING, f"status {answer.status}")
+            return _looked(source, url, DiscoveryOutcome.NOTHING, f"status {answer.status}")
         try:
-            candidates = autoconfig.read(answer.content, sought)
-        except autoconfig.NotUnderstood as error:
-            return _looked(Source.AUTOCONFIG, url, DiscoveryOutcome.UNUSABLE, str(error))
+            candidates = read(answer.content)
+        except NotUnderstood as error:
+            return _looked(source, url, DiscoveryOutcome.UNUSABLE, str(error))
         if not candidates:
-            return _looked(Source.AUTOCONFIG, url, DiscoveryOutcome.UNUSABLE, "it names no SMTP server with TLS")
-        return _found(Source.AUTOCONFIG, url, candidates)
+            return _looked(source, url, DiscoveryOutcome.UNUSABLE, "it names no SMTP server with TLS")
+        return _found(source, url, candidates)
 
     async def _by_exchanger(self, where: str, sought: Sought) -> Discovered:
         answer = await self._resolver.records(sought.domain, "MX")

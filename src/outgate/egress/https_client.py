@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import field
+from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
 
 import httpcore2
@@ -21,7 +22,7 @@ from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError
 
-HTTPS = 443
+HTTPS, HTTP = 443, 80
 MAX_BYTES = 64 * 1024
 MAX_REDIRECTS = 2
 PATIENCE = 5.0  # seconds for all of it, names and redirects included
@@ -48,6 +49,18 @@ class Fetched:
         """Of Content-Type, without its parameters, in lower case."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    def retry_after(self, now: float) -> float | None:
+        """Seconds that the server wants to be left alone (RFC 9110 section 10.2.3), less than none if that is past;
+        None if it does not say.
+        """
+        text = self.headers.get("retry-after", "").strip()
+        if text.isascii() and text.isdigit():
+            return float(text[:9])
+        try:
+            return parsedate_to_datetime(text).timestamp() - now if text else None
+        except (ValueError, OverflowError):
+            return None
+
 
 @frozen
 class NotFetched:
@@ -65,9 +78,15 @@ class NotFetched:
 class _Place:
     """An https URL, read once: what is checked is what is connected to and asked."""
 
+    scheme: str
     host: str
     port: int
     target: str
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is at the port that its scheme has."""
+        return self.port == (HTTPS if self.scheme == "https" else HTTP)
 
 
 class HttpsClient:
@@ -75,10 +94,20 @@ class HttpsClient:
 
     The context is for this object alone (httpcore2 sets its ALPN). `port` is another than 443 in tests only: URLs may
     not name one, so that nothing else can be knocked at. With `any_port` they may: those that an administrator wrote.
+    With `allow_http` they may also be of http.
     """
 
-    def __init__(self, resolver: Resolver, context: ssl.SSLContext, port: int = 443, *, any_port: bool = False) -> None:
-        self._resolver, self._context, self._port, self._any_port = resolver, context, port, any_port
+    def __init__(
+        self,
+        resolver: Resolver,
+        context: ssl.SSLContext,
+        port: int = HTTPS,
+        *,
+        any_port: bool = False,
+        allow_http: bool = False,
+    ) -> None:
+        self._resolver, self._context, self._port = resolver, context, port
+        self._any_port, self._schemes = any_port, ("https", "http") if allow_http else ("https",)
 
     async def get(
         self,
@@ -103,9 +132,18 @@ class HttpsClient:
         """The answer to one POST, whatever its status, within `patience` seconds. No redirect is followed: what is
         posted may be a secret.
         """
+        return await self._post(url, _Question("POST", headers, content), patience)
+
+    async def tell(
+        self, url: str, content: bytes, headers: Mapping[str, str], patience: float = PATIENCE
+    ) -> Fetched | NotFetched:
+        """As `post`, of an answer whose status counts: nothing is read of what comes after its header."""
+        return await self._post(url, _Question("POST", headers, content, status_alone=True), patience)
+
+    async def _post(self, url: str, question: "_Question", patience: float) -> Fetched | NotFetched:
         try:
             async with asyncio.timeout(patience):
-                answer = await self._ask(url, _Question("POST", headers, content))
+                answer = await self._ask(url, question)
         except TimeoutError:
             return NotFetched(url, f"no answer within {patience:g} seconds")
         return answer if not isinstance(answer, str) else NotFetched(url, "the answer is a redirect", forbidden=True)
@@ -120,7 +158,7 @@ class HttpsClient:
 
     async def _ask(self, url: str, question: "_Question") -> Fetched | NotFetched | str:
         """The answer, or the URL that it redirects to."""
-        place = _read(url, any_port=self._any_port)
+        place = _read(url, self._schemes, any_port=self._any_port)
         if isinstance(place, NotFetched):
             return place
         hosts = await self._resolver.guarded(place.host)
@@ -137,12 +175,14 @@ class HttpsClient:
     async def _exchange(
         self, url: str, place: _Place, hosts: Sequence[Host], question: "_Question"
     ) -> Fetched | NotFetched | str:
-        where = httpcore2.URL(scheme=b"https", host=place.host.encode(), port=place.port, target=place.target.encode())
+        where = httpcore2.URL(
+            scheme=place.scheme.encode(), host=place.host.encode(), port=place.port, target=place.target.encode()
+        )
         async with AsyncExitStack() as stack:
             backend = _Checked(hosts, self._port if place.port == HTTPS else place.port, stack)
             pool = httpcore2.AsyncConnectionPool(ssl_context=self._context, network_backend=backend)
             await stack.enter_async_context(pool)
-            host = where.host if place.port == HTTPS else where.host + f":{place.port}".encode()
+            host = where.host if place.is_usual else where.host + f":{place.port}".encode()
             asked = pool.stream(
                 question.method, where, headers=[(b"Host", host), *question.sent], content=question.content or None
             )
@@ -150,7 +190,7 @@ class HttpsClient:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
             if answer.status in _REDIRECTS and "location" in headers:
                 return _joined(url, headers["location"])
-            content = await content_of(answer)
+            content = b"" if question.status_alone else await content_of(answer)
         if content is None:
             return NotFetched(url, f"the answer is longer than {MAX_BYTES} bytes")
         return Fetched(url, answer.status, content, headers)
@@ -163,6 +203,7 @@ class _Question:
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes = b""
+    status_alone: bool = False
 
     @property
     def sent(self) -> list[tuple[bytes, bytes]]:
@@ -201,15 +242,16 @@ class _Checked(httpcore2.AsyncNetworkBackend):
         raise fault
 
 
-def _read(url: str, *, any_port: bool) -> _Place | NotFetched:
+def _read(url: str, schemes: Sequence[str], *, any_port: bool) -> _Place | NotFetched:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return NotFetched(url, "it is no URL", forbidden=True)
-    if parts.scheme != "https":
-        return NotFetched(url, "only https is asked", forbidden=True)
-    if (port not in (None, HTTPS) and not any_port) or "@" in parts.netloc:
+    if parts.scheme not in schemes:
+        return NotFetched(url, f"only {' or '.join(schemes)} is asked", forbidden=True)
+    usual = HTTPS if parts.scheme == "https" else HTTP
+    if (port not in (None, usual) and not any_port) or "@" in parts.netloc:
         return NotFetched(url, "a URL with a port or a user name is not asked", forbidden=True)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not _TARGET.fullmatch(target):
@@ -217,7 +259,7 @@ def _read(url: str, *, any_port: bool) -> _Place | NotFetched:
     if is_address(host):
         return NotFetched(url, "a URL with an address for a host is not asked", forbidden=True)
     try:
-        return _Place(plain(host), HTTPS if port is None else port, target)
+        return _Place(parts.scheme, plain(host), usual if port is None else port, target)
     except AddressError:
         return NotFetched(url, "it is not the name of a host", forbidden=True)
 

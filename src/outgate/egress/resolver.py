@@ -64,12 +64,13 @@ class MailExchangers:
 class Unresolved:
     """Why there is nothing to connect to. `status` is an enhanced status code (RFC 3463): 4.x.x may be otherwise later.
 
-    `forbidden` says that the guard refused what was found.
+    `forbidden` says that the guard refused what was found, `bogus` that its DNSSEC signatures do not hold.
     """
 
     status: str
     reason: str
     forbidden: bool = False
+    bogus: bool = False
 
 
 @frozen
@@ -178,7 +179,8 @@ class Resolver:
             except dns.resolver.NXDOMAIN:
                 continue
             except dns.exception.DNSException as error:
-                return Unresolved("4.4.3", f"the TLSA records of {owner} could not be found: {_words(error)}")
+                words = f"the TLSA records of {owner} could not be found: {_words(error)}"
+                return Unresolved("4.4.3", words, bogus=isinstance(error, Bogus))
             records = [one for one in answer.rrset or () if isinstance(one, TLSA)]
             if records and self._is_secure(answer):
                 return FoundTlsa(name, tuple(records))

@@ -39,6 +39,8 @@ _SIGNED = (
     "list-unsubscribe",
     "list-unsubscribe-post",
     "autocrypt",
+    "tls-report-domain",
+    "tls-report-submitter",
 )
 _SPACES = re.compile(rb"[ \t]+")
 _EMPTY_LINES = re.compile(rb"(?:\n\r)*")

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from outgate.directory.dns_records import DnsPurpose, DnsRecord
+from outgate.mail_program.pacc_document import digest_record, pacc_document
 from outgate.mail_program.program_servers import ProgramServers
 from outgate.model import Security
 
@@ -15,8 +16,8 @@ _SERVICE: Final = {Security.SSL: "submissions", Security.STARTTLS: "submission"}
 
 
 def program_records(servers: ProgramServers, domain: str) -> list[DnsRecord]:
-    """SRV records (RFC 6186, RFC 8314 section 5.1), and where autoconfig and Autodiscover are served."""
-    return [*_of_servers(servers, domain), *_of_pages(urlsplit(servers.pages), domain)]
+    """SRV records (RFC 6186, RFC 8314 section 5.1), and where autoconfig, Autodiscover and PACC are served."""
+    return [*_of_servers(servers, domain), *_of_pages(urlsplit(servers.pages), domain, pacc_document(servers))]
 
 
 def _of_servers(servers: ProgramServers, domain: str) -> Iterator[DnsRecord]:
@@ -28,7 +29,7 @@ def _of_servers(servers: ProgramServers, domain: str) -> Iterator[DnsRecord]:
             yield _service(service, domain, server.port, server.host, DnsPurpose.SERVICE)
 
 
-def _of_pages(pages: SplitResult, domain: str) -> Iterator[DnsRecord]:
+def _of_pages(pages: SplitResult, domain: str, document: bytes | None) -> Iterator[DnsRecord]:
     """Programs ask by https only, and for autoconfig at its usual port."""
     host = pages.hostname
     if pages.scheme != "https" or not host or not _is_name(host):
@@ -38,6 +39,11 @@ def _of_pages(pages: SplitResult, domain: str) -> Iterator[DnsRecord]:
     if port == HTTPS:
         note = f"Thunderbird finds the settings by this name, which the certificate of {host} must cover, too"
         yield DnsRecord(f"autoconfig.{domain}", "CNAME", f"{host}.", note, DnsPurpose.AUTOCONFIG)
+        if document:
+            note = f"PACC finds the settings by this name, which the certificate of {host} must cover, too"
+            yield DnsRecord(f"ua-auto-config.{domain}", "CNAME", f"{host}.", note, DnsPurpose.PACC)
+            note = "PACC believes the settings by this digest of them; it changes with the servers"
+            yield DnsRecord(f"_ua-auto-config.{domain}", "TXT", digest_record(document), note, DnsPurpose.PACC_DIGEST)
 
 
 def _service(service: str, domain: str, port: int, host: str, purpose: DnsPurpose) -> DnsRecord:

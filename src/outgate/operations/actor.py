@@ -31,6 +31,11 @@ class Actor:
         return cls(f"console ({system_user})", "console")
 
     @classmethod
+    def server(cls) -> Self:
+        """The running server, for what it does by itself."""
+        return cls("the server", "server")
+
+    @classmethod
     def user(cls, connection: Connection, address: str, peer: str) -> Self:
         """A user, with the privileges of their roles. Raises NotFound."""
         user = users.find(connection, address)

@@ -1,12 +1,17 @@
 """Operations on the organisation's domains and their DKIM keys."""
 
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from itertools import chain, count
 
-from outgate.directory import organisation
+from outgate.directory import domain_keys, organisation
 from outgate.directory.change import compared_domain
+from outgate.directory.domain_keys import KeysSettled, NewDkimKey
 from outgate.directory.errors import NotFound
 from outgate.directory.organisation import Domain
 from outgate.directory.privileges import Privilege
+from outgate.mail import dkim
+from outgate.mail.dkim import Kind
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
@@ -43,21 +48,50 @@ def remove(op: OperationContext, name: str) -> None:
 
 
 @operation("domain.key", Privilege.DOMAINS_MANAGE, targets.ORGANISATION, proof=True)
-def set_signing_key(op: OperationContext, name: str, selector: str, pem: bytes, dkim_record: str) -> None:
-    """Sign a domain's mail with a new DKIM key."""
-    op.note(domain=name, selector=selector)
-    organisation.set_signing_key(op.connection, op.vault, name, selector, pem, dkim_record)
+def set_signing_key(op: OperationContext, name: str, key: NewDkimKey) -> None:
+    """Sign a domain's mail with a new DKIM key at once."""
+    op.note(domain=name, selector=key.selector)
+    domain_keys.sign_with(op.connection, op.vault, name, key, op.now)
+
+
+@operation("domain.rotate", Privilege.DOMAINS_MANAGE, targets.ORGANISATION, proof=True)
+def begin_rotation(op: OperationContext, name: str, made: Sequence[NewDkimKey]) -> None:
+    """Have new DKIM keys of a domain sign its mail when their records are in the DNS."""
+    op.note(domain=name, selectors=[one.selector for one in made])
+    domain_keys.begin_rotation(op.connection, op.vault, name, made, op.now)
+
+
+@operation("domain.check-keys", Privilege.DOMAINS_MANAGE, targets.ORGANISATION, services=("published", "gone"))
+def settle_keys(op: OperationContext, name: str, *, published: Collection[str], gone: Collection[str]) -> KeysSettled:
+    """Take what the DNS says of a domain's DKIM keys: new ones may begin to sign."""
+    done = domain_keys.settle(op.connection, name, published, gone, op.now)
+    facts = {"begun": done.begun, "retired": done.retired, "removable": done.removable, "forgotten": done.forgotten}
+    op.note(domain=name, **{what: list(selectors) for what, selectors in facts.items() if selectors})
+    return done
+
+
+@operation("domain.cancel-rotation", Privilege.DOMAINS_MANAGE, targets.ORGANISATION, proof=True)
+def cancel_rotation(op: OperationContext, name: str) -> tuple[str, ...]:
+    """Forget the new DKIM keys of a domain that do not sign yet."""
+    selectors = domain_keys.cancel_rotation(op.connection, name)
+    op.note(domain=name, selectors=list(selectors))
+    return selectors
+
+
+def new_keys(domain: Domain, now: float) -> tuple[NewDkimKey, ...]:
+    """An RSA key and one of Ed25519 (RFC 8463) for a domain, at selectors that it does not have. Takes a moment."""
+    wanted, taken = default_selector(now), {one.selector for one in domain.keys}
+    bases = chain([wanted], (f"{wanted}-{number}" for number in count(2)))
+    base = next(one for one in bases if not {one, f"{one}-ed"} & taken)
+    return new_key(base, "rsa"), new_key(f"{base}-ed", "ed25519")
+
+
+def new_key(selector: str, kind: Kind = "rsa") -> NewDkimKey:
+    """A key at a selector, with its record. Takes a moment."""
+    pem = dkim.generate(kind)
+    return NewDkimKey(selector, dkim.dns_record(pem), pem)
 
 
 def default_selector(now: float) -> str:
     """A DKIM selector that says how old the key is: `outgate202601`."""
     return f"outgate{datetime.fromtimestamp(now, UTC):%Y%m}"
-
-
-def next_selector(domain: Domain, now: float) -> str:
-    """One that the domain does not have: the old record stays for mail that is under way."""
-    wanted = default_selector(now)
-    if not (domain.dkim_selector or "").startswith(wanted):
-        return wanted
-    _, _, number = (domain.dkim_selector or "").partition("-")
-    return f"{wanted}-{int(number) + 1 if number.isdigit() else 2}"

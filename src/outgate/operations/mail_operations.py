@@ -49,9 +49,10 @@ def take(
     raw: bytes,
     limits: SendLimits,
     hold_until: float | None = None,
+    reverse_path: str | None = None,
 ) -> Put:
-    """What an operation that sends does with a whole message: the one way in. Raises DirectoryError, and Counted for
-    what is on record as refused.
+    """What an operation that sends does with a whole message: the one way in; without a reverse path it is the
+    account's. Raises DirectoryError, and Counted for what is on record as refused.
     """
     organisation = load_organisation(op.connection)
     submission = whole_message(
@@ -59,7 +60,7 @@ def take(
         op.now,
         account,
         raw,
-        reverse_path=account.primary,
+        reverse_path=account.primary if reverse_path is None else reverse_path,
         recipients=recipients,
         limits=limits.message,
         hold_until=hold_until,

@@ -1,14 +1,16 @@
 """Operations on the record of messages: where each went."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from outgate.directory import users
 from outgate.directory.privileges import Privilege
+from outgate.directory.users import User
 from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.record import message_log
-from outgate.record.events import MessageEvent
+from outgate.record.events import EventKind, MessageEvent
 from outgate.record.message_log import LoggedMessage, MessageFilter
 
 
@@ -45,3 +47,36 @@ def latest(op: OperationContext, after: int | None = None, limit: int = 500) -> 
         return LogTail(message_log.newest(op.connection))
     found = message_log.latest(op.connection, after, limit)
     return LogTail(found[-1][0] if found else after, tuple(event for _, event in found))
+
+
+@frozen
+class OwnMessages:
+    """A page of what a user has sent, by queue id; `older_than` names the next page, if there may be one. A page may
+    have less than it could: others may send from the same address.
+    """
+
+    ids: Sequence[int]
+    older_than: int | None
+
+
+@operation("log.own", Privilege.MAIL_SEND, targets.user("user"), changes=False, own=True)
+def own_history(op: OperationContext, user: str, message_id: int) -> list[MessageEvent]:
+    """See everything that happened to a message that a user has sent; nothing of any other."""
+    events = message_log.history(op.connection, message_id)
+    return events if events and _is_of(users.find(op.connection, user), events[0]) else []
+
+
+@operation("log.own-list", Privilege.MAIL_SEND, targets.user("user"), changes=False, own=True)
+def own_messages(op: OperationContext, user: str, limit: int, older_than: int | None = None) -> OwnMessages:
+    """List what a user has sent, page by page, the newest first."""
+    owner = users.find(op.connection, user)
+    wanted = MessageFilter(sender=owner.address, limit=limit, older_than=older_than)
+    found = list(message_log.search(op.connection, wanted))
+    mine = [one.event.message_id for one in found if _is_of(owner, one.event)]
+    return OwnMessages(mine, found[-1].event.message_id if len(found) == limit else None)
+
+
+def _is_of(owner: User, event: MessageEvent) -> bool:
+    """Whether a message was taken from this user, and not from somebody who had the address before."""
+    told = event.detail.get("account") == owner.address and event.at >= owner.created_at
+    return told and event.kind is EventKind.ACCEPTED

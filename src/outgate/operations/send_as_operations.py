@@ -252,9 +252,9 @@ def advice_basis(op: OperationContext, user: str) -> AdviceBasis:
     """Foresee what recipients will make of mail from an address."""
     owner = account_of(op, user)
     dkim = {
-        domain.name: (domain.dkim_selector, domain.dkim_record)
+        domain.name: (domain.signing[0].selector, domain.signing[0].record)
         for domain in organisation.domains(op.connection)
-        if domain.dkim_selector and domain.dkim_record
+        if domain.signing
     }
     language = users.find(op.connection, owner.primary).language
     return AdviceBasis(accounts.load_organisation(op.connection), owner, dkim, language)

@@ -14,6 +14,8 @@ from outgate.operations.queue_names import queue_names
 from outgate.queue import census
 from outgate.queue.census import Census
 from outgate.sendas import gateways
+from outgate.webhooks import endpoints
+from outgate.webhooks.endpoints import Webhook
 
 
 @frozen
@@ -26,6 +28,7 @@ class State:
     names: Mapping[str, str]
     gateways: Mapping[str, UsersGateway]
     drained: Mapping[str, Drained]  # by node
+    stopped: tuple[Webhook, ...]  # by the server
 
 
 @operation("status.show", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
@@ -34,4 +37,6 @@ def state(op: OperationContext) -> State:
     found = census.census(op.connection)
     queues = [trouble.queue for trouble in found.troubles]
     owned = gateways.of_queues(op.connection, queues)
-    return State(found, nodes.live(op.connection, op.now), queue_names(op, queues), owned, nodes.drained(op.connection))
+    names, drained = queue_names(op, queues), nodes.drained(op.connection)
+    stopped = tuple(endpoints.stopped_by_server(op.connection))
+    return State(found, nodes.live(op.connection, op.now), names, owned, drained, stopped)

@@ -45,4 +45,6 @@ def from_text(text: str) -> int:
     identity = 0
     for letter in letters:
         identity = identity << 5 | _VALUES[letter]
+    if identity >> 63:
+        raise ValueError(f"'{text}' is not a queue id: none begins with more than 7")
     return identity

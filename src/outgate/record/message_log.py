@@ -292,6 +292,21 @@ def latest(conn: Connection, after: int, limit: int) -> list[tuple[int, MessageE
     return [(row.id, event_of(row)) for row in rows]
 
 
+def between(
+    conn: Connection, after: int, to: int, kinds: Collection[str], limit: int
+) -> list[tuple[int, MessageEvent]]:
+    """Events of these kinds with a row number above `after` up to `to`, oldest first, each with its number."""
+    wanted = (fact.c.id > after, fact.c.id <= to, fact.c.kind.in_(kinds))
+    rows = conn.execute(select(fact).where(*wanted).order_by(fact.c.id).limit(limit))
+    return [(row.id, event_of(row)) for row in rows]
+
+
+def firsts(conn: Connection, message_ids: Collection[int]) -> dict[int, MessageEvent]:
+    """The events with which these messages began, by message; without those that are on record no more."""
+    rows = conn.execute(select(fact).where(fact.c.message_id.in_(message_ids), FIRST))
+    return {row.message_id: event_of(row) for row in rows}
+
+
 def newest(conn: Connection) -> int:
     """The row number of the newest event, 0 if there is none."""
     return conn.scalar(select(func.max(fact.c.id))) or 0

@@ -11,13 +11,13 @@ from typing import Final
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, exists, func, select
 
 from outgate.frozen import frozen
 from outgate.record import search_keys
 from outgate.record.message_log import FIRST, event_of
 from outgate.store.engine import read, write
-from outgate.store.tables import fact, message
+from outgate.store.tables import fact, message, webhook
 
 BATCH: Final = 200  # rows or messages in one transaction: some ten milliseconds
 PAUSE: Final = 0.25  # seconds between batches, for everybody else's transactions
@@ -94,13 +94,15 @@ class Retention:
 
 
 def remove_messages(conn: Connection, before: float, limit: int) -> int:
-    """Forget at most `limit` messages that came before then and wait no more; returns their number."""
-    old = conn.execute(
-        select(fact)
-        .where(FIRST, fact.c.at < before, fact.c.message_id.not_in(select(message.c.id)))
-        .order_by(fact.c.at)
-        .limit(limit)
-    ).all()
+    """Forget at most `limit` messages that came before then and wait no more; returns their number.
+
+    Where webhooks read on from the newest row, its message stays: SQLite would give the row's number again, and what is
+    in the new one would be passed over.
+    """
+    newest = select(fact.c.message_id).where(exists(select(webhook.c.id))).order_by(fact.c.id.desc()).limit(1)
+    kept = func.coalesce(newest.scalar_subquery(), -1)
+    gone = (fact.c.message_id.not_in(select(message.c.id)), fact.c.message_id != kept)
+    old = conn.execute(select(fact).where(FIRST, fact.c.at < before, *gone).order_by(fact.c.at).limit(limit)).all()
     if not old:
         return 0
     search_keys.remove(conn, [event_of(row) for row in old])

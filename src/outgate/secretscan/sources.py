@@ -12,7 +12,7 @@ from outgate.store.vault import Vault
 
 
 def of_vault(connection: Connection, vault: Vault) -> Iterator[Secret]:
-    """Gateways' passwords and tokens, and signing keys. Raises store.vault.SealBroken."""
+    """Gateways' passwords and tokens, secrets of clients and webhooks, signing keys. Raises store.vault.SealBroken."""
     for column in (sealed.GATEWAY, sealed.COMMON_GATEWAY, sealed.DOMAIN_GATEWAY):
         for row in column.rows(connection):
             identity = column.identity(row)
@@ -30,9 +30,13 @@ def of_vault(connection: Connection, vault: Vault) -> Iterator[Secret]:
     for row in sealed.CLIENT_SECRET.rows(connection):
         secret = vault.open(sealed.CLIENT_SECRET.value(row), sealed.CLIENT_SECRET.identity(row))
         yield Secret(f"secret of the OAuth client at {row.provider}", secret)
+    for column in (sealed.WEBHOOK_SECRET, sealed.FORMER_WEBHOOK_SECRET):
+        for row in column.rows(connection):
+            secret = vault.open(column.value(row), column.identity(row))
+            yield Secret(f"secret of the webhook {row.name}", secret, in_memory=False)
     for row in sealed.DKIM.rows(connection):
         key = vault.open(sealed.DKIM.value(row), sealed.DKIM.identity(row))
-        yield Secret(f"DKIM key of {row.name}", key, in_memory=False)
+        yield Secret(f"DKIM key of {row.domain__name}", key, in_memory=False)
 
 
 def of_keys(keys: Keys) -> Iterator[Secret]:

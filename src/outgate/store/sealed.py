@@ -19,6 +19,7 @@ from outgate.store.vault import (
     second_factor,
     signing_key,
     token,
+    webhook_secret,
 )
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -98,7 +99,12 @@ DOMAIN_GATEWAY: Final = SealedColumn(
     tables.domain_gateway.c.sealed_password,
     lambda row: _credential(f"domain-gateway:{row.id}", "", row),
 )
-DKIM: Final = SealedColumn(tables.domain, tables.domain.c.dkim_sealed_key, lambda row: signing_key(row.name))
+DKIM: Final = SealedColumn(
+    tables.domain_key,
+    tables.domain_key.c.sealed_key,
+    lambda row: signing_key(row.domain__name),
+    beside=(tables.domain,),
+)
 HEAD: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_head, lambda _: AUDIT_HEAD)
 TRAIL_KEY: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_key, lambda _: AUDIT_KEY)
 
@@ -119,10 +125,15 @@ CLIENT_SECRET: Final = SealedColumn(
     tables.oauth_client.c.sealed_secret,
     lambda row: client_secret(row.provider, row.client_id),
 )
+WEBHOOK_SECRET, FORMER_WEBHOOK_SECRET = (
+    SealedColumn(tables.webhook, column, lambda row: webhook_secret(row.name))
+    for column in (tables.webhook.c.sealed_secret, tables.webhook.c.sealed_former_secret)
+)
 
 SEALED: Final = (
     *(GATEWAY, COMMON_GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR),
     *(REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET, SECOND_FACTOR),
+    *(WEBHOOK_SECRET, FORMER_WEBHOOK_SECRET),
 )
 
 

@@ -69,10 +69,23 @@ domain = Table(
     _id(),
     Column("name", Text, nullable=False, unique=True),  # A-label, lower case
     Column("is_primary", Boolean, nullable=False, default=False),
-    Column("dkim_selector", Text),
-    Column("dkim_sealed_key", LargeBinary),  # PEM (PKCS #8), sealed by the vault
-    Column("dkim_public_key", Text),  # the value of the DNS record
     Column("created_at", Double, nullable=False),
+)
+
+# DKIM keys. One waits for its record to be in the DNS until it signs; `retired_at` is when others took over.
+domain_key = Table(
+    "domain_key",
+    metadata,
+    _id(),
+    Column("domain_id", Key, ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+    Column("selector", Text, nullable=False),
+    Column("record", Text, nullable=False),  # the value of the DNS record
+    Column("sealed_key", LargeBinary),  # PEM (PKCS #8), sealed by the vault; null when it is retired
+    Column("created_at", Double, nullable=False),
+    Column("signs_from", Double),
+    Column("retired_at", Double),
+    Column("told", Boolean, nullable=False, default=False, server_default=false()),  # that its record may be removed
+    UniqueConstraint("domain_id", "selector"),
 )
 
 # The root has no parent and the path "/"; a child's path is its parent's with its own name: "/Sales/Italy".
@@ -580,6 +593,54 @@ sent_message = Table(
     _index_where("ix_sent_message_open", "account_id", "is_open"),
 )
 
+# What a program has uploaded (JMAP's blobs), for a time. An id is never used again: programs keep what they had by it.
+upload = Table(
+    "upload",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("content_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("ends_at", Double, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+# Apart, since SQLite writes a row anew as a whole.
+upload_content = Table(
+    "upload_content",
+    metadata,
+    Column("upload_id", Key, ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# A message among the uploads, which a program may submit. `folders` and `keywords` are separated by spaces.
+uploaded_message = Table(
+    "uploaded_message",
+    metadata,
+    _id(),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("upload_id", Key, ForeignKey("upload.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("folders", Text, nullable=False),
+    Column("keywords", Text, nullable=False),
+    Column("received_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What a program has submitted (JMAP), as it said it; queue and record know what became of it.
+email_submission = Table(
+    "email_submission",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("sender", Text, nullable=False),  # the From address that it was submitted as
+    Column("uploaded_message_id", BigInteger, nullable=False),  # which may be gone
+    Column("reverse_path", Text, nullable=False),
+    Column("recipients", Text, nullable=False),  # JSON
+    Column("send_at", Double, nullable=False, index=True),
+    Column("canceled", Boolean, nullable=False),
+    Index("ix_email_submission_account_id", "account_id", "message_id"),
+)
+
 # What holds mail of a queue back, or slows it down: see directory.restrictions. One row for each queue and cause.
 restriction = Table(
     "restriction",
@@ -643,6 +704,128 @@ sts_policy = Table(
     Column("fetched_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Column("used_at", Double, nullable=False),  # within a day
+)
+
+# How sessions with recipients' domains came out, by UTC day (days since the epoch), to be reported (RFC 8460): see
+# tls_reports. `policy` is a digest of what was applied.
+tls_policy = Table(
+    "tls_policy",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", Text, primary_key=True),  # whose report it goes into
+    Column("policy", Text, primary_key=True),
+    Column("type", Text, nullable=False),  # transport_security.tls_session.PolicyType
+    Column("policy_domain", Text, nullable=False),
+    Column("lines", Text, nullable=False),  # JSON, as `mx`
+    Column("mx", Text, nullable=False),
+)
+
+# Empty texts are what is not known, and of sessions without a fault all but the policy.
+tls_session = Table(
+    "tls_session",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", Text, primary_key=True),
+    Column("policy", Text, primary_key=True),
+    Column("result", Text, primary_key=True),  # transport_security.tls_session.ResultType
+    Column("reason", Text, primary_key=True),
+    Column("exchanger", Text, primary_key=True),
+    Column("receiving_address", Text, primary_key=True),
+    Column("sending_address", Text, primary_key=True),
+    Column("sessions", BigInteger, nullable=False),  # how many
+    sqlite_with_rowid=False,
+)
+
+# One report for each domain and day. `due_at` is null when nothing is left to do; leases run by store.lease_clock.
+tls_report = Table(
+    "tls_report",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("state", Text, nullable=False),  # tls_reports.report_rows.ReportState
+    Column("detail", Text, nullable=False),  # to whom it went, or why it did not
+    Column("attempts", Integer, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("due_at", Double),
+    Column("tried_until", Double, nullable=False),
+    Column("leased_until", Double, nullable=False),
+    Column("leased_by", Text),
+    _index_where("ix_tls_report_due_at", "due_at", "due_at IS NOT NULL"),
+)
+
+# --- webhooks --------------------------------------------------------------------------------------------------------
+
+# An endpoint that is told of events: see webhooks.endpoints. `after` is the row of `fact` up to which they were taken;
+# who sends holds the lease.
+webhook = Table(
+    "webhook",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("event_types", Text, nullable=False),  # separated by spaces
+    Column("unit_id", Key, ForeignKey("unit.id", ondelete="CASCADE"), index=True),  # null: events of all
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), index=True),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("sealed_former_secret", LargeBinary),  # signs as well, until then:
+    Column("former_until", Double),
+    Column("author", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("stopped_at", Double),  # null: events are sent
+    Column("stop_cause", Text, nullable=False),  # webhooks.endpoints.StopCause; empty: none
+    Column("stop_detail", Text, nullable=False),
+    Column("stop_to_tell", Boolean, nullable=False),  # to an administrator
+    Column("after", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("failing_since", Double),
+    Column("paused_until", Double, nullable=False),
+    Column("leased_until", Double, nullable=False),  # by store.lease_clock
+    Column("leased_by", Text),
+)
+
+# What was taken for an endpoint and is not delivered yet; `body` is what is signed and sent, the same each time.
+webhook_event = Table(
+    "webhook_event",
+    metadata,
+    _id(),
+    Column("webhook_id", Key, ForeignKey("webhook.id", ondelete="CASCADE"), nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("taken_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Double, nullable=False),
+    UniqueConstraint("webhook_id", "event_id"),
+    Index("ix_webhook_event_due", "webhook_id", "due_at"),
+)
+
+# What came of each time that something was sent; the newest of each endpoint.
+webhook_try = Table(
+    "webhook_try",
+    metadata,
+    _id(),
+    Column("webhook_id", Key, ForeignKey("webhook.id", ondelete="CASCADE"), nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("at", Double, nullable=False, index=True),
+    Column("attempt", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),  # webhooks.posting.TryOutcome
+    Column("status", Integer),  # of HTTP; null: no answer
+    Column("reason", Text, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("next_at", Double),
+    Index("ix_webhook_try_webhook_id", "webhook_id", "id"),
+)
+
+# The gateways that an endpoint was told are suspended.
+webhook_suspension = Table(
+    "webhook_suspension",
+    metadata,
+    Column("webhook_id", Key, ForeignKey("webhook.id", ondelete="CASCADE"), primary_key=True),
+    Column("queue", Text, primary_key=True),  # model.QueueKey as text
+    Column("since", Double, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON: what it was told
 )
 
 # --- record ----------------------------------------------------------------------------------------------------------

@@ -177,6 +177,11 @@ def holder_of_common(grant_id: int, address: str) -> str:
     return f"grant:{grant_id}:{address}"
 
 
+def webhook_secret(name: str) -> str:
+    """The identity that the secrets of a webhook are sealed for, which its events are signed with."""
+    return f"webhook:{name}:secret"
+
+
 def signing_key(domain: str) -> str:
     """The identity that a domain's DKIM key is sealed for."""
     return f"domain:{domain}:dkim"

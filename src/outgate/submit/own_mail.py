@@ -1,4 +1,4 @@
-"""Mail that the organisation itself sends: delivery reports, confirmation codes, journal copies.
+"""Mail that the organisation itself sends: delivery reports, confirmation codes, journal copies, TLS reports.
 
 No account is behind it, and no policy; it takes the organisation's own ways.
 """
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from outgate.mail.dkim import BodyDigest
 from outgate.mail.header_check import split_message
-from outgate.model import Organisation
+from outgate.model import Organisation, TlsDemand
 from outgate.queue import Put, Queue
 from outgate.queue.mail_queue import CHUNK_BYTES
 from outgate.store.engine import StoreUnavailable
@@ -20,12 +20,18 @@ PROTOCOL = "ESMTP"  # for the Received field: it comes by none
 
 
 def originate(
-    identity: int, raw: bytes, reverse_path: str, recipients: Sequence[str], organisation: Organisation, at: float
+    identity: int,
+    raw: bytes,
+    reverse_path: str,
+    recipients: Sequence[str],
+    organisation: Organisation,
+    at: float,
+    tls_demand: TlsDemand = TlsDemand.USUAL,
 ) -> Put:
     """The entry of a whole message (RFC 5322) of any size but for its header, which must be within 256 KiB."""
     header_size = split_message(raw) or len(raw)
     envelope = _envelope(reverse_path, recipients, raw[:header_size])
-    return originated(identity, at, envelope, content_of(raw, header_size), organisation)
+    return originated(identity, at, envelope, content_of(raw, header_size), organisation, tls_demand=tls_demand)
 
 
 async def originate_pieces(

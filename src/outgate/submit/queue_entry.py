@@ -44,6 +44,7 @@ class _Origin:
     rewrite_from: bool = False
     header_from: Sequence[str] = ()
     fields: Sequence[Field] | None = field(default=None, repr=False)
+    tls_demand: TlsDemand = TlsDemand.USUAL  # where there are no fields that say it
 
 
 def submitted(submission: Submission, authorised: Authorised, routes: Sequence[Route]) -> Put:
@@ -91,12 +92,14 @@ def originated(
     content: Content,
     organisation: Organisation,
     journal_of: int | None = None,
+    tls_demand: TlsDemand = TlsDemand.USUAL,
 ) -> Put:
     """The entry of the organisation's own mail, which takes the organisation's own ways.
 
     `journal_of` is the queue id of the message that it is the journal copy of: both are noted in one transaction.
     """
-    return _entry(identity, at, _Origin(), envelope, content, _own_routes(envelope, organisation), journal_of)
+    routes = _own_routes(envelope, organisation)
+    return _entry(identity, at, _Origin(tls_demand=tls_demand), envelope, content, routes, journal_of)
 
 
 def _own_routes(envelope: Envelope, organisation: Organisation) -> list[Route]:
@@ -182,7 +185,7 @@ def _tls_demand(origin: _Origin, envelope: Envelope) -> TlsDemand:
     if envelope.require_tls:
         return TlsDemand.REQUIRED
     fields = [value(one).strip().lower() for one in origin.fields or () if one.name == b"tls-required"]
-    return TlsDemand.WAIVED if fields == [b"no"] else TlsDemand.USUAL
+    return TlsDemand.WAIVED if fields == [b"no"] else origin.tls_demand
 
 
 def _waiting(envelope: Envelope, routes: Sequence[Route]) -> tuple[Recipient, ...]:

@@ -9,15 +9,18 @@ from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse, Response
 
-from outgate.advisor.domain_check import DomainCheck, DomainFindings
+from outgate.advisor.ask import Names
+from outgate.advisor.dkim_check import Signing
+from outgate.advisor.domain_check import DomainCheck, DomainFindings, by_finding, keys_found
+from outgate.advisor.findings import Dkim
 from outgate.directory.dns_records import DnsPurpose, DnsRecord, dns_records, zone_line
+from outgate.directory.domain_keys import KeyRecord, KeysSettled, KeyStage
 from outgate.directory.errors import Invalid
 from outgate.directory.organisation import Domain
 from outgate.directory.privileges import Privilege
 from outgate.extras import MissingExtra
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
-from outgate.mail import dkim
 from outgate.mail_program.program_records import program_records
 from outgate.mail_program.program_servers import servers_of
 from outgate.operations import domain_operations, setup_operations
@@ -36,18 +39,26 @@ CHECK: Final = f"{PATH}/check"
 MEANING: Final = {
     DnsPurpose.SPF: N_("SPF: who may send for this domain. Add whoever else may, and replace an older v=spf1."),
     DnsPurpose.DKIM: N_("DKIM: the key that recipients check signatures with."),
+    DnsPurpose.NEXT_DKIM: N_("DKIM: the next key. Mail is signed with it once this record is seen."),
+    DnsPurpose.FORMER_DKIM: N_("DKIM: a former key. Its record stays for some days."),
     DnsPurpose.DMARC: N_("DMARC: begin with p=none and read the reports; then p=quarantine or p=reject."),
     DnsPurpose.SERVICE: N_("Mail programs find a server by it."),
     DnsPurpose.AUTODISCOVER: N_("Outlook finds the settings by it."),
     DnsPurpose.AUTOCONFIG: N_(
         "Thunderbird finds the settings by it. The certificate of the pages must be for this name, too."
     ),
+    DnsPurpose.PACC: N_(
+        "Programs that know PACC find the settings by it. The certificate of the pages must be for this name, too."
+    ),
+    DnsPurpose.PACC_DIGEST: N_("Programs that know PACC believe the settings by it. It changes with the servers."),
 }
 _DONE: Final = {
     "add": N_("The domain is added, with a DKIM key. Publish its records now."),
-    "key": N_(
-        "Mail is signed with the new key from now on. Publish its record now, and leave the old one for some days."
-    ),
+    "rotate": N_("New keys are made. Publish their records now: mail is signed with them as soon as all are seen."),
+    "begun": N_("Mail is signed with the new keys from now on. Leave the records of the former ones for some days."),
+    "waits": N_("Not all records of the new keys are seen yet. The server looks again each quarter of an hour."),
+    "unanswered": N_("The DNS gives no answer now. Look again later."),
+    "cancel": N_("The new keys are forgotten. Mail is signed as before."),
     "remove": N_("The domain is removed."),
 }
 
@@ -104,6 +115,7 @@ def _facts(visit: Visit, why: str = "") -> tuple[dict[str, Any], Domain]:
         "domains": setup.domains,
         "domain": domain,
         "records": _to_publish(visit, dns_records(domain, host)),
+        "keys": [(one.selector, one.stage is KeyStage.SIGNING, _stands(visit, one)) for one in domain.keys],
         "for_programs": _to_publish(visit, for_programs),
         "said_of": RESULTS,
         "may_manage": visit.may(Privilege.DOMAINS_MANAGE),
@@ -113,6 +125,15 @@ def _facts(visit: Visit, why: str = "") -> tuple[dict[str, Any], Domain]:
 
 def _to_publish(visit: Visit, records: Iterable[DnsRecord]) -> list[RecordToPublish]:
     return [RecordToPublish(one, zone_line(one), visit.said(MEANING[one.purpose])) for one in records]
+
+
+def _stands(visit: Visit, key: KeyRecord) -> str:
+    """Where a key is in its life, in the visitor's words."""
+    if key.removable_from is None:
+        return visit.said("signs") if key.stage is KeyStage.SIGNING else visit.said("waits for its record")
+    if key.is_removable(visit.services.now()):
+        return visit.said("former; its record may be removed")
+    return visit.said("former; leave its record until %(day)s", day=visit.said.day(key.removable_from, visit.zone))
 
 
 async def _findings(visit: Visit, domain: Domain) -> DomainFindings | str:
@@ -134,17 +155,17 @@ async def _findings(visit: Visit, domain: Domain) -> DomainFindings | str:
 # --- changes ---------------------------------------------------------------------------------------------------------
 
 
-def _act(visit: Visit) -> Response:
+async def _act(visit: Visit) -> Response:
     """Do it; what can't be done is said on the page."""
-    acts = {"add": _add, "remove": _remove, "key": _new_key}
+    acts = {"add": _add, "remove": _remove, "rotate": _rotate, "cancel": _cancel}
     do = visit.form.text("do")
-    if do not in acts:
+    if do not in acts and do != "look":
         raise Invalid("“{text}” can't be done with a domain; choose a button of the page", text=do)
     try:
-        return acts[do](visit)
+        return await (_look(visit) if do == "look" else visit.in_thread(acts[do], visit))
     except Exception as error:
         status = status_of(error)
-        facts, _ = _facts(visit, visit.said.error(error))
+        facts, _ = await visit.in_thread(_facts, visit, visit.said.error(error))
         return visit.page("authenticate.html", status, **facts, found=None)
 
 
@@ -153,32 +174,52 @@ def _add(visit: Visit) -> Response:
     name = visit.form.text("new")
     with visit.reading() as op:  # before the work of making a key
         domain_operations.add.require(op, name)
-    pem = dkim.generate("rsa")
+        now = op.now
+    key = domain_operations.new_key(domain_operations.default_selector(now))
     with visit.writing() as op:
         domain_operations.add(op, name)
-        selector = domain_operations.default_selector(op.now)
-        domain_operations.set_signing_key(op, name, selector, pem, dkim.dns_record(pem))
+        domain_operations.set_signing_key(op, name, key)
         added = domain_operations.show(op, name)
     return visit.go_to(path_of(added.name, "add"))
 
 
-def _new_key(visit: Visit) -> Response:
+def _rotate(visit: Visit) -> Response:
     name = visit.form.text("domain")
-    if not safety_question.is_meant(visit):
-        said = visit.said
-        means = said("Until its record is published, recipients can't check signatures of this domain's mail.")
-        asked = SafetyQuestion(
-            said("Sign with a new key?"), means, said("Make a new key"), "key", [name], {"domain": name}, is_loss=False
-        )
-        return safety_question.ask(visit, PATH, path_of(name), asked)
-    with visit.reading() as op:  # before the work of making a key
-        domain_operations.set_signing_key.require(op, name, "", b"", "")
-        before = domain_operations.show(op, name)
-    pem = dkim.generate("rsa")
+    with visit.reading() as op:  # before the work of making keys
+        domain_operations.begin_rotation.require(op, name, ())
+        domain, now = domain_operations.show(op, name), op.now
+    made = domain_operations.new_keys(domain, now)
     with visit.writing() as op:
-        selector = domain_operations.next_selector(before, op.now)
-        domain_operations.set_signing_key(op, name, selector, pem, dkim.dns_record(pem))
-    return visit.go_to(path_of(name, "key"))
+        domain_operations.begin_rotation(op, name, made)
+    return visit.go_to(path_of(name, "rotate"))
+
+
+async def _look(visit: Visit) -> Response:
+    """For the records of new keys, now."""
+    domain = await visit.in_thread(_asked_about, visit)
+    keys = [Signing(one.selector, one.record) for one in domain.keys]
+    found = await keys_found(Names(visit.services.config.delivery.nameservers, PATIENCE), domain.name, keys)
+
+    def settled() -> KeysSettled:
+        with visit.writing() as op:
+            return domain_operations.settle_keys(op, domain.name, **by_finding(found))
+
+    done = "begun" if (await visit.in_thread(settled)).begun else "waits"
+    return visit.go_to(path_of(domain.name, "unanswered" if Dkim.UNKNOWN in found.values() else done))
+
+
+def _asked_about(visit: Visit) -> Domain:
+    with visit.reading() as op:
+        name = visit.form.text("domain")
+        domain_operations.settle_keys.require(op, name, published=(), gone=())
+        return domain_operations.show(op, name)
+
+
+def _cancel(visit: Visit) -> Response:
+    name = visit.form.text("domain")
+    with visit.writing() as op:
+        domain_operations.cancel_rotation(op, name)
+    return visit.go_to(path_of(name, "cancel"))
 
 
 def _remove(visit: Visit) -> Response:

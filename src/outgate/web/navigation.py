@@ -83,7 +83,15 @@ CONSOLE: Final = (
     ),
     Entry("/admin/reporting/dashboard", N_("Dashboard"), _REPORTING, Privilege.LOG_READ, (N_("Charts"),)),
     Entry("/admin/reporting/email-log-search", N_("Email log search"), _REPORTING, Privilege.LOG_READ),
+    Entry(
+        "/admin/reporting/tls-reports",
+        N_("TLS reports"),
+        _REPORTING,
+        Privilege.LOG_READ,
+        ("TLS", "MTA-STS", "DANE", "TLSRPT"),
+    ),
     Entry("/admin/reporting/queue", N_("Queue"), _REPORTING, Privilege.QUEUE_READ),
+    Entry("/admin/reporting/webhooks", N_("Webhooks"), _REPORTING, Privilege.LOG_READ, (N_("Notifications"), "HTTP")),
     Entry("/admin/reporting/reply-rules", N_("Reply rules"), _REPORTING, Privilege.QUEUE_READ),
     Entry(
         "/admin/reporting/gateways",

@@ -42,10 +42,12 @@ from outgate.web.session_cookie import SessionCookie
 from outgate.web.sign_in_page import SignInPage
 from outgate.web.signature_page import SignaturePage
 from outgate.web.tickets import Tickets
+from outgate.web.tls_reports_page import TlsReportsPage
 from outgate.web.units_page import UnitsPage
 from outgate.web.user_page import UserPage
 from outgate.web.users_page import UsersPage
 from outgate.web.visits import Visits
+from outgate.web.webhooks_page import WebhooksPage
 from outgate.web.wizard_page import WizardPage
 from outgate.web.write_page import WritePage
 
@@ -101,6 +103,8 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *MessagePage().routes(visits),
         *QueuePage().routes(visits),
         *ReplyRulesPage().routes(visits),
+        *WebhooksPage().routes(visits),
+        *TlsReportsPage().routes(visits),
     ]
 
 

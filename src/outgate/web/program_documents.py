@@ -1,4 +1,4 @@
-"""What mail programs are told before anybody logs in: Thunderbird's autoconfig and Outlook's Autodiscover.
+"""What mail programs are told before anybody logs in: Thunderbird's autoconfig, Outlook's Autodiscover, and PACC.
 
 The answers say which servers there are for a domain of the organisation. They are the same for everybody in it, so that
 nobody learns from them who exists. Knows no page and no user.
@@ -15,7 +15,7 @@ from outgate.directory import organisation
 from outgate.http.body_limit import body_of
 from outgate.http.http_route import HttpRoute
 from outgate.mail.addresses import AddressError, canonical
-from outgate.mail_program import autodiscover
+from outgate.mail_program import autodiscover, pacc_document
 from outgate.mail_program.autodiscover import NotAnswered
 from outgate.mail_program.client_config import client_config
 from outgate.mail_program.program_servers import ProgramServers
@@ -37,6 +37,7 @@ class ProgramDocuments:
         """All there are."""
         return [
             *(_route(path, "GET", self.autoconfig) for path in AUTOCONFIG),
+            _route(pacc_document.PATH, "GET", self.pacc),
             *(_route(f"{path}.xml", "POST", self.autodiscover, autodiscover.MAX_REQUEST) for path in AUTODISCOVER),
             *(_route(f"{path}.json", "GET", self.place) for path in AUTODISCOVER),
             *(_route(f"{path}.json/v1.0/{{address}}", "GET", self.place) for path in AUTODISCOVER),
@@ -50,6 +51,13 @@ class ProgramDocuments:
         if domain not in domains:
             raise HTTPException(404, "the address is in no domain of this server")
         return Response(client_config(self._servers, domain), media_type=_XML)
+
+    def pacc(self, _request: Request) -> Response:
+        """The same for all domains, under whichever name it is asked for."""
+        document = pacc_document.pacc_document(self._servers)
+        if document is None:
+            raise HTTPException(404, "no server is at the ports that PACC knows")
+        return Response(document, media_type="application/json")
 
     def autodiscover(self, request: Request) -> Response:
         """Also what is refused is answered with 200, as the protocol has it."""

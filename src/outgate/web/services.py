@@ -10,6 +10,7 @@ from outgate.deliver.probe import Prober
 from outgate.directory.reply_rules import ReplyRules
 from outgate.directory.web_sessions import WebSessionLimits
 from outgate.discovery.discoverer import Discoverer
+from outgate.egress.https_client import HttpsClient
 from outgate.frozen import frozen
 from outgate.http.database_threads import DatabaseThreads
 from outgate.mailbox.user_mailbox import Mailboxes
@@ -43,6 +44,7 @@ class PageServices:
     sign_ins: Mapping[str, SignIns]  # by provider
     provider_log_in: ProviderLogIn | None  # where one is set
     reply_rules: ReplyRules
+    webhook_client: HttpsClient  # asks their endpoints
     scopes: Mapping[str, str]  # what programs may be let do, in words, by scope
 
     def providers_for(self, gateway: Gateway | None) -> list[OAuthProvider]:

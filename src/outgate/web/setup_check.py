@@ -178,7 +178,7 @@ async def _records(visit: Visit, setup: Setup, domain: Domain) -> Checked:
     leaves_by = setup.gateway.host if setup.gateway else config.hostname
     found = await DomainCheck(config, PATIENCE).findings(domain.name, signing_of(domain), leaves_by)
     if found.passes:
-        return Checked(Standing.DONE, visit.said("SPF, DKIM and DMARC are published, and right."), path=path)
+        return _keys(visit, domain, path)
     if found.unanswered:
         text = visit.said("The DNS gives no answer now. Look again later.")
         return Checked(Standing.UNSURE, text, ", ".join(found.unanswered), path)
@@ -191,11 +191,21 @@ async def _records(visit: Visit, setup: Setup, domain: Domain) -> Checked:
     return Checked(Standing.LACKS, text, path=path)
 
 
-def signing_of(domain: Domain) -> Signing | None:
-    """The key that a domain's mail is signed with; None if it is not signed."""
-    if domain.dkim_selector and domain.dkim_record:
-        return Signing(domain.dkim_selector, domain.dkim_record)
-    return None
+def _keys(visit: Visit, domain: Domain, path: str) -> Checked:
+    """What is left to do with a domain's DKIM keys, where all is right otherwise."""
+    if domain.waiting:
+        names = ", ".join(one.selector for one in domain.waiting)
+        text = visit.said("New DKIM keys do not sign yet: their records must be published.")
+        return Checked(Standing.LACKS, text, names, path)
+    if late := [one.selector for one in domain.retired if one.is_removable(visit.services.now())]:
+        text = visit.said("All is right. The records of former DKIM keys may be removed.")
+        return Checked(Standing.DONE, text, ", ".join(late), path)
+    return Checked(Standing.DONE, visit.said("SPF, DKIM and DMARC are published, and right."), path=path)
+
+
+def signing_of(domain: Domain) -> tuple[Signing, ...]:
+    """The keys that a domain's mail is signed with; none if it is not signed."""
+    return tuple(Signing(one.selector, one.record) for one in domain.signing)
 
 
 _USERS: Final = "/admin/directory/users"

@@ -1,0 +1,137 @@
+"""JMAP's core (RFC 8620): whose requests are answered, errors in its words, references, limits, uploads."""
+
+import asyncio
+from typing import Any
+
+from api.api_site import ALICE, BASIC, BOB, READONLY, SEND, ApiSite
+from api.jmap_site import USING, JmapClient, message
+from outgate.jmap.jmap_limits import MAX_CALLS, MAX_REQUEST
+
+CORE = USING[:1]
+
+
+async def test_who_has_no_token_or_no_scope_is_refused(api: ApiSite) -> None:
+    for path in ("/.well-known/jmap", "/jmap/events", "/jmap/download/A1/B1/x"):
+        answer = await api.client.get(path)
+        assert (answer.status_code, answer.headers["www-authenticate"][:6]) == (401, "Bearer"), path
+    reader, sender = await JmapClient.of(api, scopes=[READONLY]), await JmapClient.of(api, scopes=[SEND])
+    assert await reader.error("EmailSubmission/set", create={}) == "forbidden"
+    assert await reader.error("Email/import", emails={}) == "forbidden"
+    assert await sender.error("Identity/set", create={}) == "forbidden"
+    url = reader.session["uploadUrl"].replace("{accountId}", reader.account)
+    assert (await api.client.post(url, content=b"x", headers=reader.headers)).status_code == 403
+    basic = await JmapClient.of(api, scopes=[BASIC])
+    await api.site.add_external(ALICE, "alice@dominiopartner.example", api.partner.port)
+    identity = (await basic.identities())["alice@dominiopartner.example"]["id"]
+    told = await basic.call("Identity/set", update={identity: {"name": "X"}})
+    assert told["notUpdated"][identity]["type"] == "forbidden"
+
+
+async def test_what_is_another_user_s_is_not_there(api: ApiSite) -> None:
+    alice, bob = await JmapClient.of(api), await JmapClient.of(api, BOB)
+    blob, email = (await alice.upload(b"Alice's"))["blobId"], await alice.imported(message(ALICE))
+    held = {"mailFrom": {"email": ALICE, "parameters": {"HOLDFOR": "3600"}}, "rcptTo": [{"email": BOB}]}
+    sent = await alice.submit(message(ALICE), (await alice.identities())[ALICE]["id"], envelope=held)
+    assert (await bob.download(blob)).status_code == 404
+    imported = await bob.call("Email/import", emails={"e": {"blobId": blob, "mailboxIds": {"sent": True}}})
+    assert imported["notCreated"]["e"]["properties"] == ["blobId"]
+    assert (await bob.call("Email/get", ids=[email]))["notFound"] == [email]
+    assert (await bob.call("EmailSubmission/get", ids=[sent["id"]]))["notFound"] == [sent["id"]]
+    for name, identity in (("Email", email), ("EmailSubmission", sent["id"])):
+        told = await bob.call(f"{name}/set", destroy=[identity])
+        assert told["notDestroyed"][identity]["type"] == "notFound"
+    canceled = await bob.call("EmailSubmission/set", update={sent["id"]: {"undoStatus": "canceled"}})
+    assert canceled["notUpdated"][sent["id"]]["type"] == "notFound"
+    answer = await bob.post([["Email/get", {"accountId": alice.account}, "0"]])
+    assert answer.json()["methodResponses"] == [["error", {"type": "accountNotFound"}, "0"]]
+    bob.account = alice.account
+    assert (await bob.download(blob)).status_code == 404
+
+
+async def test_requests_are_refused_in_the_words_of_the_rfc(api: ApiSite) -> None:
+    client = await JmapClient.of(api)
+
+    async def refused(body: Any, using: Any = USING) -> str:
+        answer = await client.post(body, using)
+        assert answer.status_code == 400
+        return str(answer.json()["type"]).removeprefix("urn:ietf:params:jmap:error:")
+
+    url, headers = client.session["apiUrl"], client.headers | {"Content-Type": "application/json"}
+    for content in (b"{", b"\xff", b"[" * 50_000, b'"\\ud800"'):
+        answer = await api.client.post(url, content=content, headers=headers)
+        assert answer.json()["type"].endswith(":notJSON"), content[:10]
+    assert await refused({"methodCalls": []}) == "notRequest"
+    assert await refused({"using": [], "methodCalls": [["Core/echo", {}]]}) == "notRequest"
+    assert await refused([], [*CORE, "urn:x"]) == "unknownCapability"
+    for body, limit in (
+        ([["Core/echo", {}, str(n)] for n in range(MAX_CALLS + 1)], "maxCallsInRequest"),
+        ([["Core/echo", {"x": "x" * MAX_REQUEST}, "0"]], "maxSizeRequest"),
+    ):
+        answer = await client.post(body)
+        assert (answer.status_code, answer.json()["limit"]) == (400, limit)
+    answer = await client.post([["Core/echo", {}, "0"]], **{"Content-Type": "text/plain"})
+    assert answer.status_code == 400
+    answer = await client.post([["Identity/get", {}, "0"]], CORE)
+    assert answer.json()["methodResponses"] == [["error", {"type": "unknownMethod"}, "0"]]
+    assert await client.error("Identity/get", ids="x") == "invalidArguments"
+    assert await client.error("Identity/get", ids=None, properties=["x"]) == "invalidArguments"
+    assert await client.error("Identity/get", ids=[str(n) for n in range(1001)]) == "requestTooLarge"
+    assert await client.error("Email/set", destroy=[str(n) for n in range(101)]) == "requestTooLarge"
+    assert await client.error("Email/set", ifInState="x", update={}) == "stateMismatch"
+    assert await client.error("EmailSubmission/query", filter={"x": 1}) == "unsupportedFilter"
+    assert await client.error("EmailSubmission/query", sort=[{"property": "x"}]) == "unsupportedSort"
+    assert await client.error("EmailSubmission/query", anchor="x") == "anchorNotFound"
+    assert (await client.post([], **{"Idempotency-Key": "x" * 256})).status_code == 400
+
+
+async def test_arguments_are_taken_from_answers_before(api: ApiSite) -> None:
+    client = await JmapClient.of(api)
+
+    async def taken(path: str, name: str = "Identity/get", of: str = "0") -> Any:
+        reference = {"#ids": {"resultOf": of, "name": name, "path": path}}
+        told = await client.calls(("Identity/get", {"ids": None}), ("Identity/get", reference))
+        return told[1][1].get("type") or [one["email"] for one in told[1][1]["list"]]
+
+    assert await taken("/list/*/id") == [ALICE]
+    for wrong in (
+        ("/list/9/id",),
+        ("list",),
+        ("/x",),
+        ("/list/*/id", "Email/get"),
+        ("/list/*/id", "Identity/get", "7"),
+    ):
+        assert await taken(*wrong) == "invalidResultReference"
+    both = {"ids": [], "#ids": {"resultOf": "0", "name": "x", "path": "/"}}
+    assert await client.error("Identity/get", **both) == "invalidArguments"
+    answer = await client.post(
+        {"using": USING, "methodCalls": [["Email/get", {"accountId": client.account, "ids": ["#e"]}, "0"]]}
+        | {"createdIds": {"e": await client.imported(message(ALICE))}}
+    )
+    assert len(answer.json()["methodResponses"][0][1]["list"]) == 1
+    assert answer.json()["createdIds"].keys() == {"e"}
+    assert answer.json()["sessionState"] == client.session["state"]
+
+
+async def test_what_is_uploaded_comes_back_as_the_type_that_is_asked_for(api: ApiSite) -> None:
+    client = await JmapClient.of(api)
+    told = await client.upload(b"\0\xff", "text/html")
+    assert (told["accountId"], told["type"], told["size"]) == (client.account, "text/html", 2)
+    answer = await client.download(told["blobId"], "application/pdf", "a%0d%0ab.pdf")
+    assert (answer.content, answer.headers["content-type"]) == (b"\0\xff", "application/pdf")
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a%0D%0Ab.pdf"
+    assert (await client.download(told["blobId"], "x")).headers["content-type"] == "application/octet-stream"
+    assert (await client.download("B99")).status_code == 404
+    email = {"blobId": told["blobId"], "mailboxIds": {"drafts": True}}
+    for wrong, expected in (
+        ({}, "invalidEmail"),
+        ({"blobId": "B99"}, "invalidProperties"),
+        ({"mailboxIds": {"inbox": True}}, "invalidProperties"),
+        ({"mailboxIds": {}}, "invalidProperties"),
+        ({"keywords": {"a b": True}}, "invalidProperties"),
+        ({"receivedAt": "yesterday"}, "invalidProperties"),
+    ):
+        made = await client.call("Email/import", emails={"e": email | wrong})
+        assert made["notCreated"]["e"]["type"] == expected, wrong
+    answers = await asyncio.gather(*(client.post([["Core/echo", {}, "0"]] * MAX_CALLS) for _ in range(8)))
+    assert {one.status_code for one in answers} <= {200, 400}
+    assert all(one.json()["limit"] == "maxConcurrentRequests" for one in answers if one.status_code == 400)
