@@ -73,6 +73,7 @@ trial: wheel
 bench: setup
 	@tools/debian-packages bench
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench --api
 	@$(BIN)/python -m bench --pages
 
 # What faults, load and ill will do to it; 25 minutes.

@@ -1,6 +1,7 @@
 """Measures Outgate beside Postfix: the same generator, the same sink, in turn, in one run.
 
     python -m bench [--quick] [--work gateway|relay] [--product outgate|postfix] [--rounds N] [--json FILE]
+    python -m bench --api [--seconds N] [--json FILE]
     python -m bench --pages [--seconds N] [--database URL] [--json FILE]
 
 bench/README.md says what is measured and how to read it. Takes root, for Postfix. Stops by itself.
@@ -23,11 +24,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import pages, population
+from bench import api, pages, population
 from bench.outgate import Outgate
 from bench.postfix import Postfix
 from bench.product import Product, Work
 from bench.scratch import Scratch, scratch
+from bench.sink_process import SinkProcess
 
 WORKS = ("gateway", "relay")
 GOAL = 4.0  # times Postfix on the gateway work
@@ -52,44 +54,9 @@ class Measurement:
     fault: str
 
 
-class Sink:
-    """The sink as a process."""
-
-    def __init__(self, installation: Scratch, *, tls: bool) -> None:
-        command = [sys.executable, "-m", "bench.sink", "127.0.0.1", "0"]
-        if tls:
-            command += ["--tls", str(installation.certificate), str(installation.key)]
-        self._process = installation.start(command)
-        self.port: int = self._read()["port"]
-
-    def expect(self, first: int, count: int) -> None:
-        """Forget everything and wait for these."""
-        self._write(f"expect {first} {count}")
-
-    def report(self) -> dict[str, Any]:
-        """What arrived. The line that tells of the last arrival, if it came, is passed over."""
-        self._write("report")
-        answer = self._read()
-        return self._read() if "complete" in answer else answer
-
-    def wait(self) -> None:
-        """Until the last one is there."""
-        self._read()
-
-    def _write(self, line: str) -> None:
-        if self._process.stdin is None:
-            raise AssertionError("the sink has a pipe")
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-
-    def _read(self) -> dict[str, Any]:
-        if self._process.stdout is None:
-            raise AssertionError("the sink has a pipe")
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-
-def measure(installation: Scratch, sink: Sink, work: Work, product: Product, number: int, messages: int) -> Measurement:
+def measure(
+    installation: Scratch, sink: SinkProcess, work: Work, product: Product, number: int, messages: int
+) -> Measurement:
     """Start it, warm it up, let it work, stop it."""
     product.start()
     try:
@@ -121,7 +88,7 @@ def _faults(report: dict[str, Any]) -> str:
 
 
 def _drive(
-    installation: Scratch, sink: Sink, work: Work, product: Product, *, first: int, messages: int
+    installation: Scratch, sink: SinkProcess, work: Work, product: Product, *, first: int, messages: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     sink.expect(first, messages)
     generator = installation.start([sys.executable, "-m", "bench.generator"])
@@ -190,7 +157,7 @@ def run(options: argparse.Namespace, progress: Callable[[str], None]) -> list[Me
     found: list[Measurement] = []
     with scratch() as installation:
         for work_name in options.work:
-            sink = Sink(installation, tls=work_name == "gateway")
+            sink = SinkProcess(installation, tls=work_name == "gateway")
             work = Work(work_name, sink.port)
             for number in range(options.rounds):
                 for product in _products(installation, work, len(found), options):
@@ -292,12 +259,15 @@ def main() -> int:
     parser.add_argument("--messages", type=int)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--pages", action="store_true", help="the pages of a large organisation, and nothing else")
-    parser.add_argument("--seconds", type=float, default=pages.SECONDS, help="that pages are asked for")
+    parser.add_argument("--api", action="store_true", help="what programs ask for beside mail, and nothing else")
+    parser.add_argument("--seconds", type=float, help="that pages, or the API, are asked for")
     parser.add_argument("--database", default="", metavar="URL", help="an empty PostgreSQL database, for the pages")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     if options.pages:
-        return pages.run(options.seconds, options.database, options.json)
+        return pages.run(options.seconds or pages.SECONDS, options.database, options.json)
+    if options.api:
+        return api.run(options.seconds or api.SECONDS, options.json)
     options.work = options.work or list(WORKS)
     options.product = options.product or ["outgate", "postfix"]
     options.rounds = options.rounds or (1 if options.quick else 3)

@@ -34,7 +34,9 @@ class LogIn:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What goes where. `security` is `ssl`, `starttls` or `none`; `ca` a PEM file; numbers are first..first+count."""
+    """What goes where. `security` is `ssl`, `starttls` or `none`; `ca` a PEM file; numbers are first..first+count,
+    `rate` of them a second, or as many as are taken if that is 0.
+    """
 
     host: str
     port: int
@@ -44,6 +46,7 @@ class Plan:
     first: int
     count: int
     seconds: float
+    rate: float = 0.0
 
 
 @dataclass(slots=True)
@@ -122,9 +125,11 @@ class Session(asyncio.Protocol):
 
     # --- send ---
 
-    def send(self, numbers: Iterator[int]) -> None:
-        """Messages by the numbers that all sessions share, until there are none; then `done`."""
-        self._numbers = numbers
+    def send(self, numbers: Iterator[int], due: Callable[[int], float]) -> None:
+        """Messages by the numbers that all sessions share, each when it is due (by the loop's clock), until there are
+        none; then `done`.
+        """
+        self._numbers, self._due = numbers, due
         self._next()
 
     def _next(self) -> None:
@@ -132,6 +137,13 @@ class Session(asyncio.Protocol):
         if number is None:
             self.done.set_result(None)
             return
+        loop = asyncio.get_running_loop()
+        if (due := self._due(number)) > loop.time():
+            loop.call_at(due, self._submit, number)
+        else:
+            self._submit(number)
+
+    def _submit(self, number: int) -> None:
         address = next(self._addresses)
         self._content = population.content(number, address) + b".\r\n"
         self._on_reply = self._on_mail
@@ -170,6 +182,10 @@ class Session(asyncio.Protocol):
         self._transport.abort()
 
 
+def _due(plan: Plan, number: int, started: float) -> float:
+    return started + (number - plan.first) / plan.rate if plan.rate else 0.0
+
+
 async def _connect(plan: Plan, log_in: LogIn, result: Result) -> Session:
     context = ssl.create_default_context(cafile=plan.ca) if plan.security != "none" else None
     implicit = plan.security == "ssl"
@@ -196,7 +212,7 @@ async def run(plan: Plan, ready: Callable[[], None]) -> Result:
             result.started = time.monotonic()
             numbers = iter(range(plan.first, plan.first + plan.count))
             for session in sessions:
-                session.send(numbers)
+                session.send(numbers, lambda number: _due(plan, number, result.started))
             await asyncio.gather(*(session.done for session in sessions))
             result.cpu = time.process_time() - cpu
     except (Refused, OSError, TimeoutError) as error:

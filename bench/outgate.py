@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import psutil
+
 from bench import population
 from bench.product import Work, cpu_of
 from bench.scratch import Scratch, free_port, listens, until
@@ -35,6 +37,15 @@ ca_file = "{ca}"
 allowed_networks = {{loopback = "127.0.0.0/8"}}
 ports = []
 """
+_WEB = """\
+[web]
+public_url = "http://127.0.0.1:{port}"
+port = {port}
+max_connections_per_peer = 100
+[api]
+user_rate = "1000000/1minute"
+client_rate = "1000000/1minute"
+"""
 
 
 class Outgate:
@@ -42,9 +53,13 @@ class Outgate:
 
     name = "outgate"
 
-    def __init__(self, scratch: Scratch, work: Work, number: int) -> None:
+    def __init__(
+        self, scratch: Scratch, work: Work, number: int, *, processes: int | None = None, web_port: int | None = None
+    ) -> None:
         self._scratch = scratch
-        self._data = scratch.folder / f"outgate-{number}"
+        self._processes = processes or os.cpu_count()  # Postfix uses all cores, too
+        self._web_port = web_port  # None: nothing but mail
+        self.data = scratch.folder / f"outgate-{number}"
         self.port = free_port()
         self._process = 0
         self._install(work)
@@ -52,38 +67,47 @@ class Outgate:
     def start(self) -> None:
         """Serve."""
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        command = [sys.executable, "-m", "outgate", "--data", str(self._data), "serve"]
-        with (self._data / "serve.log").open("w") as log:
+        command = [sys.executable, "-m", "outgate", "--data", str(self.data), "serve"]
+        with (self.data / "serve.log").open("w") as log:
             self._running = self._scratch.start(command, stderr=log, env=environment)
         until(lambda: listens(self.port), "outgate's start")
+
+    def keep_to_one_core(self) -> None:
+        """The last one; the others are left to everybody else."""
+        cores = sorted(os.sched_getaffinity(0))
+        process = psutil.Process(self._running.pid)
+        for one in [process, *process.children(recursive=True)]:
+            one.cpu_affinity(cores[-1:])
 
     def stop(self) -> None:
         """End it and forget its data."""
         self._running.terminate()
         self._running.wait(20)
-        shutil.rmtree(self._data)
+        shutil.rmtree(self.data)
 
     def cpu_seconds(self) -> float:
         """Of its one process."""
         return cpu_of(self._running.pid)
 
     def _install(self, work: Work) -> None:
-        self._data.mkdir()
+        self.data.mkdir()
         text = _CONFIGURATION.format(
-            processes=os.cpu_count(),  # Postfix uses all cores, too
+            processes=self._processes,
             starttls=free_port(),
             tls=self.port,
             certificate=self._scratch.certificate,
             key=self._scratch.key,
             ca=self._scratch.ca,
         )
-        (self._data / "outgate.toml").write_text(text)
-        keyfile.create(self._data / KEY_FILE)
-        engine = open_engine(f"sqlite:///{self._data / 'outgate.db'}")
+        if self._web_port:
+            text += _WEB.format(port=self._web_port)
+        (self.data / "outgate.toml").write_text(text)
+        keyfile.create(self.data / KEY_FILE)
+        engine = open_engine(f"sqlite:///{self.data / 'outgate.db'}")
         make_file(engine)
         migrate(engine)
         engine.dispose()
-        _fill(self._data, work)
+        _fill(self.data, work)
 
 
 def _fill(data: Path, work: Work) -> None:

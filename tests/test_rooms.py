@@ -66,7 +66,8 @@ ALLOWED = {
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras", "secret_file"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
-    "mailbox": {"mail", "model", "printable", "config", "extras"},
+    "remembered": set(),
+    "mailbox": {"mail", "model", "printable", "config", "extras", "remembered"},
     "writing": {"mail", "mailbox", "directory", "store"},
     # Of accept only the authenticator, of deliver only the probe, of queue only its ids and what administrators select.
     "web": {
@@ -82,7 +83,7 @@ ALLOWED = {
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
-        *("record", "queue", "submit", "mailbox", "writing", "iso_time"),
+        *("record", "queue", "submit", "mailbox", "writing", "iso_time", "remembered"),
     },
     # Of api whose request it is, its scopes and rates.
     "jmap": {

@@ -1,14 +1,19 @@
 """The benchmark's own checks: what is sent arrives as it was, and a wrong credential or an altered body is noticed."""
 
+import asyncio
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
-from bench.__main__ import Measurement, Sink, SinkAlone, _drive, _faults, ratios
+from bench.__main__ import Measurement, SinkAlone, _drive, _faults, ratios
+from bench.http_client import HttpResult, HttpSession
 from bench.product import Work
 from bench.scratch import Scratch, scratch
 from bench.sink import Ledger
+from bench.sink_process import SinkProcess
 
 from bench import kept, population
 from outgate import clock
@@ -21,14 +26,14 @@ def place() -> Iterator[Scratch]:
 
 
 def test_generator_and_sink_agree(place: Scratch) -> None:
-    sink = Sink(place, tls=True)
+    sink = SinkProcess(place, tls=True)
     work = Work("gateway", sink.port)
     result, report = _drive(place, sink, work, SinkAlone(sink.port), first=7, messages=60)
     assert (result["accepted"], report["arrived"], _faults(report), result["fault"]) == (60, 60, "", "")
 
 
 def test_a_credential_of_somebody_else_fails_the_run(place: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = Sink(place, tls=True)
+    sink = SinkProcess(place, tls=True)
     alice, bob = population.accounts()[:2]
     stolen = {"username": alice.senders[0].address, "password": alice.senders[0].password}
     monkeypatch.setattr("bench.__main__._at_the_sink", lambda _: {**stolen, "addresses": [bob.senders[0].address]})
@@ -104,3 +109,22 @@ def test_ratios_are_of_pairs_within_a_round() -> None:
 
     found = [one("outgate", 0, 800), one("postfix", 0, 200), one("outgate", 1, 900), one("postfix", 1, 300)]
     assert ratios(found, "gateway", "postfix") == [4.0, 3.0]
+
+
+async def test_an_answer_that_comes_in_pieces_is_counted_when_it_is_whole() -> None:
+    result = HttpResult()
+    session, transport = HttpSession(result), Mock(spec=asyncio.Transport)
+    session.connection_made(transport)
+    asking = asyncio.create_task(session.ask(b"GET / HTTP/1.1\r\n\r\n", time.monotonic()))
+    await asyncio.sleep(0)
+    for piece in (b"HTTP/1.1 429 Too", b" Many\r\nContent-Length: 4\r\n\r", b"\n{}"):
+        session.data_received(piece)
+        assert not result.statuses
+    session.data_received(b"\r\n")
+    assert await asking
+    assert result.statuses == {"429": 1}
+    asking = asyncio.create_task(session.ask(b"GET / HTTP/1.1\r\n\r\n", time.monotonic()))
+    await asyncio.sleep(0)
+    session.connection_lost(None)
+    assert not await asking
+    assert result.statuses == {"429": 1, "connection lost": 1}

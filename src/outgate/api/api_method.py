@@ -63,7 +63,7 @@ class ApiMethod:
 
     `path` follows the service path of its API; `{+name}` in it may have slashes, and `flat_path` says how many.
     `answer` is a plain function, run in the base's threads, or `async`. `takes` and `gives` are the bodies; None is an
-    empty one, answered by 204.
+    empty one, answered by 204. `of_directory` says that what is answered to a user changes only with the directory.
     """
 
     id: str
@@ -78,6 +78,7 @@ class ApiMethod:
     media: MediaUpload | None = None
     max_body: int = MAX_JSON
     flat_path: str = ""
+    of_directory: bool = False
 
 
 CHANGES: Final[tuple[tuple[str, Verb], ...]] = (("patch", "PATCH"), ("update", "PUT"))  # where both do the same

@@ -219,6 +219,7 @@ METHODS: Final = (
         answer=list_,
         parameters=(_USER,),
         gives=SendAsList,
+        of_directory=True,
     ),
     ApiMethod(
         id="gmail.users.settings.sendAs.create",
@@ -249,6 +250,7 @@ METHODS: Final = (
         answer=get,
         parameters=(_USER, _ADDRESS),
         gives=SendAsResource,
+        of_directory=True,
     ),
     ApiMethod(
         id="gmail.users.settings.sendAs.update",

@@ -7,10 +7,11 @@ The functions work in the caller's transaction. Knows no HTTP.
 import secrets
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from outgate.directory.secret_digest import digest
 from outgate.frozen import frozen
+from outgate.store.sealed import AnyRow
 from outgate.store.tables import access_token as table
 
 LIFETIME: Final = 3600.0  # seconds
@@ -49,10 +50,17 @@ def issue(
 
 def find(connection: Connection, token: str, now: float) -> AccessToken | None:
     """The token of this secret; None if there is none, or no more."""
-    columns = (table.c.account_id, table.c.client, table.c.scopes, table.c.expires_at)
-    mine = (table.c.digest == digest(token), table.c.expires_at > now)
-    row = connection.execute(select(*columns).where(*mine)).first()
-    if row is None:
+    row = connection.execute(BY_DIGEST, {"digest": digest(token)}).first()
+    return made(row, now) if row else None
+
+
+_COLUMNS: Final = (table.c.account_id, table.c.client, table.c.scopes, table.c.expires_at)
+BY_DIGEST: Final = select(*_COLUMNS).where(table.c.digest == bindparam("digest"))
+
+
+def made(row: AnyRow, now: float) -> AccessToken | None:
+    """The token that a row of BY_DIGEST tells of; None if its time is over."""
+    if row.expires_at <= now:
         return None
     return AccessToken(row.account_id, row.client, frozenset(row.scopes.split()), row.expires_at)
 

@@ -17,7 +17,7 @@ from outgate.store.prepared import PreparedNumber, PreparedRows
 
 COPIES: Final = 10_000  # accounts in memory; as many log-ins, and as many mailboxes
 
-_VERSION: Final = "SELECT directory_version FROM organisation"
+VERSION: Final = "SELECT directory_version FROM organisation"
 _POLICY_VERSION: Final = "SELECT policy_version FROM organisation"
 _QUEUE_VERSION: Final = "SELECT queue_version FROM organisation"
 
@@ -31,7 +31,7 @@ class DirectoryCache:
 
     def __init__(self, engine: Engine, copies: int = COPIES) -> None:
         self._engine = engine
-        self._version = PreparedNumber(engine, _VERSION)
+        self._version = PreparedNumber(engine, VERSION)
         self._account_rows = PreparedRows(engine, accounts.BY_ID)
         self._policy_version = PreparedNumber(engine, _POLICY_VERSION)
         # The version is part of the key: a copy of an older version is not found any more, and is the first to go.

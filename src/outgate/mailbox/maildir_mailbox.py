@@ -6,23 +6,21 @@ what was read of it is remembered.
 
 import os
 import re
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
-from typing import Final, Generic, TypeVar
+from typing import Final
 from urllib.parse import quote
 
 import structlog
 
 from outgate.mailbox.letter import LetterHead, head_of, letter_of
 from outgate.mailbox.user_mailbox import SEARCHED, WINDOW, MailboxUnavailable
+from outgate.remembered import Remembered
 
 _log = structlog.get_logger("mailbox")
 
-T = TypeVar("T")
 _Place = tuple[Path, str]  # folder and name without flags
 
 _HEADER: Final = 64 * 1024  # bytes of a file that are read for its header
@@ -54,38 +52,12 @@ def folder_of(root: Path, owner: str) -> Path:
     return root / quote(owner, safe="@+=.-_")
 
 
-class _Remembered(Generic[T]):
-    """What was read of files, by their places and names; the least used go first when all weigh more than `most`."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._weight = most, 0
-        self._known: OrderedDict[_Place, tuple[T, int]] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, place: _Place) -> T | None:
-        """As it was put."""
-        with self._lock:
-            if known := self._known.get(place):
-                self._known.move_to_end(place)
-            return known[0] if known else None
-
-    def put(self, place: _Place, what: T, weight: int = 1) -> None:
-        """Of a place that is not known."""
-        with self._lock:
-            _, before = self._known.pop(place, (what, 0))
-            self._known[place] = (what, weight)
-            self._weight += weight - before
-            while self._weight > self._most:
-                _, (_, gone) = self._known.popitem(last=False)
-                self._weight -= gone
-
-
 class _KnownLetters:
     """What lists and searches need of files, read once."""
 
     def __init__(self) -> None:
-        self._heads = _Remembered[LetterHead](_HEADS)
-        self._texts = _Remembered[str](_TEXTS)
+        self._heads = Remembered[_Place, LetterHead](_HEADS)
+        self._texts = Remembered[_Place, str](_TEXTS)
 
     def head(self, folder: Path, file: "_File") -> LetterHead | None:
         """None if the file is gone."""

@@ -131,6 +131,7 @@ def set_signature(connection: Connection, account_id: int, address: str, html: s
     """What is written below messages from this address. Raises Invalid and NotFound."""
     if len(html) > MAX_SIGNATURE:
         raise signature_too_long()
+    touch(connection)
     row = find(connection, account_id, address)
     connection.execute(update(tables.send_as).where(tables.send_as.c.id == row.id).values(signature=html))
 
