@@ -90,6 +90,8 @@ ALLOWED = {
         *("api", "http", "operations", "directory", "writing", "mailbox", "mail", "model", "authorise", "config"),
         *("queue", "iso_time"),
     },
+    # Of api only what it has of the installation, and its quota.
+    "scim": {"api", "http", "operations", "directory", "store", "extras"},
     "node_id": set(),
     "open_files": set(),
     "peer": set(),

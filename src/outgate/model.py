@@ -112,19 +112,20 @@ class Gateway:
 @frozen
 class UsersGateway:
     """A gateway and whose it is: the account's primary address, and the From address that it is for. A common one is of
-    whom the address was granted to: an account, or else a unit.
+    whom the address was granted to: an account, a unit or a group.
     """
 
     gateway: Gateway
     account: str
     address: str
     unit: str = ""
+    group: str = ""
 
     @property
     def in_words(self) -> str:
         """As in `gateway of sales@partner.example (alice@example.com)`."""
         which = "common gateway" if self.gateway.is_common else "gateway"
-        return f"{which} of {self.address} ({self.account or self.unit})"
+        return f"{which} of {self.address} ({self.account or self.unit or self.group})"
 
     @property
     def repair(self) -> list[str]:
@@ -132,7 +133,8 @@ class UsersGateway:
         if not self.gateway.is_common:
             words = ["sendas", "gateway", "set", self.account, self.address]
         else:
-            to = ["--ou", self.unit] if self.unit else ["--user", self.account]
+            named = {"--ou": self.unit, "--group": self.group, "--user": self.account}
+            to = next([option, name] for option, name in named.items() if name)
             words = ["address-grant", "gateway", "set", self.address, *to]
         return ["outgate", *words, f"--username={self.gateway.username}"]
 

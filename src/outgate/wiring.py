@@ -524,6 +524,8 @@ def http_listener(
     from outgate.http.error_response import problem  # noqa: PLC0415
     from outgate.http.http_listener import HttpListener  # noqa: PLC0415
     from outgate.jmap.jmap_endpoint import JmapEndpoint  # noqa: PLC0415
+    from outgate.scim.scim_endpoint import ScimEndpoint  # noqa: PLC0415
+    from outgate.scim.scim_error import scim_form  # noqa: PLC0415
     from outgate.web.notice import error_page  # noqa: PLC0415
     from outgate.web.page_routes import page_routes  # noqa: PLC0415
     from outgate.web.services import PageServices  # noqa: PLC0415
@@ -560,12 +562,17 @@ def http_listener(
     )
     batch = BatchEndpoint()
     application = HttpApplication(
-        [*api_routes(programs, batch), *JmapEndpoint(programs).routes(), *page_routes(services)],
+        [
+            *api_routes(programs, batch),
+            *JmapEndpoint(programs).routes(),
+            *ScimEndpoint(programs).routes(),
+            *page_routes(services),
+        ],
         installation.engine,
         web,
         error_page,
         threads,
-        forms={"api": problem, "google": google_form},
+        forms={"api": problem, "google": google_form, "scim": scim_form},
     )
     batch.application = application
     return HttpListener(application, web, certificate.context if web.tls else None)

@@ -29,7 +29,8 @@ def test_a_domain_is_proven_granted_used_with_its_gateway_and_taken_back(program
         unanswered = program.run("domain-proof", "check", DOMAIN, status=Status.UNAVAILABLE)
         assert (unanswered["state"], "SERVFAIL" in unanswered["unanswered"]) == ("proven", True)
     program.run("address-grant", "add", WHOLE, "--user", ALICE)
-    assert program.run("address-grant", "list") == [{"address": WHOLE, "user": ALICE, "ou": None, "gateway": None}]
+    granted = {"address": WHOLE, "user": ALICE, "ou": None, "group": None, "gateway": None}
+    assert program.run("address-grant", "list") == [granted]
     program.run("policy", "set", "allowUsersToUseExternalSmtpServers", "on")
     gateway = ("sendas", "gateway", "set", ALICE, WHOLE, "--host", f"smtp.{DOMAIN}", "--no-probe")
     program.run(*gateway, "--username", "alice", "--password-stdin", stdin="secret")

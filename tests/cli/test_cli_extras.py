@@ -15,6 +15,7 @@ from outgate.cli.status import Status
 MODULES = {
     "ldap": ("ldap3",),
     "oidc": ("httpx2",),
+    "scim": ("scim2_models", "scim2_server"),
     "diagnostics": ("spf", "ahocorasick_rs"),
     "demo": ("aiosmtpd", "dnslib", "dkim", "authheaders"),
 }
@@ -45,6 +46,7 @@ def set_in_section(program: Program, section: str, line: str) -> None:
         ("ldap", ("ldap", "check")),
         ("ldap", ("serve",)),
         ("oidc", ("serve",)),
+        ("scim", ("scim", "token", "create", "entra")),
         ("diagnostics", ("sendas", "advise", ALICE, PARTNER)),
         ("diagnostics", ("secrets", "audit")),
         ("demo", ("demo", "--once")),

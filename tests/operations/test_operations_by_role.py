@@ -10,7 +10,7 @@ from typing import Final
 
 import pyotp
 import pytest
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select, true
 
 from outgate.directory import (
     application_passwords,
@@ -20,8 +20,10 @@ from outgate.directory import (
     passkeys,
     program_consents,
     programs,
+    scim_tokens,
     second_factors,
     service_accounts,
+    user_groups,
     web_sessions,
 )
 from outgate.directory import nodes as stored_nodes
@@ -36,6 +38,7 @@ from outgate.directory.passkeys import VerifiedKey
 from outgate.directory.policies import set_value
 from outgate.directory.privileges import BUILT_IN
 from outgate.directory.programs import RegisteredProgram
+from outgate.directory.provisioned_users import ProviderNames
 from outgate.directory.reply_rules import ReplyRule, RuleAction, shipped
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External, UserFilter
@@ -55,6 +58,7 @@ from outgate.operations import (
     explanation_operations,
     gateway_operations,
     gateway_overview,
+    group_operations,
     log_in_link_operations,
     log_in_operations,
     mail_operations,
@@ -63,10 +67,12 @@ from outgate.operations import (
     policy_operations,
     policy_reach,
     program_operations,
+    provisioning_operations,
     queue_operations,
     reply_rule_operations,
     restriction_operations,
     role_operations,
+    scim_token_operations,
     second_factor_operations,
     secret_operations,
     send_as_operations,
@@ -169,6 +175,23 @@ CALLS: Final[dict[str, Call]] = {
     "log-in.unlock": lambda op, *_: log_in_operations.unlock_network(op, ip_network("192.0.2.0/24")),
     "user.move": lambda op, unit, user, _other: user_operations.move(op, user, f"{unit}/Below"),
     "user.remove": lambda op, _unit, user, _other: user_operations.remove(op, user),
+    "provisioning.search": lambda op, unit, *_: provisioning_operations.search(op, true(), unit, after=0, limit=9),
+    "provisioning.show": lambda op, _unit, user, _other: provisioning_operations.show(op, user),
+    "provisioning.name": lambda op, _unit, user, _other: provisioning_operations.name(
+        op, user, ProviderNames("1", "New", None, None)
+    ),
+    "group.list": lambda op, *_: group_operations.list_groups(op),
+    "group.search": lambda op, *_: group_operations.search(op, true(), after=0, limit=9),
+    "group.show": lambda op, *_: group_operations.show(op, _press(op)),
+    "group.create": lambda op, *_: group_operations.create(op, "Press"),
+    "group.edit": lambda op, *_: group_operations.edit(op, _press(op), to="News"),
+    "group.members": lambda op, _unit, user, _other: group_operations.set_members(
+        op, _press(op), [stored_users.find(op.connection, user).id]
+    ),
+    "group.remove": lambda op, *_: group_operations.remove(op, _press(op)),
+    "scim-token.list": lambda op, *_: scim_token_operations.list_tokens(op),
+    "scim-token.create": lambda op, unit, *_: scim_token_operations.create(op, "okta", "user-admin", unit),
+    "scim-token.revoke": lambda op, *_: scim_token_operations.revoke(op, _scim_token(op)),
     "unit.tree": lambda op, unit, _user, _other: unit_operations.tree(op, unit),
     "unit.list": lambda op, unit, _user, _other: unit_operations.list_units(op, unit),
     "unit.create": lambda op, unit, _user, _other: unit_operations.create(op, f"{unit}/New"),
@@ -369,7 +392,9 @@ WEBHOOKS_READ: Final = {"webhook.list", "webhook.show", "webhook.tries"}
 SERVICE_ACCOUNTS: Final = {
     *(f"service-account.{what}" for what in ("list", "create", "rotate", "revoke-key", "remove", "grant")),
     *(f"program.{what}" for what in ("list", "register", "remove")),
+    *(f"scim-token.{what}" for what in ("list", "create", "revoke")),
 }
+GROUPS: Final = {f"group.{what}" for what in ("list", "search", "show", "create", "edit", "members", "remove")}
 ORGANISATION: Final = {
     "log-in.locked",
     "log-in.unlock",
@@ -401,6 +426,7 @@ ORGANISATION: Final = {
     *SERVICE_ACCOUNTS,
     *WEBHOOKS_READ,
     *(f"webhook.{what}" for what in ("add", "rotate", "enable", "disable", "remove", "test")),
+    *GROUPS,
     "audit.list",
     "audit.verify",
     "log.search",
@@ -448,7 +474,10 @@ _UNITS_READ: Final = {
     "domain-gateway.show",
     "setup.show",
 }
-_USERS_READ: Final = {"user.list", "user.search", "user.show", "app-password.list", "consent.list", "log-in.locked"}
+_USERS_READ: Final = {
+    *("user.list", "user.search", "user.show", "app-password.list", "consent.list", "log-in.locked"),
+    *("provisioning.search", "provisioning.show", "group.list", "group.search", "group.show"),
+}
 _OWN_FACTORS: Final = {
     "second-factor.show",
     "second-factor.begin",
@@ -561,6 +590,8 @@ EXPECTED: Final[dict[str, set[str]]] = {
         "user.resume",
         "user.move",
         "user.remove",
+        "provisioning.name",
+        *GROUPS,
     },
     "auditor": {
         *_UNITS_READ,
@@ -666,7 +697,7 @@ NEED_PROOF: Final = {
     "domain.rotate",
     "domain.cancel-rotation",
     "secrets.rotate",
-    *(SERVICE_ACCOUNTS - {"service-account.list", "program.list"}),
+    *(SERVICE_ACCOUNTS - {"service-account.list", "program.list", "scim-token.list"}),
     "consent.give",
     "webhook.add",
     "webhook.rotate",
@@ -692,6 +723,14 @@ def _proven(op: OperationContext) -> str:
 
 def _granted(op: OperationContext, user: str) -> str:
     return proven_domains.grant(op.connection, AddressGrant(_proven(op), user, None), 2.0).address
+
+
+def _press(op: OperationContext) -> str:
+    return user_groups.create(op.connection, "Press", None, 0.0).name
+
+
+def _scim_token(op: OperationContext) -> str:
+    return scim_tokens.create(op.connection, "entra", "user-admin", "/", 0.0)[0].name
 
 
 def _session(op: OperationContext, user: str) -> int:

@@ -102,11 +102,16 @@ PLAIN: Final = {
     "domain-proof.begin": {"name"},
     "domain-proof.check": {"name"},
     "domain-proof.remove": {"name"},
-    "address-grant.add": {"user", "unit"},  # organisation-wide
-    "address-grant.remove": {"user", "unit"},
-    "address-grant.show": {"address", "user", "unit"},
-    "common-gateway.set": {"address", "user", "unit"},
-    "common-gateway.clear": {"address", "user", "unit"},
+    "address-grant.show": {"address", "user", "unit", "group"},
+    "common-gateway.set": {"address", "user", "unit", "group"},
+    "common-gateway.clear": {"address", "user", "unit", "group"},
+    "address-grant.add": {"user", "unit", "group"},  # organisation-wide
+    "address-grant.remove": {"user", "unit", "group"},
+    "group.show": {"name"},  # organisation-wide, as in the following
+    "group.create": {"name", "external_id"},
+    "group.edit": {"name", "to", "external_id"},
+    "scim-token.create": {"name", "role", "unit"},
+    "scim-token.revoke": {"name"},
     "gateway.list": {"name"},  # organisation-wide
     "queue.suspend": {"reason"},
     "node.drain": {"node"},  # organisation-wide
@@ -139,6 +144,9 @@ PLAIN: Final = {
     "mail.check": {"sender", "text"},
     "send-as.sign": {"address"},
     "sent.again": {"raw"},
+    "upload.add": {"content", "content_type"},
+    "upload.note": {"folders", "keywords"},
+    "upload.take": {"folders", "keywords"},
 }
 
 

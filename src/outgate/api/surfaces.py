@@ -3,6 +3,7 @@
 from typing import Final
 
 from outgate.api import (
+    directory_roles,
     directory_units,
     directory_users,
     gmail_drafts,
@@ -48,10 +49,10 @@ DIRECTORY: Final = ApiSurface(
     name="admin",
     version="directory_v1",
     title="Admin SDK API",
-    description="Users with their other addresses in the own domains, and the tree of units.",
+    description="Users with their other addresses in the own domains, the tree of units, and administrators' roles.",
     service_path="",
-    scopes={**directory_users.USER_SCOPES, **directory_units.UNIT_SCOPES},
-    methods=(*directory_users.METHODS, *directory_units.METHODS),
+    scopes={**directory_users.USER_SCOPES, **directory_units.UNIT_SCOPES, **directory_roles.ROLE_SCOPES},
+    methods=(*directory_users.METHODS, *directory_units.METHODS, *directory_roles.METHODS),
 )
 
 SURFACES: Final = (GMAIL, REPORTS, IDENTITY, DIRECTORY)

@@ -92,7 +92,7 @@ COMMANDS: Final = (
     LazyCommand(
         "address-grant",
         "address_grant",
-        "Addresses that users and units may send as without a proof of their own, in proven domains and own ones.",
+        "Addresses that users, units and groups may send as without their own proof, in proven domains and own ones.",
         more=(
             LazyCommand(
                 "gateway",
@@ -108,6 +108,11 @@ COMMANDS: Final = (
         "Organisational units: a tree in which users have their place, and policy is inherited.",
     ),
     LazyCommand("user", "user", "The users of the organisation, each with a primary address."),
+    LazyCommand(
+        "group",
+        "group",
+        "Groups of users, whatever unit they are in, to which addresses are granted (`outgate address-grant`).",
+    ),
     LazyCommand("policy", "policy", "What users may do. A unit without a value of its own inherits."),
     LazyCommand(
         "sendas",
@@ -173,6 +178,7 @@ COMMANDS: Final = (
         "webhook",
         "Webhooks: endpoints of others that are told of what became of messages, and of gateways that are suspended.",
     ),
+    LazyCommand("scim", "scim", "An identity provider that keeps users and groups here by SCIM 2.0."),
     LazyCommand("log-in", "log_in", "Failed log-ins: what is locked by them, and unlocking a network."),
     LazyCommand("ldap", "ldap", "Users and passwords from an LDAP directory (settings: ldap.*)."),
     LazyCommand("audit", "audit", "The audit trail: every change by whom, from where, old and new value."),

@@ -9,7 +9,7 @@ from outgate.cli.output import tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin
 from outgate.cli.shell import CommandContext, command
 from outgate.commands import gateway_options
-from outgate.commands.address_grant import Address, UnitPath, User, grant_row
+from outgate.commands.address_grant import Address, Group, UnitPath, User, grant_row
 from outgate.operations import common_gateway_operations, domain_proof_operations
 from outgate.operations.gateway_trial import described
 from outgate.sendas.proven_domains import AddressGrant
@@ -32,6 +32,7 @@ def set_(
     address: Address,
     user: User = None,
     unit: UnitPath = None,
+    group: Group = None,
     host: Annotated[
         str | None, typer.Option("--host", help="Name or IP address of the SMTP server", show_default=False)
     ] = None,
@@ -50,7 +51,7 @@ def set_(
     """
     given = gateway_options.GatewayOptions(host, port, security, username, no_log_in, password_file, password_stdin)
     with ctx.reading() as op:
-        before = domain_proof_operations.find_grant(op, address, user=user, unit=unit)
+        before = domain_proof_operations.find_grant(op, address, user=user, unit=unit, group=group)
     kept = partial(common_gateway_operations.kept_password, ctx, before)
     wanted = gateway_options.changed(ctx, given, before.gateway, kept)
     probe = None if no_probe else gateway_options.probe(ctx)
@@ -59,18 +60,20 @@ def set_(
 
 
 @command(app, name="test", example="outgate address-grant gateway test sales@dominiopartner.example --ou /Sales")
-def try_out(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None) -> None:
+def try_out(
+    ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None, group: Group = None
+) -> None:
     """Try a common gateway by the way of real delivery: connect, TLS, log in. Hands no message over.
 
     One that was suspended because its log-in was refused goes on if it works.
     """
-    found = common_gateway_operations.try_out(ctx, AddressGrant(address, user, unit), gateway_options.probe(ctx))
+    found = common_gateway_operations.try_out(ctx, AddressGrant(address, user, unit, group), gateway_options.probe(ctx))
     tell(ctx, {**grant_row(found), "works": True}, f"{described(found.gateway)} works")
 
 
 @command(app, example="outgate address-grant gateway clear sales@dominiopartner.example --ou /Sales")
-def clear(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None) -> None:
+def clear(ctx: CommandContext, address: Address, user: User = None, unit: UnitPath = None, group: Group = None) -> None:
     """Take the common gateway from a grant: its users' own gateways deliver, or the organisation's servers."""
     with ctx.writing() as op:
-        before = common_gateway_operations.clear_gateway(op, address, user=user, unit=unit)
+        before = common_gateway_operations.clear_gateway(op, address, user=user, unit=unit, group=group)
     tell(ctx, {"address": before.address, "gateway": None}, f"{before.address} has no common gateway for {before.to}")

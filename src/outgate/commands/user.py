@@ -80,6 +80,7 @@ def show(ctx: CommandContext, address: Address) -> None:
         account = send_as_operations.account(op, address)
     user = details.user
     value = _row(user) | {
+        "groups": list(details.groups),
         "has_password": details.has_password,
         "ldap_id": user.external.id if user.external else None,
         "ldap_dn": user.external.dn if user.external else None,

@@ -113,5 +113,6 @@ class SuspensionNotices:
     def _place(self, owned: UsersGateway) -> str:
         if not self._common_page:
             return shlex.join(printable(word, LONGEST_REPLY) for word in owned.repair)
-        to = {"unit": owned.unit} if owned.unit else {"user": owned.account}
+        named = {"unit": owned.unit, "group": owned.group, "user": owned.account}
+        to = {option: name for option, name in named.items() if name}
         return f"{self._common_page}?{urlencode({'address': owned.address, **to})}"

@@ -1,6 +1,7 @@
 """What an administrator may be allowed to do, and the roles that come with the product. Pure; knows no account."""
 
 from collections.abc import Mapping
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
@@ -32,11 +33,15 @@ class Privilege(StrEnum):
 
 @frozen
 class Role:
-    """A named set of privileges. It is assigned to a user for a unit, and holds there and in the units below."""
+    """A named set of privileges. It is assigned to a user for a unit, and holds there and in the units below.
+
+    By `number` programs know it, whatever it is called: it stays.
+    """
 
     name: str
     summary: str
     privileges: frozenset[Privilege]
+    number: int = field(default=0, compare=False)
 
 
 _READ: Final = frozenset(one for one in Privilege if one.value.endswith("-read"))
@@ -45,7 +50,7 @@ _EVERYTHING: Final = frozenset(Privilege)
 BUILT_IN: Final[Mapping[str, Role]] = {
     role.name: role
     for role in (
-        Role("super-admin", "Everything", _EVERYTHING),
+        Role("super-admin", "Everything", _EVERYTHING, 1),
         Role(
             "mail-settings-admin",
             "Policy (the Gmail Settings privilege), send-as addresses, the queue and the mail log",
@@ -61,6 +66,7 @@ BUILT_IN: Final[Mapping[str, Role]] = {
                     Privilege.QUEUE_MANAGE,
                 }
             ),
+            2,
         ),
         Role(
             "user-admin",
@@ -75,8 +81,9 @@ BUILT_IN: Final[Mapping[str, Role]] = {
                     Privilege.SEND_AS_MANAGE,
                 }
             ),
+            3,
         ),
-        Role("auditor", "Sees everything, changes nothing", _READ),
+        Role("auditor", "Sees everything, changes nothing", _READ, 4),
         Role(
             "help-desk",
             "Sees users and where their mail went; resets passwords and lifts locks",
@@ -89,9 +96,12 @@ BUILT_IN: Final[Mapping[str, Role]] = {
                     Privilege.LOG_READ,
                 }
             ),
+            5,
         ),
     )
 }
+# After those of roles to come with the product.
+FIRST_NUMBER: Final = 1000
 
 
 @frozen

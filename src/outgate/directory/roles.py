@@ -3,14 +3,15 @@
 import json
 import re
 from collections.abc import Iterable
-from typing import Final
+from dataclasses import field
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from outgate.directory import units, users
 from outgate.directory.change import touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
-from outgate.directory.privileges import BUILT_IN, Grant, Privilege, Role
+from outgate.directory.privileges import BUILT_IN, FIRST_NUMBER, Grant, Privilege, Role
 from outgate.frozen import frozen
 from outgate.store import tables
 
@@ -20,17 +21,20 @@ SUPER_ADMIN: Final = "super-admin"
 
 @frozen
 class Assignment:
-    """Somebody has a role for a unit and those below it."""
+    """Somebody has a role for a unit and those below it. The numbers, by which programs know all of it, stay."""
 
     account: str
     role: str
     unit: str
+    number: int = field(default=0, compare=False)
+    account_id: int = field(default=0, compare=False)
+    unit_id: int = field(default=0, compare=False)
 
 
 def roles(connection: Connection) -> tuple[Role, ...]:
     """The built-in roles, then those that were made here, by name."""
     rows = connection.execute(select(tables.role).order_by(tables.role.c.name))
-    return (*BUILT_IN.values(), *(Role(row.name, row.summary, _parsed(row.privileges)) for row in rows))
+    return (*BUILT_IN.values(), *(_own(row) for row in rows))
 
 
 def find(connection: Connection, name: str) -> Role:
@@ -51,7 +55,7 @@ def create(connection: Connection, name: str, privileges: Iterable[str], summary
     wanted = _checked(privileges)
     encoded = json.dumps(sorted(wanted))
     connection.execute(insert(tables.role).values(name=name, summary=summary, privileges=encoded))
-    return Role(name, summary, wanted)
+    return find(connection, name)
 
 
 def remove(connection: Connection, name: str) -> None:
@@ -77,7 +81,7 @@ def assign(connection: Connection, address: str, role: str, unit: str, now: floa
         )
     values = {"account_id": user.id, "role": known.name, "unit_id": place.id, "created_at": now}
     connection.execute(insert(tables.role_assignment).values(values))
-    return made
+    return next(one for one in assignments(connection, address=user.address) if one == made)
 
 
 def unassign(connection: Connection, address: str, role: str, unit: str) -> Assignment:
@@ -103,7 +107,7 @@ def assignments(
     """Who has which role where, all or of one user or role."""
     account, held = tables.account.c, tables.role_assignment.c
     query = (
-        select(account.primary_address, held.role, tables.unit.c.path)
+        select(account.primary_address, held.role, tables.unit.c.path, held.id, held.account_id, held.unit_id)
         .join_from(tables.role_assignment, tables.account)
         .join(tables.unit, tables.unit.c.id == held.unit_id)
         .order_by(account.primary_address, held.role, tables.unit.c.path)
@@ -151,6 +155,10 @@ def grants(connection: Connection, account_id: int) -> tuple[Grant, ...]:
         return ()
     known = {role.name: role for role in roles(connection)}
     return tuple(Grant(path, known[name].privileges) for path, name in rows if name in known)
+
+
+def _own(row: Row[*tuple[Any, ...]]) -> Role:
+    return Role(row.name, row.summary, _parsed(row.privileges), FIRST_NUMBER + row.id)
 
 
 def _checked(names: Iterable[str]) -> frozenset[Privilege]:

@@ -165,6 +165,12 @@ def by_id(connection: Connection, account_id: int) -> User:
     return _user(row)
 
 
+def some(connection: Connection, account_ids: Collection[int]) -> tuple[User, ...]:
+    """Those of these accounts that there are, by age."""
+    rows = connection.execute(_USERS.where(tables.account.c.id.in_(account_ids)).order_by(tables.account.c.id))
+    return tuple(_user(row) for row in rows)
+
+
 def create(
     connection: Connection,
     address: str,

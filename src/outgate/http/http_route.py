@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-Kind = Literal["page", "api", "google"]  # what has failed is told as a page, as problem+json, or as Google's APIs do
+# What has failed is told as a page, as problem+json, as Google's APIs do, or as SCIM does.
+Kind = Literal["page", "api", "google", "scim"]
 Handler = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
 
 NO_STORE: Final = "no-store"

@@ -13,7 +13,8 @@ _EVERYTHING: Final = (Grant("/", frozenset(Privilege)),)
 
 @frozen
 class Actor:
-    """Who asks, and from where. `account_id` is None at the console, which may do everything.
+    """Who asks, and from where. `account_id` is None at the console, which may do everything, and of a program that is
+    nobody's, which may do what `granted` says.
 
     `proven` is whether they have shown lately who they are: a browser may have been left open.
     `client` is the program that acts for the user; empty if they act themselves.
@@ -24,6 +25,7 @@ class Actor:
     account_id: int | None = None
     proven: bool = True
     client: str = ""
+    granted: tuple[Grant, ...] | None = None
 
     @classmethod
     def console(cls, system_user: str) -> Self:
@@ -44,10 +46,12 @@ class Actor:
     @property
     def at_console(self) -> bool:
         """Whether they may do everything."""
-        return self.account_id is None
+        return self.account_id is None and self.granted is None
 
     def grants(self, connection: Connection) -> tuple[Grant, ...]:
         """What the actor may do now."""
+        if self.granted is not None:
+            return self.granted
         return _EVERYTHING if self.account_id is None else roles.grants(connection, self.account_id)
 
     def may(self, connection: Connection, privilege: Privilege, unit: str) -> bool:

@@ -17,10 +17,16 @@ from outgate.sendas.proven_domains import AddressGrant
 
 @operation("common-gateway.set", Privilege.SEND_AS_MANAGE, targets.ORGANISATION, proof=True)
 def set_gateway(
-    op: OperationContext, address: str, wanted: GatewaySettings, *, user: str | None = None, unit: str | None = None
+    op: OperationContext,
+    address: str,
+    wanted: GatewaySettings,
+    *,
+    user: str | None = None,
+    unit: str | None = None,
+    group: str | None = None,
 ) -> AddressGrant:
     """Set or replace the gateway that all who were granted an address there have in common."""
-    asked = AddressGrant(address, user, unit)
+    asked = AddressGrant(address, user, unit, group)
     _, before = proven_domains.find_grant(op.connection, asked)
     after = common_gateways.set_gateway(op.connection, op.vault, asked, wanted, op.now)
     op.note(address=after.address, to=after.to)
@@ -33,10 +39,10 @@ def set_gateway(
 
 @operation("common-gateway.clear", Privilege.SEND_AS_MANAGE, targets.ORGANISATION, proof=True)
 def clear_gateway(
-    op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None
+    op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None, group: str | None = None
 ) -> AddressGrant:
     """Take the common gateway from a grant, which stays."""
-    before = common_gateways.clear(op.connection, AddressGrant(address, user, unit))
+    before = common_gateways.clear(op.connection, AddressGrant(address, user, unit, group))
     op.note(address=before.address, to=before.to)
     op.changed(gateway=(described(before.gateway), ""))
     op.reconsider(Selection(chosen_from=before.address))
@@ -61,7 +67,7 @@ def save(
     """Set a common gateway once it was tried; at once without a probe. Raises GatewayUnusable."""
     return make_after_trial(
         transactions,
-        lambda op: set_gateway(op, grant.address, wanted, user=grant.user, unit=grant.unit),
+        lambda op: set_gateway(op, grant.address, wanted, user=grant.user, unit=grant.unit, group=grant.group),
         wanted,
         user_trial(probe, grant.address),
     )
@@ -73,7 +79,7 @@ def kept_password(transactions: Transactions, grant: AddressGrant) -> str:
     Raises NotFound and store.vault.SealBroken.
     """
     with transactions.reading() as op:
-        clear_gateway.require(op, grant.address, user=grant.user, unit=grant.unit)
+        clear_gateway.require(op, grant.address, user=grant.user, unit=grant.unit, group=grant.group)
         _, found = proven_domains.find_grant(op.connection, grant)
         return open_password(op.vault, common_gateways.gateway_of(found))
 
@@ -84,7 +90,7 @@ def try_out(transactions: Transactions, grant: AddressGrant, probe: GatewayProbe
     Raises NotFound, NotAllowed, GatewayUnusable and store.vault.SealBroken.
     """
     with transactions.reading() as op:
-        clear_gateway.require(op, grant.address, user=grant.user, unit=grant.unit)
+        clear_gateway.require(op, grant.address, user=grant.user, unit=grant.unit, group=grant.group)
         _, found = proven_domains.find_grant(op.connection, grant)
         gateway = common_gateways.gateway_of(found)
         common_gateways.require_allowed(op.connection, found, gateway)

@@ -67,13 +67,13 @@ def remove(op: OperationContext, name: str) -> ProvenDomain:
 
 @operation("address-grant.list", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)
 def list_grants(op: OperationContext) -> tuple[AddressGrant, ...]:
-    """List the addresses that users and units were granted, with the gateways that they have in common."""
+    """List the addresses that users, units and groups were granted, with the gateways that they have in common."""
     return proven_domains.grants(op.connection)
 
 
 @operation("address-grant.search", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)
 def search_grants(op: OperationContext, wanted: GrantFilter) -> tuple[GrantStanding, ...]:
-    """Find addresses that users and units were granted, page by page, with how their common gateways are."""
+    """Find addresses that users, units and groups were granted, page by page, with how their common gateways are."""
     found = proven_domains.search_grants(op.connection, wanted)
     health = health_of(op, {one.number: one.grant.gateway for one in found if one.grant.gateway})
     own = {one.name for one in organisation.domains(op.connection)}
@@ -84,23 +84,29 @@ def search_grants(op: OperationContext, wanted: GrantFilter) -> tuple[GrantStand
 
 
 @operation("address-grant.show", Privilege.SEND_AS_READ, targets.ORGANISATION, changes=False)
-def find_grant(op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None) -> AddressGrant:
+def find_grant(
+    op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None, group: str | None = None
+) -> AddressGrant:
     """See a grant with the gateway that all of it have in common."""
-    return proven_domains.find_grant(op.connection, AddressGrant(address, user, unit))[1]
+    return proven_domains.find_grant(op.connection, AddressGrant(address, user, unit, group))[1]
 
 
 @operation("address-grant.add", Privilege.SEND_AS_MANAGE, targets.ORGANISATION, targets.holders("address"))
-def grant(op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None) -> AddressGrant:
-    """Let a user, or all of a unit, send as an address in a proven domain or an own one; `*@` means all of it."""
-    granted = proven_domains.grant(op.connection, AddressGrant(address, user, unit), op.now)
+def grant(
+    op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None, group: str | None = None
+) -> AddressGrant:
+    """Let a user, or all of a unit or group, send as an address in a proven domain or an own one; `*@` is all of it."""
+    granted = proven_domains.grant(op.connection, AddressGrant(address, user, unit, group), op.now)
     op.changed(address=("", granted.address), to=("", granted.to))
     return granted
 
 
 @operation("address-grant.remove", Privilege.SEND_AS_MANAGE, targets.ORGANISATION, targets.holders("address"))
-def revoke(op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None) -> AddressGrant:
-    """Take an address away that a user or a unit was granted."""
-    revoked = proven_domains.revoke(op.connection, AddressGrant(address, user, unit), op.now)
+def revoke(
+    op: OperationContext, address: str, *, user: str | None = None, unit: str | None = None, group: str | None = None
+) -> AddressGrant:
+    """Take an address away that a user, a unit or a group was granted."""
+    revoked = proven_domains.revoke(op.connection, AddressGrant(address, user, unit, group), op.now)
     op.changed(address=(revoked.address, ""), to=(revoked.to, ""))
     if revoked.gateway:
         op.changed(gateway=(described(revoked.gateway), ""))

@@ -1,11 +1,11 @@
 """Finds what an operation is about: the objects over which its actor needs the privilege. Knows no operation."""
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, cast
 
 from sqlalchemy import Connection
 
-from outgate.directory import units, users
+from outgate.directory import units, user_groups, users
 from outgate.directory.change import compared
 from outgate.mail.addresses import without_tag
 from outgate.operations.operation_table import Target, TargetFinder
@@ -64,6 +64,19 @@ def assignee(address: str, place: str) -> TargetFinder:
         return [Target(units.find(connection, _text(arguments, place)).path, found.address, found.id)]
 
     return TargetFinder((address, place), "the one named", find)
+
+
+def comers_and_goers(group: str, members: str | None = None) -> TargetFinder:
+    """The users who come into a group, or leave it, if these are to be its members; all it has if none are named."""
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        known = user_groups.find(connection, _text(arguments, group))
+        had = {one.account_id for one in user_groups.members(connection, [known.id])[known.id]}
+        wanted = set(cast(Collection[int], arguments[members])) if members else set[int]()
+        for one in users.some(connection, had ^ wanted):
+            yield Target(one.unit, one.address, one.id)
+
+    return TargetFinder((group, members) if members else (group,), "those of who comes and goes", find)
 
 
 def holders(parameter: str) -> TargetFinder:

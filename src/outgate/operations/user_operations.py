@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from outgate.directory import accounts, log_in_links, policies, program_consents, units, users, web_sessions
+from outgate.directory import (
+    accounts,
+    log_in_links,
+    policies,
+    program_consents,
+    units,
+    user_groups,
+    users,
+    web_sessions,
+)
 from outgate.directory.policies import Effective
 from outgate.directory.privileges import Privilege
 from outgate.directory.users import Credentials, External, ReplyFrom, User, UserFilter
@@ -17,11 +26,14 @@ from outgate.sendas import gateways, proven_domains
 
 @frozen
 class UserDetails:
-    """A user; whether a password is kept here; the values in force for them of all settings of policy, by name."""
+    """A user; whether a password is kept here; the values in force for them of all settings of policy, by name; and the
+    groups that they are in.
+    """
 
     user: User
     has_password: bool
     policy: Mapping[str, Effective]
+    groups: tuple[str, ...]
 
 
 @operation("user.list", Privilege.USERS_READ, targets.unit("unit"), changes=False)
@@ -46,7 +58,10 @@ def show(op: OperationContext, address: str) -> UserDetails:
     user = users.find(op.connection, address)
     log_in = accounts.login(op.connection, user.address)
     return UserDetails(
-        user, bool(log_in and log_in.password_hash), policies.load(op.connection).all_effective(user.unit)
+        user,
+        bool(log_in and log_in.password_hash),
+        policies.load(op.connection).all_effective(user.unit),
+        tuple(one.name for one in user_groups.of_users(op.connection, [user.id])[user.id]),
     )
 
 

@@ -78,7 +78,7 @@ def require_allowed(connection: Connection, grant: AddressGrant, wanted: Gateway
         )
     if wanted.provider:
         raise NotAllowed("a common gateway logs in by a password; each user signs in at a provider by themselves")
-    unit = grant.unit or users.find(connection, grant.to).unit
+    unit = users.find(connection, grant.user).unit if grant.user else grant.unit or "/"  # groups are of all units
     policy = policies.load(connection).policy(units.find(connection, unit).path)
     if reason := policy.refuses_server(wanted.host, wanted.port, wanted.security):
         raise NotAllowed("this server may not be used: {reason}", reason=reason)
@@ -108,7 +108,9 @@ def named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway]:
 
 def _made(rows: Sequence[Row[Any]]) -> dict[QueueKey, UsersGateway]:
     owned = [
-        UsersGateway(accounts.common_gateway(row), row.primary_address or "", row.address, row.path or "")
+        UsersGateway(
+            accounts.common_gateway(row), row.primary_address or "", row.address, row.path or "", row.group_name or ""
+        )
         for row in rows
     ]
     return {gateway_queue(one.gateway): one for one in owned}
@@ -120,9 +122,11 @@ def _queue(grant_id: int) -> QueueKey:
 
 _WITH_GRANT: Final = (
     select(tables.address_grant.c.address, tables.account.c.primary_address, tables.unit.c.path)
+    .add_columns(tables.user_group.c.name.label("group_name"))
     .add_columns(*(column.label(f"common_{column.name}") for column in _columns))
     .join_from(tables.common_gateway, tables.address_grant)
     .outerjoin(tables.account, tables.account.c.id == tables.address_grant.c.account_id)
     .outerjoin(tables.unit, tables.unit.c.id == tables.address_grant.c.unit_id)
+    .outerjoin(tables.user_group, tables.user_group.c.id == tables.address_grant.c.group_id)
     .order_by(_columns.grant_id)
 )

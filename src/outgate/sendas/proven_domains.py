@@ -5,12 +5,12 @@ others have. `*@partner.example` is the entry that covers all addresses of a dom
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, or_, select, tuple_, update
 
-from outgate.directory import accounts, policies, units, users
+from outgate.directory import accounts, policies, units, user_groups, users
 from outgate.directory.accounts import AnyRow
 from outgate.directory.change import compared, compared_domain, lock, touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
@@ -25,6 +25,7 @@ CHECK_EVERY: Final = 86400.0  # seconds
 SUSPENDED_AFTER: Final = 7 * 86400.0  # seconds without the record
 
 _AT_ONCE: Final = 1000  # rows of one statement
+_SINGLY: Final = 20  # accounts: more of them are settled with all others
 
 _LABEL: Final = "_outgate"
 _KEY: Final = "outgate-domain-proof="
@@ -75,24 +76,25 @@ class ProvenDomain:
 
 @frozen
 class AddressGrant:
-    """Who may use an address: a user, or a unit with those below it; and the gateway that all of them have in common,
-    if there is one (sendas.common_gateways).
+    """Who may use an address: a user, a unit with those below it, or a group, each by its name; and the gateway that
+    all of them have in common, if there is one (sendas.common_gateways).
     """
 
     address: str
     user: str | None
     unit: str | None
+    group: str | None = None
     gateway: Gateway | None = None
 
     @property
     def to(self) -> str:
-        """To whom, in one word."""
-        return self.user or self.unit or ""
+        """Whom it is granted to, for people."""
+        return self.user or self.unit or self.group or ""
 
 
 @frozen
 class GrantFilter:
-    """What is empty is not asked for. `text` is part of the address, of the user or of the unit's path; `after` are
+    """What is empty is not asked for. `text` is part of the address, or of the name of user, unit or group; `after` are
     address and number of the last grant that was shown.
     """
 
@@ -209,7 +211,7 @@ def search_grants(connection: Connection, wanted: GrantFilter) -> tuple[FoundGra
     if wanted.domain:
         query = query.where(_in_domain(wanted.domain)(_grant.address))
     if text := wanted.text.strip():
-        columns = (_grant.address, tables.account.c.primary_address, tables.unit.c.path)
+        columns = (_grant.address, tables.account.c.primary_address, tables.unit.c.path, tables.user_group.c.name)
         query = query.where(or_(*(Containing(column, text) for column in columns)))
     return tuple(FoundGrant(row.id, _made(row)) for row in connection.execute(query))
 
@@ -224,8 +226,8 @@ def find_grant(connection: Connection, wanted: AddressGrant) -> tuple[int, Addre
 
 
 def grant(connection: Connection, wanted: AddressGrant, now: float) -> AddressGrant:
-    """Let a user, or all of a unit, send as an address without a proof of theirs. Raises AlreadyExists, Invalid,
-    NotAllowed and NotFound.
+    """Let a user, all of a unit or all of a group send as an address without a proof of theirs. Raises AlreadyExists,
+    Invalid, NotAllowed and NotFound.
     """
     touch(connection)
     wanted = _compared(connection, wanted)
@@ -275,7 +277,7 @@ def _settle(connection: Connection, meant: _Addresses, now: float) -> None:
 
 
 def settle_account(connection: Connection, account_id: int, now: float) -> None:
-    """The same for one account, whose unit is a new one."""
+    """The same for one account, whose unit is a new one, or one of whose groups."""
     lock(connection)
     granted = _granted(connection, account_id)
     rows = _rows(connection, tables.send_as.c.account_id == account_id)
@@ -289,6 +291,18 @@ def settle_account(connection: Connection, account_id: int, now: float) -> None:
             for one, grant_id in sorted(granted.items())
         }
         _give(connection, wanted, rows, now)
+
+
+def settle_members(connection: Connection, group_id: int, account_ids: Collection[int], now: float) -> None:
+    """The same for users who came into a group or left it."""
+    granted = connection.scalars(select(_grant.address).where(_grant.group_id == group_id)).all()
+    if not granted:
+        return
+    if len(account_ids) > _SINGLY:
+        _settle(connection, lambda address: address.in_(granted), now)
+        return
+    for one in sorted(account_ids):
+        settle_account(connection, one, now)
 
 
 def _rows(connection: Connection, *which: ColumnElement[bool]) -> Sequence[_Row]:
@@ -346,7 +360,12 @@ def _differs(row: _Row, right: _NearestGrant) -> bool:
 
 def _accounts(connection: Connection, given: AddressGrant) -> Iterable[int]:
     account, unit = tables.account.c, tables.unit.c
-    if given.unit is None:
+    where: ColumnElement[bool]
+    if given.group is not None:
+        group = select(tables.user_group.c.id).where(tables.user_group.c.name == given.group).scalar_subquery()
+        of_it = select(tables.group_member.c.account_id).where(tables.group_member.c.group_id == group)
+        where = account.id.in_(of_it)
+    elif given.unit is None:
         where = account.primary_address == given.user
     elif given.unit == "/":
         where = account.id.is_not(None)
@@ -356,11 +375,13 @@ def _accounts(connection: Connection, given: AddressGrant) -> Iterable[int]:
 
 
 def _granted(connection: Connection, account_id: int) -> dict[str, int]:
-    """What an account is granted, itself or by a unit that it is in or below, by which grant: the nearest."""
+    """What an account is granted, itself, by a group or by a unit that it is in or below, by which grant: the nearest."""
     of_account = tables.account.c.id == account_id
     unit = select(tables.unit.c.path).join_from(tables.account, tables.unit).where(of_account)
     above = units.ids_of(policies.up_to_root(connection.execute(unit).scalar_one()))
-    where = or_(_grant.account_id == account_id, _grant.unit_id.in_(above))
+    member = tables.group_member.c
+    groups = select(member.group_id).where(member.account_id == account_id)
+    where = or_(_grant.account_id == account_id, _grant.unit_id.in_(above), _grant.group_id.in_(groups))
     rows = connection.execute(
         select(_grant.address, _grant.id)
         .join_from(tables.address_grant, tables.unit, isouter=True)
@@ -371,16 +392,19 @@ def _granted(connection: Connection, account_id: int) -> dict[str, int]:
 
 
 def _compared(connection: Connection, wanted: AddressGrant) -> AddressGrant:
-    if (wanted.user is None) == (wanted.unit is None):
-        raise Invalid("say to whom: a user or a unit")
+    if [wanted.user, wanted.unit, wanted.group].count(None) != 2:
+        raise Invalid("say to whom: a user, a unit or a group")
     user = users.find(connection, wanted.user).address if wanted.user is not None else None
     unit = units.find(connection, wanted.unit).path if wanted.unit is not None else None
-    return AddressGrant(compared(wanted.address), user, unit)
+    group = user_groups.find(connection, wanted.group).name if wanted.group is not None else None
+    return AddressGrant(compared(wanted.address), user, unit, group)
 
 
 def _columns(connection: Connection, wanted: AddressGrant) -> dict[str, object]:
     if wanted.user is not None:
         return {"address": wanted.address, "account_id": users.find(connection, wanted.user).id}
+    if wanted.group is not None:
+        return {"address": wanted.address, "group_id": user_groups.find(connection, wanted.group).id}
     return {"address": wanted.address, "unit_id": units.find(connection, wanted.unit or "/").id}
 
 
@@ -392,21 +416,28 @@ def _in_domain(name: str) -> _Addresses:
     return lambda address: address.endswith(f"@{name}", autoescape=True)
 
 
-# A user's own grant goes before that of a unit, the unit's own before that of one above.
-_FARTHEST_FIRST: Final = (_grant.account_id.is_not(None), func.length(tables.unit.c.path), _grant.id)
+# A user's own grant goes before that of a group, that before a unit's, the unit's own before that of one above.
+_FARTHEST_FIRST: Final = (
+    _grant.account_id.is_not(None),
+    _grant.group_id.is_not(None),
+    func.length(tables.unit.c.path),
+    _grant.id,
+)
 
 _BY_GRANT: Final = or_(tables.send_as.c.proof == DOMAIN_PROOF, tables.send_as.c.grant_id.is_not(None))
 
 _GRANT_ROWS: Final = (
     select(_grant.id, _grant.address, tables.account.c.primary_address, tables.unit.c.path)
+    .add_columns(tables.user_group.c.name.label("group_name"))
     .add_columns(*(column.label(f"common_{column.name}") for column in tables.common_gateway.c))
     .select_from(tables.address_grant)
     .outerjoin(tables.account, tables.account.c.id == _grant.account_id)
     .outerjoin(tables.unit, tables.unit.c.id == _grant.unit_id)
+    .outerjoin(tables.user_group, tables.user_group.c.id == _grant.group_id)
     .outerjoin(tables.common_gateway, tables.common_gateway.c.grant_id == _grant.id)
 )
 
 
 def _made(row: AnyRow) -> AddressGrant:
     gateway = accounts.common_gateway(row) if row.common_grant_id is not None else None
-    return AddressGrant(row.address, row.primary_address, row.path, gateway)
+    return AddressGrant(row.address, row.primary_address, row.path, row.group_name, gateway)

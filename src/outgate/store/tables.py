@@ -274,6 +274,49 @@ program_consent = Table(
     Column("ends_at", Double, nullable=False),
 )
 
+# What an identity provider shows with each of its requests (SCIM). It is long and random, so its SHA-256 is kept. It is
+# nobody's: it may do what its role says, in its unit and those below, where its new users are put.
+scim_token = Table(
+    "scim_token",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("role", Text, nullable=False),  # as in role_assignment
+    Column("unit_id", Key, ForeignKey("unit.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+# What an identity provider says of a user that is kept for its sake alone, word by word.
+provisioned_user = Table(
+    "provisioned_user",
+    metadata,
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("external_id", Text, index=True),
+    Column("display_name", Text),
+    Column("given_name", Text),
+    Column("family_name", Text),
+)
+
+# Users who have something in common, whatever unit they are in: addresses are granted to them. An id is never used
+# again: identity providers keep it.
+user_group = Table(
+    "user_group",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("external_id", Text),  # at the identity provider
+    Column("created_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+group_member = Table(
+    "group_member",
+    metadata,
+    Column("group_id", Key, ForeignKey("user_group.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
 # What was answered to a request that a program may repeat (Idempotency-Key), for a day.
 answered_request = Table(
     "answered_request",
@@ -388,8 +431,8 @@ proven_domain = Table(
     Column("created_at", Double, nullable=False),
 )
 
-# Who may use an address without a proof of their own: a user, or a unit with those below it. It is in a domain that is
-# proven, or one of the own; `*@` stands for all addresses of a proven one. What follows are rows of `send_as`.
+# Who may use an address without a proof of their own: a user, a unit with those below it, or a group. It is in a domain
+# that is proven, or one of the own; `*@` stands for all addresses of a proven one. What follows are rows of `send_as`.
 address_grant = Table(
     "address_grant",
     metadata,
@@ -397,6 +440,7 @@ address_grant = Table(
     Column("address", Text, nullable=False, index=True),
     Column("account_id", Key, ForeignKey("account.id", ondelete="CASCADE")),
     Column("unit_id", Key, ForeignKey("unit.id", ondelete="CASCADE")),
+    Column("group_id", Key, ForeignKey("user_group.id", ondelete="CASCADE")),
     Column("created_at", Double, nullable=False),
 )
 

@@ -36,8 +36,12 @@ def _grant(visit: Visit) -> AddressGrant:
     """For who may set its server."""
     named = grant_of(visit.form)
     with visit.reading() as op:
-        common_gateway_operations.clear_gateway.require(op, named.address, user=named.user, unit=named.unit)
-        return domain_proof_operations.find_grant(op, named.address, user=named.user, unit=named.unit)
+        common_gateway_operations.clear_gateway.require(
+            op, named.address, user=named.user, unit=named.unit, group=named.group
+        )
+        return domain_proof_operations.find_grant(
+            op, named.address, user=named.user, unit=named.unit, group=named.group
+        )
 
 
 def _page(visit: Visit, grant: AddressGrant, fields: ServerFields, trial: TrialState | None = None) -> Response:
@@ -71,7 +75,9 @@ async def _save(visit: Visit) -> Response:
         return said_at_once(visit, state) or _page(visit, grant, fields, state)
 
     def change(op: OperationContext) -> object:
-        return common_gateway_operations.set_gateway(op, grant.address, settings, user=grant.user, unit=grant.unit)
+        return common_gateway_operations.set_gateway(
+            op, grant.address, settings, user=grant.user, unit=grant.unit, group=grant.group
+        )
 
     trial = ServerTrial(visit, settings, change, f"{PATH}?done=gateway", grant.address)
     return await trial.answer(lambda _status, state: _page(visit, grant, fields, state))
@@ -104,5 +110,5 @@ def _remove(visit: Visit) -> Response:
         )
         return safety_question.ask(visit, GATEWAY, gateway_path(grant), asked)
     with visit.writing() as op:
-        common_gateway_operations.clear_gateway(op, grant.address, user=grant.user, unit=grant.unit)
+        common_gateway_operations.clear_gateway(op, grant.address, user=grant.user, unit=grant.unit, group=grant.group)
     return visit.go_to(f"{PATH}?done=no-gateway")

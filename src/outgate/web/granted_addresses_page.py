@@ -56,13 +56,14 @@ def gateway_path(grant: AddressGrant) -> str:
 
 def fields_of(grant: AddressGrant) -> dict[str, str]:
     """A grant as fields of a form."""
-    to = {"unit": grant.unit} if grant.unit is not None else {"user": grant.user or ""}
-    return {"address": grant.address, **to}
+    named = {"unit": grant.unit, "group": grant.group, "user": grant.user}
+    return {"address": grant.address, **{name: text for name, text in named.items() if text is not None}}
 
 
 def grant_of(form: Form) -> AddressGrant:
     """The grant that a form names."""
-    return AddressGrant(form.text("address"), form.text("user") or None, form.text("unit") or None)
+    user, unit, group = (form.text(name) or None for name in ("user", "unit", "group"))
+    return AddressGrant(form.text("address"), user, unit, group)
 
 
 def _show(visit: Visit, status: int = 200, why: str = "") -> Response:
@@ -127,12 +128,12 @@ def _act(visit: Visit) -> Response:
 
 
 def _add(visit: Visit) -> Response:
-    """To the user that was entered, else to the unit that was chosen; then to its server, if that is wanted."""
+    """To the user or group that was entered, else to the chosen unit; then to its server, if that is wanted."""
     form = visit.form
-    user = form.text("user")
+    user, group = form.text("user") or None, form.text("group") or None
+    unit = None if user or group else form.text("unit")
     with visit.writing() as op:
-        unit = None if user else form.text("unit")
-        granted = domain_proof_operations.grant(op, form.text("address"), user=user or None, unit=unit)
+        granted = domain_proof_operations.grant(op, form.text("address"), user=user, unit=unit, group=group)
     return visit.go_to(gateway_path(granted) if form.ticked("common") else f"{PATH}?done=add")
 
 
@@ -153,5 +154,5 @@ def _remove(visit: Visit) -> Response:
         )
         return safety_question.ask(visit, PATH, PATH, asked)
     with visit.writing() as op:
-        domain_proof_operations.revoke(op, grant.address, user=grant.user, unit=grant.unit)
+        domain_proof_operations.revoke(op, grant.address, user=grant.user, unit=grant.unit, group=grant.group)
     return visit.go_to(f"{PATH}?done=remove")

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0037"
-down_revision = "0036"
+revision = "0038"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 
@@ -29,7 +29,8 @@ def upgrade() -> None:
     )
     _add_reference()
     op.create_index("ix_send_as_grant_id", "send_as", ["grant_id"])
-    # Each entry follows from the grant that is nearest: the user's own, else that of the unit deepest down.
+    # Each entry follows from the grant that is nearest: the user's own, else that of a group, else
+    # that of the unit deepest down.
     op.execute(_NEAREST)
 
 
@@ -55,11 +56,15 @@ UPDATE send_as SET grant_id = (
     WHERE address_grant.address = send_as.address
     AND (
         address_grant.account_id = send_as.account_id
+        OR address_grant.group_id IN (SELECT group_id FROM group_member WHERE account_id = send_as.account_id)
         OR theirs.path = '/'
         OR theirs.path = mine.path
         OR substr(mine.path, 1, length(theirs.path) + 1) = theirs.path || '/'
     )
-    ORDER BY CASE WHEN address_grant.account_id IS NULL THEN 1 ELSE 0 END, length(theirs.path) DESC
+    ORDER BY
+        CASE WHEN address_grant.account_id IS NOT NULL THEN 0 WHEN address_grant.group_id IS NOT NULL THEN 1 ELSE 2 END,
+        length(theirs.path) DESC,
+        address_grant.id DESC
     LIMIT 1
 )
 WHERE proof = 'domain'
