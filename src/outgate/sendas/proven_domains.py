@@ -375,7 +375,7 @@ def _accounts(connection: Connection, given: AddressGrant) -> Iterable[int]:
 
 
 def _granted(connection: Connection, account_id: int) -> dict[str, int]:
-    """What an account is granted, itself, by a group or by a unit that it is in or below, by which grant: the nearest."""
+    """What an account is granted, itself, by a group or by a unit that it is in or below; by the nearest."""
     of_account = tables.account.c.id == account_id
     unit = select(tables.unit.c.path).join_from(tables.account, tables.unit).where(of_account)
     above = units.ids_of(policies.up_to_root(connection.execute(unit).scalar_one()))
