@@ -12,7 +12,7 @@ export UV_NO_PROGRESS ?= 1
 # Programs start in a fifth of the time when Python may keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo wheel test coverage lint lab trial bench hard hard-short screenshots lock clean
+.PHONY: setup demo wheel test coverage lint lab trial bench hard hard-short fuzz screenshots lock clean
 
 setup: .setup
 
@@ -82,6 +82,10 @@ hard: setup
 
 hard-short: setup
 	@$(BIN)/python -m hard --short
+
+# Every method of every API asked for at random, by its description, for 20 minutes.
+fuzz: setup
+	@OUTGATE_FUZZ_SECONDS=$(or $(SECONDS),1200) $(BIN)/python -m pytest -s tests/api/test_fuzz.py
 
 # A picture of every page for docs/, made as the tests make them.
 screenshots: setup

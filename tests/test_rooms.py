@@ -62,7 +62,7 @@ ALLOWED = {
     },
     "operations": {
         *("submit", "model", "authorise", "route", "mail", "directory", "sendas", "queue", "record", "store"),
-        *("mailbox", "writing", "secretscan", "clock", "tls_reports", "webhooks"),
+        *("mailbox", "writing", "secretscan", "clock", "tls_reports", "webhooks", "iso_time"),
     },
     "ldap": {"mail", "smtp", "directory", "config", "extras", "secret_file"},
     "http": {"store", "config", "clock", "peer", "peer_limit", "tcp_listener"},
@@ -83,7 +83,7 @@ ALLOWED = {
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
-        *("record", "queue", "submit", "mailbox", "writing", "iso_time", "remembered"),
+        *("record", "queue", "submit", "mailbox", "writing", "iso_time", "remembered", "advisor", "extras"),
     },
     # Of api whose request it is, its scopes and rates.
     "jmap": {

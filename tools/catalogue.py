@@ -13,7 +13,7 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from outgate.api.surfaces import SURFACES
-from outgate.directory.privileges import BUILT_IN
+from outgate.directory.privileges import BUILT_IN, IN_WORDS
 from outgate.directory.reply_rules import shipped
 from outgate.discovery import presets
 from outgate.route import NOT_ENABLED
@@ -61,7 +61,7 @@ _KEYWORDS = {**DEFAULT_KEYWORDS, "several": (1, 2), **dict.fromkeys(("N_", "said
 _HINTS = {preset.hint for preset in presets.shipped().all if preset.hint}
 _RULES = {rule.meaning for rule in shipped().all}
 _ROLES = {role.summary for role in BUILT_IN.values()}
-_SCOPES = {text for surface in SURFACES for text in surface.scopes.values()}
+_SCOPES = {text for surface in SURFACES for text in surface.scopes.values()} | set(IN_WORDS.values())
 _CONSTANTS = (NOT_ENABLED, WRONG_BUT_MORE, *WRONG.values(), *_HINTS, *_RULES, *_ROLES, *_SCOPES)
 
 

@@ -27,6 +27,7 @@ class GatewayKind(StrEnum):
     SMTP = "smtp"
     GMAIL = "gmail"
     GRAPH = "graph"
+    GRAPH_DRAFTS = "graph-drafts"  # what is too large for a request, by a draft in the mailbox
 
     @property
     def in_words(self) -> str:
@@ -38,6 +39,7 @@ _KINDS = {
     GatewayKind.SMTP: "SMTP",
     GatewayKind.GMAIL: "the Gmail API",
     GatewayKind.GRAPH: "Microsoft Graph",
+    GatewayKind.GRAPH_DRAFTS: "Microsoft Graph",
 }
 
 
@@ -356,6 +358,13 @@ class QueueKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name else str(self.kind)
+
+    @property
+    def row(self) -> int | None:
+        """The gateway's row; None of a queue of another kind, and of a name that no row has."""
+        is_number = self.name.isascii() and self.name.isdigit() and len(self.name) < 19 and self.name[0] != "0"
+        has_row = self.kind in (QueueKind.GATEWAY, QueueKind.COMMON_GATEWAY)
+        return int(self.name) if has_row and is_number else None
 
     @classmethod
     def parse(cls, text: str) -> "QueueKey":

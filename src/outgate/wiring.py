@@ -5,7 +5,7 @@ import fcntl
 import gc
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -557,8 +557,10 @@ def http_listener(
         now=clock.now,
         threads=threads,
         prober=services.prober,
+        token_of=token_for_trials(installation, queue_ids),
         queue_ids=queue_ids,
         send_limits=limits,
+        reply_rules=services.reply_rules,
     )
     batch = BatchEndpoint()
     application = HttpApplication(
@@ -593,11 +595,18 @@ def access_tokens(installation: Installation, owner: str, queue_ids: QueueIds) -
 
 
 def stored_token(installation: Installation) -> Callable[[Gateway], str]:
-    """For operations: the access token of a gateway, refreshed if need be. What it returns raises CheckFailed."""
+    """For commands: as `token_for_trials`, in an event loop of its own."""
+    return lambda gateway: asyncio.run(token_for_trials(installation, QueueIds())(gateway))
 
-    def token(gateway: Gateway) -> str:
-        tokens = access_tokens(installation, f"command {uuid4()}", QueueIds())
-        found = asyncio.run(tokens.current(gateway))
+
+def token_for_trials(
+    installation: Installation, queue_ids: QueueIds
+) -> Callable[[Gateway], Coroutine[None, None, str]]:
+    """Gets the access token of a gateway, refreshed if need be. What it returns raises CheckFailed."""
+
+    async def token(gateway: Gateway) -> str:
+        tokens = access_tokens(installation, f"trial {uuid4()}", queue_ids)
+        found = await tokens.current(gateway)
         if isinstance(found, NoToken):
             raise CheckFailed(found.reason)
         return found

@@ -5,7 +5,8 @@ The client waits for its answers in threads: the server's loop runs.
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import google_auth_httplib2
 import httplib2
 import httpx2
 import pytest
+from bench.scratch import free_port
 from google.auth.credentials import Credentials as GoogleCredentials
 from google.oauth2.service_account import Credentials
 from googleapiclient.discovery import build
@@ -25,7 +27,7 @@ from outgate.operations import service_account_operations
 from outgate.operations.actor import Actor
 from outgate.operations.context import OperationContext, reading, writing
 from outgate.wiring import ServerProcess
-from way.place import GATEWAY_PASSWORD, LOCALHOST, Site
+from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, install, running
 
 T = TypeVar("T")
 
@@ -132,6 +134,27 @@ class ApiSite:
 
     def send_as(self, user: str = ALICE, scopes: Sequence[str] = (SHARING, BASIC), name: str = "tool") -> Any:
         return self.gmail(user, scopes, name).users().settings().sendAs()
+
+
+@asynccontextmanager
+async def started(folder: Path) -> AsyncIterator[ApiSite]:
+    """The switch is on; a service account has grants. Google's clients upload by TLS alone."""
+    port = free_port()
+    site = install(folder, web={"public_url": f"https://localhost:{port}", "port": port, "tls": True})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httplib2, "CA_CERTS", str(site.authority.ca_file))  # read from the environment at its import
+        for name in ("no_proxy", "NO_PROXY"):  # clients read proxies from the environment
+            patch.setenv(name, "127.0.0.1,localhost")
+        async with partner_server(site) as partner:
+            await site.switch(on=True)
+            place = ApiSite(site, port, partner)
+            await place.service_account("tool", [SHARING, BASIC, SEND, READONLY, MODIFY, COMPOSE])
+            place.server = await running(site)
+            try:
+                yield place
+            finally:
+                await place.close()
+                await place.server.stop()
 
 
 async def ask(request: Any) -> Any:

@@ -3,31 +3,22 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httplib2
 import pytest
 import pytest_asyncio
-from bench.scratch import free_port
 
-from api.api_site import BASIC, COMPOSE, MODIFY, READONLY, SEND, SHARING, ApiSite, partner_server
-from way.place import install, running
+from api.api_site import ALICE, PARTNER, ApiSite, started
 
 
 @pytest_asyncio.fixture
-async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ApiSite]:
-    """The switch is on; a service account has grants. Google's clients upload by TLS alone."""
-    port = free_port()
-    web = {"public_url": f"https://localhost:{port}", "port": port, "tls": True}
-    site = install(tmp_path / "outgate", web=web)
-    monkeypatch.setattr(httplib2, "CA_CERTS", str(site.authority.ca_file))  # read from the environment at its import
-    for name in ("no_proxy", "NO_PROXY"):  # clients read proxies from the environment
-        monkeypatch.setenv(name, "127.0.0.1,localhost")
-    async with partner_server(site) as partner:
-        await site.switch(on=True)
-        place = ApiSite(site, port, partner)
-        await place.service_account("tool", [SHARING, BASIC, SEND, READONLY, MODIFY, COMPOSE])
-        place.server = await running(site)
-        try:
-            yield place
-        finally:
-            await place.close()
-            await place.server.stop()
+async def api(tmp_path: Path) -> AsyncIterator[ApiSite]:
+    """One for each test."""
+    async with started(tmp_path / "outgate") as place:
+        yield place
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiSite]:
+    """One for all tests of a file; Alice has a partner's address."""
+    async with started(tmp_path_factory.mktemp("shared") / "outgate") as place:
+        await place.site.add_external(ALICE, PARTNER, place.partner.port)
+        yield place

@@ -3,32 +3,36 @@
 import asyncio
 from typing import Any
 
-from api.api_site import ALICE, BASIC, BOB, READONLY, SEND, ApiSite
+import pytest
+
+from api.api_site import ALICE, BASIC, BOB, PARTNER, READONLY, SEND, ApiSite
 from api.jmap_site import USING, JmapClient, message
+from outgate.jmap.jmap_endpoint import METHODS
 from outgate.jmap.jmap_limits import MAX_CALLS, MAX_REQUEST
 
 CORE = USING[:1]
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-async def test_who_has_no_token_or_no_scope_is_refused(api: ApiSite) -> None:
+
+async def test_who_has_no_token_or_no_scope_is_refused(shared: ApiSite) -> None:
     for path in ("/.well-known/jmap", "/jmap/events", "/jmap/download/A1/B1/x"):
-        answer = await api.client.get(path)
+        answer = await shared.client.get(path)
         assert (answer.status_code, answer.headers["www-authenticate"][:6]) == (401, "Bearer"), path
-    reader, sender = await JmapClient.of(api, scopes=[READONLY]), await JmapClient.of(api, scopes=[SEND])
+    reader, sender = await JmapClient.of(shared, scopes=[READONLY]), await JmapClient.of(shared, scopes=[SEND])
     assert await reader.error("EmailSubmission/set", create={}) == "forbidden"
     assert await reader.error("Email/import", emails={}) == "forbidden"
     assert await sender.error("Identity/set", create={}) == "forbidden"
     url = reader.session["uploadUrl"].replace("{accountId}", reader.account)
-    assert (await api.client.post(url, content=b"x", headers=reader.headers)).status_code == 403
-    basic = await JmapClient.of(api, scopes=[BASIC])
-    await api.site.add_external(ALICE, "alice@dominiopartner.example", api.partner.port)
-    identity = (await basic.identities())["alice@dominiopartner.example"]["id"]
+    assert (await shared.client.post(url, content=b"x", headers=reader.headers)).status_code == 403
+    basic = await JmapClient.of(shared, scopes=[BASIC])
+    identity = (await basic.identities())[PARTNER]["id"]
     told = await basic.call("Identity/set", update={identity: {"name": "X"}})
     assert told["notUpdated"][identity]["type"] == "forbidden"
 
 
-async def test_what_is_another_user_s_is_not_there(api: ApiSite) -> None:
-    alice, bob = await JmapClient.of(api), await JmapClient.of(api, BOB)
+async def test_what_is_another_user_s_is_not_there(shared: ApiSite) -> None:
+    alice, bob = await JmapClient.of(shared), await JmapClient.of(shared, BOB)
     blob, email = (await alice.upload(b"Alice's"))["blobId"], await alice.imported(message(ALICE))
     held = {"mailFrom": {"email": ALICE, "parameters": {"HOLDFOR": "3600"}}, "rcptTo": [{"email": BOB}]}
     sent = await alice.submit(message(ALICE), (await alice.identities())[ALICE]["id"], envelope=held)
@@ -48,8 +52,8 @@ async def test_what_is_another_user_s_is_not_there(api: ApiSite) -> None:
     assert (await bob.download(blob)).status_code == 404
 
 
-async def test_requests_are_refused_in_the_words_of_the_rfc(api: ApiSite) -> None:
-    client = await JmapClient.of(api)
+async def test_requests_are_refused_in_the_words_of_the_rfc(shared: ApiSite) -> None:
+    client = await JmapClient.of(shared)
 
     async def refused(body: Any, using: Any = USING) -> str:
         answer = await client.post(body, using)
@@ -58,7 +62,7 @@ async def test_requests_are_refused_in_the_words_of_the_rfc(api: ApiSite) -> Non
 
     url, headers = client.session["apiUrl"], client.headers | {"Content-Type": "application/json"}
     for content in (b"{", b"\xff", b"[" * 50_000, b'"\\ud800"'):
-        answer = await api.client.post(url, content=content, headers=headers)
+        answer = await shared.client.post(url, content=content, headers=headers)
         assert answer.json()["type"].endswith(":notJSON"), content[:10]
     assert await refused({"methodCalls": []}) == "notRequest"
     assert await refused({"using": [], "methodCalls": [["Core/echo", {}]]}) == "notRequest"
@@ -84,15 +88,15 @@ async def test_requests_are_refused_in_the_words_of_the_rfc(api: ApiSite) -> Non
     assert (await client.post([], **{"Idempotency-Key": "x" * 256})).status_code == 400
 
 
-async def test_arguments_are_taken_from_answers_before(api: ApiSite) -> None:
-    client = await JmapClient.of(api)
+async def test_arguments_are_taken_from_answers_before(shared: ApiSite) -> None:
+    client = await JmapClient.of(shared)
 
     async def taken(path: str, name: str = "Identity/get", of: str = "0") -> Any:
         reference = {"#ids": {"resultOf": of, "name": name, "path": path}}
         told = await client.calls(("Identity/get", {"ids": None}), ("Identity/get", reference))
         return told[1][1].get("type") or [one["email"] for one in told[1][1]["list"]]
 
-    assert await taken("/list/*/id") == [ALICE]
+    assert await taken("/list/*/id") == list(await client.identities())
     for wrong in (
         ("/list/9/id",),
         ("list",),
@@ -112,8 +116,8 @@ async def test_arguments_are_taken_from_answers_before(api: ApiSite) -> None:
     assert answer.json()["sessionState"] == client.session["state"]
 
 
-async def test_what_is_uploaded_comes_back_as_the_type_that_is_asked_for(api: ApiSite) -> None:
-    client = await JmapClient.of(api)
+async def test_what_is_uploaded_comes_back_as_the_type_that_is_asked_for(shared: ApiSite) -> None:
+    client = await JmapClient.of(shared)
     told = await client.upload(b"\0\xff", "text/html")
     assert (told["accountId"], told["type"], told["size"]) == (client.account, "text/html", 2)
     answer = await client.download(told["blobId"], "application/pdf", "a%0d%0ab.pdf")
@@ -135,3 +139,37 @@ async def test_what_is_uploaded_comes_back_as_the_type_that_is_asked_for(api: Ap
     answers = await asyncio.gather(*(client.post([["Core/echo", {}, "0"]] * MAX_CALLS) for _ in range(8)))
     assert {one.status_code for one in answers} <= {200, 400}
     assert all(one.json()["limit"] == "maxConcurrentRequests" for one in answers if one.status_code == 400)
+
+
+async def test_no_method_fails_at_odd_arguments(shared: ApiSite) -> None:
+    client = await JmapClient.of(shared)
+    identity, email = (await client.identities())[ALICE]["id"], await client.imported(message(ALICE))
+    values: list[Any] = [None, 2**70, "", "\0", [], [None], {"": {}}]
+    objects = [
+        *(
+            {"identityId": identity, "emailId": email, "envelope": {"mailFrom": {"email": one}, "rcptTo": []}}
+            for one in values
+        ),
+        *({"identityId": one, "emailId": one} for one in values),
+        *({"mailboxIds": {"drafts": True}, "from": one, "bodyStructure": one} for one in values),
+        *({"blobId": one, "mailboxIds": one} for one in values),
+    ]
+    patches = [
+        *({name: one} for name in ("name", "replyTo") for one in values),
+        *({f"mailboxIds/{one}": True, "keywords": one} for one in values),
+    ]
+    named = {str(at): one for at, one in enumerate(objects)}
+    odd_ids = ["", "#", "M0", "S", "SZ", "S7zzzzzzzzzzzz", "I"]
+    asked: dict[str, list[dict[str, Any]]] = {
+        "get": [{name: one} for name in ("ids", "properties") for one in values] + [{"ids": odd_ids}],
+        "changes": [{"sinceState": one} for one in values],
+        "query": [{name: one} for name in ("filter", "sort", "anchor") for one in values],
+        "set": [{"create": named}, {"destroy": odd_ids}, *({"update": {identity: one, email: one}} for one in patches)],
+        "import": [{"emails": named}],
+    }
+    calls = [(name, one) for name in METHODS for one in asked.get(name.partition("/")[2], [])]
+    failed = []
+    for start in range(0, len(calls), MAX_CALLS):
+        told = await client.calls(*calls[start : start + MAX_CALLS])
+        failed += [one for one in told if one[1].get("type", "")[:6] == "server"]
+    assert failed == []

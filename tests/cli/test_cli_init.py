@@ -71,7 +71,7 @@ def test_settings_are_written_and_the_others_stand_there_as_comments(empty: Prog
         "delivery": {"retry": [1, 2]},
         "local": {"mailbox": "lmtp://localhost:24"},
         "web": {"port": 8080, "oidc": {"name": "Example"}},
-        **{name: {} for name in ("oidc", "ldap", "egress", "record", "api", "relay")},
+        **{name: {} for name in ("oidc", "ldap", "egress", "record", "api", "relay", "tls_reports", "webhooks")},
     }
     assert "#tls_port = 465" in text
 

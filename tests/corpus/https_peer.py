@@ -1,4 +1,4 @@
-"""A server of HTTPS on loopback that answers POST with JSON: what providers' doubles are made of. Knows no provider."""
+"""A server of HTTPS on loopback that answers with JSON: what providers' doubles are made of. Knows no provider."""
 
 import json
 import ssl
@@ -37,6 +37,15 @@ class HttpsPeer(ABC):
             def setup(self) -> None:
                 super().setup()
                 peer.connections += 1
+
+            def do_GET(self) -> None:
+                self.do_POST()
+
+            def do_PUT(self) -> None:
+                self.do_POST()
+
+            def do_DELETE(self) -> None:
+                self.do_POST()
 
             def do_POST(self) -> None:
                 status, headers, body = peer.answer(self)

@@ -64,7 +64,7 @@ async def posted(to: HttpsConnection) -> Fetched:
     async def content() -> AsyncIterator[bytes]:
         yield b"Hello"
 
-    return await to.post("/", {}, 5, content(), 5)
+    return await to.ask("POST", "/", {}, 5, content(), 5)
 
 
 async def test_a_status_is_an_answer_though_the_rest_is_lost_or_long(authority: Authority, peer: Peer) -> None:

@@ -1,5 +1,5 @@
 """Two providers' interfaces as their references say, on loopback: Gmail's users.messages.send by media upload, and
-Microsoft Graph's sendMail in MIME form.
+Microsoft Graph's sendMail in MIME form; and a mailbox there (graph_mailbox).
 
 Strict: another method, path, media type, length or encoding than the reference has is answered with its error. What is
 taken is kept as it came (`received`) and as recipients would get it (`Sent`), with the changes that the references tell
@@ -19,6 +19,7 @@ from email.utils import getaddresses
 from http.server import BaseHTTPRequestHandler
 
 from corpus.https_peer import Answer, HttpsPeer
+from http_gateways.graph_mailbox import UPLOADS, GraphMailbox, MailboxRefusal
 
 GMAIL = "/upload/gmail/v1/users/me/messages/send?uploadType=media"
 GRAPH = "/v1.0/me/sendMail"
@@ -69,6 +70,7 @@ class MailProvider(HttpsPeer):
         self.on_answer: Callable[[], None] = lambda: None
         self.sent: list[Sent] = []
         self.asked: list[tuple[float, int]] = []  # when (monotonic), and the answer's status
+        self.mailbox = GraphMailbox()
         self._lock = threading.Lock()
 
     # --- what it answers ---------------------------------------------------------------------------------------------
@@ -83,6 +85,8 @@ class MailProvider(HttpsPeer):
         assert re.fullmatch(r"\d+", size), "a request has its length"
         content = request.rfile.read(int(size))
         assert len(content) == int(size), "it is as long as it says"
+        if self.mailbox.is_asked(request.path):
+            return self._by_mailbox(request, content)
         if not content:  # nothing to send: whoever asks so tries the token
             return self._of_nothing(request)
         with self._lock:
@@ -117,6 +121,14 @@ class MailProvider(HttpsPeer):
             self._keep(user, message_, lambda words: graph_error("ErrorInvalidRecipients", words))
             return 202, {}, None
         raise Refusal(404, {"error": {"code": "ResourceNotFound", "message": "Resource could not be discovered."}})
+
+    def _by_mailbox(self, request: BaseHTTPRequestHandler, content: bytes) -> Answer:
+        try:
+            if not request.path.startswith(UPLOADS):
+                self._user(request)
+            return self.mailbox.answer(request, content, self.port)
+        except (Refusal, MailboxRefusal) as refusal:
+            return refusal.status, {}, refusal.body
 
     def _of_nothing(self, request: BaseHTTPRequestHandler) -> Answer:
         if self.of_nothing:

@@ -4,6 +4,8 @@ mended, and never lost.
 
 import asyncio
 import signal
+from email.message import EmailMessage
+from email.policy import SMTP
 
 import pytest
 
@@ -161,6 +163,25 @@ async def test_what_the_interface_can_t_do_comes_back_with_the_reason(provided: 
     assert "carol@recipient.example is not among those that this message is for" in told
     assert "takes at most 3145728 bytes" in told
     assert provider.sent == []
+
+
+async def test_a_large_message_goes_by_a_draft_where_the_gateway_is_of_that_kind(provided: Provided) -> None:
+    await _ready(provided, GatewayKind.GRAPH_DRAFTS)
+    site, box = provided.site, provided.mail.mailbox
+    made = EmailMessage(policy=SMTP)
+    made["From"], made["To"], made["Subject"] = PARTNER, "carol@recipient.example", "Large"
+    made.set_content("Please find the file attached.")
+    made.add_attachment(b"0123456789" * 400_000, maintype="application", subtype="pdf", filename="large.pdf")
+    server = await running(site)
+    try:
+        await submit(site, PARTNER, ["carol@recipient.example"], made.as_bytes())
+        await eventually(lambda: box.sent, "it has gone")
+    finally:
+        await server.stop()
+    (sent,) = box.sent
+    assert sent.files == [("large.pdf", "application/pdf", b"0123456789" * 400_000)]
+    assert b"Please find the file attached." in sent.mime
+    assert (box.drafts, provided.mail.sent) == ([], [])
 
 
 def _text(report: object) -> str:

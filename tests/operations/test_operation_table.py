@@ -14,6 +14,9 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_group
 
+from outgate.api.api_method import ApiMethod
+from outgate.api.own_surface import OWN
+from outgate.api.surfaces import SURFACES
 from outgate.cli.lazy_command import LazyCommand
 from outgate.cli.program import app
 from outgate.cli.roles_reference import all_operations
@@ -94,6 +97,46 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "passkey.remove": "the user's own doing; an administrator has `outgate user reset-second-factor`",
     "user.prefer": "what users choose on their pages; an administrator has `outgate user edit`",
 }
+# Operations that neither Outgate's own API nor Google's calls.
+NO_API: Final[Mapping[str, str]] = {
+    # What begins as these do.
+    "app-password.": "credentials: had and ended where somebody shows who they are, on pages and by commands",
+    "second-factor.": "the same",
+    "passkey.": "the same",
+    "session.": "the same",
+    "user.link": "the same",
+    "user.log-in-link": "the same",
+    "send-as.verify": "the same: the code is its owner's",
+    "service-account.": "no program lets programs in, or gives itself more",
+    "program.": "the same",
+    "consent.": "the same",
+    "scim-token.": "the same",
+    "secrets.": "keys of the vault: by commands, where its files are",
+    "audit.verify": "by a command; the Reports API tells the trail",
+    "log-in.": "what stands in the way of log-ins: by commands and pages; a user is unlocked by the API",
+    "domain-proof.check": "the server asks the DNS by itself",
+    "domain.check-keys": "the same",
+    "group.": "by SCIM",
+    "provisioning.": "the same",
+    "upload.": "by JMAP",
+    "submission.": "the same",
+    "webhook.": "a program that asks needs none; set up on pages and by commands, where a secret is shown once",
+    "tls-report.": "read on a page and by a command; others' mail has it in the form of RFC 8460",
+    "sent.": "what the pages show of messages written there; the log has all of them",
+    "mail.recall": "the same",
+    "mail.check": "what a page says while one types; `mail.explain` says more",
+    "log.routes": "what a page shows beside each message; `log.show` says it of one",
+    "policy.reach": "what a page says before it saves",
+    "setup.show": "what the console's home looks at",
+    "user.prefer": "what users choose on their pages",
+    "user.list": "all at once, for a command; the Directory API has pages of them",
+    "unit.list": "the same",
+    "send-as.list-all": "the same; Gmail's form has a user's",
+    "send-as.search": "pages of the console; Gmail's form has a user's",
+    "send-as.overview": "what a page shows; the parts are in Gmail's form and in `queue.list`",
+    "send-as.last-used": "what a page shows beside each address; the log has all",
+    "send-as.transfer": "two people are asked, on pages and by commands",
+}
 # Commands that read or write rows past the operations, and why.
 PAST_THE_OPERATIONS: Final = {
     "init": "there is no organisation yet",
@@ -102,6 +145,8 @@ PAST_THE_OPERATIONS: Final = {
 
 Node = tuple[str, str]  # module, name at its top
 
+_COMMANDS: Final = ("outgate.commands.", "outgate.operations.")
+_APIS: Final = ("outgate.api.", "outgate.operations.")
 _ROOMS: Final = ("directory", "sendas", "queue", "record", "store", "submit")
 
 
@@ -140,7 +185,7 @@ def _imported(tree: ast.Module) -> Iterator[tuple[str, Node]]:
 
 def _names(node: ast.stmt) -> list[str]:
     match node:
-        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return [name]
         case ast.Assign(targets=targets):
             return [target.id for target in targets if isinstance(target, ast.Name)]
@@ -158,13 +203,13 @@ def _used(tree: ast.AST, known: Mapping[str, Node]) -> Iterator[Node]:
                 yield known[name]
 
 
-def reached(start: Node) -> set[Node]:
-    """All that a function uses, whatever lies between, in commands/ and operations/."""
+def reached(start: Node, within: tuple[str, ...] = _COMMANDS) -> set[Node]:
+    """All that a function uses, whatever lies between, in a face and operations/."""
     seen: set[Node] = set()
     ahead = [start]
     while ahead:
         node = ahead.pop()
-        if node not in seen and node[0].startswith(("outgate.commands.", "outgate.operations.")):
+        if node not in seen and node[0].startswith(within):
             seen.add(node)
             ahead += _references(node[0]).get(node[1], ())
     return seen
@@ -186,6 +231,26 @@ def test_every_operation_is_offered_by_a_command_or_there_is_a_reason() -> None:
     offered = set().union(*(reached(node) for node in commands().values()))
     missing = {name for name, operation in all_operations().items() if _node(operation) not in offered}
     assert missing == set(NO_COMMAND)
+
+
+def test_every_operation_is_offered_by_an_api_or_there_is_a_reason() -> None:
+    """By Outgate's own, or by Google's form of it."""
+    operations = {_node(operation): name for name, operation in all_operations().items()}
+    offered = {method.id for method in OWN.methods} | {
+        operations[node]
+        for surface in SURFACES
+        for method in surface.methods
+        for node in reached(_start(method), _APIS) & operations.keys()
+    }
+    missing = {name for name in operations.values() if not any(f"{one}.".startswith(f"{name}.") for one in offered)}
+    excused = {name: {begin for begin in NO_API if name.startswith(begin)} for name in missing}
+    assert [name for name, begins in excused.items() if not begins] == []
+    assert set(NO_API) == set().union(*excused.values())
+
+
+def _start(method: ApiMethod) -> Node:
+    """The function at its module's top that answers, or that makes what does."""
+    return method.answer.__module__, method.answer.__qualname__.partition(".")[0]
 
 
 def test_the_table_is_what_the_docs_say() -> None:

@@ -69,6 +69,7 @@ OF_NO_TEXT = {
     "/admin/reporting/email-log-search?since=never",
     "/admin/reporting/tls-reports",
     "/admin/reporting/tls-reports/recipient.example",
+    "/admin/reporting/webhooks/tickets",
     f"/admin/reporting/email-log-search/{to_text(WAITING)}",
 }
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outgate.model import QueueKey, QueueKind
 from outgate.queue.queue_id import QueueIds, from_text, to_text
 
 
@@ -28,3 +29,10 @@ def test_an_id_reads_back_from_its_text(identity: int) -> None:
 def test_what_is_no_queue_id_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="is not a queue id"):
         from_text(text)
+
+
+@pytest.mark.parametrize("name", ["", "x", "²", "03", "0", "1" * 19])
+def test_a_gateway_s_row_is_a_number_that_a_row_can_have(name: str) -> None:
+    assert QueueKey(QueueKind.GATEWAY, name).row is None
+    assert QueueKey(QueueKind.MX, "3").row is None
+    assert QueueKey(QueueKind.GATEWAY, "3").row == 3

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import standardwebhooks
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from outgate.config import EgressSettings
 from outgate.directory import restrictions
@@ -60,8 +61,11 @@ async def test_what_fails_is_sent_again_later_with_the_same_id_and_body_by_a_lat
     office.add(receiver)
     receiver.status = 500
     office.bounce()
-    await office.serve()
+    with capture_logs() as lines:
+        await office.serve()
     [first] = receiver.take()
+    [told] = [line for line in lines if line["log_level"] == "warning"]
+    assert (told["event"], told["event_id"], told["reason"]) == ("webhook failed", first.event_id, "HTTP 500")
     await office.later(4)
     assert receiver.take() == [], "not before its time"
     after_a_kill = office.another()  # nothing was given back; it has the former one's name

@@ -6,14 +6,14 @@ Knows no single method.
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from outgate.api import field_mask, google_error
+from outgate.api import field_mask, google_error, problem_form
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import ApiMethod, ApiSurface, Outcome, Resource
 from outgate.api.api_services import ApiServices
@@ -21,9 +21,10 @@ from outgate.api.field_mask import BadMask
 from outgate.api.google_error import ApiError, invalid, no_scope, no_token
 from outgate.api.known_answers import Asked, KnownAnswer, KnownAnswers
 from outgate.api.request_quota import RequestQuota
+from outgate.frozen import frozen
 from outgate.http.body_limit import body_of, read_body
 from outgate.http.client_address import peer_of
-from outgate.http.http_route import HttpRoute
+from outgate.http.http_route import HttpRoute, Kind
 from outgate.operations import token_operations
 from outgate.operations.token_operations import TokenHolder
 
@@ -46,33 +47,35 @@ class Answering:
 
     def routes(self, surface: ApiSurface) -> list[HttpRoute]:
         """One for each method."""
-        return [self._route(method, _path(surface, method)) for method in surface.methods]
+        return [self._route(surface, method) for method in surface.methods]
 
-    def _route(self, method: ApiMethod, path: str) -> HttpRoute:
+    def _route(self, surface: ApiSurface, method: ApiMethod) -> HttpRoute:
+        form = _FORMS[surface.kind]
+
         async def answer(request: Request) -> Response:
             try:
                 if method.of_directory:
-                    return await self._known_or_new(method, request)
-                return respond(await self._outcome(method, request), request)
+                    return await self._known_or_new(form, method, request)
+                return form.respond(await self._outcome(form, method, request), request)
             except Exception as error:
-                return google_error.response(google_error.told(error))
+                return form.refused(error)
 
         return HttpRoute(
-            path=path,
+            path=_path(surface, method),
             methods=frozenset({method.verb}),
             handler=answer,
-            kind="google",
+            kind=surface.kind,
             max_body=method.max_body if method.takes else MAX_UNUSED,
         )
 
-    async def _known_or_new(self, method: ApiMethod, request: Request) -> Response:
+    async def _known_or_new(self, form: "AnswerForm", method: ApiMethod, request: Request) -> Response:
         """As answered before, if the directory is as it was then. Raises ApiError, and what operations do."""
         asked = request.scope["raw_path"], request.scope["query_string"]
         looked = await self._looked(request, asked)
         if looked and looked.body is not None and looked.token.scopes.intersection(method.scopes):
             self._quota.take(looked.token.client, looked.token.account_id, self._services.now())
             return Response(looked.body, media_type=JSONResponse.media_type)
-        response = respond(await self._outcome(method, request), request)
+        response = form.respond(await self._outcome(form, method, request), request)
         if looked:
             self._known.keep(looked, asked, bytes(response.body))
         return response
@@ -83,8 +86,10 @@ class Answering:
             return self._known.look(secret, asked) if secret else None
         return await self._services.threads.run(self._known.look, secret, asked)
 
-    async def _outcome(self, method: ApiMethod, request: Request) -> Outcome:
+    async def _outcome(self, form: "AnswerForm", method: ApiMethod, request: Request) -> Outcome:
         holder = await self.admit(method, request)
+        if form.is_strict:
+            _require_known(method, request)
         await read_body(request)  # of nobody unknown is it
         sent = parsed(body_of(request), method.takes) if method.takes else None
         return await self.call(method, request, holder, sent)
@@ -93,8 +98,9 @@ class Answering:
         """Whose request it is, if it is not one too many and the token is good for the method. Raises ApiError."""
         holder = await self._services.threads.run(self.holder, request)
         self._quota.take(holder.token.client, holder.token.account_id, self._services.now())
-        if not holder.token.scopes.intersection(method.scopes):
-            raise no_scope(method.scopes)
+        scopes = holder.token.scopes
+        if not scopes.intersection(method.scopes) or not scopes.issuperset(method.and_scopes):
+            raise no_scope(method.scopes + method.and_scopes)
         return holder
 
     async def call(
@@ -155,6 +161,19 @@ def _fault(fault: Mapping[str, Any]) -> str:
     return f"Invalid value at '{name[:80]}': it must be {wanted}."
 
 
+def _require_known(method: ApiMethod, request: Request) -> None:
+    """Raises ApiError for what has no meaning here: who names a filter wrongly would get, or change, everything."""
+    known = {one.name for one in method.parameters if one.location == "query"}
+    if odd := next((name for name in request.query_params if name not in known), None):
+        raise invalid(f"Unknown parameter '{odd[:80]}': {_known(known)}.")
+    if "if-match" in request.headers and not method.is_guarded:
+        raise invalid("If-Match is not looked at here: leave it out.")
+
+
+def _known(names: set[str]) -> str:
+    return f"there are {', '.join(sorted(names))}" if names else "there are none here"
+
+
 def _parameters(method: ApiMethod, request: Request) -> dict[str, str]:
     """Those that are given, or have a default. Raises ApiError."""
     found = {name: str(value) for name, value in request.path_params.items()}
@@ -167,6 +186,8 @@ def _parameters(method: ApiMethod, request: Request) -> dict[str, str]:
                 raise invalid(f"Invalid value for {parameter.name}: it must be one of {', '.join(parameter.enum)}.")
             if value:
                 found[parameter.name] = value
+            elif parameter.is_required:
+                raise invalid(f"Missing parameter '{parameter.name}': {parameter.description}")
     if odd := next((name for name, value in found.items() if "\0" in value), ""):
         raise invalid(f"Invalid value for {odd}: it has a NUL character.")  # which PostgreSQL's text can't have
     return found
@@ -192,3 +213,18 @@ def respond(outcome: Outcome, request: Request) -> Response:
         except BadMask:
             raise ApiError(400, f"Invalid field selection {wanted[:80]}", reason="invalidParameter") from None
     return JSONResponse(value)
+
+
+@frozen
+class AnswerForm:
+    """How an API answers. With `is_strict` it refuses parameters that it does not know; Google's ignore them."""
+
+    respond: Callable[[Outcome, Request], Response]
+    refused: Callable[[Exception], Response]
+    is_strict: bool
+
+
+_FORMS: Final[Mapping[Kind, AnswerForm]] = {
+    "google": AnswerForm(respond, lambda error: google_error.response(google_error.told(error)), is_strict=False),
+    "api": AnswerForm(problem_form.respond, problem_form.refused, is_strict=True),
+}

@@ -1,4 +1,5 @@
-"""What is declared of each method of an API: the one source of routes, discovery documents and checks. Data only.
+"""What is declared of each method of an API: the one source of routes, descriptions (discovery documents, OpenAPI) and
+checks. Data only.
 
 Knows neither how a method is found nor what it does.
 """
@@ -46,6 +47,7 @@ class ApiParameter:
     default: str = ""
     enum: tuple[str, ...] = ()
     pattern: str = ""  # for Google's clients, which check it
+    is_required: bool = False  # in the query; what the path names always is
     repeated: bool = False  # it may come several times (ApiCall.repeated)
 
 
@@ -59,11 +61,13 @@ class MediaUpload:
 
 @frozen
 class ApiMethod:
-    """A method as in `gmail.users.settings.sendAs.list`. Any one of the scopes is enough.
+    """A method as in `gmail.users.settings.sendAs.list`. Any one of the scopes is enough, with all that it needs
+    besides (`and_scopes`).
 
     `path` follows the service path of its API; `{+name}` in it may have slashes, and `flat_path` says how many.
     `answer` is a plain function, run in the base's threads, or `async`. `takes` and `gives` are the bodies; None is an
-    empty one, answered by 204. `of_directory` says that what is answered to a user changes only with the directory.
+    empty one, answered by 204. With `is_guarded` it looks at If-Match. `of_directory` says that what is answered to a
+    user changes only with the directory.
     """
 
     id: str
@@ -79,6 +83,8 @@ class ApiMethod:
     max_body: int = MAX_JSON
     flat_path: str = ""
     of_directory: bool = False
+    and_scopes: tuple[str, ...] = ()
+    is_guarded: bool = False
 
 
 CHANGES: Final[tuple[tuple[str, Verb], ...]] = (("patch", "PATCH"), ("update", "PUT"))  # where both do the same
@@ -86,7 +92,10 @@ CHANGES: Final[tuple[tuple[str, Verb], ...]] = (("patch", "PATCH"), ("update", "
 
 @frozen
 class ApiSurface:
-    """An API of one name and version, as a discovery document tells of it. `service_path` is empty or ends with `/`."""
+    """An API of one name and version, as a discovery document tells of it. `service_path` is empty or ends with `/`.
+
+    `kind` is the form of its answers: Google's, or our own.
+    """
 
     name: str
     version: str
@@ -96,3 +105,8 @@ class ApiSurface:
     scopes: dict[str, str]  # each with its description
     methods: tuple[ApiMethod, ...]
     batch_path: str = "batch"
+    kind: Literal["google", "api"] = "google"
+
+    def template(self, method: ApiMethod) -> str:
+        """The whole path of one of its methods, each part of which has no slash."""
+        return f"/{self.service_path}{method.flat_path or method.path}"

@@ -5,6 +5,7 @@ from outgate.api.api_services import ApiServices
 from outgate.api.batch_endpoint import BatchEndpoint
 from outgate.api.discovery_service import DiscoveryService
 from outgate.api.media_upload import MediaUploads
+from outgate.api.openapi_service import OpenApiService
 from outgate.api.surfaces import SURFACES
 from outgate.api.token_endpoint import TokenEndpoint
 from outgate.http.http_route import HttpRoute
@@ -17,6 +18,7 @@ def api_routes(services: ApiServices, batch: BatchEndpoint) -> list[HttpRoute]:
     return [
         *TokenEndpoint(services).routes(),
         *DiscoveryService(services).routes(),
+        *OpenApiService(services).routes(),
         *batch.routes(),
         *(route for surface in SURFACES for route in (*answering.routes(surface), *uploads.routes(surface))),
     ]

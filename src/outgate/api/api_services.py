@@ -1,13 +1,15 @@
 """What the API has of the installation, made once by wiring. Data only."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from sqlalchemy import Engine
 
 from outgate.config import Config
 from outgate.deliver.probe import Prober
+from outgate.directory.reply_rules import ReplyRules
 from outgate.frozen import frozen
 from outgate.http.database_threads import DatabaseThreads
+from outgate.model import Gateway
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.mail_operations import SendLimits
 from outgate.operations.sent_operations import Dispatch
@@ -17,7 +19,10 @@ from outgate.store.vault import Vault
 
 @frozen
 class ApiServices:
-    """`threads` are the base's, in which plain functions run; gateways are tried by delivery's own code (`prober`)."""
+    """`threads` are the base's, in which plain functions run; gateways are tried by delivery's own code (`prober`).
+
+    `token_of` gets the access token of a gateway that has an OAuth provider; it raises CheckFailed.
+    """
 
     config: Config
     engine: Engine
@@ -25,8 +30,10 @@ class ApiServices:
     now: Callable[[], float]
     threads: DatabaseThreads
     prober: Prober
+    token_of: Callable[[Gateway], Awaitable[str]]
     queue_ids: QueueIds
     send_limits: SendLimits
+    reply_rules: ReplyRules
 
     @property
     def public_url(self) -> str:

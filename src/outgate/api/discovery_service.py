@@ -12,7 +12,7 @@ from outgate.api.api_method import ApiSurface
 from outgate.api.api_services import ApiServices
 from outgate.api.discovery_document import document
 from outgate.api.google_error import not_found, response
-from outgate.api.surfaces import SURFACES
+from outgate.api.surfaces import GOOGLES
 from outgate.http.http_route import HttpRoute
 
 RATE: Final = "600/1minute"  # requests from one network
@@ -37,7 +37,7 @@ class DiscoveryService:
         asked = {**request.query_params, **request.path_params}
         found = _find(asked.get("api") or _of_host(request), asked.get("version", ""))
         if found is None:
-            names = ", ".join(f"{one.name} {one.version}" for one in SURFACES)
+            names = ", ".join(f"{one.name} {one.version}" for one in GOOGLES)
             return response(not_found(f"There is no such API here. There are: {names}."))
         return JSONResponse(document(found, self._services.public_url))
 
@@ -45,8 +45,8 @@ class DiscoveryService:
 def _of_host(request: Request) -> str:
     """The name of the API whose host at Google's is asked for, else none: what ours is called names nothing."""
     host = request.headers.get("host", "").lower().partition(":")[0]
-    return next((one.name for one in SURFACES if host == f"{one.name}.googleapis.com"), "")
+    return next((one.name for one in GOOGLES if host == f"{one.name}.googleapis.com"), "")
 
 
 def _find(name: str, version: str) -> ApiSurface | None:
-    return next((one for one in SURFACES if name in ("", one.name) and version == one.version), None)
+    return next((one for one in GOOGLES if name in ("", one.name) and version == one.version), None)

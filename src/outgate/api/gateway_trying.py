@@ -3,11 +3,12 @@
 The rules are those of operations.gateway_trial.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from outgate.api.api_call import ApiCall
 from outgate.api.google_error import ApiError, precondition
-from outgate.deliver.probe import TOO_OFTEN, ProbeStep
+from outgate.deliver.probe import TOO_OFTEN, Probed, ProbeStep
 from outgate.directory.change import compared
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.model import SendAs
@@ -52,9 +53,18 @@ async def _try(call: ApiCall, settings: GatewaySettings, sender: str) -> None:
         told=lambda step, _detail: done.add(step),
         sender=sender,
     )
+    too_often(probed)
+    if not probed.works:
+        where = f"{settings.host}:{settings.port}"
+        raise precondition(f"{where} can't be used as a gateway: {failed_step(done)}: {probed.public}.")
+
+
+def too_often(probed: Probed) -> None:
+    """Raises ApiError if it was not tried, since others were just now."""
     if probed.public == TOO_OFTEN:
         raise ApiError(429, "Gateways were tried too often; try again later.", headers={"Retry-After": "600"})
-    if not probed.works:
-        missed = next((step for step in ProbeStep if step not in done), ProbeStep.SENDER_ACCEPTED)
-        where = f"{settings.host}:{settings.port}"
-        raise precondition(f"{where} can't be used as a gateway: {_FAILED[missed]}: {probed.public}.")
+
+
+def failed_step(done: Collection[ProbeStep]) -> str:
+    """What was not done, in words."""
+    return _FAILED[next((step for step in ProbeStep if step not in done), ProbeStep.SENDER_ACCEPTED)]

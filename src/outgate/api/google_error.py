@@ -89,7 +89,7 @@ def told(error: Exception) -> ApiError:
     code = code_of(error)
     if code is None or isinstance(error, StoreUnavailable):
         raise error
-    text = _sentence(text_of(error))
+    text = sentence(text_of(error))
     match code:
         case ErrorCode.NOT_FOUND:
             return not_found()
@@ -113,10 +113,11 @@ def response(error: ApiError) -> Response:
 
 def google_form(status: int, detail: str, headers: Mapping[str, str] | None) -> Response:
     """For http.application: what the base itself refuses."""
-    message = NOT_FOUND if status == HTTPStatus.NOT_FOUND else _sentence(detail or HTTPStatus(status).phrase)
+    message = NOT_FOUND if status == HTTPStatus.NOT_FOUND else sentence(detail or HTTPStatus(status).phrase)
     return response(ApiError(status, message, headers=headers))
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """An operation's words as a sentence."""
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."

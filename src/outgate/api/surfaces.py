@@ -14,6 +14,7 @@ from outgate.api import (
 )
 from outgate.api.api_method import ApiSurface
 from outgate.api.gmail_scopes import GMAIL_SCOPES
+from outgate.api.own_surface import OWN
 
 GMAIL: Final = ApiSurface(
     name="gmail",
@@ -55,4 +56,5 @@ DIRECTORY: Final = ApiSurface(
     methods=(*directory_users.METHODS, *directory_units.METHODS, *directory_roles.METHODS),
 )
 
-SURFACES: Final = (GMAIL, REPORTS, IDENTITY, DIRECTORY)
+GOOGLES: Final = (GMAIL, REPORTS, IDENTITY, DIRECTORY)
+SURFACES: Final = (*GOOGLES, OWN)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from typer.main import get_command
 
+from outgate.cli.api_reference import api_page
 from outgate.cli.lazy_command import LazyCommand
 from outgate.cli.metrics_reference import metrics_page
 from outgate.cli.program import app
@@ -157,6 +158,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "configuration.md": configuration_page,
     "roles.md": lambda: f"{_NOTE}\n{roles_page()}",
+    "own-api-reference.md": lambda: f"{_NOTE}\n{api_page()}",
     "metrics.md": lambda: f"{_NOTE}\n{metrics_page()}",
     "policy.md": lambda: f"{_NOTE}\n{policy_page()}",
 }

@@ -1,27 +1,10 @@
 """The events of messages as commands show them. Knows no command."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from outgate.cli.output import JsonObject, plain
-from outgate.iso_time import iso
-from outgate.operations.context import OperationContext
-from outgate.operations.queue_names import queue_names
+from outgate.operations.resources import event_row
 from outgate.record.events import MessageEvent
-
-
-def event_queues(op: OperationContext, events: Sequence[MessageEvent]) -> Mapping[str, str]:
-    """The names of the queues that are spoken of."""
-    return queue_names(op, {event.detail["queue"] for event in events if "queue" in event.detail})
-
-
-def event_row(event: MessageEvent, names: Mapping[str, str]) -> JsonObject:
-    """The queue's name is what it is called now; the events themselves have the key."""
-    detail = dict(event.detail)
-    if "queue" in detail:
-        detail["queue_name"] = names[detail["queue"]]
-    if "next_attempt" in detail:
-        detail["next_attempt"] = iso(detail["next_attempt"])
-    return {"at": iso(event.at), "kind": event.kind.value} | detail
 
 
 def named(row: JsonObject) -> JsonObject:

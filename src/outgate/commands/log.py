@@ -10,10 +10,12 @@ import typer
 from outgate.cli.output import JsonObject, Row, plain, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.times import seconds
-from outgate.commands.event_lines import event_lines, event_queues, event_row, named
+from outgate.commands.event_lines import event_lines, named
 from outgate.directory.errors import Invalid, NotFound
 from outgate.iso_time import iso
 from outgate.operations import message_log_operations
+from outgate.operations.queue_names import event_queues
+from outgate.operations.resources import event_row
 from outgate.queue.queue_id import from_text, to_text
 from outgate.record.events import MessageEvent
 from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome

@@ -12,7 +12,7 @@ from outgate import clock
 from outgate.cli.options import Yes
 from outgate.cli.output import JsonObject, record, table, tell, to_the_second
 from outgate.cli.shell import CommandContext, command
-from outgate.commands.event_lines import event_lines, event_queues, event_row
+from outgate.commands.event_lines import event_lines
 from outgate.commands.restriction_options import (
     Connections,
     For,
@@ -30,7 +30,8 @@ from outgate.iso_time import iso
 from outgate.model import Cause, QueueKey, Restriction
 from outgate.operations import gateway_overview, message_log_operations, queue_operations, restriction_operations
 from outgate.operations.context import OperationContext
-from outgate.operations.queue_names import queue_names
+from outgate.operations.queue_names import event_queues, queue_names
+from outgate.operations.resources import event_row
 from outgate.operations.restriction_operations import Ceiling
 from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.admin import By, Selection, Waiting, WaitState

@@ -1,7 +1,8 @@
 """Carries deliveries to a provider's interface over HTTPS, one request for each message on a connection kept warm.
 
 The message is as by SMTP but for a Bcc field (mail/blind_copies.py). At least once, as there: the one window for a
-duplicate is between the provider's answer and the commit of that outcome.
+duplicate is between the provider's answer and the commit of that outcome. What is too large for one request goes by a
+draft, where the gateway's kind has that (draft_upload).
 """
 
 import asyncio
@@ -17,14 +18,17 @@ from outgate.deliver.api_answer import judged
 from outgate.deliver.connection import Timeouts
 from outgate.deliver.credentials import CredentialSource, LogIn, NoCredential
 from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
+from outgate.deliver.draft_upload import ApiRequest, DraftUpload, NotReached, NotTaken, spooled
 from outgate.deliver.mail_api import MailApi
 from outgate.deliver.message_preparer import MessagePreparer
 from outgate.deliver.outcome import NO_STORE, RECALLED, Outcome, Verdict
 from outgate.deliver.transmission import Transmission
-from outgate.egress.https_client import Fetched
+from outgate.egress.https_client import HTTPS, Fetched
 from outgate.egress.https_connection import HttpsConnection, HttpsFault
 from outgate.egress.resolver import Host
 from outgate.mail.blind_copies import NotAddressable, addressed
+from outgate.mail.detached import NotDetachable
+from outgate.mail.headers import split_fields, value
 from outgate.model import TlsDemand
 from outgate.smtp import TokenCredentials
 from outgate.store.engine import StoreUnavailable
@@ -67,8 +71,12 @@ class HttpTransport:
         compliance: MessagePreparer,
         hostname: str,
         max_age: float,
+        elsewhere: Callable[[str], Awaitable[list[Host] | Outcome]] | None = None,
     ) -> None:
+        """`elsewhere` finds the addresses of another host that the interface names for uploads."""
         self._api, self._port, self._hosts, self._log_in = api, port, hosts, log_in
+        self._elsewhere = elsewhere
+        self._uploads: HttpsConnection | None = None
         self._timeouts, self._verifying, self._compliance = timeouts, verifying, compliance
         self._hostname, self._max_age = hostname, max_age
         self._connection: HttpsConnection | None = None
@@ -138,6 +146,8 @@ class HttpTransport:
                 outcome = await self._asked(connection, transmission)
             except NoCredential as error:
                 return all_alike(delivery, error.outcome)
+            except NotReached as error:
+                return all_alike(delivery, error.outcome)
             except HttpsFault as error:
                 return self._lost(delivery, str(error))
             if was_renewed or not outcome.refuses_credential or not await self._log_in.renew(outcome):
@@ -162,18 +172,79 @@ class HttpTransport:
             _log.error("message can't be read", error=str(error))
             return NO_STORE
         size = transmission.size + len(header) - len(transmission.header)
-        if size > self._api.largest:
-            words = f"{self._api.title} takes at most {self._api.largest} bytes, and the message has {size}"
+        if size > (largest := max(self._api.largest, self._api.largest_draft)):
+            words = f"{self._api.title} takes at most {largest} bytes, and the message has {size}"
             return Outcome(Verdict.FAILED, f"5.3.4 {words}")
         return replace(transmission, header=header, size=size)
 
     async def _asked(self, connection: HttpsConnection, transmission: Transmission) -> Outcome:
-        """Raises NoCredential and HttpsFault."""
+        """Raises NoCredential, HttpsFault, and NotReached."""
+        if transmission.size > self._api.largest:
+            return await self._by_draft(connection.peer, transmission)
         self._content = _Content(self._api.body(transmission.pieces()))
         size, patience = transmission.size, self._timeouts.content
         answer = await _posted(connection, self._api, self._log_in, size, aiter(self._content), patience)
         self._content = None  # it has its answer: if that is a refusal, nothing of it is under way
         return judged(self._api, answer, connection.peer, size, clock.now())
+
+    async def _by_draft(self, peer: str, transmission: Transmission) -> Outcome:
+        upload = DraftUpload(self._ask, self._leave, clock.now)
+        try:
+            async with spooled(transmission.pieces(), self._api.largest) as (message, raw):
+                answer = await upload.hand_over(message, raw, _message_id(transmission.header))
+        except NotDetachable as error:
+            words = f"{self._api.title} takes at most {self._api.largest} bytes at once, and of this message: {error}"
+            return Outcome(Verdict.FAILED, f"5.3.4 {words}")
+        except NotTaken as error:
+            if error.of_upload and error.answer.status not in _OF_LOAD_OR_SIZE:
+                words = f"a part of a file was not taken ({error.answer.status})"
+                return Outcome(Verdict.RETRY, f"4.3.0 {peer}: {words}", peer=peer)
+            answer = error.answer if error.answer.status != self._api.accepted else replace(error.answer, status=0)
+        finally:
+            self._content = None
+            if self._uploads:
+                self._uploads.hang_up()
+            self._uploads = None
+        return judged(self._api, answer, peer, transmission.size, clock.now())
+
+    def _leave(self) -> None:
+        """From now on it can't be called back."""
+        self._content = _Content(_nothing(), has_left=True)
+
+    async def _ask(self, request: ApiRequest) -> Fetched:
+        """As draft_upload.AsksApi."""
+        sent = {"Accept": "application/json", "Content-Type": request.media_type, **(request.headers or {})}
+        if request.host:
+            connection = await self._elsewhere_connected(request.host, request.port)
+        else:
+            connection = await self._connected()
+            sent["Authorization"] = f"Bearer {await _token(self._log_in)}"
+        content, patience = _once(request.content), self._timeouts.content
+        answer = await connection.ask(request.method, request.target, sent, len(request.content), content, patience)
+        return replace(answer, url=f"https://{connection.peer}")  # the target may be a secret
+
+    async def _connected(self) -> HttpsConnection:
+        if failed := await self.connect():
+            raise NotReached(failed)
+        assert self._connection
+        return self._connection
+
+    async def _elsewhere_connected(self, name: str, port: int) -> HttpsConnection:
+        """To where an upload session is: a host that the provider names, and the guard lets be."""
+        if self._uploads and self._uploads.is_usable and self._uploads.is_to(name, port):
+            return self._uploads
+        if self._uploads:
+            self._uploads.hang_up()
+        if self._elsewhere is None or port not in (HTTPS, self._port):
+            raise NotReached(Outcome(Verdict.RETRY, f"4.4.1 {name}: uploads at port {port} are not made"))
+        hosts = await self._elsewhere(name)
+        if isinstance(hosts, Outcome):
+            raise NotReached(hosts)
+        connection = HttpsConnection(hosts[0], port, self._verifying)
+        self._uploads = connection  # so that it is hung up in any case
+        await connection.connect(self._timeouts.connect)
+        await connection.secure(self._timeouts.connect)
+        return connection
 
     def _result(
         self, delivery: Delivery, outcome: Outcome, connection: HttpsConnection, transmission: Transmission
@@ -258,18 +329,36 @@ async def _posted(
     patience: float,
 ) -> Fetched:
     """Raises NoCredential and HttpsFault."""
-    credentials = await log_in()
-    assert isinstance(credentials, TokenCredentials)  # these gateways have no others
     headers = {
-        "Authorization": f"Bearer {credentials.token}",
+        "Authorization": f"Bearer {await _token(log_in)}",
         "Content-Type": api.media_type,
         "Accept": "application/json",
     }
-    return await connection.post(api.target, headers, api.length(size), content, patience)
+    return await connection.ask("POST", api.target, headers, api.length(size), content, patience)
 
 
 # The message's fault: it can't be read, its recipients are not valid, or there is no better code for what it is.
 _OF_NOTHING: Final = ("5.6.0", "5.1.3", "5.5.0")
+
+
+_OF_LOAD_OR_SIZE: Final = (413, 429, 503)
+
+
+async def _token(log_in: CredentialSource) -> str:
+    """Raises NoCredential."""
+    credentials = await log_in()
+    assert isinstance(credentials, TokenCredentials)  # these gateways have no others
+    return credentials.token
+
+
+def _message_id(header: bytes) -> str:
+    """As the header has it; empty if it has none that can be read."""
+    fields = split_fields(header.removesuffix(b"\r\n") if header.endswith(b"\r\n\r\n") else header)
+    return next((value(one).decode(errors="replace") for one in fields if one.name == b"message-id"), "")
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -7,6 +7,7 @@ Gmail: users.messages.send, media upload. Microsoft Graph: user sendMail in MIME
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from outgate.egress.https_client import Fetched
@@ -21,6 +22,7 @@ _LONGEST_RECEIPT: Final = 100
 class MailApi:
     """One of them. `accepted` is the one status that means that the message is theirs; `largest` is in bytes of the
     message, before it is encoded; `connections` is how many requests of one mailbox may be under way at once.
+    `largest_draft` is for a message that is made a draft there first (draft_upload); 0 where that is not done.
     """
 
     title: str
@@ -31,6 +33,7 @@ class MailApi:
     connections: int
     in_base64: bool
     receipt: Callable[[Fetched], str]
+    largest_draft: int = 0
 
     def length(self, size: int) -> int:
         """Bytes of the body for a message of `size` bytes."""
@@ -68,6 +71,16 @@ def _graphs(answer: Fetched) -> str:
     return f"request-id {printable(request, _LONGEST_RECEIPT)}" if request else ""
 
 
+_GRAPH: Final = MailApi(
+    GatewayKind.GRAPH.in_words,
+    "/v1.0/me/sendMail",
+    "text/plain",
+    202,
+    3 * 1024 * 1024,  # a request has at most 4 MB, and base64 adds a third
+    4,  # more are refused with 429 (MailboxConcurrency)
+    in_base64=True,
+    receipt=_graphs,
+)
 APIS: Final[Mapping[GatewayKind, MailApi]] = {
     GatewayKind.GMAIL: MailApi(
         GatewayKind.GMAIL.in_words,
@@ -79,14 +92,6 @@ APIS: Final[Mapping[GatewayKind, MailApi]] = {
         in_base64=False,
         receipt=_gmails,
     ),
-    GatewayKind.GRAPH: MailApi(
-        GatewayKind.GRAPH.in_words,
-        "/v1.0/me/sendMail",
-        "text/plain",
-        202,
-        3 * 1024 * 1024,  # a request has at most 4 MB, and base64 adds a third
-        4,  # more are refused with 429 (MailboxConcurrency)
-        in_base64=True,
-        receipt=_graphs,
-    ),
+    GatewayKind.GRAPH: _GRAPH,
+    GatewayKind.GRAPH_DRAFTS: replace(_GRAPH, largest_draft=36_700_160),  # Exchange Online's usual limit, 35 MB
 }

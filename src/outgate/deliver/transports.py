@@ -27,6 +27,7 @@ from outgate.deliver.tls_policy import SecuredHost, TlsPolicy, alike
 from outgate.deliver.transmission import KeysOf
 from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.directory.reader import DirectoryReader
+from outgate.egress.https_client import HTTPS
 from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.mail.dkim import DkimKey
 from outgate.model import Gateway, TlsDemand
@@ -107,6 +108,10 @@ class TransportFactory:
             found = await self._resolver.guarded(gateway.host)
             return _unresolved(found, gateway.host, gateway.port) if isinstance(found, Unresolved) else found
 
+        async def elsewhere(name: str) -> list[Host] | Outcome:
+            found = await self._resolver.guarded(name)
+            return _unresolved(found, name, HTTPS) if isinstance(found, Unresolved) else found
+
         return HttpTransport(
             api,
             gateway.port,
@@ -117,6 +122,7 @@ class TransportFactory:
             self._compliance,
             self._config.hostname,
             max_age=self._config.delivery.max_age,
+            elsewhere=elsewhere,
         )
 
     def _log_in(self, gateway: Gateway) -> LogIn | None:

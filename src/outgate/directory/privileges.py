@@ -31,6 +31,30 @@ class Privilege(StrEnum):
     API_MANAGE = "api-manage"  # programs that act as any user: whoever has it may do everything, by a detour
 
 
+# What each is for, in words; the first is named as in the reference.
+IN_WORDS: Final[Mapping[Privilege, str]] = {
+    Privilege.GMAIL_SETTINGS: "Gmail Settings: policy and the outbound gateway",
+    Privilege.UNITS_READ: "See units, policy and domains",
+    Privilege.UNITS_MANAGE: "Change units",
+    Privilege.USERS_READ: "See users",
+    Privilege.USERS_MANAGE: "Add, change and delete users",
+    Privilege.USERS_SECURITY: "Reset passwords, end log-ins",
+    Privilege.SEND_AS_READ: "See send-as addresses",
+    Privilege.SEND_AS_MANAGE: "Change send-as addresses and their gateways",
+    Privilege.DOMAINS_MANAGE: "Change domains and DKIM keys",
+    Privilege.ROLES_READ: "See roles",
+    Privilege.ROLES_MANAGE: "Make and assign roles",
+    Privilege.AUDIT_READ: "See admin log events",
+    Privilege.LOG_READ: "Search the mail log",
+    Privilege.QUEUE_READ: "See the queue",
+    Privilege.QUEUE_MANAGE: "Retry, hold and delete waiting mail",
+    Privilege.SECRETS_MANAGE: "Rotate keys",
+    Privilege.MAIL_SEND: "Send mail as any user",
+    Privilege.API_MANAGE: "Let programs act as any user",
+}
+assert set(IN_WORDS) == set(Privilege)
+
+
 @frozen
 class Role:
     """A named set of privileges. It is assigned to a user for a unit, and holds there and in the units below.

@@ -66,6 +66,10 @@ class HttpsConnection:
         self.tls = str(stream.get_extra_info("ssl_object").version())
         self._connection = httpcore2.AsyncHTTP11Connection(self._origin, stream)
 
+    def is_to(self, name: str, port: int) -> bool:
+        """Whether it is this host's."""
+        return (self._host.name, self._port) == (name, port)
+
     @property
     def is_usable(self) -> bool:
         """Whether it lies idle, or is new, and the peer has not closed it."""
@@ -74,11 +78,17 @@ class HttpsConnection:
             return False
         return (self.requests == 0 or connection.is_idle()) and not connection.has_expired()
 
-    async def post(
-        self, target: str, headers: Mapping[str, str], size: int, content: AsyncIterator[bytes], patience: float
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        size: int,
+        content: AsyncIterator[bytes],
+        patience: float,
     ) -> Fetched:
-        """The answer to a POST of `size` bytes; `patience` is for each step of it. Its content is empty where that is
-        lost or long: the status is an answer. Raises HttpsFault.
+        """The answer to a request with `size` bytes; `patience` is for each step of it. Its content is empty where that
+        is lost or long: the status is an answer. Raises HttpsFault.
         """
         assert self._connection
         self.requests += 1
@@ -92,7 +102,7 @@ class HttpsConnection:
             **headers,
         }
         request = httpcore2.Request(
-            "POST",
+            method,
             url,
             headers=[(name.encode(), text.encode()) for name, text in sent.items()],
             content=content,

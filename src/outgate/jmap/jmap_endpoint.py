@@ -108,18 +108,20 @@ class JmapEndpoint:
                 raise RequestFault("notJSON", "Content-Type must be application/json")
             with self._requests.one_more(holder.token.account_id, "maxConcurrentRequests"):
                 await read_body(request)
-                return JSONResponse(await self._services.threads.run(self._answered, request, holder))
+                return JSONResponse(await self._answered(request, holder))
         except RequestFault as fault:
             return fault.response()
 
-    def _answered(self, request: Request, holder: TokenHolder) -> dict[str, object]:
-        given = jmap_request.read(body_of(request), CAPABILITIES)
+    async def _answered(self, request: Request, holder: TokenHolder) -> dict[str, object]:
+        given = await self._services.threads.run(jmap_request.read, body_of(request), CAPABILITIES)
+        for _ in given.methodCalls[1:]:  # each counts as a request; the first did with its own
+            self._count(holder)
         key = request.headers.get("idempotency-key", "")
         if len(key) > _MAX_KEY:
             raise RequestFault("limit", f"Idempotency-Key has at most {_MAX_KEY} characters", limit="Idempotency-Key")
         call = JmapCall(self._services, holder, dict(given.createdIds or {}), key)
         told: dict[str, object] = {
-            "methodResponses": jmap_request.answered(call, given, METHODS),
+            "methodResponses": await jmap_request.answered(call, given, METHODS),
             "sessionState": session(self._services.config, holder)["state"],
         }
         return told if given.createdIds is None else told | {"createdIds": call.created}
@@ -178,11 +180,14 @@ class JmapEndpoint:
     async def _admit(self, request: Request) -> TokenHolder:
         """Whose request it is, if it is not one too many. Raises HTTPException."""
         holder = await self._services.threads.run(self._holder, request)
+        self._count(holder)
+        return holder
+
+    def _count(self, holder: TokenHolder) -> None:
         try:
             self._quota.take(holder.token.client, holder.token.account_id, self._services.now())
         except ApiError as error:
             raise HTTPException(error.code, error.message, error.headers) from None
-        return holder
 
     def _holder(self, request: Request) -> TokenHolder:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

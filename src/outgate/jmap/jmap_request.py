@@ -55,11 +55,12 @@ def read(body: bytes, capabilities: frozenset[str]) -> GivenRequest:
     return request
 
 
-def answered(call: JmapCall, request: GivenRequest, methods: Mapping[str, JmapMethod]) -> list[Invocation]:
-    """What each method answers, or why not."""
+async def answered(call: JmapCall, request: GivenRequest, methods: Mapping[str, JmapMethod]) -> list[Invocation]:
+    """What each method answers, or why not. Between them others have their turn in the threads."""
     done: list[Invocation] = []
     for name, given, call_id in request.methodCalls:
-        done += [(answer, told, call_id) for answer, told in _answer(call, name, given, _Known(request, methods, done))]
+        responses = await call.in_thread(_answer, call, name, given, _Known(request, methods, done))
+        done += [(answer, told, call_id) for answer, told in responses]
     return done
 
 

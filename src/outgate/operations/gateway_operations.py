@@ -1,11 +1,13 @@
 """Operations on the gateways of From addresses."""
 
 from collections.abc import Callable
+from dataclasses import field
 
 from outgate.directory import restrictions
 from outgate.directory.errors import NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
+from outgate.frozen import frozen
 from outgate.model import Cause, Consent, Gateway, OAuthTokens, SendAs
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, entry_of
@@ -89,18 +91,17 @@ def rehearse_sign_in(
     rehearse(transactions, lambda op: set_gateway(op, user, address, none_yet))
 
 
-def try_out(
-    transactions: Transactions,
-    user: str,
-    address: str,
-    probe: GatewayProbe,
-    token_of: Callable[[Gateway], str],
-) -> SendAs:
-    """Try the gateway that an address has, if policy lets it be used. What came of it is on record. `token_of` gets the
-    access token of one that has an OAuth provider.
+@frozen
+class GatewayToTry:
+    """The gateway that an address has, with its password (empty without one), which policy lets be used."""
 
-    Raises NotFound, NotAllowed, GatewayUnusable and store.vault.SealBroken.
-    """
+    gateway: Gateway
+    address: str
+    password: str = field(repr=False)
+
+
+def testable(transactions: Transactions, user: str, address: str) -> GatewayToTry:
+    """What is to be tried. Raises NotFound, NotAllowed and store.vault.SealBroken."""
     with transactions.reading() as op:
         owner = account_of(op, user)
         entry = entry_of(owner, address)
@@ -115,10 +116,33 @@ def try_out(
             raise NotFound("{address} has no gateway; set one with: outgate sendas gateway set", address=entry.address)
         tested.require(op, user, entry.address, gateway, "")
         gateways.require_allowed(owner, entry, gateway)
-        secret = gateways.open_password(op.vault, gateway)
-    reason = probe.user_gateway(gateway, token_of(gateway) if gateway.provider else secret, entry.address)
+        return GatewayToTry(gateway, entry.address, gateways.open_password(op.vault, gateway))
+
+
+def settle_test(transactions: Transactions, user: str, wanted: GatewayToTry, reason: str) -> None:
+    """Put on record what came of it: `reason` is why it does not work, empty if it does."""
     with transactions.writing() as op:
-        tested(op, user, entry.address, gateway, reason)
+        tested(op, user, wanted.address, wanted.gateway, reason)
+
+
+def try_out(
+    transactions: Transactions,
+    user: str,
+    address: str,
+    probe: GatewayProbe,
+    token_of: Callable[[Gateway], str],
+) -> SendAs:
+    """Try the gateway that an address has, if policy lets it be used. What came of it is on record. `token_of` gets the
+    access token of one that has an OAuth provider.
+
+    Raises NotFound, NotAllowed, GatewayUnusable and store.vault.SealBroken.
+    """
+    wanted = testable(transactions, user, address)
+    gateway = wanted.gateway
+    secret = token_of(gateway) if gateway.provider else wanted.password
+    reason = probe.user_gateway(gateway, secret, wanted.address)
+    settle_test(transactions, user, wanted, reason)
     if reason:
         raise GatewayUnusable(gateway, reason)
-    return entry
+    with transactions.reading() as op:
+        return entry_of(account_of(op, user), wanted.address)

@@ -47,9 +47,14 @@ class GatewayState:
 
 
 @operation("gateway.list", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
-def states(op: OperationContext, name: str) -> list[GatewayState]:
-    """See how it stands with the gateways: of an address, at a host, or all by an empty name."""
-    found = _named(op.connection, name)
+def states(op: OperationContext, name: str, limit: int | None = None, behind: int = -1) -> list[GatewayState]:
+    """See how it stands with the gateways: of an address, at a host, or all by an empty name.
+
+    `behind` is the place of the last one that was shown (`place_of`): those behind it come.
+    """
+    named = _named(op.connection, name)
+    in_order = sorted((queue for queue in named if place_of(queue) > behind), key=place_of)
+    found = {queue: named[queue] for queue in in_order[:limit]}
     held = restrictions.load(op.connection)
     return [
         GatewayState(
@@ -62,6 +67,11 @@ def states(op: OperationContext, name: str) -> list[GatewayState]:
         )
         for queue, owned in found.items()
     ]
+
+
+def place_of(queue: QueueKey) -> int:
+    """Of a gateway among all: the organisation's comes first, and a common one behind the user's of its number."""
+    return 2 * (queue.row or 0) + (queue.kind is QueueKind.COMMON_GATEWAY)
 
 
 def gateway_queues(op: OperationContext, name: str) -> list[QueueKey]:
@@ -84,7 +94,8 @@ def destination_queues(names: Sequence[str]) -> list[QueueKey]:
 
 def _destination(name: str) -> QueueKey:
     try:
-        return QueueKey.parse(name)
+        if _is_sound(queue := QueueKey.parse(name)):
+            return queue
     except ValueError:
         pass
     try:
@@ -93,6 +104,16 @@ def _destination(name: str) -> QueueKey:
         raise Invalid(
             "'{name}' is neither a queue, as `outgate queue count` names them, nor a domain", name=name[:80]
         ) from None
+
+
+def _is_sound(queue: QueueKey) -> bool:
+    """Whether there can be such a queue."""
+    match queue.kind:
+        case QueueKind.GATEWAY | QueueKind.COMMON_GATEWAY:
+            return queue.row is not None
+        case QueueKind.MX:
+            return bool(queue.name)
+    return not queue.name
 
 
 def _named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway | Gateway]:

@@ -1,18 +1,24 @@
 """Queues as people name them. Knows no operation."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection
 
 from outgate.directory import organisation
 from outgate.model import QueueKey, QueueKind
 from outgate.operations.context import OperationContext
+from outgate.record.events import MessageEvent
 from outgate.sendas import gateways
 
 
 def queue_names(op: OperationContext, queues: Collection[str]) -> dict[str, str]:
     """As `names_of`, within an operation's transaction."""
     return names_of(op.connection, queues)
+
+
+def event_queues(op: OperationContext, events: Sequence[MessageEvent]) -> dict[str, str]:
+    """The names of the queues that are spoken of."""
+    return queue_names(op, {event.detail["queue"] for event in events if "queue" in event.detail})
 
 
 def names_of(connection: Connection, queues: Collection[str]) -> dict[str, str]:

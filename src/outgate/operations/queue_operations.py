@@ -15,9 +15,11 @@ _ALL_RECIPIENTS = 1_000_000  # of one message
 
 
 @operation("queue.list", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
-def waiting(op: OperationContext, wanted: Selection, limit: int) -> list[Waiting]:
+def waiting(
+    op: OperationContext, wanted: Selection, limit: int, behind: tuple[int, int] | None = None
+) -> list[Waiting]:
     """See what waits in the queue."""
-    return list(queue.waiting(op.connection, wanted, op.now, limit))
+    return list(queue.waiting(op.connection, wanted, op.now, limit, behind))
 
 
 @operation("queue.count", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)

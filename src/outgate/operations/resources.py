@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from outgate.directory.policies import Effective
+from outgate.iso_time import iso
 from outgate.model import Gateway, SendAs
+from outgate.record.events import MessageEvent
 
 # What JSON can say.
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -63,3 +65,16 @@ def effective_row(unit: str, setting: str, effective: Effective) -> JsonObject:
 def effective_rows(unit: str, found: Mapping[str, Effective]) -> dict[str, JsonObject]:
     """Values in force for a unit, by the name of the setting."""
     return {name: effective_row(unit, name, effective) for name, effective in found.items()}
+
+
+def event_row(event: MessageEvent, names: Mapping[str, str]) -> JsonObject:
+    """Something that happened to a message. The queue's name is what it is called now; the events themselves have the
+    key.
+    """
+    detail = dict(event.detail)
+    if "queue" in detail:
+        detail["queue_name"] = names[detail["queue"]]
+    for moment in ("next_attempt", "not_before"):
+        if moment in detail:
+            detail[moment] = iso(detail[moment])
+    return {"at": iso(event.at), "kind": event.kind.value} | detail

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, case, delete, func, or_, select, tuple_, update
 
 from outgate.frozen import frozen
 from outgate.queue.early import is_early
@@ -29,10 +29,11 @@ DELETED = "deleted from the queue by the administrator"
 
 @frozen
 class Waiting:
-    """A recipient that has no final outcome yet. `in_transfer` says that a worker holds a lease on it. Times in
-    seconds since the epoch; `account_id` is None for the organisation's own mail."""
+    """A recipient that has no final outcome yet; `number` is its place in the message. `in_transfer` says that a worker
+    holds a lease on it. Times in seconds since the epoch; `account_id` is None for the organisation's own mail."""
 
     message_id: int
+    number: int
     account_id: int | None
     sender: str
     recipient: str
@@ -86,12 +87,18 @@ class Selection:
     within: tuple[int, int] | None = None
 
 
-def waiting(conn: Connection, wanted: Selection, now: float, limit: int) -> Iterator[Waiting]:
-    """Recipients that wait, the oldest message first."""
+def waiting(
+    conn: Connection, wanted: Selection, now: float, limit: int, behind: tuple[int, int] | None = None
+) -> Iterator[Waiting]:
+    """Recipients that wait, the oldest message first. `behind` are the message and the number of the last one that was
+    shown: those behind it come.
+    """
     columns = recipient.c
+    further = [tuple_(columns.message_id, columns.number) > behind] if behind else []
     rows = conn.execute(
         select(
             columns.message_id,
+            columns.number,
             message.c.account_id,
             func.coalesce(func.nullif(message.c.chosen_from, ""), message.c.reverse_path).label("sender"),
             columns.address.label("recipient"),
@@ -105,7 +112,7 @@ def waiting(conn: Connection, wanted: Selection, now: float, limit: int) -> Iter
             (columns.leased_until > LeaseNow()).label("in_transfer"),
         )
         .join_from(recipient, message, message.c.id == columns.message_id)
-        .where(*_conditions(wanted))
+        .where(*further, *_conditions(wanted))
         .order_by(columns.message_id, columns.number)
         .limit(limit)
     )

@@ -92,7 +92,7 @@ def count_all(connection: Connection) -> int:
 def of_queues(connection: Connection, queues: Collection[str]) -> dict[str, UsersGateway]:
     """Those that are still there, without their passwords, by queue (QueueKey as text)."""
     keys = [QueueKey.parse(queue) for queue in queues]
-    rows = [int(key.name) for key in keys if key.kind is QueueKind.COMMON_GATEWAY and key.name.isdigit()]
+    rows = [key.row for key in keys if key.kind is QueueKind.COMMON_GATEWAY and key.row is not None]
     found: dict[str, UsersGateway] = {}
     for start in range(0, len(rows), 500):
         some = _WITH_GRANT.where(_columns.grant_id.in_(rows[start : start + 500]))

@@ -138,9 +138,9 @@ def _queue(row_id: int | None) -> QueueKey:
 def of_queues(connection: Connection, queues: Collection[str]) -> dict[str, UsersGateway]:
     """Users' gateways and common ones that are still there, without their passwords, by queue (QueueKey as text)."""
     keys = {queue: QueueKey.parse(queue) for queue in queues}
-    rows = {queue: key.name for queue, key in keys.items() if key.kind is QueueKind.GATEWAY and key.name.isdigit()}
-    found = by_row(connection, [int(row) for row in rows.values()])
-    owned = {queue: found[row] for queue, row in rows.items() if row in found}
+    rows = {queue: key.row for queue, key in keys.items() if key.kind is QueueKind.GATEWAY and key.row is not None}
+    found = by_row(connection, list(rows.values()))
+    owned = {queue: found[str(row)] for queue, row in rows.items() if str(row) in found}
     return owned | common_gateways.of_queues(connection, queues)
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from outgate.directory.errors import Invalid
-from outgate.directory.privileges import BUILT_IN, Privilege
+from outgate.directory.privileges import BUILT_IN, IN_WORDS, Privilege
 from outgate.http.http_route import HttpRoute
 from outgate.operations import role_operations
 from outgate.web import safety_question
@@ -18,28 +18,6 @@ from outgate.web.words import N_
 
 PATH: Final = "/admin/directory/roles"
 
-# What each privilege is for, in words; the first is named as in the reference.
-PRIVILEGES: Final = {
-    Privilege.GMAIL_SETTINGS: N_("Gmail Settings: policy and the outbound gateway"),
-    Privilege.UNITS_READ: N_("See units, policy and domains"),
-    Privilege.UNITS_MANAGE: N_("Change units"),
-    Privilege.USERS_READ: N_("See users"),
-    Privilege.USERS_MANAGE: N_("Add, change and delete users"),
-    Privilege.USERS_SECURITY: N_("Reset passwords, end log-ins"),
-    Privilege.SEND_AS_READ: N_("See send-as addresses"),
-    Privilege.SEND_AS_MANAGE: N_("Change send-as addresses and their gateways"),
-    Privilege.DOMAINS_MANAGE: N_("Change domains and DKIM keys"),
-    Privilege.ROLES_READ: N_("See roles"),
-    Privilege.ROLES_MANAGE: N_("Make and assign roles"),
-    Privilege.AUDIT_READ: N_("See admin log events"),
-    Privilege.LOG_READ: N_("Search the mail log"),
-    Privilege.QUEUE_READ: N_("See the queue"),
-    Privilege.QUEUE_MANAGE: N_("Retry, hold and delete waiting mail"),
-    Privilege.SECRETS_MANAGE: N_("Rotate keys"),
-    Privilege.MAIL_SEND: N_("Send mail as any user"),
-    Privilege.API_MANAGE: N_("Let programs act as any user"),
-}
-assert set(PRIVILEGES) == set(Privilege)
 _DONE: Final = {
     "assign": N_("The role is given. It holds from the next page on."),
     "unassign": N_("The role is taken away."),
@@ -70,7 +48,7 @@ def _show(visit: Visit, status: int = 200, why: str = "") -> Response:
         roles=roles,
         built_in=BUILT_IN,
         assigned=assigned,
-        privileges=PRIVILEGES,
+        privileges=IN_WORDS,
         units=units_of(visit),
         path_of=path_of,
         may_manage=visit.may(Privilege.ROLES_MANAGE),

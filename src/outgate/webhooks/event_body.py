@@ -16,6 +16,7 @@ from outgate.queue.queue_id import to_text
 from outgate.record.events import EventKind, MessageEvent
 
 REPLY: Final = 500  # characters
+FROM: Final = 10  # addresses
 
 
 class WebhookEventType(StrEnum):
@@ -60,7 +61,7 @@ def of_message(row: int, event: MessageEvent, accepted: Mapping[str, Any] | None
         "message_id": str(first.get("message_id", "")).strip(),
         "account": first.get("account") or None,
         "unit": unit,
-        "from": first.get("from", []),
+        "from": first.get("from", [])[:FROM],
         "recipient": detail["recipient"],
     }
     match event.kind:

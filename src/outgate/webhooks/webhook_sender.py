@@ -7,8 +7,8 @@ are in the database. What was sent and not noted yet, when the process was kille
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import field
 from random import random
 from typing import Final
@@ -20,8 +20,9 @@ from sqlalchemy import Connection, Engine
 from outgate.directory.restrictions import version as restrictions_version
 from outgate.egress.https_client import HttpsClient
 from outgate.frozen import frozen
-from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.engine import StoreUnavailable, read
 from outgate.store.vault import SealBroken, Vault
+from outgate.store.writers_turn import WritersTurn
 from outgate.webhooks import endpoints, taking, tries
 from outgate.webhooks.endpoints import StopCause, Webhook
 from outgate.webhooks.posting import PostResult, TryOutcome, post
@@ -30,6 +31,7 @@ from outgate.webhooks.tries import LEASE, EndpointWork, WaitingEvent, WebhookTry
 
 LOOK_EVERY: Final = 1.0  # seconds
 AT_ONCE: Final = 4  # posts to one endpoint
+BREATH: Final = 0.05  # seconds between them: mail is what the processor is for
 SUSPENSIONS_EVERY: Final = 30.0  # seconds between looks for suspensions whose time has come to an end
 
 _TRIES = Counter("outgate_webhook_tries", "Events sent to webhooks, by what came of it", ["outcome"])
@@ -138,6 +140,7 @@ class WebhookSender:
             while (now := await asyncio.to_thread(self._prepared, row)) and (now.events or now.is_more):
                 if now.events:
                     await self._send(now)
+                    await asyncio.sleep(BREATH)
         except StoreUnavailable as error:
             _log.error("webhook not served", webhook=row, error=str(error))
         except Exception:
@@ -159,7 +162,7 @@ class WebhookSender:
                 return _Round(webhook, events, keys, is_more)
             except SealBroken as error:
                 fault = str(error)
-        with write(self._engine) as connection:
+        with self._writing() as connection:
             endpoints.stop(connection, row, StopCause.SEALED, fault, self._now())
         return None
 
@@ -167,7 +170,7 @@ class WebhookSender:
         at = time.monotonic()
         if at - self._claimed.get(row, float("-inf")) < LEASE / 4:
             return True
-        with write(self._engine) as connection:
+        with self._writing() as connection:
             is_ours = tries.claim(connection, row, self._owner)
         if is_ours:
             self._claimed[row] = at
@@ -185,7 +188,7 @@ class WebhookSender:
             found = taking.look(connection, webhook, after, self._complete)
         suspensions = row in self._suspensions
         if found.events or suspensions or found.to - webhook.after >= taking.SCANNED:
-            with write(self._engine) as connection:
+            with self._writing() as connection:
                 if not taking.take(connection, webhook, self._owner, found, self._now()):
                     self._claimed.pop(row, None)
                     return False
@@ -203,11 +206,11 @@ class WebhookSender:
         for made in await asyncio.to_thread(self._settled, now.webhook.id, pairs):
             _TRIES.labels(made.outcome.value).inc()
             if made.outcome is not TryOutcome.DELIVERED:
-                facts = {"event": made.event_id, "attempt": made.attempt, "reason": made.reason}
+                facts = {"event_id": made.event_id, "attempt": made.attempt, "reason": made.reason}
                 _log.warning("webhook failed", webhook=now.webhook.name, outcome=made.outcome.value, **facts)
 
     def _settled(self, row: int, pairs: Sequence[tuple[WaitingEvent, PostResult]]) -> list[WebhookTry]:
-        with write(self._engine) as connection:
+        with self._writing() as connection:
             return tries.settle(connection, row, pairs, self._now(), random)
 
     # --- its end -----------------------------------------------------------------------------------------------------
@@ -221,7 +224,7 @@ class WebhookSender:
         await asyncio.to_thread(self._told, stopped.id)
 
     def _told(self, row: int) -> None:
-        with write(self._engine) as connection:
+        with self._writing() as connection:
             endpoints.stop_told(connection, row)
 
     async def _stop(self) -> None:
@@ -235,6 +238,16 @@ class WebhookSender:
             with suppress(StoreUnavailable):  # they end by themselves
                 await asyncio.to_thread(self._release)
 
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """In its turn, beside mail that is being stored all the time."""
+        turn = WritersTurn.joined(self._engine)
+        try:
+            with turn.begun(self._engine) as connection:
+                yield connection
+        finally:
+            turn.close()
+
     def _release(self) -> None:
-        with write(self._engine) as connection:
+        with self._writing() as connection:
             tries.release(connection, self._owner)

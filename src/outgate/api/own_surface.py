@@ -1,0 +1,40 @@
+"""Outgate's own API: what Google's have no word for. Data only."""
+
+from typing import Final
+
+from outgate.api import (
+    own_domains,
+    own_gateways,
+    own_grants,
+    own_holding_back,
+    own_log,
+    own_nodes,
+    own_queue,
+    own_reply_rules,
+    own_sending,
+)
+from outgate.api.api_method import ApiSurface
+from outgate.api.own_method import scopes
+
+_METHODS: Final = (
+    *own_queue.METHODS,
+    *own_holding_back.METHODS,
+    *own_reply_rules.METHODS,
+    *own_gateways.METHODS,
+    *own_sending.METHODS,
+    *own_log.METHODS,
+    *own_domains.METHODS,
+    *own_grants.METHODS,
+    *own_nodes.METHODS,
+)
+
+OWN: Final = ApiSurface(
+    name="outgate",
+    version="v1",
+    title="Outgate API",
+    description="What a person can do on the pages and by commands, and Google's APIs have no word for.",
+    service_path="api/v1/",
+    scopes=scopes(_METHODS),
+    methods=_METHODS,
+    kind="api",
+)

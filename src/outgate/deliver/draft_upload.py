@@ -1,0 +1,249 @@
+"""Hands a message over to Microsoft Graph that is too large for one request: as a draft in the mailbox without the
+files attached to it, which follow one by one, and then it is sent.
+
+What is left in the mailbox when something goes wrong is deleted. Whether a draft was sent whose answer was lost is
+asked for by its lasting id ("immutable"), so that nobody gets it twice as long as Graph can be asked. Knows no
+connection.
+
+Microsoft Graph: message (create, send, delete, get), attachment: createUploadSession, "Attach large files".
+"""
+
+import asyncio
+import json
+import mmap
+import tempfile
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import field
+from datetime import UTC, datetime
+from typing import IO, Any, Final, Protocol
+from urllib.parse import quote, urlsplit
+
+from outgate.deliver.credentials import NoCredential
+from outgate.deliver.outcome import Outcome
+from outgate.egress.https_client import Fetched
+from outgate.egress.https_connection import HttpsFault
+from outgate.frozen import frozen
+from outgate.mail.detached import Detached, DetachedFile, Raw, detached
+
+AT_ONCE: Final = 3 * 1024 * 1024  # bytes of a file above which it takes an upload session
+PATIENCE: Final = 10.0  # seconds for putting things right after a fault
+
+_MESSAGES: Final = "/v1.0/me/messages"
+_CLOCKS: Final = 120.0  # seconds that ours and theirs may differ
+_LASTING: Final = {"Prefer": 'IdType="ImmutableId"'}
+
+
+@frozen
+class ApiRequest:
+    """What is asked of Graph, or where an upload session is, whose target is a secret. `host` is empty for Graph
+    itself, which gets the token.
+    """
+
+    method: str
+    target: str = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
+    media_type: str = "application/json"
+    headers: Mapping[str, str] | None = None
+    host: str = ""
+    port: int = 0
+
+
+class AsksApi(Protocol):
+    """Asks, on a connection that is made anew if there is none. Raises HttpsFault, NoCredential, and NotReached."""
+
+    async def __call__(self, request: ApiRequest) -> Fetched: ...
+
+
+class NotReached(Exception):
+    """There is no connection to ask on; `outcome` says why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+class NotTaken(Exception):
+    """Graph has refused a step, or has said what can't be understood; `answer` is what it said. `of_upload`: where a
+    file's ranges go, which knows neither the message nor its user.
+    """
+
+    def __init__(self, answer: Fetched, *, of_upload: bool = False) -> None:
+        super().__init__(answer.status)
+        self.answer, self.of_upload = answer, of_upload
+
+
+# What may go wrong in putting things right, oddities of the answer included.
+_FAULTS: Final = (HttpsFault, NoCredential, NotReached, TimeoutError, KeyError, TypeError, ValueError)
+
+
+class DraftUpload:
+    """One message on its way. `leaves` is called right before it can't be called back any more."""
+
+    def __init__(self, ask: AsksApi, leaves: Callable[[], None], now: Callable[[], float]) -> None:
+        self._ask, self._leaves, self._now = ask, leaves, now
+
+    async def hand_over(self, message: Detached, raw: Raw, message_id: str) -> Fetched:
+        """The answer by which Graph has taken it. Raises NotTaken, and what asking raises."""
+        draft = await self._created(message.rest, message_id)
+        try:
+            for file in message.files:
+                await self._attach(draft, file, raw)
+        except BaseException:
+            await self._discard(draft)
+            raise
+        self._leaves()
+        return await self._sent(draft)
+
+    async def _created(self, content: bytes, message_id: str) -> str:
+        """Where the draft is."""
+        began = self._now() - _CLOCKS
+        body = await asyncio.to_thread(b64encode, content)
+        try:
+            answer = _expected(await self._ask(ApiRequest("POST", _MESSAGES, body, "text/plain", _LASTING)), 201)
+        except NotTaken:
+            raise
+        except BaseException:
+            await self._discard_lost(message_id, began)
+            raise
+        return f"{_MESSAGES}/{quote(_said(answer, 'id'), safe='')}"
+
+    async def _sent(self, draft: str) -> Fetched:
+        """Where nobody can say whether it was, the draft is left alone: it may be the copy in Sent by now."""
+        try:
+            return _expected(await self._ask(ApiRequest("POST", f"{draft}/send", headers=_LASTING)), 202)
+        except BaseException as fault:
+            is_refused = isinstance(fault, NotTaken) and fault.answer.status < 500
+            was_sent = False if is_refused else await self._was_sent(draft)
+            if was_sent and isinstance(fault, HttpsFault | NotTaken):
+                return Fetched(draft, 202, b"")
+            if was_sent is False:
+                await self._discard(draft)
+            raise
+
+    async def _attach(self, draft: str, file: DetachedFile, raw: Raw) -> None:
+        if file.size < AT_ONCE:
+            content = b"".join(await asyncio.to_thread(lambda: list(file.pieces(raw))))
+            whole = {
+                "@odata.type": "#microsoft.graph.fileAttachment",
+                "name": file.name,
+                "contentType": file.media_type,
+                "contentBytes": b64encode(content).decode(),
+            }
+            _expected(await self._ask(ApiRequest("POST", f"{draft}/attachments", _json(whole))), 201)
+            return
+        item = {"attachmentType": "file", "name": file.name, "size": file.size, "contentType": file.media_type}
+        wanted = ApiRequest("POST", f"{draft}/attachments/createUploadSession", _json({"AttachmentItem": item}))
+        opened = _expected(await self._ask(wanted), 200, 201)
+        await self._upload(_UploadPlace.of(_said(opened, "uploadUrl"), opened), file, raw)
+
+    async def _upload(self, place: "_UploadPlace", file: DetachedFile, raw: Raw) -> None:
+        """Range by range; the last one is answered with 201. A range whose answer is lost is not sent again: the whole
+        draft is given up.
+        """
+        at, pieces = 0, file.pieces(raw)
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            end = at + len(piece)
+            headers = {"Content-Range": f"bytes {at}-{end - 1}/{file.size}"}
+            sent = ApiRequest("PUT", place.target, piece, "application/octet-stream", headers, place.host, place.port)
+            answer = await self._ask(sent)
+            if answer.status not in ((201,) if end == file.size else (200, 202)):
+                raise NotTaken(answer, of_upload=True)
+            at = end
+
+    async def _was_sent(self, draft: str) -> bool | None:
+        """Whether it is no draft any more; None if that can't be known. The copy in Sent, which has its id, may take a
+        while to be there.
+        """
+        with suppress(*_FAULTS):
+            async with asyncio.timeout(PATIENCE):
+                answer = await self._ask(ApiRequest("GET", f"{draft}?$select=isDraft", headers=_LASTING))
+            if answer.status == 404:
+                return True
+            is_draft = _object(answer).get("isDraft")
+            return not is_draft if answer.status == 200 and isinstance(is_draft, bool) else None
+        return None
+
+    async def _discard(self, draft: str) -> None:
+        """As well as can be: a draft that stays is seen in the mailbox, and sent by nobody."""
+        with suppress(*_FAULTS):
+            async with asyncio.timeout(PATIENCE):
+                await self._ask(ApiRequest("DELETE", draft, headers=_LASTING))
+
+    async def _discard_lost(self, message_id: str, began: float) -> None:
+        """What may have been made, though its answer was lost: a draft with this Message-ID, of just now."""
+        if not message_id:
+            return
+        since = datetime.fromtimestamp(began, UTC)
+        wanted = quote(f"internetMessageId eq '{message_id.replace(chr(39), chr(39) * 2)}'")
+        target = f"/v1.0/me/mailFolders/drafts/messages?$filter={wanted}&$select=id,createdDateTime"
+        with suppress(*_FAULTS):
+            async with asyncio.timeout(PATIENCE):
+                found = _object(await self._ask(ApiRequest("GET", target, headers=_LASTING))).get("value")
+            for one in found if isinstance(found, list) else ():
+                if datetime.fromisoformat(one["createdDateTime"].replace("Z", "+00:00")) >= since:
+                    await self._discard(f"{_MESSAGES}/{quote(one['id'], safe='')}")
+
+
+@asynccontextmanager
+async def spooled(pieces: AsyncIterator[bytes], largest: int) -> AsyncIterator[tuple[Detached, Raw]]:
+    """A message in a file of its own while it lasts, with what can be taken out of it. Raises mail.NotDetachable."""
+    with tempfile.TemporaryFile() as file:
+        async for piece in pieces:
+            await asyncio.to_thread(file.write, piece)
+        raw = await asyncio.to_thread(_mapped, file)
+        with raw:
+            yield await asyncio.to_thread(detached, raw, largest), raw
+
+
+def _mapped(file: IO[bytes]) -> mmap.mmap:
+    file.flush()
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+@frozen
+class _UploadPlace:
+    """Where an upload session is: another host, and a target that is a secret."""
+
+    host: str
+    port: int
+    target: str = field(repr=False)
+
+    @classmethod
+    def of(cls, url: str, answer: Fetched) -> "_UploadPlace":
+        """Raises NotTaken."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port or 443
+        except ValueError:
+            raise NotTaken(answer) from None
+        if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or not url.isascii():
+            raise NotTaken(answer)
+        return cls(parts.hostname, port, parts.path + (f"?{parts.query}" if parts.query else ""))
+
+
+def _expected(answer: Fetched, *statuses: int) -> Fetched:
+    if answer.status not in statuses:
+        raise NotTaken(answer)
+    return answer
+
+
+def _object(answer: Fetched) -> dict[str, Any]:
+    try:
+        found = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _said(answer: Fetched, name: str) -> str:
+    """Raises NotTaken."""
+    found = _object(answer).get(name)
+    if not isinstance(found, str) or not found:
+        raise NotTaken(answer)
+    return found
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()

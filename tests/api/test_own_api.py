@@ -1,0 +1,203 @@
+"""Outgate's own API at a running server: each thing once, from one end to the other; what is refused, and how."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from api.own_site import ALICE, BOB, PARTNER, OwnApi, own_api
+from outgate.node_id import node_id
+from way.place import GATEWAY_PASSWORD
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CAROL = "carol@recipient.example"
+SECOND = "alice@second.example"
+QUEUE_READ, QUEUE_MANAGE = "outgate.queue-read", "outgate.queue-manage"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OwnApi]:
+    """One server for all: mail is changed by the last test alone."""
+    async with own_api(tmp_path_factory.mktemp("own-api"), mail=2) as place:
+        yield place
+
+
+async def pages(own: OwnApi, path: str, limit: int) -> list[list[dict[str, object]]]:
+    """All pages of a list."""
+    found, cursor = [], ""
+    while True:
+        page = await own.told("GET", f"{path}{'&' if '?' in path else '?'}limit={limit}{cursor}")
+        found.append(page["items"])
+        if "nextCursor" not in page:
+            return found
+        cursor = f"&cursor={page['nextCursor']}"
+
+
+async def test_what_is_refused_says_why_as_a_problem(own: OwnApi) -> None:
+    [first, *_] = (await own.told("GET", "queue/recipients?limit=1"))["items"]
+    one = f"queue/messages/{first['id']}"
+    assert (await own.refused("GET", one, scopes=(QUEUE_READ,)))[0] == 403  # the history needs log-read as well
+    assert (await own.refused("POST", f"{one}/hold", scopes=(QUEUE_READ,)))[0] == 403
+    assert (await own.refused("POST", "queue/hold", {"everything": True}, user=BOB, scopes=(QUEUE_MANAGE,))) == (
+        403,
+        "You may not do this (queue.hold): it needs the privilege queue-manage in unit /.",
+    )
+    dry_run = {"everything": True, "dryRun": True}
+    assert (await own.refused("POST", "queue/hold", dry_run, scopes=(QUEUE_MANAGE,)))[0] == 403
+    told = {
+        ("GET", "queue/messages/zzzzzzzzzzzzz"): "none begins with more than 7",
+        ("GET", "queue/recipients?adress=bob"): "Unknown parameter 'adress': there are address, cursor, limit",
+        ("GET", "queue/recipients?cursor=1"): "it must be the nextCursor of an answer",
+        ("GET", "queue/recipients?state=lost"): "it must be one of in-transfer, held, new, deferred",
+        ("POST", "queue/hold"): "Say which: id, address, queue",
+        ("POST", "queue/move"): "Invalid value at 'way'",
+    }
+    for (verb, path), words in told.items():
+        status, detail = await own.refused(verb, path, {} if verb == "POST" else None)
+        assert (status, words in detail) == (400, True), detail
+    nothing = await own.refused("GET", "queue/messages/0c8sm2v1r0003")
+    assert nothing[0] == 404
+    assert "nothing waits of the message" in nothing[1].lower()
+    assert (await own.refused("GET", "queue/tally", headers={"If-Match": "*"}))[0] == 400
+    assert (await own.refused("GET", "no-such-thing"))[0] == 404
+    stranger = await own.api.client.get("/api/v1/queue/recipients")
+    assert (stranger.status_code, stranger.headers["content-type"]) == (401, "application/problem+json")
+    assert stranger.headers["www-authenticate"].startswith("Bearer ")
+
+
+async def test_gateways_are_seen_tried_suspended_and_limited(own: OwnApi) -> None:
+    [failing] = (await own.told("GET", "gateways"))["items"]
+    assert (failing["address"], failing["state"], failing["recipients"]) == (PARTNER, "failing", 4)
+    assert await own.told("GET", "gateway-totals") == {"known": 1, "failing": 1, "withoutPassword": 0}
+    await own.site.add_external(ALICE, SECOND, own.api.partner.port)
+    refused = await own.told("POST", f"users/me/gateways/{SECOND}/test")
+    assert (refused["works"], refused["failed"]) == (False, "logging in failed")
+    assert "5.7.8" in refused["reply"]
+    own.api.partner.credentials = {PARTNER: GATEWAY_PASSWORD, SECOND: GATEWAY_PASSWORD}
+    assert await own.told("POST", f"users/{ALICE}/gateways/{SECOND}/test") == {"works": True}
+    assert (await own.refused("POST", f"users/{ALICE}/gateways/{SECOND}/test", user=BOB))[0] == 403
+
+    queue = failing["queue"]
+    [suspension] = (await own.told("PUT", f"queues/{queue}/suspension", {"reason": "theirs", "seconds": 60}))["items"]
+    assert (suspension["suspends"], suspension["author"], suspension["reason"]) == (True, ALICE, "theirs")
+    assert (await own.told("GET", f"gateways/{queue}"))["state"] == "suspended"
+    assert (await own.told("GET", "restrictions"))["items"] == [suspension]
+    assert (await own.told("DELETE", f"queues/{queue}/suspension"))["items"] == [suspension]
+    ceiling = {"connections": 2, "rates": ["300/hour"], "reason": "they said so"}
+    [limit] = (await own.told("PUT", "queues/recipient.example/limit", ceiling))["items"]
+    assert (limit["queue"], limit["rates"]) == ("mx:recipient.example", ["300/1hour"])
+    assert (await own.ask("DELETE", "queues/mx:recipient.example/limit")).status_code == 204
+    assert (await own.told("GET", "restrictions"))["items"] == []
+    assert "'no queue' is neither a queue" in (await own.refused("DELETE", "queues/no%20queue/limit"))[1]
+
+
+async def test_it_is_told_why_a_message_goes_which_way_and_where_it_went(own: OwnApi) -> None:
+    told = await own.told("GET", f"explanation?sender={PARTNER}&recipient={CAROL}")
+    assert (told["allowed"], told["way"]) == (True, "user-gateway")
+    assert "mail waits there after" in told["cautions"][0]
+    refused = await own.told("GET", f"explanation?user={BOB}&sender={PARTNER}&recipient={CAROL}")
+    assert not refused["allowed"]
+    assert (await own.refused("GET", f"explanation?sender={PARTNER}"))[1].startswith("Missing parameter 'recipient'")
+    advice = await own.told("GET", f"advice?sender={PARTNER}")
+    assert advice["gateway"]["host"] == "localhost"
+    assert (advice["gateway"]["dkim"], advice["address"]) == ("expected-if-it-signs", PARTNER)
+
+    [*_, entry] = (await own.told("GET", f"log/messages?recipient={CAROL}&outcome=waiting"))["items"]
+    assert entry["senders"] == [PARTNER]
+    assert [len(page) for page in await pages(own, "log/messages?sender=dominiopartner.example", 1)] == [1, 1, 0]
+    story = await own.told("GET", f"log/messages/{entry['id']}")
+    assert [event["kind"] for event in story["events"]][:2] == ["accepted", "routed"]
+    assert (await own.told("GET", "log/traffic?hours=2"))["items"] == []  # what is counted is written by the minute
+    assert (await own.told("GET", "status"))["troubles"][0]["queue"].startswith("gateway:")
+
+
+async def test_the_organisation_s_gateway_and_domains_are_changed_as_they_were_seen(own: OwnApi) -> None:
+    assert (await own.refused("GET", "domain-gateway"))[0] == 404
+    wanted = {"host": "localhost", "port": own.api.partner.port, "username": PARTNER, "password": "wrong"}
+    status, words = await own.refused("PUT", "domain-gateway", wanted)
+    assert (status, "logging in failed" in words) == (422, True), words
+    right = wanted | {"password": GATEWAY_PASSWORD}
+    made = await own.ask("PUT", "domain-gateway", right)
+    assert (made.json()["username"], GATEWAY_PASSWORD in made.text) == (PARTNER, False)
+    assert (await own.told("PUT", "domain-gateway", {**wanted, "password": ""}))["port"] == own.api.partner.port
+    seen = (await own.ask("GET", "domain-gateway")).headers["etag"]
+    assert (await own.refused("DELETE", "domain-gateway", headers={"If-Match": '"another"'}))[0] == 412
+    assert (await own.ask("DELETE", "domain-gateway", headers={"If-Match": seen})).status_code == 204
+    assert (await own.refused("DELETE", "domain-gateway", headers={"If-Match": seen}))[0] == 412
+
+    added = {"name": "example.org", "isPrimary": False, "dkimKeys": []}
+    assert await own.told("POST", "domains", {"name": "example.org"}) == added
+    assert (await own.refused("POST", "domains", {"name": "example.org"}))[0] == 409
+    [key] = (await own.told("POST", "domains/example.org/dkim-key", {"selector": "s2027"}))["dkimKeys"]
+    assert (key["selector"], key["stage"], key["record"][:10]) == ("s2027", "signing", "v=DKIM1; k")
+    rotated = await own.told("POST", "domains/example.org/dkim-rotation")
+    assert [one["stage"] for one in rotated["dkimKeys"]] == ["signing", "waiting", "waiting"]
+    assert (await own.told("DELETE", "domains/example.org/dkim-rotation"))["dkimKeys"] == [key]
+    bad = await own.refused("POST", "domains/example.org/dkim-key", {"privateKey": GATEWAY_PASSWORD})
+    assert (bad[0], GATEWAY_PASSWORD in bad[1]) == (400, False)
+    assert (await own.ask("DELETE", "domains/example.org")).status_code == 204
+    assert (await own.refused("DELETE", "domains/example.com"))[0] == 409
+    assert [one["name"] for one in (await own.told("GET", "domains"))["items"]] == ["example.com"]
+
+
+async def test_nodes_rules_and_grants_come_and_go(own: OwnApi) -> None:
+    node = node_id(own.site.data)
+    assert (await own.told("POST", f"nodes/{node}/drain"))["drainedBy"] == ALICE
+    assert (await own.ask("POST", f"nodes/{node}/resume")).status_code == 204
+    [standing] = (await own.told("GET", "nodes"))["items"]
+    assert (standing["node"], standing["isDrained"]) == (node, False)
+    assert (await own.refused("POST", "nodes/no-such-node/drain"))[0] == 404
+
+    rule = {"name": "partner-quota", "words": "daily quota", "action": "wait", "seconds": 60, "reason": "theirs"}
+    assert (await own.told("POST", "rules", rule))["author"] == ALICE
+    assert (await own.told("GET", "rules"))["items"][0]["name"] == "partner-quota"
+    read = await own.told("GET", "rules/reading?reply=451 daily quota exceeded&host=mx.recipient.example")
+    assert read["rule"]["name"] == "partner-quota"
+    assert (await own.refused("POST", "rules", rule | {"action": "slow-down"}))[0] == 400
+    assert (await own.ask("DELETE", "rules/partner-quota")).status_code == 204
+
+    proof = await own.told("POST", "domain-proofs", {"domain": "dominiopartner.example"})
+    assert (await own.told("GET", "domain-proofs"))["items"] == [proof]
+    granted = {"address": "sales@example.com", "unit": "/"}
+    assert await own.told("POST", "address-grants", granted) == granted
+    assert (await own.told("GET", "address-grants"))["items"] == [granted]
+    assert await own.told("POST", "address-grants/revoke", granted) == granted
+    assert (await own.ask("DELETE", "domain-proofs/dominiopartner.example")).status_code == 204
+    assert await own.told("POST", f"users/{BOB}/unlock") == {"failures": 0}
+
+
+async def test_waiting_mail_is_listed_held_moved_and_deleted_by_one_and_by_many(own: OwnApi) -> None:
+    await own.tried(4)
+    assert [len(page) for page in await pages(own, "queue/recipients", 3)] == [3, 1]
+    [[count], *_] = await pages(own, "queue/counts", 1)
+    assert (count["messages"], count["recipients"], count["held"]) == (2, 4, 0)
+    [first, *_, other] = (await own.told("GET", f"queue/recipients?address={PARTNER}&state=deferred"))["items"]
+    assert (first["sender"], first["recipient"]) == (PARTNER, "carol@recipient.example")
+    one = f"queue/messages/{first['id']}"
+
+    before = (await own.told("GET", "log/events"))["nextCursor"]
+    assert await own.told("POST", f"{one}/hold") == {"recipients": 2, "isDone": True, "isDryRun": False}
+    followed = (await own.told("GET", f"log/events?cursor={before}"))["items"]
+    assert [event["detail"].get("what") for event in followed if event["id"] == first["id"]][-2:] == ["held", "held"]
+    after = await own.told("GET", one)
+    assert {recipient["state"] for recipient in after["recipients"]} == {"held"}
+    assert after["events"][-1]["detail"] == {"recipient": "dave@recipient.example", "what": "held", "by": ALICE}
+    tally = await own.told("GET", "queue/tally?by=state")
+    assert {"key": "held", "recipients": 2} in tally["items"]
+
+    answer = await own.ask("GET", one)
+    seen = answer.headers["etag"]
+    assert {event["kind"] for event in answer.json()["events"]} >= {"accepted", "routed", "deferred"}
+    unchanged = await own.ask("GET", one, headers={"If-None-Match": f'"else", {seen}'})
+    assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", seen)
+
+    dry = await own.told("POST", "queue/release", {"state": "held", "dryRun": True})
+    assert dry == {"recipients": 2, "isDone": False, "isDryRun": True}
+    moved = await own.ask("POST", f"{one}/move", {"way": "direct"}, headers={"If-Match": seen})
+    assert moved.json()["recipients"] == 2
+    status, words = await own.refused("DELETE", one, headers={"If-Match": seen})
+    assert (status, words) == (412, "It has changed since you have read it: read it again, and then decide.")
+    assert await own.told("POST", "queue/hold", {"everything": True}) == {"isDone": False, "isDryRun": False}
+    assert (await own.told("DELETE", f"queue/messages/{other['id']}"))["recipients"] == 2
+    assert (await own.refused("GET", f"queue/messages/{other['id']}"))[0] == 404
