@@ -356,3 +356,13 @@ def test_a_patch_of_too_many_operations_is_refused(provider: NewProvider, monkey
     path = f"Users/{carol(entra)}"
     operation = {"op": "Replace", "path": "active", "value": True}
     assert entra.patch(path, *[operation] * 3).status == 413
+    group = entra.ask(
+        "POST", "Groups", {"schemas": [GROUP], "displayName": "A", "members": [{"value": path.rpartition("/")[2]}]}
+    )
+    for op, count in (("Remove", scim_protocol.REMOVED_AT_MOST), ("Add", user_groups.MEMBERS_AT_MOST)):
+        named = {"op": op, "path": "members", "value": [{"value": str(one)} for one in range(count + 1)]}
+        assert entra.patch(f"Groups/{group.body['id']}", named).status == 413
+    monkeypatch.setattr(scim_protocol, "LOOKED_AT", 1)
+    leaves = {"op": "remove", "path": 'members[value eq "999"]'}
+    assert entra.patch(f"Groups/{group.body['id']}", leaves, leaves).status == 413
+    assert entra.patch(f"Groups/{group.body['id']}", leaves).status == 204

@@ -14,7 +14,7 @@ from outgate.frozen import frozen
 from outgate.store import tables
 
 LONGEST_NAME: Final = 255  # characters; PostgreSQL takes 2,704 bytes in an index
-MEMBERS_AT_MOST: Final = 10_000
+MEMBERS_AT_MOST: Final = 1000
 
 _group, _member = tables.user_group.c, tables.group_member.c
 

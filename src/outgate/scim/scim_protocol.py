@@ -6,12 +6,13 @@ Knows no HTTP but its words. Imported when it is needed: see scim_endpoint.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from outgate.directory.user_groups import MEMBERS_AT_MOST
 from outgate.extras import extra
 from outgate.operations.context import Denied
 from outgate.operations.error_codes import ErrorCode, code_of, text_of
 from outgate.scim.operation_storage import OperationStorage
 from outgate.scim.scim_call import ProvidersCall
-from outgate.scim.scim_shapes import PROVIDER, ScimUser
+from outgate.scim.scim_shapes import PROVIDER, ScimGroup, ScimUser
 from outgate.store.engine import StoreUnavailable
 
 with extra("scim"):
@@ -22,6 +23,7 @@ with extra("scim"):
         InvalidValueException,
         NotFoundException,
         PatchOp,
+        PatchOperation,
         PayloadTooLargeException,
         Resource,
         ResourceType,
@@ -29,12 +31,15 @@ with extra("scim"):
         SCIMException,
         UniquenessException,
     )
+    from scim2_server.conditions import Conditions
     from scim2_server.handler import ScimHandler
     from scim2_server.requests import ScimRequest
     from scim2_server.responses import ScimResponse
     from scim2_server.service import ScimService
 
-PATCHES_AT_MOST: Final = 1000  # operations of one request
+PATCHES_AT_MOST: Final = 100  # operations of one request
+REMOVED_AT_MOST: Final = 200  # members that lists name: each is compared with all, for 12 µs
+LOOKED_AT: Final = 20_000  # members, by all operations of one request: each looks at all of them, for 0.15 ms
 LONGEST_FILTER: Final = 4000  # characters
 
 
@@ -46,7 +51,23 @@ class OutgateScim(ScimService):
         read = super().read_patch(resource_type, body, content_type)
         if len(read.operations or ()) > PATCHES_AT_MOST:
             raise PayloadTooLargeException(detail=f"a PATCH has at most {PATCHES_AT_MOST} operations here")
+        lists = [(one.op, len(one.value)) for one in read.operations or () if isinstance(one.value, list)]
+        if sum(length for _, length in lists) > MEMBERS_AT_MOST:
+            raise PayloadTooLargeException(detail=f"a PATCH names at most {MEMBERS_AT_MOST} members here")
+        if sum(length for op, length in lists if op == PatchOperation.Op.remove) > REMOVED_AT_MOST:
+            raise PayloadTooLargeException(detail=f"a PATCH takes out at most {REMOVED_AT_MOST} members here")
         return read
+
+    def apply_patch(
+        self, current: Resource[Any], patch_op: "PatchOp[Any]", conditions: Conditions
+    ) -> Resource[Any] | None:
+        """As the library does, as long as nobody else waits long for it."""
+        members = len(current.members or ()) if isinstance(current, ScimGroup) else 0
+        if members * len(patch_op.operations or ()) > LOOKED_AT:
+            raise PayloadTooLargeException(
+                detail="these are too many operations on a group of this size; send fewer, each with more members"
+            )
+        return super().apply_patch(current, patch_op, conditions)
 
     def patch_response(
         self, base_url: str, resource: Resource[Any], response_parameters: ResponseParameters[Any]
