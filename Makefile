@@ -85,7 +85,7 @@ hard-short: setup
 
 # Every method of every API asked for at random, by its description, for 20 minutes.
 fuzz: setup
-	@OUTGATE_FUZZ_SECONDS=$(or $(SECONDS),1200) $(BIN)/python -m pytest -s tests/api/test_fuzz.py
+	@FUZZ_SECONDS=$(or $(SECONDS),1200) $(BIN)/python -m pytest -s tests/api/test_fuzz.py
 
 # A picture of every page for docs/, made as the tests make them.
 screenshots: setup

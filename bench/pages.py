@@ -93,6 +93,7 @@ LEFT_OUT: Final = {
     "/settings/accounts/add/found": "asks the DNS; comes into the wizard when it is found",
     "/settings/accounts/{address:path}/advice": "asks the DNS",
     "/authorize": "where a program leads its user, once",
+    "/admin/apps/mail/granted-addresses/gateway": "of a grant, as the next step of a form",
     "/settings/accounts/signed-in": "where a provider sends browsers back to",
     "/settings/security/second-factor": "makes a secret, as the second step of a form",
     "/settings/security/second-factor/remove": "asks whether it is meant",
@@ -158,6 +159,8 @@ def _console_pages(size: Size, now: float) -> Iterator[PageAsked]:
     yield page("…/compliance", f"{mail}/compliance", "", f"unit={division}", f"unit={team}")
     yield page("…/compliance, a setting", f"{mail}/compliance", f"unit={division}&setting=messagesPerDay")
     yield page("…/routing", f"{mail}/routing", "")
+    yield page("…/granted-addresses", f"{mail}/granted-addresses", "")
+    yield page("…/proven-domains", "/admin/account/proven-domains", "")
     yield page("…/authenticate-email", f"{mail}/authenticate-email", "", "domain=own1.example")
     reports = "/admin/reporting"
     yield page("…/dashboard", f"{reports}/dashboard", "", "span=week", "span=month")

@@ -118,6 +118,45 @@ def test_what_a_providers_interface_can_t_do_is_among_the_reasons() -> None:
     assert not any("delivery reports" in one for one in by_smtp.reasons)
 
 
+COMMON = Gateway("common-gateway:3", "common.partner.example", 587, Security.STARTTLS, "sales", b"sealed")
+SHARED = SendAs("sales@partner.example", verified=True, is_by_grant=True, common_gateway=COMMON)
+BOTH = replace(SHARED, gateway=GATEWAY)
+ELSEWHERE = Policy(gateway_hosts=("elsewhere.example",))
+STRICT = replace(ELSEWHERE, without_gateway=WithoutGateway.REFUSE)
+
+
+@pytest.mark.parametrize(
+    ("policy", "chosen", "gateway"),
+    [
+        (OFF, SHARED, COMMON),
+        (ON, SHARED, COMMON),
+        (OFF, BOTH, COMMON),
+        (ON, BOTH, GATEWAY),
+        (ELSEWHERE, SHARED, None),
+        (OFF, replace(SHARED, own_domain=True), None),
+    ],
+)
+def test_a_common_gateway_needs_no_switch_and_comes_behind_the_accounts_own(
+    policy: Policy, chosen: SendAs, gateway: Gateway | None
+) -> None:
+    found = way(policy, chosen)
+    assert isinstance(found, Route)
+    assert found.gateway is gateway
+    assert (str(found.queue) == "common-gateway:3", found.queue_name == COMMON.host) == (gateway is COMMON,) * 2
+    assert found.is_by_own_gateway is (gateway is GATEWAY)
+    past = refuses_past_gateway(account(policy), chosen)
+    assert (past is None) is (gateway is GATEWAY)
+
+
+def test_where_a_common_gateway_may_not_be_used_the_setting_is_told() -> None:
+    refused = way(STRICT, SHARED)
+    assert isinstance(refused, Refused)
+    assert "common.partner.example is not on the list allowedGatewayHosts" in refused.reason
+    past = refuses_past_gateway(account(ON), SHARED)
+    assert past
+    assert "only they can have it leave another way" in past.reason
+
+
 def test_a_tag_goes_the_way_of_its_address_and_the_reasons_say_so() -> None:
     found = way(ON, replace(PARTNER, address="alice+shop@partner.example", covered_by=PARTNER.address))
     assert isinstance(found, Route)

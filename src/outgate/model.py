@@ -104,6 +104,11 @@ class Gateway:
         return int(self.identity.rpartition(":")[2])
 
     @property
+    def is_common(self) -> bool:
+        """Whether an administrator has set it, for all to whom an address was granted: its log-in is not theirs."""
+        return self.identity.startswith(f"{QueueKind.COMMON_GATEWAY}:")
+
+    @property
     def is_smtp(self) -> bool:
         """Whether it takes mail by SMTP, and not by a provider's interface."""
         return self.kind is GatewayKind.SMTP
@@ -115,17 +120,38 @@ class Gateway:
 
     @property
     def in_short(self) -> str:
-        """As in `smtp.partner.example (alice)`: what people call it."""
-        return f"{self.host} ({self.username})" if self.username else self.host
+        """As in `smtp.partner.example (alice)`: what people call it. Users read this, so not with a common log-in."""
+        return f"{self.host} ({self.username})" if self.username and not self.is_common else self.host
 
 
 @frozen
 class UsersGateway:
-    """A gateway and whose it is: the account's primary address, and the From address that it is for."""
+    """A gateway and whose it is: the account's primary address, and the From address that it is for. A common one is of
+    whom the address was granted to: an account, a unit or a group.
+    """
 
     gateway: Gateway
     account: str
     address: str
+    unit: str = ""
+    group: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """As in `gateway of sales@partner.example (alice@example.com)`."""
+        which = "common gateway" if self.gateway.is_common else "gateway"
+        return f"{which} of {self.address} ({self.account or self.unit or self.group})"
+
+    @property
+    def repair(self) -> list[str]:
+        """The words of the command that asks for its password anew."""
+        if not self.gateway.is_common:
+            words = ["sendas", "gateway", "set", self.account, self.address]
+        else:
+            named = {"--ou": self.unit, "--group": self.group, "--user": self.account}
+            to = next([option, name] for option, name in named.items() if name)
+            words = ["address-grant", "gateway", "set", self.address, *to]
+        return ["outgate", *words, f"--username={self.gateway.username}"]
 
 
 WHOLE_DOMAIN: Final = "*@"  # how an entry begins that covers a domain
@@ -147,6 +173,7 @@ class SendAs:
     gateway: Gateway | None = None
     covered_by: str = ""  # what lets it be used where it is no entry of its own: the address without its +tag, or `*@`
     is_by_grant: bool = False  # an administrator's, in a domain that its DNS proves or in an own one
+    common_gateway: Gateway | None = None  # of all who have the same grant; `gateway` is the account's own
 
     @property
     def is_whole_domain(self) -> bool:
@@ -253,6 +280,10 @@ class Policy:
             return Refused(
                 "allowUsersToUseExternalSmtpServers is off ({source})", {"source": self.origin("allow_external_smtp")}
             )
+        return self.refuses_server(host, port, security)
+
+    def refuses_server(self, host: str, port: int, security: Security) -> Refused | None:
+        """Why a server may not be a gateway, whoever sets it."""
         if self.gateway_hosts and not any(matches_domain(host, pattern) for pattern in self.gateway_hosts):
             return Refused(
                 "{host} is not on the list allowedGatewayHosts ({source})",
@@ -346,17 +377,18 @@ class QueueKind(StrEnum):
     """What a queue is a queue for."""
 
     GATEWAY = "gateway"
+    COMMON_GATEWAY = "common-gateway"
     LOCAL = "local"
     DOMAIN_GATEWAY = "domain-gateway"
     MX = "mx"
 
 
 class QueueKey(NamedTuple):
-    """Names the queue that a recipient waits in: one for each user gateway and recipients' domain, one for local
-    mailboxes, one for the organisation's outbound gateway and for each of its domains that has its own.
+    """Names the queue that a recipient waits in: one for each user gateway, common gateway and recipients' domain, one
+    for local mailboxes, one for the organisation's outbound gateway and for each of its domains that has its own.
 
     `name` is the gateway's row or the domain (A-labels), else empty. The text form is what tables and people see:
-    `gateway:3`, `mx:recipient.example`, `local`, `domain-gateway`, `domain-gateway:branch.example`.
+    `gateway:3`, `common-gateway:3`, `mx:recipient.example`, `local`, `domain-gateway`, `domain-gateway:branch.example`.
     """
 
     kind: QueueKind
@@ -369,7 +401,8 @@ class QueueKey(NamedTuple):
     def row(self) -> int | None:
         """The gateway's row; None of a queue of another kind, and of a name that no row has."""
         is_number = self.name.isascii() and self.name.isdigit() and len(self.name) < 19 and self.name[0] != "0"
-        return int(self.name) if self.kind is QueueKind.GATEWAY and is_number else None
+        has_row = self.kind in (QueueKind.GATEWAY, QueueKind.COMMON_GATEWAY)
+        return int(self.name) if has_row and is_number else None
 
     @classmethod
     def parse(cls, text: str) -> "QueueKey":

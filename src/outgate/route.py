@@ -62,6 +62,11 @@ class Route:
     on_behalf_of: str | None = None
 
     @property
+    def is_by_own_gateway(self) -> bool:
+        """Whether it is the sender who can repair its gateway: neither a common one nor the organisation's."""
+        return self.kind is RouteKind.USER_GATEWAY and not (self.gateway and self.gateway.is_common)
+
+    @property
     def queue_name(self) -> str:
         """The queue as people call it: by the gateway's host and user, if there is one."""
         return self.gateway.in_short if self.gateway else str(self.queue)
@@ -158,8 +163,13 @@ def refuses_past_gateway(account: Account, chosen: SendAs) -> Refused | None:
     """Why the organisation's servers may not deliver in the place of an address's own gateway, by which it must leave;
     None if they may.
     """
-    policy = account.policy
-    if _user_gateway(account, chosen, []) is None:
+    policy, gateway = account.policy, gateway_of(account, chosen)
+    if gateway and gateway.is_common:
+        return Refused(
+            "{address} leaves by a server that your administrator has set: only they can have it leave another way",
+            {"address": chosen.address},
+        )
+    if gateway is None:
         return Refused(
             "{address} does not leave by a server of its own: try it again instead", {"address": chosen.address}
         )
@@ -169,16 +179,38 @@ def refuses_past_gateway(account: Account, chosen: SendAs) -> Refused | None:
             " administrator",
             {"address": chosen.address, "source": policy.origin("without_gateway")},
         )
-    return _refused_without_gateway(account, replace(chosen, gateway=None))
+    return _refused_without_gateway(account, replace(chosen, gateway=None, common_gateway=None))
 
 
 def gateway_queue(gateway: Gateway) -> QueueKey:
-    """Where mail for a user's gateway waits."""
-    return QueueKey(QueueKind.GATEWAY, gateway.identity.rpartition(":")[2])
+    """Where mail for a user's gateway, or a common one, waits."""
+    kind = QueueKind.COMMON_GATEWAY if gateway.is_common else QueueKind.GATEWAY
+    return QueueKey(kind, str(gateway.row))
+
+
+def gateway_of(account: Account, chosen: SendAs) -> Gateway | None:
+    """By which gateway an address leaves: the account's own, else the common one of its grant; None if by neither."""
+    return _user_gateway(account, chosen, [])
 
 
 def _user_gateway(account: Account, chosen: SendAs, reasons: list[str]) -> Gateway | None:
-    """The address's own gateway if it may be used; says in `reasons` what decided."""
+    """The address's gateway if it may be used; says in `reasons` what decided."""
+    return _own_gateway(account, chosen, reasons) or _common_gateway(account, chosen, reasons)
+
+
+def _common_gateway(account: Account, chosen: SendAs, reasons: list[str]) -> Gateway | None:
+    """That of the grant. Whether users may have servers of their own is no question here, but which servers may be."""
+    gateway = chosen.common_gateway
+    if gateway is None or chosen.own_domain:
+        return None
+    if refused := account.policy.refuses_server(gateway.host, gateway.port, gateway.security):
+        reasons.append(f"{chosen.address} has the common gateway {gateway.host}, but {refused}")
+        return None
+    reasons.append(f"{chosen.address} has the common gateway {gateway.host}:{gateway.port}, set by an administrator")
+    return gateway
+
+
+def _own_gateway(account: Account, chosen: SendAs, reasons: list[str]) -> Gateway | None:
     gateway = chosen.gateway
     if gateway is None:
         reasons.append(f"{chosen.address} has no gateway of its own")
@@ -199,9 +231,10 @@ def _refused_without_gateway(account: Account, chosen: SendAs) -> Refused | None
     """Why policy does not let the organisation's servers send as this address, if it does not."""
     if chosen.own_domain:
         return None
-    policy, gateway = account.policy, chosen.gateway
+    policy, gateway = account.policy, chosen.gateway or chosen.common_gateway
     if gateway and policy.without_gateway is WithoutGateway.REFUSE:
-        why = policy.refuses_gateway(gateway.host, gateway.port, gateway.security)
+        refuses = policy.refuses_server if gateway.is_common else policy.refuses_gateway
+        why = refuses(gateway.host, gateway.port, gateway.security)
         told = Phrase(NOT_ENABLED, {"address": chosen.address, "domain": chosen.address.rpartition("@")[2]})
         return Refused("{told} ({why})", {"told": told, "why": why})
     if not policy.external_from:

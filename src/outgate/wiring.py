@@ -35,6 +35,7 @@ from outgate.deliver.notices import Notices
 from outgate.deliver.probe import Prober
 from outgate.deliver.restraint import Restraint
 from outgate.deliver.signing import SigningKeys
+from outgate.deliver.suspension_notices import SuspensionNotices
 from outgate.deliver.transports import TransportFactory, verifying_context
 from outgate.deliver.usual_schedule import longest_usual_wait
 from outgate.directory import change, known_networks, nodes, own_schedules, reply_rules
@@ -106,6 +107,7 @@ DRAINED = "drained: takes nothing new until `outgate node resume`"
 MAIL_THREADS = 8  # that wait for mailboxes
 SWEEP_EVERY = 3600.0  # seconds
 ACCOUNTS_PAGE = "/settings/accounts"  # of a user's addresses: web.navigation
+COMMON_GATEWAY_PAGE = "/admin/apps/mail/granted-addresses/gateway"
 
 _log = structlog.get_logger("outgate")
 
@@ -212,10 +214,16 @@ class ServerProcess:
         restraint = Restraint(
             installation.engine,
             self._directory,
-            self._queue_ids,
-            settings.hostname,
             reply_rules_of(settings),
-            _mending_page(settings),
+            SuspensionNotices(
+                installation.engine,
+                self._directory,
+                self._queue_ids,
+                settings.hostname,
+                self._users_gateway,
+                _page_at(settings, ACCOUNTS_PAGE),
+                _page_at(settings, COMMON_GATEWAY_PAGE),
+            ),
         )
         return Deliverer(
             self._queue,
@@ -452,10 +460,10 @@ def reply_rules_of(settings: Config) -> reply_rules.ReplyRules:
         raise InstallationError(f"delivery.reply_rules: {error}") from None
 
 
-def _mending_page(settings: Config) -> str:
-    """Where a user enters a gateway's password anew; empty without pages."""
+def _page_at(settings: Config, path: str) -> str:
+    """The address of a page; empty without pages."""
     url = settings.web.public_url.rstrip("/")
-    return f"{url}{ACCOUNTS_PAGE}" if url else ""
+    return f"{url}{path}" if url else ""
 
 
 def message_limits(settings: Config) -> MessageLimits:

@@ -26,6 +26,10 @@ class Zone:
     def __post_init__(self) -> None:
         self._records = list(RR.fromZone(self.text))
 
+    def add(self, text: str) -> None:
+        """More records."""
+        self._records += RR.fromZone(text)
+
     @property
     def nameserver(self) -> str:
         """As `delivery.nameservers` has it."""

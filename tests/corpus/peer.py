@@ -76,6 +76,10 @@ class RawPeer(Inbox):
     ) -> None:
         if self._server:
             self._server.close()
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """End all connections, and go on listening."""
         for session in self._sessions:
             session.cancel()
         await asyncio.gather(*self._sessions, return_exceptions=True)

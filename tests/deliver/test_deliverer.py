@@ -23,6 +23,7 @@ from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
 from outgate.deliver.outcome import RECALLED, Outcome, Verdict
 from outgate.deliver.restraint import Restraint
+from outgate.deliver.suspension_notices import SuspensionNotices
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.directory import accounts, nodes, organisation, reply_rules, restrictions, users
 from outgate.directory.cache import DirectoryCache
@@ -129,7 +130,12 @@ class House:
             "mail.example.com",
             wire.transport,
             self.ids,
-            Restraint(engine, self.directory, self.ids, "mail.example.com", reply_rules.shipped()),
+            Restraint(
+                engine,
+                self.directory,
+                reply_rules.shipped(),
+                SuspensionNotices(engine, self.directory, self.ids, "mail.example.com", lambda _queue: None),
+            ),
             Ceilings(Rates(engine)),
         )
 

@@ -3,10 +3,11 @@
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from email import message_from_bytes, policy
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from deliver import ledger
 from deliver.test_deliverer import restricted
@@ -15,19 +16,23 @@ from outgate.deliver.outcome import INTERNAL, NO_STORE, RECALLED, Outcome, Verdi
 from outgate.deliver.restraint import Restraint
 from outgate.deliver.routing import refusal
 from outgate.deliver.suspension import suspended
+from outgate.deliver.suspension_notices import SuspensionNotices
 from outgate.deliver.tls_policy import tls_of
-from outgate.directory import organisation, own_rules, reply_rules, restrictions
+from outgate.directory import accounts, organisation, own_rules, reply_rules, restrictions, roles
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.own_rules import OwnRule
 from outgate.directory.reader import DirectoryReader
 from outgate.directory.reply_rules import ReplyRule, ReplyRules, RuleAction
-from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security
+from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security, UsersGateway
 from outgate.queue import Item
 from outgate.queue.queue_id import QueueIds
 from outgate.route import Route, RouteKind
+from outgate.sendas import common_gateways, gateways, proven_domains
+from outgate.sendas.proven_domains import AddressGrant
 from outgate.smtp import Reply
-from outgate.store.engine import write
+from outgate.store import tables
+from outgate.store.engine import read, write
 from outgate.store.vault import Vault
 
 NOW = 1_800_000_000.0
@@ -61,7 +66,13 @@ async def directory(example: Engine) -> AsyncIterator[DirectoryReader]:
 
 
 def restraint(engine: Engine, directory: DirectoryReader, rules: ReplyRules = RULES) -> Restraint:
-    return Restraint(engine, directory, QueueIds(), "mail.example.com", rules)
+    def owned(queue: str) -> UsersGateway | None:
+        with read(engine) as connection:
+            return gateways.of_queues(connection, [queue]).get(queue)
+
+    return Restraint(
+        engine, directory, rules, SuspensionNotices(engine, directory, QueueIds(), "mail.example.com", owned)
+    )
 
 
 def direct() -> Delivery:
@@ -156,6 +167,37 @@ async def test_where_the_organisations_gateway_refuses_the_log_in_senders_hear_o
     held = refusal(replace(delivery, item=ours(delivery), restrictions=(made,)), made.since)
     assert held is not None
     assert (held.told, held.untried, held.again) == (False, True, made.until)
+
+
+async def test_administrators_are_told_once_that_a_common_gateway_refuses_the_log_in_and_no_user_is(
+    example: Engine, directory: DirectoryReader, vault: Vault
+) -> None:
+    grant = AddressGrant("sales@partner.example", None, "/")
+    with write(example) as connection:
+        for role, user, unit in (("super-admin", "bob", "/"), ("user-admin", "alice", "/Sales")):
+            roles.assign(connection, f"{user}@example.com", role, unit, 0.0)
+        proven_domains.begin(connection, "partner.example", 0.0)
+        proven_domains.settle_check(connection, "partner.example", True, 0.0)
+        proven_domains.grant(connection, grant, 0.0)
+        settings = GatewaySettings("relay.example", 587, Security.STARTTLS, "sales", "secret")
+        gateway = common_gateways.set_gateway(connection, vault, grant, settings, 0.0).gateway
+        alice = accounts.find(connection, "alice@example.com")
+    assert gateway
+    queue = QueueKey(QueueKind.COMMON_GATEWAY, str(gateway.row))
+    route = Route(RouteKind.USER_GATEWAY, queue, grant.address, (), gateway=gateway)
+    delivery = replace(direct(), route=route, tls=tls_of(route), account=alice)
+    one = restraint(example, directory)
+    for _ in range(2):
+        found = await judged(one, delivery, REFUSED)
+        assert (found.verdict, found.told, found.suspends) == (Verdict.RETRY, False, True)
+    (made,) = restricted(example)
+    assert (made.cause, made.reason) == (Cause.LOG_IN, "535 5.7.8 Wrong password")
+    with read(example) as connection:
+        assert connection.scalars(select(tables.recipient.c.address)).all() == ["bob@example.com"]
+        raw = b"".join(connection.scalars(select(tables.chunk.c.data)))
+    content = message_from_bytes(raw, policy=policy.default).get_content()
+    assert "outgate address-grant gateway set sales@partner.example --ou / --username=sales" in content
+    assert "secret" not in content
 
 
 def ours(delivery: Delivery) -> Item:

@@ -81,6 +81,7 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "session.end": "the same; all of a user's end by `outgate user log-out`",
     "setup.show": "what the console's home looks at; `outgate status` and `outgate domain show` say the same",
     "send-as.search": "page by page, as a page shows them; `outgate sendas list` lists all",
+    "address-grant.search": "page by page, as a page shows them; `outgate address-grant list` lists all",
     "group.search": "page by page and by conditions, as programs ask; `outgate group list` lists all",
     "provisioning.search": "what an identity provider asks for by SCIM; `outgate user list` lists all",
     "provisioning.show": "the same; `outgate user show` shows more",
@@ -101,6 +102,9 @@ NO_API: Final[Mapping[str, str]] = {
     "domain-gateway.list": "the API shows one at a time; those of single domains have `outgate domain-gateway`",
     "schedule.": "`outgate queue schedule` has them",
     # What begins as these do.
+    "common-gateway.": "a credential, which is entered where somebody shows who they are: on a page and by commands",
+    "address-grant.search": "what a page shows; the list has all",
+    "address-grant.show": "the same, of one",
     "app-password.": "credentials: had and ended where somebody shows who they are, on pages and by commands",
     "second-factor.": "the same",
     "passkey.": "the same",

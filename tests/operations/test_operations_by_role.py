@@ -51,6 +51,7 @@ from outgate.operations import (
     address_overview,
     app_password_operations,
     audit_operations,
+    common_gateway_operations,
     confirmation_operations,
     domain_gateway_operations,
     domain_operations,
@@ -109,7 +110,7 @@ from outgate.record import audit_trail as trail
 from outgate.record import message_log
 from outgate.sendas import proven_domains, send_as_addresses, verification
 from outgate.sendas.address_search import AddressFilter
-from outgate.sendas.proven_domains import AddressGrant
+from outgate.sendas.proven_domains import AddressGrant, GrantFilter
 from outgate.store.engine import write
 from outgate.store.rotation import Rotation
 from outgate.store.tables import program_consent
@@ -217,9 +218,22 @@ CALLS: Final[dict[str, Call]] = {
     "domain-proof.check": lambda op, *_: domain_proof_operations.checked(op, _begun(op), is_published=True),
     "domain-proof.remove": lambda op, *_: domain_proof_operations.remove(op, _begun(op)),
     "address-grant.list": lambda op, *_: domain_proof_operations.list_grants(op),
+    "address-grant.search": lambda op, *_: domain_proof_operations.search_grants(op, GrantFilter()),
+    "address-grant.show": lambda op, _unit, user, _other: domain_proof_operations.find_grant(
+        op, _granted(op, user), user=user
+    ),
     "address-grant.add": lambda op, _unit, user, _other: domain_proof_operations.grant(op, _proven(op), user=user),
     "address-grant.remove": lambda op, _unit, user, _other: domain_proof_operations.revoke(
         op, _granted(op, user), user=user
+    ),
+    "common-gateway.set": lambda op, _unit, user, _other: common_gateway_operations.set_gateway(
+        op, _granted(op, user), GATEWAY, user=user
+    ),
+    "common-gateway.clear": lambda op, _unit, user, _other: common_gateway_operations.clear_gateway(
+        op, _granted(op, user), user=user
+    ),
+    "common-gateway.test": lambda op, _unit, user, _other: common_gateway_operations.tested(
+        op, AddressGrant("sales@partner.example", user, None), tentative(GATEWAY), ""
     ),
     "domain-gateway.show": lambda op, *_: domain_gateway_operations.show(op),
     "domain-gateway.list": lambda op, *_: domain_gateway_operations.listed(op),
@@ -406,9 +420,8 @@ ORGANISATION: Final = {
     "domain-proof.begin",
     "domain-proof.check",
     "domain-proof.remove",
-    "address-grant.list",
-    "address-grant.add",
-    "address-grant.remove",
+    *(f"address-grant.{what}" for what in ("list", "search", "show", "add", "remove")),
+    *(f"common-gateway.{what}" for what in ("set", "clear", "test")),
     "domain-gateway.show",
     "domain-gateway.list",
     "domain-gateway.set",
@@ -514,12 +527,15 @@ _SEND_AS_READ: Final = {
     "send-as.search",
     "send-as.advise",
     "address-grant.list",
+    "address-grant.search",
+    "address-grant.show",
     "mail.explain",
 }
 _SEND_AS: Final = {
     *_SEND_AS_READ,
     "address-grant.add",
     "address-grant.remove",
+    *(f"common-gateway.{what}" for what in ("set", "clear", "test")),
     "send-as.sign",
     "send-as.add",
     "send-as.grant",
@@ -690,6 +706,8 @@ NEED_PROOF: Final = {
     "role.unassign",
     "gateway.set",
     "gateway.clear",
+    "common-gateway.set",
+    "common-gateway.clear",
     "domain-gateway.set",
     "domain-gateway.clear",
     "domain.key",

@@ -105,6 +105,9 @@ PLAIN: Final = {
     "domain-proof.begin": {"name"},
     "domain-proof.check": {"name"},
     "domain-proof.remove": {"name"},
+    "address-grant.show": {"address", "user", "unit", "group"},
+    "common-gateway.set": {"address", "user", "unit", "group"},
+    "common-gateway.clear": {"address", "user", "unit", "group"},
     "address-grant.add": {"user", "unit", "group"},  # organisation-wide
     "address-grant.remove": {"user", "unit", "group"},
     "group.show": {"name"},  # organisation-wide, as in the following

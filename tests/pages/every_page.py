@@ -13,13 +13,17 @@ from sqlalchemy import Connection, insert
 from inbox import letters
 from outgate import clock
 from outgate.directory import own_rules, program_consents, programs, restrictions, users
+from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.own_rules import OwnRule
 from outgate.directory.reply_rules import ReplyRule, RuleAction
-from outgate.model import Cause, QueueKey, QueueKind, Restriction
+from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security
 from outgate.queue.queue_id import to_text
 from outgate.record import message_log, tallies
+from outgate.sendas import common_gateways, proven_domains
+from outgate.sendas.proven_domains import AddressGrant
 from outgate.store import tables
 from outgate.store.engine import write
+from outgate.store.vault import Vault
 from outgate.tls_reports import report_rows, session_rows
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
 from outgate.webhooks import endpoints, event_body, tries
@@ -32,6 +36,7 @@ from web.links import opened
 
 WAITING: Final = 1  # a message
 PARTNERS_SERVER: Final = "smtp.dominiopartner.example"
+PROVEN: Final = "studio.example"  # a domain whose record was there and is not any more
 LINK: Final = "made-for-alice"  # the secret of a log-in link
 PROGRAM: Final = "mail-tool-1"
 RETURN: Final = "https://localhost/stays"
@@ -77,6 +82,9 @@ CONSOLE_PAGES: Final = (
     "/admin/directory/units?unit=/Sales",
     "/admin/directory/roles",
     "/admin/apps/mail/routing",
+    f"/admin/account/proven-domains?domain={PROVEN}",
+    "/admin/apps/mail/granted-addresses",
+    f"/admin/apps/mail/granted-addresses/gateway?address=sales@{PROVEN}&unit=/Sales",
     "/admin/apps/mail/authenticate-email?look=1",
     "/admin/reporting/gateways?kind=all",
     "/admin/reporting/admin-log-events",
@@ -130,6 +138,7 @@ def _record(site: Site) -> None:
         code = program_consents.give(connection, alice, to, scopes, RETURN, CHALLENGE, clock.now())
         program_consents.redeem_code(connection, PROGRAM, code, RETURN, VERIFIER, clock.now())
         message_log.add(connection, list(partly_delivered(WAITING, PARTNER, clock.now(), "450 4.2.2 mailbox is full")))
+        _grant(connection, place.vault, clock.now())
         tickets = WebhookSettings("tickets", "https://hooks.example.net/outgate")
         made, _ = endpoints.create(connection, place.vault, tickets, ANNA, clock.now())
         sent, answer = event_body.trial("test-1", "tickets", clock.now()), PostResult(503, "HTTP 503", 0.2)
@@ -144,6 +153,16 @@ def _record(site: Site) -> None:
         counted = {"routed": "direct", "deferred": "direct", "took": "1.0"}
         rows = [{"hour": hour, "measure": one, "label": label, "count": 1234} for one, label in counted.items()]
         connection.execute(insert(tables.tally), rows)
+
+
+def _grant(connection: Connection, vault: Vault, now: float) -> None:
+    """A domain that is proven, until lately; all of a unit may send as an address in it, by a server in common."""
+    proven_domains.begin(connection, PROVEN, now)
+    proven_domains.settle_check(connection, PROVEN, True, now)
+    grant = proven_domains.grant(connection, AddressGrant(f"sales@{PROVEN}", None, "/Sales"), now)
+    server = GatewaySettings(f"smtp.{PROVEN}", 587, Security.STARTTLS, "sales", "a secret")
+    common_gateways.set_gateway(connection, vault, grant, server, now)
+    proven_domains.settle_check(connection, PROVEN, False, now)
 
 
 def _tell_of_tls(connection: Connection) -> None:

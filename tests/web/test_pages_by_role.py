@@ -16,7 +16,10 @@ from outgate.directory.privileges import BUILT_IN
 from outgate.directory.users import Credentials
 from outgate.queue.queue_id import to_text
 from outgate.record import message_log
+from outgate.sendas import proven_domains
+from outgate.sendas.proven_domains import AddressGrant
 from outgate.store.engine import write
+from outgate.web.granted_addresses_page import GATEWAY
 from outgate.webhooks import endpoints
 from outgate.webhooks.endpoints import WebhookSettings
 from record.recorded import accepted
@@ -26,10 +29,12 @@ from web.links import opened
 from web.people import ALICE, BOB, browser_at, logged_in
 
 PARTNER: Final = "alice@dominiopartner.example"
+GRANTED: Final = "sales@proven.example"
 MESSAGE: Final = 1
 EVERYBODY: Final = {*BUILT_IN, "nobody"}
 MANAGE_THE_QUEUE: Final = {"super-admin", "mail-settings-admin"}
 MANAGE_USERS: Final = {"super-admin", "user-admin"}
+MANAGE_SEND_AS: Final = MANAGE_THE_QUEUE | MANAGE_USERS
 SEE_THE_LOG: Final = MANAGE_THE_QUEUE | {"auditor", "help-desk"}
 # Pages that show something of the organisation, and whom: the path, who may look, who may save (None: nothing to save).
 CONSOLE: Final[dict[str, tuple[set[str], set[str] | None]]] = {
@@ -45,6 +50,9 @@ CONSOLE: Final[dict[str, tuple[set[str], set[str] | None]]] = {
     "/admin/apps/mail/end-user-access": (set(BUILT_IN), {"super-admin", "mail-settings-admin"}),
     "/admin/apps/mail/routing": (set(BUILT_IN), {"super-admin", "mail-settings-admin"}),
     "/admin/apps/mail/authenticate-email": (set(BUILT_IN), {"super-admin"}),
+    "/admin/account/proven-domains": (set(BUILT_IN), {"super-admin"}),
+    "/admin/apps/mail/granted-addresses": (set(BUILT_IN), MANAGE_SEND_AS),
+    "/admin/apps/mail/granted-addresses/gateway": (MANAGE_SEND_AS, MANAGE_SEND_AS),
     "/admin/apps/mail/authenticate-email/check": (set(BUILT_IN), None),
     "/admin/reporting/gateways": (set(BUILT_IN), None),
     "/admin/reporting/dashboard": (SEE_THE_LOG, None),
@@ -74,6 +82,9 @@ SAVED: Final = {
     "/admin/directory/roles": {"do": "assign", "user": BOB, "role": "auditor", "unit": "/Sales"},
     "/admin/apps/mail/routing": {"do": "remove", "meant": "on"},
     "/admin/apps/mail/authenticate-email": {"do": "add", "new": "{role}.example"},
+    "/admin/account/proven-domains": {"do": "begin", "new": "{role}.partner.example"},
+    "/admin/apps/mail/granted-addresses": {"do": "add", "address": "{role}@proven.example", "unit": "/Sales"},
+    "/admin/apps/mail/granted-addresses/gateway": {"do": "remove", "meant": "on", "address": GRANTED, "unit": "/"},
     "/admin/apps/mail/compliance": {"unit": "/Sales", "setting": "messagesPerDay", "value": "0"},
     "/admin/apps/mail/end-user-access": {"unit": "/Sales"},
     "/admin/reporting/reply-rules": {
@@ -146,6 +157,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, port: int) -> Site:
             users.create(connection, f"{role}@example.com", credentials, clock.now())
             if role in BUILT_IN:
                 roles.assign(connection, f"{role}@example.com", role, "/", clock.now())
+        proven_domains.begin(connection, "proven.example", clock.now())
+        proven_domains.settle_check(connection, "proven.example", True, clock.now())
+        proven_domains.grant(connection, AddressGrant(GRANTED, None, "/"), clock.now())
         message_log.add(connection, [accepted(MESSAGE, at=clock.now())])
         tickets = WebhookSettings("tickets", "https://hooks.example/")
         endpoints.create(connection, place.vault, tickets, ALICE, clock.now())
@@ -161,7 +175,8 @@ def filled_in(path: str) -> str:
     named["{domain}"] = "recipient.example"
     for name, value in named.items():
         path = path.replace(name, value)
-    return f"{path}?name=pages" if path == "/admin/check" else path
+    asked = {"/admin/check": "name=pages", GATEWAY: f"address={GRANTED}&unit=/"}
+    return f"{path}?{asked[path]}" if path in asked else path
 
 
 def sent_by(role: str, path: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from outgate.config import Config
 from outgate.egress.guard import is_address
 from outgate.frozen import frozen
 from outgate.model import Account, Gateway, Organisation, Refused, Security, SendAs
-from outgate.route import Route, route
+from outgate.route import Route, gateway_of, route
 
 # Stands for any recipient outside the organisation: which one it is plays no part in what is asked here.
 _RECIPIENT = "anybody@recipient.invalid"
@@ -69,9 +69,10 @@ class Advisor:
         record = await self._policy(domain)
         known = record if isinstance(record, DmarcRecord) else None
         organisation = self._by_organisation(question, entry, domain, known)
-        if entry.gateway is None or entry.own_domain:
+        gateway = gateway_of(question.account, entry) or entry.gateway or entry.common_gateway
+        if gateway is None or entry.own_domain:
             return Findings(entry.address, entry.own_domain, record, await organisation)
-        both = await asyncio.gather(organisation, self._by_gateway(question.account, entry, entry.gateway, domain))
+        both = await asyncio.gather(organisation, self._by_gateway(question.account, entry, gateway, domain))
         return Findings(entry.address, entry.own_domain, record, *both)
 
     async def _policy(self, domain: str) -> DmarcRecord | Unanswered | None:
@@ -122,7 +123,8 @@ class Advisor:
     async def _by_gateway(self, account: Account, entry: SendAs, gateway: Gateway, domain: str) -> Sending:
         """As the address's own server sends: it proves the From domain by MAIL FROM, and by DKIM if it signs."""
         checks, silent = await self._spf(gateway.host, (), entry.address, gateway.host)
-        refused = account.policy.refuses_gateway(gateway.host, gateway.port, gateway.security)
+        refuses = account.policy.refuses_server if gateway.is_common else account.policy.refuses_gateway
+        refused = refuses(gateway.host, gateway.port, gateway.security)
         return Sending(
             host=gateway.host,
             mail_from=entry.address,
@@ -165,10 +167,8 @@ class Advisor:
 
 def _organisations_route(question: Question, entry: SendAs) -> Route | Refused:
     """The route by the organisation's servers, with the gateway left out unless policy forbids it anyway."""
-    gateway = entry.gateway
-    policy = question.account.policy
-    if gateway and not policy.refuses_gateway(gateway.host, gateway.port, gateway.security):
-        entry = replace(entry, gateway=None)
+    if gateway_of(question.account, entry):
+        entry = replace(entry, gateway=None, common_gateway=None)
     return route(question.organisation, question.account, entry, _RECIPIENT, reverse_path=entry.address)
 
 

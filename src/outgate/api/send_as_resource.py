@@ -52,7 +52,8 @@ class SendAsResource(Resource):
     treat_as_alias: bool | None = Field(None, description="Whether mail to it counts as the user's own.")
     smtp_msa: SmtpMsa | None = Field(
         None,
-        description="The gateway that delivers what is sent as it; empty: the organisation's servers do.",
+        description="The gateway that delivers what is sent as it; empty: the organisation's servers do, or one that an"
+        " administrator has set.",
     )
     verification_status: Literal["verificationStatusUnspecified", "accepted", "pending"] | None = Field(
         None, description="Whether its owner has confirmed it. Read-only; the primary address has none."

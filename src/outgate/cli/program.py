@@ -93,6 +93,14 @@ COMMANDS: Final = (
         "address-grant",
         "address_grant",
         "Addresses that users, units and groups may send as without their own proof, in proven domains and own ones.",
+        more=(
+            LazyCommand(
+                "gateway",
+                "common_gateway",
+                "The gateway that all who were granted an address have in common: an administrator's log-in, which none"
+                " of them can see or change.",
+            ),
+        ),
     ),
     LazyCommand(
         "ou",

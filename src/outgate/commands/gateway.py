@@ -118,7 +118,7 @@ def _summary(found: list[GatewayState]) -> str:
 
 def _paragraph(one: GatewayState) -> str:
     head = f"{one.queue}  {plain(one.gateway.in_short)}  {one.state.upper()}"
-    lines = [f"The gateway of {one.owned.address} ({one.owned.account})."] if one.owned else []
+    lines = [f"The {one.owned.in_words}."] if one.owned else []
     lines.append(_waits(one))
     for each in one.restrictions:
         undo = f"outgate gateway {'limit' if each.cause is Cause.LIMIT else 'resume'} {one.queue}"
@@ -135,8 +135,7 @@ def _paragraph(one: GatewayState) -> str:
 def _mend(one: GatewayState) -> str:
     if one.owned is None:
         return f"outgate domain-gateway set {one.gateway.host} --port {one.gateway.port} ..."
-    words = ["outgate", "sendas", "gateway", "set", one.owned.account, one.owned.address]
-    return plain(shlex.join([*words, f"--username={one.gateway.username}"]))
+    return plain(shlex.join(one.owned.repair))
 
 
 def _waits(one: GatewayState) -> str:
@@ -157,7 +156,8 @@ def _row(one: GatewayState) -> JsonObject:
     return {
         "queue": str(one.queue),
         "gateway": gateway_row(one.gateway),
-        "account": one.owned.account if one.owned else None,
+        "account": (one.owned.account or None) if one.owned else None,
+        "ou": (one.owned.unit or None) if one.owned else None,
         "address": one.owned.address if one.owned else None,
         "state": one.state,
         "recipients": one.waits.recipients,

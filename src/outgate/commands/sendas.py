@@ -255,9 +255,13 @@ def confirmation(ctx: CommandContext) -> Confirmation:
 
 def _table(ctx: CommandContext, rows: Sequence[JsonObject], columns: Mapping[str, str]) -> None:
     """All of each row for programs; for people the gateway's host is enough."""
-    shown = rows if ctx.json else [{**row, "gateway": _host(row["gateway"])} for row in rows]
+    shown = rows if ctx.json else [{**row, "gateway": _hosts(row)} for row in rows]
     table(ctx, shown, columns, nothing="there are no addresses")
 
 
-def _host(gateway: JsonValue) -> JsonValue:
-    return gateway.get("host") if isinstance(gateway, Mapping) else None
+def _hosts(row: JsonObject) -> JsonValue:
+    """That of the gateway that goes before the other."""
+    for key, said in (("gateway", "{}"), ("common_gateway", "{} (set by an administrator)")):
+        if isinstance(gateway := row[key], Mapping):
+            return said.format(gateway["host"])
+    return None

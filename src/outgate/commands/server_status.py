@@ -114,7 +114,7 @@ def _nodes(found: State) -> list[dict[str, str]]:
 def _told(found: State, trouble: Trouble) -> str:
     name, said = plain(found.names[trouble.queue]), plain(trouble.last_reply)
     if owned := found.gateways.get(trouble.queue):
-        name += f", the gateway of {owned.address} ({owned.account})"
+        name += f", the {owned.in_words}"
     attempts = "1 attempt" if trouble.attempts == 1 else f"{trouble.attempts} attempts"
     return f"mail waits for {name}, after {attempts}, next {to_the_second(iso(trouble.next_attempt))}: {said}"
 

@@ -196,7 +196,7 @@ def _is_late(recipient: Recipient, outcome: Outcome, delivery: Delivery, now: fl
 
 
 def _only_the_sender_can_repair(outcome: Outcome, delivery: Delivery) -> bool:
-    return delivery.route.kind is RouteKind.USER_GATEWAY and (outcome.is_of_log_in or outcome.is_of_tls)
+    return delivery.route.is_by_own_gateway and (outcome.is_of_log_in or outcome.is_of_tls)
 
 
 def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEvent:

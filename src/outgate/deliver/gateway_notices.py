@@ -20,7 +20,7 @@ from outgate.store.engine import StoreUnavailable
 
 REASON: Final = 1000  # characters
 
-_GATEWAYS: Final = (QueueKind.GATEWAY.value, QueueKind.DOMAIN_GATEWAY.value)
+_GATEWAYS: Final = (QueueKind.GATEWAY.value, QueueKind.COMMON_GATEWAY.value, QueueKind.DOMAIN_GATEWAY.value)
 _TEXT: Final = """\
 Mail that should leave by {name} waits, since:
 
@@ -69,7 +69,7 @@ class GatewayNotices:
 def _text(event: MessageEvent, name: str, owned: UsersGateway | None) -> str:
     of_user = ""
     if owned:
-        name += f", the gateway of {owned.address} ({owned.account})"
+        name += f", the {owned.in_words}"
         of_user = _OF_USER.format(command=_command(owned)) if owned.gateway.username else ""
     return _TEXT.format(
         name=name,
@@ -83,8 +83,7 @@ def _text(event: MessageEvent, name: str, owned: UsersGateway | None) -> str:
 
 def _command(owned: UsersGateway) -> str:
     """To be pasted into a shell, by root perhaps: what the user has written is a word there and nothing else."""
-    username = f"--username={printable(owned.gateway.username, REASON)}"
-    return shlex.join(["outgate", "sendas", "gateway", "set", owned.account, owned.address, username])
+    return shlex.join(printable(word, REASON) for word in owned.repair)
 
 
 def _tells_of_gateway(event: MessageEvent) -> bool:

@@ -17,19 +17,16 @@ from outgate import clock
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.outcome import CREDENTIAL_REFUSED, Outcome, Verdict
 from outgate.deliver.suspension import lapsed
+from outgate.deliver.suspension_notices import SuspensionNotices
 from outgate.directory import own_rules, restrictions
 from outgate.directory.change import lock
 from outgate.directory.reader import DirectoryReader
 from outgate.directory.reply_rules import LONGEST_REPLY, ReplyRule, ReplyRules, RuleAction
-from outgate.mail.suspension_message import suspension_notice
 from outgate.model import Cause, QueueKey, Restriction
 from outgate.printable import printable
-from outgate.queue import Put
-from outgate.queue.queue_id import QueueIds, to_text
 from outgate.route import RouteKind
 from outgate.store import rates
 from outgate.store.engine import StoreUnavailable, write
-from outgate.submit import originate
 
 _RESTRICTED = Counter("outgate_queues_restricted", "Restrictions that the server made by itself, by cause", ["cause"])
 
@@ -39,20 +36,13 @@ _log = structlog.get_logger("deliver")
 
 
 class Restraint:
-    """`page` is where users mend their gateways; empty where there are no pages."""
+    """`notices` writes to those who can repair a gateway that is suspended."""
 
     def __init__(
-        self,
-        engine: Engine,
-        directory: DirectoryReader,
-        queue_ids: QueueIds,
-        hostname: str,
-        rules: ReplyRules,
-        page: str = "",
+        self, engine: Engine, directory: DirectoryReader, rules: ReplyRules, notices: SuspensionNotices
     ) -> None:
         self._engine, self._directory = engine, directory
-        self._queue_ids, self._hostname, self._page = queue_ids, hostname, page
-        self._rules = rules
+        self._rules, self._notices = rules, notices
         self._at_work: set[QueueKey] = set()
 
     async def judge(self, delivery: Delivery, result: AttemptResult) -> AttemptResult:
@@ -74,7 +64,7 @@ class Restraint:
             rule = await self._rule(delivery, result.peer, refused)
             if rule is None or rule.action is RuleAction.SUSPEND:
                 until = await self._suspend(delivery, refused, rule.seconds if rule else restrictions.FIRST_PAUSE)
-                is_told = delivery.route.kind is RouteKind.USER_GATEWAY
+                is_told = delivery.route.is_by_own_gateway
                 outcomes = [_waits(one, until, is_told) if one.refuses_credential else one for one in result.outcomes]
                 return replace(result, outcomes=outcomes)
         return replace(result, outcomes=[await self._ruled(delivery, result.peer, one) for one in result.outcomes])
@@ -138,8 +128,8 @@ class Restraint:
     # --- the credential --------------------------------------------------------------------------------------
 
     async def _suspend(self, delivery: Delivery, refused: Outcome, pause: float) -> float:
-        """Suspend the gateway for so many seconds at first, and tell the user, in one transaction. Returns when the
-        log-in is tried again; one attempt of many does it.
+        """Suspend the gateway for so many seconds at first, and tell who can repair it, in one transaction. Returns
+        when the log-in is tried again; one attempt of many does it.
         """
         queue, now = delivery.route.queue, clock.now()
         if queue not in self._at_work:
@@ -153,11 +143,11 @@ class Restraint:
     async def _refused_at(self, delivery: Delivery, refused: Outcome, pause: float, now: float) -> None:
         queue, gateway = delivery.route.queue, delivery.route.gateway
         assert gateway  # who logs in
-        reason, notice = said(refused), await self._notice(delivery, refused, now)
+        reason = said(refused)
+        beside = await self._notices.of(delivery, reason, now)
 
         def suspend() -> bool:
             with write(self._engine) as connection:
-                beside = [notice] if notice else []
                 version = gateway.credential_version
                 made = restrictions.log_in_refused(connection, queue, version, reason, now, beside, pause)
                 return made is not None
@@ -165,28 +155,6 @@ class Restraint:
         if await asyncio.to_thread(suspend):
             _RESTRICTED.labels(Cause.LOG_IN.value).inc()
             _log.warning("gateway suspended", queue=delivery.route.queue_name, reason=reason)
-
-    async def _notice(self, delivery: Delivery, refused: Outcome, now: float) -> Put | None:
-        """What the gateway's user is told; nothing where it is the organisation's."""
-        account, gateway = delivery.account, delivery.route.gateway
-        if account is None or gateway is None or delivery.route.kind is not RouteKind.USER_GATEWAY:
-            return None
-        organisation, identity = await self._directory.organisation(), self._queue_ids.new(now)
-        raw = suspension_notice(
-            to=account.primary,
-            address=delivery.item.message.chosen_from,
-            host=gateway.host,
-            username=printable(gateway.username, LONGEST_REPLY),
-            reply=said(refused),
-            organisation_name=organisation.primary_domain,
-            sender=organisation.postmaster,
-            date=now,
-            message_id=f"{to_text(identity)}@{self._hostname}",
-            link=self._page,
-            language=account.language,
-            signs_in=bool(gateway.provider),
-        )
-        return originate(identity, raw, organisation.postmaster, [account.primary], organisation, now)
 
     async def _end_lapsed(self, delivery: Delivery) -> None:
         """What was suspended until now, and works again; what was suspended anew meanwhile stays."""

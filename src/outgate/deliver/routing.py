@@ -14,7 +14,7 @@ from outgate.directory.reader import WayReading
 from outgate.mail.addresses import canonical
 from outgate.model import Account, Organisation, QueueKey, Refused, Restrictions, SendAs
 from outgate.queue import Instruction, Item, Message, Recipient
-from outgate.route import Route, RouteKind, Ways, own_route, route
+from outgate.route import Route, Ways, own_route, route
 
 RECIPIENTS: Final = 100  # in one transaction; every server must take that many (RFC 5321 section 4.5.3.1.8)
 TOGETHER: Final = 60.0  # seconds: parts of a message that are due meet at a multiple of it
@@ -65,7 +65,7 @@ def part(others_due: float, now: float) -> Outcome:
 def _suspended(delivery: Delivery, now: float) -> Outcome | None:
     if not delivery.restrictions:
         return None
-    return suspended(delivery.restrictions, now, is_users=delivery.route.kind is RouteKind.USER_GATEWAY)
+    return suspended(delivery.restrictions, now, is_users=delivery.route.is_by_own_gateway)
 
 
 def _early(message: Message, now: float) -> Outcome | None:
@@ -137,7 +137,7 @@ def _instructed(
     if recipient.instruction is Instruction.RETURN:
         return _way(organisation, account, chosen, message, recipient)[0], _RETURNED
     if recipient.instruction is not None and chosen is not None:
-        chosen = replace(chosen, gateway=None)
+        chosen = replace(chosen, gateway=None, common_gateway=None)
     if recipient.instruction is Instruction.DIRECT:
         organisation = replace(organisation, domain_gateway=None, gateways_of_domains={})
     return _way(organisation, account, chosen, message, recipient)

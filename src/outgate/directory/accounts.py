@@ -19,7 +19,7 @@ from outgate.frozen import frozen
 from outgate.mail.addresses import without_tag
 from outgate.model import DOMAIN_PROOF, Account, Gateway, GatewayKind, Organisation, Security, SendAs
 from outgate.store import tables
-from outgate.store.vault import holder_of
+from outgate.store.vault import holder_of, holder_of_common
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -183,11 +183,13 @@ _ACCOUNT_ROWS = (
         tables.gateway.c.credential_version,
         tables.gateway.c.provider,
         tables.gateway.c.kind,
+        *(column.label(f"common_{column.name}") for column in tables.common_gateway.c),
     )
     .select_from(tables.account)
     .join(tables.unit)
     .join(tables.send_as)
     .outerjoin(tables.gateway)
+    .outerjoin(tables.common_gateway, tables.common_gateway.c.grant_id == tables.send_as.c.grant_id)
     .order_by(tables.send_as.c.id)
 )
 
@@ -233,9 +235,24 @@ def _send_as(rows: Iterable[AnyRow], domains: frozenset[str]) -> dict[str, SendA
             own_domain=_domain_of(row.address) in domains,
             gateway=_gateway_of_user(row) if row.gateway_id is not None else None,
             is_by_grant=row.proof == DOMAIN_PROOF,
+            common_gateway=common_gateway(row) if row.common_grant_id is not None else None,
         )
         for row in rows
     }
+
+
+def common_gateway(row: AnyRow) -> Gateway:
+    """Of the columns of `common_gateway`, named so, beside the address that is granted."""
+    return Gateway(
+        identity=f"common-gateway:{row.common_grant_id}",
+        host=row.common_host,
+        port=row.common_port,
+        security=Security(row.common_security),
+        username=row.common_username,
+        sealed=row.common_sealed_password,
+        credential_version=row.common_credential_version,
+        holder=holder_of_common(row.common_grant_id, row.address),
+    )
 
 
 def _gateway_of_user(row: AnyRow) -> Gateway:

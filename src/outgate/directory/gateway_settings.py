@@ -11,7 +11,7 @@ from outgate.directory.errors import Invalid
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical_domain
 from outgate.model import Consent, Gateway, GatewayKind, Security
-from outgate.store.vault import Vault, credential, hosts_of
+from outgate.store.vault import SealBroken, Vault, credential, hosts_of
 
 MAX_HOSTS = 10  # of one gateway
 MAX_CREDENTIAL = 512  # characters of a user name or password; a command line holds them in base64 (RFC 4954)
@@ -117,6 +117,31 @@ def open_password(vault: Vault, gateway: Gateway) -> str:
     if gateway.sealed is None:
         return ""
     return vault.open(gateway.sealed, credential_of(gateway)).decode()
+
+
+def is_same(vault: Vault, gateway: Gateway, wanted: GatewaySettings) -> bool:
+    """Whether a gateway is what is wanted already, so that nothing has to be sealed anew."""
+    if gateway.provider or wanted.provider:
+        return False  # a consent is a new one each time
+    kept = (gateway.host, gateway.port, gateway.security, gateway.username)
+    if kept != (wanted.host, wanted.port, wanted.security, wanted.username):
+        return False
+    try:
+        return open_password(vault, gateway) == wanted.password
+    except SealBroken:
+        return False  # entering it again is how a broken one is repaired
+
+
+def require_tls_or_port_25(server: GatewaySettings | Gateway) -> None:
+    """Raises Invalid."""
+    if server.security is Security.NONE and server.port != 25:
+        raise Invalid("without TLS (security 'none') only port 25 is allowed; use 'starttls' or 'ssl'")
+
+
+def require_one_host(server: GatewaySettings | Gateway) -> None:
+    """Raises Invalid."""
+    if server.fallbacks:
+        raise Invalid("this gateway has one host")
 
 
 def _is_sayable(text: str) -> bool:

@@ -127,6 +127,9 @@ def _credential_version(connection: Connection, queue: QueueKey) -> int | None:
     if queue.kind is QueueKind.DOMAIN_GATEWAY:
         relay = domain_gateway(connection, queue.name)
         return relay.credential_version if relay else None
+    if queue.kind is QueueKind.COMMON_GATEWAY:
+        common = tables.common_gateway.c
+        return connection.scalar(select(common.credential_version).where(common.grant_id == (queue.row or 0)))
     columns = tables.gateway.c
     return connection.scalar(select(columns.credential_version).where(columns.id == (queue.row or 0)))
 

@@ -119,6 +119,29 @@ def assignments(
     return tuple(Assignment(*row) for row in connection.execute(query))
 
 
+@frozen
+class Administrator:
+    """Somebody who may do something everywhere, and the language to write to them in."""
+
+    address: str
+    language: str
+
+
+def administrators(connection: Connection, privilege: Privilege) -> tuple[Administrator, ...]:
+    """Who has a privilege for the whole organisation, by address; nobody who is suspended."""
+    account, held = tables.account.c, tables.role_assignment.c
+    names = [role.name for role in roles(connection) if privilege in role.privileges]
+    rows = connection.execute(
+        select(account.primary_address, account.language)
+        .join_from(tables.role_assignment, tables.account)
+        .join(tables.unit, tables.unit.c.id == held.unit_id)
+        .where(held.role.in_(names), tables.unit.c.path == "/", ~account.suspended)
+        .distinct()
+        .order_by(account.primary_address)
+    )
+    return tuple(Administrator(*row) for row in rows)
+
+
 def grants(connection: Connection, account_id: int) -> tuple[Grant, ...]:
     """What an account may do as an administrator: nothing while it is suspended."""
     account, held = tables.account.c, tables.role_assignment.c

@@ -1,4 +1,6 @@
-"""The message that tells a user that their gateway refuses its password, and where to mend it, in their language."""
+"""The message that tells a user that their gateway refuses its password, and where to mend it, in their language; and
+the one that tells administrators of a common gateway.
+"""
 
 from outgate.mail.addresses import Mailbox
 from outgate.mail.compose import compose
@@ -37,6 +39,47 @@ Inserisci di nuovo la password{place}.
 Viene provata subito, e se funziona tutto ciò che attende parte da solo.
 
 Questo avviso arriva una volta sola. Nessuno ti chiederà la password per posta.
+""",
+}
+
+_COMMON_SUBJECT = {
+    "en": "Mail from {address} waits: {host} refuses the common password",
+    "it": "La posta da {address} è in attesa: {host} rifiuta la password comune",
+}
+
+_COMMON_TEXT = {
+    "en": """\
+What is sent as {address} by all to whom you granted it goes through {host}, with the user name {username}.
+That server does not accept the password any more. It said:
+
+    {reply}
+
+Nothing is lost: their mail waits here, and so does what they send now. They can't repair this, and were not told.
+
+Enter the password anew:
+
+    {place}
+
+It is tried at once, and all that waits leaves by itself when it works.
+
+All who manage send-as addresses for the whole organisation are told this once.
+""",
+    "it": """\
+Ciò che tutti coloro a cui l'hai concesso inviano come {address} passa da {host}, con il nome utente {username}.
+Quel server non accetta più la password. Ha risposto:
+
+    {reply}
+
+Nulla va perso: la loro posta resta qui in attesa, anche quella che inviano adesso. Loro non possono rimediare e non
+sono stati avvisati.
+
+Inserisci di nuovo la password:
+
+    {place}
+
+Viene provata subito, e se funziona tutto ciò che attende parte da solo.
+
+Questo avviso arriva una volta sola a tutti coloro che gestiscono gli indirizzi mittente di tutta l'organizzazione.
 """,
 }
 
@@ -81,6 +124,32 @@ def suspension_notice(
         to=[Mailbox("", to)],
         subject=_SUBJECT[language].format(address=address, host=host),
         text=_TEXT[language].format(address=address, host=host, username=username, reply=reply, place=place),
+        date=date,
+        message_id=message_id,
+        automatic=True,
+    )
+
+
+def common_suspension_notice(
+    *,
+    to: str,
+    address: str,
+    host: str,
+    username: str,
+    reply: str,
+    place: str,
+    organisation_name: str,
+    sender: str,
+    date: float,
+    message_id: str,
+    language: str,
+) -> bytes:
+    """To an administrator; `place` is the page, or the command, by which it is mended."""
+    return compose(
+        sender=Mailbox(_SENDER[language].format(organisation=organisation_name), sender),
+        to=[Mailbox("", to)],
+        subject=_COMMON_SUBJECT[language].format(address=address, host=host),
+        text=_COMMON_TEXT[language].format(address=address, host=host, username=username, reply=reply, place=place),
         date=date,
         message_id=message_id,
         automatic=True,

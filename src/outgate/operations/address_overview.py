@@ -10,7 +10,7 @@ from outgate.model import Account, Organisation, QueueKey, QueueKind, SendAs
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
-from outgate.operations.send_as_overview import GatewayHealth, health_of
+from outgate.operations.send_as_overview import GatewayHealth, gateway_in_use, health_of
 from outgate.queue import census
 from outgate.sendas import address_search
 from outgate.sendas.address_search import AddressFilter
@@ -42,7 +42,11 @@ def addresses(
     """Find From addresses of a unit and those below it, page by page, with how their gateways are."""
     wanted = replace(wanted, unit=units.find(op.connection, unit or "/").path)
     organisation, found = address_search.search(op.connection, wanted, _in_trouble(op) if in_trouble else None)
-    gateways = {(one.account.id, one.entry.address): one.entry.gateway for one in found if one.entry.gateway}
+    gateways = {
+        (one.account.id, one.entry.address): gateway
+        for one in found
+        if (gateway := gateway_in_use(one.account, one.entry))
+    }
     health = health_of(op, gateways)
     standing = (
         AddressStanding(one.account, one.entry, health.get((one.account.id, one.entry.address))) for one in found

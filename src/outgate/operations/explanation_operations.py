@@ -54,9 +54,9 @@ def explain(
 ) -> Explanation:
     """Say whether a user may send as an address, and which way the message would go, with the reasons.
 
-    The organisation's gateway is told to those who may see it, and how a server could not be reached to those who may
-    see the queue. With `local_mailboxes` a recipient in the own domains
-    must be somebody's, as at submission.
+    The organisation's gateway is told to those who may see it, as whom a common one logs in to those who may set it,
+    how a server could not be reached to those who may see the queue. With `local_mailboxes` a recipient in the own
+    domains must be somebody's, as at submission.
     """
     owner = account_of(op, user)
     sender, recipient = compared(sender), compared(recipient)
@@ -80,8 +80,11 @@ def explain(
         found = replace(found, gateway=None, reasons=tuple(_unnamed(found.gateway, found.reasons)))
     if not isinstance(found, Route):
         return Explanation(owner.primary, sender, recipient, found)
+    cautions = tuple(_cautions(op, found))
     schedule = _schedule(op, found, usual) if usual else None
-    return Explanation(owner.primary, sender, recipient, found, tuple(_cautions(op, found)), schedule)
+    if found.gateway and found.gateway.is_common and not _sees_common_log_ins(op):
+        found = replace(found, gateway=replace(found.gateway, username=""))
+    return Explanation(owner.primary, sender, recipient, found, cautions, schedule)
 
 
 def _schedule(op: OperationContext, way: Route, usual: Usual) -> ScheduleInForce:
@@ -112,6 +115,10 @@ def _unnamed(gateway: Gateway | None, reasons: Iterable[str]) -> Iterator[str]:
     """The reasons without the name of the organisation's gateway."""
     name = f" {gateway.whereabouts}" if gateway else ""
     return (reason.removesuffix(name) for reason in reasons)
+
+
+def _sees_common_log_ins(op: OperationContext) -> bool:
+    return op.actor.may(op.connection, Privilege.SEND_AS_MANAGE, "/")
 
 
 def _sees_domain_gateway(op: OperationContext) -> bool:

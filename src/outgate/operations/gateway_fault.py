@@ -20,6 +20,7 @@ class GatewayFault(StrEnum):
     SILENT = "silent"  # it can't be reached, or breaks off
     PAUSED = "paused"  # by a rule that reads replies
     SUSPENDED = "suspended"  # by an administrator
+    COMMON = "common"  # what only an administrator can repair, whose gateway it is
 
     @property
     def is_of_log_in(self) -> bool:
@@ -41,13 +42,22 @@ _BY_CAUSE: Final = {
 }
 
 
-def fault_of(said: str, cause: Cause | None, *, has_password: bool, signs_in: bool) -> GatewayFault | None:
+# What its settings may be the reason of, besides the log-in.
+_OF_SETTINGS: Final = (GatewayFault.CERTIFICATE, GatewayFault.TLS, GatewayFault.SILENT)
+
+
+def fault_of(
+    said: str, cause: Cause | None, *, has_password: bool, signs_in: bool, is_common: bool = False
+) -> GatewayFault | None:
     """None if nothing is known to be the matter. `said` is what its user may know of the last attempt, empty if that
-    was well; `cause` why it is suspended, if it is; `signs_in` that it has an OAuth provider and no password.
+    was well; `cause` why it is suspended, if it is; `signs_in` that it has an OAuth provider and no password;
+    `is_common` that its users can't repair it.
     """
     found = None if has_password else GatewayFault.ERASED
     if found is None and cause is not None:
         found = _BY_CAUSE.get(cause)
     if found is None and said:
         found = next((fault for pattern, fault in _BY_REPLY if pattern.match(said)), GatewayFault.SILENT)
+    if is_common and found is not None and (found.is_of_log_in or found in _OF_SETTINGS):
+        return GatewayFault.COMMON
     return GatewayFault.SIGN_IN if found is not None and found.is_of_log_in and signs_in else found

@@ -106,6 +106,12 @@ def testable(transactions: Transactions, user: str, address: str) -> GatewayToTr
         owner = account_of(op, user)
         entry = entry_of(owner, address)
         gateway = entry.gateway
+        if gateway is None and entry.common_gateway:
+            raise NotFound(
+                "{address} has no gateway of its own; administrators try the common one with: outgate address-grant"
+                " gateway test",
+                address=entry.address,
+            )
         if gateway is None:
             raise NotFound("{address} has no gateway; set one with: outgate sendas gateway set", address=entry.address)
         tested.require(op, user, entry.address, gateway, "")

@@ -20,7 +20,9 @@ from outgate.sendas import gateways
 
 @frozen
 class GatewayState:
-    """`owned` is None for the organisation's own gateway; `trouble` is None while nothing was tried in vain."""
+    """`owned` says whose it is, None for the organisation's own gateway; `trouble` is None while nothing was tried in
+    vain.
+    """
 
     queue: QueueKey
     gateway: Gateway
@@ -48,7 +50,7 @@ class GatewayState:
 def states(op: OperationContext, name: str, limit: int | None = None, behind: int = -1) -> list[GatewayState]:
     """See how it stands with the gateways: of an address, at a host, or all by an empty name.
 
-    `behind` is the row of the last one that was shown, 0 of the organisation's: those behind it come.
+    `behind` is the place of the last one that was shown (`place_of`): those behind it come.
     """
     named = _named(op.connection, name)
     in_order = sorted((queue for queue in named if place_of(queue) > behind), key=place_of)
@@ -68,8 +70,8 @@ def states(op: OperationContext, name: str, limit: int | None = None, behind: in
 
 
 def place_of(queue: QueueKey) -> int:
-    """Of a gateway among all: the organisation's comes first."""
-    return queue.row or 0
+    """Of a gateway among all: the organisation's comes first, and a common one behind the user's of its number."""
+    return 2 * (queue.row or 0) + (queue.kind is QueueKind.COMMON_GATEWAY)
 
 
 def gateway_queues(op: OperationContext, name: str) -> list[QueueKey]:
@@ -107,7 +109,7 @@ def _destination(name: str) -> QueueKey:
 def _is_sound(queue: QueueKey) -> bool:
     """Whether there can be such a queue."""
     match queue.kind:
-        case QueueKind.GATEWAY:
+        case QueueKind.GATEWAY | QueueKind.COMMON_GATEWAY:
             return queue.row is not None
         case QueueKind.MX:
             return bool(queue.name)
@@ -119,7 +121,7 @@ def _named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway | G
     for queue, relay in organisation.domain_gateways(connection).items():
         if name in ("", str(queue), *relay.hosts):
             found[queue] = relay
-    if name.startswith(f"{QueueKind.GATEWAY}:"):
+    if name.startswith((f"{QueueKind.GATEWAY}:", f"{QueueKind.COMMON_GATEWAY}:")):
         owned = gateways.of_queues(connection, [name])
         return found | {QueueKey.parse(queue): one for queue, one in owned.items()}
     return found | dict(gateways.named(connection, _compared(name)))

@@ -28,6 +28,13 @@ def gateway_row(gateway: Gateway | None) -> JsonObject | None:
     }
 
 
+def common_gateway_row(gateway: Gateway | None) -> JsonObject | None:
+    """A common gateway as its users see it: where it is, and not as whom it logs in; None for none."""
+    if gateway is None:
+        return None
+    return {"host": gateway.host, "port": gateway.port, "security": gateway.security.value}
+
+
 def send_as_row(account: str, entry: SendAs) -> JsonObject:
     """A From address of an account."""
     return {
@@ -41,6 +48,7 @@ def send_as_row(account: str, entry: SendAs) -> JsonObject:
         "verification_status": "accepted" if entry.verified else "pending",
         "own_domain": entry.own_domain,
         "gateway": gateway_row(entry.gateway),
+        "common_gateway": common_gateway_row(entry.common_gateway),
     }
 
 

@@ -25,6 +25,7 @@ LONGEST_STAY: Final = 30 * 86400.0
 
 KIND_OF_QUEUE: Final = {
     QueueKind.GATEWAY: RouteKind.USER_GATEWAY,
+    QueueKind.COMMON_GATEWAY: RouteKind.USER_GATEWAY,
     QueueKind.LOCAL: RouteKind.LOCAL,
     QueueKind.DOMAIN_GATEWAY: RouteKind.DOMAIN_GATEWAY,
     QueueKind.MX: RouteKind.DIRECT,

@@ -18,7 +18,7 @@ from outgate.operations.operation import operation
 from outgate.operations.public_reply import public_reply
 from outgate.queue import census
 from outgate.queue.census import IDLE, QueueStanding
-from outgate.route import gateway_queue
+from outgate.route import gateway_of, gateway_queue
 from outgate.sendas import oauth_grants
 from outgate.store.vault import SealBroken
 
@@ -61,8 +61,13 @@ class SendAsOverview:
 def overview(op: OperationContext, user: str) -> SendAsOverview:
     """See a user's From addresses with how their gateways are."""
     account = account_of(op, user)
-    gateways = {one.address: one.gateway for one in account.send_as.values() if one.gateway}
+    gateways = {address: found for address, one in account.send_as.items() if (found := gateway_in_use(account, one))}
     return SendAsOverview(account, accounts.load_organisation(op.connection), health_of(op, gateways))
+
+
+def gateway_in_use(account: Account, entry: SendAs) -> Gateway | None:
+    """By which an address leaves, or would if policy let it."""
+    return gateway_of(account, entry) or entry.gateway or entry.common_gateway
 
 
 def health_of(op: OperationContext, gateways: Mapping[K, Gateway]) -> dict[K, GatewayHealth]:
@@ -86,12 +91,15 @@ def _health(
     elif suspension:
         said = ""
     has_password, cause = _opens(op, gateway), suspension.cause if suspension else None
+    fault = fault_of(
+        said, cause, has_password=has_password, signs_in=bool(gateway.provider), is_common=gateway.is_common
+    )
     return GatewayHealth(
         standing.waiting,
         has_password,
-        said,
+        "" if fault is GatewayFault.COMMON else said,  # it may name the log-in
         (suspension.until or 0.0) if suspension else trouble.next_attempt if trouble else 0.0,
-        fault_of(said, cause, has_password=has_password, signs_in=bool(gateway.provider)),
+        fault,
     )
 
 

@@ -11,7 +11,7 @@ from outgate.operations.operation import operation
 from outgate.queue import census
 from outgate.record import tallies
 from outgate.record.tallies import Tally
-from outgate.sendas import address_search, gateways
+from outgate.sendas import address_search, common_gateways, gateways
 
 _MANY: Final = 100_000  # gateways: more are not counted
 
@@ -24,7 +24,9 @@ def traffic(op: OperationContext, since_hour: int, hours: int = 1) -> list[Tally
 
 @frozen
 class GatewayCensus:
-    """How many gateways users have; of these those whose last attempt failed, and those that wait for a password."""
+    """How many gateways users have, their own and common ones; of these those whose last attempt failed, and those that
+    wait for a password.
+    """
 
     known: int
     failing: int
@@ -36,4 +38,6 @@ def gateway_census(op: OperationContext) -> GatewayCensus:
     """See how many gateways there are, and how many of them do not work."""
     kinds = [QueueKey.parse(one.queue).kind for one in census.census(op.connection).troubles]
     erased = len(address_search.without_password(op.connection, _MANY))
-    return GatewayCensus(gateways.count_all(op.connection), kinds.count(QueueKind.GATEWAY), erased)
+    known = gateways.count_all(op.connection) + common_gateways.count_all(op.connection)
+    failing = kinds.count(QueueKind.GATEWAY) + kinds.count(QueueKind.COMMON_GATEWAY)
+    return GatewayCensus(known, failing, erased)

@@ -13,11 +13,11 @@ from outgate.store.vault import Vault
 
 def of_vault(connection: Connection, vault: Vault) -> Iterator[Secret]:
     """Gateways' passwords and tokens, secrets of clients and webhooks, signing keys. Raises store.vault.SealBroken."""
-    for column in (sealed.GATEWAY, sealed.DOMAIN_GATEWAY):
+    for column in (sealed.GATEWAY, sealed.COMMON_GATEWAY, sealed.DOMAIN_GATEWAY):
         for row in column.rows(connection):
             identity = column.identity(row)
             yield Secret(
-                f"password of {column.table.name} {row.id} at {row.host}",
+                f"password of {column.table.name} {row[0]} at {row.host}",
                 vault.open(column.value(row), identity),
                 row.username,
             )

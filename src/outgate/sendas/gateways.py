@@ -7,13 +7,13 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select, updat
 
 from outgate.directory import accounts, gateway_settings, restrictions, units
 from outgate.directory.change import compared, touch
-from outgate.directory.errors import Invalid, NotAllowed, NotFound
+from outgate.directory.errors import NotAllowed, NotFound
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.model import Account, Cause, Gateway, GatewayKind, QueueKey, QueueKind, Security, SendAs, UsersGateway
 from outgate.route import NOT_ENABLED, gateway_queue
-from outgate.sendas import oauth_grants, send_as_addresses
+from outgate.sendas import common_gateways, oauth_grants, send_as_addresses
 from outgate.store import tables
-from outgate.store.vault import SealBroken, Vault, holder_of
+from outgate.store.vault import Vault, holder_of
 
 __all__ = ["GatewaySettings", "clear", "open_password", "set_gateway"]
 
@@ -27,17 +27,15 @@ def set_gateway(
     It is no longer suspended for a credential that was refused. A changed gateway gets a new `credential_version`, so
     that no connection of the old one serves the new one.
     """
-    if wanted.security is Security.NONE and wanted.port != 25:
-        raise Invalid("without TLS (security 'none') only port 25 is allowed; use 'starttls' or 'ssl'")
-    if wanted.fallbacks:
-        raise Invalid("a user's gateway has one host")
+    gateway_settings.require_tls_or_port_25(wanted)
+    gateway_settings.require_one_host(wanted)
     version = touch(connection)
     send_as_id = send_as_addresses.find(connection, account_id, address).id
     account, entry = _entry(connection, account_id, address)
     require_allowed(account, entry, wanted)
     if entry.gateway:
         restrictions.end(connection, gateway_queue(entry.gateway), (Cause.LOG_IN,))
-    if entry.gateway and _same(vault, entry.gateway, wanted):
+    if entry.gateway and gateway_settings.is_same(vault, entry.gateway, wanted):
         return entry.gateway
     columns = tables.gateway.c
     row_id = connection.scalar(select(columns.id).where(columns.send_as_id == send_as_id))
@@ -113,10 +111,12 @@ def by_row(connection: Connection, rows: Sequence[int]) -> dict[str, UsersGatewa
 
 
 def named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway]:
-    """The users' gateways for this From address, or at this host, by queue; all of them by an empty name."""
+    """The users' gateways and common ones for this From address, or at this host, by queue; all of them by an empty
+    name.
+    """
     wanted = or_(tables.gateway.c.host == name, tables.send_as.c.address == name)
     rows = connection.execute(_WITH_OWNER.where(wanted) if name else _WITH_OWNER)
-    return {_queue(row.id): _with_owner(row) for row in rows}
+    return {_queue(row.id): _with_owner(row) for row in rows} | common_gateways.named(connection, name)
 
 
 def _with_owner(row: Row[Any]) -> UsersGateway:
@@ -137,10 +137,12 @@ def _queue(row_id: int | None) -> QueueKey:
 
 
 def of_queues(connection: Connection, queues: Collection[str]) -> dict[str, UsersGateway]:
-    """The users' gateways that are still there, without their passwords, by queue (QueueKey as text)."""
-    rows = {queue: row for queue in queues if (row := QueueKey.parse(queue).row) is not None}
+    """Users' gateways and common ones that are still there, without their passwords, by queue (QueueKey as text)."""
+    keys = {queue: QueueKey.parse(queue) for queue in queues}
+    rows = {queue: key.row for queue, key in keys.items() if key.kind is QueueKind.GATEWAY and key.row is not None}
     found = by_row(connection, list(rows.values()))
-    return {queue: found[str(row)] for queue, row in rows.items() if str(row) in found}
+    owned = {queue: found[str(row)] for queue, row in rows.items() if str(row) in found}
+    return owned | common_gateways.of_queues(connection, queues)
 
 
 def require_allowed(account: Account, entry: SendAs, wanted: GatewaySettings | Gateway) -> None:
@@ -162,15 +164,3 @@ def _entry(connection: Connection, account_id: int, address: str) -> tuple[Accou
     if account is None or entry is None:
         raise NotFound("{address} is not an address of this account", address=address)
     return account, entry
-
-
-def _same(vault: Vault, gateway: Gateway, wanted: GatewaySettings) -> bool:
-    if gateway.provider or wanted.provider:
-        return False  # a consent is a new one each time
-    kept = (gateway.host, gateway.port, gateway.security, gateway.username)
-    if kept != (wanted.host, wanted.port, wanted.security, wanted.username):
-        return False
-    try:
-        return open_password(vault, gateway) == wanted.password
-    except SealBroken:
-        return False  # entering it again is how a broken one is repaired

@@ -14,6 +14,7 @@ from outgate.store.vault import (
     client_secret,
     credential,
     holder_of,
+    holder_of_common,
     hosts_of,
     key_id_of,
     second_factor,
@@ -68,6 +69,12 @@ def relay_credential(row: AnyRow) -> str:
     return credential(name, row.domain, row.credential_version, row.security, hosts, row.port, row.username)
 
 
+def common_credential(row: AnyRow) -> str:
+    """The identity of the password in a row of `common_gateway`, with the columns of its grant beside."""
+    holder = holder_of_common(row.grant_id, row.address_grant__address)
+    return _credential(f"common-gateway:{row.grant_id}", holder, row)
+
+
 def _token(kind: str, row: AnyRow) -> str:
     """Of a row of `oauth_grant`, with the columns of its gateway and of that one's `send_as` row beside."""
     of = credential(
@@ -88,6 +95,12 @@ def _credential(name: str, holder: str, row: AnyRow) -> str:
 
 GATEWAY: Final = SealedColumn(
     tables.gateway, tables.gateway.c.sealed_password, user_credential, beside=(tables.send_as,)
+)
+COMMON_GATEWAY: Final = SealedColumn(
+    tables.common_gateway,
+    tables.common_gateway.c.sealed_password,
+    common_credential,
+    beside=(tables.address_grant,),
 )
 DOMAIN_GATEWAY: Final = SealedColumn(
     tables.domain_gateway,
@@ -126,7 +139,7 @@ WEBHOOK_SECRET, FORMER_WEBHOOK_SECRET = (
 )
 
 SEALED: Final = (
-    *(GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR),
+    *(GATEWAY, COMMON_GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR),
     *(REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET, SECOND_FACTOR),
     *(WEBHOOK_SECRET, FORMER_WEBHOOK_SECRET),
 )

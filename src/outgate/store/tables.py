@@ -424,6 +424,7 @@ send_as = Table(
     # How it was verified: "code", "link", "granted" or "domain" (see address_grant); null for the primary.
     Column("proof", Text),
     Column("tag_of", Text),  # the address without its +tag, if it has one
+    Column("grant_id", Key, ForeignKey("address_grant.id", ondelete="SET NULL"), index=True),  # what it follows from
     Column("created_at", Double, nullable=False),
     UniqueConstraint("account_id", "address"),
     _index_where("ix_send_as_tag_of", "tag_of", "tag_of IS NOT NULL"),
@@ -454,6 +455,20 @@ address_grant = Table(
     Column("unit_id", Key, ForeignKey("unit.id", ondelete="CASCADE")),
     Column("group_id", Key, ForeignKey("user_group.id", ondelete="CASCADE")),
     Column("created_at", Double, nullable=False),
+)
+
+# The gateway of all who send as a granted address by that grant, unless they have one of their own.
+common_gateway = Table(
+    "common_gateway",
+    metadata,
+    Column("grant_id", Key, ForeignKey("address_grant.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("security", Text, nullable=False),
+    Column("username", Text, nullable=False, default=""),
+    Column("sealed_password", LargeBinary),
+    Column("credential_version", Integer, nullable=False, default=1),
+    Column("changed_at", Double, nullable=False),
 )
 
 # The last code sent to an address; the row goes when the code was used. One without tries left waits for the next code.

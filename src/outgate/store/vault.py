@@ -178,6 +178,11 @@ def holder_of(account_id: int, address: str) -> str:
     return f"{account_id}:{address}"
 
 
+def holder_of_common(grant_id: int, address: str) -> str:
+    """Whose a common gateway is, for `credential`: a grant's, for the address that it grants."""
+    return f"grant:{grant_id}:{address}"
+
+
 def webhook_secret(name: str) -> str:
     """The identity that the secrets of a webhook are sealed for, which its events are signed with."""
     return f"webhook:{name}:secret"

@@ -120,11 +120,11 @@ def show(visit: Visit) -> Response:
 
 def _rows(seen: SendAsOverview, last_used: Mapping[str, float]) -> Iterator[AddressRow]:
     for entry in seen.account.send_as.values():
-        not_used = why_not_used(seen, entry)
+        way, not_used = way_of(seen.account, seen.organisation, entry), why_not_used(seen, entry)
         yield AddressRow(
             entry,
-            way_of(seen.account, seen.organisation, entry),
-            None if not_used else seen.health.get(entry.address),
+            way,
+            seen.health.get(entry.address) if way.gateway else None,
             not_used,
             reply_place(seen.organisation, entry),
             last_used.get(entry.address),
@@ -225,14 +225,14 @@ def ask_for_changes(visit: Visit, status: int = 200, why: str = "") -> Response:
         seen = overview(op, visit.address)
         signatures = send_as_operations.signatures(op, visit.address)
     account, entry, form = seen.account, entry_of(seen.account, address_of(visit)), visit.form
-    not_used = why_not_used(seen, entry)
+    way = way_of(account, seen.organisation, entry)
     return visit.page(
         "address_edit.html",
         status,
         entry=entry,
-        way=way_of(account, seen.organisation, entry),
-        health=None if not_used else seen.health.get(entry.address),
-        not_used=not_used,
+        way=way,
+        health=seen.health.get(entry.address) if way.gateway else None,
+        not_used=why_not_used(seen, entry),
         replies=reply_place(seen.organisation, entry),
         signature=Markup(written(signatures.get(entry.address, ""))),  # noqa: S704  # it is clean
         why=why,

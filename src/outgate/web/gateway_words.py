@@ -40,6 +40,12 @@ FAULTS: Final[Mapping[GatewayFault, FaultWords]] = {
         N_("Enter the new password"),
         _PASSWORD,
     ),
+    GatewayFault.COMMON: FaultWords(
+        N_(
+            "The server that your administrator has set does not work now. Only an administrator can repair that; what"
+            " waits leaves by itself then."
+        ),
+    ),
     GatewayFault.CERTIFICATE: FaultWords(
         N_(
             "Its server can't show that it is the right one, so the password was not sent to it. Check the server's"

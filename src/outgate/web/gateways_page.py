@@ -87,9 +87,9 @@ def _show(visit: Visit) -> Response:
 def _row(page: AddressPage, one: AddressStanding, held_back: Mapping[str, Sequence[Restriction]] | None) -> StandingRow:
     """With what of its queue its visitor may see: nothing, if `held_back` is None."""
     way = way_of(one.account, page.organisation, one.entry)
-    if one.entry.gateway is None or held_back is None:
+    if way.gateway is None or held_back is None:
         return StandingRow(one, way)
-    queue = str(gateway_queue(one.entry.gateway))
+    queue = str(gateway_queue(way.gateway))
     restriction = next(iter(held_back.get(queue, ())), None)
     return StandingRow(one, way, f"{queue_page.PATH}?{urlencode({'queue': queue})}", restriction)
 

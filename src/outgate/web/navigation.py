@@ -38,6 +38,7 @@ MAIL: Final = (
 HOME: Final = Entry("/admin", N_("Home"))
 SEARCH: Final = f"{HOME.path}/search"
 _DIRECTORY: Final = N_("Directory")
+_ACCOUNT: Final = N_("Account")
 _MAIL: Final = N_("Apps › Workspace › Mail")
 _REPORTING: Final = N_("Reporting")
 CONSOLE: Final = (
@@ -51,6 +52,13 @@ CONSOLE: Final = (
         (N_("Privileges"), "Gmail Settings"),
     ),
     Entry(
+        "/admin/account/proven-domains",
+        N_("Proven domains"),
+        _ACCOUNT,
+        Privilege.UNITS_READ,
+        (N_("Domains"), N_("Manage domains"), "DNS", "TXT"),
+    ),
+    Entry(
         "/admin/apps/mail/end-user-access",
         N_("End User Access"),
         _MAIL,
@@ -59,6 +67,13 @@ CONSOLE: Final = (
     ),
     Entry("/admin/apps/mail/routing", N_("Routing"), _MAIL, Privilege.UNITS_READ, (N_("Outbound gateway"),)),
     Entry("/admin/apps/mail/compliance", N_("Compliance"), _MAIL, Privilege.UNITS_READ),
+    Entry(
+        "/admin/apps/mail/granted-addresses",
+        N_("Granted addresses"),
+        _MAIL,
+        Privilege.SEND_AS_READ,
+        (N_("Send mail as"), N_("Common server"), "SMTP"),
+    ),
     Entry(
         "/admin/apps/mail/authenticate-email",
         N_("Authenticate email"),

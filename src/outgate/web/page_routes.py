@@ -6,6 +6,7 @@ from outgate.web import confirmation_page, csp_reports, static_files
 from outgate.web.accounts_page import AccountsPage
 from outgate.web.admin_log_events_page import AdminLogEventsPage
 from outgate.web.authenticate_page import AuthenticatePage
+from outgate.web.common_gateway_page import CommonGatewayPage
 from outgate.web.compliance_page import CompliancePage
 from outgate.web.confirmation_page import ConfirmationPage
 from outgate.web.consent_page import ConsentPage
@@ -14,6 +15,7 @@ from outgate.web.drafts_page import DraftsPage
 from outgate.web.email_log_page import EmailLogPage
 from outgate.web.end_user_access_page import EndUserAccessPage
 from outgate.web.gateways_page import GatewaysPage
+from outgate.web.granted_addresses_page import GrantedAddressesPage
 from outgate.web.home_page import HomePage
 from outgate.web.inbox_page import InboxPage
 from outgate.web.language_page import LanguagePage
@@ -24,6 +26,7 @@ from outgate.web.mail_program_page import MailProgramPage
 from outgate.web.message_page import MessagePage
 from outgate.web.passkey_ceremony import PasskeyCeremony
 from outgate.web.program_documents import ProgramDocuments
+from outgate.web.proven_domains_page import ProvenDomainsPage
 from outgate.web.provider_log_in_page import ProviderLogInPage
 from outgate.web.queue_page import QueuePage
 from outgate.web.reply_rules_page import ReplyRulesPage
@@ -89,6 +92,9 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *EndUserAccessPage().routes(visits),
         *CompliancePage().routes(visits),
         *RoutingPage().routes(visits),
+        *ProvenDomainsPage().routes(visits),
+        *GrantedAddressesPage().routes(visits),
+        *CommonGatewayPage().routes(visits),
         *AuthenticatePage().routes(visits),
         *GatewaysPage().routes(visits),
         *DashboardPage().routes(visits),

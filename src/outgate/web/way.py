@@ -6,7 +6,7 @@ Its own server, the organisation's, the organisation's on behalf of the account,
 from typing import Final
 
 from outgate.frozen import frozen
-from outgate.model import Account, Organisation, Refused, SendAs
+from outgate.model import Account, Gateway, Organisation, Refused, SendAs
 from outgate.route import RouteKind, route
 
 _ANYBODY: Final = "anybody@recipient.invalid"  # whoever it is plays no part in it
@@ -14,15 +14,25 @@ _ANYBODY: Final = "anybody@recipient.invalid"  # whoever it is plays no part in 
 
 @frozen
 class Way:
-    """`kind` is None where mail from the address is not taken at all: `refused` says why. `host` is the own server's;
-    `domain` the organisation's name; `on_behalf_of` whom recipients see beside From.
+    """`kind` is None where mail from the address is not taken at all: `refused` says why. `gateway` is that of the
+    address, its own or a common one; `domain` the organisation's name; `on_behalf_of` whom recipients see beside From.
     """
 
     kind: RouteKind | None
     domain: str
-    host: str = ""
+    gateway: Gateway | None = None
     on_behalf_of: str = ""
     refused: Refused | None = None
+
+    @property
+    def host(self) -> str:
+        """The gateway's."""
+        return self.gateway.host if self.gateway else ""
+
+    @property
+    def is_common(self) -> bool:
+        """Whether an administrator has set its gateway."""
+        return self.gateway is not None and self.gateway.is_common
 
     @property
     def look(self) -> str:
@@ -45,5 +55,5 @@ def way_of(account: Account, organisation: Organisation, entry: SendAs) -> Way:
     name = organisation.primary_domain
     if isinstance(found, Refused):
         return Way(None, name, refused=found)
-    host = found.gateway.host if found.gateway and found.kind is RouteKind.USER_GATEWAY else ""
-    return Way(found.kind, name, host=host, on_behalf_of=found.on_behalf_of or "")
+    gateway = found.gateway if found.kind is RouteKind.USER_GATEWAY else None
+    return Way(found.kind, name, gateway, found.on_behalf_of or "")

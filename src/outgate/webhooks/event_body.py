@@ -79,7 +79,7 @@ def suspended(queue: QueueKey, why: Restriction, owner: UsersGateway | None, uni
     data = {
         "queue": str(queue),
         "host": owner.gateway.host if owner else None,
-        "account": owner.account if owner else None,
+        "account": (owner.account or None) if owner else None,
         "unit": unit,
         "address": owner.address if owner else None,
         "cause": why.cause.value,

@@ -27,7 +27,7 @@ BATCH: Final = 100  # that are taken at once
 SCANNED: Final = 20_000  # rows of the record that are gone through at once
 
 _event, _suspension = tables.webhook_event.c, tables.webhook_suspension.c
-_GATEWAYS: Final = (QueueKind.GATEWAY, QueueKind.DOMAIN_GATEWAY)
+_GATEWAYS: Final = (QueueKind.GATEWAY, QueueKind.COMMON_GATEWAY, QueueKind.DOMAIN_GATEWAY)
 
 
 @frozen
@@ -107,7 +107,7 @@ def _begun(connection: Connection, webhook: Webhook, found: Mapping[str, Restric
     units = _units_of(connection, {one.account for one in owned.values()})
     for queue in found:
         owner = owned.get(queue)
-        unit = units.get(owner.account) if owner else None
+        unit = (owner.unit or units.get(owner.account)) if owner else None
         if not _concerns(webhook, owner.account if owner else "", unit):
             continue
         body = event_body.suspended(QueueKey.parse(queue), found[queue], owner, unit)
