@@ -52,7 +52,8 @@ certificate = "{certificate}"
 private_key = "{key}"
 [delivery]
 ca_file = "{ca}"
-retry = [60, 604800]
+retry_longest = 604800
+retry_factor = 10
 [egress]
 allowed_networks = {{loopback = "127.0.0.0/8"}}
 ports = []

@@ -185,7 +185,7 @@ async def replies_without_measure(ground: Ground) -> list[Figure]:
             else:
                 talk.say("250 2.0.0 ok")
 
-    async with ground.installation({"delivery.retry": [1]}) as site:
+    async with ground.installation({"delivery.retry_first": 1, "delivery.retry_factor": 1}) as site:
         user = site.users[0]
         await site.start()
         before = site.stored()

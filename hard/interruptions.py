@@ -24,7 +24,7 @@ async def the_database_goes_away(ground: Ground) -> list[Figure]:
     each, seconds = ground.size(80, 15), ground.size(60, 15)
     arrivals = Arrivals()
     with PostgresServer() as server:
-        settings = {"database_url": server.url, "delivery.retry": [1]}
+        settings = {"database_url": server.url, "delivery.retry_first": 1, "delivery.retry_factor": 1}
         async with ground.another(settings, users=ground.size(20, 5)) as site, AsyncExitStack() as stack:
             for user in site.users:
                 script = takes(arrivals, pause=0.1)
@@ -43,7 +43,10 @@ async def an_orderly_stop(ground: Ground) -> list[Figure]:
     """SIGTERM while messages are handed over to gateways whose last 250 takes 0.3 s; then a start."""
     each = ground.size(60, 20)
     arrivals = Arrivals()
-    async with ground.installation({"delivery.retry": [1]}) as site, AsyncExitStack() as stack:
+    async with (
+        ground.installation({"delivery.retry_first": 1, "delivery.retry_factor": 1}) as site,
+        AsyncExitStack() as stack,
+    ):
         users = site.users[:10]
         for user in users:
             await stack.enter_async_context(gateway(user.port, takes(arrivals, at_end=0.3), ground.scratch.tls))
@@ -87,7 +90,7 @@ async def a_clock_set_ahead(ground: Ground) -> list[Figure]:
 async def a_clock_set_back(ground: Ground) -> list[Figure]:
     """20 messages wait for their next attempt; the clock is set back by a day."""
     arrivals = Arrivals()
-    async with ground.installation({"delivery.retry": [2]}) as site:
+    async with ground.installation({"delivery.retry_first": 2, "delivery.retry_factor": 1}) as site:
         user = site.users[0]
         site.set_clock(0)
         await site.start()

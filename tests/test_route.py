@@ -74,6 +74,40 @@ def test_mail_that_leaves_the_organisation_passes_its_gateway() -> None:
     assert local.kind is RouteKind.LOCAL
 
 
+BRANCH = SendAs("alice@branch.example", verified=True, own_domain=True)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "null_sender", "queue"),
+    [
+        (BRANCH, False, "domain-gateway:branch.example"),
+        (BRANCH, True, "domain-gateway:branch.example"),  # who sends it counts, not what the envelope says
+        (ALICE, False, "domain-gateway"),
+        (WITHOUT, False, "domain-gateway"),  # on behalf of alice@example.com
+    ],
+)
+def test_mail_passes_the_gateway_of_its_senders_domain_and_else_the_organisations(
+    chosen: SendAs, null_sender: bool, queue: str
+) -> None:
+    own = Gateway("branch", "relay1.branch.example", 25, Security.NONE, fallbacks=("relay2.branch.example",))
+    domains = frozenset({"example.com", "branch.example"})
+    for whole in (RELAY, None):
+        organisation = Organisation(domains, whole, "example.com", {"branch.example": own})
+        found = way(OFF, chosen, organisation=organisation, null_sender=null_sender)
+        assert isinstance(found, Route)
+        if chosen is BRANCH:
+            assert (str(found.queue), found.gateway) == (queue, own)
+            assert found.reasons[-1] == (
+                "mail from branch.example passes its outbound gateway relay1.branch.example:25, else"
+                " relay2.branch.example"
+            )
+        else:
+            assert (found.kind, found.gateway) == (RouteKind.DOMAIN_GATEWAY if whole else RouteKind.DIRECT, whole)
+    organisation = Organisation(domains, RELAY, "branch.example", {"branch.example": own})
+    assert str(own_route(organisation, CAROL, "").queue) == "domain-gateway:branch.example"
+    assert str(own_route(organisation, CAROL, "postmaster@example.com").queue) == "domain-gateway"
+
+
 def test_what_a_providers_interface_can_t_do_is_among_the_reasons() -> None:
     by_api = replace(PARTNER, gateway=replace(GATEWAY, security=Security.SSL, kind=GatewayKind.GRAPH))
     found, by_smtp = way(ON, by_api), way(ON, PARTNER)

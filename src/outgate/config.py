@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -27,6 +27,8 @@ from outgate.setting_fault import demand
 
 MIB = 1024 * 1024
 Seconds = Annotated[float, Field(gt=0)]
+RetryFactor = Annotated[float, Field(ge=1, le=10)]
+Way = Literal["direct", "local", "domain-gateway", "user-gateway"]
 
 
 def _rate(text: str) -> str:
@@ -304,6 +306,16 @@ class ApiSettings(Section):
     client_rate: Rate = Field("120000/1minute", description="Requests of one program, as whoever")
 
 
+class ScheduleSettings(Section):
+    """When mail by one way is tried again, told of and returned; what is not said is as `delivery` has it."""
+
+    retry_first: Seconds | None = None
+    retry_factor: RetryFactor | None = None
+    retry_longest: Seconds | None = None
+    delay_report_after: float | None = Field(None, ge=0)
+    give_up_after: Seconds | None = None
+
+
 class DeliverySettings(Section):
     """How messages leave."""
 
@@ -318,8 +330,10 @@ class DeliverySettings(Section):
     idle_timeout: Seconds = Field(30.0, description="Seconds that a warm connection may lie idle")
     max_age: Seconds = Field(600.0, description="Seconds after which a connection is not used again")
     lease: Seconds = Field(1200.0, description="Seconds after which another worker may take a message over")
-    retry: tuple[Seconds, ...] = Field(
-        (60, 300, 900, 1800, 3600, 7200, 14400), description="Seconds to wait after each failure; the last one repeats"
+    retry_first: Seconds = Field(60.0, description="Seconds to wait after the first failure")
+    retry_factor: RetryFactor = Field(3.0, description="How many times longer each further wait is than the former")
+    retry_longest: Seconds = Field(
+        4 * 3600.0, description="Longest wait in seconds; each is up to a quarter longer, by message"
     )
     stop_timeout: Seconds = Field(
         30.0, description="Seconds that what is being handed over may take to end when the server stops"
@@ -327,6 +341,11 @@ class DeliverySettings(Section):
     give_up_after: Seconds = Field(5 * 86400.0, description="Seconds after which a message is returned")
     delay_report_after: float = Field(
         4 * 3600.0, ge=0, description="Seconds after which the sender is told that a message still waits; 0 is never"
+    )
+    schedules: dict[Way, ScheduleSettings] = Field(
+        {},
+        description="These five settings by way (`direct`, `local`, `domain-gateway`, `user-gateway`), where they are"
+        ' otherwise: `{ "local" = { retry_longest = 600 } }`; by destination: `outgate queue schedule`',
     )
     fault_report_after: float = Field(
         300.0,
@@ -478,7 +497,9 @@ class RecordSettings(Section):
     keep_messages: int = Field(90, ge=0, description="Days that the record of a message is kept; 0 is for ever")
     keep_audit: int = Field(0, ge=0, description="Days that an entry of the audit trail is kept; 0 is for ever")
     keep_usage: int = Field(
-        1, ge=0, description="Days that what each account has sent by the hour is kept, for daily limits; 0 is for ever"
+        1,
+        ge=0,
+        description="Days that what accounts and units sent by the hour is kept, for limits; 0 is for ever",
     )
     log: Literal["failures", "outcomes", "all"] = Field(
         "outcomes",
@@ -608,13 +629,20 @@ def _explain(data: Path, fault: Any) -> str:
 def _names(place: Sequence[str | int]) -> list[str]:
     """The names of a setting and of the sections round it, without what is in its value."""
     names, model = list[str](), cast("type[BaseModel] | None", Config)
+    by_name: type[Section] | None = None  # what a name of the table that we are in has
     for part in place:
-        if model is None or not isinstance(part, str):
+        if (model is None and by_name is None) or not isinstance(part, str) or part == "[key]":
             break
         names.append(part)
-        field = model.model_fields.get(part)
-        model = section_of(field) if field else None
+        field = model.model_fields.get(part) if model else None
+        model, by_name = (section_of(field), _section_by_name(field)) if field else (by_name, None)
     return names
+
+
+def _section_by_name(field: FieldInfo) -> type[Section] | None:
+    """The section that each value of a table of tables is."""
+    _, *of = get_args(field.annotation) or (None,)
+    return next((one for one in of if isinstance(one, type) and issubclass(one, Section)), None)
 
 
 def _broken_variable(error: SettingsError) -> str:
@@ -625,7 +653,7 @@ def _broken_variable(error: SettingsError) -> str:
             try:
                 json.loads(text)
             except ValueError:
-                return f'the environment: {variable} is not JSON, as lists are written there: [60, 300] or ["a", "b"]'
+                return f'the environment: {variable} is not JSON, as lists are written there: [25, 587] or ["a", "b"]'
     return f"the environment: OUTGATE_{section.upper()} can't be read; lists and tables are written in JSON there"
 
 

@@ -5,7 +5,7 @@ or clock.
 """
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -72,6 +72,8 @@ class Gateway:
     `sealed` is the password as the vault keeps it; only deliver/ has it opened, for the one connection. With a
     `provider` there is none: the log-in is by tokens of that OAuth provider (sendas.oauth_grants).
     `identity` is the row, and `holder` the account and address, that the seal is bound to (store.vault.credential).
+    `fallbacks` are hosts that take the mail at the same port and with the same log-in where `host` can't now, in turn:
+    of the organisation's gateways alone.
     """
 
     identity: str
@@ -84,6 +86,17 @@ class Gateway:
     holder: str = ""
     provider: str = ""
     kind: GatewayKind = GatewayKind.SMTP
+    fallbacks: tuple[str, ...] = ()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All of its hosts, in the order in which they are tried."""
+        return (self.host, *self.fallbacks)
+
+    @property
+    def whereabouts(self) -> str:
+        """As in `relay1.example:587, else relay2.example`."""
+        return ", else ".join((f"{self.host}:{self.port}", *self.fallbacks))
 
     @property
     def row(self) -> int:
@@ -237,6 +250,14 @@ class Policy:
     require_tls: bool = False
     messages_per_day: int = 0
     recipients_per_day: int = 0
+    messages_per_hour: int = 0
+    recipients_per_hour: int = 0
+    unit_messages_per_day: int = 0
+    unit_recipients_per_day: int = 0
+    unit_messages_per_hour: int = 0
+    unit_recipients_per_hour: int = 0
+    recipients_per_message: int = 0
+    message_bytes: int = 0
     unknown_from: UnknownFrom = UnknownFrom.REFUSE
     plus_tags: bool = True
     journal_to: str = ""
@@ -321,18 +342,35 @@ class Account:
 
 
 @frozen
-class Organisation:
-    """What routing needs of the organisation: its domains (A-labels), which of them is the primary one, its outbound
-    gateway if it has one."""
+class ScheduleChange:
+    """What a schedule has otherwise than the one it changes; what is None is as it was."""
 
-    domains: frozenset[str]
-    domain_gateway: Gateway | None = None
-    primary_domain: str = ""
+    retry_first: float | None = None
+    retry_factor: float | None = None
+    retry_longest: float | None = None
+    delay_report_after: float | None = None
+    give_up_after: float | None = None
 
-    @property
-    def postmaster(self) -> str:
-        """Whom mail of the organisation itself is from, and who is asked about it."""
-        return f"postmaster@{self.primary_domain or min(self.domains, default='localhost')}"
+
+@frozen
+class Schedule:
+    """When what was put off is tried again, told of and returned. Seconds, the last three since the message was due.
+
+    The first wait is `retry_first`, each further one `retry_factor` times the former, none longer than `retry_longest`
+    (but for its spread, see queue.retry). A report after 0 seconds is none.
+    """
+
+    retry_first: float
+    retry_factor: float
+    retry_longest: float
+    delay_report_after: float
+    give_up_after: float
+    fault_report_after: float = 0.0
+
+    def changed(self, by: ScheduleChange) -> "Schedule":
+        """The same with what is otherwise."""
+        wanted = {name: getattr(by, name) for name in ScheduleChange.__dataclass_fields__}
+        return replace(self, **{name: value for name, value in wanted.items() if value is not None})
 
 
 class QueueKind(StrEnum):
@@ -347,10 +385,10 @@ class QueueKind(StrEnum):
 
 class QueueKey(NamedTuple):
     """Names the queue that a recipient waits in: one for each user gateway, common gateway and recipients' domain, one
-    for local mailboxes, one for the organisation's outbound gateway.
+    for local mailboxes, one for the organisation's outbound gateway and for each of its domains that has its own.
 
     `name` is the gateway's row or the domain (A-labels), else empty. The text form is what tables and people see:
-    `gateway:3`, `common-gateway:3`, `mx:recipient.example`, `local`, `domain-gateway`.
+    `gateway:3`, `common-gateway:3`, `mx:recipient.example`, `local`, `domain-gateway`, `domain-gateway:branch.example`.
     """
 
     kind: QueueKind
@@ -376,6 +414,35 @@ class QueueKey(NamedTuple):
 def _parse_queue_key(text: str) -> QueueKey:
     kind, _, name = text.partition(":")
     return QueueKey(QueueKind(kind), name)
+
+
+@frozen
+class Organisation:
+    """What routing needs of the organisation: its domains (A-labels), which of them is the primary one, its outbound
+    gateway if it has one, and those that are for what senders in one of its domains send alone."""
+
+    domains: frozenset[str]
+    domain_gateway: Gateway | None = None
+    primary_domain: str = ""
+    gateways_of_domains: Mapping[str, Gateway] = field(default_factory=dict, hash=False)
+
+    @property
+    def postmaster(self) -> str:
+        """Whom mail of the organisation itself is from, and who is asked about it."""
+        return f"postmaster@{self.primary_domain or min(self.domains, default='localhost')}"
+
+    @property
+    def gateways(self) -> dict[QueueKey, Gateway]:
+        """All outbound gateways by their queues, that of the whole organisation first."""
+        kind = QueueKind.DOMAIN_GATEWAY
+        whole = {QueueKey(kind): self.domain_gateway} if self.domain_gateway else {}
+        return whole | {QueueKey(kind, domain): one for domain, one in sorted(self.gateways_of_domains.items())}
+
+    def way_out(self, domain: str) -> tuple[QueueKey, Gateway] | None:
+        """By which gateway, and queue, leaves what is sent from this domain; None for recipients' exchangers."""
+        if own := self.gateways_of_domains.get(domain):
+            return QueueKey(QueueKind.DOMAIN_GATEWAY, domain), own
+        return (QueueKey(QueueKind.DOMAIN_GATEWAY), self.domain_gateway) if self.domain_gateway else None
 
 
 class Cause(StrEnum):

@@ -114,30 +114,40 @@ def route(
     on_behalf_of = account.primary if account and chosen and not chosen.own_domain else None
     if on_behalf_of:
         reasons.append(ON_BEHALF + on_behalf_of)
-    if reverse_path and chosen:
-        reverse_path = on_behalf_of or chosen.address
-    return _organisations_way(organisation, recipient, reverse_path, on_behalf_of, reasons)
+    sender = reverse_path
+    if chosen:
+        sender = on_behalf_of or chosen.address
+        reverse_path = reverse_path and sender
+    return _organisations_way(organisation, recipient, sender, reverse_path, on_behalf_of, reasons)
 
 
 def own_route(organisation: Organisation, recipient: str, reverse_path: str) -> Route:
     """The way of the organisation's own mail: confirmation codes, delivery reports, journal copies."""
-    return _organisations_way(organisation, recipient, reverse_path, None, [])
+    return _organisations_way(organisation, recipient, reverse_path, reverse_path, None, [])
 
 
 def _organisations_way(
-    organisation: Organisation, recipient: str, reverse_path: str, on_behalf_of: str | None, reasons: list[str]
+    organisation: Organisation,
+    recipient: str,
+    sender: str,
+    reverse_path: str,
+    on_behalf_of: str | None,
+    reasons: list[str],
 ) -> Route:
+    """`sender` is whose domain's gateway it takes: who answers for it here, also where the envelope names nobody."""
     domain = recipient.rpartition("@")[2]
     if domain in organisation.domains:
         reasons.append(f"{domain} is one of the organisation's own domains")
         return Route(
             RouteKind.LOCAL, QueueKey(QueueKind.LOCAL), reverse_path, tuple(reasons), on_behalf_of=on_behalf_of
         )
-    if gateway := organisation.domain_gateway:
-        reasons.append(f"the organisation's mail passes its outbound gateway {gateway.host}:{gateway.port}")
+    if out := organisation.way_out((sender or organisation.postmaster).rpartition("@")[2].lower()):
+        queue, gateway = out
+        whose = f"mail from {queue.name}" if queue.name else "the organisation's mail"
+        reasons.append(f"{whose} passes its outbound gateway {gateway.whereabouts}")
         return Route(
             RouteKind.DOMAIN_GATEWAY,
-            QueueKey(QueueKind.DOMAIN_GATEWAY),
+            queue,
             reverse_path,
             tuple(reasons),
             gateway=gateway,

@@ -37,7 +37,8 @@ from outgate.deliver.restraint import Restraint
 from outgate.deliver.signing import SigningKeys
 from outgate.deliver.suspension_notices import SuspensionNotices
 from outgate.deliver.transports import TransportFactory, verifying_context
-from outgate.directory import change, known_networks, nodes, reply_rules
+from outgate.deliver.usual_schedule import longest_usual_wait
+from outgate.directory import change, known_networks, nodes, own_schedules, reply_rules
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.gateway_settings import open_password
 from outgate.directory.reader import DirectoryReader
@@ -69,6 +70,7 @@ from outgate.queue import Queue
 from outgate.queue.admin import Selection
 from outgate.queue.clock_watch import ClockWatch
 from outgate.queue.queue_id import QueueIds, to_text
+from outgate.queue.retry import at_most
 from outgate.record import audit_trail, metrics, tallies
 from outgate.record.events import Weight
 from outgate.record.metrics import Snapshot
@@ -84,7 +86,7 @@ from outgate.store.group_commit import GroupCommit
 from outgate.store.keyfile import KeyFileError
 from outgate.store.rates import Rates
 from outgate.submit import MessageLimits, Submitter, usage
-from outgate.submit.daily_limits import DailyLimits
+from outgate.submit.quotas import SendingQuotas
 from outgate.supervision import supervised
 from outgate.tls_reports import report_rows, session_rows
 from outgate.tls_reports.daily_reports import DailyReports, ReportLetterhead
@@ -162,9 +164,8 @@ class ServerProcess:
         )
         self._tls_reports = self._daily_reports(owner) if number == 0 and settings.tls_reports.send else None
         self._retention = Retention(engine, _kept(installation), clock.now) if number == 0 else None
+        self._clock_watch = ClockWatch(engine, _longest_pause(settings), clock.now) if number == 0 else None
         self._webhooks = self._webhook_sender(owner) if number == 0 else None
-        longest = max(settings.delivery.retry, default=0.0)
-        self._clock_watch = ClockWatch(engine, longest, clock.now) if number == 0 else None
         self._filing = SentFiling(engine, mailboxes(settings), clock.now) if serves_pages else None
         self._snapshot = Snapshot(settings.data / metrics.FOLDER, number)
         self._tallies = Tallies(engine, clock.now)
@@ -175,13 +176,13 @@ class ServerProcess:
     def _submission(self, tokens: TokenVerifier | None) -> SubmissionListener:
         """Where mail comes in."""
         installation, settings = self._installation, self._installation.config
-        limits = DailyLimits(installation.engine, clock.now)
+        quotas = SendingQuotas(installation.engine, clock.now)
         return SubmissionListener(
             SessionServices(
                 config=settings,
                 queue=self._queue,
                 directory=self._directory,
-                submitter=Submitter(self._queue, limits, message_limits(settings)),
+                submitter=Submitter(self._queue, quotas, message_limits(settings)),
                 log_in=self._log_in,
                 certificate=self._certificate,
                 scram_secret=installation.vault.digest(b"fake salts", "scram"),  # the same in all processes
@@ -433,6 +434,7 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("messages", days.keep_messages * DAY, remove_messages),
         Kept("audit", days.keep_audit * DAY, let_go),
         Kept("usage", days.keep_usage * DAY, usage.forget),
+        Kept("unit_usage", days.keep_usage * DAY, usage.forget_units),
         Kept("webhook tries", tries.KEPT_FOR, tries.forget),
         Kept("tallies", tallies.KEPT * tallies.HOUR, tallies.forget),
         Kept("submissions", submissions.KEPT, submissions.remove_old),
@@ -441,6 +443,12 @@ def _kept(installation: Installation) -> list[Kept]:
         Kept("tls-reports", session_rows.KEPT * DAY, report_rows.forget),
     )
     return [one for one in kinds if one.seconds]
+
+
+def _longest_pause(settings: Config) -> Callable[[Connection], float]:
+    """Finds the longest pause of any schedule that there is."""
+    usual = longest_usual_wait(settings.delivery)
+    return lambda connection: max(usual, at_most(own_schedules.longest_wait(connection)))
 
 
 def reply_rules_of(settings: Config) -> reply_rules.ReplyRules:

@@ -46,6 +46,13 @@ class Row:
         """For people."""
         return f"{self.at}: {self.words}"
 
+    @property
+    def with_next_host(self) -> Fate:
+        """What Outgate does where there is a further host, which is well: it gets what the first can't take now, unless
+        that may have it already.
+        """
+        return Fate.DELIVERED if self.ours is Fate.RETRIED and not self.twice else self.ours
+
 
 @dataclass(frozen=True)
 class _Case:

@@ -59,7 +59,7 @@ def test_the_domain_may_be_international(empty: Program) -> None:
 
 
 def test_settings_are_written_and_the_others_stand_there_as_comments(empty: Program) -> None:
-    pairs = ["submission.starttls_port=2587", "delivery.retry=[1, 2]", "local.mailbox=lmtp://localhost:24"]
+    pairs = ["submission.starttls_port=2587", "egress.ports=[1, 2]", "local.mailbox=lmtp://localhost:24"]
     pairs += ["web.oidc.name=Example", "web.port=8080"]
     empty.run("init", "example.com", "--hostname", "m.example", *(part for pair in pairs for part in ("--set", pair)))
     text = (empty.data / "outgate.toml").read_text()
@@ -68,10 +68,10 @@ def test_settings_are_written_and_the_others_stand_there_as_comments(empty: Prog
         "submission": {"starttls_port": 2587},
         "log_in": {},
         "oauth": {},
-        "delivery": {"retry": [1, 2]},
+        "egress": {"ports": [1, 2]},
         "local": {"mailbox": "lmtp://localhost:24"},
         "web": {"port": 8080, "oidc": {"name": "Example"}},
-        **{name: {} for name in ("oidc", "ldap", "egress", "record", "api", "relay", "tls_reports", "webhooks")},
+        **{name: {} for name in ("oidc", "ldap", "delivery", "record", "api", "relay", "tls_reports", "webhooks")},
     }
     assert "#tls_port = 465" in text
 

@@ -123,7 +123,13 @@ def test_root_does_not_run_the_server_on_another_users_directory(program: Progra
     ("text", "told"),
     [
         ("[submission]\nstarttls_port = 'many'\n", "submission.starttls_port must be a whole number"),
-        ("[delivery]\nretry = 60\n", "delivery.retry must be a list, as in [60, 300] or"),
+        ("[egress]\nports = 60\n", "egress.ports must be a list, as in [60, 300] or"),
+        ("[delivery.schedules.local]\nretry_frist = 5\n", "no setting 'delivery.schedules.local.retry_frist'"),
+        (
+            "[delivery.schedules.direct]\nretry_first = -5\n",
+            "schedules.direct.retry_first must be more than 0",
+        ),
+        ("[delivery.schedules.locally]\nretry_first = 5\n", "schedules.locally must be 'direct', 'local'"),
         ("[local]\nmailbox = 'mbox'\n", "local.mailbox must be maildir, lmtp://host:port"),
         ("log_format = 'xml'\n", "log_format must be 'text' or 'json'"),
         ("[submission]\nmax_sessions = 0\n", "submission.max_sessions must be at least 1"),
@@ -149,8 +155,8 @@ def test_a_fault_of_the_configuration_is_told_in_words(program: Program, text: s
     ("variable", "value", "told"),
     [
         ("OUTGATE_SUBMISSION__STARTTLS_PORT", "many", "OUTGATE_SUBMISSION__STARTTLS_PORT must be a whole number"),
-        ("OUTGATE_DELIVERY__RETRY", "60", "OUTGATE_DELIVERY__RETRY must be a list, as in [60, 300]"),
-        ("OUTGATE_DELIVERY__RETRY", "[60", "OUTGATE_DELIVERY__RETRY is not JSON"),
+        ("OUTGATE_EGRESS__PORTS", "60", "OUTGATE_EGRESS__PORTS must be a list, as in [60, 300]"),
+        ("OUTGATE_EGRESS__PORTS", "[60", "OUTGATE_EGRESS__PORTS is not JSON"),
         ("OUTGATE_SUBMISSION__PROT", "1", "there is no setting for the environment variable OUTGATE_SUBMISSION__PROT"),
         ("OUTGATE_LOG_FORMAT", "xml", "OUTGATE_LOG_FORMAT must be 'text' or 'json'"),
         ("OUTGATE_PROCESSES", "0", "OUTGATE_PROCESSES must be at least 1"),

@@ -175,7 +175,7 @@ def test_a_refused_message_is_in_the_log_and_in_the_audit_trail(program: Program
     [row] = program.run("log")
     [fact] = program.run("log", row["id"])["facts"]
     assert (fact["kind"], fact["account"]) == ("refused", ALICE)
-    assert fact["refused"].startswith("452 4.5.3 The limit of 1 recipients a day is reached")
+    assert fact["refused"].startswith("550 5.5.3 The limit of 1 recipients a day is reached")
     audit = program.says("audit", "list", "--operation", "mail.send")
     assert "refused" in audit
     assert row["id"] in audit
@@ -255,6 +255,27 @@ def test_a_deleted_message_is_gone_but_in_the_log(program: Program) -> None:
     assert len(program.waiting()) == 1
     last = program.run("log", gone)["facts"][-1]
     assert (last["kind"], last["reason"]) == ("bounced", "deleted from the queue by the administrator")
+
+
+def test_a_destination_has_a_schedule_of_its_own_that_each_message_there_names(program: Program) -> None:
+    identity = program.run("send", ALICE, "--to", CAROL, "--text", "x")["id"]
+    usual = program.run("queue", "schedules")
+    assert (usual["ways"]["direct"]["retry_first"], usual["destinations"]) == (60, [])
+    mine = ("recipient.example", "--first", "10m", "--warn-after", "never", "--give-up-after", "10d")
+    program.fails(Status.INVALID, "queue", "schedule", *mine)
+    told = program.says("queue", "schedule", *mine, "--reason", "they are moving", "--for", "14d")
+    assert "first after 10m, nobody told, returned after 10d" in told
+    shown = " ".join(program.says("queue", "show", identity).split())
+    assert "tried again after 10m, then 3 times as long each time up to 4h; nobody is told;" in shown
+    assert "they are moving" in shown
+    shown = program.run("queue", "show", identity)["schedules"]["mx:recipient.example"]
+    assert (shown["give_up_after"], shown["own"]["destination"]) == (864000, "recipient.example")
+    assert "they are moving" in program.says("explain", ALICE, ALICE, CAROL)
+    assert program.run("explain", ALICE, ALICE, "carol@other.example")["schedule"]["own"] is None
+    assert "they are moving" in program.says("queue", "schedules")
+    program.run("queue", "schedule", "recipient.example", "--none")
+    program.fails(Status.NOT_FOUND, "queue", "schedule", "recipient.example", "--none")
+    assert program.run("queue", "schedules") == usual
 
 
 def test_errors_of_the_queue_have_their_statuses(program: Program) -> None:

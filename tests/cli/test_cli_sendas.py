@@ -169,6 +169,7 @@ def test_a_gateway_that_works_is_tried_and_saved(program: Program) -> None:
         "username": PARTNER,
         "provider": "",
         "kind": "smtp",
+        "fallbacks": [],
     }
     explained = program.run("explain", ALICE, PARTNER, CAROL)
     assert (explained["way"], explained["mail_from"], explained["sender"]) == ("user-gateway", PARTNER, None)
@@ -283,16 +284,26 @@ def test_errors_of_gateways_have_their_statuses(program: Program) -> None:
 
 
 def test_the_domain_gateway_is_set_shown_and_cleared(program: Program) -> None:
-    assert program.run("domain-gateway", "show") == {"gateway": None}
+    assert program.run("domain-gateway", "show") == {"gateway": None, "domains": {}}
     with _partner(program) as peer:
         at = ("127.0.0.1", "--port", str(peer.port))
         program.fails(Status.CHECK_FAILED, "domain-gateway", "set", *at, *LOG_IN, stdin="wrong one")
         saved = program.run("domain-gateway", "set", *at, *LOG_IN, stdin=SECRET)
-    assert program.run("domain-gateway", "show") == saved
+    assert program.run("domain-gateway", "show") == {"gateway": saved["gateway"], "domains": {}}
     assert program.run("explain", ALICE, ALICE, CAROL)["way"] == "domain-gateway"
     with program.reading() as connection:
         assert SECRET.encode() not in bytes(connection.scalars(select(domain_gateway.c.sealed_password)).one() or b"")
-    assert program.run("domain-gateway", "clear") == {"gateway": None}
+    own = ("127.0.0.2", "127.0.0.3", "--security", "none", "--domain", "example.com", "--no-probe")
+    program.fails(Status.NOT_FOUND, "domain-gateway", "set", *own[:-2], "other.example", "--no-probe")
+    of_domain = program.run("domain-gateway", "set", *own)["gateway"]
+    assert of_domain["fallbacks"] == ["127.0.0.3"]
+    assert program.run("domain-gateway", "show")["domains"] == {"example.com": of_domain}
+    shown = program.says("explain", ALICE, ALICE, CAROL)
+    assert "mail from example.com passes its outbound gateway 127.0.0.2:25, else 127.0.0.3" in shown
+    assert program.run("gateway", "show", "domain-gateway:example.com")[0]["queue"] == "domain-gateway:example.com"
+    again = program.run("domain-gateway", "clear", "--domain", "example.com")
+    assert again == {"domain": "example.com", "gateway": saved["gateway"]}
+    assert program.run("domain-gateway", "clear") == {"domain": None, "gateway": None}
     assert program.run("explain", ALICE, ALICE, CAROL)["way"] == "direct"
 
 

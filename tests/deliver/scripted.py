@@ -160,7 +160,11 @@ TIMEOUTS = Timeouts(connect=5.0, reply=5.0, content=5.0, transaction=20.0)
 
 
 def transport(
-    to: Peer, message: Given | None = None, timeouts: Timeouts = TIMEOUTS, **settings: object
+    to: Peer,
+    message: Given | None = None,
+    timeouts: Timeouts = TIMEOUTS,
+    verifying: ssl.SSLContext | None = None,
+    **settings: object,
 ) -> SmtpTransport:
     wanted = link(to, **settings)
 
@@ -168,7 +172,7 @@ def transport(
         return alike(to.names, wanted.tls)
 
     given = message or Given(SMALL)
-    return SmtpTransport(wanted, hosts, timeouts, VERIFYING, given, 600.0)  # type: ignore[arg-type] # Given is what is asked of it
+    return SmtpTransport(wanted, hosts, timeouts, verifying or VERIFYING, given, 600.0)  # type: ignore[arg-type] # Given is what is asked of it
 
 
 def connection(

@@ -203,7 +203,7 @@ def wire() -> Wire:
 
 @pytest_asyncio.fixture
 async def house(example: Engine, wire: Wire) -> AsyncIterator[House]:
-    made = House(example, wire, DeliverySettings(retry=(0.001,), stop_timeout=5.0))
+    made = House(example, wire, DeliverySettings(retry_first=0.001, retry_factor=1, stop_timeout=5.0))
     made.deliverer.start()
     yield made
     await made.close()
@@ -886,7 +886,7 @@ async def test_a_store_that_can_not_say_is_asked_again_so_that_nothing_is_told_t
 async def test_a_destination_that_is_down_is_not_tried_by_each_message_and_all_goes_when_it_is_back(
     engine: Engine, wire: Wire
 ) -> None:
-    settings = DeliverySettings(retry=(0.4,), stop_timeout=5.0)
+    settings = DeliverySettings(retry_first=0.4, retry_factor=1, stop_timeout=5.0)
     house = House(engine, wire, settings)
     wire.connects_by = down = Down()
     house.deliverer.start()

@@ -61,6 +61,25 @@ async def test_the_next_host_is_asked_when_one_can_not_take_it_now(verb: str, re
         assert hosts.connections == [1, 1]
 
 
+def greeting(reply: str) -> Script:
+    """A peer that says this first, or closes."""
+
+    async def script(talk: Talk) -> None:
+        if reply:
+            talk.say(reply)
+            await talk.gone()
+
+    return script
+
+
+@pytest.mark.parametrize("reply", ["421 4.3.2 closing down", "450 4.3.2 later", "554 5.3.2 no mail here", ""])
+async def test_the_next_host_is_asked_where_one_lets_nobody_in(reply: str) -> None:
+    """Whatever it says before there is a message is of the host alone."""
+    async with peer([greeting(reply)], [takes_all]) as hosts:
+        assert await carried(transport(hosts)) == ["delivered 250"]
+        assert hosts.connections == [1, 1]
+
+
 async def test_only_those_who_must_wait_go_on_to_the_next_host() -> None:
     heard: list[str] = []
 

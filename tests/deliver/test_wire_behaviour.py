@@ -1,6 +1,7 @@
 """The rows of tests/behaviour, against Outgate's delivery: all at once, each with a peer of its own."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from behaviour.page import page
@@ -17,19 +18,21 @@ FATES = {Verdict.DELIVERED: Fate.DELIVERED, Verdict.RETRY: Fate.RETRIED, Verdict
 TIMEOUTS = Timeouts(connect=3.0, reply=3.0, content=3.0, transaction=20.0)
 
 
-async def fate(row: Row) -> tuple[Fate, int, int]:
-    """What becomes of a message; how often it arrived, and was acknowledged."""
+async def fate(row: Row, *further: str) -> tuple[Fate, int, int]:
+    """What becomes of a message; how often it arrived, and was acknowledged. At `further` addresses all is well."""
 
     async def hosts() -> list[SecuredHost] | Outcome:
-        return alike([Host("localhost", "127.0.0.1")], TlsPolicy.OPPORTUNISTIC)
+        return alike([Host("localhost", address) for address in ("127.0.0.1", *further)], TlsPolicy.OPPORTUNISTIC)
 
-    async with Peer(row) as peer:
+    async with Peer(row) as peer, AsyncExitStack() as others:
+        well = [await others.enter_async_context(Peer(None, address, peer.port)) for address in further]
         link = Link(peer.port, TlsPolicy.OPPORTUNISTIC, "client.example")
         line = SmtpTransport(link, hosts, TIMEOUTS, VERIFYING, Given(SMALL), 600.0)  # type: ignore[arg-type]  # Given is what is asked of it
         failed = await line.connect()
         outcome = failed or (await line.carry(delivery())).outcomes[0]
         line.close()
-        return FATES[outcome.verdict], len(peer.whole), peer.acknowledged
+        arrived = sum(len(one.whole) for one in (peer, *well))
+        return FATES[outcome.verdict], arrived, sum(one.acknowledged for one in (peer, *well))
 
 
 async def test_each_row_comes_out_as_the_table_says() -> None:
@@ -43,6 +46,18 @@ async def test_each_row_comes_out_as_the_table_says() -> None:
         if was is not row.ours
         or acknowledged > 1
         or (acknowledged == 1 and was is not Fate.DELIVERED and not row.twice)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_a_next_host_gets_what_one_can_not_take_now_and_nothing_that_it_may_have() -> None:
+    every = rows()
+    async with asyncio.timeout(100):
+        found = await asyncio.gather(*(fate(row, "127.0.0.2") for row in every))
+    wrong = [
+        f"{row.number} {row.name}: {was}, acknowledged {acknowledged}"
+        for row, (was, _, acknowledged) in zip(every, found, strict=True)
+        if was is not row.with_next_host or acknowledged > 1
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from corpus.peer import RawPeer
-from deliver.scripted import TIMEOUTS, Talk, carried, connection, peer, transport
+from deliver.scripted import TIMEOUTS, Script, Talk, carried, connection, peer, transport
 from outgate.deliver import connection as connections
 from outgate.deliver.connection import Connection, Link, Timeouts
 from outgate.deliver.credentials import CredentialSource, given
@@ -154,6 +154,46 @@ async def test_a_log_in_goes_on_or_ends_and_leaves_no_connection_open(
         async with asyncio.timeout(5):
             while host.open:
                 await asyncio.sleep(0.005)
+
+
+async def refuses(talk: Talk) -> None:
+    await talk.greet(("8BITMIME", "AUTH PLAIN"))
+    await talk.answer("AUTH PLAIN", "535 5.7.8 not here")
+    await talk.gone()
+
+
+async def puts_off(talk: Talk) -> None:
+    await talk.greet(("8BITMIME", "AUTH PLAIN"))
+    await talk.answer("AUTH PLAIN", "454 4.7.0 not now")
+    await talk.gone()
+
+
+async def lets_in(talk: Talk) -> None:
+    await talk.greet(("8BITMIME", "AUTH PLAIN"))
+    await talk.answer("AUTH PLAIN", "235 2.7.0 welcome")
+    while True:
+        await talk.take()
+
+
+@pytest.mark.parametrize("first", [refuses, puts_off])
+async def test_where_one_host_does_not_let_us_in_the_next_one_may(
+    first: Script, secured: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
+    async with peer([first], [lets_in], tls=secured) as hosts:
+        line = transport(hosts, verifying=verifying, tls=TlsPolicy.IMPLICIT, log_in=ALICE)
+        assert await carried(line) == ["delivered 250"]
+        line.close()
+
+
+async def test_where_no_host_lets_us_in_a_credential_that_one_refuses_is_what_is_told(
+    secured: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
+    """So that the gateway is suspended, and is not tried with it again and again."""
+    async with peer([puts_off], [refuses], [puts_off], tls=secured) as hosts:
+        failed = await transport(hosts, verifying=verifying, tls=TlsPolicy.IMPLICIT, log_in=ALICE).connect()
+        assert hosts.connections == [1, 1, 1]
+    assert failed is not None
+    assert failed.refuses_credential
 
 
 class Fails:

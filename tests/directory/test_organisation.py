@@ -1,4 +1,4 @@
-"""directory.organisation: domains, signing keys, the outbound gateway of the whole organisation."""
+"""directory.organisation: domains, signing keys, outbound gateways."""
 
 import pytest
 from sqlalchemy import Engine, select, update
@@ -103,15 +103,54 @@ def test_the_outbound_gateway_is_set_replaced_and_cleared(example: Engine, vault
         assert third.credential_version > second.credential_version
 
 
-def test_an_edited_row_does_not_take_the_password_elsewhere(example: Engine, vault: Vault) -> None:
+@pytest.mark.parametrize("edited", [{"host": "evil.example"}, {"fallbacks": "evil.example"}, {"domain": "example.com"}])
+def test_an_edited_row_does_not_take_the_password_elsewhere(
+    example: Engine, vault: Vault, edited: dict[str, str]
+) -> None:
     with write(example) as connection:
         organisation.set_domain_gateway(connection, vault, RELAY)
-        connection.execute(update(tables.domain_gateway).values(host="evil.example"))
+        connection.execute(update(tables.domain_gateway).values(edited))
     with read(example) as connection:
-        gateway = organisation.domain_gateway(connection)
-    assert gateway
+        (gateway,) = organisation.domain_gateways(connection).values()
     with pytest.raises(SealBroken):
         open_password(vault, gateway)
+
+
+def test_a_domain_has_a_gateway_of_its_own_until_that_or_the_domain_is_removed(example: Engine, vault: Vault) -> None:
+    own = GatewaySettings(
+        "R1.example", 465, Security.SSL, "branch", "other secret", fallbacks=("r2.example", "192.0.2.1")
+    )
+    with write(example) as connection:
+        with pytest.raises(NotFound, match=r"branch\.example is not one of"):
+            organisation.set_domain_gateway(connection, vault, own, "branch.example")
+        organisation.add_domain(connection, "branch.example", 0.0)
+        first = organisation.set_domain_gateway(connection, vault, own, "Branch.example")
+        assert first.hosts == ("r1.example", "r2.example", "192.0.2.1")
+        organisation.set_domain_gateway(connection, vault, RELAY)
+        second = organisation.set_domain_gateway(connection, vault, own, "branch.example")
+        assert (second.identity, open_password(vault, second)) == (first.identity, "other secret")
+        assert list(map(str, organisation.domain_gateways(connection))) == [
+            "domain-gateway",
+            "domain-gateway:branch.example",
+        ]
+        organisation.clear_domain_gateway(connection, "branch.example")
+        assert organisation.domain_gateway(connection, "branch.example") is None
+        organisation.set_domain_gateway(connection, vault, own, "branch.example")
+        organisation.remove_domain(connection, "branch.example")
+        assert list(map(str, organisation.domain_gateways(connection))) == ["domain-gateway"]
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "fault"),
+    [
+        (["r2.example", "MAIL.example"], "name each host of the gateway once"),
+        ([f"r{number}.example" for number in range(10)], "at most 10 hosts"),
+        (["r2 example"], "neither a host name nor"),
+    ],
+)
+def test_the_hosts_of_a_gateway_are_checked(fallbacks: list[str], fault: str) -> None:
+    with pytest.raises(Invalid, match=fault):
+        GatewaySettings.entered("mail.example", 25, "starttls", fallbacks=fallbacks)
 
 
 @pytest.mark.parametrize(

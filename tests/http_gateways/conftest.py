@@ -83,7 +83,9 @@ class Provided:
 
 @pytest.fixture
 def provided(tmp_path: Path) -> Iterator[Provided]:
-    site = install(tmp_path / "outgate", dkim_key=False, delivery={"retry": [1]}, egress={"ports": (587,)})
+    site = install(
+        tmp_path / "outgate", dkim_key=False, delivery={"retry_first": 1, "retry_factor": 1}, egress={"ports": (587,)}
+    )
     context = site.authority.server_context(LOCALHOST)
     with (
         ScriptedProvider(context, time.time) as tokens,

@@ -17,6 +17,7 @@ from outgate.directory import (
     domain_keys,
     organisation,
     own_rules,
+    own_schedules,
     passkeys,
     program_consents,
     programs,
@@ -34,6 +35,7 @@ from outgate.directory.application_passwords import Scope
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.log_in_limits import LogInLimits
 from outgate.directory.own_rules import OwnRule
+from outgate.directory.own_schedules import OwnSchedule
 from outgate.directory.passkeys import VerifiedKey
 from outgate.directory.policies import set_value
 from outgate.directory.privileges import BUILT_IN
@@ -44,7 +46,7 @@ from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.directory.users import Credentials, External, UserFilter
 from outgate.directory.web_sessions import WebSessionLimits
 from outgate.mail.compose import AttachedFile
-from outgate.model import QueueKey, QueueKind, Security
+from outgate.model import QueueKey, QueueKind, ScheduleChange, Security
 from outgate.operations import (
     address_overview,
     app_password_operations,
@@ -72,6 +74,7 @@ from outgate.operations import (
     reply_rule_operations,
     restriction_operations,
     role_operations,
+    schedule_operations,
     scim_token_operations,
     second_factor_operations,
     secret_operations,
@@ -233,6 +236,7 @@ CALLS: Final[dict[str, Call]] = {
         op, AddressGrant("sales@partner.example", user, None), tentative(GATEWAY), ""
     ),
     "domain-gateway.show": lambda op, *_: domain_gateway_operations.show(op),
+    "domain-gateway.list": lambda op, *_: domain_gateway_operations.listed(op),
     "domain-gateway.set": lambda op, *_: domain_gateway_operations.set_gateway(op, GATEWAY),
     "domain-gateway.clear": lambda op, *_: domain_gateway_operations.clear_gateway(op),
     "secrets.status": lambda op, *_: secret_operations.count_by_key(op),
@@ -302,6 +306,11 @@ CALLS: Final[dict[str, Call]] = {
         op, shipped(), RuleSettings("mine", "450 busy", RuleAction.WAIT, "why", seconds=60), None
     ),
     "rule.remove": lambda op, *_: reply_rule_operations.remove(op, "unused"),
+    "schedule.list": lambda op, *_: schedule_operations.listed(op),
+    "schedule.set": lambda op, *_: schedule_operations.set_schedule(
+        op, "slow.example", ScheduleChange(retry_first=60), "why", None
+    ),
+    "schedule.remove": lambda op, *_: schedule_operations.remove(op, "unused.example"),
     "gateway.list": lambda op, *_: gateway_overview.states(op, ""),
     "send-as.list": lambda op, _unit, user, _other: send_as_operations.account(op, user),
     "send-as.overview": lambda op, _unit, user, _other: send_as_overview.overview(op, user),
@@ -414,6 +423,7 @@ ORGANISATION: Final = {
     *(f"address-grant.{what}" for what in ("list", "search", "show", "add", "remove")),
     *(f"common-gateway.{what}" for what in ("set", "clear", "test")),
     "domain-gateway.show",
+    "domain-gateway.list",
     "domain-gateway.set",
     "domain-gateway.clear",
     "secrets.status",
@@ -460,6 +470,9 @@ ORGANISATION: Final = {
     "rule.test",
     "rule.add",
     "rule.remove",
+    "schedule.list",
+    "schedule.set",
+    "schedule.remove",
     "gateway.list",
 }
 _UNITS_READ: Final = {
@@ -472,6 +485,7 @@ _UNITS_READ: Final = {
     "domain-proof.list",
     "domain-proof.show",
     "domain-gateway.show",
+    "domain-gateway.list",
     "setup.show",
 }
 _USERS_READ: Final = {
@@ -547,6 +561,7 @@ _QUEUE_READ: Final = {
     "node.list",
     "rule.list",
     "rule.test",
+    "schedule.list",
     "gateway.list",
     "status.show",
 }
@@ -576,6 +591,8 @@ EXPECTED: Final[dict[str, set[str]]] = {
         "node.resume",
         "rule.add",
         "rule.remove",
+        "schedule.set",
+        "schedule.remove",
     },
     "user-admin": {
         *_UNITS_READ,
@@ -854,6 +871,7 @@ def _populate(connection: Connection, vault: Vault) -> None:
     organisation.add_domain(connection, "unused.example", 0.0)
     rule = ReplyRule(name="unused", pattern="450 busy", action=RuleAction.WAIT, seconds=60, meaning="why")
     own_rules.put(connection, OwnRule(rule, "450 busy", "root", 0.0, None))
+    own_schedules.put(connection, OwnSchedule("unused.example", ScheduleChange(retry_first=60), "why", "root", 0.0))
     service_accounts.create(connection, "tool", "mail.example.com", 0.0)
     service_accounts.add_key(connection, "tool", 0.0)
     endpoints.create(connection, vault, WebhookSettings("unused", "https://hooks.example/"), "root", 0.0)

@@ -97,6 +97,9 @@ PLAIN: Final = {
     "domain.rotate": {"name"},
     "domain.check-keys": {"name"},
     "domain.cancel-rotation": {"name"},
+    "domain-gateway.show": {"domain"},  # organisation-wide
+    "domain-gateway.set": {"domain"},
+    "domain-gateway.clear": {"domain"},
     "domain-proof.show": {"name"},
     "tls-report.show": {"domain"},  # a recipients' domain
     "domain-proof.begin": {"name"},
@@ -120,6 +123,8 @@ PLAIN: Final = {
     "queue.limit": {"ceiling", "reason"},
     "rule.test": {"reply", "host"},
     "rule.remove": {"name"},
+    "schedule.set": {"destination", "reason"},
+    "schedule.remove": {"destination"},
     "queue.count": {"behind"},  # organisation-wide
     "role.create": {"name", "privileges", "summary"},
     "role.remove": {"name"},

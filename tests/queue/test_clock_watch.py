@@ -42,20 +42,20 @@ def _due(engine: Engine) -> list[float]:
 async def test_what_was_put_off_before_the_clock_was_set_back_is_tried_now(engine: Engine, back: float) -> None:
     _wait(engine, [NOW + back + LONGEST, NOW + back + LONGEST])
     _wait(engine, [NOW + back + LONGEST], "gateway:7")
-    assert await ClockWatch(engine, LONGEST, lambda: NOW).look() == 3
+    assert await ClockWatch(engine, lambda _: LONGEST, lambda: NOW).look() == 3
     assert _due(engine) == [0, 0, 0]
 
 
 async def test_what_waits_by_its_schedule_and_what_is_held_stays(engine: Engine) -> None:
     _wait(engine, [NOW - 5, NOW + 60, NOW + LONGEST])
     _wait(engine, [NOW + DAY], held=True)
-    assert await ClockWatch(engine, LONGEST, lambda: NOW).look() == 0
+    assert await ClockWatch(engine, lambda _: LONGEST, lambda: NOW).look() == 0
     assert _due(engine) == [-5, 60, LONGEST, DAY]
 
 
 async def test_many_are_changed_in_steps(engine: Engine) -> None:
     _wait(engine, [NOW + DAY] * (2 * STEP + 1))
-    assert await ClockWatch(engine, LONGEST, lambda: NOW).look(0.0) == 2 * STEP + 1
+    assert await ClockWatch(engine, lambda _: LONGEST, lambda: NOW).look(0.0) == 2 * STEP + 1
     assert set(_due(engine)) == {0}
 
 

@@ -94,7 +94,7 @@ def test_it_is_returned_at_once_if_it_is_not_to_leave_at_all(engine: Engine) -> 
 async def test_a_clock_that_was_set_back_does_not_hasten_it(engine: Engine) -> None:
     with write(engine) as connection:
         apply(connection, [early(1), put(2, due_at=LATER)])
-    assert await ClockWatch(engine, 14400.0, lambda: NOW).look(0.0) == 1
+    assert await ClockWatch(engine, lambda _: 14400.0, lambda: NOW).look(0.0) == 1
     assert claimed(engine, NOW + 1) == [2]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, ForeignKeyConstraint, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from outgate.store import schema
@@ -46,7 +46,22 @@ def lose_patience(engine: Engine) -> None:
 def test_the_migrations_make_the_schema_of_the_tables(engine: Engine) -> None:
     with read(engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
+        found = compare_metadata(context, metadata)
+        assert [one for one in found if not _is_said_by_sqlite(connection, *one)] == []
+
+
+def _is_said_by_sqlite(connection: Connection, what: str, constraint: object, *_: object) -> bool:
+    """Of a reference in a column that was added later, SQLAlchemy does not read what becomes of it; SQLite tells."""
+    if connection.dialect.name != "sqlite" or what not in ("remove_fk", "add_fk"):
+        return False
+    assert isinstance(constraint, ForeignKeyConstraint)
+    name = constraint.table.name
+    references = [one for each in metadata.tables[name].foreign_key_constraints for one in each.elements]
+    wanted = {
+        (one.column.table.name, one.parent.name, one.column.name, one.ondelete or "NO ACTION") for one in references
+    }
+    rows = connection.exec_driver_sql(f"PRAGMA foreign_key_list({name})")
+    return {(row.table, row[3], row.to, row.on_delete) for row in rows} == wanted
 
 
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """What becomes of a submission, case by case: pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,11 +14,11 @@ from outgate.model import Policy, TlsDemand, UnknownFrom
 from outgate.queue import Put
 from outgate.record.events import EventKind
 from outgate.submit import EnvelopeRecipient, Refusal, RefusalReason, Submission
-from outgate.submit.daily_limits import DailyUse, over_limit
 from outgate.submit.decision import RoutedSubmission, decide, routed
 from outgate.submit.queue_entry import refused
+from outgate.submit.quotas import Use, over_quota, quotas_of
 from outgate.submit.usage import Sent
-from submissions import ALICE, CAROL, LIMITS, NOON, ORGANISATION, PARTNER, submission
+from submissions import ALICE, CAROL, LIMITS, NOON, ORGANISATION, PARTNER, account, submission
 
 ON = Policy(allow_external_smtp=True)
 HOUR = int(NOON // 3600)
@@ -26,10 +27,13 @@ HOUR = int(NOON // 3600)
 def decision(
     message: Submission,
     attachments: Attachments = (),
-    use: DailyUse = DailyUse(),  # noqa: B008 -- frozen
+    sent: Sequence[Sent] = (),
 ) -> Put | Refusal:
     candidate = routed(message, ORGANISATION, LIMITS)
-    return candidate if isinstance(candidate, Refusal) else decide(candidate, attachments, use)
+    if isinstance(candidate, Refusal):
+        return candidate
+    uses = {one.holder: Use(HOUR, sent) for one in candidate.quotas}
+    return decide(candidate, attachments, candidate.quotas, uses)
 
 
 def taken(message: Submission) -> Put:
@@ -46,6 +50,19 @@ def taken(message: Submission) -> Put:
             submission(recipients=[EnvelopeRecipient(f"r{n}@recipient.example") for n in range(101)]),
             RefusalReason.TOO_MANY,
             "452 4.5.3 Too many recipients; at most 100",
+        ),
+        (
+            submission(
+                replace(ON, recipients_per_message=2, sources={"recipients_per_message": "/Sales"}),
+                recipients=[EnvelopeRecipient(f"r{n}@recipient.example") for n in range(3)],
+            ),
+            RefusalReason.TOO_MANY,
+            "550 5.5.3 A message may have 2 recipients at most (from unit /Sales); send it to fewer at a time",
+        ),
+        (
+            submission(replace(ON, message_bytes=100), body=b"x" * 100),
+            RefusalReason.TOO_LARGE,
+            "552 5.3.4 The message is larger than 100 bytes, which are the most that may be sent (the default)",
         ),
         (submission(suspended=True), RefusalReason.NOT_AUTHORISED, "550 5.7.1 the account alice@example.com is susp"),
         (submission(sender=CAROL), RefusalReason.NOT_AUTHORISED, f"550 5.7.1 MAIL FROM <{CAROL}> is not an address"),
@@ -98,7 +115,7 @@ def test_attachments_matter_where_policy_speaks_of_them_and_a_gateway_is_taken(
     candidate = routed(submission(policy, sender=sender), ORGANISATION, LIMITS)
     assert isinstance(candidate, RoutedSubmission)
     assert candidate.asks_for_attachments is asked
-    outcome = decide(candidate, attachments, DailyUse())
+    outcome = decide(candidate, attachments, (), {})
     if text is None:
         assert isinstance(outcome, Put)
     else:
@@ -107,12 +124,13 @@ def test_attachments_matter_where_policy_speaks_of_them_and_a_gateway_is_taken(
         assert text in outcome.text
 
 
-def test_over_a_daily_limit_a_message_is_refused_for_now() -> None:
-    use = DailyUse([Sent(HOUR - 3, 1, 1)])
-    outcome = decision(submission(replace(ON, messages_per_day=1)), use=use)
+def test_over_a_limit_a_message_is_refused_for_now() -> None:
+    sent = [Sent(HOUR - 3, 1, 1)]
+    outcome = decision(submission(replace(ON, messages_per_day=1)), sent=sent)
     assert isinstance(outcome, Refusal)
     assert (outcome.reason, outcome.code) == (RefusalReason.TOO_MANY, 450)
-    assert isinstance(decision(submission(replace(ON, messages_per_day=2)), use=use), Put)
+    for policy in (replace(ON, messages_per_day=2), replace(ON, messages_per_hour=1, recipients_per_hour=1)):
+        assert isinstance(decision(submission(policy), sent=sent), Put)
 
 
 # --- the entry -------------------------------------------------------------------------------------------------------
@@ -199,24 +217,44 @@ def test_recipients_are_the_compared_forms_in_the_order_of_their_first_names(nam
     assert [one.number for one in put.recipients] == list(range(len(forms)))
 
 
-# --- limits a day ----------------------------------------------------------------------------------------------------
+# --- limits of an hour and a day -------------------------------------------------------------------------------------
 
 HOURS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=24)
+MOST = st.integers(0, 60)
 
 
-@given(HOURS, st.lists(st.integers(1, 20)), st.integers(0, 60), st.integers(0, 60), st.integers(1, 20))
+@given(HOURS, st.lists(st.integers(1, 20)), MOST, MOST, MOST, MOST, st.integers(1, 20))
 def test_a_message_is_refused_exactly_if_it_passes_a_limit(
-    hours: list[tuple[int, int]], since: list[int], messages: int, recipients: int, more: int
+    hours: list[tuple[int, int]],
+    since: list[int],
+    messages: int,
+    recipients: int,
+    by_hour: int,
+    of_unit: int,
+    more: int,
 ) -> None:
-    use = DailyUse([Sent(HOUR - 23 + n, *one) for n, one in enumerate(hours)], since)
-    policy = Policy(messages_per_day=messages, recipients_per_day=recipients)
-    sent = sum(one for one, _ in hours) + len(since)
-    reached = sum(one for _, one in hours) + sum(since)
-    refusal = over_limit(policy, use, more)
-    over = bool(messages and sent + 1 > messages), bool(recipients and reached + more > recipients)
+    sent = [Sent(HOUR - 23 + n, *one) for n, one in enumerate(hours)]
+    policy = Policy(
+        messages_per_day=messages,
+        recipients_per_day=recipients,
+        messages_per_hour=by_hour,
+        unit_recipients_per_hour=of_unit,
+        sources={"unit_recipients_per_hour": "/Sales"},
+    )
+    quotas = quotas_of(account(policy))
+    this_hour = [one for one in sent if one.hour == HOUR]
+    over = (
+        bool(messages and sum(one.messages for one in sent) + len(since) + 1 > messages),
+        bool(recipients and sum(one.recipients for one in sent) + sum(since) + more > recipients),
+        bool(by_hour and sum(one.messages for one in this_hour) + len(since) + 1 > by_hour),
+        bool(of_unit and sum(one.recipients for one in this_hour) + sum(since) + more > of_unit),
+    )
+    refusal = over_quota(quotas, {7: Use(HOUR, sent, since), "/Sales": Use(HOUR, sent, since)}, more)
     assert (refusal is not None) is any(over)
     if refusal:
-        assert (refusal.code, refusal.status) == ((450, "4.7.1") if over[0] else (452, "4.5.3"))
+        never = bool((recipients and more > recipients) or (of_unit and more > of_unit))
+        assert (refusal.code == 550) is never
+        assert ("try again after" in refusal.text) is not never
 
 
 @pytest.mark.parametrize(

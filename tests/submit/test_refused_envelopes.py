@@ -11,14 +11,14 @@ from outgate.smtp import Capabilities
 from outgate.store.engine import read
 from outgate.store.group_commit import GroupCommit
 from outgate.submit import Submitter
-from outgate.submit.daily_limits import DailyLimits
+from outgate.submit.quotas import SendingQuotas
 from submissions import CAROL, LIMITS, NOON, account, submission
 
 
 async def test_a_refused_sender_or_recipient_is_on_record(engine: Engine) -> None:
     commits = GroupCommit(engine)
     queue = Queue(engine, commits, "node", 60.0)
-    submitter = Submitter(queue, DailyLimits(engine, lambda: NOON), LIMITS)
+    submitter = Submitter(queue, SendingQuotas(engine, lambda: NOON), LIMITS)
     await submitter.refuse_envelope(5, NOON, account(), submission().envelope, "550 5.1.1 no such mailbox here")
     await commits.close()
     queue.close()

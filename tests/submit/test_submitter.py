@@ -15,9 +15,9 @@ from outgate.record.events import EventKind
 from outgate.record.message_log import MessageFilter
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.group_commit import GroupCommit
-from outgate.submit import Refusal, RefusalReason, Submission, Submitter, daily_limits, submit
-from outgate.submit.daily_limits import DailyLimits
-from submissions import ALICE, LIMITS, NOON, ORGANISATION, PARTNER, account, submission
+from outgate.submit import Refusal, RefusalReason, Submission, Submitter, quotas, submit
+from outgate.submit.quotas import SendingQuotas, quotas_of
+from submissions import LIMITS, NOON, ORGANISATION, PARTNER, account, submission
 
 ON = Policy(allow_external_smtp=True)
 NO_TOOLS = replace(ON, refused_attachments=(".exe",))
@@ -38,7 +38,7 @@ async def queue(engine: Engine) -> AsyncIterator[Queue]:
 @pytest.fixture(params=["loop", "transaction"])
 def door(request: pytest.FixtureRequest, queue: Queue, engine: Engine) -> Submit:
     """Submits a message to example.com's server."""
-    submitter = Submitter(queue, DailyLimits(engine, lambda: NOON), LIMITS)
+    submitter = Submitter(queue, SendingQuotas(engine, lambda: NOON), LIMITS)
 
     async def by_loop(message: Submission) -> Put | Refusal:
         return await submitter.submit(message, ORGANISATION)
@@ -87,7 +87,7 @@ async def test_a_message_that_is_refused_is_on_record_and_not_in_the_queue(
 
 async def test_a_message_that_is_no_accounts_is_found_by_its_from_and_message_id(queue: Queue, engine: Engine) -> None:
     message = submission(fields=b"Message-ID: <a@b.example>\r\nTLS-Required: No\r\n")
-    submitter = Submitter(queue, DailyLimits(engine, lambda: NOON), LIMITS)
+    submitter = Submitter(queue, SendingQuotas(engine, lambda: NOON), LIMITS)
     put = await submitter.relay(2, NOON, message.envelope, message.header, message.content, ORGANISATION)
     assert isinstance(put, Put)
     assert (put.message.account_id, put.message.is_own) == (None, False)
@@ -99,7 +99,7 @@ async def test_a_message_that_is_no_accounts_is_found_by_its_from_and_message_id
 
 async def test_a_message_that_is_no_accounts_and_is_refused_is_on_record(queue: Queue, engine: Engine) -> None:
     message = submission(fields=b"Received: x\r\n" * (LIMITS.received + 1))
-    submitter = Submitter(queue, DailyLimits(engine, lambda: NOON), LIMITS)
+    submitter = Submitter(queue, SendingQuotas(engine, lambda: NOON), LIMITS)
     refusal = await submitter.relay(2, NOON, message.envelope, message.header, message.content, ORGANISATION)
     assert isinstance(refusal, Refusal)
     assert refusal.reason is RefusalReason.LOOP
@@ -108,8 +108,11 @@ async def test_a_message_that_is_no_accounts_and_is_refused_is_on_record(queue: 
     assert (event.kind, event.detail["from"]) == (EventKind.REFUSED, [PARTNER])
 
 
-@pytest.mark.parametrize("policy", [replace(ON, messages_per_day=3), replace(ON, recipients_per_day=3)])
-async def test_a_daily_limit_is_exact(door: Submit, policy: Policy) -> None:
+OF_THE_UNIT = replace(ON, unit_messages_per_day=3, unit_recipients_per_hour=4, sources={"unit_messages_per_day": "/"})
+
+
+@pytest.mark.parametrize("policy", [replace(ON, messages_per_day=3), replace(ON, recipients_per_day=3), OF_THE_UNIT])
+async def test_a_limit_is_exact(door: Submit, policy: Policy) -> None:
     outcomes = [await door(replace(submission(policy), identity=n)) for n in range(5)]
     assert [isinstance(one, Put) for one in outcomes] == [True, True, True, False, False]
 
@@ -124,7 +127,7 @@ async def test_attachments_are_found_in_pieces_that_are_stored_already(queue: Qu
     for number, piece in enumerate((first, second)):
         await queue.add_chunk(1, number, piece)
     message = replace(message, content=replace(message.content, earlier_chunks=rest))
-    submitter = Submitter(queue, DailyLimits(engine, lambda: NOON), LIMITS)
+    submitter = Submitter(queue, SendingQuotas(engine, lambda: NOON), LIMITS)
     refusal = await submitter.submit(message, ORGANISATION)
     assert isinstance(refusal, Refusal)
     assert refusal.reason is RefusalReason.ATTACHMENT
@@ -134,7 +137,7 @@ async def test_what_could_not_be_stored_counts_until_the_next_reading(
     queue: Queue, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = NOON
-    limits = DailyLimits(engine, lambda: now)
+    limits = SendingQuotas(engine, lambda: now)
     submitter = Submitter(queue, limits, LIMITS)
     policy = replace(ON, messages_per_day=1000)
 
@@ -145,20 +148,20 @@ async def test_what_could_not_be_stored_counts_until_the_next_reading(
         patch.setattr(queue, "put", full)
         with pytest.raises(StoreUnavailable):
             await submitter.submit(submission(policy), ORGANISATION)
-    assert (await limits.use(account(policy), 1)).messages == 1
+    of = quotas_of(account(policy))
+    assert (await limits.uses(of, 1))[of[0].holder].since == [1]
     now += 10.0
-    assert (await limits.use(account(policy), 1)).messages == 0
+    assert (await limits.uses(of, 1))[of[0].holder].since == []
 
 
 async def test_accounts_that_sent_nothing_lately_are_forgotten(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daily_limits, "_MOST_ACCOUNTS", 2)
-    limits = DailyLimits(engine, lambda: NOON)
+    monkeypatch.setattr(quotas, "_MOST_HOLDERS", 2)
+    limits = SendingQuotas(engine, lambda: NOON)
     policy = replace(ON, messages_per_day=1000)
-    first = replace(account(policy), id=1)
+    first, *others = (quotas_of(replace(account(policy), id=number)) for number in (1, 2, 3, 4, 5))
     with limits.counting(first, 1):
-        for number in (2, 3, 4):
-            await limits.use(replace(account(policy), id=number), 1)
+        for other in others[:3]:
+            await limits.uses(other, 1)
         assert 1 in limits._counts, "it has a message under way"
-    await limits.use(replace(account(policy), id=5), 1)
+    await limits.uses(others[3], 1)
     assert 1 not in limits._counts
-    assert first.primary == ALICE

@@ -24,7 +24,9 @@ PLACE = (
     'egress.allowed_networks={place = "198.51.100.0/24"}',
     "delivery.ca_file=authority.pem",
     f"delivery.notices_to={ADMINISTRATOR}",
-    "delivery.retry=[2, 3600]",
+    "delivery.retry_first=2",
+    "delivery.retry_factor=10",
+    "delivery.retry_longest=3600",
     "delivery.fault_report_after=1",
     "delivery.delay_report_after=1",
 )

@@ -29,7 +29,7 @@ CAROL = "carol@recipient.example"
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    return install(tmp_path / "outgate", delivery={"retry": [1]})
+    return install(tmp_path / "outgate", delivery={"retry_first": 1, "retry_factor": 1})
 
 
 def parsed_message(content: bytes) -> EmailMessage:

@@ -23,7 +23,7 @@ async def test_a_full_disk_loses_nothing_and_recovers(tmp_path: Path) -> None:
     def answer(line: str) -> str | None:
         return "451 4.3.0 Not yet" if closed and line.startswith("MAIL") else None
 
-    site = install(tmp_path / "outgate", delivery={"retry": [1]})
+    site = install(tmp_path / "outgate", delivery={"retry_first": 1, "retry_factor": 1})
     context = site.authority.server_context(LOCALHOST)
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}, answer=answer) as gateway:
         await site.switch(on=True)

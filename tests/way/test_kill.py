@@ -65,7 +65,7 @@ def _subjects(peer: RawPeer) -> list[str]:
 async def test_kills_under_load_lose_nothing(tmp_path: Path, processes: int, kills: int) -> None:
     seed = int(os.environ.get("OUTGATE_TEST_SEED", random.randrange(10**6)))
     chance = random.Random(seed)
-    site = install(tmp_path / "outgate", delivery={"retry": [1]}, top={"processes": processes})
+    site = install(tmp_path / "outgate", delivery={"retry_first": 1, "retry_factor": 1}, top={"processes": processes})
     context = site.authority.server_context(LOCALHOST)
     async with RawPeer(tls=context, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway:
         await site.switch(on=True)

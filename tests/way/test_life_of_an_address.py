@@ -50,7 +50,7 @@ def sealed_passwords(site: Site) -> list[bytes | None]:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    return install(tmp_path / "outgate", delivery={"retry": [1]})
+    return install(tmp_path / "outgate", delivery={"retry_first": 1, "retry_factor": 1})
 
 
 async def test_a_suspended_users_gateway_stops_and_its_password_is_gone(site: Site) -> None:

@@ -18,7 +18,7 @@ LONG = "\r\n".join(["450-4.2.0 " + "x" * 1990] * 394 + ["450 4.2.0 end"])  # 790
 
 
 async def test_790_kb_for_each_of_a_hundred_recipients_leave_little_in_the_database(tmp_path: Path) -> None:
-    site = install(tmp_path / "outgate", delivery={"retry": [1]})
+    site = install(tmp_path / "outgate", delivery={"retry_first": 1, "retry_factor": 1})
     context = site.authority.server_context(LOCALHOST)
 
     def answer(line: str) -> str | None:

@@ -197,7 +197,7 @@ async def test_a_mailbox_server_is_told_who_the_postmaster_is(tmp_path: Path) ->
 
 
 async def test_an_administrator_is_told_once_of_a_gateway_that_fails(tmp_path: Path) -> None:
-    settings = {"retry": (0.05,), "fault_report_after": 0.05, "notices_to": "bob@example.com"}
+    settings = {"retry_first": 0.05, "retry_factor": 1, "fault_report_after": 0.05, "notices_to": "bob@example.com"}
     site = install(tmp_path / "o", delivery=settings)
     async with RawPeer(tls=site.authority.server_context(LOCALHOST), credentials={PARTNER: "changed"}) as gateway:
         await site.switch(on=True)

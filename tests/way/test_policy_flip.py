@@ -21,7 +21,7 @@ async def test_a_thousand_waiting_messages_follow_the_switch_off_and_on_again(tm
     def answer(line: str) -> str | None:
         return None if open_for_business or not line.startswith("MAIL") else "451 4.3.0 Not yet"
 
-    retry = {"retry": [4]}
+    retry = {"retry_first": 4, "retry_factor": 1}
     site = install(tmp_path / "outgate", delivery=retry)
     context = site.authority.server_context(LOCALHOST)
     async with (

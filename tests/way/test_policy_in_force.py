@@ -28,7 +28,7 @@ STRANGER = "ceo@elsewhere.example"
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    return install(tmp_path / "outgate", delivery={"retry": [1]})
+    return install(tmp_path / "outgate", delivery={"retry_first": 1, "retry_factor": 1})
 
 
 async def set_policy(site: Site, **values: object) -> None:

@@ -153,7 +153,7 @@ async def test_an_edited_signing_key_signs_nothing_and_the_message_waits(engine_
 
 
 async def test_the_others_mail_goes_on_and_the_message_leaves_when_the_row_is_right_again(tmp_path: Path) -> None:
-    site = install(tmp_path / "outgate", delivery={"retry": [1]})
+    site = install(tmp_path / "outgate", delivery={"retry_first": 1, "retry_factor": 1})
     engine = site.place().engine
     context = site.authority.server_context(LOCALHOST)
     credentials = {PARTNER: GATEWAY_PASSWORD, BOBS: GATEWAY_PASSWORD}

@@ -154,6 +154,41 @@ async def test_the_outbound_gateway_is_tried_saved_changed_and_removed(site: Sit
     assert await gateway(site) is None
 
 
+async def test_a_domain_gets_a_gateway_of_its_own_with_a_host_to_fall_back_to(
+    site: Site, alice: httpx2.AsyncClient
+) -> None:
+    """Each host is tried; the organisation's own gateway stays as it is."""
+
+    def add_domain() -> None:
+        with opened(site) as place, write(place.engine) as connection:
+            organisation.add_domain(connection, "branch.example", clock.now())
+
+    def own() -> Gateway | None:
+        with opened(site) as place, read(place.engine) as connection:
+            return organisation.domain_gateway(connection, "branch.example")
+
+    await asyncio.to_thread(add_domain)
+    async with RawPeer() as first, RawPeer(host="127.0.0.2", port=first.port):
+        server = {"domain": "branch.example", "port": str(first.port), "security": "none"}
+        one_away = await alice.post(ROUTING, data={**server, "host": "127.0.0.1 127.0.0.3"})
+        assert one_away.status_code == 422
+        assert "127.0.0.3" in words_of(one_away.text)
+        assert await asyncio.to_thread(own) is None
+        saved = await alice.post(ROUTING, data={**server, "host": "127.0.0.1, 127.0.0.2"})
+        assert saved.headers["location"] == f"{ROUTING}?domain=branch.example&done=saved-domain"
+    found = await asyncio.to_thread(own)
+    assert found is not None
+    assert found.hosts == ("127.0.0.1", "127.0.0.2")
+    assert await gateway(site) is None
+    page = (await alice.get(saved.headers["location"])).text
+    assert 'value="127.0.0.1 127.0.0.2"' in page
+    assert "all domains · example.com (none of its own) · branch.example" in words_of(page)
+    await alice.post(ROUTING, data={"do": "remove", "meant": "on", "domain": "branch.example"})
+    assert await asyncio.to_thread(own) is None
+    with_a_space = await alice.post(ROUTING, data={**server, "host": "127.0.0.1 127.0.0.1"})
+    assert "Name each host of the gateway once" in words_of(with_a_space.text)
+
+
 async def test_a_gateway_that_does_not_answer_is_said_with_what_was_found(alice: httpx2.AsyncClient) -> None:
     answer = await alice.post(ROUTING, data={"host": "127.0.0.1", "port": "1", "security": "none"})
     assert answer.status_code == 422

@@ -65,7 +65,7 @@ class RelaySession(Session):
             self._login = ""  # who was named in the clear is forgotten (RFC 3207 section 4.2)
         await super()._start_tls()
 
-    async def _check_mail(self, address: str) -> None:
+    async def _check_mail(self, address: str, event: Mail) -> None:
         """Whose it is may come with the header only."""
         self._engine.accept()
 

@@ -46,6 +46,7 @@ from outgate.smtp import (
 )
 from outgate.store.engine import StoreUnavailable
 from outgate.submit import Content, Envelope, EnvelopeRecipient, Refusal, RefusalReason, Submission
+from outgate.submit.decision import too_large
 from outgate.tcp_listener import HANDSHAKE_SECONDS
 
 NOT_STORED = Refusal(RefusalReason.UNAVAILABLE, 451, "4.3.1", "Can't store the message now; try again later")
@@ -301,10 +302,10 @@ class Session(asyncio.Protocol):
             return
         self._mail, self._recipients = event, []
         account = self._cached_account()
-        if account and authorise_envelope(account, address) is None:
+        if account and _mail_refusal(account, address, event) is None:
             self._engine.accept()  # once more with a fresh account when the message has come
         else:
-            self._answer_later(self._check_mail(address))
+            self._answer_later(self._check_mail(address, event))
 
     def _hold_fault(self, params: MailParams) -> str | None:
         """Why a message may not be held back as it is asked for (RFC 4865 section 4)."""
@@ -315,11 +316,9 @@ class Session(asyncio.Protocol):
             return f"The message may be held back for {most} seconds at most"
         return None
 
-    async def _check_mail(self, address: str) -> None:
-        account = await self._account()
-        refused = authorise_envelope(account, address)
-        if refused:
-            self._refuse_envelope(Reply(550, "5.7.1", (refused.reason,)), sender=address)
+    async def _check_mail(self, address: str, event: Mail) -> None:
+        if refusal := _mail_refusal(await self._account(), address, event):
+            self._refuse_envelope(refusal, sender=address)
         else:
             self._engine.accept()
 
@@ -547,6 +546,14 @@ def _max_hold(seconds: int) -> str:
     if not seconds:
         return ""
     return f"{seconds} {datetime.fromtimestamp(clock.now() + seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _mail_refusal(account: Account, address: str, mail: Mail) -> Reply | None:
+    """Why an account may not send a message as this, of the size that the client says, if it may not."""
+    if refused := authorise_envelope(account, address):
+        return Reply(550, "5.7.1", (refused.reason,))
+    refusal = too_large(account.policy, mail.params.size or 0)
+    return _reply(refusal) if refusal else None
 
 
 def _hold_until(params: MailParams) -> float | None:

@@ -88,7 +88,7 @@ class Advisor:
         # As deliver/ signs: with the key of the address that MAIL FROM bears.
         mail_from = way.reverse_path if isinstance(way, Route) else question.account.primary
         signer = mail_from.rpartition("@")[2]
-        gateway = question.organisation.domain_gateway
+        gateway = way.gateway if isinstance(way, Route) else question.organisation.domain_gateway
         host = gateway.host if gateway else self._hostname
         given = question.addresses or (() if gateway or not self._source else (self._source,))
         (checks, silent), (found, name, unanswered), related = await asyncio.gather(

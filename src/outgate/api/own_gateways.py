@@ -23,7 +23,7 @@ from outgate.store.rates import Rates
 GATEWAY: Final = ApiParameter("gateway", "Its queue, as in `gateway:3` or `domain-gateway`.")
 USER: Final = ApiParameter("user", "The user's primary address, or `me`: the one that the token acts for.")
 ADDRESS: Final = ApiParameter("address", "The From address.")
-_CURSOR_FORM: Final = r"(gateway:\d{1,18}|domain-gateway)"
+_CURSOR_FORM: Final = r"(gateway:\d{1,18}|domain-gateway(:[a-z0-9.-]{1,253})?)"
 
 
 class GatewayServer(Resource):

@@ -7,6 +7,7 @@ import typer
 from outgate.cli.output import JsonObject, JsonValue, plain, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.status import Status
+from outgate.commands.schedule_options import schedule_row, schedule_words, usual_of
 from outgate.model import Refused
 from outgate.operations import explanation_operations
 from outgate.operations.resources import gateway_row
@@ -28,7 +29,12 @@ def explain(
     """
     with ctx.reading() as op:
         found = explanation_operations.explain(
-            op, account, sender, recipient, local_mailboxes=ctx.installation().config.local.mailbox == "maildir"
+            op,
+            account,
+            sender,
+            recipient,
+            local_mailboxes=ctx.installation().config.local.mailbox == "maildir",
+            usual=usual_of(ctx),
         )
     asked: JsonObject = {"account": found.account, "from": found.sender, "recipient": found.recipient}
     if isinstance(found.outcome, Refused):
@@ -36,8 +42,11 @@ def explain(
         tell(ctx, asked | {"allowed": False, "reasons": [reason]}, f"refused: {reason}")
         raise typer.Exit(Status.NOT_ALLOWED)
     cautions: list[JsonValue] = [plain(one) for one in found.cautions]
-    text = "\n".join([_text(found.outcome), *(f"but {one}" for one in cautions)])
-    tell(ctx, asked | _row(found.outcome) | {"cautions": cautions}, text)
+    assert found.schedule  # of what has a way
+    waits = f"if it has to wait: {schedule_words(found.schedule)}"
+    text = "\n".join([_text(found.outcome), waits, *(f"but {one}" for one in cautions)])
+    row = _row(found.outcome) | {"cautions": cautions, "schedule": schedule_row(found.schedule)}
+    tell(ctx, asked | row, text)
 
 
 def _row(way: Route) -> JsonObject:

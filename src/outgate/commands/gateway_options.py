@@ -1,6 +1,6 @@
 """An SMTP server as options of a command."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +37,13 @@ NoProbe = Annotated[bool, typer.Option("--no-probe", help="Save it without conne
 
 
 def gateway_settings(
-    host: str, port: int | None, security: str, username: str, password_file: Path | None, password_stdin: bool
+    host: str,
+    port: int | None,
+    security: str,
+    username: str,
+    password_file: Path | None,
+    password_stdin: bool,
+    fallbacks: Sequence[str] = (),
 ) -> GatewaySettings:
     """What the options say. The password is read if there is a user name."""
     password = ""
@@ -45,7 +51,8 @@ def gateway_settings(
         password = read_password(password_file, password_stdin, f"Password of {username} at {host}")
     elif password_file or password_stdin:
         raise typer.BadParameter("a password needs --username")
-    return GatewaySettings.entered(host, port or _PORTS.get(security, 587), security, username, password)
+    port = port or _PORTS.get(security, 587)
+    return GatewaySettings.entered(host, port, security, username, password, fallbacks=fallbacks)
 
 
 @frozen

@@ -82,7 +82,7 @@ def init(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="A setting for outgate.toml, lists as in 'delivery.retry=[60, 300]'; may be given several times",
+            help="A setting for outgate.toml, lists as in 'egress.ports=[25, 587]'; may be given several times",
         ),
     ] = None,
 ) -> None:

@@ -25,20 +25,29 @@ from outgate.commands.restriction_options import (
     restriction_row,
     seconds_of,
 )
+from outgate.commands.schedule_options import change_words, origin, own_row, schedule_row, schedule_words, usual_of
 from outgate.directory.errors import Invalid
 from outgate.iso_time import iso
-from outgate.model import Cause, QueueKey, Restriction
-from outgate.operations import gateway_overview, message_log_operations, queue_operations, restriction_operations
+from outgate.model import Cause, QueueKey, Restriction, ScheduleChange
+from outgate.operations import (
+    gateway_overview,
+    message_log_operations,
+    queue_operations,
+    restriction_operations,
+    schedule_operations,
+)
 from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import event_queues, queue_names
 from outgate.operations.resources import event_row
 from outgate.operations.restriction_operations import Ceiling
+from outgate.operations.schedule_operations import ScheduleInForce
 from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.admin import By, Selection, Waiting, WaitState
 from outgate.queue.entry import Instruction
 from outgate.queue.queue_id import from_text, to_text
 
 TOP: Final = 40  # queues that `top` shows
+NEVER: Final = "never"
 
 
 class OwnWay(StrEnum):
@@ -111,24 +120,29 @@ def show(ctx: CommandContext, identity: Identity) -> None:
 
     Of a message that waits no more, the history is in `outgate log ID`.
     """
+    usual = usual_of(ctx)
     with ctx.reading() as op:
         found = queue_operations.of_message(op, _number(identity))
         history = message_log_operations.history(op, _number(identity))
         told_of = event_queues(op, history)
         names = queue_names(op, {each.queue for each in found})
         suspended = restriction_operations.suspended(op)
+        by_queue = schedule_operations.of_queues(op, usual, names)
     rows = [_row(each, suspended) | {"queue_name": names[each.queue]} for each in found]
     common = ("id", "from", "size", "received_at")
     recipients = [{key: value for key, value in row.items() if key not in common} for row in rows]
     value = {key: rows[0][key] for key in common}
     if ctx.json:
         facts = [event_row(event, told_of) for event in history]
-        record(ctx, value | {"recipients": recipients, "facts": facts})
+        schedules_of: JsonObject = {queue: schedule_row(one) for queue, one in by_queue.items()}
+        record(ctx, value | {"recipients": recipients, "schedules": schedules_of, "facts": facts})
         return
     record(ctx, value)
     columns = {key: key.replace("_", " ") for key in ("recipient", "queue_name", "state", "next_attempt", "last_reply")}
     columns["queue_name"] = "queue"
     table(ctx, recipients, columns, nothing="")
+    for queue, one in by_queue.items():
+        typer.echo(f"\n{names[queue]}\n{indented([schedule_words(one)])}")
     typer.echo("\n".join(["", *(event_lines(event, told_of) for event in history)]))
 
 
@@ -318,6 +332,21 @@ def top(
         time.sleep(every)
 
 
+First = Annotated[
+    str | None, typer.Option("--first", help="Wait after the first failure, as in 30s, 5m", show_default=False)
+]
+Factor = Annotated[
+    float | None, typer.Option("--factor", help="How many times longer each further wait is", show_default=False)
+]
+LongestWait = Annotated[str | None, typer.Option("--longest", help="Longest wait, as in 4h", show_default=False)]
+WarnAfter = Annotated[
+    str | None,
+    typer.Option("--warn-after", help="When its sender is told that it waits, as in 4h; or never", show_default=False),
+]
+GiveUpAfter = Annotated[
+    str | None, typer.Option("--give-up-after", help="When it is returned, as in 5d", show_default=False)
+]
+NoSchedule = Annotated[bool, typer.Option("--none", help="Let the settings' schedule hold again", show_default=False)]
 Destinations = Annotated[
     list[str], typer.Argument(help="Recipients' domains, or queues as `outgate queue count` names them")
 ]
@@ -368,6 +397,55 @@ def limit(
     told = "no ceiling" if ceiling is None else ceiling_words(ceiling)
     names = [str(one) for one in queues]
     tell(ctx, {"queues": names, "limited": ceiling is not None}, f"{' '.join(names)}: {told}")
+
+
+@command(
+    app,
+    example="outgate queue schedule slow.example --first 10m --longest 6h --give-up-after 10d"
+    ' --reason "they are moving" --for 14d\noutgate queue schedule slow.example --none',
+)
+def schedule(
+    ctx: CommandContext,
+    destination: Annotated[
+        str, typer.Argument(help="Ending of recipients' domains, or of gateways' hosts", metavar="DESTINATION")
+    ],
+    first: First = None,
+    factor: Factor = None,
+    longest: LongestWait = None,
+    warn_after: WarnAfter = None,
+    give_up_after: GiveUpAfter = None,
+    none: NoSchedule = False,
+    reason: Reason = "",
+    for_: For = None,
+) -> None:
+    """Say when mail for a destination is tried again, told of and returned, where the settings have it otherwise.
+
+    What waits goes by it from its next attempt on; `outgate queue retry` makes that at once.
+    """
+    if none:
+        with ctx.writing() as op:
+            removed = schedule_operations.remove(op, destination)
+        tell(ctx, {"removed": own_row(removed)}, f"{removed.destination}: the settings' schedule holds again")
+        return
+    warn = 0.0 if warn_after == NEVER else seconds_of(warn_after)
+    change = ScheduleChange(seconds_of(first), factor, seconds_of(longest), warn, seconds_of(give_up_after))
+    with ctx.writing() as op:
+        made = schedule_operations.set_schedule(op, destination, change, reason, seconds_of(for_))
+    undo = f"undo: outgate queue schedule {made.destination} --none"
+    tell(ctx, {"schedule": own_row(made)}, f"{made.destination}: {change_words(change)}\n{undo}")
+
+
+@command(app, example="outgate queue schedules")
+def schedules(ctx: CommandContext) -> None:
+    """List the ways' schedules as the settings have them, and the destinations that have their own."""
+    usual = usual_of(ctx)
+    with ctx.reading() as op:
+        own = schedule_operations.listed(op)
+    by_way = {kind.value: ScheduleInForce(one) for kind, one in usual.items()}
+    lines = [f"{way}\n{indented([schedule_words(one)])}" for way, one in by_way.items()]
+    lines += [f"{one.destination}\n{indented([change_words(one.change), origin(one)])}" for one in own]
+    rows: JsonObject = {way: schedule_row(one) for way, one in by_way.items()}
+    tell(ctx, {"ways": rows, "destinations": [own_row(one) for one in own]}, "\n\n".join(lines))
 
 
 @command(app, example="outgate queue restrictions")

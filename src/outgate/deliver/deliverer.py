@@ -31,9 +31,11 @@ from outgate.deliver.routing import as_submitted, decide, is_still, part, refusa
 from outgate.deliver.suspension import lapsed
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.deliver.transports import timeouts_of
+from outgate.deliver.usual_schedule import scheduled_as, usual_schedules
+from outgate.directory import own_schedules
 from outgate.directory.reader import DirectoryReader
 from outgate.frozen import frozen
-from outgate.model import Cause, QueueKey, TlsDemand
+from outgate.model import Cause, QueueKey, Schedule, TlsDemand
 from outgate.queue import Finish, Item, Put, Queue
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.route import Route, RouteKind
@@ -106,7 +108,8 @@ class Deliverer:
     ) -> None:
         self._queue, self._directory, self._settings = queue, directory, settings
         self._restraint, self._ceilings = restraint, ceilings
-        self._breakers = Breakers(settings.retry[0])
+        self._breakers = Breakers(settings.retry_first)
+        self._schedules = usual_schedules(settings)
         self._refused: dict[Destination, RefusedLogIn] = {}
         self._share = (0, 1)  # this process among those that deliver
         self._new_transport = new_transport
@@ -480,10 +483,10 @@ class Deliverer:
         """Commit the outcomes; what was delivered must not be lost sight of, so this is tried until it works."""
         delivery, now = attempt.delivery, clock.now()
         self._inflight.settle(delivery)
-        disposition = settle(delivery, attempt.result, now, self._settings)
         while True:
             try:
                 with self._watch_record(delivery.item.message.id):
+                    disposition = settle(delivery, attempt.result, now, await self._schedule(attempt, now))
                     told = await self._reporter.report(disposition)
                 await self._finish(disposition.finish(self._queue.owner, told))
                 break
@@ -494,6 +497,15 @@ class Deliverer:
         self._inflight.settled(delivery)
         if told or self._inflight.is_hungry(delivery.route.queue):
             self._woken.set()
+
+    async def _schedule(self, attempt: Attempt, now: float) -> Schedule:
+        """By which what waits is tried again; of what was simply delivered nobody asks. Raises StoreUnavailable."""
+        way = attempt.delivery.route
+        usual = self._schedules[way.kind]
+        if attempt.works:
+            return usual
+        own = own_schedules.find(await self._directory.own_schedules(), scheduled_as(way), now)
+        return usual.changed(own.change) if own else usual
 
     async def _finish(self, finish: Finish) -> None:
         """Raises StoreUnavailable when nothing was committed. An outcome never depends on what is told of it: what

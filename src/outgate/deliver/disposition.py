@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from dataclasses import field, replace
 from typing import Final
 
-from outgate.config import DeliverySettings
 from outgate.deliver.delivery import AttemptResult, Delivery
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.frozen import frozen
 from outgate.mail.report import ReportedRecipient
 from outgate.mail.report_text import Action, Remedy
+from outgate.model import Schedule
 from outgate.queue import Defer, Finish, Put, Recipient
 from outgate.queue.queue_id import to_text
-from outgate.queue.retry import next_attempt
+from outgate.queue.retry import next_attempt, spread_of
 from outgate.record import events
 from outgate.record.events import MessageEvent, Passage
 from outgate.route import RouteKind
@@ -39,6 +39,7 @@ class Disposition:
     delivery: Delivery
     result: AttemptResult
     at: float
+    schedule: Schedule
     done: list[Failed] = field(default_factory=list)
     deferred: list[Deferral] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
@@ -143,56 +144,53 @@ def _is_known(deferral: Deferral) -> bool:
     return same and deferral.outcome.untried and not deferral.late
 
 
-def settle(delivery: Delivery, result: AttemptResult, now: float, settings: DeliverySettings) -> Disposition:
+def settle(delivery: Delivery, result: AttemptResult, now: float, schedule: Schedule) -> Disposition:
     """Sort the outcomes of an attempt that ended at `now`."""
-    disposition = Disposition(delivery, result, now)
+    disposition = Disposition(delivery, result, now, schedule)
     for recipient, outcome in zip(delivery.recipients, result.outcomes, strict=True):
         if outcome.verdict is Verdict.DELIVERED:
             disposition.done.append((recipient, outcome))
             continue
-        again = _again(recipient, outcome, delivery, now, settings)
+        again = _again(recipient, outcome, delivery, now, schedule)
         if again is None:
             disposition.failed.append((recipient, outcome))
         else:
-            late = _is_late(recipient, outcome, delivery, now, settings)
+            late = _is_late(recipient, outcome, delivery, now, schedule)
             disposition.deferred.append(Deferral(recipient, outcome, again, late))
     return disposition
 
 
-def _again(
-    recipient: Recipient, outcome: Outcome, delivery: Delivery, now: float, settings: DeliverySettings
-) -> float | None:
+def _again(recipient: Recipient, outcome: Outcome, delivery: Delivery, now: float, schedule: Schedule) -> float | None:
     if outcome.verdict is not Verdict.RETRY:
         return None
-    since = delivery.item.message.waits_since
-    scheduled = next_attempt(recipient.attempts + 1, now, since, settings.retry, settings.give_up_after)
+    message = delivery.item.message
+    since = message.waits_since
+    scheduled = next_attempt(schedule, recipient.attempts + 1, now, since, spread_of(message.id))
     if scheduled is None or outcome.again is None:
         return scheduled
     again = outcome.again
     if outcome.queue_until is not None:  # what was tried, and only put off, is not tried faster than by the schedule
         again = max(again, scheduled)
-    return min(again, *_to_be_told(recipient, outcome, since, now, settings))
+    return min(again, *_to_be_told(recipient, outcome, since, now, schedule))
 
 
 def _to_be_told(
-    recipient: Recipient, outcome: Outcome, since: float, now: float, settings: DeliverySettings
+    recipient: Recipient, outcome: Outcome, since: float, now: float, schedule: Schedule
 ) -> Iterator[float]:
     """When the sender is to hear of what waits: what is not tried wakes up for that."""
-    yield since + settings.give_up_after
-    late = since + settings.delay_report_after
-    if settings.delay_report_after and late > now and not (recipient.delay_told or outcome.told):
+    yield since + schedule.give_up_after
+    late = since + schedule.delay_report_after
+    if schedule.delay_report_after and late > now and not (recipient.delay_told or outcome.told):
         yield late
 
 
-def _is_late(
-    recipient: Recipient, outcome: Outcome, delivery: Delivery, now: float, settings: DeliverySettings
-) -> bool:
+def _is_late(recipient: Recipient, outcome: Outcome, delivery: Delivery, now: float, schedule: Schedule) -> bool:
     """Whether it is time to say that the message waits: soon, where only the sender can do something about it."""
     if outcome.told:
         return False
-    after = settings.delay_report_after
-    if settings.fault_report_after and _only_the_sender_can_repair(outcome, delivery):
-        after = settings.fault_report_after
+    after = schedule.delay_report_after
+    if schedule.fault_report_after and _only_the_sender_can_repair(outcome, delivery):
+        after = schedule.fault_report_after
     waited = now - delivery.item.message.waits_since
     return bool(after) and waited >= after and not recipient.delay_told
 

@@ -6,6 +6,7 @@ after one time. What the peer itself said is told, since the user could ask it a
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -93,8 +94,16 @@ class Prober:
         self._verifying = verifying_context(config)
 
     async def domain_gateway(self, gateway: Gateway, secret: str, told: Told = _nobody) -> Probed:
-        """Try the organisation's own gateway: the administrator chose it, so it may be anywhere."""
-        return await self._probe(gateway, secret, self._resolver.host(gateway.host), None, told)
+        """Try an outbound gateway of the organisation, each host of it: the administrator chose it, so it may be
+        anywhere.
+        """
+        probed = Probed()
+        for name in gateway.hosts:
+            one = replace(gateway, host=name, fallbacks=())
+            probed = await self._probe(one, secret, self._resolver.host(name), None, told)
+            if not probed.works:
+                return replace(probed, detail=f"{name}: {probed.detail}") if gateway.fallbacks else probed
+        return probed
 
     async def gateway(self, gateway: Gateway, secret: str, sender: str) -> Probed:
         """Try a user's gateway at the administrator's console: not limited, and as soon as it is known."""

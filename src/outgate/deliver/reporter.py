@@ -71,7 +71,7 @@ class Reporter:
             sender=message.chosen_from or message.reverse_path,
             queue_id=to_text(message.id),
             arrived_at=message.received_at,
-            tried_until=message.waits_since + self._settings.give_up_after,
+            tried_until=message.waits_since + disposition.schedule.give_up_after,
             gateway=route.gateway.host if route.gateway and route.kind in BY_GATEWAY else "",
             envid=message.envid,
             content=content if whole else None,

@@ -139,7 +139,7 @@ def _instructed(
     if recipient.instruction is not None and chosen is not None:
         chosen = replace(chosen, gateway=None, common_gateway=None)
     if recipient.instruction is Instruction.DIRECT:
-        organisation = replace(organisation, domain_gateway=None)
+        organisation = replace(organisation, domain_gateway=None, gateways_of_domains={})
     return _way(organisation, account, chosen, message, recipient)
 
 

@@ -260,6 +260,9 @@ class SmtpTransport:
         return bool(left) and await self._open(left) is None
 
     async def _open(self, hosts: list[SecuredHost]) -> Outcome | None:
+        """A connection to the first host that lets us in. Where none does, a credential that one of them refuses is
+        what is told: nothing gets better before that is mended.
+        """
         problem: Outcome | None = None
         for host in hosts:
             self._tried.add(host.host.address)
@@ -268,7 +271,8 @@ class SmtpTransport:
                 failed = await self._connected_to(host)
             if failed is None:
                 return None
-            problem = problem or failed
+            if problem is None or (failed.refuses_credential and not problem.refuses_credential):
+                problem = failed
         return problem
 
     async def _connected_to(self, to: SecuredHost) -> Outcome | None:

@@ -1,7 +1,8 @@
 """A route made into a transport: which peer, which log-in."""
 
+import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from outgate.config import Config, DeliverySettings
 from outgate.deliver.connection import Link, Timeouts, unreachable
@@ -94,8 +95,14 @@ class TransportFactory:
         if users:
             hosts = _alike(lambda: self._resolver.guarded(host, port), tls)
         else:
-            hosts = _alike(lambda: self._resolver.host(host), tls)
+            hosts = _alike(lambda: self._each_of(gateway.hosts), tls)
         return self._smtp(link, _usable(log_in, lambda: _found(hosts(), host, port)), log_in=log_in)
+
+    async def _each_of(self, names: Sequence[str]) -> list[Host] | Unresolved:
+        """The addresses of several hosts in their order; one that is not found is passed over where another is."""
+        found = await asyncio.gather(*(self._resolver.host(name) for name in names))
+        hosts = [host for some in found if not isinstance(some, Unresolved) for host in some]
+        return hosts or next(one for one in found if isinstance(one, Unresolved))
 
     def _to_api(self, api: MailApi, gateway: Gateway, log_in: LogIn) -> Transport:
         """By a provider's interface; its port is the administrator's choice (oauth/providers.py), its address is

@@ -5,7 +5,7 @@ are expected in compared form (mail.addresses.canonical).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -103,11 +103,17 @@ def load_shared(connection: Connection) -> Shared:
 
 
 def load_organisation(connection: Connection) -> Organisation:
-    """The organisation's domains, which is the primary one, and its outbound gateway."""
-    row = connection.execute(select(tables.domain_gateway)).first()
-    gateway = _gateway(row, f"domain-gateway:{row.id}") if row else None
+    """The organisation's domains, which is the primary one, and its outbound gateways."""
+    rows = connection.execute(select(tables.domain_gateway)).all()
+    gateways = {
+        row.domain: replace(
+            _gateway(row, f"domain-gateway:{row.id}", row.domain), fallbacks=tuple(row.fallbacks.split())
+        )
+        for row in rows
+    }
+    whole = gateways.pop("", None)
     primary = connection.scalar(select(tables.domain.c.name).where(tables.domain.c.is_primary))
-    return Organisation(_domains(connection), gateway, primary or "")
+    return Organisation(_domains(connection), whole, primary or "", gateways)
 
 
 def local_mailbox(connection: Connection, address: str) -> str | None:

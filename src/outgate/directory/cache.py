@@ -8,9 +8,10 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from outgate.directory import accounts, own_rules, restrictions
+from outgate.directory import accounts, own_rules, own_schedules, restrictions
 from outgate.directory.accounts import LogInEntry, Shared
 from outgate.directory.own_rules import OwnRule
+from outgate.directory.own_schedules import OwnSchedule
 from outgate.model import Account, Organisation, Restrictions
 from outgate.store.engine import read
 from outgate.store.prepared import PreparedNumber, PreparedRows
@@ -46,6 +47,8 @@ class DirectoryCache:
         self._restrictions = lru_cache(1)(self._load_restrictions)
         self._own_rules_at = lru_cache(1)(lambda _version: self._own_rules(self._queue_version.read()))
         self._own_rules = lru_cache(1)(self._load_own_rules)
+        self._own_schedules_at = lru_cache(1)(lambda _version: self._own_schedules(self._queue_version.read()))
+        self._own_schedules = lru_cache(1)(self._load_own_schedules)
 
     @property
     def is_local(self) -> bool:
@@ -80,6 +83,10 @@ class DirectoryCache:
         """The administrators' own rules that read replies, also what is over."""
         return self._own_rules_at(self._at(version))
 
+    def own_schedules(self, version: int | None = None) -> tuple[OwnSchedule, ...]:
+        """The administrators' own schedules, also what is over."""
+        return self._own_schedules_at(self._at(version))
+
     def _at(self, version: int | None) -> int:
         return self.version() if version is None else version
 
@@ -106,3 +113,7 @@ class DirectoryCache:
     def _load_own_rules(self, _queue_version: int) -> tuple[OwnRule, ...]:
         with read(self._engine) as connection:
             return own_rules.load(connection)
+
+    def _load_own_schedules(self, _queue_version: int) -> tuple[OwnSchedule, ...]:
+        with read(self._engine) as connection:
+            return own_schedules.load(connection)

@@ -2,6 +2,7 @@
 the organisation's. Knows no table.
 """
 
+from collections.abc import Sequence
 from dataclasses import field
 from ipaddress import ip_address
 from typing import Any, Self
@@ -10,8 +11,9 @@ from outgate.directory.errors import Invalid
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical_domain
 from outgate.model import Consent, Gateway, GatewayKind, Security
-from outgate.store.vault import SealBroken, Vault, credential
+from outgate.store.vault import SealBroken, Vault, credential, hosts_of
 
+MAX_HOSTS = 10  # of one gateway
 MAX_CREDENTIAL = 512  # characters of a user name or password; a command line holds them in base64 (RFC 4954)
 
 
@@ -26,6 +28,7 @@ class GatewaySettings:
     password: str = field(default="", repr=False)
     consent: Consent | None = None
     kind: GatewayKind = GatewayKind.SMTP
+    fallbacks: tuple[str, ...] = ()  # of the organisation's gateways alone
 
     @property
     def provider(self) -> str:
@@ -47,12 +50,18 @@ class GatewaySettings:
         password: str = "",
         consent: Consent | None = None,
         kind: GatewayKind = GatewayKind.SMTP,
+        fallbacks: Sequence[str] = (),
     ) -> Self:
         """As somebody entered it. Raises Invalid."""
-        return cls(host, port, _security(security), username, password, consent, kind)
+        return cls(host, port, _security(security), username, password, consent, kind, tuple(fallbacks))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _host(self.host))
+        object.__setattr__(self, "fallbacks", tuple(map(_host, self.fallbacks)))
+        if len(self.fallbacks) >= MAX_HOSTS:
+            raise Invalid("at most {most} hosts of one gateway", most=MAX_HOSTS)
+        if len({self.host, *self.fallbacks}) <= len(self.fallbacks):
+            raise Invalid("name each host of the gateway once")
         object.__setattr__(self, "security", _security(self.security))
         if not 1 <= self.port <= 65535:
             raise Invalid(
@@ -73,7 +82,8 @@ class GatewaySettings:
 def sealed_values(vault: Vault, row: str, holder: str, wanted: GatewaySettings, version: int) -> dict[str, Any]:
     """The columns of a gateway's row. `version` must never have been used for `row` before."""
     way = _way(wanted)
-    identity = credential(row, holder, version, way, wanted.host, wanted.port, wanted.username)
+    hosts = hosts_of(wanted.host, wanted.fallbacks)
+    identity = credential(row, holder, version, way, hosts, wanted.port, wanted.username)
     return {
         "host": wanted.host,
         "port": wanted.port,
@@ -91,7 +101,7 @@ def credential_of(gateway: Gateway) -> str:
         gateway.holder,
         gateway.credential_version,
         _way(gateway),
-        gateway.host,
+        hosts_of(gateway.host, gateway.fallbacks),
         gateway.port,
         gateway.username,
     )
@@ -126,6 +136,12 @@ def require_tls_or_port_25(server: GatewaySettings | Gateway) -> None:
     """Raises Invalid."""
     if server.security is Security.NONE and server.port != 25:
         raise Invalid("without TLS (security 'none') only port 25 is allowed; use 'starttls' or 'ssl'")
+
+
+def require_one_host(server: GatewaySettings | Gateway) -> None:
+    """Raises Invalid."""
+    if server.fallbacks:
+        raise Invalid("this gateway has one host")
 
 
 def _is_sayable(text: str) -> bool:

@@ -1,13 +1,13 @@
-"""The organisation: its domains, and its outbound gateway. Knows no user."""
+"""The organisation: its domains, and its outbound gateways. Knows no user."""
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from outgate.directory import accounts, domain_keys, gateway_settings
 from outgate.directory.change import compared_domain, touch
 from outgate.directory.domain_keys import KeyRecord, KeyStage
 from outgate.directory.errors import AlreadyExists, NotAllowed
 from outgate.frozen import frozen
-from outgate.model import Gateway
+from outgate.model import Gateway, QueueKey
 from outgate.store import tables
 from outgate.store.vault import Vault
 
@@ -85,29 +85,55 @@ def remove_domain(connection: Connection, name: str) -> None:
         raise NotAllowed(
             "{domain} is in use by {address}; delete the addresses in it first", domain=domain.name, address=used
         )
+    connection.execute(delete(tables.domain_gateway).where(tables.domain_gateway.c.domain == domain.name))
     connection.execute(delete(tables.domain).where(tables.domain.c.id == domain.id))
 
 
-# --- the outbound gateway of the whole organisation ------------------------------------------------------------------
+# --- outbound gateways: of the whole organisation, and of single domains ----------------------------------------------
 
 
-def domain_gateway(connection: Connection) -> Gateway | None:
-    """The gateway that all mail but that of users' gateways passes, if one is set."""
-    return accounts.load_organisation(connection).domain_gateway
+def domain_gateway(connection: Connection, domain: str = "") -> Gateway | None:
+    """The gateway that all mail from a domain passes but that of users' gateways, if the domain has one of its own;
+    without a domain that of the whole organisation.
+    """
+    found = accounts.load_organisation(connection)
+    return found.gateways_of_domains.get(domain) if domain else found.domain_gateway
 
 
-def set_domain_gateway(connection: Connection, keys: Vault, wanted: gateway_settings.GatewaySettings) -> Gateway:
-    """Set or replace it. Raises Invalid."""
+def domain_gateways(connection: Connection) -> dict[QueueKey, Gateway]:
+    """All there are, that of the whole organisation first."""
+    return accounts.load_organisation(connection).gateways
+
+
+def set_domain_gateway(
+    connection: Connection, keys: Vault, wanted: gateway_settings.GatewaySettings, domain: str = ""
+) -> Gateway:
+    """Set or replace it. Raises Invalid and NotFound."""
     version = touch(connection, shared=True)
-    values = gateway_settings.sealed_values(keys, f"domain-gateway:{DOMAIN_GATEWAY_ID}", "", wanted, version)
-    clear_domain_gateway(connection)
-    connection.execute(insert(tables.domain_gateway).values(id=DOMAIN_GATEWAY_ID, **values))
-    gateway = domain_gateway(connection)
+    domain = domain_keys.find_domain(connection, domain).name if domain else ""
+    columns = tables.domain_gateway.c
+    row_id = connection.scalar(select(columns.id).where(columns.domain == domain)) or _new_gateway_id(
+        connection, domain
+    )
+    values = gateway_settings.sealed_values(keys, f"domain-gateway:{row_id}", domain, wanted, version)
+    connection.execute(delete(tables.domain_gateway).where(columns.domain == domain))
+    further = {"domain": domain, "fallbacks": " ".join(wanted.fallbacks)}
+    connection.execute(insert(tables.domain_gateway).values(id=row_id, **values, **further))
+    gateway = domain_gateway(connection, domain)
     assert gateway
     return gateway
 
 
-def clear_domain_gateway(connection: Connection) -> None:
-    """Deliver to recipients' mail exchangers directly."""
+def clear_domain_gateway(connection: Connection, domain: str = "") -> None:
+    """Deliver to recipients' mail exchangers directly; what is sent from a domain, as the organisation's other mail.
+    Raises Invalid.
+    """
     touch(connection, shared=True)
-    connection.execute(delete(tables.domain_gateway))
+    name = compared_domain(domain) if domain else ""
+    connection.execute(delete(tables.domain_gateway).where(tables.domain_gateway.c.domain == name))
+
+
+def _new_gateway_id(connection: Connection, domain: str) -> int:
+    if not domain:
+        return DOMAIN_GATEWAY_ID
+    return max(connection.scalar(select(func.max(tables.domain_gateway.c.id))) or 0, DOMAIN_GATEWAY_ID) + 1

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from outgate.directory.accounts import LogInEntry
 from outgate.directory.cache import COPIES, DirectoryCache
 from outgate.directory.own_rules import OwnRule
+from outgate.directory.own_schedules import OwnSchedule
 from outgate.mail.addresses import AddressError, canonical
 from outgate.model import Account, Organisation, Restrictions
 
@@ -106,6 +107,10 @@ class DirectoryReader:
     async def own_rules(self) -> tuple[OwnRule, ...]:
         """The administrators' own rules that read replies, also what is over."""
         return self._cache.own_rules() if self._is_local else await self._ask(self._cache.own_rules)
+
+    async def own_schedules(self) -> tuple[OwnSchedule, ...]:
+        """The administrators' own schedules, also what is over."""
+        return self._cache.own_schedules() if self._is_local else await self._ask(self._cache.own_schedules)
 
     def restrictions_at(self, version: int) -> Restrictions | None:
         """What restricted queues in this state of the directory; None if that is not the one last read."""

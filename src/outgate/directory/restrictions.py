@@ -125,7 +125,7 @@ def log_in_refused(
 
 def _credential_version(connection: Connection, queue: QueueKey) -> int | None:
     if queue.kind is QueueKind.DOMAIN_GATEWAY:
-        relay = domain_gateway(connection)
+        relay = domain_gateway(connection, queue.name)
         return relay.credential_version if relay else None
     if queue.kind is QueueKind.COMMON_GATEWAY:
         common = tables.common_gateway.c

@@ -11,11 +11,12 @@ from outgate.directory.gateway_settings import open_password
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.model import Gateway, Refused
-from outgate.operations import targets
+from outgate.operations import schedule_operations, targets
 from outgate.operations.account_lookup import account_of, require_mailbox
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
 from outgate.operations.public_reply import public_reply
+from outgate.operations.schedule_operations import ScheduleInForce, Usual
 from outgate.queue import census
 from outgate.route import Route, RouteKind, route
 from outgate.sendas import oauth_grants
@@ -31,6 +32,7 @@ class Explanation:
     recipient: str
     outcome: Route | Refused
     cautions: tuple[str, ...] = ()  # what keeps the message waiting on its way, as far as it is known
+    schedule: ScheduleInForce | None = None  # by which it would wait
 
 
 @operation(
@@ -39,10 +41,16 @@ class Explanation:
     targets.user("user"),
     changes=False,
     own=True,
-    services=("local_mailboxes",),
+    services=("local_mailboxes", "usual"),
 )
 def explain(
-    op: OperationContext, user: str, sender: str, recipient: str, *, local_mailboxes: bool = False
+    op: OperationContext,
+    user: str,
+    sender: str,
+    recipient: str,
+    *,
+    local_mailboxes: bool = False,
+    usual: Usual | None = None,
 ) -> Explanation:
     """Say whether a user may send as an address, and which way the message would go, with the reasons.
 
@@ -70,10 +78,19 @@ def explain(
     )
     if isinstance(found, Route) and found.kind is RouteKind.DOMAIN_GATEWAY and not _sees_domain_gateway(op):
         found = replace(found, gateway=None, reasons=tuple(_unnamed(found.gateway, found.reasons)))
-    cautions = tuple(_cautions(op, found)) if isinstance(found, Route) else ()
-    if isinstance(found, Route) and found.gateway and found.gateway.is_common and not _sees_common_log_ins(op):
+    if not isinstance(found, Route):
+        return Explanation(owner.primary, sender, recipient, found)
+    cautions = tuple(_cautions(op, found))
+    schedule = _schedule(op, found, usual) if usual else None
+    if found.gateway and found.gateway.is_common and not _sees_common_log_ins(op):
         found = replace(found, gateway=replace(found.gateway, username=""))
-    return Explanation(owner.primary, sender, recipient, found, cautions)
+    return Explanation(owner.primary, sender, recipient, found, cautions, schedule)
+
+
+def _schedule(op: OperationContext, way: Route, usual: Usual) -> ScheduleInForce:
+    """Whose schedule it is and why is told to those who may see the queue."""
+    found = schedule_operations.of_queues(op, usual, [str(way.queue)])[str(way.queue)]
+    return found if op.actor.may(op.connection, Privilege.QUEUE_READ, "/") else replace(found, own=None)
 
 
 def _cautions(op: OperationContext, way: Route) -> Iterator[str]:
@@ -96,7 +113,7 @@ def _cautions(op: OperationContext, way: Route) -> Iterator[str]:
 
 def _unnamed(gateway: Gateway | None, reasons: Iterable[str]) -> Iterator[str]:
     """The reasons without the name of the organisation's gateway."""
-    name = f" {gateway.host}:{gateway.port}" if gateway else ""
+    name = f" {gateway.whereabouts}" if gateway else ""
     return (reason.removesuffix(name) for reason in reasons)
 
 

@@ -118,9 +118,9 @@ def _is_sound(queue: QueueKey) -> bool:
 
 def _named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway | Gateway]:
     found: dict[QueueKey, UsersGateway | Gateway] = {}
-    relay = organisation.domain_gateway(connection)
-    if relay and name in ("", str(QueueKind.DOMAIN_GATEWAY), relay.host):
-        found[QueueKey(QueueKind.DOMAIN_GATEWAY)] = relay
+    for queue, relay in organisation.domain_gateways(connection).items():
+        if name in ("", str(queue), *relay.hosts):
+            found[queue] = relay
     if name.startswith((f"{QueueKind.GATEWAY}:", f"{QueueKind.COMMON_GATEWAY}:")):
         owned = gateways.of_queues(connection, [name])
         return found | {QueueKey.parse(queue): one for queue, one in owned.items()}

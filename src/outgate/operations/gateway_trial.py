@@ -66,6 +66,7 @@ def tentative(wanted: GatewaySettings) -> Gateway:
         wanted.username,
         provider=wanted.provider,
         kind=wanted.kind,
+        fallbacks=wanted.fallbacks,
     )
 
 
@@ -79,4 +80,5 @@ def described(server: Gateway | GatewaySettings | None) -> str:
     if server.provider:
         log_in += f" by {server.provider}"
     how = server.security.value if server.kind is GatewayKind.SMTP else server.kind.in_words
-    return f"{server.host}:{server.port} ({how}{log_in})"
+    where = ", else ".join((f"{server.host}:{server.port}", *server.fallbacks))
+    return f"{where} ({how}{log_in})"

@@ -26,7 +26,6 @@ def names_of(connection: Connection, queues: Collection[str]) -> dict[str, str]:
     gone, by its key.
     """
     names = {queue: found.gateway.in_short for queue, found in gateways.of_queues(connection, queues).items()}
-    relays = [queue for queue in queues if QueueKey.parse(queue).kind is QueueKind.DOMAIN_GATEWAY]
-    if relays and (relay := organisation.domain_gateway(connection)):
-        names |= dict.fromkeys(relays, relay.in_short)
+    if any(QueueKey.parse(queue).kind is QueueKind.DOMAIN_GATEWAY for queue in queues):
+        names |= {str(queue): relay.in_short for queue, relay in organisation.domain_gateways(connection).items()}
     return {queue: names.get(queue, queue) for queue in queues}

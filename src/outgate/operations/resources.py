@@ -24,6 +24,7 @@ def gateway_row(gateway: Gateway | None) -> JsonObject | None:
         "username": gateway.username,
         "provider": gateway.provider,
         "kind": gateway.kind.value,
+        "fallbacks": list(gateway.fallbacks),
     }
 
 

@@ -23,9 +23,9 @@ _log = structlog.get_logger("queue")
 
 
 class ClockWatch:
-    """Looks after the times of what waits; `longest` is the longest pause in seconds."""
+    """Looks after the times of what waits; `longest` finds the longest pause in seconds."""
 
-    def __init__(self, engine: Engine, longest: float, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, longest: Callable[[Connection], float], now: Callable[[], float]) -> None:
         self._engine, self._longest, self._now = engine, longest, now
 
     async def run(self) -> None:
@@ -50,7 +50,7 @@ class ClockWatch:
     def _step(self) -> int:
         now = self._now()
         with read(self._engine) as conn:
-            late = _too_late(conn, now + self._longest + _SLACK)
+            late = _too_late(conn, now + self._longest(conn) + _SLACK)
         if not late:
             return 0
         with write(self._engine) as conn:

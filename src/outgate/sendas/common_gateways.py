@@ -71,6 +71,7 @@ def require_allowed(connection: Connection, grant: AddressGrant, wanted: Gateway
     Whether users may have servers of their own is no question here.
     """
     gateway_settings.require_tls_or_port_25(wanted)
+    gateway_settings.require_one_host(wanted)
     if send_as_addresses.is_own_domain(connection, grant.address):
         raise NotAllowed(
             "{address} is in the organisation's own domains: the organisation's servers deliver it",

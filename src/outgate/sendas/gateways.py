@@ -28,6 +28,7 @@ def set_gateway(
     that no connection of the old one serves the new one.
     """
     gateway_settings.require_tls_or_port_25(wanted)
+    gateway_settings.require_one_host(wanted)
     version = touch(connection)
     send_as_id = send_as_addresses.find(connection, account_id, address).id
     account, entry = _entry(connection, account_id, address)

@@ -15,6 +15,7 @@ from outgate.store.vault import (
     credential,
     holder_of,
     holder_of_common,
+    hosts_of,
     key_id_of,
     second_factor,
     signing_key,
@@ -61,6 +62,13 @@ def user_credential(row: AnyRow) -> str:
     return _credential(f"gateway:{row.id}", holder_of(row.send_as__account_id, row.send_as__address), row)
 
 
+def relay_credential(row: AnyRow) -> str:
+    """The identity of the password in a row of `domain_gateway`: it is for all of its hosts, and for no other."""
+    hosts = hosts_of(row.host, row.fallbacks.split())
+    name = f"domain-gateway:{row.id}"
+    return credential(name, row.domain, row.credential_version, row.security, hosts, row.port, row.username)
+
+
 def common_credential(row: AnyRow) -> str:
     """The identity of the password in a row of `common_gateway`, with the columns of its grant beside."""
     holder = holder_of_common(row.grant_id, row.address_grant__address)
@@ -97,7 +105,7 @@ COMMON_GATEWAY: Final = SealedColumn(
 DOMAIN_GATEWAY: Final = SealedColumn(
     tables.domain_gateway,
     tables.domain_gateway.c.sealed_password,
-    lambda row: _credential(f"domain-gateway:{row.id}", "", row),
+    relay_credential,
 )
 DKIM: Final = SealedColumn(
     tables.domain_key,

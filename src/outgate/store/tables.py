@@ -380,7 +380,17 @@ usage = Table(
     Column("recipients", Integer, nullable=False),
 )
 
-# The organisation's outbound gateway: at most one row.
+# The same of all who share a unit's limit, counted where there is one. By path: a unit that is moved begins anew.
+unit_usage = Table(
+    "unit_usage",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("unit", Text, primary_key=True),
+    Column("messages", Integer, nullable=False),
+    Column("recipients", Integer, nullable=False),
+)
+
+# The outbound gateways: at most one of the whole organisation, and one for what is sent from each of its domains.
 domain_gateway = Table(
     "domain_gateway",
     metadata,
@@ -391,6 +401,9 @@ domain_gateway = Table(
     Column("username", Text, nullable=False, default=""),
     Column("sealed_password", LargeBinary),
     Column("credential_version", Integer, nullable=False, default=1),
+    Column("domain", Text, nullable=False, default="", server_default=""),  # empty: of the whole organisation
+    Column("fallbacks", Text, nullable=False, default="", server_default=""),  # further hosts, with spaces between
+    Index("ix_domain_gateway_domain", "domain", unique=True),
 )
 
 # --- sendas ----------------------------------------------------------------------------------------------------------
@@ -711,6 +724,23 @@ reply_rule = Table(
     Column("action", Text, nullable=False),  # directory.reply_rules.RuleAction
     Column("seconds", Double, nullable=False),  # how long what follows holds; 0: give up
     Column("rate", Text, nullable=False),  # as in "60/1hour", of slow-down alone
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("until", Double),  # null: until somebody removes it
+)
+
+# When mail for a destination is tried again, told of and returned, where it is otherwise than the settings have it: see
+# directory.own_schedules.
+retry_schedule = Table(
+    "retry_schedule",
+    metadata,
+    Column("destination", Text, primary_key=True),  # ending of recipients' domains or gateways' hosts, A-labels
+    Column("retry_first", Double),  # null here and below: as the settings have it
+    Column("retry_factor", Double),
+    Column("retry_longest", Double),
+    Column("delay_report_after", Double),
+    Column("give_up_after", Double),
     Column("reason", Text, nullable=False),
     Column("author", Text, nullable=False),
     Column("since", Double, nullable=False),

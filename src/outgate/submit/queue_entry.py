@@ -21,6 +21,7 @@ from outgate.queue.queue_id import to_text
 from outgate.record import events
 from outgate.record.events import MessageEvent
 from outgate.route import Route, RouteKind, Ways, own_route
+from outgate.submit.quotas import counted_units
 from outgate.submit.refusal import Refusal
 from outgate.submit.submission import Content, Envelope, Submission
 from outgate.submit.usage import CountMessage
@@ -35,11 +36,12 @@ class _Origin:
     """Whom a message is from: what tells an account's message from nobody's, and either from the organisation's own,
     which has no `chosen_from`.
 
-    `account` and the addresses of From are for the record.
+    `account` and the addresses of From are for the record; `units` are those for whose limits it counts.
     """
 
     account: str = OWN_MAIL
     account_id: int | None = None
+    units: Sequence[str] = ()
     chosen_from: str = ""
     rewrite_from: bool = False
     header_from: Sequence[str] = ()
@@ -118,6 +120,7 @@ def _origin(submission: Submission, authorised: Authorised | None = None) -> _Or
     return _Origin(
         account=submission.account.primary,
         account_id=submission.account.id,
+        units=counted_units(submission.account.policy),
         chosen_from=authorised.chosen.address if authorised else "",
         rewrite_from=bool(authorised and authorised.rewrite),
         header_from=header.header_from,
@@ -176,8 +179,8 @@ def _entry(
 
 
 def _counted(origin: _Origin, at: float, recipients: int) -> tuple[CountMessage, ...]:
-    """For the limits of its account, if it has one."""
-    return () if origin.account_id is None else (CountMessage(origin.account_id, at, recipients),)
+    """For the limits of its account, if it has one, and of units."""
+    return () if origin.account_id is None else (CountMessage(origin.account_id, at, recipients, origin.units),)
 
 
 def _tls_demand(origin: _Origin, envelope: Envelope) -> TlsDemand:

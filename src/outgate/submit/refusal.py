@@ -12,7 +12,7 @@ class RefusalReason(StrEnum):
     MALFORMED = "malformed"  # message or envelope break the rules of RFC 5321, 5322
     TOO_LARGE = "too_large"  # the message, or its header
     LOOP = "loop"  # it was here before
-    TOO_MANY = "too_many"  # messages or recipients, in one message or in a day
+    TOO_MANY = "too_many"  # messages or recipients, in one message, an hour or a day
     NOT_AUTHORISED = "not_authorised"  # not an address of this account, or the account is suspended
     POLICY = "policy"  # of the account's unit: by this way, or to this recipient
     ATTACHMENT = "attachment"  # one that policy does not let out

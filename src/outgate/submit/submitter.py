@@ -13,10 +13,9 @@ from outgate.model import Account, Organisation
 from outgate.queue import Put, Queue
 from outgate.queue.changes import RecordEvents
 from outgate.store.batch import apply
-from outgate.submit import usage
-from outgate.submit.daily_limits import DailyLimits, DailyUse, hour_of, is_limited
 from outgate.submit.decision import RoutedSubmission, decide, loop, routed
 from outgate.submit.queue_entry import refused, refused_envelope, refused_relay, relayed
+from outgate.submit.quotas import SendingQuotas, uses_of
 from outgate.submit.refusal import Refusal
 from outgate.submit.submission import Content, Envelope, MessageLimits, Submission
 
@@ -24,8 +23,8 @@ from outgate.submit.submission import Content, Envelope, MessageLimits, Submissi
 class Submitter:
     """Takes messages in on an event loop."""
 
-    def __init__(self, queue: Queue, daily_limits: DailyLimits, limits: MessageLimits) -> None:
-        self._queue, self._daily_limits, self._limits = queue, daily_limits, limits
+    def __init__(self, queue: Queue, quotas: SendingQuotas, limits: MessageLimits) -> None:
+        self._queue, self._quotas, self._limits = queue, quotas, limits
 
     async def submit(self, submission: Submission, organisation: Organisation) -> Put | Refusal:
         """Queue the message, or say why not; either is on disk when this returns. Raises StoreUnavailable.
@@ -69,11 +68,11 @@ class Submitter:
         if isinstance(candidate, Refusal):
             return candidate
         attachments = await self._attachments(candidate)
-        account, recipients = submission.account, len(candidate.routes)
-        use = await self._daily_limits.use(account, recipients)
-        outcome = decide(candidate, attachments, use)  # nothing is awaited from the use to the counting
+        quotas, recipients = candidate.quotas, len(candidate.routes)
+        uses = await self._quotas.uses(quotas, recipients) if quotas else {}
+        outcome = decide(candidate, attachments, quotas, uses)  # nothing is awaited from the uses to the counting
         if isinstance(outcome, Put):
-            with self._daily_limits.counting(account, recipients):
+            with self._quotas.counting(quotas, recipients):
                 await self._queue.put(outcome)
         return outcome
 
@@ -109,11 +108,5 @@ def _submit(
     if isinstance(candidate, Refusal):
         return candidate
     attachments = find_attachments(submission.content.pieces()) if candidate.asks_for_attachments else ()
-    return decide(candidate, attachments, _use(connection, submission))
-
-
-def _use(connection: Connection, submission: Submission) -> DailyUse:
-    account = submission.account
-    if not is_limited(account.policy):
-        return DailyUse()
-    return DailyUse(usage.sent(connection, account.id, hour_of(submission.at)))
+    quotas = candidate.quotas
+    return decide(candidate, attachments, quotas, uses_of(connection, quotas, submission.at))

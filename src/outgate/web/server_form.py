@@ -36,15 +36,19 @@ class ServerFields:
         """One that there is, or was found; of a provider's interface there is nothing to enter."""
         if isinstance(server, Gateway) and not server.is_smtp:
             return cls(username=server.username)
-        return cls(server.host, str(server.port), server.username, server.security.value)
+        hosts = " ".join(server.hosts) if isinstance(server, Gateway) else server.host
+        return cls(hosts, str(server.port), server.username, server.security.value)
 
-    def settings(self, password: str) -> GatewaySettings:
-        """Checked. Raises Invalid."""
+    def settings(self, password: str, *, several: bool = False) -> GatewaySettings:
+        """Checked; with `several` the first host may be followed by others. Raises Invalid."""
         if not self.host:
             raise Invalid("enter the name of the SMTP server")
         if not (self.port.isascii() and self.port.isdigit() and len(self.port) < 6):
             raise Invalid("'{text}' is not a port; it is a number, in most cases 587 or 465", text=self.port[:20])
-        return GatewaySettings.entered(self.host, int(self.port), self.security, self.username, password)
+        host, *fallbacks = self.host.replace(",", " ").split() if several else [self.host]
+        return GatewaySettings.entered(
+            host, int(self.port), self.security, self.username, password, fallbacks=fallbacks
+        )
 
 
 @frozen

@@ -143,6 +143,60 @@ _ALL: Final = (
         N_("That a user may send to in 24 hours. 0: no limit"),
         also=(N_("Sending limits"),),
     ),
+    ShownSetting(
+        "messagesPerHour",
+        N_("Messages an hour"),
+        N_("That a user may send in an hour of the clock. 0: no limit"),
+        also=(N_("Sending limits"),),
+    ),
+    ShownSetting(
+        "recipientsPerHour",
+        N_("Recipients an hour"),
+        N_("That a user may send to in an hour of the clock. 0: no limit"),
+        also=(N_("Sending limits"),),
+    ),
+    ShownSetting(
+        "unitMessagesPerDay",
+        N_("Messages a day, all of the unit"),
+        N_("That all users together may send in 24 hours who have this value from the same unit. 0: no limit"),
+        also=(N_("Sending limits"),),
+    ),
+    ShownSetting(
+        "unitRecipientsPerDay",
+        N_("Recipients a day, all of the unit"),
+        N_("That all users together may send to in 24 hours who have this value from the same unit. 0: no limit"),
+        also=(N_("Sending limits"),),
+    ),
+    ShownSetting(
+        "unitMessagesPerHour",
+        N_("Messages an hour, all of the unit"),
+        N_(
+            "That all users together may send in an hour of the clock who have this value from the same unit."
+            " 0: no limit"
+        ),
+        also=(N_("Sending limits"),),
+    ),
+    ShownSetting(
+        "unitRecipientsPerHour",
+        N_("Recipients an hour, all of the unit"),
+        N_(
+            "That all users together may send to in an hour of the clock who have this value from the same unit."
+            " 0: no limit"
+        ),
+        also=(N_("Sending limits"),),
+    ),
+    ShownSetting(
+        "recipientsPerMessage",
+        N_("Recipients of a message"),
+        N_("Of one message of a user. 0: as many as the server takes"),
+        also=(N_("Sending limits"),),
+    ),
+    ShownSetting(
+        "maxMessageBytes",
+        N_("Largest message"),
+        N_("In bytes, of what a user may send by any way. 0: as much as the server takes"),
+        also=(N_("Sending limits"),),
+    ),
 )
 
 SHOWN: Final[Mapping[str, ShownSetting]] = {one.name: one for one in _ALL}

@@ -1,4 +1,6 @@
-"""How much an account may send in a day: over restarts, over sessions, over processes, on both databases."""
+"""How much an account and a unit may send in an hour and a day: over restarts, sessions and processes, on both
+databases.
+"""
 
 import asyncio
 import smtplib
@@ -16,8 +18,8 @@ from outgate.queue.queue_id import QueueIds
 from outgate.store.engine import read, write
 from outgate.store.group_commit import GroupCommit
 from outgate.submit import MessageLimits, Refusal, Submission, Submitter, usage, whole_message
-from outgate.submit.daily_limits import REMEMBERED, DailyLimits
-from outgate.submit.usage import Sent
+from outgate.submit.quotas import REMEMBERED, SendingQuotas
+from outgate.submit.usage import Holder, Sent
 from way.place import Site, eventually, install, listens, running, serve
 from way.submit import client, message, submit
 from way.test_policy_in_force import set_policy
@@ -37,16 +39,16 @@ class Office:
         self._commits = GroupCommit(engine)
         self.queue = Queue(engine, self._commits, owner, 60.0)
         self._engine = engine
-        self.submitter = Submitter(self.queue, DailyLimits(engine, lambda: self.now), LIMITS)
+        self.submitter = Submitter(self.queue, SendingQuotas(engine, lambda: self.now), LIMITS)
         self._queue_ids = QueueIds()
 
     async def send(self, policy: Policy, recipients: int = 1, account: int = 7) -> Refusal | None:
         outcome = await self.submitter.submit(self.letter(policy, recipients, account), ORGANISATION)
         return outcome if isinstance(outcome, Refusal) else None
 
-    def sent(self, account: int, hour: int) -> list[Sent]:
+    def sent(self, holder: Holder, hour: int) -> list[Sent]:
         with read(self._engine) as connection:
-            return usage.sent(connection, account, hour)
+            return usage.sent(connection, holder, hour)
 
     async def close(self) -> None:
         await self._commits.close()
@@ -103,6 +105,7 @@ async def test_recipients_are_counted_one_by_one(office: Office) -> None:
     assert await office.send(policy, 3) is None
     too_many = await office.send(policy, 11, account=9)
     assert too_many is not None
+    assert (too_many.code, too_many.status) == (550, "5.5.3"), "it will never be taken"
     assert too_many.text == "The limit of 10 recipients a day is reached; send it to fewer at a time"
 
 
@@ -123,16 +126,73 @@ async def test_the_answer_says_when_there_is_room_again_and_then_there_is(office
     assert await office.send(policy) is not None
 
 
+async def test_a_limit_of_an_hour_is_free_at_the_next_full_hour_and_one_of_a_day_says_so_instead(
+    office: Office,
+) -> None:
+    office.now += 0.5 * HOUR
+    policy = Policy(messages_per_hour=2, recipients_per_hour=5, messages_per_day=3)
+    assert await office.send(policy, 4) is None
+    over = await office.send(policy, 2)
+    assert over is not None
+    assert (over.code, over.status) == (452, "4.5.3")
+    assert over.text == "The limit of 5 recipients an hour is reached; try again after 2027-01-15 09:00 UTC"
+    assert await office.send(policy, 1) is None
+    over = await office.send(policy, 1)
+    assert over is not None
+    assert over.text == "The limit of 2 messages an hour is reached; try again after 2027-01-15 09:00 UTC"
+    office.now = NOON + HOUR
+    assert await office.send(policy, 1) is None
+    over = await office.send(policy, 1)
+    assert over is not None
+    assert over.text == "The limit of 3 messages a day is reached; try again after 2027-01-16 08:00 UTC"
+
+
+async def test_a_units_limit_is_of_all_who_have_it_from_there_and_a_unit_with_its_own_shares_none(
+    office: Office, engine: Engine
+) -> None:
+    """Three accounts over two processes; what a further unit sends by a limit of its own counts there alone."""
+    office.now = other_now = NOON
+    other = Office(engine, "a#1;")
+    other.now = other_now
+    shared = Policy(unit_messages_per_hour=3, sources={"unit_messages_per_hour": "/Sales"})
+    own = Policy(unit_messages_per_hour=1, sources={"unit_messages_per_hour": "/Sales/Italy"})
+    try:
+        assert await office.send(shared, account=7) is None
+        assert await other.send(shared, account=8) is None
+        assert await office.send(own, account=9) is None
+        assert await office.send(shared, account=8) is None
+        for process, account in ((office, 7), (other, 9)):
+            over = await process.send(shared, account=account)
+            assert over is not None
+            assert over.code == 450
+            assert over.text == (
+                "The limit of 3 messages an hour for all of /Sales is reached; try again after 2027-01-15 09:00 UTC"
+            )
+        assert await office.send(Policy(), account=7) is None
+    finally:
+        await other.close()
+    hour = int(NOON // HOUR)
+    assert office.sent("/Sales", hour) == [Sent(hour, 3, 3)]
+    assert office.sent("/Sales/Italy", hour) == [Sent(hour, 1, 1)]
+
+
+async def test_many_sessions_of_a_unit_at_once_pass_its_limit_by_none(office: Office) -> None:
+    policy = Policy(unit_recipients_per_day=25, recipients_per_day=24, sources={"unit_recipients_per_day": "/"})
+    answers = await asyncio.gather(*(office.send(policy, account=n % 5) for n in range(100)))
+    assert answers.count(None) == 25
+    assert {refusal.code for refusal in answers if refusal} == {452}
+
+
 async def test_a_count_is_remembered_for_a_hundredth_of_the_limit_and_two_seconds(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
     sent = usage.sent
 
-    def counting(connection: Connection, account_id: int, hour: int) -> list[Sent]:
+    def counting(connection: Connection, holder: Holder, hour: int) -> list[Sent]:
         nonlocal asked
         asked += 1
-        return sent(connection, account_id, hour)
+        return sent(connection, holder, hour)
 
     monkeypatch.setattr(usage, "sent", counting)
     for _ in range(50):
@@ -159,22 +219,23 @@ async def test_two_processes_pass_a_limit_by_a_hundredth_at_most(office: Office,
 
 async def test_what_counts_no_more_is_forgotten(office: Office, engine: Engine) -> None:
     hour = int(NOON // HOUR)
-    await office.send(Policy())
+    await office.send(Policy(unit_messages_per_day=9, sources={"unit_messages_per_day": "/"}))
     for later, left in ((24, 1), (25, 0)):
         await asyncio.to_thread(_forget, engine, NOON + later * HOUR)
-        assert len(office.sent(7, hour)) == left
+        assert [len(office.sent(holder, hour)) for holder in (7, "/")] == [left, left]
 
 
 def _forget(engine: Engine, now: float) -> None:
     with write(engine) as connection:
         usage.forget(connection, now - 24 * HOUR, 1000)
+        usage.forget_units(connection, now - 24 * HOUR, 1000)
 
 
 async def test_a_limit_of_messages_holds_over_a_kill_and_for_each_account_alone(tmp_path: Path) -> None:
     site = install(tmp_path / "outgate")
     async with RawPeer() as relay:
         await site.set_domain_gateway(relay.port, Security.NONE)
-        await set_policy(site, messagesPerDay=3)
+        await set_policy(site, messagesPerDay=3, unitMessagesPerHour=6)
         process = await serve(site)
         await eventually(lambda: listens(site), "it serves")
         for _ in range(2):
@@ -189,8 +250,11 @@ async def test_a_limit_of_messages_holds_over_a_kill_and_for_each_account_alone(
             assert over.value.smtp_code == 450
             await submit(site, BOB, content=message(BOB), account=BOB)
             await set_policy(site, messagesPerDay=0)
-            await submit(site, ALICE, content=message(ALICE))
-            await relay.wait_for(5)
+            for sender in (ALICE, BOB):
+                await submit(site, sender, content=message(sender), account=sender)
+            with pytest.raises(smtplib.SMTPDataError, match="6 messages an hour for all of / is reached"):
+                await submit(site, ALICE, content=message(ALICE))
+            await relay.wait_for(6)
         finally:
             await server.stop()
 
@@ -208,6 +272,13 @@ async def test_a_refused_message_leaves_its_session_open(site: Site) -> None:
                 await asyncio.to_thread(session.sendmail, ALICE, four[:2], message(ALICE))
             assert over.value.smtp_code == 452
             await asyncio.to_thread(session.sendmail, ALICE, four[:1], message(ALICE))
+            await set_policy(site, maxMessageBytes=2000)
+            for refused in (smtplib.SMTPDataError, smtplib.SMTPSenderRefused):  # the second time before it has come
+                with pytest.raises(refused, match=r"larger than 2000 bytes.*\(from unit /\)") as large:
+                    await asyncio.to_thread(
+                        session.sendmail, ALICE, four[:1], message(ALICE, body="x" * 70 + "\r\n" * 999)
+                    )
+                assert large.value.smtp_code == 552
             await asyncio.to_thread(session.quit)
             await relay.wait_for(2)
         finally:
