@@ -4,6 +4,7 @@ Safe to kill at any step. Until the last one every key that opens anything is in
 Where the keys are not ours to write (environment, command) only the middle step is done here.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -74,7 +75,15 @@ def _reseal(engine: Engine, vault: Vault) -> int:
     with write(engine) as connection:
         connection.execute(update(tables.organisation).values(versions))
         connection.execute(delete(tables.verification))
+        _forget_former_secrets(connection)
         return sum(_reseal_column(connection, vault, sealed) for sealed in SEALED)
+
+
+def _forget_former_secrets(connection: Connection) -> None:
+    """Those of webhooks whose time is over sign nothing any more."""
+    webhook = tables.webhook.c
+    forgotten = {"sealed_former_secret": None, "former_until": None}
+    connection.execute(update(tables.webhook).where(webhook.former_until <= time.time()).values(forgotten))
 
 
 def _reseal_column(connection: Connection, vault: Vault, sealed: SealedColumn) -> int:
