@@ -4,13 +4,13 @@ Safe to kill at any step. Until the last one every key that opens anything is in
 Where the keys are not ours to write (environment, command) only the middle step is done here.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, update
 
+from outgate import clock
 from outgate.frozen import frozen
 from outgate.store import keyfile, keysource, tables
 from outgate.store.engine import write
@@ -83,7 +83,7 @@ def _forget_former_secrets(connection: Connection) -> None:
     """Those of webhooks whose time is over sign nothing any more."""
     webhook = tables.webhook.c
     forgotten = {"sealed_former_secret": None, "former_until": None}
-    connection.execute(update(tables.webhook).where(webhook.former_until <= time.time()).values(forgotten))
+    connection.execute(update(tables.webhook).where(webhook.former_until <= clock.now()).values(forgotten))
 
 
 def _reseal_column(connection: Connection, vault: Vault, sealed: SealedColumn) -> int:
