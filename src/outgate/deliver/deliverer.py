@@ -108,7 +108,7 @@ class Deliverer:
     ) -> None:
         self._queue, self._directory, self._settings = queue, directory, settings
         self._restraint, self._ceilings = restraint, ceilings
-        self._breakers = Breakers(settings.retry_first)
+        self._breakers = Breakers()
         self._schedules = usual_schedules(settings)
         self._refused: dict[Destination, RefusedLogIn] = {}
         self._share = (0, 1)  # this process among those that deliver
@@ -376,7 +376,7 @@ class Deliverer:
             return Attempt(delivery, all_alike(delivery, pool))
         transport = await pool.borrow()
         if isinstance(transport, Outcome):
-            self._not_reached(delivery, transport)
+            await self._not_reached(delivery, transport)
             current = await self._current(delivery)
             return Attempt(current, all_alike(current, transport)) if isinstance(current, Delivery) else current
         if self._breakers and self._breakers.reached(delivery.destination):
@@ -426,10 +426,12 @@ class Deliverer:
         due = await self._queue.others_due(delivery.item)
         return None if due is None else part(due, clock.now())
 
-    def _not_reached(self, delivery: Delivery, outcome: Outcome) -> None:
-        self._breakers.failed(delivery.destination, outcome, clock.now())
+    async def _not_reached(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Raises StoreUnavailable."""
+        now = clock.now()
         if outcome.refuses_credential:
-            self._refused[delivery.destination] = RefusedLogIn(outcome, delivery.version, clock.now())
+            self._refused[delivery.destination] = RefusedLogIn(outcome, delivery.version, now)
+        self._breakers.failed(delivery.destination, outcome, now, await self._in_force(delivery.route, now))
 
     async def _hasten(self, queue: QueueKey) -> None:
         """What waits there is tried at once."""
@@ -501,9 +503,11 @@ class Deliverer:
     async def _schedule(self, attempt: Attempt, now: float) -> Schedule:
         """By which what waits is tried again; of what was simply delivered nobody asks. Raises StoreUnavailable."""
         way = attempt.delivery.route
+        return self._schedules[way.kind] if attempt.works else await self._in_force(way, now)
+
+    async def _in_force(self, way: Route, now: float) -> Schedule:
+        """Raises StoreUnavailable."""
         usual = self._schedules[way.kind]
-        if attempt.works:
-            return usual
         own = own_schedules.find(await self._directory.own_schedules(), scheduled_as(way), now)
         return usual.changed(own.change) if own else usual
 
