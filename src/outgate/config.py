@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast, get_args
+from typing import Annotated, Any, Final, Literal, Self, cast, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -392,6 +392,16 @@ class DeliverySettings(Section):
         found = (*named.get("*", ()), *named.get(destination.lower(), ()))
         return frozenset(word.upper() for word in found)
 
+    @model_validator(mode="after")
+    def _waits_agree(self) -> Self:
+        for way, of_way in {"": ScheduleSettings(), **self.schedules}.items():
+            first = self.retry_first if of_way.retry_first is None else of_way.retry_first
+            longest = self.retry_longest if of_way.retry_longest is None else of_way.retry_longest
+            if first > longest:
+                place = f"schedules.{way}: " if way else ""
+                raise ValueError(f"{place}retry_first ({first:g}) may not be more than retry_longest ({longest:g})")
+        return self
+
 
 class TlsReportSettings(Section):
     """Daily reports to recipients' domains that ask for them, on the TLS of connections to them (RFC 8460)."""
@@ -605,6 +615,10 @@ def load(data: Path) -> Config:
     return config
 
 
+# Names of settings that there were, and what took their place.
+_REPLACED: Final = {"delivery.retry": "delivery.retry_first, retry_factor and retry_longest took its place"}
+
+
 def _file(data: Path) -> Path:
     return data / "outgate.toml"
 
@@ -615,9 +629,12 @@ def _explain(data: Path, fault: Any) -> str:
     variable = f"OUTGATE_{'__'.join(names).upper()}"
     by_variable = variable in os.environ
     if fault["type"] == "extra_forbidden":
+        name = ".".join(names)
         if by_variable:
-            return f"there is no setting for the environment variable {variable}; unset it or correct its name"
-        return f"{_file(data)}: there is no setting '{'.'.join(names)}'; see docs/configuration.md for those that exist"
+            todo = _REPLACED.get(name, "unset it or correct its name")
+            return f"there is no setting for the environment variable {variable}; {todo}"
+        todo = _REPLACED.get(name, "see docs/configuration.md for those that exist")
+        return f"{_file(data)}: there is no setting '{name}'; {todo}"
     key = variable if by_variable else ".".join(names)
     where = "the environment" if by_variable else _file(data)
     if fault["type"] == "value_error":

@@ -129,6 +129,18 @@ def test_root_does_not_run_the_server_on_another_users_directory(program: Progra
             "[delivery.schedules.direct]\nretry_first = -5\n",
             "schedules.direct.retry_first must be more than 0",
         ),
+        (
+            "[delivery]\nretry_first = 36000\n",
+            "delivery: retry_first (36000) may not be more than retry_longest (14400)",
+        ),
+        (
+            "[delivery.schedules.local]\nretry_longest = 30\n",
+            "delivery: schedules.local: retry_first (60) may not be more than retry_longest (30)",
+        ),
+        (
+            "[delivery]\nretry = [60, 300]\n",
+            "no setting 'delivery.retry'; delivery.retry_first, retry_factor and retry_longest took its place",
+        ),
         ("[delivery.schedules.locally]\nretry_first = 5\n", "schedules.locally must be 'direct', 'local'"),
         ("[local]\nmailbox = 'mbox'\n", "local.mailbox must be maildir, lmtp://host:port"),
         ("log_format = 'xml'\n", "log_format must be 'text' or 'json'"),

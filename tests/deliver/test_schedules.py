@@ -22,6 +22,7 @@ from outgate.store.tables import recipient
 from outgate.store.vault import Vault
 
 HOUR, DAY = 3600.0, 86400.0
+USUAL = usual_schedules(DeliverySettings(schedules={"local": ScheduleSettings(retry_longest=120)}))
 NOW = 1_700_000_000.0
 SLOW = ScheduleChange(retry_first=2 * HOUR, give_up_after=10 * DAY)
 NO_TIME = ScheduleChange(give_up_after=0.001)
@@ -105,6 +106,10 @@ def test_the_schedule_that_names_a_host_most_exactly_holds(host: str, found: str
         (ScheduleChange(delay_report_after=31 * DAY), "within 30 days"),
         (ScheduleChange(give_up_after=0.0), "within 30 days"),
         (ScheduleChange(), "say what is to be otherwise"),
+        (ScheduleChange(retry_first=8 * HOUR), r"longer than the longest \(28800 and 14400 seconds\); give both"),
+        (ScheduleChange(retry_longest=30), r"longer than the longest \(60 and 30 seconds\)"),
+        (ScheduleChange(retry_first=300), r"longer than the longest \(300 and 120 seconds\)"),  # to local mailboxes
+        (ScheduleChange(delay_report_after=6 * DAY), r"told that mail waits \(518400 seconds\) when it is returned"),
     ],
 )
 def test_a_schedule_that_can_not_be_meant_is_refused_in_words(
@@ -113,9 +118,9 @@ def test_a_schedule_that_can_not_be_meant_is_refused_in_words(
     with write(example) as connection:
         op = OperationContext(connection, vault, Actor.console("root"), NOW)
         with pytest.raises(Invalid, match=told):
-            schedule_operations.set_schedule(op, "slow.example", change, "why", None)
+            schedule_operations.set_schedule(op, USUAL, "slow.example", change, "why", None)
         with pytest.raises(Invalid, match="say why"):
-            schedule_operations.set_schedule(op, "slow.example", SLOW, " ", None)
+            schedule_operations.set_schedule(op, USUAL, "slow.example", SLOW, " ", None)
         assert own_schedules.load(connection) == ()
 
 
@@ -128,8 +133,9 @@ def test_a_schedule_is_listed_until_it_is_over_or_removed(example: Engine, vault
 
         op = OperationContext(connection, vault, Actor.console("root"), NOW)
         silent = ScheduleChange(delay_report_after=0.0)
-        schedule_operations.set_schedule(op, "*.Slow.Example", silent, "why", DAY)
-        schedule_operations.set_schedule(op, "other.example", SLOW, "why", None)
+        both = ScheduleChange(retry_first=8 * HOUR, retry_longest=DAY)
+        schedule_operations.set_schedule(op, USUAL, "*.Slow.Example", silent, "why", DAY)
+        schedule_operations.set_schedule(op, USUAL, "other.example", both, "why", None)
         assert listed(NOW) == ["other.example", "slow.example"]
         assert listed(NOW + DAY) == ["other.example"]
         schedule_operations.remove(op, "other.example")

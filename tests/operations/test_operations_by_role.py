@@ -308,7 +308,7 @@ CALLS: Final[dict[str, Call]] = {
     "rule.remove": lambda op, *_: reply_rule_operations.remove(op, "unused"),
     "schedule.list": lambda op, *_: schedule_operations.listed(op),
     "schedule.set": lambda op, *_: schedule_operations.set_schedule(
-        op, "slow.example", ScheduleChange(retry_first=60), "why", None
+        op, {}, "slow.example", ScheduleChange(retry_first=60), "why", None
     ),
     "schedule.remove": lambda op, *_: schedule_operations.remove(op, "unused.example"),
     "gateway.list": lambda op, *_: gateway_overview.states(op, ""),

@@ -429,8 +429,9 @@ def schedule(
         return
     warn = 0.0 if warn_after == NEVER else seconds_of(warn_after)
     change = ScheduleChange(seconds_of(first), factor, seconds_of(longest), warn, seconds_of(give_up_after))
+    usual = usual_of(ctx)
     with ctx.writing() as op:
-        made = schedule_operations.set_schedule(op, destination, change, reason, seconds_of(for_))
+        made = schedule_operations.set_schedule(op, usual, destination, change, reason, seconds_of(for_))
     undo = f"undo: outgate queue schedule {made.destination} --none"
     tell(ctx, {"schedule": own_row(made)}, f"{made.destination}: {change_words(change)}\n{undo}")
 

@@ -16,7 +16,7 @@ from outgate.queue.admin import Selection
 @operation("domain-gateway.show", Privilege.UNITS_READ, targets.ORGANISATION, changes=False)
 def show(op: OperationContext, domain: str = "") -> Gateway | None:
     """See the outbound gateway of the organisation, or the own one of a domain."""
-    return organisation.domain_gateway(op.connection, compared_domain(domain) if domain else "")
+    return _of(op, domain)
 
 
 @operation("domain-gateway.list", Privilege.UNITS_READ, targets.ORGANISATION, changes=False)
@@ -28,7 +28,7 @@ def listed(op: OperationContext) -> dict[str, Gateway]:
 @operation("domain-gateway.set", Privilege.GMAIL_SETTINGS, targets.ORGANISATION, proof=True)
 def set_gateway(op: OperationContext, wanted: GatewaySettings, domain: str = "") -> Gateway:
     """Set the outbound gateway of the organisation, or of what is sent from one of its domains."""
-    before = show(op, domain)
+    before = _of(op, domain)
     made = organisation.set_domain_gateway(op.connection, op.vault, wanted, domain)
     op.changed(gateway=(described(before), described(made)))
     op.note(password=bool(wanted.password), domain=domain)
@@ -41,7 +41,7 @@ def set_gateway(op: OperationContext, wanted: GatewaySettings, domain: str = "")
 @operation("domain-gateway.clear", Privilege.GMAIL_SETTINGS, targets.ORGANISATION, proof=True)
 def clear_gateway(op: OperationContext, domain: str = "") -> None:
     """Let the organisation's mail go to its recipients' exchangers, or a domain's by the organisation's way."""
-    op.changed(gateway=(described(show(op, domain)), ""))
+    op.changed(gateway=(described(_of(op, domain)), ""))
     op.note(domain=domain)
     organisation.clear_domain_gateway(op.connection, domain)
     op.reconsider(Selection())
@@ -61,7 +61,11 @@ def kept_password(transactions: Transactions, wanted: GatewaySettings, domain: s
     """
     with transactions.reading() as op:
         set_gateway.require(op, wanted, domain)
-        gateway = organisation.domain_gateway(op.connection, domain)
+        gateway = _of(op, domain)
         if gateway is None:
             raise NotFound("there is no outbound gateway yet; enter its password")
         return open_password(op.vault, gateway)
+
+
+def _of(op: OperationContext, domain: str) -> Gateway | None:
+    return organisation.domain_gateway(op.connection, compared_domain(domain) if domain else "")

@@ -50,12 +50,13 @@ def listed(op: OperationContext) -> list[OwnSchedule]:
 
 @operation("schedule.set", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
 def set_schedule(
-    op: OperationContext, destination: str, change: ScheduleChange, reason: str, seconds: float | None
+    op: OperationContext, usual: Usual, destination: str, change: ScheduleChange, reason: str, seconds: float | None
 ) -> OwnSchedule:
     """Give a destination a schedule of its own, for so many seconds or until it is removed."""
     _check(change)
     if not reason.strip() or len(reason) > MAX_REASON:
         raise Invalid("say why there is to be this schedule, in at most {most} characters", most=MAX_REASON)
+    _check_whole(usual, change)
     made = OwnSchedule(_named(destination), change, reason, op.actor.name, op.now, end_of(op, seconds))
     own_schedules.put(op.connection, made)
     op.note(**_told(made))
@@ -99,6 +100,25 @@ def _check(change: ScheduleChange) -> None:
         raise Invalid("mail is told of and returned within 30 days")
     if change == ScheduleChange():
         raise Invalid("say what is to be otherwise: a wait, when its sender is told, or when it is returned")
+
+
+def _check_whole(usual: Usual, change: ScheduleChange) -> None:
+    """What is said does nothing where what is not said forbids it: by whatever way the destination's mail leaves."""
+    for schedule in (one.changed(change) for one in usual.values()):
+        if schedule.retry_first > schedule.retry_longest:
+            raise Invalid(
+                "the wait after the first failure would be longer than the longest ({first} and {longest} seconds);"
+                " give both",
+                first=f"{schedule.retry_first:g}",
+                longest=f"{schedule.retry_longest:g}",
+            )
+        if change.delay_report_after and schedule.delay_report_after >= schedule.give_up_after:
+            raise Invalid(
+                "the sender would be told that mail waits ({told} seconds) when it is returned already ({returned}"
+                " seconds); give both",
+                told=f"{schedule.delay_report_after:g}",
+                returned=f"{schedule.give_up_after:g}",
+            )
 
 
 def _told(own: OwnSchedule) -> dict[str, object]:

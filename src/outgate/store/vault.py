@@ -150,8 +150,8 @@ def credential(row: str, holder: str, version: int, security: str, host: str, po
     """The identity that a gateway's password is sealed for: its row, whose it is, and where it is sent.
 
     So an edited row can't have the password sent to another server, by another kind of connection, or for somebody
-    else's mail. `holder` is account and address; of outbound
-    gateways the domain, empty for the whole organisation's. As JSON, no two are written alike.
+    else's mail. `holder` is account and address; of outbound gateways the domain, empty for the whole organisation's.
+    As JSON, no two are written alike.
     """
     return json.dumps(["credential", row, holder, version, security, host, port, username])
 
