@@ -97,7 +97,7 @@ class WantedDkimKey(Resource):
     """A key to sign a domain's mail with at once."""
 
     selector: str | None = Field(
-        None, description="Where its record will be; left out: one with the current month.", examples=["s2027"]
+        None, description="Where its record will be; left out: a new one with the current month.", examples=["s2027"]
     )
     private_key: str | None = Field(
         None,
@@ -202,7 +202,7 @@ def remove_domain(call: ApiCall) -> None:
 def set_key(call: ApiCall) -> DomainResource:
     """One new key, from now on."""
     sent, name = call.resource(WantedDkimKey), call.parameters["domain"]
-    selector = sent.selector or domain_operations.default_selector(call.services.now())
+    selector = sent.selector or domain_operations.new_selector(call.services.now())
     with call.reading() as op:
         domain_operations.set_signing_key.require(op, name, NewDkimKey(selector, "", b""))  # before the work
     key = domain_operations.new_key(selector) if sent.private_key is None else _brought(selector, sent.private_key)
@@ -218,8 +218,8 @@ def rotate(call: ApiCall) -> DomainResource:
     name = call.parameters["domain"]
     with call.reading() as op:
         domain_operations.begin_rotation.require(op, name, ())
-        found = domain_operations.show(op, name)
-    made = domain_operations.new_keys(found, call.services.now())
+        domain_operations.show(op, name)  # there must be one before the work
+    made = domain_operations.new_keys(call.services.now())
     return _changed(call, name, lambda op: domain_operations.begin_rotation(op, name, made))
 
 
