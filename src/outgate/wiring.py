@@ -256,6 +256,7 @@ class ServerProcess:
             ReportLetterhead(settings.hostname, told.organization, told.contact),
             owner,
             clock.now,
+            self._publication,
         )
 
     def _told_notices(self) -> Notices | None:
