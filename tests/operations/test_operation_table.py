@@ -111,7 +111,6 @@ NO_API: Final[Mapping[str, str]] = {
     "session.": "the same",
     "user.link": "the same",
     "user.log-in-link": "the same",
-    "send-as.verify": "the same: the code is its owner's",
     "service-account.": "no program lets programs in, or gives itself more",
     "program.": "the same",
     "consent.": "the same",

@@ -3,6 +3,7 @@
 from typing import Final
 
 from outgate.api import (
+    own_addresses,
     own_domains,
     own_gateways,
     own_grants,
@@ -17,6 +18,7 @@ from outgate.api.api_method import ApiSurface
 from outgate.api.own_method import scopes
 
 _METHODS: Final = (
+    *own_addresses.METHODS,
     *own_queue.METHODS,
     *own_holding_back.METHODS,
     *own_reply_rules.METHODS,
