@@ -124,7 +124,6 @@ NO_API: Final[Mapping[str, str]] = {
     "provisioning.": "the same",
     "upload.": "by JMAP",
     "submission.": "the same",
-    "webhook.": "a program that asks needs none; set up on pages and by commands, where a secret is shown once",
     "tls-report.": "read on a page and by a command; others' mail has it in the form of RFC 8460",
     "sent.": "what the pages show of messages written there; the log has all of them",
     "mail.recall": "the same",

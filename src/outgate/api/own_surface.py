@@ -13,6 +13,7 @@ from outgate.api import (
     own_queue,
     own_reply_rules,
     own_sending,
+    own_webhooks,
 )
 from outgate.api.api_method import ApiSurface
 from outgate.api.own_method import scopes
@@ -27,6 +28,7 @@ _METHODS: Final = (
     *own_log.METHODS,
     *own_domains.METHODS,
     *own_grants.METHODS,
+    *own_webhooks.METHODS,
     *own_nodes.METHODS,
 )
 
