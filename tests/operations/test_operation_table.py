@@ -56,6 +56,8 @@ NO_COMMAND: Final[Mapping[str, str]] = {
     "upload.delete": "the same",
     "submission.send": "the same; `outgate send` sends what it is given",
     "submission.list": "the same; `outgate log` has all",
+    "submission.headings": "the same",
+    "submission.before": "the same",
     "submission.position": "the same",
     "submission.changes": "the same",
     "submission.cancel": "the same; `outgate queue delete` stops any message",
