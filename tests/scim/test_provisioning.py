@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
-from sqlalchemy import insert, select
+from scim2_models import Path
+from sqlalchemy import Engine, insert, select
 
-from outgate.directory import roles, user_groups, users
+from outgate.directory import roles, scim_tokens, user_groups, users
+from outgate.directory.errors import NotAllowed
 from outgate.operations import context, domain_proof_operations, group_operations
 from outgate.operations.actor import Actor
 from outgate.record.audit_trail import AuditFilter, search
@@ -266,6 +268,16 @@ def test_a_token_does_what_its_role_says_in_its_unit_and_to_nobody_who_may_do_mo
     assert everywhere.patch(f"Groups/{group.id}", joins).status == 403
     assert provider("super-admin").patch(f"Groups/{group.id}", joins).status == 204
     assert everywhere.patch(f"Groups/{group.id}", joins).status == 204, "who is in it already is not acted on"
+
+
+def test_a_role_is_not_removed_while_a_token_has_it(example: Engine) -> None:
+    with write(example) as connection:
+        roles.create(connection, "provisioner", ["users-manage"])
+        scim_tokens.create(connection, "entra", "provisioner", "/", 0.0)
+        with pytest.raises(NotAllowed, match="the SCIM token entra has the role provisioner; revoke it first"):
+            roles.remove(connection, "provisioner")
+        scim_tokens.revoke(connection, "entra")
+        roles.remove(connection, "provisioner")
 
 
 FILTERS: Final = {
