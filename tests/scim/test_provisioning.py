@@ -290,6 +290,8 @@ FILTERS: Final = {
     "externalId pr": [CAROL],
     "not (externalId pr)": [ALICE, BOB],
     "externalId eq null": [ALICE, BOB],
+    "name.familyName pr": [CAROL],
+    "name.givenName eq null": [ALICE, BOB],
     'displayName eq "carol anna rossi" or displayName ew "B"': [BOB, CAROL],
     'name.familyName eq "rossi"': [CAROL],
     'name.givenName co "100%"': [],
@@ -366,6 +368,14 @@ def test_a_patch_of_too_many_operations_is_refused(provider: NewProvider, monkey
     monkeypatch.setattr(scim_protocol, "PATCHES_AT_MOST", 2)
     entra = provider()
     path = f"Users/{carol(entra)}"
+def test_a_filter_that_is_not_known_is_refused_in_scim_s_words(provider: NewProvider) -> None:
+    told = provider().ask("GET", "Users", filter="name pr").body["detail"]
+    assert told == (
+        "no filter by name is known here; there are: id, userName, active, externalId, displayName, name.givenName,"
+        " name.familyName, groups.value"
+    )
+
+
     operation = {"op": "Replace", "path": "active", "value": True}
     assert entra.patch(path, *[operation] * 3).status == 413
     group = entra.ask(
