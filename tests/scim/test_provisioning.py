@@ -321,6 +321,9 @@ def test_lists_come_in_bounded_pages(provider: NewProvider) -> None:
     rest = entra.ask("GET", "Users", startIndex="201", count="200").body
     assert (rest["totalResults"], rest["startIndex"], len(rest["Resources"])) == (207, 201, 7)
     assert not {one["id"] for one in whole["Resources"]} & {one["id"] for one in rest["Resources"]}
+    beyond = entra.ask("GET", "Users", startIndex="9" * 20)
+    assert (beyond.status, beyond.body["totalResults"], beyond.body.get("Resources", [])) == (200, 207, [])
+    assert entra.ask("GET", "Groups", startIndex="9" * 20).status == 200
     searched = entra.ask("POST", "Users/.search", {"filter": 'userName sw "u20"', "count": 2}).body
     assert (searched["totalResults"], len(searched["Resources"])) == (6, 2)
 
