@@ -337,6 +337,7 @@ BAD: Final[tuple[tuple[str, str, object, int], ...]] = (
     ("GET", "Users?" + " or ".join(['userName eq "a"'] * 60), None, 400),
     ("GET", "Users?" + "not (" * 600 + "userName pr" + ")" * 600, None, 400),
     ("GET", "Users?" + "a" * 4001, None, 400),
+    ("POST", "Users/.search", {"filter": "a" * 20_000}, 413),
     ("GET", "Users/x", None, 404),
     ("GET", "Nothing", None, 404),
     ("GET", "Me", None, 501),
@@ -367,10 +368,6 @@ def test_bad_input_is_told_so_in_scim_s_own_form(provider: NewProvider) -> None:
             assert told.body["status"] == str(status)
 
 
-def test_a_patch_of_too_many_operations_is_refused(provider: NewProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scim_protocol, "PATCHES_AT_MOST", 2)
-    entra = provider()
-    path = f"Users/{carol(entra)}"
 def test_a_filter_that_is_not_known_is_refused_in_scim_s_words(provider: NewProvider) -> None:
     told = provider().ask("GET", "Users", filter="name pr").body["detail"]
     assert told == (
@@ -379,6 +376,10 @@ def test_a_filter_that_is_not_known_is_refused_in_scim_s_words(provider: NewProv
     )
 
 
+def test_a_patch_of_too_many_operations_is_refused(provider: NewProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scim_protocol, "PATCHES_AT_MOST", 2)
+    entra = provider()
+    path = f"Users/{carol(entra)}"
     operation = {"op": "Replace", "path": "active", "value": True}
     assert entra.patch(path, *[operation] * 3).status == 413
     group = entra.ask(
@@ -387,7 +388,34 @@ def test_a_filter_that_is_not_known_is_refused_in_scim_s_words(provider: NewProv
     for op, count in (("Remove", scim_protocol.REMOVED_AT_MOST), ("Add", user_groups.MEMBERS_AT_MOST)):
         named = {"op": op, "path": "members", "value": [{"value": str(one)} for one in range(count + 1)]}
         assert entra.patch(f"Groups/{group.body['id']}", named).status == 413
+    described = {f"a{one}": "x" for one in range(scim_protocol.REMOVED_AT_MOST + 1)}
+    assert entra.patch(f"Groups/{group.body['id']}", named | {"op": "Remove", "value": described}).status == 413
+    twice = {"op": "remove", "path": "members", "PATH": "externalId"}
+    assert entra.patch(f"Groups/{group.body['id']}", twice).status == 400
     monkeypatch.setattr(scim_protocol, "LOOKED_AT", 1)
+    for dear in (
+        {"op": "remove", "path": 'members[value eq "998" OR value eq "999"]'},
+        {"op": "replace", "value": {"displayName": "B", "externalId": "b"}},
+    ):
+        assert entra.patch(f"Groups/{group.body['id']}", dear).status == 413
     leaves = {"op": "remove", "path": 'members[value eq "999"]'}
     assert entra.patch(f"Groups/{group.body['id']}", leaves, leaves).status == 413
     assert entra.patch(f"Groups/{group.body['id']}", leaves).status == 204
+
+
+def test_a_path_that_is_too_long_is_refused_before_it_is_read(
+    provider: NewProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entra = provider()
+    path = f"Users/{carol(entra)}"
+    terms = " or ".join(f'value eq "{one}"' for one in range(20))
+    monkeypatch.setattr(Path, "__new__", lambda *_: pytest.fail("it was read"))
+    for operation in (
+        {"op": "remove", "path": f"groups[{terms}]"},
+        {"op": "Remove", "Path": f"groups[{terms}]"},
+        {"op": "replace", "value": {f"groups[{terms}]": "x"}},
+        {"op": "replace", "value": {"name": {f"x[{terms}]": "x"}}},
+    ):
+        refused = entra.patch(path, operation)
+        assert (refused.status, refused.body["scimType"]) == (400, "invalidPath"), operation
+        assert refused.body["detail"] == "a path has at most 200 characters here"
