@@ -9,13 +9,14 @@ from structlog.testing import capture_logs
 
 from outgate.config import EgressSettings
 from outgate.directory import restrictions
+from outgate.directory.errors import Invalid
 from outgate.model import Cause, QueueKey, QueueKind, Restriction
 from outgate.queue.queue_id import to_text
 from outgate.record.retention import remove_messages
 from outgate.store import tables
 from outgate.store.engine import read, write
 from outgate.webhooks import endpoints, taking, tries, webhook_sender
-from outgate.webhooks.endpoints import StopCause
+from outgate.webhooks.endpoints import StopCause, WebhookSettings
 from outgate.webhooks.event_body import WebhookEventType
 from outgate.webhooks.posting import TryOutcome
 from webhooks.conftest import Office
@@ -372,7 +373,7 @@ async def test_others_events_are_gone_through_with_a_breath_between(
 
     office.add(receiver, user="bob@example.com")
     office.bounce(after=9)
-    monkeypatch.setattr(webhook_sender.asyncio, "sleep", breathe)
+    monkeypatch.setattr(asyncio, "sleep", breathe)
     await office.serve()
     assert breaths.count(webhook_sender.BREATH) >= 4
     assert receiver.received == []
@@ -403,6 +404,12 @@ async def test_a_row_that_becomes_visible_late_is_not_missed(office: Office, rec
 
 
 _BOUNCE = '{"recipient": "late@r.example", "reason": "550 no", "report": null}'
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.0.0.1", "[::1]", "a_b.example"])
+def test_a_url_whose_host_would_never_be_asked_is_refused(host: str) -> None:
+    with pytest.raises(Invalid):
+        WebhookSettings("tickets", f"https://{host}/hook")
 
 
 async def test_tries_are_kept_within_bounds(
