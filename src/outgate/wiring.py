@@ -570,6 +570,7 @@ def http_listener(
         queue_ids=queue_ids,
         send_limits=limits,
         reply_rules=services.reply_rules,
+        webhook_client=services.webhook_client,
     )
     batch = BatchEndpoint()
     application = HttpApplication(
