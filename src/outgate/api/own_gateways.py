@@ -30,6 +30,10 @@ class GatewayServer(Resource):
     """Where a gateway is and how it is connected to. Its password is nowhere told."""
 
     host: str = Field(description="The name or IP address.", examples=["smtp.dominiopartner.example"])
+    fallbacks: list[str] = Field(
+        description="Further hosts, at the same port and with the same log-in, in turn, where it can't take mail.",
+        examples=[["smtp2.dominiopartner.example"]],
+    )
     port: int = Field(description="The port.", examples=[587])
     security: Security = Field(description="How the connection is secured.", examples=["starttls"])
     username: str = Field(description="Who it logs in as; empty: it does not.", examples=["alice"])
@@ -41,6 +45,7 @@ class GatewayServer(Resource):
         """Of a user or of the organisation."""
         return cls(
             host=gateway.host,
+            fallbacks=list(gateway.fallbacks),
             port=gateway.port,
             security=gateway.security,
             username=gateway.username,
