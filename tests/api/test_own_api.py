@@ -140,6 +140,11 @@ async def test_the_organisation_s_gateway_and_domains_are_changed_as_they_were_s
     assert await own.told("PUT", "domain-gateway?domain=Example.COM", {**wanted, "password": ""}) == made_for_one
     listed = (await own.told("GET", "domain-gateways"))["items"]
     assert [one.get("domain") for one in listed] == [None, "example.com"]
+    queues = [one["queue"] for page in await pages(own, "gateways", 1) for one in page]
+    assert queues[:2] == ["domain-gateway", "domain-gateway:example.com"]
+    assert str(queues[2]).startswith("gateway:")
+    assert (await own.told("GET", f"gateways/{queues[1]}"))["queue"] == queues[1]
+    assert (await own.refused("GET", "gateways?cursor=mx:example.com"))[0] == 400
     assert (await own.ask("DELETE", of_domain)).status_code == 204
     seen = (await own.ask("GET", "domain-gateway")).headers["etag"]
     assert (await own.refused("DELETE", "domain-gateway", headers={"If-Match": '"another"'}))[0] == 412
