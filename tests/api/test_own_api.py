@@ -122,6 +122,30 @@ async def test_the_organisation_s_gateway_and_domains_are_changed_as_they_were_s
     made = await own.ask("PUT", "domain-gateway", right)
     assert (made.json()["username"], GATEWAY_PASSWORD in made.text) == (PARTNER, False)
     assert (await own.told("PUT", "domain-gateway", {**wanted, "password": ""}))["port"] == own.api.partner.port
+    former = (await own.ask("GET", "domain-gateway")).headers["etag"]
+    two = await own.told("PUT", "domain-gateway", right | {"fallbacks": ["127.0.0.1"]})
+    assert two["fallbacks"] == ["127.0.0.1"]
+    changed = await own.refused("DELETE", "domain-gateway", headers={"If-Match": former})  # its hosts are of its state
+    assert changed[0] == 412
+    kept = await own.told("PUT", "domain-gateway", {**wanted, "password": ""})  # names no others: they stay
+    assert (kept["host"], kept["fallbacks"]) == ("localhost", ["127.0.0.1"])
+    elsewhere = {**wanted, "password": "", "fallbacks": ["other.example"]}
+    assert (await own.refused("PUT", "domain-gateway", elsewhere))[1].startswith("Another server or user name needs")
+    assert (await own.told("PUT", "domain-gateway", right | {"fallbacks": []}))["fallbacks"] == []
+
+    of_domain = "domain-gateway?domain=example.com"
+    assert (await own.refused("GET", of_domain))[0] == 404
+    assert (await own.refused("PUT", "domain-gateway?domain=not-ours.example", right))[0] == 404
+    made_for_one = await own.told("PUT", of_domain, right)
+    assert await own.told("PUT", "domain-gateway?domain=Example.COM", {**wanted, "password": ""}) == made_for_one
+    listed = (await own.told("GET", "domain-gateways"))["items"]
+    assert [one.get("domain") for one in listed] == [None, "example.com"]
+    queues = [one["queue"] for page in await pages(own, "gateways", 1) for one in page]
+    assert queues[:2] == ["domain-gateway", "domain-gateway:example.com"]
+    assert str(queues[2]).startswith("gateway:")
+    assert (await own.told("GET", f"gateways/{queues[1]}"))["queue"] == queues[1]
+    assert (await own.refused("GET", "gateways?cursor=mx:example.com"))[0] == 400
+    assert (await own.ask("DELETE", of_domain)).status_code == 204
     seen = (await own.ask("GET", "domain-gateway")).headers["etag"]
     assert (await own.refused("DELETE", "domain-gateway", headers={"If-Match": '"another"'}))[0] == 412
     assert (await own.ask("DELETE", "domain-gateway", headers={"If-Match": seen})).status_code == 204
@@ -208,3 +232,24 @@ async def _steered(own: OwnApi) -> None:
     assert await own.told("POST", "queue/hold", {"everything": True}) == {"isDone": False, "isDryRun": False}
     assert (await own.told("DELETE", f"queue/messages/{other['id']}"))["recipients"] == 2
     assert (await own.refused("GET", f"queue/messages/{other['id']}"))[0] == 404
+
+
+async def test_a_webhook_is_added_tested_stopped_started_and_removed(own: OwnApi) -> None:
+    wanted = {"name": "tickets", "url": "https://localhost:1/events", "types": ["message.bounced"], "user": ALICE}
+    made = await own.told("POST", "webhooks", wanted)
+    assert made["secret"].startswith("whsec_")
+    shown = await own.told("GET", "webhooks/tickets")
+    assert shown == {name: value for name, value in made.items() if name != "secret"}
+    assert (await own.told("GET", "webhooks"))["items"] == [shown]
+    assert (await own.refused("POST", "webhooks", wanted))[0] == 409
+    tried = await own.told("POST", "webhooks/tickets/test")
+    assert (tried["type"], tried["outcome"] == "delivered", "status" in tried) == ("webhook.test", False, False)
+    assert (await own.told("GET", "webhooks/tickets/tries"))["items"] == [tried]
+    renewed = await own.told("POST", "webhooks/tickets/secret")
+    assert renewed["secret"] != made["secret"]
+    assert (await own.told("POST", "webhooks/tickets/stop"))["state"] == "stopped"
+    assert (await own.refused("POST", "webhooks/tickets/stop"))[0] == 409
+    assert (await own.told("POST", "webhooks/tickets/start", {"fromNow": True}))["state"] == "on"
+    assert (await own.refused("POST", "webhooks/tickets/stop", scopes=("outgate.log-read",)))[0] == 403
+    assert (await own.ask("DELETE", "webhooks/tickets")).status_code == 204
+    assert (await own.refused("GET", "webhooks/tickets"))[0] == 404

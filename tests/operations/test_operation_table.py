@@ -101,7 +101,6 @@ NO_COMMAND: Final[Mapping[str, str]] = {
 }
 # Operations that neither Outgate's own API nor Google's calls.
 NO_API: Final[Mapping[str, str]] = {
-    "domain-gateway.list": "the API shows one at a time; those of single domains have `outgate domain-gateway`",
     "schedule.": "`outgate queue schedule` has them",
     # What begins as these do.
     "common-gateway.": "a credential, which is entered where somebody shows who they are: on a page and by commands",
@@ -113,7 +112,6 @@ NO_API: Final[Mapping[str, str]] = {
     "session.": "the same",
     "user.link": "the same",
     "user.log-in-link": "the same",
-    "send-as.verify": "the same: the code is its owner's",
     "service-account.": "no program lets programs in, or gives itself more",
     "program.": "the same",
     "consent.": "the same",
@@ -127,7 +125,6 @@ NO_API: Final[Mapping[str, str]] = {
     "provisioning.": "the same",
     "upload.": "by JMAP",
     "submission.": "the same",
-    "webhook.": "a program that asks needs none; set up on pages and by commands, where a secret is shown once",
     "tls-report.": "read on a page and by a command; others' mail has it in the form of RFC 8460",
     "sent.": "what the pages show of messages written there; the log has all of them",
     "mail.recall": "the same",
