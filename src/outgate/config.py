@@ -394,7 +394,7 @@ class DeliverySettings(Section):
 
     @model_validator(mode="after")
     def _waits_agree(self) -> Self:
-        for way, of_way in {"": ScheduleSettings(), **self.schedules}.items():
+        for way, of_way in [("", ScheduleSettings()), *self.schedules.items()]:
             first = self.retry_first if of_way.retry_first is None else of_way.retry_first
             longest = self.retry_longest if of_way.retry_longest is None else of_way.retry_longest
             if first > longest:
