@@ -256,6 +256,7 @@ class ServerProcess:
             ReportLetterhead(settings.hostname, told.organization, told.contact),
             owner,
             clock.now,
+            self._publication,
         )
 
     def _told_notices(self) -> Notices | None:
@@ -571,6 +572,7 @@ def http_listener(
         send_limits=limits,
         reply_rules=services.reply_rules,
         quota=RequestQuota(settings.api),
+        webhook_client=services.webhook_client,
     )
     batch = BatchEndpoint()
     application = HttpApplication(

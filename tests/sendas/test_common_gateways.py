@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, event, select, update
 
-from outgate.directory import accounts, policies, restrictions, second_factors, units, users
+from outgate.directory import accounts, policies, restrictions, second_factors, units, user_groups, users
 from outgate.directory.errors import Invalid, NotAllowed
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP, SETTINGS
 from outgate.model import Cause, Gateway, QueueKey, Refused, Restriction, Security
 from outgate.route import Route, RouteKind, gateway_queue, route
-from outgate.sendas import common_gateways, gateways, proven_domains
+from outgate.sendas import common_gateways, gateways, proven_domains, send_as_addresses
 from outgate.sendas.proven_domains import AddressGrant
 from outgate.store import keyfile, tables
 from outgate.store.engine import read, write
@@ -142,6 +142,30 @@ def test_it_is_forgotten_with_its_grant_and_nothing_of_it_holds_for_the_next(
         assert restrictions.of(connection, gateway_queue(latter)) == ()
         proven_domains.remove(connection, DOMAIN, 5.0)
         assert connection.execute(select(tables.common_gateway)).all() == []
+
+
+@pytest.mark.parametrize("what", ["group", "domain"])
+def test_copies_hear_that_it_is_gone_though_every_user_has_proven_the_address_by_a_code(
+    granted: Engine, vault: Vault, bob: int, what: str
+) -> None:
+    with write(granted) as connection:
+        send_as_addresses.add(connection, bob, SALES, 3.0)
+        his = tables.send_as.c.account_id == bob, tables.send_as.c.address == SALES
+        connection.execute(update(tables.send_as).where(*his).values(verified_at=3.0, proof="code"))
+        press = user_groups.create(connection, "Press", None, 3.0)
+        user_groups.set_members(connection, press, [bob])
+        proven_domains.revoke(connection, TO_SALES, 3.0)
+        to_press = proven_domains.grant(connection, AddressGrant(SALES, None, None, "Press"), 3.0)
+        common_gateways.set_gateway(connection, vault, to_press, SERVER, 3.0)
+        assert gateway(connection, bob).host == SERVER.host
+        before = accounts.directory_version(connection)
+        if what == "group":
+            user_groups.remove(connection, press)
+            proven_domains.settle(connection, 4.0)
+        else:
+            proven_domains.remove(connection, DOMAIN, 4.0)
+        assert way(connection, bob).gateway is None
+        assert accounts.directory_version(connection) > before
 
 
 def test_setting_it_again_ends_the_suspension_and_a_new_password_is_a_new_version(

@@ -8,6 +8,7 @@ from outgate.api.request_quota import RequestQuota
 from outgate.config import Config
 from outgate.deliver.probe import Prober
 from outgate.directory.reply_rules import ReplyRules
+from outgate.egress.https_client import HttpsClient
 from outgate.frozen import frozen
 from outgate.http.database_threads import DatabaseThreads
 from outgate.model import Gateway
@@ -37,6 +38,7 @@ class ApiServices:
     send_limits: SendLimits
     reply_rules: ReplyRules
     quota: RequestQuota
+    webhook_client: HttpsClient
 
     @property
     def public_url(self) -> str:
