@@ -151,6 +151,7 @@ PLAIN: Final = {
     "sent.again": {"raw"},
     "upload.add": {"content", "content_type"},
     "upload.note": {"folders", "keywords"},
+    "submission.before": {"key", "request"},
     "upload.take": {"folders", "keywords"},
 }
 
