@@ -11,15 +11,15 @@ import { admin } from "@googleapis/admin";
 import { auth, gmail } from "@googleapis/gmail";
 
 const SCOPE = "https://www.googleapis.com/auth/";
-const MAIL = ["gmail.settings.sharing", "gmail.settings.basic", "gmail.send"];
-const AUDIT = ["admin.reports.audit.readonly"];
+const MAIL = ["gmail.settings.sharing", "gmail.settings.basic", "gmail.send"].map((name) => SCOPE + name);
+const AUDIT = [`${SCOPE}admin.reports.audit.readonly`];
+const CONFIRM = ["outgate.send-as-manage"]; // of this server's own API
 
 const [keyFile, url, user, address] = process.argv.slice(2);
 const { GATEWAY_HOST, GATEWAY_PORT, GATEWAY_PASSWORD, RECIPIENT, ADMINISTRATOR } = process.env;
 const key = JSON.parse(readFileSync(keyFile, "utf8"));
 
-function credentials(names, subject) {
-  const scopes = names.map((name) => SCOPE + name);
+function credentials(scopes, subject) {
   const made = new auth.JWT({ email: key.client_email, key: key.private_key, keyId: key.private_key_id, scopes, subject });
   // Google's library asks Google for tokens, whatever token_uri says.
   made.transporter.interceptors.request.add({
@@ -39,13 +39,12 @@ const smtpMsa = {
 
 // The gateway is tried first: connected to, secured, logged in to.
 const made = await sendAs.create({ userId: "me", requestBody: { sendAsEmail: address, displayName: "Alice", smtpMsa } });
-console.log(`${made.data.sendAsEmail} is ${made.data.verificationStatus}; a message with a link was sent to it`);
+console.log(`${made.data.sendAsEmail} is ${made.data.verificationStatus}; a message with a code was sent to it`);
 
 const terminal = createInterface({ input: process.stdin, output: process.stdout });
-await fetch(await terminal.question("The link in it: "), { method: "POST" });
+const data = { address, code: await terminal.question("The code in it: ") };
 terminal.close();
-const { data: now } = await sendAs.get({ userId: "me", sendAsEmail: address });
-if (now.verificationStatus !== "accepted") throw new Error("it is not confirmed");
+await credentials(CONFIRM, user).request({ url: `${url}/api/v1/send-as/verify`, method: "POST", data });
 
 const message = `From: ${address}\r\nTo: ${RECIPIENT}\r\nSubject: Hello\r\n\r\nSent as another address, by its own server.\r\n`;
 const raw = Buffer.from(message).toString("base64url");

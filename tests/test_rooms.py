@@ -83,7 +83,7 @@ ALLOWED = {
     # Of deliver only the probe, of mailbox how letters are read.
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
-        *("record", "queue", "submit", "mailbox", "writing", "iso_time", "remembered", "advisor", "extras"),
+        *("record", "queue", "submit", "mailbox", "writing", "iso_time", "remembered", "advisor", "extras", "webhooks", "egress"),
     },
     # Of api whose request it is, its scopes and rates.
     "jmap": {

@@ -256,6 +256,7 @@ class ServerProcess:
             ReportLetterhead(settings.hostname, told.organization, told.contact),
             owner,
             clock.now,
+            self._publication,
         )
 
     def _told_notices(self) -> Notices | None:
@@ -569,6 +570,7 @@ def http_listener(
         queue_ids=queue_ids,
         send_limits=limits,
         reply_rules=services.reply_rules,
+        webhook_client=services.webhook_client,
     )
     batch = BatchEndpoint()
     application = HttpApplication(

@@ -1,14 +1,17 @@
 """JMAP's core (RFC 8620): whose requests are answered, errors in its words, references, limits, uploads."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from api.api_site import ALICE, BASIC, BOB, PARTNER, READONLY, SEND, ApiSite
 from api.jmap_site import USING, JmapClient, message
 from outgate.jmap.jmap_endpoint import METHODS
-from outgate.jmap.jmap_limits import MAX_CALLS, MAX_REQUEST
+from outgate.jmap.jmap_limits import MAX_AT_ONCE, MAX_CALLS, MAX_REQUEST
 
 CORE = USING[:1]
 
@@ -83,7 +86,10 @@ async def test_requests_are_refused_in_the_words_of_the_rfc(shared: ApiSite) -> 
     assert await client.error("Email/set", destroy=[str(n) for n in range(101)]) == "requestTooLarge"
     assert await client.error("Email/set", ifInState="x", update={}) == "stateMismatch"
     assert await client.error("EmailSubmission/query", filter={"x": 1}) == "unsupportedFilter"
+    many = {"operator": "OR", "conditions": [{"operator": "AND", "conditions": [{}] * 50}] * 2}
+    assert await client.error("EmailSubmission/query", filter=many) == "unsupportedFilter"
     assert await client.error("EmailSubmission/query", sort=[{"property": "x"}]) == "unsupportedSort"
+    assert await client.error("EmailSubmission/query", sort=[{"property": "sendAt"}] * 5) == "unsupportedSort"
     assert await client.error("EmailSubmission/query", anchor="x") == "anchorNotFound"
     assert (await client.post([], **{"Idempotency-Key": "x" * 256})).status_code == 400
 
@@ -99,12 +105,22 @@ async def test_arguments_are_taken_from_answers_before(shared: ApiSite) -> None:
     assert await taken("/list/*/id") == list(await client.identities())
     for wrong in (
         ("/list/9/id",),
+        ("/list/000000000999",),
         ("list",),
         ("/x",),
         ("/list/*/id", "Email/get"),
         ("/list/*/id", "Identity/get", "7"),
     ):
         assert await taken(*wrong) == "invalidResultReference"
+    everything = {"resultOf": "0", "name": "Core/echo", "path": ""}
+    doubling = [["Core/echo", {"x": "x" * 100}, "0"]]
+    for at in range(1, MAX_CALLS):
+        doubling.append(["Core/echo", {f"#{n}": everything | {"resultOf": str(at - 1)} for n in range(20)}, str(at)])
+    answer = await client.post(doubling)
+    kinds = [told.get("type") for _, told, _ in answer.json()["methodResponses"]]
+    assert kinds[:3] == [None] * 3
+    assert "invalidResultReference" in kinds
+    assert len(answer.content) < 2 * MAX_REQUEST
     both = {"ids": [], "#ids": {"resultOf": "0", "name": "x", "path": "/"}}
     assert await client.error("Identity/get", **both) == "invalidArguments"
     answer = await client.post(
@@ -136,9 +152,43 @@ async def test_what_is_uploaded_comes_back_as_the_type_that_is_asked_for(shared:
     ):
         made = await client.call("Email/import", emails={"e": email | wrong})
         assert made["notCreated"]["e"]["type"] == expected, wrong
-    answers = await asyncio.gather(*(client.post([["Core/echo", {}, "0"]] * MAX_CALLS) for _ in range(8)))
-    assert {one.status_code for one in answers} <= {200, 400}
-    assert all(one.json()["limit"] == "maxConcurrentRequests" for one in answers if one.status_code == 400)
+
+
+async def test_a_user_asks_and_uploads_only_a_few_things_at_once(shared: ApiSite) -> None:
+    client, bob = await JmapClient.of(shared), await JmapClient.of(shared, BOB)
+    upload = client.session["uploadUrl"].replace("{accountId}", client.account)
+    echo = json.dumps({"using": CORE, "methodCalls": []}).encode()
+    for url, kind, body, good in (
+        (client.session["apiUrl"], "application/json", echo, 200),
+        (upload, "text/plain", b"xx", 201),
+    ):
+        headers, rest = client.headers | {"Content-Type": kind}, asyncio.Event()
+
+        async def slow(body: bytes, rest: asyncio.Event) -> AsyncIterator[bytes]:
+            yield body[:1]
+            await rest.wait()
+            yield body[1:]
+
+        async def post(url: str, headers: dict[str, str], content: Any) -> httpx2.Response:
+            return await shared.client.post(url, content=content, headers=headers)
+
+        def hold() -> asyncio.Task[httpx2.Response]:
+            return asyncio.create_task(post(url, headers, slow(body, rest)))  # noqa: B023  # called in this round
+
+        async def refused(held: list[asyncio.Task[httpx2.Response]]) -> httpx2.Response:
+            while (answer := await post(url, headers, body)).status_code != 400:  # noqa: B023
+                assert answer.status_code == good  # noqa: B023
+                held.append(hold())  # one of them may have come while this one was answered, and been refused
+            return answer
+
+        held = [hold() for _ in range(MAX_AT_ONCE)]
+        answer = await asyncio.wait_for(refused(held), 20)
+        assert answer.json()["limit"] == ("maxConcurrentUpload" if good == 201 else "maxConcurrentRequests")
+        assert (await bob.post([["Core/echo", {}, "0"]])).status_code == 200
+        rest.set()
+        ended = await asyncio.gather(*held, return_exceptions=True)  # the server hangs up on those it has refused
+        assert sum(isinstance(one, httpx2.Response) and one.status_code == good for one in ended) == MAX_AT_ONCE
+        assert (await post(url, headers, body)).status_code == good
 
 
 async def test_no_method_fails_at_odd_arguments(shared: ApiSite) -> None:

@@ -1,11 +1,16 @@
 """JMAP's EmailSubmission: a message is uploaded, imported, submitted, and leaves as all mail does."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from api.api_site import ALICE, PARTNER, ApiSite
+from api.api_site import ALICE, BOB, PARTNER, ApiSite
 from api.jmap_site import CAROL, JmapClient, message
+from outgate.jmap import email_submissions
+from outgate.operations import submission_operations
+from outgate.store.engine import StoreUnavailable
+from outgate.writing.submissions import EventPosition
 from way.place import running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -129,6 +134,116 @@ async def test_a_submission_is_repeated_and_sends_once_even_after_a_restart(shar
     [[_, refused, _]] = await client.calls(("EmailSubmission/set", other), **key)
     assert refused["notCreated"]["s"]["type"] == "invalidProperties"
     assert len(shared.partner.messages) == 1
+
+
+async def test_a_repeated_request_sends_once_though_what_it_names_is_gone_or_made_anew(shared: ApiSite) -> None:
+    client = await JmapClient.of(shared)
+    identity = (await client.identities())[PARTNER]["id"]
+    draft = {
+        "mailboxIds": {"drafts": True},
+        "from": [{"email": PARTNER}],
+        "to": [{"email": CAROL}],
+        "subject": "Once",
+        "textBody": [{"partId": "1", "type": "text/plain"}],
+        "bodyValues": {"1": {"value": "Hello"}},
+    }
+    new = {"identityId": identity}
+    imported = {
+        "blobId": (await client.upload(message(PARTNER, subject="Once")))["blobId"],
+        "mailboxIds": {"drafts": True},
+    }
+    for number, (name, asked) in enumerate(
+        (("Email/set", {"create": {"e": draft}}), ("Email/import", {"emails": {"e": imported}}))
+    ):
+        sending = {"create": {"s": new | {"emailId": "#e"}}, "onSuccessDestroyEmail": ["#s"]}
+        methods, key = [(name, asked), ("EmailSubmission/set", sending)], {"Idempotency-Key": f"once {number}"}
+        first, again = [(await client.calls(*methods, **key))[1:] for _ in range(2)]
+        assert first[0][1]["created"]["s"]["id"] == again[0][1]["created"]["s"]["id"]
+        assert first[1][1]["destroyed"], name
+        await shared.partner.wait_for(number + 1)
+    twice = [("Email/set", {"create": {"e": draft, "f": draft}})]
+    twice += [("EmailSubmission/set", {"create": {"s": new | {"emailId": one}}}) for one in ("#e", "#f")]
+    told = await client.calls(*twice, **{"Idempotency-Key": "two of one name"})
+    assert len({told[at][1]["created"]["s"]["id"] for at in (1, 2)}) == 2
+    assert len(await shared.partner.wait_for(4)) == 4
+
+
+async def test_what_was_submitted_is_told_whatever_fails_afterwards(
+    shared: ApiSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await JmapClient.of(shared)
+    identity, email = (await client.identities())[PARTNER]["id"], await client.imported(message(PARTNER))
+    states = iter([EventPosition()])
+
+    def unavailable(*_given: object) -> Any:
+        raise StoreUnavailable("busy")
+
+    def once(*_given: object) -> EventPosition:
+        return next(states, None) or unavailable()
+
+    for name, fault in (("submitted_messages", unavailable), ("position", once), ("delete_message", unavailable)):
+        monkeypatch.setattr(submission_operations, name, fault)
+    asked = {
+        "create": {"s": {"identityId": identity, "emailId": email}, "t": {"identityId": "Ix", "emailId": email}},
+        "onSuccessDestroyEmail": ["#s"],
+    }
+    [[name, told, _], [implied, fault, _]] = await client.calls(("EmailSubmission/set", asked))
+    monkeypatch.undo()
+    assert (name, told["created"].keys(), told["notCreated"].keys()) == ("EmailSubmission/set", {"s"}, {"t"})
+    assert told["newState"] == told["oldState"]
+    assert (implied, fault["type"]) == ("error", "serverUnavailable")
+    assert (await client.call("EmailSubmission/get", ids=[told["created"]["s"]["id"]]))["list"]
+
+    held = {"mailFrom": {"email": PARTNER, "parameters": {"HOLDFOR": "3600"}}, "rcptTo": [{"email": CAROL}]}
+    early = (await client.submit(message(PARTNER), identity, envelope=held))["id"]
+    monkeypatch.setattr(submission_operations, "submitted_messages", unavailable)
+    told = await client.call("EmailSubmission/set", update={early: {"undoStatus": "canceled"}})
+    assert told["updated"] == {early: None}
+
+
+async def test_a_state_holds_until_the_submission_is_made(shared: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await JmapClient.of(shared)
+    identity = (await client.identities())[PARTNER]["id"]
+    state = (await client.call("EmailSubmission/get", ids=[]))["state"]
+    await client.submit(message(PARTNER), identity)
+    new = {"s": {"identityId": identity, "emailId": await client.imported(message(PARTNER))}}
+    monkeypatch.setattr(email_submissions, "_state", lambda _call: state)  # as it was before the other's was made
+    assert await client.error("EmailSubmission/set", ifInState=state, create=new) == "stateMismatch"
+    monkeypatch.undo()
+    state = (await client.call("EmailSubmission/get", ids=[]))["state"]
+    two = dict.fromkeys("st", new["s"])
+    assert (await client.call("EmailSubmission/set", ifInState=state, create=two))["created"].keys() == {"s", "t"}
+
+
+async def test_a_query_finds_what_is_held_until_a_time(shared: ApiSite) -> None:
+    client, tomorrow = await JmapClient.of(shared, BOB), datetime.now(UTC) + timedelta(days=1)
+    identity, made = (await client.identities())[BOB]["id"], list[str]()
+    times = [(tomorrow + timedelta(hours=hour)).strftime("%Y-%m-%dT%H:%M:%SZ") for hour in (2, 0, 1)]
+    for at in times:
+        sender = {"email": BOB, "parameters": {"HOLDUNTIL": at}}
+        envelope = {"mailFrom": sender, "rcptTo": [{"email": CAROL}]}
+        submitted = await client.submit(message(BOB), identity, envelope=envelope)
+        assert (submitted["sendAt"], submitted["undoStatus"]) == (at, "pending")
+        made.append(submitted["id"])
+    await client.call("EmailSubmission/set", update={made[2]: {"undoStatus": "canceled"}})
+    late, early, middle = made
+    pending, from_middle = {"undoStatus": "pending"}, {"after": times[2]}
+
+    async def found(**asked: Any) -> dict[str, Any]:
+        return await client.call("EmailSubmission/query", **asked)
+
+    async def ids(operator: str, *conditions: Any) -> list[str]:
+        return list((await found(filter={"operator": operator, "conditions": conditions}))["ids"])
+
+    assert await ids("AND", pending, from_middle) == [late]
+    assert await ids("OR", {"before": times[2]}, {"undoStatus": "canceled"}) == [early, middle]
+    assert await ids("NOT", {"before": times[2]}, {"undoStatus": "canceled"}) == [late]
+    assert await ids("AND", {"identityIds": [identity]}, {"operator": "NOT", "conditions": [pending]}) == [middle]
+    by_time = [{"property": "sendAt", "isAscending": False}]
+    assert (await found(sort=by_time, calculateTotal=True))["ids"] == [late, middle, early]
+    assert (await found(sort=by_time, anchor=middle, anchorOffset=-1, limit=2))["ids"] == [late, middle]
+    last = await found(sort=by_time, position=-1, calculateTotal=True)
+    assert (last["ids"], last["position"], last["total"]) == ([early], 2, 3)
 
 
 async def test_a_message_is_put_together_of_properties(shared: ApiSite) -> None:

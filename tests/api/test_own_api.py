@@ -208,3 +208,24 @@ async def _steered(own: OwnApi) -> None:
     assert await own.told("POST", "queue/hold", {"everything": True}) == {"isDone": False, "isDryRun": False}
     assert (await own.told("DELETE", f"queue/messages/{other['id']}"))["recipients"] == 2
     assert (await own.refused("GET", f"queue/messages/{other['id']}"))[0] == 404
+
+
+async def test_a_webhook_is_added_tested_stopped_started_and_removed(own: OwnApi) -> None:
+    wanted = {"name": "tickets", "url": "https://localhost:1/events", "types": ["message.bounced"], "user": ALICE}
+    made = await own.told("POST", "webhooks", wanted)
+    assert made["secret"].startswith("whsec_")
+    shown = await own.told("GET", "webhooks/tickets")
+    assert shown == {name: value for name, value in made.items() if name != "secret"}
+    assert (await own.told("GET", "webhooks"))["items"] == [shown]
+    assert (await own.refused("POST", "webhooks", wanted))[0] == 409
+    tried = await own.told("POST", "webhooks/tickets/test")
+    assert (tried["type"], tried["outcome"] == "delivered", "status" in tried) == ("webhook.test", False, False)
+    assert (await own.told("GET", "webhooks/tickets/tries"))["items"] == [tried]
+    renewed = await own.told("POST", "webhooks/tickets/secret")
+    assert renewed["secret"] != made["secret"]
+    assert (await own.told("POST", "webhooks/tickets/stop"))["state"] == "stopped"
+    assert (await own.refused("POST", "webhooks/tickets/stop"))[0] == 409
+    assert (await own.told("POST", "webhooks/tickets/start", {"fromNow": True}))["state"] == "on"
+    assert (await own.refused("POST", "webhooks/tickets/stop", scopes=("outgate.log-read",)))[0] == 403
+    assert (await own.ask("DELETE", "webhooks/tickets")).status_code == 204
+    assert (await own.refused("GET", "webhooks/tickets"))[0] == 404

@@ -33,6 +33,7 @@ class HttpsPeer(ABC):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 10
+            disable_nagle_algorithm = True  # header and body are two writes
 
             def setup(self) -> None:
                 super().setup()

@@ -204,7 +204,8 @@ class _Session:
             await self._say("334 ")
             initial = (await self._until(b"\r\n")).decode()
         _, username, password = b64decode(initial).decode().split("\0")
-        _require((self._peer.credentials or {}).get(username) == password, "535 5.7.8 Wrong user or password")
+        is_right = (self._peer.credentials or {}).get(username) == password
+        _require(is_right, f"535 5.7.8 Wrong user or password for {username}")
         self._username = username
         await self._say("235 2.7.0 Welcome")
 

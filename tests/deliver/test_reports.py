@@ -12,13 +12,13 @@ from deliver.test_deliverer import CAROL, DAVE, House, Wire, until
 from outgate.config import DeliverySettings
 from outgate.deliver.delivery import AttemptResult, Delivery, all_alike
 from outgate.deliver.disposition import settle
-from outgate.deliver.outcome import Outcome, Verdict, judge
+from outgate.deliver.outcome import COMMON_LOG_IN, Outcome, Verdict, judge
 from outgate.deliver.tls_policy import tls_of
 from outgate.mail.report_text import Action, Remedy
 from outgate.model import Account, Gateway, Organisation, Policy, QueueKey, QueueKind, Schedule, Security, SendAs
 from outgate.queue import Item, Put, Recipient
 from outgate.record import message_log
-from outgate.record.events import MessageEvent
+from outgate.record.events import EventKind, MessageEvent
 from outgate.route import Route, RouteKind
 from outgate.smtp import Reply
 from outgate.store.engine import read
@@ -30,6 +30,7 @@ HOUR = 3600.0
 SCHEDULE = Schedule(60.0, 3.0, 4 * HOUR, 4 * HOUR, 120 * HOUR, fault_report_after=300.0)
 LOG_IN = Outcome(Verdict.RETRY, "4.7.8 mx[192.0.2.1]:587: log-in refused: 535 5.7.8 Wrong password")
 CERTIFICATE = Outcome(Verdict.RETRY, "4.7.5 mx[192.0.2.1]:587: the peer's certificate is not accepted: expired")
+GATEWAY = Gateway("gateway:3", "smtp.partner.example", 587, Security.STARTTLS)
 NO_STARTTLS = Outcome(Verdict.RETRY, "4.7.4 mx[192.0.2.1]:587: the peer does not offer STARTTLS, which is required")
 DOWN = Outcome(
     Verdict.RETRY, "4.4.1 mx[192.0.2.1]:587: could not connect: refused", public="could not connect to mx:587"
@@ -45,9 +46,8 @@ def delivery(
 ) -> Delivery:
     put = originate(1, b"From: alice@partner.example\r\n\r\n", reverse_path, [CAROL], Organisation(frozenset()), NOON)
     message = replace(put.message, account_id=1, chosen_from="alice@partner.example")
-    gateway = Gateway("gateway:3", "smtp.partner.example", 587, Security.STARTTLS)
     account = Account(1, "alice@example.com", "Alice", "/", False, Policy(), {CAROL: SendAs(CAROL)})
-    route = Route(kind, QueueKey(QueueKind.GATEWAY, "3"), reverse_path, (), gateway=gateway)
+    route = Route(kind, QueueKey(QueueKind.GATEWAY, "3"), reverse_path, (), gateway=GATEWAY)
     return Delivery(Item(message, recipients), recipients, route, account, 1, tls_of(route))
 
 
@@ -162,6 +162,36 @@ def test_a_network_that_is_not_the_senders_is_not_told() -> None:
     tried = delivery(one(told=True))
     (reported,) = settle(tried, all_alike(tried, DOWN), NOON + 121 * HOUR, SCHEDULE).reported()
     assert reported.words == "could not connect to mx:587"
+
+
+SUSPENDED = Outcome(Verdict.RETRY, "4.7.8 suspended until 2027-01-15 by outgate: 535 user sales@partner.example")
+BY_RULE = Outcome(
+    Verdict.RETRY, "4.3.2 suspended by outgate: rule r: 4.7.0 mx: log-in put off: 454 sales@partner.example"
+)
+
+
+@pytest.mark.parametrize(
+    "outcome", [LOG_IN, SUSPENDED, BY_RULE, said(535, "5.7.8", "Wrong user sales@partner.example")]
+)
+@pytest.mark.parametrize("waited", [4 * HOUR, 121 * HOUR])
+@pytest.mark.parametrize("is_common", [True, False])
+def test_what_was_said_to_a_common_log_in_is_neither_recorded_for_senders_nor_reported(
+    outcome: Outcome, waited: float, is_common: bool
+) -> None:
+    tried = delivery(one())
+    if is_common:
+        gateway = replace(tried.route.gateway or GATEWAY, identity="common-gateway:3")
+        tried = replace(tried, route=replace(tried.route, gateway=gateway))
+    disposition = settle(tried, all_alike(tried, outcome), NOON + waited, SCHEDULE)
+    (reported,) = disposition.reported()
+    finish = disposition.finish("me")
+    (event,) = [one for one in finish.events if one.kind in (EventKind.DEFERRED, EventKind.BOUNCED)]
+    recorded = {event.detail["reason"], *(one.reply for one in finish.deferred)}
+    assert recorded == {COMMON_LOG_IN if is_common else outcome.reason}
+    told = (reported.words, reported.reply) == (COMMON_LOG_IN.partition(" ")[2], None)
+    assert told is is_common
+    if event.kind is EventKind.DEFERRED:  # administrators are told of it by a notice
+        assert event.detail.get("said", event.detail["reason"]) == outcome.reason
 
 
 # --- in the queue --------------------------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ class GraphMailbox:
         self.sent: list[MailboxItem] = []
         self.steps: list[str] = []
         self.on_step: Callable[[str, str], None] = lambda _step, _when: None
+        self.added = 0  # bytes by which a draft's text, as it is answered, is longer
 
     @property
     def drafts(self) -> list[MailboxItem]:
@@ -133,7 +134,20 @@ class GraphMailbox:
             base64.b64decode(content, validate=True), f"AAk={len(self.items)}", is_lasting, datetime.now(UTC)
         )
         self.items[item.id_] = item
-        return 201, {}, {"id": item.id_, "isDraft": True, "internetMessageId": item.message_id}
+        return 201, {}, self._resource(item)
+
+    def _resource(self, item: MailboxItem) -> dict[str, object]:
+        """The whole message, text included, as the reference shows the answer to its creation."""
+        found = message_from_bytes(item.mime, policy=default).get_body(("html", "plain"))
+        text = found.get_content() if found else ""
+        return {
+            "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users('a')/messages/$entity",
+            "id": item.id_,
+            "isDraft": item.is_draft,
+            "internetMessageId": item.message_id,
+            "bodyPreview": text[:255],
+            "body": {"contentType": "html", "content": text + "x" * self.added},
+        }
 
     def _attached(self, id_: str, file: dict[str, Any]) -> Answer:
         content = base64.b64decode(file["contentBytes"], validate=True)

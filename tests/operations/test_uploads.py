@@ -79,3 +79,27 @@ def test_submissions_are_told_of_by_events_and_the_oldest_are_forgotten(
         assert submissions.changed(connection, alice, before, 10) is None  # of the first nothing is known any more
         assert submissions.remove_old(connection, 3 * DAY, 100) == 1
         assert [one.id for one in submissions.listed(connection, alice, 0.0)] == [3]
+
+
+def test_changes_and_lists_of_submissions_are_bounded(
+    example: Engine, alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "alice@example.com"
+    with write(example) as connection:
+        for number in (1, 2, 3):
+            message_log.add(connection, [accepted(number, address)])
+            to = [f"{one}@y.example" for one in range(10)]
+            submissions.add(connection, alice, NewSubmission(number, address, 1, address, to, 0.0))
+        whole = submissions.position(connection, alice)
+        monkeypatch.setattr(submissions, "MAX_EVENTS", 2)
+        first = submissions.changed(connection, alice, EventPosition(), 10)
+        assert first
+        assert (first.created, first.more) == ([1, 2], True)
+        second = submissions.changed(connection, alice, first.position, 10)
+        assert second
+        assert (second.created, second.updated, second.position, second.more) == ([3], [], whole, False)
+        monkeypatch.setattr(submissions, "MAX_LISTED", 300)
+        assert [len(one.recipients) for one in submissions.listed(connection, alice, 0.0, [2])] == [10]
+        with pytest.raises(submissions.TooManyRecipients):
+            submissions.listed(connection, alice, 0.0)
+        assert [one.id for one in submissions.headings(connection, alice, 0.0)] == [1, 2, 3]

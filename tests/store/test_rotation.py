@@ -1,6 +1,7 @@
 """store.rotation: all that is sealed opens before, between and after the steps."""
 
 import base64
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Event, Thread
@@ -49,7 +50,7 @@ def key_path(example: Engine, alice: int, tmp_path: Path) -> Path:
         domain_keys.sign_with(connection, vault, "example.com", NewDkimKey("s1", "v=DKIM1; p=", b"PEM"), 0.0)
         second_factors.begin(connection, vault, alice)
         endpoints.create(connection, vault, WebhookSettings("tickets", "https://hooks.example/"), "root", 0.0)
-        endpoints.rotate(connection, vault, "tickets", 0.0)
+        endpoints.rotate(connection, vault, "tickets", time.time())
     return path
 
 
@@ -59,7 +60,7 @@ def opened(engine: Engine, alice: int, vault: Vault) -> dict[str, str]:
         relay = organisation.domain_gateway(connection)
         (key,) = domain_keys.signing_keys(connection, vault)["example.com"]
         enrolment = second_factors.enrolment(connection, vault, alice, "alice@example.com")
-        secrets = endpoints.secrets_of(connection, vault, "tickets", 1.0)
+        secrets = endpoints.secrets_of(connection, vault, "tickets", time.time())
     assert entry.gateway
     assert relay
     return {
@@ -69,6 +70,15 @@ def opened(engine: Engine, alice: int, vault: Vault) -> dict[str, str]:
         "factor": "enrolled" if enrolment.secret else "",
         "webhook": f"{len(secrets)} secrets",
     }
+
+
+def test_a_former_webhook_secret_whose_day_is_over_is_not_kept(example: Engine, key_path: Path) -> None:
+    values = {"sealed_former_secret": b"changed outside", "former_until": time.time() - 1}
+    with write(example) as connection:
+        connection.execute(tables.webhook.update().values(values))
+    assert rotate(example, key_path, {}).resealed == 7
+    with read(example) as connection:
+        assert connection.scalars(select(tables.webhook.c.sealed_former_secret)).all() == [None]
 
 
 def test_everything_is_sealed_anew_and_the_old_key_is_gone(example: Engine, alice: int, key_path: Path) -> None:

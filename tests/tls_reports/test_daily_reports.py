@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, select
@@ -14,9 +15,11 @@ from sqlalchemy import Connection, Engine, select
 from discovery.internet import Internet, running, status
 from outgate.directory.cache import DirectoryCache
 from outgate.directory.reader import DirectoryReader
+from outgate.mail.dkim import DkimKey, generate, load
 from outgate.queue.queue_id import QueueIds
-from outgate.store.engine import read, write
-from outgate.store.tables import chunk, message, recipient
+from outgate.record.events import EventKind, MessageEvent
+from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.tables import chunk, message, recipient, tls_report
 from outgate.tls_reports import report_rows, session_rows
 from outgate.tls_reports.daily_reports import SETTLING, SPREAD, DailyReports, ReportLetterhead
 from outgate.tls_reports.report_rows import KeptReport, ReportState
@@ -26,6 +29,7 @@ from transport_security.peers import Clock
 
 YESTERDAY = 20_000
 MIDNIGHT = (YESTERDAY + 1) * DAY
+A_KEY = DkimKey("example.com", "s1", load(generate("ed25519")))
 LETTERHEAD = ReportLetterhead("mail.example.com", "Example, Inc.", "tls@example.com")
 
 
@@ -34,13 +38,14 @@ class Nodes:
 
     def __init__(self, engine: Engine, directory: DirectoryReader, internet: Internet) -> None:
         self.engine, self.internet, self.clock = engine, internet, Clock()
-        self.keys: dict[str, object] = {"example.com": "a key"}
+        self.keys: dict[str, tuple[DkimKey, ...]] = {"example.com": (A_KEY,)}
+        self.committed: list[MessageEvent] = []
         self.clock.at = MIDNIGHT + 1
         self.nodes = [self._node(directory, name) for name in ("one", "other")]
 
     def _node(self, directory: DirectoryReader, owner: str) -> DailyReports:
-        async def key_for(domain: str, _version: int) -> object | None:
-            return self.keys.get(domain)
+        async def keys_of(domain: str, _version: int) -> tuple[DkimKey, ...]:
+            return self.keys.get(domain, ())
 
         internet = self.internet
         return DailyReports(
@@ -48,11 +53,12 @@ class Nodes:
             directory,
             internet.resolver,
             internet.https,
-            key_for,
+            keys_of,
             QueueIds(),
             LETTERHEAD,
             owner,
             self.clock,
+            self.committed.extend,
         )
 
     async def look(self, at: float) -> None:
@@ -153,6 +159,8 @@ async def test_who_asks_is_sent_one_report_at_a_time_of_its_own_within_four_hour
         }
     ]
     assert sorted(to for to, *_ in queued) == [["a@collector.example", "b@collector.example"], ["c@collector.example"]]
+    accepted = [one for one in world.committed if one.kind is EventKind.ACCEPTED]
+    assert len(accepted) == len(queued), "each is told of, as other mail is"
     assert {(sender, demand) for _, sender, demand, _ in queued} == {("", "waived")}
     assert_fits_section_5_3(next(content for to, *_, content in queued if len(to) == 2), kept["mailed.example"].id)
 
@@ -187,7 +195,7 @@ async def test_what_can_not_be_sent_is_tried_again_for_a_day_and_given_up(exampl
             await world.look(max(at, min(due)))
             waited.append(world.clock.at)
         kept, posted = world.kept(), world.internet.web.posted
-        world.keys["example.com"] = "a key"
+        world.keys["example.com"] = (A_KEY,)
         await world.look(MIDNIGHT + 2 * DAY)
         with read(example) as connection:
             assert mails(connection) == []
@@ -197,3 +205,50 @@ async def test_what_can_not_be_sent_is_tried_again_for_a_day_and_given_up(exampl
     assert 5 <= len(posted) <= 10
     assert waited[-1] <= MIDNIGHT + SPREAD + DAY
     assert {json.loads(gzip.decompress(content))["report-id"] for *_, content in posted} == {kept["posted.example"].id}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+async def test_what_was_posted_and_could_not_be_noted_is_posted_for_a_day_at_most(
+    example: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> bool:
+        raise StoreUnavailable("the database is locked")
+
+    async with nodes(example, tmp_path) as world:
+        world.sessions("posted.example")
+        world.wants("posted.example", world.collector("good.example", 201))
+        await world.look(MIDNIGHT + 1)
+        with monkeypatch.context() as patched:
+            patched.setattr(report_rows, "settle", locked)
+            with pytest.raises(StoreUnavailable):
+                await world.look(MIDNIGHT + SPREAD)
+        assert world.kept()["posted.example"].attempts == 1
+        with write(example) as connection:
+            connection.execute(tls_report.update().values(leased_until=0.0))
+        await world.look(MIDNIGHT + SPREAD + DAY + 1)
+        kept, posted = world.kept()["posted.example"], world.internet.web.posted
+    assert len(posted) == 1
+    assert (kept.state, kept.due_at) == (ReportState.FAILED, None)
+    assert "could not be noted" in kept.detail
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+async def test_what_came_of_a_round_is_noted_at_once(
+    example: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[object] = []
+    settle = report_rows.settle
+
+    def noted(connection: Connection, *args: Any) -> bool:
+        used.append(connection.get_transaction())
+        return settle(connection, *args)
+
+    monkeypatch.setattr(report_rows, "settle", noted)
+    async with nodes(example, tmp_path) as world:
+        world.sessions("one.example", "two.example", "three.example")
+        await world.look(MIDNIGHT + 1)
+        await world.look(MIDNIGHT + SPREAD)
+    assert len(used) == 3
+    assert len({id(one) for one in used}) == 1

@@ -4,6 +4,7 @@ databases.
 
 import asyncio
 import smtplib
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from corpus.peer import RawPeer
 from outgate.model import Account, Organisation, Policy, Security, SendAs
-from outgate.queue import Queue
+from outgate.queue import Put, Queue
 from outgate.queue.queue_id import QueueIds
 from outgate.store.engine import read, write
 from outgate.store.group_commit import GroupCommit
@@ -181,6 +182,69 @@ async def test_many_sessions_of_a_unit_at_once_pass_its_limit_by_none(office: Of
     answers = await asyncio.gather(*(office.send(policy, account=n % 5) for n in range(100)))
     assert answers.count(None) == 25
     assert {refusal.code for refusal in answers if refusal} == {452}
+
+
+async def test_what_is_stored_and_not_answered_yet_takes_one_place_and_not_two(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who would be refused for it waits until it is over."""
+    policy, put, sent, loop = Policy(messages_per_day=3), office.queue.put, usage.sent, asyncio.get_running_loop()
+    stored, answered = asyncio.Event(), asyncio.Event()
+
+    async def slow(wanted: Put) -> None:
+        await put(wanted)
+        stored.set()
+        await answered.wait()
+
+    def read_before_the_answer(connection: Connection, holder: Holder, hour: int) -> list[Sent]:
+        found = sent(connection, holder, hour)
+        loop.call_soon_threadsafe(answered.set)
+        return found
+
+    assert await office.send(policy) is None
+    with monkeypatch.context() as patched:
+        patched.setattr(office.queue, "put", slow)
+        second = asyncio.create_task(office.send(policy))
+        await stored.wait()
+    monkeypatch.setattr(usage, "sent", read_before_the_answer)
+    assert [await office.send(policy), await second] == [None, None]
+    assert await office.send(policy) is not None
+
+
+async def test_what_is_known_counts_also_while_it_is_read_anew(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, sent = Policy(recipients_per_day=1000), usage.sent
+    read = threading.Event()
+
+    def slow(connection: Connection, holder: Holder, hour: int) -> list[Sent]:
+        found = sent(connection, holder, hour)
+        read.wait()
+        return found
+
+    assert await office.send(policy, 990) is None
+    office.now += REMEMBERED + 0.1
+    assert await office.send(policy, 8) is None
+    monkeypatch.setattr(usage, "sent", slow)
+    sessions = [asyncio.create_task(office.send(policy, recipients)) for recipients in (3, 10)]
+    await asyncio.sleep(0)  # both have begun: one reads, the other has seen what is known meanwhile
+    read.set()
+    assert None not in await asyncio.gather(*sessions)
+
+
+async def test_at_a_limit_one_reading_serves_all_who_wait_for_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, sent = Policy(unit_messages_per_day=1, sources={"unit_messages_per_day": "/"}), usage.sent
+    asked = 0
+
+    def counting(connection: Connection, holder: Holder, hour: int) -> list[Sent]:
+        nonlocal asked
+        asked += 1
+        return sent(connection, holder, hour)
+
+    assert await office.send(policy) is None
+    monkeypatch.setattr(usage, "sent", counting)
+    assert None not in await asyncio.gather(*(office.send(policy, account=n) for n in range(20)))
+    assert asked == 2, "that of the first, and one that began when all the others were there"
 
 
 async def test_a_count_is_remembered_for_a_hundredth_of_the_limit_and_two_seconds(

@@ -57,7 +57,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, port: int, zone: Zone) -> Sit
     """Bob may do everything, alice works in /Sales."""
     path: Path = tmp_path_factory.mktemp("grants") / "outgate"
     delivery = {"nameservers": [zone.nameserver]}
-    site = install(path, web={"public_url": f"http://127.0.0.1:{port}", "port": port}, delivery=delivery)
+    web = {"public_url": f"http://127.0.0.1:{port}", "port": port, "undo_send": 0}
+    site = install(path, web=web, delivery=delivery)
     with opened(site) as place, write(place.engine) as connection:
         units.create(connection, "/Sales")
         users.move(connection, ALICE, "/Sales")
@@ -86,6 +87,17 @@ async def shown(browser: httpx2.AsyncClient, path: str) -> str:
     answer = await browser.get(path)
     assert answer.status_code == 200, answer.text
     return html.unescape(answer.text)
+
+
+async def sent_from_pages(browser: httpx2.AsyncClient) -> str:
+    """A message is sent, and waits; where that is told."""
+    fields = {"do": "send", "from": SALES, "to": "carol@d.example", "subject": "Prices", "text": "See below."}
+    path = (await browser.post("/", data=fields)).headers["location"].partition("?")[0]
+    async with asyncio.timeout(20):
+        while "does not work now" not in (page := await shown(browser, path)):
+            assert USER not in page
+            await asyncio.sleep(0.05)
+    return path
 
 
 async def test_a_domain_is_proven_by_the_record_that_its_page_shows(
@@ -169,9 +181,12 @@ async def test_a_common_server_is_set_used_by_those_who_cannot_see_its_log_in_an
         assert "Only an administrator can repair that" in accounts
         assert f"{SALES}/server" not in accounts
         assert USER not in accounts
+        assert USER not in await shown(alice, await sent_from_pages(alice))
+        for page in ("/sent", "/"):
+            assert USER not in await shown(alice, page)
     repaired = await bob.post(gateway, data={**TO_SALES, **server, "server_password": SECOND})
     assert repaired.headers["location"] == f"{GRANTS}?done=gateway", repaired.text
-    assert len(await partner.server.wait_for(3)) == 3
+    assert len(await partner.server.wait_for(4)) == 4
     assert inbox(site, ALICE) == []
 
     asked = await bob.post(GRANTS, data={"do": "remove", **TO_SALES})

@@ -15,6 +15,7 @@ from outgate.record.retention import remove_messages
 from outgate.store import tables
 from outgate.store.engine import read, write
 from outgate.webhooks import endpoints, taking, tries
+from outgate.webhooks.endpoints import StopCause
 from outgate.webhooks.event_body import WebhookEventType
 from outgate.webhooks.posting import TryOutcome
 from webhooks.conftest import Office
@@ -74,12 +75,19 @@ async def test_what_fails_is_sent_again_later_with_the_same_id_and_body_by_a_lat
     assert (second.event_id, second.body) == (first.event_id, first.body)
     waits = 7.0
     for pause in tries.SCHEDULE[1:]:
+        receiver.status = 204
+        office.bounce()
+        await office.later(5, after_a_kill)
+        [other] = receiver.take()
+        assert other.event_id != first.event_id, "others are taken all the while"
+        receiver.status = 500
         await office.later(pause * (1 + tries.JITTER), after_a_kill)
-        waits += pause * (1 + tries.JITTER)
-    assert len(receiver.take()) == len(tries.SCHEDULE) - 1
+        assert [one.event_id for one in receiver.take()] == [first.event_id]
+        waits += pause
     assert waits > 3 * DAY
-    assert [one.outcome for one in office.tries()] == [TryOutcome.GIVEN_UP] + [TryOutcome.AGAIN] * 9
-    assert office.tries()[0].reason == "HTTP 500"
+    of_it = [one for one in office.tries() if one.event_id == first.event_id]
+    assert [one.outcome for one in of_it] == [TryOutcome.GIVEN_UP] + [TryOutcome.AGAIN] * 9
+    assert of_it[0].reason == "HTTP 500"
     assert office.find().waiting == 0
 
 
@@ -180,7 +188,49 @@ async def test_an_endpoint_that_is_gone_or_fails_for_days_is_stopped_and_an_admi
     receiver.status = 200
     office.bounce()
     await office.serve()
-    assert len(receiver.take()) == 1, "the others were given up"
+    assert len({one.event_id for one in receiver.take()}) == 3, "all that happened meanwhile, and what came then"
+
+
+@on_sqlite
+@pytest.mark.parametrize("status", [200, 410, 500])
+async def test_what_came_of_a_removed_webhooks_event_concerns_no_other(
+    office: Office, receiver: Receiver, status: int
+) -> None:
+    with Receiver() as former:
+        former.open.clear()
+        former.status = status
+        office.add(former)
+        office.bounce()
+        await office.sender.look()
+        while not former.asked.is_set():
+            await asyncio.sleep(0)
+        with write(office.engine) as connection:
+            endpoints.remove(connection, "tickets")
+        office.add(receiver)
+        receiver.status = 503
+        office.bounce()
+        await office.serve(office.another("second"))
+        before = office.find()
+        former.open.set()
+        await office.sender.finish()
+        assert (office.find(), office.find().waiting, len(office.tries())) == (before, 1, 1)
+
+
+@on_sqlite
+async def test_what_came_of_an_event_that_waits_no_more_says_nothing(office: Office, receiver: Receiver) -> None:
+    receiver.open.clear()
+    receiver.status = 410
+    office.add(receiver)
+    office.bounce()
+    await office.sender.look()
+    while not receiver.asked.is_set():
+        await asyncio.sleep(0)
+    with write(office.engine) as connection:
+        endpoints.stop(connection, office.find().id, StopCause.ASKED, "admin@example.com", office.now)
+        endpoints.start(connection, "tickets", office.now, from_now=True)
+    receiver.open.set()
+    await office.sender.finish()
+    assert (office.find().state, office.tries()) == ("on", [])
 
 
 @on_sqlite
@@ -208,6 +258,23 @@ async def test_for_a_day_after_a_rotation_both_secrets_sign(office: Office, rece
     office.bounce()
     await office.serve()
     assert [(one.is_signed_by(old), one.is_signed_by(new)) for one in receiver.take()] == [(True, True), (False, True)]
+
+
+@on_sqlite
+async def test_a_new_secret_takes_the_place_of_one_that_can_not_be_opened(office: Office, receiver: Receiver) -> None:
+    office.add(receiver)
+    with write(office.engine) as connection:
+        connection.execute(tables.webhook.update().values(sealed_secret=b"changed outside"))
+    office.bounce()
+    await office.serve()
+    assert "make a new one" in str(office.find().stopped)
+    with write(office.engine) as connection:
+        secret = endpoints.rotate(connection, office.vault, "tickets", office.now).text
+        endpoints.start(connection, "tickets", office.now, from_now=False)
+    await office.serve()
+    [received] = receiver.received
+    assert received.is_signed_by(secret)
+    assert (office.find().state, office.find().former_until) == ("on", None)
 
 
 async def test_only_what_was_asked_for_is_sent(office: Office, receiver: Receiver) -> None:

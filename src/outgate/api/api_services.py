@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from outgate.config import Config
 from outgate.deliver.probe import Prober
 from outgate.directory.reply_rules import ReplyRules
+from outgate.egress.https_client import HttpsClient
 from outgate.frozen import frozen
 from outgate.http.database_threads import DatabaseThreads
 from outgate.model import Gateway
@@ -34,6 +35,7 @@ class ApiServices:
     queue_ids: QueueIds
     send_limits: SendLimits
     reply_rules: ReplyRules
+    webhook_client: HttpsClient
 
     @property
     def public_url(self) -> str:

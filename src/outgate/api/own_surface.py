@@ -3,6 +3,7 @@
 from typing import Final
 
 from outgate.api import (
+    own_addresses,
     own_domains,
     own_gateways,
     own_grants,
@@ -12,11 +13,13 @@ from outgate.api import (
     own_queue,
     own_reply_rules,
     own_sending,
+    own_webhooks,
 )
 from outgate.api.api_method import ApiSurface
 from outgate.api.own_method import scopes
 
 _METHODS: Final = (
+    *own_addresses.METHODS,
     *own_queue.METHODS,
     *own_holding_back.METHODS,
     *own_reply_rules.METHODS,
@@ -25,6 +28,7 @@ _METHODS: Final = (
     *own_log.METHODS,
     *own_domains.METHODS,
     *own_grants.METHODS,
+    *own_webhooks.METHODS,
     *own_nodes.METHODS,
 )
 

@@ -5,7 +5,7 @@ from dataclasses import field, replace
 from typing import Final
 
 from outgate.deliver.delivery import AttemptResult, Delivery
-from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.outcome import COMMON_LOG_IN, Outcome, Verdict
 from outgate.frozen import frozen
 from outgate.mail.report import ReportedRecipient
 from outgate.mail.report_text import Action, Remedy
@@ -64,7 +64,7 @@ class Disposition:
             told = one.recipient.delay_told or one.late
             attempts = one.recipient.attempts + (not one.outcome.untried)
             tried = replace(one.recipient, attempts=attempts, delay_told=told)
-            yield Defer(tried, one.again, one.outcome.reason)
+            yield Defer(tried, one.again, _reason(one.outcome, self.delivery))
 
     def _events(self, report: Put | None) -> Iterator[MessageEvent]:
         passage, told = _passage(self.delivery), to_text(report.message.id) if report else None
@@ -81,20 +81,22 @@ class Disposition:
                 delay=delay,
             )
         for one in self.deferred:
-            if _is_known(one):
+            if _is_known(one, self.delivery):
                 continue
             yield events.deferred(
                 passage,
                 self.at,
                 recipient=one.recipient.address,
-                reason=one.outcome.reason,
+                reason=_reason(one.outcome, self.delivery),
                 next_attempt=one.again,
                 late=one.late or one.outcome.suspends,
+                said=one.outcome.reason,
                 report=told if one.late and _wants(one.recipient, "DELAY") else None,
             )
         for recipient, outcome in self.failed:
             named = told if _wants(recipient, "FAILURE") else None
-            yield events.bounced(passage, self.at, recipient=recipient.address, reason=outcome.reason, report=named)
+            reason = _reason(outcome, self.delivery)
+            yield events.bounced(passage, self.at, recipient=recipient.address, reason=reason, report=named)
 
     def _failed(self, recipient: Recipient, outcome: Outcome) -> ReportedRecipient:
         """What is given up is a permanent failure, whatever the last reply was called."""
@@ -111,14 +113,15 @@ class Disposition:
     def _unsuccessful(
         self, recipient: Recipient, outcome: Outcome, action: Action, status: str, remedy: Remedy
     ) -> ReportedRecipient:
-        remote = outcome.reply is not None
+        reason = _reason(outcome, self.delivery)
+        remote = outcome.reply is not None and reason == outcome.reason
         return ReportedRecipient(
             address=recipient.address,
             action=action,
             status=status,
             remedy=remedy,
-            words="" if remote else outcome.public or outcome.reason.partition(" ")[2],
-            reply=outcome.reason if remote else None,
+            words="" if remote else outcome.public or reason.partition(" ")[2],
+            reply=reason if remote else None,
             remote_mta=self._peer(outcome) if remote else None,
             original=recipient.orcpt,
             last_attempt=self.at,
@@ -138,9 +141,15 @@ class Disposition:
         return (outcome.peer or self.result.peer).partition("[")[0] or None
 
 
-def _is_known(deferral: Deferral) -> bool:
+def _reason(outcome: Outcome, delivery: Delivery) -> str:
+    """As the message's record has it, which its sender may read: nothing of a log-in that is an administrator's."""
+    gateway = delivery.route.gateway
+    return COMMON_LOG_IN if gateway and gateway.is_common and outcome.tells_of_log_in else outcome.reason
+
+
+def _is_known(deferral: Deferral, delivery: Delivery) -> bool:
     """Whether the record says already that it waits, and why: nothing has happened since."""
-    same = deferral.recipient.last_reply == events.excerpt(deferral.outcome.reason)
+    same = deferral.recipient.last_reply == events.excerpt(_reason(deferral.outcome, delivery))
     return same and deferral.outcome.untried and not deferral.late
 
 

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 
 from outgate.deliver.credentials import NoCredential
 from outgate.deliver.outcome import Outcome
-from outgate.egress.https_client import Fetched
+from outgate.egress.https_client import MAX_BYTES, Fetched
 from outgate.egress.https_connection import HttpsFault
 from outgate.frozen import frozen
 from outgate.mail.detached import Detached, DetachedFile, Raw, detached
@@ -32,13 +32,14 @@ PATIENCE: Final = 10.0  # seconds for putting things right after a fault
 
 _MESSAGES: Final = "/v1.0/me/messages"
 _CLOCKS: Final = 120.0  # seconds that ours and theirs may differ
+_ESCAPED: Final = 3  # bytes of JSON to one of a text, where a few are escaped as six
 _LASTING: Final = {"Prefer": 'IdType="ImmutableId"'}
 
 
 @frozen
 class ApiRequest:
     """What is asked of Graph, or where an upload session is, whose target is a secret. `host` is empty for Graph
-    itself, which gets the token.
+    itself, which gets the token. The answer's content is empty if it is longer than `longest` bytes.
     """
 
     method: str
@@ -48,6 +49,7 @@ class ApiRequest:
     headers: Mapping[str, str] | None = None
     host: str = ""
     port: int = 0
+    longest: int = MAX_BYTES
 
 
 class AsksApi(Protocol):
@@ -73,6 +75,11 @@ class NotTaken(Exception):
         super().__init__(answer.status)
         self.answer, self.of_upload = answer, of_upload
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether nothing was done of it: an error of a server on the way may hide that it was."""
+        return 400 <= self.answer.status < 500 and self.answer.status != 408
+
 
 # What may go wrong in putting things right, oddities of the answer included.
 _FAULTS: Final = (HttpsFault, NoCredential, NotReached, TimeoutError, KeyError, TypeError, ValueError)
@@ -97,26 +104,33 @@ class DraftUpload:
         return await self._sent(draft)
 
     async def _created(self, content: bytes, message_id: str) -> str:
-        """Where the draft is."""
+        """Where the draft is. Graph answers with all of it: where that can't be read, it is looked for."""
         began = self._now() - _CLOCKS
         body = await asyncio.to_thread(b64encode, content)
+        longest = MAX_BYTES + _ESCAPED * len(content)
         try:
-            answer = _expected(await self._ask(ApiRequest("POST", _MESSAGES, body, "text/plain", _LASTING)), 201)
-        except NotTaken:
+            wanted = ApiRequest("POST", _MESSAGES, body, "text/plain", _LASTING, longest=longest)
+            answer = _expected(await self._ask(wanted), 201)
+            id_ = (await asyncio.to_thread(_object, answer)).get("id")
+            if isinstance(id_, str) and id_:
+                return _at(id_)
+            made = await self._made(message_id, began)
+            if len(made) != 1:
+                raise NotTaken(answer)
+            return made[0]
+        except BaseException as fault:
+            if not (isinstance(fault, NotTaken) and fault.is_sure):
+                await self._discard_lost(message_id, began)
             raise
-        except BaseException:
-            await self._discard_lost(message_id, began)
-            raise
-        return f"{_MESSAGES}/{quote(_said(answer, 'id'), safe='')}"
 
     async def _sent(self, draft: str) -> Fetched:
         """Where nobody can say whether it was, the draft is left alone: it may be the copy in Sent by now."""
         try:
             return _expected(await self._ask(ApiRequest("POST", f"{draft}/send", headers=_LASTING)), 202)
         except BaseException as fault:
-            is_refused = isinstance(fault, NotTaken) and fault.answer.status < 500
+            is_refused = isinstance(fault, NotTaken) and fault.is_sure
             was_sent = False if is_refused else await self._was_sent(draft)
-            if was_sent and isinstance(fault, HttpsFault | NotTaken):
+            if was_sent:  # even if it was broken off meanwhile: who does that can't call it back, and it has ended
                 return Fetched(draft, 202, b"")
             if was_sent is False:
                 await self._discard(draft)
@@ -124,14 +138,8 @@ class DraftUpload:
 
     async def _attach(self, draft: str, file: DetachedFile, raw: Raw) -> None:
         if file.size < AT_ONCE:
-            content = b"".join(await asyncio.to_thread(lambda: list(file.pieces(raw))))
-            whole = {
-                "@odata.type": "#microsoft.graph.fileAttachment",
-                "name": file.name,
-                "contentType": file.media_type,
-                "contentBytes": b64encode(content).decode(),
-            }
-            _expected(await self._ask(ApiRequest("POST", f"{draft}/attachments", _json(whole))), 201)
+            whole = await asyncio.to_thread(_attachment, file, raw)
+            _expected(await self._ask(ApiRequest("POST", f"{draft}/attachments", whole)), 201)
             return
         item = {"attachmentType": "file", "name": file.name, "size": file.size, "contentType": file.media_type}
         wanted = ApiRequest("POST", f"{draft}/attachments/createUploadSession", _json({"AttachmentItem": item}))
@@ -153,14 +161,12 @@ class DraftUpload:
             at = end
 
     async def _was_sent(self, draft: str) -> bool | None:
-        """Whether it is no draft any more; None if that can't be known. The copy in Sent, which has its id, may take a
-        while to be there.
+        """Whether it is no draft any more; None if that can't be known, as where there is nothing of this id: it may
+        have been deleted as a draft, or the copy in Sent takes a while to be there.
         """
         with suppress(*_FAULTS):
             async with asyncio.timeout(PATIENCE):
                 answer = await self._ask(ApiRequest("GET", f"{draft}?$select=isDraft", headers=_LASTING))
-            if answer.status == 404:
-                return True
             is_draft = _object(answer).get("isDraft")
             return not is_draft if answer.status == 200 and isinstance(is_draft, bool) else None
         return None
@@ -172,18 +178,23 @@ class DraftUpload:
                 await self._ask(ApiRequest("DELETE", draft, headers=_LASTING))
 
     async def _discard_lost(self, message_id: str, began: float) -> None:
-        """What may have been made, though its answer was lost: a draft with this Message-ID, of just now."""
+        """What may have been made, though its answer was lost."""
+        for draft in await self._made(message_id, began):
+            await self._discard(draft)
+
+    async def _made(self, message_id: str, began: float) -> list[str]:
+        """Where the drafts with this Message-ID are, of just now, as far as that can be known."""
         if not message_id:
-            return
+            return []
         since = datetime.fromtimestamp(began, UTC)
         wanted = quote(f"internetMessageId eq '{message_id.replace(chr(39), chr(39) * 2)}'")
         target = f"/v1.0/me/mailFolders/drafts/messages?$filter={wanted}&$select=id,createdDateTime"
         with suppress(*_FAULTS):
             async with asyncio.timeout(PATIENCE):
                 found = _object(await self._ask(ApiRequest("GET", target, headers=_LASTING))).get("value")
-            for one in found if isinstance(found, list) else ():
-                if datetime.fromisoformat(one["createdDateTime"].replace("Z", "+00:00")) >= since:
-                    await self._discard(f"{_MESSAGES}/{quote(one['id'], safe='')}")
+            rows = found if isinstance(found, list) else []
+            return [_at(one["id"]) for one in rows if datetime.fromisoformat(one["createdDateTime"]) >= since]
+        return []
 
 
 @asynccontextmanager
@@ -221,6 +232,22 @@ class _UploadPlace:
         if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or not url.isascii():
             raise NotTaken(answer)
         return cls(parts.hostname, port, parts.path + (f"?{parts.query}" if parts.query else ""))
+
+
+def _at(id_: str) -> str:
+    return f"{_MESSAGES}/{quote(id_, safe='')}"
+
+
+def _attachment(file: DetachedFile, raw: Raw) -> bytes:
+    """All of it in one request; as long as encoding takes, so not in the loop."""
+    return _json(
+        {
+            "@odata.type": "#microsoft.graph.fileAttachment",
+            "name": file.name,
+            "contentType": file.media_type,
+            "contentBytes": b64encode(b"".join(file.pieces(raw))).decode(),
+        }
+    )
 
 
 def _expected(answer: Fetched, *statuses: int) -> Fetched:

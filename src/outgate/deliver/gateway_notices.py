@@ -74,7 +74,7 @@ def _text(event: MessageEvent, name: str, owned: UsersGateway | None) -> str:
     return _TEXT.format(
         name=name,
         queue=event.detail["queue"],
-        reason=printable(event.detail["reason"], REASON),
+        reason=printable(event.detail.get("said") or event.detail["reason"], REASON),
         message=to_text(event.message_id),
         sender=printable(event.detail["sender"], REASON),
         of_user=of_user,

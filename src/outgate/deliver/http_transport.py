@@ -7,7 +7,7 @@ draft, where the gateway's kind has that (draft_upload).
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -93,14 +93,11 @@ class HttpTransport:
         hosts = await self._hosts()
         if isinstance(hosts, Outcome):
             return hosts
-        problem: Outcome | None = None
-        for host in hosts:
-            failed = await self._connected_to(host)
-            if failed is None:
-                self._connected_at = now
-                return None
-            problem = problem or failed
-        return problem
+        found = await self._first_of(hosts, self._port)
+        if isinstance(found, Outcome):
+            return found
+        self._connection, self._connected_at = found, now
+        return None
 
     async def carry(self, delivery: Delivery) -> AttemptResult:
         """One request, and a second one where the token was worthless. A connection that breaks, even one that lay idle
@@ -219,8 +216,17 @@ class HttpTransport:
         else:
             connection = await self._connected()
             sent["Authorization"] = f"Bearer {await _token(self._log_in)}"
-        content, patience = _once(request.content), self._timeouts.content
-        answer = await connection.ask(request.method, request.target, sent, len(request.content), content, patience)
+        size, content, patience = len(request.content), _once(request.content), self._timeouts.content
+        try:
+            answer = await connection.ask(
+                request.method, request.target, sent, size, content, patience, request.longest
+            )
+        except HttpsFault as error:
+            if not request.host:
+                raise
+            raise NotReached(
+                _broken(connection.peer, str(error))
+            ) from None  # the other connection is as good as it was
         return replace(answer, url=f"https://{connection.peer}")  # the target may be a secret
 
     async def _connected(self) -> HttpsConnection:
@@ -240,11 +246,11 @@ class HttpTransport:
         hosts = await self._elsewhere(name)
         if isinstance(hosts, Outcome):
             raise NotReached(hosts)
-        connection = HttpsConnection(hosts[0], port, self._verifying)
-        self._uploads = connection  # so that it is hung up in any case
-        await connection.connect(self._timeouts.connect)
-        await connection.secure(self._timeouts.connect)
-        return connection
+        found = await self._first_of(hosts, port)
+        if isinstance(found, Outcome):
+            raise NotReached(found)
+        self._uploads = found
+        return found
 
     def _result(
         self, delivery: Delivery, outcome: Outcome, connection: HttpsConnection, transmission: Transmission
@@ -258,20 +264,24 @@ class HttpTransport:
     def _lost(self, delivery: Delivery, words: str) -> AttemptResult:
         peer = self._connection.peer if self._connection else ""
         self.close()
-        return all_alike(delivery, Outcome(Verdict.RETRY, f"4.4.2 {peer}: connection lost: {words}", peer=peer), peer)
+        return all_alike(delivery, _broken(peer, words), peer)
 
     # --- the connection ----------------------------------------------------------------------------------------------
 
-    async def _connected_to(self, host: Host) -> Outcome | None:
-        step()
-        connection = HttpsConnection(host, self._port, self._verifying)
-        try:
-            await connection.connect(self._timeouts.connect)
-            await connection.secure(self._timeouts.connect)
-        except HttpsFault as error:
-            return _not_connected(connection, error)
-        self._connection = connection
-        return None
+    async def _first_of(self, hosts: Sequence[Host], port: int) -> HttpsConnection | Outcome:
+        """To the first address that answers; else why the first of all did not."""
+        problems = list[Outcome]()
+        for host in hosts:
+            step()
+            connection = HttpsConnection(host, port, self._verifying)
+            try:
+                await connection.connect(self._timeouts.connect)
+                await connection.secure(self._timeouts.connect)
+            except HttpsFault as error:
+                problems.append(_not_connected(connection, error))
+            else:
+                return connection
+        return problems[0]
 
 
 class HttpTrial:
@@ -363,6 +373,10 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 
 async def _nothing() -> AsyncIterator[bytes]:
     yield b""
+
+
+def _broken(peer: str, words: str) -> Outcome:
+    return Outcome(Verdict.RETRY, f"4.4.2 {peer}: connection lost: {words}", peer=peer)
 
 
 def _not_connected(connection: HttpsConnection, error: HttpsFault) -> Outcome:

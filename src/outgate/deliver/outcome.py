@@ -68,6 +68,11 @@ class Outcome:
         return self.reply.code in _OF_LOG_IN
 
     @property
+    def tells_of_log_in(self) -> bool:
+        """Whether its words speak of our log-in, or quote what was said to that: they may name the user."""
+        return self.is_of_log_in or (self.reply is None and _LOG_IN in self.reason)
+
+    @property
     def refuses_credential(self) -> bool:
         """Whether the peer has said that our credential is not good, and not only that it can't tell just now."""
         if self.reply is None:
@@ -99,7 +104,11 @@ class Outcome:
         return self.reply is None and self.reason.startswith(("4.7.4 ", "4.7.5 ", "4.7.10 "))
 
 
+_LOG_IN: Final = ": log-in "  # refused, put off or failed
 CREDENTIAL_REFUSED: Final = ": log-in refused: "  # what a connection's reason has after the peer's name
+
+# All that a message's senders, and so its record, are told of a log-in that is not theirs.
+COMMON_LOG_IN: Final = "4.7.8 the log-in at the server that your administrator has set does not work now"
 
 INTERNAL: Final = Outcome(Verdict.RETRY, "4.3.0 internal error; the server's log has the details")
 WEDGED: Final = Outcome(

@@ -272,11 +272,11 @@ def _joined(url: str, location: str) -> str:
         return ""  # no URL, which is then said
 
 
-async def content_of(answer: httpcore2.Response) -> bytes | None:
-    """All of an answer; None if that is more than MAX_BYTES."""
+async def content_of(answer: httpcore2.Response, longest: int = MAX_BYTES) -> bytes | None:
+    """All of an answer; None if that is more than so many bytes."""
     content = bytearray()
     async for piece in answer.aiter_stream():
         content += piece
-        if len(content) > MAX_BYTES:
+        if len(content) > longest:
             return None
     return bytes(content)

@@ -13,7 +13,7 @@ from typing import Final
 
 import httpcore2
 
-from outgate.egress.https_client import HTTPS, Fetched, content_of
+from outgate.egress.https_client import HTTPS, MAX_BYTES, Fetched, content_of
 from outgate.egress.resolver import Host
 
 BODY: Final = 10.0  # seconds for the body of an answer whose status is there
@@ -86,9 +86,10 @@ class HttpsConnection:
         size: int,
         content: AsyncIterator[bytes],
         patience: float,
+        longest: int = MAX_BYTES,
     ) -> Fetched:
         """The answer to a request with `size` bytes; `patience` is for each step of it. Its content is empty where that
-        is lost or long: the status is an answer. Raises HttpsFault.
+        is lost or longer than so many bytes: the status is an answer. Raises HttpsFault.
         """
         assert self._connection
         self.requests += 1
@@ -112,15 +113,15 @@ class HttpsConnection:
             answer = await self._connection.handle_async_request(request)
         except _FAULTS as error:
             raise HttpsFault(_words(error)) from None
-        found = await self._content_of(answer)
+        found = await self._content_of(answer, longest)
         names = {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in answer.headers}
         return Fetched(f"https://{host}{target}", answer.status, found, names)
 
-    async def _content_of(self, answer: httpcore2.Response) -> bytes:
+    async def _content_of(self, answer: httpcore2.Response, longest: int) -> bytes:
         """Its body, if it comes whole; after any other the connection is of no use."""
         try:
             async with asyncio.timeout(BODY):
-                if (found := await content_of(answer)) is not None:
+                if (found := await content_of(answer, longest)) is not None:
                     await answer.aclose()
                     return found
         except _FAULTS:

@@ -6,6 +6,7 @@ program names must be that of its From.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from math import floor
 from typing import Any, Final
 
 from outgate.api.gmail_scopes import COMPOSE, MODIFY, READONLY, SEND
@@ -18,7 +19,7 @@ from outgate.jmap import submission_envelope
 from outgate.jmap.identities import identities, identity_id
 from outgate.jmap.jmap_call import JmapCall
 from outgate.jmap.jmap_fault import MethodFault, SetFault, wrong_property
-from outgate.jmap.jmap_limits import MAX_IN_GET, SUBMISSION
+from outgate.jmap.jmap_limits import MAX_IN_GET, MAX_IN_SET, SUBMISSION
 from outgate.jmap.jmap_method import (
     Arguments,
     ChangesArguments,
@@ -33,6 +34,9 @@ from outgate.jmap.jmap_method import (
     changes,
     given_object,
     got,
+    limited,
+    method_fault,
+    read_after,
     set_objects,
 )
 from outgate.jmap.jmap_query import QueryArguments, found_by, queried
@@ -45,9 +49,15 @@ from outgate.operations import send_as_operations, submission_operations
 from outgate.operations.context import Denied
 from outgate.operations.error_codes import ErrorCode, code_of, text_of
 from outgate.operations.mail_operations import KeyTaken
-from outgate.operations.submission_operations import Submitting
+from outgate.operations.submission_operations import PositionPassed, Submitting
 from outgate.queue.queue_id import from_text, to_text
-from outgate.writing.submissions import EventPosition, RecipientOutcome, SubmittedMessage
+from outgate.writing.submissions import (
+    EventPosition,
+    RecipientOutcome,
+    SubmissionHeading,
+    SubmittedMessage,
+    TooManyRecipients,
+)
 
 _PROPERTIES: Final = (
     *("id", "identityId", "emailId", "threadId", "envelope", "sendAt", "undoStatus", "deliveryStatus"),
@@ -81,9 +91,17 @@ class SubmissionSetArguments(SetArguments):
 def _found(call: JmapCall, ids: Sequence[str] | None = None) -> list[SubmittedMessage]:
     """Those with these ids, else all."""
     with call.reading() as op:
-        return submission_operations.submitted_messages(
-            op, call.address, None if ids is None else [one for one in map(_row, ids) if one]
-        )
+        return submission_operations.submitted_messages(op, call.address, _rows(ids))
+
+
+def _headings(call: JmapCall, ids: Sequence[str] | None = None) -> list[SubmissionHeading]:
+    """The same, without recipients and what became of them."""
+    with call.reading() as op:
+        return submission_operations.submission_headings(op, call.address, _rows(ids))
+
+
+def _rows(ids: Sequence[str] | None) -> list[int] | None:
+    return None if ids is None else [one for one in map(_row, ids) if one]
 
 
 def _row(identity: str) -> int:
@@ -107,11 +125,23 @@ def _said(position: EventPosition) -> str:
     return f"{position.last}-{position.count}"
 
 
+def _position(state: str) -> EventPosition | None:
+    """None for what is no state."""
+    match = re.fullmatch(r"([0-9]{1,18})-([0-9]{1,9})", state)
+    return match and EventPosition(int(match[1]), int(match[2]))
+
+
 def _get(call: JmapCall, given: Arguments) -> Responses:
     asked = arguments(call, GetArguments, given)
     wanted = None if asked.ids is None else [call.resolved(one) for one in asked.ids[: MAX_IN_GET + 1]]
     state = _state(call)  # first: what happens now is told again
-    told = got(call, asked, map(_told, _found(call, wanted)), state, _PROPERTIES)
+    try:
+        found = _found(call, wanted)
+    except TooManyRecipients:
+        raise MethodFault(
+            "requestTooLarge", "they have too many recipients to be told together; ask for fewer"
+        ) from None
+    told = got(call, asked, map(_told, found), state, _PROPERTIES)
     return [("EmailSubmission/get", told)]
 
 
@@ -119,10 +149,9 @@ def _changes(call: JmapCall, given: Arguments) -> Responses:
     asked = arguments(call, ChangesArguments, given)
     if asked.max_changes is not None and asked.max_changes < 1:
         raise MethodFault("invalidArguments", "maxChanges must be greater than 0")
-    match = re.fullmatch(r"(\d{1,18})-(\d{1,9})", asked.since_state)
-    if match is None:
+    since, at_most = _position(asked.since_state), min(asked.max_changes or MAX_IN_GET, MAX_IN_GET)
+    if since is None:
         raise MethodFault("cannotCalculateChanges")
-    since, at_most = EventPosition(int(match[1]), int(match[2])), min(asked.max_changes or MAX_IN_GET, MAX_IN_GET)
     with call.reading() as op:
         found = submission_operations.changes_since(op, call.address, since, at_most)
     if found is None:
@@ -135,7 +164,7 @@ def _changes(call: JmapCall, given: Arguments) -> Responses:
 def _query(call: JmapCall, given: Arguments) -> Responses:
     asked, state = arguments(call, QueryArguments, given), _state(call)
     matches = found_by(asked.filter, _condition)
-    found = [one for one in map(_told, _found(call)) if matches(one)]
+    found = [one for one in map(_asked_for, _headings(call)) if matches(one)]
     return [("EmailSubmission/query", queried(call, asked, found, state, _SORTED_BY))]
 
 
@@ -163,19 +192,40 @@ def _condition(given: Mapping[str, object]) -> Callable[[Told], bool]:
     asked = given_object(SubmissionCondition, given)
     before = None if asked.before is None else moment("before", asked.before)
     after = None if asked.after is None else moment("after", asked.after)
+    identity_ids, email_ids, thread_ids = map(_set_of, (asked.identity_ids, asked.email_ids, asked.thread_ids))
 
     def matches(one: Told) -> bool:
-        at = moment("sendAt", one["sendAt"])
+        at = one["sendAt"]
         return (
-            (asked.identity_ids is None or one["identityId"] in asked.identity_ids)
-            and (asked.email_ids is None or one["emailId"] in asked.email_ids)
-            and (asked.thread_ids is None or one["threadId"] in asked.thread_ids)
+            (identity_ids is None or one["identityId"] in identity_ids)
+            and (email_ids is None or one["emailId"] in email_ids)
+            and (thread_ids is None or one["threadId"] in thread_ids)
             and asked.undo_status in (None, one["undoStatus"])
             and (before is None or at < before)
             and (after is None or at >= after)
         )
 
     return matches
+
+
+def _set_of(ids: Sequence[str] | None) -> frozenset[str] | None:
+    return None if ids is None else frozenset(ids)
+
+
+def _asked_for(one: SubmissionHeading) -> Told:
+    """What a query may ask of one; times in seconds, whole ones as they are told."""
+    return {
+        "id": _id(one.id),
+        "identityId": identity_id(one.sender),
+        "emailId": email_id(one.email),
+        "threadId": f"T{one.email}",
+        "sendAt": floor(one.send_at),
+        "undoStatus": _undo_status(one),
+    }
+
+
+def _undo_status(one: SubmissionHeading) -> str:
+    return "canceled" if one.canceled else "pending" if one.may_cancel else "final"
 
 
 def _told(one: SubmittedMessage) -> Told:
@@ -189,7 +239,7 @@ def _told(one: SubmittedMessage) -> Told:
             "rcptTo": [{"email": address, "parameters": None} for address in one.recipients],
         },
         "sendAt": _date(one.send_at),
-        "undoStatus": "canceled" if one.canceled else "pending" if one.may_cancel else "final",
+        "undoStatus": _undo_status(one),
         "deliveryStatus": {address: _status(one.outcomes.get(address)) for address in one.recipients},
         "dsnBlobIds": [],
         "mdnBlobIds": [],
@@ -233,8 +283,11 @@ class _ReadEmail:
     account: Account
 
 
-def _create(call: JmapCall, name: str, value: Mapping[str, Any]) -> Told:
+def _create(call: JmapCall, name: str, value: Mapping[str, Any], position: EventPosition | None) -> Told:
     new = given_object(NewEmailSubmission, value)
+    key = f"{call.key} {call.number} {name}" if call.key else ""
+    if (before := _before(call, key)) is not None:
+        return _known_of(call, before)
     email = row_of("M", call.resolved(new.email_id))
     prepared = _prepared(call, email)
     sender = _sender(call, prepared, call.resolved(new.identity_id))
@@ -246,15 +299,35 @@ def _create(call: JmapCall, name: str, value: Mapping[str, Any]) -> Told:
         recipients=envelope.recipients,
         raw=prepared.raw,
         hold_until=envelope.hold_until,
-        key=f"{call.key} {name}" if call.key else "",
+        key=key,
+        request=call.body,
+        position=position,
     )
     identity, limits = call.queue_ids.new(call.services.now()), call.services.send_limits
     try:
         with call.writing() as op:
             made = submission_operations.submit_message(op, call.address, identity, wanted, limits)
+    except PositionPassed:
+        raise MethodFault("stateMismatch") from None
     except Exception as error:
         raise _refused(error) from None
-    told = next(map(_told, _found(call, [_id(made)])), {"id": _id(made)})  # one that is repeated may be forgotten
+    return _known_of(call, made)
+
+
+def _before(call: JmapCall, key: str) -> int | None:
+    """What was made when this request came before: what it names may be gone, or be made anew. Raises SetFault."""
+    if not key:
+        return None
+    try:
+        with call.reading() as op:
+            return submission_operations.submitted_before(op, call.address, key, call.body)
+    except KeyTaken as error:
+        raise _refused(error) from None
+
+
+def _known_of(call: JmapCall, made: int) -> Told:
+    """What the server has set of one that was made; no more than its id if it is forgotten, or can't be read now."""
+    told = next(map(_told, read_after(lambda: _found(call, [_id(made)]), list[SubmittedMessage]())), {"id": _id(made)})
     return {key: told[key] for key in _SET_BY_SERVER if key in told}
 
 
@@ -311,12 +384,15 @@ def _envelope(call: JmapCall, prepared: _ReadEmail, given: GivenEnvelope | None,
     return envelope
 
 
+_OTHER_REQUEST: Final = "this Idempotency-Key was used for another request; a repetition is the same, byte for byte"
+
+
 def _refused(error: Exception) -> SetFault:
     """Why a message is not taken. Raises the error itself if it is not that."""
     text = text_of(error)
     match error:
         case KeyTaken():
-            return SetFault("invalidProperties", text, properties=[])
+            return SetFault("invalidProperties", _OTHER_REQUEST, properties=[])
         case NotFound(facts={"address": str(address)}):
             return SetFault("invalidRecipients", text, invalidRecipients=[address])
         case Denied() | NotAllowed():
@@ -331,11 +407,18 @@ def _refused(error: Exception) -> SetFault:
 
 def _set(call: JmapCall, given: Arguments) -> Responses:
     asked = arguments(call, SubmissionSetArguments, given)
-    emails = _emails(call, asked)
+    limited([*(asked.create or {}), *(asked.update or {}), *(asked.destroy or [])], MAX_IN_SET)
+    emails, has_made = _emails(call, asked), False
 
     def create(name: str, value: Mapping[str, Any]) -> Told:
-        made = _create(call, name, value)
-        emails[made["id"]] = call.resolved(str(value["emailId"]))
+        nonlocal has_made
+        made = _create(call, name, value, None if has_made else _position(asked.if_in_state or ""))
+        email, has_made = call.resolved(str(value["emailId"])), True
+        emails.update(
+            {made["id"]: email}
+            if row_of("M", email)
+            else read_after(lambda: _emails_of(call, [made["id"]]), dict[str, str]())
+        )
         return made
 
     def update(identity: str, value: Mapping[str, Any]) -> Told | None:
@@ -346,7 +429,8 @@ def _set(call: JmapCall, given: Arguments) -> Responses:
             raise SetFault("cannotUnsend", "it can't be taken back any more: it has left")
         with call.writing() as op:
             submission_operations.cancel_submission(op, call.address, one.id)
-        return {"deliveryStatus": _told(_one(call, identity))["deliveryStatus"]}
+        status = _known_of(call, one.id).get("deliveryStatus")
+        return status and {"deliveryStatus": status}
 
     def destroy(identity: str) -> None:
         with call.writing() as op:
@@ -356,8 +440,8 @@ def _set(call: JmapCall, given: Arguments) -> Responses:
     return [("EmailSubmission/set", told), *_implied(call, asked, told, emails)]
 
 
-def _one(call: JmapCall, identity: str) -> SubmittedMessage:
-    found = _found(call, [identity])
+def _one(call: JmapCall, identity: str) -> SubmissionHeading:
+    found = _headings(call, [identity])
     if not found:
         raise SetFault("notFound")
     return found[0]
@@ -368,7 +452,11 @@ def _emails(call: JmapCall, asked: SubmissionSetArguments) -> dict[str, str]:
     named = [*(asked.update or {}), *(asked.destroy or [])]
     if not (asked.on_success_update_email or asked.on_success_destroy_email) or not named:
         return {}
-    return {_id(one.id): email_id(one.email) for one in _found(call, [call.resolved(name) for name in named])}
+    return _emails_of(call, [call.resolved(name) for name in named])
+
+
+def _emails_of(call: JmapCall, ids: Sequence[str]) -> dict[str, str]:
+    return {_id(one.id): email_id(one.email) for one in _headings(call, ids)}
 
 
 def _implied(call: JmapCall, asked: SubmissionSetArguments, told: Told, emails: Mapping[str, str]) -> Responses:
@@ -377,15 +465,18 @@ def _implied(call: JmapCall, asked: SubmissionSetArguments, told: Told, emails: 
         *(made["id"] for made in (told["created"] or {}).values()),
         *(told["updated"] or {}),
         *(told["destroyed"] or []),
-    }
+    } & emails.keys()
     patches = {call.resolved(name): patch for name, patch in (asked.on_success_update_email or {}).items()}
     gone = [call.resolved(name) for name in asked.on_success_destroy_email or []]
     update = {emails[name]: patch for name, patch in patches.items() if name in succeeded}
-    destroy = [emails[name] for name in gone if name in succeeded]
+    destroy = list(dict.fromkeys(emails[name] for name in gone if name in succeeded))
     if not update and not destroy:
         return []
     implied = SetArguments(account_id=call.account, update=update or None, destroy=destroy or None)
-    return [("Email/set", set_emails(call, implied))]
+    try:
+        return [("Email/set", set_emails(call, implied))]
+    except Exception as error:  # what was submitted is told of all the same
+        return [("error", method_fault("Email/set", error).told())]
 
 
 METHODS: Final = (

@@ -30,6 +30,7 @@ from outgate.jmap.jmap_method import (
     changes,
     given_object,
     got,
+    read_after,
     set_objects,
 )
 from outgate.mailbox.html_text import text_of
@@ -206,7 +207,7 @@ def _update(call: JmapCall, identity: Identity, value: Mapping[str, Any]) -> Tol
         )
         if signature is not None:
             send_as_operations.set_signature(op, call.address, address, signature)
-    now = _of_user(call)[identity.id].told
+    now = read_after(lambda: _of_user(call)[identity.id].told, Told())
     changed = {name: told for name, told in now.items() if told != value.get(name, identity.told[name])}
     return changed or None
 

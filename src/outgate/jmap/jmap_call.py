@@ -16,13 +16,16 @@ from outgate.queue.queue_id import QueueIds
 @frozen
 class JmapCall(RequestTransactions):
     """`created` are the ids of what was made, by the program's own names for it (RFC 8620 5.3); `key` is what the
-    request may be repeated by, empty for nothing.
+    request may be repeated by, empty for nothing; `body` the request as it was sent; `number` which of its methods is
+    called.
     """
 
     services: ApiServices
     holder: TokenHolder
     created: dict[str, str]
     key: str = ""
+    body: bytes = field(default=b"", repr=False)
+    number: int = 0
     queue_ids: QueueIds = field(default_factory=QueueIds)
 
     @property

@@ -108,7 +108,7 @@ class JmapEndpoint:
                 raise RequestFault("notJSON", "Content-Type must be application/json")
             with self._requests.one_more(holder.token.account_id, "maxConcurrentRequests"):
                 await read_body(request)
-                return JSONResponse(await self._answered(request, holder))
+                return await self._services.threads.run(JSONResponse, await self._answered(request, holder))
         except RequestFault as fault:
             return fault.response()
 
@@ -119,7 +119,7 @@ class JmapEndpoint:
         key = request.headers.get("idempotency-key", "")
         if len(key) > _MAX_KEY:
             raise RequestFault("limit", f"Idempotency-Key has at most {_MAX_KEY} characters", limit="Idempotency-Key")
-        call = JmapCall(self._services, holder, dict(given.createdIds or {}), key)
+        call = JmapCall(self._services, holder, dict(given.createdIds or {}), key, body_of(request))
         told: dict[str, object] = {
             "methodResponses": await jmap_request.answered(call, given, METHODS),
             "sessionState": session(self._services.config, holder)["state"],

@@ -36,6 +36,7 @@ class _Given(BaseModel):
 
 
 SomeGiven = TypeVar("SomeGiven", bound=_Given)
+Read = TypeVar("Read")
 
 
 class OfAccount(_Given):
@@ -89,6 +90,20 @@ def given_object(kind: type[SomeGiven], given: Mapping[str, object]) -> SomeGive
     except ValidationError as error:
         names = sorted({str(one["loc"][0]) for one in error.errors() if one["loc"]})
         raise SetFault("invalidProperties", _fault(error), properties=names) from None
+
+
+_METHOD_FAULTS: Final = {ErrorCode.NOT_ALLOWED: "forbidden", ErrorCode.UNAVAILABLE: "serverUnavailable"}
+
+
+def method_fault(name: str, error: Exception) -> MethodFault:
+    """Why a method has done nothing; what nobody foresaw is logged, and not told of."""
+    if isinstance(error, MethodFault):
+        return error
+    code = code_of(error)
+    if code is None:
+        _log.error("a method failed", method=name, exc_info=error)
+        return MethodFault("serverFail", "something went wrong here; it was logged")
+    return MethodFault(_METHOD_FAULTS.get(code, "invalidArguments"), text_of(error))
 
 
 def _fault(error: ValidationError) -> str:
@@ -189,7 +204,19 @@ def set_objects(call: JmapCall, given: SetArguments, how: ObjectSetting) -> Told
         with outcomes.refusals("notDestroyed", identity):
             how.destroy(identity)
             outcomes.destroyed.append(identity)
-    return told | {"newState": how.state()} | outcomes.told()
+    return told | {"newState": read_after(how.state, before)} | outcomes.told()
+
+
+def read_after(read: Callable[[], Read], otherwise: Read) -> Read:
+    """What is there after something was done: a fault of looking must not be told as one of doing.
+
+    In place of a state, the one before it will do: the program then asks for what it has done itself.
+    """
+    try:
+        return read()
+    except Exception as error:
+        _log.warning("what was done could not be read", exc_info=error)
+        return otherwise
 
 
 class _Outcomes:
@@ -207,10 +234,7 @@ class _Outcomes:
         except SetFault as fault:
             self.note(place, name, fault.told())
         except Exception as error:
-            if code_of(error) not in _SET_FAULTS and self.has_done:
-                _log.error("some of a method was done, and not all", exc_info=error)
-                raise MethodFault("serverPartialFail", "not all of it was done; ask what is there now") from error
-            self.note(place, name, set_fault(error).told())
+            self.note(place, name, refusal(error, has_done=self.has_done).told())
 
     @property
     def has_done(self) -> bool:
@@ -235,9 +259,12 @@ _SET_FAULTS: Final = {
 }
 
 
-def set_fault(error: Exception) -> SetFault:
-    """An operation's refusal. Raises the error itself if it is none."""
+def refusal(error: Exception, *, has_done: bool) -> SetFault:
+    """An operation's. Raises the error itself if it is none, or MethodFault if something was done before it."""
     kind = _SET_FAULTS.get(code_of(error) or ErrorCode.UNAVAILABLE)
-    if kind is None:
+    if kind is not None:
+        return SetFault(kind, text_of(error))
+    if not has_done:
         raise error
-    return SetFault(kind, text_of(error))
+    _log.error("some of a method was done, and not all", exc_info=error)
+    raise MethodFault("serverPartialFail", "not all of it was done; ask what is there now") from error

@@ -1,19 +1,19 @@
 """Queries (RFC 8620 5.5): which of some objects, in which order, and from where on. Pure; knows no kind of object."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
 from outgate.jmap.jmap_call import JmapCall
 from outgate.jmap.jmap_fault import MethodFault, SetFault
-from outgate.jmap.jmap_limits import MAX_IN_GET
+from outgate.jmap.jmap_limits import MAX_COMPARATORS, MAX_CONDITIONS, MAX_IN_GET
 from outgate.jmap.jmap_method import GivenObject, OfAccount, Told
 
 Matches = Callable[[Told], bool]
 Condition = Callable[[Mapping[str, object]], Matches]
 
 _DEEPEST: Final = 10  # operators within each other
-_OPERATORS: Final[Mapping[str, Callable[[Sequence[bool]], bool]]] = {
+_OPERATORS: Final[Mapping[str, Callable[[Iterable[bool]], bool]]] = {
     "AND": all,
     "OR": any,
     "NOT": lambda outcomes: not any(outcomes),
@@ -44,6 +44,8 @@ def found_by(given: Mapping[str, Any] | None, condition: Condition, depth: int =
     """What matches a filter: a condition, or an operator on some. Raises MethodFault."""
     if given is None:
         return lambda _one: True
+    if not depth:
+        _require_few(given)
     if "operator" not in given:
         try:
             return condition(given)
@@ -55,13 +57,25 @@ def found_by(given: Mapping[str, Any] | None, condition: Condition, depth: int =
     if not all(isinstance(one, dict) for one in conditions):
         raise MethodFault("invalidArguments", "conditions are objects")
     within = [found_by(one, condition, depth + 1) for one in conditions]
-    return lambda one: _OPERATORS[operator]([matches(one) for matches in within])
+    return lambda one: _OPERATORS[operator](matches(one) for matches in within)
+
+
+def _require_few(given: Mapping[str, Any]) -> None:
+    """Each is asked of every object. Raises MethodFault."""
+    found, waiting = 0, [given]
+    while waiting and found <= MAX_CONDITIONS:
+        found, conditions = found + 1, waiting.pop().get("conditions")
+        waiting += [one for one in conditions if isinstance(one, dict)] if isinstance(conditions, list) else []
+    if found > MAX_CONDITIONS:
+        raise MethodFault("unsupportedFilter", f"a filter has at most {MAX_CONDITIONS} conditions and operators")
 
 
 def queried(
     call: JmapCall, asked: QueryArguments, found: Sequence[Told], state: str, sorted_by: Mapping[str, str]
 ) -> Told:
     """The answer of /query. `sorted_by` are the properties by the names that programs sort by. Raises MethodFault."""
+    if len(asked.sort or []) > MAX_COMPARATORS:
+        raise MethodFault("unsupportedSort", f"at most {MAX_COMPARATORS} comparators")
     ordered = list(found)
     for one in reversed(asked.sort or []):
         if one.property not in sorted_by or one.collation:

@@ -4,25 +4,24 @@ Knows no single method.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from outgate.frozen import frozen
 from outgate.jmap.jmap_call import JmapCall
 from outgate.jmap.jmap_fault import MethodFault, RequestFault
 from outgate.jmap.jmap_limits import MAX_CALLS, MAX_REQUEST
-from outgate.jmap.jmap_method import Arguments, JmapMethod, Responses
-from outgate.operations.error_codes import ErrorCode, code_of, text_of
+from outgate.jmap.jmap_method import Arguments, JmapMethod, Responses, method_fault
 
 Invocation = tuple[str, dict[str, Any], str]  # name, arguments, the program's id of the call
 
-_METHOD_FAULTS: Final = {ErrorCode.NOT_ALLOWED: "forbidden", ErrorCode.UNAVAILABLE: "serverUnavailable"}
 _MOST_TAKEN: Final = 10_000  # values that a reference may stand for
-
-_log = structlog.get_logger("jmap")
+_MOST_WRITTEN: Final = 1024 * 1024  # bytes that what all references of a request stand for may have, as JSON
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 class GivenRequest(BaseModel):
@@ -58,10 +57,24 @@ def read(body: bytes, capabilities: frozenset[str]) -> GivenRequest:
 async def answered(call: JmapCall, request: GivenRequest, methods: Mapping[str, JmapMethod]) -> list[Invocation]:
     """What each method answers, or why not. Between them others have their turn in the threads."""
     done: list[Invocation] = []
-    for name, given, call_id in request.methodCalls:
-        responses = await call.in_thread(_answer, call, name, given, _Known(request, methods, done))
+    known = _Known(request, methods, done, _Written())
+    for number, (name, given, call_id) in enumerate(request.methodCalls):
+        responses = await call.in_thread(_answer, replace(call, number=number), name, given, known)
         done += [(answer, told, call_id) for answer, told in responses]
     return done
+
+
+class _Written:
+    """How much may still be taken of answers before: each may hold the one before it many times."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_WRITTEN
+
+    def take(self, value: object) -> None:
+        """Raises MethodFault if it is too much."""
+        self._left -= len(json.dumps(value, ensure_ascii=False).encode())
+        if self._left < 0:
+            raise MethodFault("invalidResultReference", f"references stand for at most {_MOST_WRITTEN} bytes together")
 
 
 @frozen
@@ -71,6 +84,7 @@ class _Known:
     request: GivenRequest
     methods: Mapping[str, JmapMethod]
     done: Sequence[Invocation]
+    written: _Written
 
 
 def _answer(call: JmapCall, name: str, given: Arguments, known: _Known) -> Responses:
@@ -80,20 +94,9 @@ def _answer(call: JmapCall, name: str, given: Arguments, known: _Known) -> Respo
             raise MethodFault("unknownMethod")
         if method.scopes:
             call.require_scope(*method.scopes)
-        return method.answer(call, _with_results(given, known.done))
-    except MethodFault as fault:
-        return [("error", fault.told())]
+        return method.answer(call, _with_results(given, known))
     except Exception as error:
-        return [("error", _method_fault(name, error).told())]
-
-
-def _method_fault(name: str, error: Exception) -> MethodFault:
-    """An operation's refusal; what nobody foresaw is logged, and not told of."""
-    code = code_of(error)
-    if code is None:
-        _log.error("a method failed", method=name, exc_info=error)
-        return MethodFault("serverFail", "something went wrong here; it was logged")
-    return MethodFault(_METHOD_FAULTS.get(code, "invalidArguments"), text_of(error))
+        return [("error", method_fault(name, error).told())]
 
 
 # --- results of calls before -----------------------------------------------------------------------------------------
@@ -109,7 +112,7 @@ class ResultReference(BaseModel):
     path: str
 
 
-def _with_results(given: Arguments, done: Sequence[Invocation]) -> dict[str, object]:
+def _with_results(given: Arguments, known: _Known) -> dict[str, object]:
     """The arguments, with those whose name begins with `#` taken from answers before. Raises MethodFault."""
     found: dict[str, object] = {}
     for name, value in given.items():
@@ -118,7 +121,8 @@ def _with_results(given: Arguments, done: Sequence[Invocation]) -> dict[str, obj
         elif name[1:] in given:
             raise MethodFault("invalidArguments", f"{name[:80]} and {name[1:80]} exclude each other")
         else:
-            found[name[1:]] = _result(value, done)
+            found[name[1:]] = _result(value, known.done)
+            known.written.take(found[name[1:]])
     return found
 
 
@@ -148,7 +152,7 @@ def _at(value: object, path: Sequence[str]) -> object:
             if len(found) > _MOST_TAKEN:
                 raise MethodFault("invalidResultReference", "it stands for too many values")
             return found
-        if isinstance(value, list) and step.isascii() and step.isdigit() and int(step[:9]) < len(value):
+        if isinstance(value, list) and _INDEX.fullmatch(step) and int(step) < len(value):
             value = value[int(step)]
         elif isinstance(value, dict) and step in value:
             value = value[step]

@@ -35,7 +35,8 @@ from outgate.jmap.jmap_method import (
     given_object,
     got,
     limited,
-    set_fault,
+    read_after,
+    refusal,
     set_objects,
     unchanged,
 )
@@ -174,8 +175,9 @@ def _import(call: JmapCall, given: Arguments) -> Responses:
         except SetFault as fault:
             not_created[name] = fault.told()
         except Exception as error:
-            not_created[name] = set_fault(error).told()
-    told: Told = {"accountId": call.account, "oldState": before, "newState": _state(_all(call))}
+            not_created[name] = refusal(error, has_done=bool(created)).told()
+    after = read_after(lambda: _state(_all(call)), before)
+    told: Told = {"accountId": call.account, "oldState": before, "newState": after}
     return [("Email/import", told | {"created": created or None, "notCreated": not_created or None})]
 
 

@@ -19,7 +19,13 @@ from outgate.queue.admin import Selection
 from outgate.queue.queue_id import from_text, to_text
 from outgate.store import answered_requests
 from outgate.writing import submissions, uploads
-from outgate.writing.submissions import ChangedSubmissions, EventPosition, NewSubmission, SubmittedMessage
+from outgate.writing.submissions import (
+    ChangedSubmissions,
+    EventPosition,
+    NewSubmission,
+    SubmissionHeading,
+    SubmittedMessage,
+)
 from outgate.writing.uploads import Upload, UploadedMessage
 
 _USER: Final = targets.user("user")
@@ -29,7 +35,8 @@ _USER: Final = targets.user("user")
 class Submitting:
     """What is to be submitted: the uploaded message `email`, as `raw`, from one of the user's addresses.
 
-    With a `key` the same is submitted once, however often it is asked for within a day.
+    With a `key` it is submitted once, however often the same `request` comes within a day; with a `position` only if
+    nothing has happened since.
     """
 
     sender: str
@@ -39,6 +46,12 @@ class Submitting:
     raw: bytes = field(repr=False)
     hold_until: float | None = None
     key: str = ""
+    request: bytes = field(default=b"", repr=False)
+    position: EventPosition | None = None
+
+
+class PositionPassed(Exception):
+    """Something has happened since: nothing is submitted."""
 
 
 # --- uploads ---------------------------------------------------------------------------------------------------------
@@ -87,23 +100,28 @@ def delete_message(op: OperationContext, user: str, message: int) -> None:
 # --- submissions -----------------------------------------------------------------------------------------------------
 
 
+@operation("submission.before", Privilege.MAIL_SEND, _USER, changes=False, own=True)
+def submitted_before(op: OperationContext, user: str, key: str, request: bytes) -> int | None:
+    """Find what was submitted when the same request came before, under the same key."""
+    return _before(op, _account_id(op, user), key, request)
+
+
 @operation("submission.send", Privilege.MAIL_SEND, _USER, own=True, services=("identity", "limits"))
 def submit_message(op: OperationContext, user: str, identity: int, wanted: Submitting, limits: SendLimits) -> int:
     """Submit an uploaded message; returns its queue id. What was submitted under the same key is not sent again."""
-    account, asked = account_of(op, user), _asked(wanted)
-    try:
-        before = answered_requests.find(op.connection, account.id, wanted.key, asked, op.now) if wanted.key else None
-    except answered_requests.KeyUsed:
-        raise KeyTaken("this Idempotency-Key was used for another message; take a new key for each") from None
+    account = account_of(op, user)
+    before = _before(op, account.id, wanted.key, wanted.request) if wanted.key else None
     if before is not None:
-        return from_text(before)
+        return before
+    if wanted.position not in (None, submissions.position(op.connection, account.id)):
+        raise PositionPassed
     to, sender, at = wanted.recipients, wanted.reverse_path, wanted.hold_until
     put = take(op, account, identity, to, wanted.raw, limits, at, reverse_path=sender)
     send_at = put.message.waits_since
     kept = NewSubmission(identity, wanted.sender, wanted.email, sender, to, send_at)
     submissions.add(op.connection, account.id, kept)
     if wanted.key:
-        answered_requests.keep(op.connection, account.id, wanted.key, asked, to_text(identity), op.now)
+        answered_requests.keep(op.connection, account.id, wanted.key, wanted.request, to_text(identity), op.now)
     return identity
 
 
@@ -113,6 +131,14 @@ def submitted_messages(
 ) -> list[SubmittedMessage]:
     """See what programs have submitted as a user, and what became of it."""
     return submissions.listed(op.connection, _account_id(op, user), op.now, messages)
+
+
+@operation("submission.headings", Privilege.MAIL_SEND, _USER, changes=False, own=True)
+def submission_headings(
+    op: OperationContext, user: str, messages: Sequence[int] | None = None
+) -> list[SubmissionHeading]:
+    """List what programs have submitted as a user, without its recipients."""
+    return submissions.headings(op.connection, _account_id(op, user), op.now, messages)
 
 
 @operation("submission.position", Privilege.MAIL_SEND, _USER, changes=False, own=True)
@@ -131,7 +157,7 @@ def changes_since(op: OperationContext, user: str, since: EventPosition, at_most
 def cancel_submission(op: OperationContext, user: str, message: int) -> None:
     """Take back what was submitted and waits for its time."""
     account_id = _account_id(op, user)
-    if not any(one.may_cancel for one in submissions.listed(op.connection, account_id, op.now, [message])):
+    if not any(one.may_cancel for one in submissions.headings(op.connection, account_id, op.now, [message])):
         raise NotAllowed("it can't be taken back any more: it has left")
     queue.remove(op.connection, Selection(message_id=message), op.now, RECALLED)
     submissions.cancel(op.connection, account_id, message)
@@ -147,6 +173,10 @@ def _account_id(op: OperationContext, user: str) -> int:
     return users.find(op.connection, user).id
 
 
-def _asked(wanted: Submitting) -> bytes:
-    """What makes it the same request; the message may have been uploaded anew for it, and later."""
-    return "\0".join([wanted.sender, wanted.reverse_path, *wanted.recipients, ""]).encode() + wanted.raw
+def _before(op: OperationContext, account_id: int, key: str, request: bytes) -> int | None:
+    """Raises KeyTaken."""
+    try:
+        before = answered_requests.find(op.connection, account_id, key, request, op.now)
+    except answered_requests.KeyUsed:
+        raise KeyTaken("this Idempotency-Key was used for another message; take a new key for each") from None
+    return None if before is None else from_text(before)

@@ -251,13 +251,16 @@ def deferred(
     next_attempt: float,
     late: bool = False,
     report: str | None = None,
+    said: str = "",
 ) -> MessageEvent:
     """It did not work this time. `late`: for so long that it is time to tell of it; `report` is the queue id of the
-    report to the sender, if one was made."""
+    report to the sender, if one was made. `said` is what administrators are told where senders hear less."""
     detail: dict[str, Any] = {"recipient": recipient, "reason": excerpt(reason), "next_attempt": next_attempt}
     if late:
         detail |= {"late": True, "queue": passage.queue, "sender": passage.sender, "report": report}
         detail["queue_name"] = _queue_of(passage)
+        if said and said != reason:
+            detail["said"] = excerpt(said)
     told = {"report": report or "none"} if late else {}
     return MessageEvent(
         passage.message_id,

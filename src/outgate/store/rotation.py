@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, update
 
+from outgate import clock
 from outgate.frozen import frozen
 from outgate.store import keyfile, keysource, tables
 from outgate.store.engine import write
@@ -74,7 +75,15 @@ def _reseal(engine: Engine, vault: Vault) -> int:
     with write(engine) as connection:
         connection.execute(update(tables.organisation).values(versions))
         connection.execute(delete(tables.verification))
+        _forget_former_secrets(connection)
         return sum(_reseal_column(connection, vault, sealed) for sealed in SEALED)
+
+
+def _forget_former_secrets(connection: Connection) -> None:
+    """Those of webhooks whose time is over sign nothing any more."""
+    webhook = tables.webhook.c
+    forgotten = {"sealed_former_secret": None, "former_until": None}
+    connection.execute(update(tables.webhook).where(webhook.former_until <= clock.now()).values(forgotten))
 
 
 def _reseal_column(connection: Connection, vault: Vault, sealed: SealedColumn) -> int:

@@ -6,7 +6,7 @@ moment. The kernel wakes the next one at once. SQLite's own lock keeps order wit
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
@@ -59,6 +59,15 @@ class WritersTurn:
         """No more turns are asked for."""
         if self._file:
             self._file.close()
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes, begun in its turn, beside mail that is being stored all the time. Raises
+    StoreUnavailable.
+    """
+    with closing(WritersTurn.joined(engine)) as turn, turn.begun(engine) as connection:
+        yield connection
 
 
 def _is_file(engine: Engine) -> bool:

@@ -2,9 +2,11 @@
 whether one more message is too many.
 
 The database counts, with each message; memory spares most of the looking. A count is remembered for some seconds, or
-until a hundredth of its limit has been sent since; nobody is refused by memory alone. Within one process nothing passes
-a limit. Each further process may take in as much beyond it as it takes in while it remembers, at most a hundredth, and
-what its sessions are storing at the same instant. Knows no message, only its number of recipients.
+until a hundredth of its limit has been sent since; nobody is refused by memory alone, nor for what may count twice.
+What one process takes in by SMTP passes no limit. Each further process may take in as much beyond it as it takes in
+while it remembers, at most a hundredth, and what its sessions are storing at the same instant. So may pages and
+programs, also of the same process: what they send is decided in their own transactions, by the database alone. Knows no
+message, only its number of recipients.
 """
 
 import asyncio
@@ -160,18 +162,44 @@ def _holders(quotas: Sequence[SendingQuota]) -> list[Holder]:
     return list(dict.fromkeys(one.holder for one in quotas))
 
 
+@dataclass(slots=True, eq=False)
+class _Taken:
+    """A message that this process takes in: its number of recipients, and when its storing is over."""
+
+    recipients: int
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 @dataclass(slots=True)
 class _Count:
-    """What one process remembers of a holder's use: as read, and since the reading began."""
+    """What one process remembers of a holder's use: as read, and what it took in since. The first `doubtful` of those
+    were being stored while it was read, so that they may count twice. `begun` readings, of which `read` is the last
+    that ended.
+    """
 
     sent: Sequence[Sent] = ()
     read_at: float = float("-inf")
-    under_way: list[int] = field(default_factory=list)  # numbers of recipients, one for each message
-    finished: list[int] = field(default_factory=list)
+    since: list[_Taken] = field(default_factory=list)
+    doubtful: int = 0
+    begun: int = 0
+    read: int = 0
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being stored."""
+        return all(one.ended.is_set() for one in self.since)
+
     def use(self, hour: int) -> Use:
-        return Use(hour, self.sent, [*self.under_way, *self.finished])
+        """All that may count."""
+        return self._use(hour, 0)
+
+    def least_use(self, hour: int) -> Use:
+        """What counts in any case."""
+        return self._use(hour, self.doubtful)
+
+    def _use(self, hour: int, first: int) -> Use:
+        return Use(hour, self.sent, [one.recipients for one in self.since[first:]])
 
 
 class SendingQuotas:
@@ -186,24 +214,36 @@ class SendingQuotas:
     async def uses(self, quotas: Sequence[SendingQuota], recipients: int) -> dict[Holder, Use]:
         """What their holders have sent, as exactly as one more message to so many needs it. Raises StoreUnavailable."""
         counts = {holder: self._count(holder) for holder in _holders(quotas)}
-        for holder, count in counts.items():
-            of_holder = [one for one in quotas if one.holder == holder]
-            if self._now() - count.read_at > REMEMBERED or _is_uncertain(of_holder, self._use(count), recipients):
-                await self._read(holder, count)
+        came = {holder: count.begun for holder, count in counts.items()}
+
+        def unsure() -> Iterator[Holder]:
+            for holder, count in counts.items():
+                of_holder = [one for one in quotas if one.holder == holder]
+                if self._is_unsure(count, of_holder, recipients, came[holder]):
+                    yield holder
+
+        while (holder := next(unsure(), None)) is not None:
+            await self._look(holder, counts[holder], came[holder])
         return {holder: self._use(count) for holder, count in counts.items()}
 
     @contextmanager
     def counting(self, quotas: Sequence[SendingQuota], recipients: int) -> Iterator[None]:
         """Around the storing of a message. What could not be stored counts as well, until the next reading."""
-        counts = [self._count(holder) for holder in _holders(quotas)]
-        for count in counts:
-            count.under_way.append(recipients)
+        taken = _Taken(recipients)
+        for holder in _holders(quotas):
+            self._count(holder).since.append(taken)
         try:
             yield
         finally:
-            for count in counts:
-                count.under_way.remove(recipients)
-                count.finished.append(recipients)
+            taken.ended.set()
+
+    def _is_unsure(self, count: _Count, quotas: Sequence[SendingQuota], recipients: int, came: int) -> bool:
+        """Whether a reading could change the answer to who came when so many had begun."""
+        if count.read > came:
+            least = count.least_use(hour_of(self._now()))
+            return _is_over(quotas, self._use(count), recipients) and not _is_over(quotas, least, recipients)
+        is_old = self._now() - count.read_at > REMEMBERED
+        return is_old or _is_uncertain(quotas, self._use(count), recipients)
 
     def _use(self, count: _Count) -> Use:
         return count.use(hour_of(self._now()))
@@ -212,16 +252,27 @@ class SendingQuotas:
         count = self._counts.setdefault(holder, _Count())
         self._counts.move_to_end(holder)
         oldest = next(iter(self._counts))
-        if len(self._counts) > _MOST_HOLDERS and not self._counts[oldest].under_way:
+        if len(self._counts) > _MOST_HOLDERS and self._counts[oldest].is_idle:
             del self._counts[oldest]
         return count
 
-    async def _read(self, holder: Holder, count: _Count) -> None:
-        """What is finished before this begins is in the database by then; what ends meanwhile may count twice."""
+    async def _look(self, holder: Holder, count: _Count, came: int) -> None:
+        """Read; once more only when what may have counted twice is stored. One reading serves all who wait for it."""
+        if count.read > came:
+            for one in count.since[: count.doubtful]:
+                await one.ended.wait()
+            came = count.begun
         async with count.reading:
-            count.finished, now = [], self._now()
-            count.sent = await asyncio.to_thread(self._sent, holder, hour_of(now))
-            count.read_at = now
+            if count.read <= came:
+                await self._read(holder, count)
+
+    async def _read(self, holder: Holder, count: _Count) -> None:
+        """What has ended before this begins is in the database by then; until it is read, it counts as before."""
+        count.begun += 1
+        known, now = {one for one in count.since if one.ended.is_set()}, self._now()
+        count.sent = await asyncio.to_thread(self._sent, holder, hour_of(now))
+        count.since = [one for one in count.since if one not in known]
+        count.read_at, count.read, count.doubtful = now, count.begun, len(count.since)
 
     def _sent(self, holder: Holder, hour: int) -> list[Sent]:
         with read(self._engine) as connection:
@@ -232,7 +283,10 @@ def _is_uncertain(quotas: Sequence[SendingQuota], use: Use, recipients: int) -> 
     """Whether what others may have sent since the last reading could matter."""
     since = [*use.since, recipients]
     return any(
-        (sum(since) if one.of_recipients else len(since)) > one.most * SHARE
-        or _free_at(one, use, recipients) is not None
+        (sum(since) if one.of_recipients else len(since)) > one.most * SHARE or _is_over([one], use, recipients)
         for one in quotas
     )
+
+
+def _is_over(quotas: Sequence[SendingQuota], use: Use, recipients: int) -> bool:
+    return any(_free_at(one, use, recipients) is not None for one in quotas)

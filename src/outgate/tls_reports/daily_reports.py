@@ -7,6 +7,7 @@ be delivered, and its own session is in no report (section 3). Knows no SMTP: ma
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from random import uniform
 from typing import Final, TypeVar
 from uuid import uuid4
@@ -20,13 +21,16 @@ from outgate.directory.reader import DirectoryReader
 from outgate.egress.https_client import HttpsClient, NotFetched
 from outgate.egress.resolver import Resolver, Unresolved
 from outgate.frozen import frozen
+from outgate.mail.dkim import DkimKey
 from outgate.model import Organisation, TlsDemand
 from outgate.printable import printable
 from outgate.queue import Put
+from outgate.queue.mail_queue import Committed
 from outgate.queue.queue_id import QueueIds, to_text
 from outgate.store.batch import apply
-from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.engine import StoreUnavailable, read
 from outgate.store.vault import SealBroken
+from outgate.store.writers_turn import writing
 from outgate.submit import originate
 from outgate.tls_reports import report_rows, session_rows
 from outgate.tls_reports.report_document import ReportSubmitter, TlsReport
@@ -44,11 +48,13 @@ TOGETHER: Final = 20  # reports sent at once
 PATIENCE: Final = 20.0  # seconds for a server to take a report
 PAUSES: Final = (900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)  # seconds between tries; the last one repeats
 _PLANNED: Final = 500  # in one transaction
+_THREADS: Final = 2  # of its own for the database: those of asyncio are delivery's
+_UNNOTED: Final = "what came of a day's tries could not be noted in the database"
 
 _REPORTS = Counter("outgate_tls_reports", "TLS reports to recipients' domains, by what became of them", ["state"])
 
 T = TypeVar("T")
-KeyOf = Callable[[str, int], Awaitable[object]]  # those of a domain, if it has any, as of a version of the directory
+KeysOf = Callable[[str, int], Awaitable[tuple[DkimKey, ...]]]  # by domain, as of a version of the directory
 
 _log = structlog.get_logger("tls-reports")
 
@@ -67,8 +73,21 @@ class ReportLetterhead:
         return ReportSubmitter(self.organisation or domain, domain, self.contact or organisation.postmaster)
 
 
+@frozen
+class _Outcome:
+    """What came of a try; `put` is the report as a message to be queued with that."""
+
+    kept: KeptReport
+    state: ReportState
+    detail: str
+    again_at: float | None = None
+    put: Put | None = None
+
+
 class DailyReports:
-    """For one event loop; `owner` names this process among all that share the database."""
+    """For one event loop; `owner` names this process among all that share the database. `committed` hears of the
+    events of messages that were queued.
+    """
 
     def __init__(
         self,
@@ -76,25 +95,30 @@ class DailyReports:
         directory: DirectoryReader,
         resolver: Resolver,
         https: HttpsClient,
-        key_for: KeyOf,
+        keys_of: KeysOf,
         queue_ids: QueueIds,
         letterhead: ReportLetterhead,
         owner: str,
         now: Callable[[], float],
+        committed: Committed,
     ) -> None:
         self._engine, self._directory, self._resolver, self._https = engine, directory, resolver, https
-        self._key_for, self._queue_ids, self._letterhead = key_for, queue_ids, letterhead
-        self._owner, self._now = owner, now
+        self._keys_of, self._queue_ids, self._letterhead = keys_of, queue_ids, letterhead
+        self._owner, self._now, self._committed = owner, now, committed
+        self._threads = ThreadPoolExecutor(_THREADS, "tls-reports")
         self._planned_at = 0.0
 
     async def run(self) -> None:
         """Look every minute, until it is cancelled."""
-        while True:
-            try:
-                await self.look()
-            except StoreUnavailable as error:
-                _log.error("TLS reports not looked at", error=str(error))
-            await asyncio.sleep(EVERY)
+        try:
+            while True:
+                try:
+                    await self.look()
+                except StoreUnavailable as error:
+                    _log.error("TLS reports not looked at", error=str(error))
+                await asyncio.sleep(EVERY)
+        finally:
+            self._threads.shutdown(wait=False)
 
     async def look(self) -> None:
         """Send what is due, and have reports for domains of the last days that have none. Raises StoreUnavailable."""
@@ -105,7 +129,8 @@ class DailyReports:
             claimed = await self._write(lambda one: report_rows.claim(one, self._owner, self._now(), TOGETHER))
             if not claimed:
                 return
-            await asyncio.gather(*(self._report(one) for one in claimed))
+            outcomes = await asyncio.gather(*(self._report(one) for one in claimed))
+            await self._settle([one for one in outcomes if one])
 
     async def _plan(self) -> None:
         today = int(self._now() // DAY)
@@ -129,29 +154,30 @@ class DailyReports:
 
     # --- one report, whose lease is ours --------------------------------------------------------------------------
 
-    async def _report(self, kept: KeptReport) -> None:
+    async def _report(self, kept: KeptReport) -> _Outcome | None:
         """One that fails by a fault of ours is due again when its lease ends."""
         try:
-            await self._try(kept)
+            return await self._try(kept)
         except StoreUnavailable as error:
             _log.error("TLS report not sent yet", domain=kept.domain, error=str(error))
         except Exception:
             _log.exception("TLS report not sent", domain=kept.domain)
+        return None
 
-    async def _try(self, kept: KeptReport) -> None:
+    async def _try(self, kept: KeptReport) -> _Outcome:
+        if kept.attempts and self._now() > kept.tried_until:
+            return _Outcome(kept, ReportState.FAILED, kept.detail or _UNNOTED)
         answer = await self._resolver.records(f"_smtp._tls.{kept.domain}", "TXT")
         if isinstance(answer, Unresolved):
-            await self._again(kept, answer.reason)
-            return
+            return self._again(kept, answer.reason)
         texts = [b"".join(one.strings).decode("latin-1") for one in answer if isinstance(one, TXT)]
         wanted = places(texts)
         if wanted:
-            await self._send(kept, wanted)
-        else:
-            reason = "there is no such record" if wanted is None else "it names no https URL and no address"
-            await self._settle(kept, ReportState.NOT_WANTED, f"_smtp._tls.{kept.domain}: {reason}")
+            return await self._send(kept, wanted)
+        reason = "there is no such record" if wanted is None else "it names no https URL and no address"
+        return _Outcome(kept, ReportState.NOT_WANTED, f"_smtp._tls.{kept.domain}: {reason}")
 
-    async def _send(self, kept: KeptReport, wanted: Sequence[ReportPlace]) -> None:
+    async def _send(self, kept: KeptReport, wanted: Sequence[ReportPlace]) -> _Outcome:
         """To all places. Where one at least has taken it, it is sent."""
         organisation = await self._directory.organisation()
         submitter = self._letterhead.submitter(organisation)
@@ -168,9 +194,8 @@ class DailyReports:
             put = self._message(report, [one.address for one in by_mail], organisation)
         told = "; ".join([f"{one}: {faults.get(str(one), 'taken')}" for one in wanted])
         if len(faults) < len(wanted):
-            await self._settle(kept, ReportState.SENT, told, put=put)
-        else:
-            await self._again(kept, told)
+            return _Outcome(kept, ReportState.SENT, told, put=put)
+        return self._again(kept, told)
 
     async def _post(self, report: TlsReport, url: str) -> str | None:
         """None if it was taken, else why not."""
@@ -185,10 +210,10 @@ class DailyReports:
         8460 section 3). Empty if they can.
         """
         try:
-            key = await self._key_for(domain, await self._directory.version())
+            keys = await self._keys_of(domain, await self._directory.version())
         except SealBroken:
             return "the stored signing key was changed outside of Outgate; make another: outgate domain dkim set"
-        if key:
+        if keys:
             return ""
         return f"mail must be signed, and {domain} has no DKIM key; make one: outgate domain dkim set {domain}"
 
@@ -200,30 +225,31 @@ class DailyReports:
 
     # --- what became of it ----------------------------------------------------------------------------------------
 
-    async def _again(self, kept: KeptReport, reason: str) -> None:
+    def _again(self, kept: KeptReport, reason: str) -> _Outcome:
         again_at = self._now() + PAUSES[min(kept.attempts, len(PAUSES) - 1)]
         if again_at > kept.tried_until:
-            await self._settle(kept, ReportState.FAILED, reason)
-        else:
-            await self._settle(kept, ReportState.WAITING, reason, again_at)
+            return _Outcome(kept, ReportState.FAILED, reason)
+        return _Outcome(kept, ReportState.WAITING, reason, again_at)
 
-    async def _settle(
-        self, kept: KeptReport, state: ReportState, detail: str, again_at: float | None = None, put: Put | None = None
-    ) -> None:
-        """In one transaction with the message, so that it is queued once."""
+    async def _settle(self, outcomes: Sequence[_Outcome]) -> None:
+        """All in one transaction, each with its message, so that it is queued once."""
 
-        def change(connection: Connection) -> bool:
-            mine = report_rows.settle(connection, kept, self._owner, state, told, self._now(), again_at)
-            if mine and put:
-                apply(connection, [put])
+        def change(connection: Connection) -> list[_Outcome]:
+            mine = [one for one in outcomes if self._settled(connection, one)]
+            apply(connection, [one.put for one in mine if one.put])
             return mine
 
-        told = printable(detail)
-        if await self._write(change):
-            _REPORTS.labels(state.value).inc()
-            if state is not ReportState.NOT_WANTED:  # nearly all
-                level = _log.warning if state is ReportState.FAILED else _log.info
-                level("TLS report", domain=kept.domain, state=state.value, detail=told)
+        for one in await self._write(change) if outcomes else ():
+            if one.put:
+                self._committed(one.put.events)
+            _REPORTS.labels(one.state.value).inc()
+            if one.state is not ReportState.NOT_WANTED:  # nearly all
+                level = _log.warning if one.state is ReportState.FAILED else _log.info
+                level("TLS report", domain=one.kept.domain, state=one.state.value, detail=printable(one.detail))
+
+    def _settled(self, connection: Connection, one: _Outcome) -> bool:
+        told = printable(one.detail)
+        return report_rows.settle(connection, one.kept, self._owner, one.state, told, self._now(), one.again_at)
 
     # --- the database ---------------------------------------------------------------------------------------------
 
@@ -232,11 +258,11 @@ class DailyReports:
             with read(self._engine) as connection:
                 return question(connection)
 
-        return asyncio.to_thread(ask)
+        return asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
     def _write(self, change: Callable[[Connection], T]) -> Awaitable[T]:
         def make() -> T:
-            with write(self._engine) as connection:
+            with writing(self._engine) as connection:
                 return change(connection)
 
-        return asyncio.to_thread(make)
+        return asyncio.get_running_loop().run_in_executor(self._threads, make)

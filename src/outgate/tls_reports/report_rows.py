@@ -70,14 +70,16 @@ def is_due(connection: Connection, now: float) -> bool:
 
 
 def claim(connection: Connection, owner: str, now: float, limit: int) -> list[KeptReport]:
-    """Take reports that are due, at most so many, for LEASE seconds: nobody else has them then."""
+    """Take reports that are due, at most so many, for LEASE seconds: nobody else has them then. It counts as an
+    attempt, whatever comes of it; those returned have the number of those before.
+    """
     lease_now = LeaseNow()
     # A lease that ends later than any could was taken before the machine's clock began anew.
     is_free = or_(_report.leased_until <= lease_now, _report.leased_until > lease_now + LEASE)
     wanted = select(tls_report).where(_report.due_at <= now, is_free).order_by(_report.due_at).limit(limit)
     rows = connection.execute(wanted.with_for_update(skip_locked=True)).all()
     for row in rows:
-        leased = {"leased_until": lease_now + LEASE, "leased_by": owner}
+        leased = {"leased_until": lease_now + LEASE, "leased_by": owner, "attempts": row.attempts + 1}
         connection.execute(update(tls_report).where(*_this(row.day, row.domain)).values(leased))
     return [_kept(row) for row in rows]
 
@@ -97,7 +99,6 @@ def settle(
     values = {
         "state": state,
         "detail": detail[:_DETAIL],
-        "attempts": report.attempts + 1,
         "changed_at": now,
         "due_at": again_at,
         "leased_until": 0.0,

@@ -16,7 +16,8 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy import Engine
 
-from outgate.store.engine import StoreUnavailable, write
+from outgate.store.engine import StoreUnavailable
+from outgate.store.writers_turn import writing
 from outgate.tls_reports import session_rows
 from outgate.tls_reports.session_rows import DAY
 from outgate.transport_security.tls_session import TlsSession
@@ -85,7 +86,7 @@ class TlsSessionCounts:
         return True
 
     def _write(self, counts: _Counts) -> None:
-        with write(self._engine) as connection:
+        with writing(self._engine) as connection:
             for (day, domain), of_domain in counts.items():
                 session_rows.add(connection, day, domain, of_domain)
 

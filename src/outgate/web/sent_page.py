@@ -9,6 +9,7 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
+from outgate.deliver.outcome import COMMON_LOG_IN
 from outgate.directory.errors import NotFound
 from outgate.http.http_route import HttpRoute
 from outgate.mailbox.clean_html import cleaned
@@ -47,7 +48,11 @@ STATES: Final = {
     SentState.FAILED: N_("not delivered"),
     SentState.DELIVERED: N_("delivered"),
 }
-OWN_REASONS: Final = {RECALLED: N_("taken back before it left"), GIVEN_UP: N_("given up by you")}
+OWN_REASONS: Final = {
+    RECALLED: N_("taken back before it left"),
+    GIVEN_UP: N_("given up by you"),
+    COMMON_LOG_IN: N_("The log-in at the server that your administrator has set does not work now."),
+}
 
 
 class SentPage:

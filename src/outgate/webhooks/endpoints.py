@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import field
 from enum import StrEnum
 from ipaddress import ip_address
+from secrets import randbits
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from outgate.frozen import frozen
 from outgate.model import Phrase
 from outgate.record import message_log
 from outgate.store import tables
-from outgate.store.vault import Vault, webhook_secret
+from outgate.store.vault import SealBroken, Vault, webhook_secret
 from outgate.webhooks import signature
 from outgate.webhooks.event_body import CHOICES, WebhookEventType
 
@@ -118,6 +119,8 @@ def create(
         raise NotAllowed("there are {most} webhooks already; remove one first", most=AT_MOST)
     secret = signature.new_secret()
     row = {
+        # SQLite would give the number of one that was removed again, and what is under way for that one means it.
+        "id": randbits(53),
         "name": wanted.name,
         "url": wanted.url,
         "event_types": " ".join(wanted.event_types),
@@ -167,16 +170,28 @@ def secrets_of(connection: Connection, vault: Vault, name: str, now: float) -> l
 
 
 def rotate(connection: Connection, vault: Vault, name: str, now: float) -> WebhookSecret:
-    """A new secret; the former one signs as well for BOTH_SIGN seconds, one before that no more. Raises NotFound."""
+    """A new secret; the former one signs as well for BOTH_SIGN seconds, if it can be opened, and one before that no
+    more. Raises NotFound.
+    """
     touch(connection)
     found, secret = find(connection, name), signature.new_secret()
+    former = connection.execute(select(_webhook.sealed_secret).where(_webhook.id == found.id)).scalar_one()
+    is_whole = _opens(vault, former, name)
     values = {
-        "sealed_former_secret": _webhook.sealed_secret,
-        "former_until": now + BOTH_SIGN,
+        "sealed_former_secret": former if is_whole else None,
+        "former_until": now + BOTH_SIGN if is_whole else None,
         "sealed_secret": vault.seal(secret, webhook_secret(name)),
     }
     connection.execute(update(tables.webhook).where(_webhook.id == found.id).values(values))
     return WebhookSecret(signature.shown(secret))
+
+
+def _opens(vault: Vault, sealed: bytes, name: str) -> bool:
+    try:
+        vault.open(sealed, webhook_secret(name))
+    except SealBroken:
+        return False
+    return True
 
 
 def stop(connection: Connection, row: int, cause: StopCause, detail: str, now: float) -> None:

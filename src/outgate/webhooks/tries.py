@@ -1,9 +1,9 @@
 """What waits to be sent to an endpoint, and what came of each try: when it is tried again, when it is given up, and
 when an endpoint is stopped. The functions work in the caller's transaction.
 
-An event is tried ten times over three days, as Standard Webhooks proposes. An endpoint that fails is left alone for a
-time that grows with each failure in a row, so that what waits for it does not come down on it; it is stopped after
-five days of nothing but failures, or when it answers 410.
+An event is tried ten times over three days, as Standard Webhooks proposes, if the endpoint takes others. One that fails
+is left alone for a time that grows with each failure in a row, so that what waits for it does not come down on it;
+nothing is given up meanwhile. It is stopped after five days of nothing but failures, or when it answers 410.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from outgate.webhooks.event_body import EventBody, WebhookEventType
 from outgate.webhooks.posting import PostResult, TryOutcome
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-# Seconds after the first try, the second, and so on; after the last of them it is given up.
+# Seconds after the first try, the second, and so on; after the last of them it is given up. The last one repeats.
 SCHEDULE: Final = (5.0, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
 JITTER: Final = 0.2  # at most this part of each is added
 GIVE_UP: Final = sum(SCHEDULE) * (1 + JITTER)  # seconds after it was taken, however often it was tried
@@ -28,7 +28,7 @@ FIRST_PAUSE: Final = 2.0  # seconds that an endpoint is left alone after a failu
 LONGEST_PAUSE: Final = 5 * MINUTE  # up to this
 LONGEST_WISH: Final = DAY  # that is granted of a Retry-After
 STOP_AFTER: Final = 5 * DAY  # seconds of nothing but failures
-OUTAGE: Final = 10 * MINUTE  # seconds of failing after whose end all that waits is tried at once
+OUTAGE: Final = 10 * MINUTE  # seconds of failing in which nothing is given up, and after which all is tried at once
 KEPT: Final = 500  # tries of an endpoint
 KEPT_FOR: Final = 30 * DAY
 LEASE: Final = 60.0  # seconds: longer than a round of posts takes
@@ -125,18 +125,36 @@ def settle(
     chance: Callable[[], float],
 ) -> list[WebhookTry]:
     """Note what came of events that were sent at once: they are gone, or wait for their next try; and what that says of
-    the endpoint. `chance` is from 0 to 1.
+    the endpoint. `chance` is from 0 to 1. What waits no more, since the webhook was removed or began anew meanwhile,
+    says nothing.
     """
-    tries = [_settled(connection, event, result, now, chance()) for event, result in results]
-    _log(connection, webhook_id, tries)
+    results = [(event, result) for event, result in results if _waits(connection, webhook_id, event)]
     row = connection.execute(select(tables.webhook).where(_webhook.id == webhook_id)).first()
-    if row is not None:  # else it was removed meanwhile
-        _judge(connection, row, [result for _, result in results], now)
+    if row is None or not results:
+        return []
+    gives_up = _gives_up(row, [result for _, result in results], now)
+    tries = [_settled(connection, event, result, now, chance(), gives_up=gives_up) for event, result in results]
+    _log(connection, webhook_id, tries)
+    _judge(connection, row, [result for _, result in results], now)
     return tries
 
 
-def _settled(connection: Connection, event: WaitingEvent, result: PostResult, now: float, chance: float) -> WebhookTry:
-    attempt, outcome, next_at = event.attempts + 1, _outcome(event, result, now), None
+def _waits(connection: Connection, webhook_id: int, event: WaitingEvent) -> bool:
+    # SQLite gives the number of a row that was removed again.
+    this = (_event.id == event.id, _event.webhook_id == webhook_id, _event.event_id == event.event_id)
+    return connection.scalar(select(_event.id).where(*this)) is not None
+
+
+def _gives_up(row: Row[*tuple[Any, ...]], results: Sequence[PostResult], now: float) -> bool:
+    """Whether a failure may be an event's own: of one to an endpoint that takes nothing at all it says nothing."""
+    is_away = row.failing_since is not None and now - row.failing_since >= OUTAGE
+    return not is_away or any(one.is_delivered for one in results)
+
+
+def _settled(
+    connection: Connection, event: WaitingEvent, result: PostResult, now: float, chance: float, *, gives_up: bool
+) -> WebhookTry:
+    attempt, outcome, next_at = event.attempts + 1, _outcome(event, result, now, gives_up=gives_up), None
     this = _event.id == event.id
     if outcome in (TryOutcome.DELIVERED, TryOutcome.GIVEN_UP):
         connection.execute(delete(tables.webhook_event).where(this))
@@ -158,13 +176,13 @@ def _settled(connection: Connection, event: WaitingEvent, result: PostResult, no
     )
 
 
-def _outcome(event: WaitingEvent, result: PostResult, now: float) -> TryOutcome:
+def _outcome(event: WaitingEvent, result: PostResult, now: float, *, gives_up: bool) -> TryOutcome:
     if result.is_delivered:
         return TryOutcome.DELIVERED
     if result.is_gone:
         return TryOutcome.GONE
     is_last = event.attempts >= len(SCHEDULE) or now - event.taken_at > GIVE_UP
-    return TryOutcome.GIVEN_UP if is_last else TryOutcome.AGAIN
+    return TryOutcome.GIVEN_UP if is_last and gives_up else TryOutcome.AGAIN
 
 
 def _judge(connection: Connection, row: Row[*tuple[Any, ...]], results: Sequence[PostResult], now: float) -> None:

@@ -5,7 +5,7 @@ was told of, with how many there were, says what a program has seen: `position`.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
@@ -17,6 +17,8 @@ from outgate.store.tables import email_submission, fact, message, recipient
 AT_MOST: Final = 1000  # of one account: the oldest are forgotten first
 KEPT: Final = 30 * 86400.0  # seconds since it was to leave
 LOCAL: Final = "maildir"  # by whom a message was delivered that lies in a mailbox here
+MAX_LISTED: Final = 200_000  # characters of recipients that are told of together; one submission may have more
+MAX_EVENTS: Final = 10_000  # that are looked at together
 _OUTCOMES: Final = ("delivered", "bounced")
 
 
@@ -32,20 +34,25 @@ class RecipientOutcome:
 
 
 @frozen
-class SubmittedMessage:
-    """One submission; `id` is the message's queue id, `email` the uploaded message. Times in seconds since the epoch.
-
-    `outcomes` are by recipient in compared form; `may_cancel` says that it waits for its time.
+class SubmissionHeading:
+    """One submission, but for who gets it; `id` is the message's queue id, `email` the uploaded message. Times in
+    seconds since the epoch. `may_cancel` says that it waits for its time.
     """
 
     id: int
     sender: str
     email: int
     reverse_path: str
-    recipients: tuple[str, ...]
     send_at: float
     canceled: bool
     may_cancel: bool
+
+
+@frozen
+class SubmittedMessage(SubmissionHeading):
+    """The whole of it. `outcomes` are by recipient in compared form."""
+
+    recipients: tuple[str, ...]
     outcomes: Mapping[str, RecipientOutcome]
 
 
@@ -79,6 +86,10 @@ class ChangedSubmissions:
     more: bool
 
 
+class TooManyRecipients(Exception):
+    """Of what is asked for, all at once: ask for fewer submissions."""
+
+
 def add(connection: Connection, account_id: int, new: NewSubmission) -> None:
     """It is in the queue. The oldest beyond `AT_MOST` are forgotten."""
     columns = email_submission.c
@@ -99,17 +110,42 @@ def add(connection: Connection, account_id: int, new: NewSubmission) -> None:
     connection.execute(delete(email_submission).where(columns.account_id == account_id, columns.message_id <= beyond))
 
 
+def headings(
+    connection: Connection, account_id: int, now: float, identities: Sequence[int] | None = None
+) -> list[SubmissionHeading]:
+    """Those with these ids, else all, the oldest first."""
+    columns = email_submission.c
+    shown = (columns.message_id, columns.sender, columns.uploaded_message_id, columns.reverse_path)
+    wanted = select(*shown, columns.send_at, columns.canceled).where(columns.account_id == account_id)
+    if identities is not None:
+        wanted = wanted.where(columns.message_id.in_(identities))
+    rows = connection.execute(wanted.order_by(columns.message_id)).all()
+    early = _early(connection, [row.message_id for row in rows], now)
+    return [SubmissionHeading(**_heading(row, early)) for row in rows]
+
+
 def listed(
     connection: Connection, account_id: int, now: float, identities: Sequence[int] | None = None
 ) -> list[SubmittedMessage]:
-    """Those with these ids, else all, the oldest first."""
-    wanted = select(email_submission).where(email_submission.c.account_id == account_id)
+    """The whole of them. Raises TooManyRecipients."""
+    mine = [email_submission.c.account_id == account_id]
     if identities is not None:
-        wanted = wanted.where(email_submission.c.message_id.in_(identities))
-    rows = connection.execute(wanted.order_by(email_submission.c.message_id)).all()
+        mine.append(email_submission.c.message_id.in_(identities))
+    size = func.coalesce(func.sum(func.length(email_submission.c.recipients)), 0)
+    number, characters = connection.execute(select(func.count(), size).where(*mine)).one()
+    if number > 1 and characters > MAX_LISTED:
+        raise TooManyRecipients
+    rows = connection.execute(select(email_submission).where(*mine).order_by(email_submission.c.message_id)).all()
     ids = [row.message_id for row in rows]
     outcomes, early = _outcomes(connection, ids), _early(connection, ids, now)
-    return [_made(row, outcomes.get(row.message_id, {}), row.message_id in early) for row in rows]
+    return [
+        SubmittedMessage(
+            **_heading(row, early),
+            recipients=tuple(json.loads(row.recipients)),
+            outcomes=outcomes.get(row.message_id, {}),
+        )
+        for row in rows
+    ]
 
 
 def cancel(connection: Connection, account_id: int, identity: int) -> None:
@@ -144,19 +180,23 @@ def position(connection: Connection, account_id: int) -> EventPosition:
 
 def changed(connection: Connection, account_id: int, since: EventPosition, at_most: int) -> ChangedSubmissions | None:
     """What has happened to at most so many submissions; None if what was told of then is not all there any more."""
-    rows = connection.execute(_events(account_id).order_by(fact.c.id)).all()
-    before = [row for row in rows if row.id <= since.last]
-    if len(before) != since.count:
+    events = _events(account_id)
+    earlier = events.where(fact.c.id <= since.last)
+    if connection.scalar(select(func.count()).select_from(earlier.subquery())) != since.count:
         return None
-    known, touched, last, count = {row.message_id for row in before}, dict[int, None](), since.last, since.count
-    for row in rows[len(before) :]:
+    later = events.where(fact.c.id > since.last).order_by(fact.c.id).limit(MAX_EVENTS + 1)
+    rows, touched, last, count = connection.execute(later).all(), dict[int, None](), since.last, 0
+    for row in rows[:MAX_EVENTS]:
         if row.message_id not in touched and len(touched) == at_most:
             break
         touched[row.message_id] = None
         last, count = row.id, count + 1
+    before = earlier.with_only_columns(fact.c.message_id).where(fact.c.message_id.in_(touched)).distinct()
+    known = set(connection.scalars(before))
     created = [one for one in touched if one not in known]
     updated = [one for one in touched if one in known]
-    return ChangedSubmissions(created, updated, EventPosition(last, count), more=count < len(rows))
+    position = EventPosition(last, since.count + count)
+    return ChangedSubmissions(created, updated, position, more=count < len(rows))
 
 
 def _events(account_id: int) -> Select[Any]:
@@ -200,15 +240,13 @@ def _one(connection: Connection, account_id: int, identity: int) -> None:
         raise NotFound("there is no such submission, or not any more")
 
 
-def _made(row: Row[Any], outcomes: Mapping[str, RecipientOutcome], may_cancel: bool) -> SubmittedMessage:
-    return SubmittedMessage(
-        id=row.message_id,
-        sender=row.sender,
-        email=row.uploaded_message_id,
-        reverse_path=row.reverse_path,
-        recipients=tuple(json.loads(row.recipients)),
-        send_at=row.send_at,
-        canceled=row.canceled,
-        may_cancel=may_cancel,
-        outcomes=outcomes,
-    )
+def _heading(row: Any, early: Container[int]) -> dict[str, Any]:
+    return {
+        "id": row.message_id,
+        "sender": row.sender,
+        "email": row.uploaded_message_id,
+        "reverse_path": row.reverse_path,
+        "send_at": row.send_at,
+        "canceled": row.canceled,
+        "may_cancel": row.message_id in early,
+    }
