@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from deliver import ledger
@@ -168,6 +168,7 @@ def transport(
     groups: Sequence[Sequence[Host] | Outcome] = (),
     away: AwayAddresses | None = None,
     looked_up: list[int] | None = None,
+    discarded_by: Mapping[str, frozenset[str]] | None = None,
     **settings: object,
 ) -> SmtpTransport:
     """To the peer's hosts as the addresses of one name, or to `groups` of such as to a host and its fallbacks; an
@@ -194,6 +195,7 @@ def transport(
         600.0,
         fallbacks=fallbacks,
         away=away,
+        discarded=None if discarded_by is None else lambda name: discarded_by.get(name, frozenset()),
     )
 
 

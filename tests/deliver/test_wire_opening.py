@@ -263,6 +263,23 @@ async def test_a_fallback_is_looked_up_and_connected_to_when_its_turn_comes() ->
         assert hosts.connections == [2, 1]
 
 
+@pytest.mark.parametrize("named", ["first.example", "backup.example"])
+async def test_extensions_are_switched_off_for_the_host_that_is_named(named: str) -> None:
+    heard: list[str] = []
+
+    async def busy(talk: Talk) -> None:
+        await talk.greet(("8BITMIME", "SIZE"))
+        heard.append(await talk.answer("MAIL", "451 4.3.2 later"))
+        await talk.gone()
+
+    async with peer([busy], [busy]) as hosts:
+        groups = [[Host("first.example", "127.0.0.1")], [Host("backup.example", "127.0.0.2")]]
+        line = transport(hosts, groups=groups, discarded_by={named: frozenset({"SIZE"})})
+        assert await carried(line) == ["retry 451"]
+        line.close()
+    assert ["SIZE=" not in mail for mail in heard] == [named == "first.example", named == "backup.example"]
+
+
 async def _delivered(line: SmtpTransport) -> None:
     assert await carried(line) == ["delivered 250"]
     line.close()

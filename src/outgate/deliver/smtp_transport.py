@@ -113,10 +113,12 @@ class SmtpTransport:
         count: CountSession = uncounted,
         fallbacks: Sequence[Hosts] = (),
         away: AwayAddresses | None = None,
+        discarded: Callable[[str], frozenset[str]] | None = None,
     ) -> None:
         self._link, self._compliance = link, compliance
         self._hosts = (hosts, *fallbacks)  # each is looked up when its turn comes
         self._away = away or AwayAddresses()
+        self._discarded = discarded or (lambda _host: link.discarded)  # extensions, by the host's name
         self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
         self._mailboxes = mailboxes  # of the organisation, if the peer keeps them
         self._log_in = log_in  # of the link, where it may be renewed
@@ -303,7 +305,7 @@ class SmtpTransport:
         """None if there is a connection, else why there is none that is secured as it must be."""
         failed: Outcome | None = None
         for tls in (to.tls, *to.weaker):
-            link = replace(self._link, tls=tls, tlsa=to.tlsa)
+            link = replace(self._link, tls=tls, tlsa=to.tlsa, discarded=self._discarded(to.host.name))
             connection = Connection(to.host, link, self._timeouts, self._verifying, self._avoided)
             problem = await connection.open()
             if tls is to.tls:  # what is tried after that is not as the domain wants it

@@ -96,7 +96,8 @@ class TransportFactory:
             hosts = _alike(lambda: self._resolver.guarded(host, port), tls)
             return self._smtp(link, lambda: _found(hosts(), host, port), log_in=log_in, away=self._away)
         first, *fallbacks = [self._of_gateway(name, gateway, tls) for name in gateway.hosts]
-        return self._smtp(link, first, log_in=log_in, fallbacks=fallbacks, away=self._away)
+        discarded = self._config.delivery.discarded
+        return self._smtp(link, first, log_in=log_in, fallbacks=fallbacks, away=self._away, discarded=discarded)
 
     def _of_gateway(self, name: str, gateway: Gateway, tls: TlsPolicy) -> Hosts:
         """The addresses of one of its hosts: of several, as few as of one of several exchangers."""
@@ -175,6 +176,7 @@ class TransportFactory:
         count: CountSession = uncounted,
         fallbacks: Sequence[Hosts] = (),
         away: AwayAddresses | None = None,
+        discarded: Callable[[str], frozenset[str]] | None = None,
     ) -> Transport:
         return SmtpTransport(
             link,
@@ -188,6 +190,7 @@ class TransportFactory:
             count=count,
             fallbacks=fallbacks,
             away=away,
+            discarded=discarded,
         )
 
 
