@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import httpx2
@@ -10,6 +11,7 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
 
 from api.api_site import ALICE, ApiSite
+from outgate.api.request_quota import Quota
 from outgate.operations import audit_operations, scim_token_operations
 from outgate.record.audit_trail import AuditFilter
 from outgate.scim import scim_endpoint
@@ -45,6 +47,23 @@ async def test_a_token_opens_until_it_is_revoked_and_is_kept_nowhere(api: ApiSit
     assert {"scim-token.create", "scim-token.revoke"} <= {one.operation for one in trail}
     assert secret not in json.dumps([one.detail for one in trail])
     assert secret.encode() not in b"".join(one.read_bytes() for one in api.site.data.glob("outgate.db*"))
+
+
+async def test_the_quota_is_asked_on_the_event_loop_alone(api: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, loop = [], threading.current_thread()
+    count = Quota.count
+
+    def counted(quota: Quota, key: object, now: float) -> None:
+        asked.append(threading.current_thread())
+        count(quota, key, now)
+
+    monkeypatch.setattr(Quota, "count", counted)
+    bearer = {"Authorization": f"Bearer {await token(api)}"}
+    assert (await api.client.get("/scim/v2/Users", headers=bearer)).status_code == 200
+    assert asked == [loop]
+    monkeypatch.setattr(Quota, "wait", lambda *_: 1.5)
+    refused = await api.client.get("/scim/v2/Users", headers=bearer)
+    assert (refused.status_code, refused.headers["retry-after"], len(asked)) == (429, "2", 1)
 
 
 async def test_scim2_tester_finds_what_the_rfcs_ask_for(api: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:

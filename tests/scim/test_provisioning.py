@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
-from sqlalchemy import insert, select
+from scim2_models import Path
+from sqlalchemy import Engine, insert, select
 
-from outgate.directory import roles, user_groups, users
+from outgate.directory import roles, scim_tokens, user_groups, users
+from outgate.directory.errors import NotAllowed
 from outgate.operations import context, domain_proof_operations, group_operations
 from outgate.operations.actor import Actor
 from outgate.record.audit_trail import AuditFilter, search
@@ -268,6 +270,16 @@ def test_a_token_does_what_its_role_says_in_its_unit_and_to_nobody_who_may_do_mo
     assert everywhere.patch(f"Groups/{group.id}", joins).status == 204, "who is in it already is not acted on"
 
 
+def test_a_role_is_not_removed_while_a_token_has_it(example: Engine) -> None:
+    with write(example) as connection:
+        roles.create(connection, "provisioner", ["users-manage"])
+        scim_tokens.create(connection, "entra", "provisioner", "/", 0.0)
+        with pytest.raises(NotAllowed, match="the SCIM token entra has the role provisioner; revoke it first"):
+            roles.remove(connection, "provisioner")
+        scim_tokens.revoke(connection, "entra")
+        roles.remove(connection, "provisioner")
+
+
 FILTERS: Final = {
     'userName eq "CAROL@example.com"': [CAROL],
     'userName ne "carol@example.com"': [ALICE, BOB],
@@ -278,6 +290,8 @@ FILTERS: Final = {
     "externalId pr": [CAROL],
     "not (externalId pr)": [ALICE, BOB],
     "externalId eq null": [ALICE, BOB],
+    "name.familyName pr": [CAROL],
+    "name.givenName eq null": [ALICE, BOB],
     'displayName eq "carol anna rossi" or displayName ew "B"': [BOB, CAROL],
     'name.familyName eq "rossi"': [CAROL],
     'name.givenName co "100%"': [],
@@ -307,6 +321,9 @@ def test_lists_come_in_bounded_pages(provider: NewProvider) -> None:
     rest = entra.ask("GET", "Users", startIndex="201", count="200").body
     assert (rest["totalResults"], rest["startIndex"], len(rest["Resources"])) == (207, 201, 7)
     assert not {one["id"] for one in whole["Resources"]} & {one["id"] for one in rest["Resources"]}
+    beyond = entra.ask("GET", "Users", startIndex="9" * 20)
+    assert (beyond.status, beyond.body["totalResults"], beyond.body.get("Resources", [])) == (200, 207, [])
+    assert entra.ask("GET", "Groups", startIndex="9" * 20).status == 200
     searched = entra.ask("POST", "Users/.search", {"filter": 'userName sw "u20"', "count": 2}).body
     assert (searched["totalResults"], len(searched["Resources"])) == (6, 2)
 
@@ -320,6 +337,7 @@ BAD: Final[tuple[tuple[str, str, object, int], ...]] = (
     ("GET", "Users?" + " or ".join(['userName eq "a"'] * 60), None, 400),
     ("GET", "Users?" + "not (" * 600 + "userName pr" + ")" * 600, None, 400),
     ("GET", "Users?" + "a" * 4001, None, 400),
+    ("POST", "Users/.search", {"filter": "a" * 20_000}, 413),
     ("GET", "Users/x", None, 404),
     ("GET", "Nothing", None, 404),
     ("GET", "Me", None, 501),
@@ -350,6 +368,14 @@ def test_bad_input_is_told_so_in_scim_s_own_form(provider: NewProvider) -> None:
             assert told.body["status"] == str(status)
 
 
+def test_a_filter_that_is_not_known_is_refused_in_scim_s_words(provider: NewProvider) -> None:
+    told = provider().ask("GET", "Users", filter="name pr").body["detail"]
+    assert told == (
+        "no filter by name is known here; there are: id, userName, active, externalId, displayName, name.givenName,"
+        " name.familyName, groups.value"
+    )
+
+
 def test_a_patch_of_too_many_operations_is_refused(provider: NewProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scim_protocol, "PATCHES_AT_MOST", 2)
     entra = provider()
@@ -362,7 +388,34 @@ def test_a_patch_of_too_many_operations_is_refused(provider: NewProvider, monkey
     for op, count in (("Remove", scim_protocol.REMOVED_AT_MOST), ("Add", user_groups.MEMBERS_AT_MOST)):
         named = {"op": op, "path": "members", "value": [{"value": str(one)} for one in range(count + 1)]}
         assert entra.patch(f"Groups/{group.body['id']}", named).status == 413
+    described = {f"a{one}": "x" for one in range(scim_protocol.REMOVED_AT_MOST + 1)}
+    assert entra.patch(f"Groups/{group.body['id']}", named | {"op": "Remove", "value": described}).status == 413
+    twice = {"op": "remove", "path": "members", "PATH": "externalId"}
+    assert entra.patch(f"Groups/{group.body['id']}", twice).status == 400
     monkeypatch.setattr(scim_protocol, "LOOKED_AT", 1)
+    for dear in (
+        {"op": "remove", "path": 'members[value eq "998" OR value eq "999"]'},
+        {"op": "replace", "value": {"displayName": "B", "externalId": "b"}},
+    ):
+        assert entra.patch(f"Groups/{group.body['id']}", dear).status == 413
     leaves = {"op": "remove", "path": 'members[value eq "999"]'}
     assert entra.patch(f"Groups/{group.body['id']}", leaves, leaves).status == 413
     assert entra.patch(f"Groups/{group.body['id']}", leaves).status == 204
+
+
+def test_a_path_that_is_too_long_is_refused_before_it_is_read(
+    provider: NewProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entra = provider()
+    path = f"Users/{carol(entra)}"
+    terms = " or ".join(f'value eq "{one}"' for one in range(20))
+    monkeypatch.setattr(Path, "__new__", lambda *_: pytest.fail("it was read"))
+    for operation in (
+        {"op": "remove", "path": f"groups[{terms}]"},
+        {"op": "Remove", "Path": f"groups[{terms}]"},
+        {"op": "replace", "value": {f"groups[{terms}]": "x"}},
+        {"op": "replace", "value": {"name": {f"x[{terms}]": "x"}}},
+    ):
+        refused = entra.patch(path, operation)
+        assert (refused.status, refused.body["scimType"]) == (400, "invalidPath"), operation
+        assert refused.body["detail"] == "a path has at most 200 characters here"

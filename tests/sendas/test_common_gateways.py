@@ -4,15 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, event, select, update
+from sqlalchemy import Connection, Engine, event, insert, select, update
 
-from outgate.directory import accounts, policies, restrictions, second_factors, units, users
+from outgate.directory import accounts, policies, restrictions, second_factors, units, user_groups, users
 from outgate.directory.errors import Invalid, NotAllowed
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP, SETTINGS
 from outgate.model import Cause, Gateway, QueueKey, Refused, Restriction, Security
 from outgate.route import Route, RouteKind, gateway_queue, route
-from outgate.sendas import common_gateways, gateways, proven_domains
+from outgate.sendas import common_gateways, gateways, proven_domains, send_as_addresses
 from outgate.sendas.proven_domains import AddressGrant
 from outgate.store import keyfile, tables
 from outgate.store.engine import read, write
@@ -75,6 +75,23 @@ def test_whoever_is_granted_the_address_sends_by_the_common_gateway_though_none_
         found = way(connection, alice)
         assert found.gateway == gateway(connection, bob), "what policy takes away leaves by the common one again"
         assert "allowUsersToUseExternalSmtpServers is off" in found.reasons[0]
+
+
+@pytest.mark.parametrize("to", [TO_SALES, TO_ALICE, AddressGrant(SALES, None, "/")])
+def test_who_has_proven_the_address_by_a_code_sends_by_the_common_gateway_though_the_grant_is_of_before_there_were_any(
+    example: Engine, vault: Vault, alice: int, to: AddressGrant
+) -> None:
+    entry = {"account_id": alice, "address": SALES, "tag_of": SALES, "created_at": 1.0, "verified_at": 1.0}
+    with write(example) as connection:
+        proven_domains.begin(connection, DOMAIN, 1.0)
+        proven_domains.settle_check(connection, DOMAIN, True, 1.0)
+        connection.execute(insert(tables.send_as).values(proof="code", **entry))
+        proven_domains.grant(connection, to, 2.0)
+        connection.execute(update(tables.send_as).values(grant_id=None).where(tables.send_as.c.proof == "code"))
+        common_gateways.set_gateway(connection, vault, to, SERVER, 3.0)
+        assert gateway(connection, alice).host == SERVER.host
+        of_alice = (tables.send_as.c.account_id == alice, tables.send_as.c.address == SALES)
+        assert connection.scalars(select(tables.send_as.c.proof).where(*of_alice)).all() == ["code"]
 
 
 def test_the_lists_of_servers_hold_for_common_gateways_as_well(granted: Engine, vault: Vault, alice: int) -> None:
@@ -142,6 +159,30 @@ def test_it_is_forgotten_with_its_grant_and_nothing_of_it_holds_for_the_next(
         assert restrictions.of(connection, gateway_queue(latter)) == ()
         proven_domains.remove(connection, DOMAIN, 5.0)
         assert connection.execute(select(tables.common_gateway)).all() == []
+
+
+@pytest.mark.parametrize("what", ["group", "domain"])
+def test_copies_hear_that_it_is_gone_though_every_user_has_proven_the_address_by_a_code(
+    granted: Engine, vault: Vault, bob: int, what: str
+) -> None:
+    with write(granted) as connection:
+        send_as_addresses.add(connection, bob, SALES, 3.0)
+        his = tables.send_as.c.account_id == bob, tables.send_as.c.address == SALES
+        connection.execute(update(tables.send_as).where(*his).values(verified_at=3.0, proof="code"))
+        press = user_groups.create(connection, "Press", None, 3.0)
+        user_groups.set_members(connection, press, [bob])
+        proven_domains.revoke(connection, TO_SALES, 3.0)
+        to_press = proven_domains.grant(connection, AddressGrant(SALES, None, None, "Press"), 3.0)
+        common_gateways.set_gateway(connection, vault, to_press, SERVER, 3.0)
+        assert gateway(connection, bob).host == SERVER.host
+        before = accounts.directory_version(connection)
+        if what == "group":
+            user_groups.remove(connection, press)
+            proven_domains.settle(connection, 4.0)
+        else:
+            proven_domains.remove(connection, DOMAIN, 4.0)
+        assert way(connection, bob).gateway is None
+        assert accounts.directory_version(connection) > before
 
 
 def test_setting_it_again_ends_the_suspension_and_a_new_password_is_a_new_version(

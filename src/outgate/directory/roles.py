@@ -59,7 +59,7 @@ def create(connection: Connection, name: str, privileges: Iterable[str], summary
 
 
 def remove(connection: Connection, name: str) -> None:
-    """Remove a role that was made here and that nobody has."""
+    """Remove a role that was made here and that nobody has, nor a SCIM token. Raises NotAllowed and NotFound."""
     touch(connection)
     if find(connection, name).name in BUILT_IN:
         raise NotAllowed("{role} is built in and can't be removed", role=name)
@@ -67,6 +67,9 @@ def remove(connection: Connection, name: str) -> None:
         raise NotAllowed(
             "{user} has the role {role} for {unit}; take it away first", user=held.account, role=name, unit=held.unit
         )
+    token = tables.scim_token.c
+    if holder := connection.scalar(select(token.name).where(token.role == name).order_by(token.name).limit(1)):
+        raise NotAllowed("the SCIM token {token} has the role {role}; revoke it first", token=holder, role=name)
     connection.execute(delete(tables.role).where(tables.role.c.name == name))
 
 

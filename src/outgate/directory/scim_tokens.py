@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from outgate.directory import roles, units
+from outgate.directory.change import lock
 from outgate.directory.errors import AlreadyExists, Invalid, NotFound
 from outgate.directory.privileges import Grant
 from outgate.directory.secret_digest import digest
@@ -36,6 +37,7 @@ class ScimToken:
 
 def create(connection: Connection, name: str, role: str, unit: str, now: float) -> tuple[ScimToken, str]:
     """A new one with its secret, which can't be had again. Raises AlreadyExists, Invalid, NotFound."""
+    lock(connection)  # its role is not removed meanwhile
     if not _NAME.fullmatch(name):
         raise Invalid(
             "'{name}' is not a token's name: small letters, digits and hyphens, at most 30, a letter first",

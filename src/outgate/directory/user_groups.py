@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, true, update
 
-from outgate.directory.change import lock
+from outgate.directory.change import lock, touch
 from outgate.directory.errors import AlreadyExists, Invalid, NotFound
 from outgate.frozen import frozen
 from outgate.store import tables
@@ -89,7 +89,7 @@ def edit(connection: Connection, group: UserGroup, name: str, external_id: str |
 
 def remove(connection: Connection, group: UserGroup) -> None:
     """Remove a group, with what was granted to it. Its users stay."""
-    lock(connection)
+    touch(connection)  # copies have the gateways of its grants
     connection.execute(delete(tables.user_group).where(_group.id == group.id))
 
 

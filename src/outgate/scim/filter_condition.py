@@ -83,9 +83,7 @@ class FilterCondition(FilterVisitor[Condition]):
         if self._terms > TERMS_AT_MOST:
             raise InvalidFilterException(detail=f"a filter has at most {TERMS_AT_MOST} comparisons here")
         found = self._asked.resolve_comparison(path, strict=False)
-        if found is None:
-            return None
-        return ".".join(one for one in (found.field_name, found.sub_field_name) if one)
+        return None if found is None else found.urn.rpartition(":")[2]
 
 
 def _of(known: Mapping[str, T], name: str) -> T:
@@ -171,11 +169,11 @@ _with_members: Final = select(group_member.c.group_id)
 
 USERS: Final[Mapping[str, Positive]] = {
     "id": _only_equal(_number(account.c.id)),
-    "user_name": _user_name,
-    "external_id": _of_provider(_only_equal(lambda value: _given.external_id == str(value))),
-    "display_name": _display_name,
-    "name.given_name": _of_provider(_text(_given.given_name)),
-    "name.family_name": _of_provider(_text(_given.family_name)),
+    "userName": _user_name,
+    "externalId": _of_provider(_only_equal(lambda value: _given.external_id == str(value))),
+    "displayName": _display_name,
+    "name.givenName": _of_provider(_text(_given.given_name)),
+    "name.familyName": _of_provider(_text(_given.family_name)),
     "active": _only_equal(
         lambda value: ~account.c.suspended if value in (True, "true", "True") else account.c.suspended
     ),
@@ -185,28 +183,30 @@ USERS: Final[Mapping[str, Positive]] = {
 }
 USERS_WITH: Final[Mapping[str, Condition]] = {
     "id": true(),
-    "user_name": true(),
+    "userName": true(),
     "active": true(),
-    "external_id": account.c.id.in_(_said(_given.external_id.is_not(None))),
-    "display_name": or_(
+    "externalId": account.c.id.in_(_said(_given.external_id.is_not(None))),
+    "displayName": or_(
         account.c.id.in_(_said(_given.display_name.is_not(None))),
         and_(account.c.id.not_in(_said(true())), account.c.name != ""),
     ),
+    "name.givenName": account.c.id.in_(_said(_given.given_name.is_not(None))),
+    "name.familyName": account.c.id.in_(_said(_given.family_name.is_not(None))),
     "groups.value": account.c.id.in_(_in_groups),
 }
 GROUPS: Final[Mapping[str, Positive]] = {
     "id": _only_equal(_number(user_group.c.id)),
-    "external_id": _only_equal(
+    "externalId": _only_equal(
         lambda value: and_(user_group.c.external_id.is_not(None), user_group.c.external_id == str(value))
     ),
-    "display_name": _text(user_group.c.name),
+    "displayName": _text(user_group.c.name),
     "members.value": _only_equal(
         lambda value: user_group.c.id.in_(_with_members.where(_number(group_member.c.account_id)(value)))
     ),
 }
 GROUPS_WITH: Final[Mapping[str, Condition]] = {
     "id": true(),
-    "display_name": true(),
-    "external_id": user_group.c.external_id.is_not(None),
+    "displayName": true(),
+    "externalId": user_group.c.external_id.is_not(None),
     "members.value": user_group.c.id.in_(_with_members),
 }

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 from sqlalchemy import ColumnElement, true
 
@@ -42,6 +42,7 @@ with extra("scim"):
     from scim2_server.storage import ScimStorage, SearchPage
 
 USER, GROUP = "User", "Group"
+_FARTHEST: Final = 10**9  # startIndex; no database counts beyond 2^63, nor PostgreSQL here beyond 2^31
 
 R = TypeVar("R", ScimUser, ScimGroup)
 
@@ -87,7 +88,7 @@ class OperationStorage(ScimStorage):
         """A page of those that the filter asks for, by age."""
         if len(resource_types) != 1:
             raise NotImplementedException(detail="users and groups are searched each for themselves")
-        after = (search_request.start_index or 1) - 1
+        after = min(search_request.start_index or 1, _FARTHEST) - 1
         limit = PAGE_AT_MOST if search_request.count is None else min(search_request.count, PAGE_AT_MOST)
         if resource_types[0].name == USER:
             where = _condition(search_request, filter_condition.USERS, filter_condition.USERS_WITH)

@@ -50,11 +50,19 @@ class ScimEndpoint:
         """One request. Raises HTTPException, store.engine.StoreUnavailable."""
         threads = self._services.threads
         path = request.path_params["path"]
-        holder = None if path == _PUBLIC and request.method == "GET" else await threads.run(self._admit, request)
+        holder = None if path == _PUBLIC and request.method == "GET" else await self._admit(request)
         await read_body(request)  # of nobody unknown is it
         return await threads.run(self._answered, request, path, holder)
 
-    def _admit(self, request: Request) -> ScimHolder:
+    async def _admit(self, request: Request) -> ScimHolder:
+        holder = await self._services.threads.run(self._holder, request)
+        now = self._services.now()
+        if wait := self._quota.wait(holder.token.name, now):
+            raise HTTPException(429, "too many requests", {"Retry-After": str(math.ceil(wait))})
+        self._quota.count(holder.token.name, now)
+        return holder
+
+    def _holder(self, request: Request) -> ScimHolder:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": _REALM})
@@ -62,10 +70,6 @@ class ScimEndpoint:
         if holder is None:
             challenge = f'{_REALM}, error="invalid_token"'
             raise HTTPException(401, "there is no such token, or it is revoked", {"WWW-Authenticate": challenge})
-        now = self._services.now()
-        if wait := self._quota.wait(holder.token.name, now):
-            raise HTTPException(429, "too many requests", {"Retry-After": str(math.ceil(wait))})
-        self._quota.count(holder.token.name, now)
         return holder
 
     def _answered(self, request: Request, path: str, holder: ScimHolder | None) -> Response:

@@ -187,6 +187,7 @@ def lags(connection: Connection, domain: ProvenDomain, now: float) -> bool:
 
 def remove(connection: Connection, name: str, now: float) -> ProvenDomain:
     """Forget a domain with all that was granted in it. Raises NotFound."""
+    touch(connection)  # copies have the gateways of its grants
     domain = find(connection, name)
     connection.execute(delete(tables.proven_domain).where(_domain.name == domain.name))
     connection.execute(delete(tables.address_grant).where(_in_domain(domain.name)(_grant.address)))
@@ -258,6 +259,13 @@ def revoke(connection: Connection, wanted: AddressGrant, now: float) -> AddressG
 def settle(connection: Connection, now: float) -> None:
     """Make the entries of all accounts what the grants say. What somebody has proven by themselves is left as it is."""
     _settle(connection, lambda address: address.is_not(None), now)
+
+
+def settle_address(connection: Connection, address: str, now: float) -> None:
+    """The same for one address. Who had proven it by themselves before the nearest grant was kept learns of that here,
+    too.
+    """
+    _settle(connection, lambda column: column == address, now)
 
 
 def _settle(connection: Connection, meant: _Addresses, now: float) -> None:
