@@ -42,7 +42,8 @@ ALLOWED = {
     },
     "openid": {"mail", "directory", "sendas", "oauth", "egress", "config"},
     "domain_watch": {"advisor", "directory", "sendas", "store"},
-    "key_watch": {"advisor", "directory", "operations", "store"},
+    "key_look": {"advisor", "directory"},
+    "key_watch": {"advisor", "directory", "key_look", "operations", "store"},
     "transport_security": {"mail", "egress", "store"},
     # Of queue only its ids.
     "webhooks": {
@@ -74,6 +75,7 @@ ALLOWED = {
         *("http", "operations", "directory", "sendas", "store", "accept", "config", "model", "route", "mail"),
         *("deliver", "discovery", "advisor", "mailbox", "queue", "record", "writing", "extras", "oauth"),
         "openid",
+        "key_look",
         "mail_program",
         "printable",
         "webhooks",

@@ -4,20 +4,19 @@ Without an answer all stays as it is. Knows no mail: a function that it is given
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 from sqlalchemy import Engine
 
 from outgate.advisor.ask import Names
-from outgate.advisor.dkim_check import Signing
-from outgate.advisor.domain_check import by_finding, keys_found
 from outgate.directory import domain_keys, organisation
 from outgate.directory.dns_records import key_record, zone_line
-from outgate.directory.domain_keys import KeysSettled, KeyStage
+from outgate.directory.domain_keys import KeyPlace, KeysSettled
 from outgate.directory.errors import NotFound
 from outgate.directory.organisation import Domain
+from outgate.key_look import look_for_keys
 from outgate.operations import domain_operations
 from outgate.operations.actor import Actor
 from outgate.operations.context import writing
@@ -67,22 +66,24 @@ class KeyWatch:
     async def look(self) -> None:
         """Ask for what is due, and do what follows."""
         for domain in await asyncio.to_thread(self._due):
-            keys = [Signing(one.selector, one.record) for one in domain.keys if one.stage is not KeyStage.SIGNING]
-            found = await keys_found(self._names, domain.name, keys)
-            seen = by_finding(found)
-            if domain_keys.foreseen(domain.keys, **seen, now=self._now()):
-                await self._settle(domain, seen)
+            await self._look_for(domain)
+
+    async def _look_for(self, domain: Domain) -> None:
+        def settled(published: frozenset[KeyPlace], gone: frozenset[KeyPlace]) -> Awaitable[KeysSettled]:
+            return asyncio.to_thread(self._settled, domain.name, published, gone)
+
+        try:
+            look = await look_for_keys(self._names, domain, self._now(), settled)
+        except NotFound:  # it was removed meanwhile
+            return
+        await self._tell_of(domain, look.done)
 
     def _due(self) -> list[Domain]:
         with read(self._engine) as connection:
             domains = organisation.domains(connection)
         return [one for one in domains if one.waiting or any(key.is_removable(self._now()) for key in one.retired)]
 
-    async def _settle(self, domain: Domain, seen: Mapping[str, frozenset[str]]) -> None:
-        try:
-            done = await asyncio.to_thread(self._settled, domain.name, seen)
-        except NotFound:  # it was removed meanwhile
-            return
+    async def _tell_of(self, domain: Domain, done: KeysSettled) -> None:
         if done.begun:
             days = round(domain_keys.RECORD_STAYS / _DAY)
             begun, retired = _lines(domain, done.begun), _lines(domain, done.retired) or "(none)"
@@ -92,9 +93,9 @@ class KeyWatch:
             text = _REMOVABLE.format(domain=domain.name, records=_lines(domain, done.removable))
             await self._tell(domain.name, f"Records of former DKIM keys of {domain.name} may be removed", text)
 
-    def _settled(self, name: str, seen: Mapping[str, frozenset[str]]) -> KeysSettled:
+    def _settled(self, name: str, published: frozenset[KeyPlace], gone: frozenset[KeyPlace]) -> KeysSettled:
         with writing(self._engine, self._vault, Actor.server(), self._now()) as op:
-            done = domain_operations.settle_keys(op, name, **seen)
+            done = domain_operations.settle_keys(op, name, published=published, gone=gone)
         _log.info("DKIM keys settled", domain=name, begun=done.begun, retired=done.retired, forgotten=done.forgotten)
         return done
 

@@ -7,12 +7,14 @@ from sqlalchemy import Engine, select
 
 from advisor.zone import serving
 from outgate.advisor.ask import Names
+from outgate.advisor.findings import Dkim
 from outgate.deliver.signing import SigningKeys
 from outgate.directory import accounts, domain_keys, organisation
 from outgate.directory.dns_records import key_record, zone_line
-from outgate.directory.domain_keys import RECORD_STAYS, KeyRecord
+from outgate.directory.domain_keys import RECORD_STAYS, KeyPlace, KeyRecord, KeysSettled
 from outgate.directory.errors import AlreadyExists
 from outgate.directory.organisation import Domain
+from outgate.key_look import look_for_keys
 from outgate.key_watch import KeyWatch
 from outgate.operations import domain_operations
 from outgate.operations.actor import Actor
@@ -67,11 +69,12 @@ async def test_new_keys_take_over_together_when_all_their_records_are_seen_and_t
     watched, former = Watched(example, vault), domain_operations.new_key("s1", "ed25519")
     with writing(example, vault, ADMINISTRATOR, BEGUN) as op:
         domain_operations.set_signing_key(op, "example.com", former)
-        made = domain_operations.new_keys(domain_operations.show(op, "example.com"), BEGUN)
+        made = domain_operations.new_keys(BEGUN)
         domain_operations.begin_rotation(op, "example.com", made)
     before = accounts_version(example)
     (old,), (rsa, ed) = domain_of(example).signing, domain_of(example).waiting
-    assert (rsa.selector, ed.selector) == ("outgate200109", "outgate200109-ed")
+    assert rsa.selector.startswith("outgate200109-")
+    assert ed.selector == f"{rsa.selector}-ed"
     waits = {"s1": "signing", rsa.selector: "waiting", ed.selector: "waiting"}
 
     assert await watched.look(zone_of(old), BEGUN) == waits
@@ -127,5 +130,42 @@ def test_a_second_rotation_waits_for_the_first_and_a_key_that_is_set_at_once_lea
         domain_keys.cancel_rotation(connection, "example.com")
         with pytest.raises(AlreadyExists, match="has a key at the selector s3"):
             domain_keys.begin_rotation(connection, vault, "example.com", [lost], 4.0)
-    made = domain_operations.new_keys(Domain("example.com", True, (KeyRecord("outgate197001", "", 0.0),)), 0.0)
-    assert [key.selector for key in made] == ["outgate197001-2", "outgate197001-2-ed"]
+
+
+def test_a_selector_that_was_made_is_never_made_again() -> None:
+    assert len({domain_operations.new_selector(0.0) for _ in range(20)}) == 20
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("stage", ["waiting", "retired"])
+async def test_what_was_found_of_a_key_says_nothing_of_another_that_took_its_selector_meanwhile(
+    example: Engine, vault: Vault, stage: str
+) -> None:
+    late = 1.0 + RECORD_STAYS
+    seen, other, signs = (domain_operations.new_key(name, "ed25519") for name in ("s1", "s1", "s2"))
+    place = frozenset({(seen.selector, seen.record)})
+    with write(example) as connection:
+        if stage == "waiting":
+            domain_keys.begin_rotation(connection, vault, "example.com", [other], 1.0)
+        else:
+            for key in (other, signs):
+                domain_keys.sign_with(connection, vault, "example.com", key, 1.0)
+            domain_keys.settle(connection, "example.com", frozenset(), frozenset(), late)
+        before = accounts.directory_version(connection)
+        assert not domain_keys.settle(connection, "example.com", place, place, late)
+        assert accounts.directory_version(connection) == before, "no node reads anything anew"
+        own = frozenset({(other.selector, other.record)})
+        assert domain_keys.settle(connection, "example.com", own, own, late)
+
+
+@pytest.mark.asyncio
+async def test_a_look_that_finds_nothing_changes_and_records_nothing(example: Engine, vault: Vault) -> None:
+    with writing(example, vault, ADMINISTRATOR, BEGUN) as op:
+        domain_operations.begin_rotation(op, "example.com", [domain_operations.new_key("s1", "ed25519")])
+
+    async def settle(_published: frozenset[KeyPlace], _gone: frozenset[KeyPlace]) -> KeysSettled:
+        raise AssertionError("there is nothing to settle")
+
+    with serving(zone_of()) as served:
+        look = await look_for_keys(Names([served.nameserver], 2.0), domain_of(example), BEGUN, settle)
+    assert (look.found, look.is_answered, bool(look.done)) == ({"s1": Dkim.KEY_MISSING}, True, False)

@@ -122,6 +122,30 @@ async def test_the_organisation_s_gateway_and_domains_are_changed_as_they_were_s
     made = await own.ask("PUT", "domain-gateway", right)
     assert (made.json()["username"], GATEWAY_PASSWORD in made.text) == (PARTNER, False)
     assert (await own.told("PUT", "domain-gateway", {**wanted, "password": ""}))["port"] == own.api.partner.port
+    former = (await own.ask("GET", "domain-gateway")).headers["etag"]
+    two = await own.told("PUT", "domain-gateway", right | {"fallbacks": ["127.0.0.1"]})
+    assert two["fallbacks"] == ["127.0.0.1"]
+    changed = await own.refused("DELETE", "domain-gateway", headers={"If-Match": former})  # its hosts are of its state
+    assert changed[0] == 412
+    kept = await own.told("PUT", "domain-gateway", {**wanted, "password": ""})  # names no others: they stay
+    assert (kept["host"], kept["fallbacks"]) == ("localhost", ["127.0.0.1"])
+    elsewhere = {**wanted, "password": "", "fallbacks": ["other.example"]}
+    assert (await own.refused("PUT", "domain-gateway", elsewhere))[1].startswith("Another server or user name needs")
+    assert (await own.told("PUT", "domain-gateway", right | {"fallbacks": []}))["fallbacks"] == []
+
+    of_domain = "domain-gateway?domain=example.com"
+    assert (await own.refused("GET", of_domain))[0] == 404
+    assert (await own.refused("PUT", "domain-gateway?domain=not-ours.example", right))[0] == 404
+    made_for_one = await own.told("PUT", of_domain, right)
+    assert await own.told("PUT", "domain-gateway?domain=Example.COM", {**wanted, "password": ""}) == made_for_one
+    listed = (await own.told("GET", "domain-gateways"))["items"]
+    assert [one.get("domain") for one in listed] == [None, "example.com"]
+    queues = [one["queue"] for page in await pages(own, "gateways", 1) for one in page]
+    assert queues[:2] == ["domain-gateway", "domain-gateway:example.com"]
+    assert str(queues[2]).startswith("gateway:")
+    assert (await own.told("GET", f"gateways/{queues[1]}"))["queue"] == queues[1]
+    assert (await own.refused("GET", "gateways?cursor=mx:example.com"))[0] == 400
+    assert (await own.ask("DELETE", of_domain)).status_code == 204
     seen = (await own.ask("GET", "domain-gateway")).headers["etag"]
     assert (await own.refused("DELETE", "domain-gateway", headers={"If-Match": '"another"'}))[0] == 412
     assert (await own.ask("DELETE", "domain-gateway", headers={"If-Match": seen})).status_code == 204

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, event, select, update
+from sqlalchemy import Connection, Engine, event, insert, select, update
 
 from outgate.directory import accounts, policies, restrictions, second_factors, units, user_groups, users
 from outgate.directory.errors import Invalid, NotAllowed
@@ -75,6 +75,23 @@ def test_whoever_is_granted_the_address_sends_by_the_common_gateway_though_none_
         found = way(connection, alice)
         assert found.gateway == gateway(connection, bob), "what policy takes away leaves by the common one again"
         assert "allowUsersToUseExternalSmtpServers is off" in found.reasons[0]
+
+
+@pytest.mark.parametrize("to", [TO_SALES, TO_ALICE, AddressGrant(SALES, None, "/")])
+def test_who_has_proven_the_address_by_a_code_sends_by_the_common_gateway_though_the_grant_is_of_before_there_were_any(
+    example: Engine, vault: Vault, alice: int, to: AddressGrant
+) -> None:
+    entry = {"account_id": alice, "address": SALES, "tag_of": SALES, "created_at": 1.0, "verified_at": 1.0}
+    with write(example) as connection:
+        proven_domains.begin(connection, DOMAIN, 1.0)
+        proven_domains.settle_check(connection, DOMAIN, True, 1.0)
+        connection.execute(insert(tables.send_as).values(proof="code", **entry))
+        proven_domains.grant(connection, to, 2.0)
+        connection.execute(update(tables.send_as).values(grant_id=None).where(tables.send_as.c.proof == "code"))
+        common_gateways.set_gateway(connection, vault, to, SERVER, 3.0)
+        assert gateway(connection, alice).host == SERVER.host
+        of_alice = (tables.send_as.c.account_id == alice, tables.send_as.c.address == SALES)
+        assert connection.scalars(select(tables.send_as.c.proof).where(*of_alice)).all() == ["code"]
 
 
 def test_the_lists_of_servers_hold_for_common_gateways_as_well(granted: Engine, vault: Vault, alice: int) -> None:

@@ -9,13 +9,14 @@ from structlog.testing import capture_logs
 
 from outgate.config import EgressSettings
 from outgate.directory import restrictions
+from outgate.directory.errors import Invalid
 from outgate.model import Cause, QueueKey, QueueKind, Restriction
 from outgate.queue.queue_id import to_text
 from outgate.record.retention import remove_messages
 from outgate.store import tables
 from outgate.store.engine import read, write
-from outgate.webhooks import endpoints, taking, tries
-from outgate.webhooks.endpoints import StopCause
+from outgate.webhooks import endpoints, taking, tries, webhook_sender
+from outgate.webhooks.endpoints import StopCause, WebhookSettings
 from outgate.webhooks.event_body import WebhookEventType
 from outgate.webhooks.posting import TryOutcome
 from webhooks.conftest import Office
@@ -311,6 +312,74 @@ async def test_gateways_are_told_of_when_they_are_suspended_and_when_they_go_on(
 
 
 @on_sqlite
+async def test_suspensions_wait_within_the_same_bound_and_all_are_told_in_the_end(
+    office: Office, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "MOST_WAITING", 4)
+    queues = [QueueKey(QueueKind.DOMAIN_GATEWAY, str(row)) for row in range(6)]
+    office.add(receiver)
+    receiver.status = 503
+    wanted = Restriction(Cause.OPERATOR, "they move house", "admin@example.com", office.now, office.now + 3600)
+    with write(office.engine) as connection:
+        for queue in queues:
+            restrictions.put(connection, queue, wanted)
+    for _ in range(3):
+        await office.later(tries.LONGEST_PAUSE, office.another())
+    assert office.find().waiting == 4
+    office.now += 3600
+    await office.later(tries.LONGEST_PAUSE, office.another())
+    assert office.find().waiting == 4
+    receiver.take()
+    receiver.status = 204
+    for _ in range(4):
+        await office.later(tries.LONGEST_PAUSE * 2, office.another())
+    assert receiver.types.count("gateway.suspended") == receiver.types.count("gateway.resumed") == 4
+    assert office.find().waiting == 0
+
+
+@on_sqlite
+async def test_where_there_is_nothing_to_tell_nothing_is_written(
+    office: Office, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.add(receiver, "bounces", event_types=(WebhookEventType.BOUNCED,))
+    office.add(receiver, "of-bob", user="bob@example.com")
+    queue = QueueKey(QueueKind.DOMAIN_GATEWAY)
+    wanted = Restriction(Cause.OPERATOR, "they move house", "admin@example.com", office.now, office.now + 3600)
+    with write(office.engine) as connection:
+        restrictions.put(connection, queue, wanted)
+    office.bounce("alice@example.com", after=1)
+    await office.serve()
+    assert receiver.types == ["message.bounced"]
+    written: list[object] = []
+    monkeypatch.setattr(webhook_sender, "writing", written.append)
+    for sender in (office.sender, office.another()):
+        with write(office.engine) as connection:
+            restrictions.end(connection, queue, [Cause.OPERATOR])
+        await office.serve(sender)
+    assert written == []
+
+
+@on_sqlite
+async def test_others_events_are_gone_through_with_a_breath_between(
+    office: Office, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "BATCH", 2)
+    breaths: list[float] = []
+    sleep = asyncio.sleep
+
+    async def breathe(seconds: float) -> None:
+        breaths.append(seconds)
+        await sleep(0)
+
+    office.add(receiver, user="bob@example.com")
+    office.bounce(after=9)
+    monkeypatch.setattr(asyncio, "sleep", breathe)
+    await office.serve()
+    assert breaths.count(webhook_sender.BREATH) >= 4
+    assert receiver.received == []
+
+
+@on_sqlite
 async def test_the_row_up_to_which_was_read_is_never_given_again(office: Office, receiver: Receiver) -> None:
     office.add(receiver)
     office.bounce()
@@ -322,9 +391,8 @@ async def test_the_row_up_to_which_was_read_is_never_given_again(office: Office,
     assert len(receiver.take()) == 2
 
 
+@pytest.mark.parametrize("new_database", ["postgresql"], indirect=True)  # SQLite has one writer at a time
 async def test_a_row_that_becomes_visible_late_is_not_missed(office: Office, receiver: Receiver) -> None:
-    if office.engine.dialect.name == "sqlite":
-        return  # it has one writer at a time
     office.add(receiver)
     with office.engine.connect() as slow, slow.begin():
         slow.execute(tables.fact.insert().values(message_id=1, at=office.now, kind="bounced", detail=_BOUNCE))
@@ -336,6 +404,12 @@ async def test_a_row_that_becomes_visible_late_is_not_missed(office: Office, rec
 
 
 _BOUNCE = '{"recipient": "late@r.example", "reason": "550 no", "report": null}'
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.0.0.1", "[::1]", "a_b.example"])
+def test_a_url_whose_host_would_never_be_asked_is_refused(host: str) -> None:
+    with pytest.raises(Invalid):
+        WebhookSettings("tickets", f"https://{host}/hook")
 
 
 async def test_tries_are_kept_within_bounds(

@@ -4,7 +4,7 @@ Only DNS questions are asked; no server is connected to.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from outgate.advisor import dkim_check, dmarc_check
 from outgate.advisor.ask import Names, NoAnswerNow
@@ -38,11 +38,9 @@ _WORST_KEY = (Dkim.KEY_DIFFERS, Dkim.KEY_MISSING, Dkim.UNKNOWN, Dkim.PASS)
 _WORST = (Spf.FAIL, Spf.PERMERROR, Spf.SOFTFAIL, Spf.NONE, Spf.NEUTRAL, Spf.TEMPERROR, Spf.UNKNOWN, Spf.PASS)
 
 
-async def keys_found(names: Names, domain: str, keys: Iterable[Signing]) -> dict[str, Dkim]:
-    """What the DNS says of each of a domain's keys, by selector: UNKNOWN if it gives no answer."""
-    known = tuple(keys)
-    found = await asyncio.gather(*(_key_found(names, domain, key) for key in known))
-    return {key.selector: result for key, result in zip(known, found, strict=True)}
+async def keys_found(names: Names, domain: str, keys: Iterable[Signing]) -> list[Dkim]:
+    """What the DNS says of each of a domain's keys, in their order: UNKNOWN if it gives no answer."""
+    return await asyncio.gather(*(_key_found(names, domain, key) for key in keys))
 
 
 async def _key_found(names: Names, domain: str, key: Signing) -> Dkim:
@@ -50,12 +48,6 @@ async def _key_found(names: Names, domain: str, key: Signing) -> Dkim:
         return dkim_check.published(key, await names.texts(dkim_check.key_name(key.selector, domain)))
     except NoAnswerNow:
         return Dkim.UNKNOWN
-
-
-def by_finding(found: Mapping[str, Dkim]) -> dict[str, frozenset[str]]:
-    """What `keys_found` has found, as `domain.check-keys` takes it."""
-    wanted = {"published": Dkim.PASS, "gone": Dkim.KEY_MISSING}
-    return {name: frozenset(one for one, result in found.items() if result is how) for name, how in wanted.items()}
 
 
 class DomainCheck:
@@ -97,9 +89,9 @@ class DomainCheck:
 
     async def _dkim(self, domain: str, signing: Sequence[Signing]) -> tuple[Dkim, *tuple[str, ...]]:
         found = await keys_found(self._names, domain, signing)
-        worst = min(found.values(), key=_WORST_KEY.index, default=Dkim.NOT_SIGNED)
-        unanswered = [selector for selector, result in found.items() if result is Dkim.UNKNOWN]
-        return worst, *(dkim_check.key_name(selector, domain) for selector in unanswered)
+        worst = min(found, key=_WORST_KEY.index, default=Dkim.NOT_SIGNED)
+        unanswered = [key for key, result in zip(signing, found, strict=True) if result is Dkim.UNKNOWN]
+        return worst, *(dkim_check.key_name(key.selector, domain) for key in unanswered)
 
     async def _dmarc(self, domain: str) -> tuple[DmarcRecord | None, *tuple[str, ...]]:
         try:

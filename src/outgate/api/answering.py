@@ -132,11 +132,40 @@ MAX_UNUSED: Final = 64 * 1024  # bytes that a program may send where nothing is 
 def parsed(body: bytes, kind: type[Resource]) -> Resource:
     """What was sent as JSON. Raises ApiError."""
     try:
-        return kind.model_validate(json.loads(body or b"{}"))
+        value = json.loads(body or b"{}")
+        _require_storable(value, "")
+        return kind.model_validate(value)
     except ValidationError as error:
         raise invalid("; ".join(_fault(one) for one in error.errors())) from None
     except (ValueError, RecursionError):
         raise invalid("Invalid JSON payload received: it is not JSON in UTF-8.") from None
+
+
+def _require_storable(value: object, name: str) -> None:
+    """Raises ApiError for what no database keeps: NUL and half a pair of surrogates in texts, numbers too great."""
+    match value:
+        case str():
+            if not _is_storable(value):
+                raise invalid(f"Invalid value at '{name[:80]}': it has a NUL character, or is no text of Unicode.")
+        case int() | float():
+            if not -_GREATEST <= value <= _GREATEST:  # nor NaN
+                raise invalid(f"Invalid value at '{name[:80]}': it is too great a number.")
+        case list():
+            for number, one in enumerate(value):
+                _require_storable(one, f"{name}.{number}" if name else str(number))
+        case dict():
+            for key, one in value.items():
+                part = key if _is_storable(key) else "?"
+                _require_storable(key, f"{name}.{part}" if name else part)
+                _require_storable(one, f"{name}.{part}" if name else part)
+
+
+_GREATEST: Final = 2**53 - 1  # that is the same number everywhere (RFC 7493 2.2)
+_HALF: Final = re.compile("[\ud800-\udfff]")
+
+
+def _is_storable(text: str) -> bool:
+    return "\0" not in text and (text.isascii() or not _HALF.search(text))
 
 
 def _fault(fault: Mapping[str, Any]) -> str:

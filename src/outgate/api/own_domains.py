@@ -1,5 +1,6 @@
-"""Outgate's own API: the organisation's outbound gateway, its domains and their DKIM keys."""
+"""Outgate's own API: the outbound gateways of the organisation and of single domains, the domains, their DKIM keys."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import Field
@@ -25,6 +26,9 @@ from outgate.operations.context import Change, OperationContext, rehearse
 from outgate.operations.gateway_trial import GatewayUnusable, tentative
 
 DOMAIN: Final = ApiParameter("domain", "The domain's name.")
+OF_DOMAIN: Final = ApiParameter(
+    "domain", "The domain whose own gateway is meant; left out: that of the whole organisation.", "query"
+)
 _RECORD: Final = "v=DKIM1; k=rsa; p=MIIBIjANBgkq"
 _MOST_PEM: Final = 20_000  # characters
 
@@ -33,6 +37,11 @@ class WantedGateway(Resource):
     """Where the organisation's mail is to go. It is tried before it is saved."""
 
     host: str = Field(description="The name or IP address.", examples=["relay.example.net"])
+    fallbacks: list[str] | None = Field(
+        None,
+        description="Further hosts, in turn; left out, those of the gateway stay whose host stays.",
+        examples=[["relay2.example.net"]],
+    )
     port: int = Field(description="The port.", examples=[587])
     security: Security = Field(
         Security.STARTTLS, description="How the connection is secured: none has no password.", examples=["starttls"]
@@ -41,9 +50,24 @@ class WantedGateway(Resource):
     password: str = Field(
         "",
         repr=False,
-        description="The password. Write-only; left out, that of the gateway stays whose host and user name stay.",
+        description="The password. Write-only; left out, that of the gateway stays whose hosts and user name stay.",
         examples=["a secret"],
     )
+
+
+class DomainGateway(Resource):
+    """The outbound gateway of the organisation, or the own one of a domain."""
+
+    domain: str | None = Field(
+        None, description="The domain; left out: of the whole organisation.", examples=["branch.example.com"]
+    )
+    server: GatewayServer = Field(description="Where it is.")
+
+
+class DomainGatewayList(Resource):
+    """All outbound gateways, that of the whole organisation first."""
+
+    items: list[DomainGateway] = Field(description="The gateways.")
 
 
 class DkimKeyResource(Resource):
@@ -97,7 +121,7 @@ class WantedDkimKey(Resource):
     """A key to sign a domain's mail with at once."""
 
     selector: str | None = Field(
-        None, description="Where its record will be; left out: one with the current month.", examples=["s2027"]
+        None, description="Where its record will be; left out: a new one with the current month.", examples=["s2027"]
     )
     private_key: str | None = Field(
         None,
@@ -112,25 +136,42 @@ class WantedDkimKey(Resource):
 
 def show_gateway(call: ApiCall) -> GatewayServer:
     """The one there is."""
+    domain = _of_domain(call)
     with call.reading() as op:
-        found = _shown(op)
+        found = _shown(op, domain)
+    if found is None and domain:
+        raise not_found(f"{domain[:80]} has no outbound gateway of its own: its mail goes as the organisation's.")
     if found is None:
         raise not_found("No outbound gateway is set: mail goes to its recipients' exchangers.")
     return found
 
 
-def _shown(op: OperationContext) -> GatewayServer | None:
-    found = domain_gateway_operations.show(op)
+def list_gateways(call: ApiCall) -> DomainGatewayList:
+    """All there are."""
+    with call.reading() as op:
+        found = domain_gateway_operations.listed(op)
+    return DomainGatewayList(
+        items=[DomainGateway(domain=domain or None, server=GatewayServer.of(one)) for domain, one in found.items()]
+    )
+
+
+def _of_domain(call: ApiCall) -> str:
+    """Empty for the whole organisation."""
+    return call.parameters.get("domain", "")
+
+
+def _shown(op: OperationContext, domain: str) -> GatewayServer | None:
+    found = domain_gateway_operations.show(op, domain)
     return GatewayServer.of(found) if found else None
 
 
 async def set_gateway(call: ApiCall) -> GatewayServer:
     """Tried on the event loop, then saved."""
-    wanted = await call.in_thread(_wanted, call)
+    wanted, domain = await call.in_thread(_wanted, call), _of_domain(call)
 
     def change(op: OperationContext) -> GatewayServer:
-        require_match(call.request, lambda: _shown(op))
-        return GatewayServer.of(domain_gateway_operations.set_gateway(op, wanted))
+        require_match(call.request, lambda: _shown(op, domain))
+        return GatewayServer.of(domain_gateway_operations.set_gateway(op, wanted, domain))
 
     await call.in_thread(rehearse, call, change)
     done: set[ProbeStep] = set()
@@ -148,24 +189,33 @@ async def set_gateway(call: ApiCall) -> GatewayServer:
 
 
 def _wanted(call: ApiCall) -> GatewaySettings:
-    """What is sent, with the password that there is if none is. Raises Invalid and what operations do."""
-    sent = call.resource(WantedGateway)
-    password = sent.password
-    if sent.username and not password:
-        with call.reading() as op:
-            kept = domain_gateway_operations.show(op)
-        if kept is None or (kept.host, kept.username) != (sent.host.lower(), sent.username):
-            raise Invalid("another server or user name needs its password as well")
-        with_any = GatewaySettings.entered(sent.host, sent.port, sent.security, sent.username, "kept")
-        password = domain_gateway_operations.kept_password(call, with_any)
-    return GatewaySettings.entered(sent.host, sent.port, sent.security, sent.username, password)
+    """What is sent, with further hosts and password as they are if none are. Raises Invalid and what operations do."""
+    sent, domain = call.resource(WantedGateway), _of_domain(call)
+    with call.reading() as op:
+        kept = domain_gateway_operations.show(op, domain)
+    fallbacks: Sequence[str] = sent.fallbacks or ()
+    if kept and sent.fallbacks is None and GatewaySettings.entered(sent.host, 25, "none").host == kept.host:
+        fallbacks = kept.fallbacks
+
+    def entered(password: str) -> GatewaySettings:
+        return GatewaySettings.entered(
+            sent.host, sent.port, sent.security, sent.username, password, fallbacks=fallbacks
+        )
+
+    if not sent.username or sent.password:
+        return entered(sent.password)
+    with_any = entered("kept")
+    if kept is None or (kept.hosts, kept.username) != ((with_any.host, *with_any.fallbacks), with_any.username):
+        raise Invalid("another server or user name needs its password as well")
+    return entered(domain_gateway_operations.kept_password(call, with_any, domain))
 
 
 def clear_gateway(call: ApiCall) -> None:
     """None any more."""
+    domain = _of_domain(call)
     with call.writing() as op:
-        require_match(call.request, lambda: _shown(op))
-        domain_gateway_operations.clear_gateway(op)
+        require_match(call.request, lambda: _shown(op, domain))
+        domain_gateway_operations.clear_gateway(op, domain)
 
 
 # --- domains ---------------------------------------------------------------------------------------------------------
@@ -202,7 +252,7 @@ def remove_domain(call: ApiCall) -> None:
 def set_key(call: ApiCall) -> DomainResource:
     """One new key, from now on."""
     sent, name = call.resource(WantedDkimKey), call.parameters["domain"]
-    selector = sent.selector or domain_operations.default_selector(call.services.now())
+    selector = sent.selector or domain_operations.new_selector(call.services.now())
     with call.reading() as op:
         domain_operations.set_signing_key.require(op, name, NewDkimKey(selector, "", b""))  # before the work
     key = domain_operations.new_key(selector) if sent.private_key is None else _brought(selector, sent.private_key)
@@ -218,8 +268,8 @@ def rotate(call: ApiCall) -> DomainResource:
     name = call.parameters["domain"]
     with call.reading() as op:
         domain_operations.begin_rotation.require(op, name, ())
-        found = domain_operations.show(op, name)
-    made = domain_operations.new_keys(found, call.services.now())
+        domain_operations.show(op, name)  # there must be one before the work
+    made = domain_operations.new_keys(call.services.now())
     return _changed(call, name, lambda op: domain_operations.begin_rotation(op, name, made))
 
 
@@ -246,12 +296,14 @@ def _brought(selector: str, text: str) -> NewDkimKey:
 
 
 METHODS: Final[tuple[ApiMethod, ...]] = (
-    own_method(domain_gateway_operations.show, "GET", "domain-gateway", show_gateway, gives=GatewayServer),
+    own_method(domain_gateway_operations.show, "GET", "domain-gateway", show_gateway, OF_DOMAIN, gives=GatewayServer),
+    own_method(domain_gateway_operations.listed, "GET", "domain-gateways", list_gateways, gives=DomainGatewayList),
     own_method(
         domain_gateway_operations.set_gateway,
         "PUT",
         "domain-gateway",
         set_gateway,
+        OF_DOMAIN,
         says="It is tried first, and not saved if it can't be used. Mail that waits is decided again.",
         takes=WantedGateway,
         gives=GatewayServer,
@@ -263,6 +315,7 @@ METHODS: Final[tuple[ApiMethod, ...]] = (
         "DELETE",
         "domain-gateway",
         clear_gateway,
+        OF_DOMAIN,
         besides=(domain_gateway_operations.show,),
         is_guarded=True,
     ),

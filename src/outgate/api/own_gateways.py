@@ -1,6 +1,5 @@
 """Outgate's own API: how it stands with gateways, and trying one. They are set by Gmail's form of it (`smtpMsa`)."""
 
-import re
 from typing import Final
 
 from pydantic import Field
@@ -10,11 +9,11 @@ from outgate.api.api_method import ApiMethod, ApiParameter, Resource
 from outgate.api.gateway_trying import failed_step, too_often
 from outgate.api.google_error import not_found
 from outgate.api.own_holding_back import RestrictionResource
-from outgate.api.own_method import CURSOR, LIMIT, cursor_of, limit_of, own_method
+from outgate.api.own_method import CURSOR, LIMIT, limit_of, no_cursor, own_method
 from outgate.api.own_queue_resources import MOMENT
 from outgate.deliver.probe import Probed, ProbeStep
 from outgate.iso_time import iso
-from outgate.model import Gateway, GatewayKind, QueueKey, Security
+from outgate.model import Gateway, GatewayKind, Security
 from outgate.operations import gateway_operations, gateway_overview, traffic_operations
 from outgate.operations.error_codes import CheckFailed
 from outgate.operations.gateway_overview import GatewayState
@@ -23,13 +22,16 @@ from outgate.store.rates import Rates
 GATEWAY: Final = ApiParameter("gateway", "Its queue, as in `gateway:3` or `domain-gateway`.")
 USER: Final = ApiParameter("user", "The user's primary address, or `me`: the one that the token acts for.")
 ADDRESS: Final = ApiParameter("address", "The From address.")
-_CURSOR_FORM: Final = r"(gateway:\d{1,18}|domain-gateway(:[a-z0-9.-]{1,253})?)"
 
 
 class GatewayServer(Resource):
     """Where a gateway is and how it is connected to. Its password is nowhere told."""
 
     host: str = Field(description="The name or IP address.", examples=["smtp.dominiopartner.example"])
+    fallbacks: list[str] = Field(
+        description="Further hosts, at the same port and with the same log-in, in turn, where it can't take mail.",
+        examples=[["smtp2.dominiopartner.example"]],
+    )
     port: int = Field(description="The port.", examples=[587])
     security: Security = Field(description="How the connection is secured.", examples=["starttls"])
     username: str = Field(description="Who it logs in as; empty: it does not.", examples=["alice"])
@@ -41,6 +43,7 @@ class GatewayServer(Resource):
         """Of a user or of the organisation."""
         return cls(
             host=gateway.host,
+            fallbacks=list(gateway.fallbacks),
             port=gateway.port,
             security=gateway.security,
             username=gateway.username,
@@ -55,6 +58,8 @@ class GatewayStanding(Resource):
     queue: str = Field(description="Its queue, by which it is named.", examples=["gateway:3"])
     server: GatewayServer = Field(description="Where it is.")
     account: str | None = Field(None, description="Whose it is, if a user's.", examples=["alice@example.com"])
+    unit: str | None = Field(None, description="Whose it is, if a unit's.", examples=["/Sales"])
+    group: str | None = Field(None, description="Whose it is, if a group's.", examples=["sales"])
     address: str | None = Field(None, description="Which From address it is of.", examples=["alice@partner.example"])
     state: str = Field(description="In one word: works, slowed, failing, suspended.", examples=["works"])
     recipients: int = Field(description="How many recipients wait for it.", examples=[0])
@@ -70,7 +75,9 @@ class GatewayStanding(Resource):
         return cls(
             queue=str(one.queue),
             server=GatewayServer.of(one.gateway),
-            account=one.owned.account if one.owned else None,
+            account=(one.owned.account or None) if one.owned else None,
+            unit=(one.owned.unit or None) if one.owned else None,
+            group=(one.owned.group or None) if one.owned else None,
             address=one.owned.address if one.owned else None,
             state=one.state,
             recipients=one.waits.recipients,
@@ -109,9 +116,11 @@ class GatewayTest(Resource):
 
 def listed(call: ApiCall) -> GatewayStandings:
     """A page of them."""
-    limit, cursor = limit_of(call), cursor_of(call, _CURSOR_FORM)
+    limit, cursor = limit_of(call), call.parameters.get("cursor", "")
+    behind = gateway_overview.named_gateway(cursor)
+    if cursor and behind is None:
+        raise no_cursor()
     with call.reading() as op:
-        behind = gateway_overview.place_of(QueueKey.parse(cursor[0])) if cursor else -1
         found = gateway_overview.states(op, call.parameters.get("name", ""), limit, behind)
     return GatewayStandings(
         items=[GatewayStanding.of(one) for one in found],
@@ -123,7 +132,7 @@ def get(call: ApiCall) -> GatewayStanding:
     """One of them."""
     name = call.parameters["gateway"]
     with call.reading() as op:
-        found = gateway_overview.states(op, name) if re.fullmatch(_CURSOR_FORM, name, re.ASCII) else []
+        found = gateway_overview.states(op, name) if gateway_overview.named_gateway(name) else []
     for one in found:
         if str(one.queue) == name:
             return GatewayStanding.of(one)

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import Answer, ApiMethod, ApiParameter, Resource, Verb
-from outgate.api.google_error import invalid
+from outgate.api.google_error import ApiError, invalid
 from outgate.directory.privileges import IN_WORDS, Privilege
 from outgate.operations.operation_table import Operation
 
@@ -87,5 +87,10 @@ def cursor_of(call: ApiCall, form: str) -> tuple[str, ...]:
     text = call.parameters.get("cursor", "")
     found = re.fullmatch(form, text, re.ASCII)
     if text and not found:
-        raise invalid("Invalid value for cursor: it must be the nextCursor of an answer to the same question.")
+        raise no_cursor()
     return found.groups() if found else ()
+
+
+def no_cursor() -> ApiError:
+    """No answer has had such a cursor."""
+    return invalid("Invalid value for cursor: it must be the nextCursor of an answer to the same question.")

@@ -38,7 +38,7 @@ def add(
 
     Users can then have addresses in it. Mail to it is delivered to local mailboxes.
     """
-    wanted = selector or domain_operations.default_selector(clock.now())
+    wanted = selector or domain_operations.new_selector(clock.now())
     key = None if no_dkim else domain_operations.new_key(wanted)
     with ctx.writing() as op:
         domain_operations.add(op, domain)

@@ -8,17 +8,16 @@ import typer
 
 from outgate import clock
 from outgate.advisor.ask import Names
-from outgate.advisor.dkim_check import Signing
-from outgate.advisor.domain_check import by_finding, keys_found
 from outgate.advisor.findings import Dkim
 from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.cli.status import Status
 from outgate.commands.domain import Name, key_rows
 from outgate.directory.dns_records import key_record, zone_text
-from outgate.directory.domain_keys import KeyRecord, KeysSettled, KeyStage, NewDkimKey
+from outgate.directory.domain_keys import KeyPlace, KeyRecord, KeysSettled, KeyStage, NewDkimKey
 from outgate.directory.errors import Invalid
 from outgate.directory.organisation import Domain
+from outgate.key_look import look_for_keys
 from outgate.mail import dkim
 from outgate.operations import domain_operations
 
@@ -55,7 +54,8 @@ def rotate(ctx: CommandContext, domain: Name) -> None:
     """
     with ctx.reading() as op:  # before the work of making keys
         domain_operations.begin_rotation.require(op, domain, ())
-        made = domain_operations.new_keys(domain_operations.show(op, domain), clock.now())
+        domain_operations.show(op, domain)
+        made = domain_operations.new_keys(clock.now())
     with ctx.writing() as op:
         domain_operations.begin_rotation(op, domain, made)
         found = domain_operations.show(op, domain)
@@ -74,15 +74,18 @@ def check(ctx: CommandContext, domain: Name) -> None:
         domain_operations.settle_keys.require(op, domain, published=(), gone=())
         asked = domain_operations.show(op, domain)
     names = Names(ctx.installation().config.delivery.nameservers)
-    keys = [Signing(one.selector, one.record) for one in asked.keys]
-    found = asyncio.run(keys_found(names, asked.name, keys))
-    with ctx.writing() as op:
-        done = domain_operations.settle_keys(op, asked.name, **by_finding(found))
+
+    async def settled(published: frozenset[KeyPlace], gone: frozenset[KeyPlace]) -> KeysSettled:
+        with ctx.writing() as op:
+            return domain_operations.settle_keys(op, asked.name, published=published, gone=gone)
+
+    look = asyncio.run(look_for_keys(names, asked, clock.now(), settled))
+    with ctx.reading() as op:
         now = domain_operations.show(op, asked.name)
-    in_dns: JsonObject = {"in_dns": {selector: result.value for selector, result in found.items()}}
-    looked = "\n".join(f"{selector}: {_FOUND[result]}" for selector, result in found.items())
-    _tell(ctx, now, "\n\n".join(filter(None, (looked, _outcome(now, done)))), in_dns)
-    if Dkim.UNKNOWN in found.values():
+    in_dns: JsonObject = {"in_dns": {selector: result.value for selector, result in look.found.items()}}
+    looked = "\n".join(f"{selector}: {_FOUND[result]}" for selector, result in look.found.items())
+    _tell(ctx, now, "\n\n".join(filter(None, (looked, _outcome(now, look.done)))), in_dns)
+    if not look.is_answered:
         raise typer.Exit(Status.UNAVAILABLE)
     if now.waiting:
         raise typer.Exit(Status.CHECK_FAILED)
@@ -107,7 +110,7 @@ def set_(
     domain: Name,
     selector: Annotated[
         str | None,
-        typer.Option("--selector", help="DKIM selector; else one with the current month", show_default=False),
+        typer.Option("--selector", help="DKIM selector; else a new one with the current month", show_default=False),
     ] = None,
     key_file: Annotated[
         Path | None,
@@ -119,7 +122,7 @@ def set_(
     For a key that was lost or stolen, and for one of your own (openssl genrsa 2048). Until its record is published
     recipients can't check signatures; `outgate domain dkim rotate` waits for that.
     """
-    name = selector or domain_operations.default_selector(clock.now())
+    name = selector or domain_operations.new_selector(clock.now())
     key = domain_operations.new_key(name) if key_file is None else _brought(name, key_file)
     with ctx.writing() as op:
         domain_operations.set_signing_key(op, domain, key)

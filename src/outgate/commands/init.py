@@ -248,7 +248,7 @@ def _make_organisation(data: Path, domain: str, administrator: str) -> LogInLink
     make_database(data)
     installation, now = open_installation(data), clock.now()
     try:
-        key = domain_operations.new_key(domain_operations.default_selector(now))
+        key = domain_operations.new_key(domain_operations.new_selector(now))
         with write(installation.engine) as connection:
             organisation.create(connection, domain, now)
             audit_trail.begin(connection, installation.vault)

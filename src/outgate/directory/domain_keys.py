@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from outgate.directory.change import compared_domain, touch
+from outgate.directory.change import compared_domain, lock, touch
 from outgate.directory.errors import AlreadyExists, NotFound
 from outgate.frozen import frozen
 from outgate.store import tables, vault
@@ -22,6 +22,8 @@ from outgate.store.vault import Vault
 RECORD_STAYS: Final = 7 * 86400.0
 
 _columns: Final = tables.domain_key.c
+
+KeyPlace = tuple[str, str]  # a selector and what its record is to be: a key is found at its own place alone
 
 
 class KeyStage(StrEnum):
@@ -42,6 +44,11 @@ class KeyRecord:
     signs_from: float | None = None
     retired_at: float | None = None
     told: bool = False  # that its record may be removed
+
+    @property
+    def place(self) -> KeyPlace:
+        """Where it is looked for, and as what."""
+        return self.selector, self.record
 
     @property
     def stage(self) -> KeyStage:
@@ -154,30 +161,36 @@ def cancel_rotation(connection: Connection, name: str) -> tuple[str, ...]:
     return waiting
 
 
-def foreseen(known: Iterable[KeyRecord], published: Collection[str], gone: Collection[str], now: float) -> KeysSettled:
-    """What follows from the selectors whose records are right in the DNS, and from those that have none there.
+def foreseen(
+    known: Iterable[KeyRecord], published: Collection[KeyPlace], gone: Collection[KeyPlace], now: float
+) -> KeysSettled:
+    """What follows from the keys whose records are right in the DNS, and from those that have none there. What was
+    found of another key at the same selector says nothing.
 
     New keys take over together, when the last of their records is seen.
     """
     known = tuple(known)
-    waiting = _selectors(known, KeyStage.WAITING)
-    switches = bool(waiting) and set(waiting) <= set(published)
+    waiting = [one for one in known if one.stage is KeyStage.WAITING]
+    switches = bool(waiting) and all(one.place in published for one in waiting)
     late = [one for one in known if one.is_removable(now)]
     return KeysSettled(
-        begun=waiting if switches else (),
+        begun=_selectors(known, KeyStage.WAITING) if switches else (),
         retired=_selectors(known, KeyStage.SIGNING) if switches else (),
-        removable=tuple(one.selector for one in late if not one.told and one.selector not in gone),
-        forgotten=tuple(one.selector for one in late if one.selector in gone),
+        removable=tuple(one.selector for one in late if not one.told and one.place not in gone),
+        forgotten=tuple(one.selector for one in late if one.place in gone),
     )
 
 
 def settle(
-    connection: Connection, name: str, published: Collection[str], gone: Collection[str], now: float
+    connection: Connection, name: str, published: Collection[KeyPlace], gone: Collection[KeyPlace], now: float
 ) -> KeysSettled:
     """Make it so. Raises NotFound."""
-    touch(connection, shared=True)
+    lock(connection)
     domain = find_domain(connection, name)
     done = foreseen(_records(connection, domain), published, gone, now)
+    if not done:
+        return done
+    touch(connection, shared=True)
     if done.begun:
         _retire(connection, domain, now)
         _set(connection, domain, done.begun, signs_from=now)

@@ -98,15 +98,7 @@ class Guard:
 
     def refuses_name(self, name: str) -> str | None:
         """Why a name can't be a host's: it is none, or an address in disguise. An address as it is written is fine."""
-        if _address(name):
-            return None
-        try:
-            known = plain(name)
-        except AddressError:
-            return "it is not the name of a host"
-        # No top-level domain is a number (RFC 3696 section 2): inet_aton(3) reads such a name as an address.
-        numbers = (text for text in (known, _in_ascii_digits(name)) if _is_number(text.rpartition(".")[2]))
-        return next((f"{text} is an address in disguise" for text in numbers), None)
+        return names_no_host(name)
 
     def refuses_address(self, address: str | Address) -> str | None:
         """Why an address may not be connected to. A text that is no address is refused, and so is one with a zone."""
@@ -131,6 +123,19 @@ class Guard:
         if address.version == 6 and address not in _GLOBAL_UNICAST:
             return f"{address} is not an address of the internet"
         return None
+
+
+def names_no_host(name: str) -> str | None:
+    """As Guard.refuses_name, which no setting changes."""
+    if _address(name):
+        return None
+    try:
+        known = plain(name)
+    except AddressError:
+        return "it is not the name of a host"
+    # No top-level domain is a number (RFC 3696 section 2): inet_aton(3) reads such a name as an address.
+    numbers = (text for text in (known, _in_ascii_digits(name)) if _is_number(text.rpartition(".")[2]))
+    return next((f"{text} is an address in disguise" for text in numbers), None)
 
 
 def _embedded(address: Address) -> list[IPv4Address]:

@@ -62,7 +62,8 @@ Enter the password anew:
 
 It is tried at once, and all that waits leaves by itself when it works.
 
-All who manage send-as addresses for the whole organisation are told this once.
+Those who manage send-as addresses for the whole organisation are told this once: the first twenty by address, if
+they are more.
 """,
     "it": """\
 Ciò che tutti coloro a cui l'hai concesso inviano come {address} passa da {host}, con il nome utente {username}.
@@ -79,7 +80,8 @@ Inserisci di nuovo la password:
 
 Viene provata subito, e se funziona tutto ciò che attende parte da solo.
 
-Questo avviso arriva una volta sola a tutti coloro che gestiscono gli indirizzi mittente di tutta l'organizzazione.
+Questo avviso arriva una volta sola a chi gestisce gli indirizzi mittente di tutta l'organizzazione: ai primi venti in
+ordine di indirizzo, se sono di più.
 """,
 }
 

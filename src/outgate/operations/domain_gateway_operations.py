@@ -61,7 +61,7 @@ def kept_password(transactions: Transactions, wanted: GatewaySettings, domain: s
     """
     with transactions.reading() as op:
         set_gateway.require(op, wanted, domain)
-        gateway = organisation.domain_gateway(op.connection, domain)
+        gateway = show(op, domain)
         if gateway is None:
             raise NotFound("there is no outbound gateway yet; enter its password")
         return open_password(op.vault, gateway)

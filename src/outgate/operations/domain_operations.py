@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from itertools import chain, count
+from secrets import token_hex
 
 from outgate.directory import domain_keys, organisation
 from outgate.directory.change import compared_domain
-from outgate.directory.domain_keys import KeysSettled, NewDkimKey
+from outgate.directory.domain_keys import KeyPlace, KeysSettled, NewDkimKey
 from outgate.directory.errors import NotFound
 from outgate.directory.organisation import Domain
 from outgate.directory.privileges import Privilege
@@ -62,7 +62,9 @@ def begin_rotation(op: OperationContext, name: str, made: Sequence[NewDkimKey]) 
 
 
 @operation("domain.check-keys", Privilege.DOMAINS_MANAGE, targets.ORGANISATION, services=("published", "gone"))
-def settle_keys(op: OperationContext, name: str, *, published: Collection[str], gone: Collection[str]) -> KeysSettled:
+def settle_keys(
+    op: OperationContext, name: str, *, published: Collection[KeyPlace], gone: Collection[KeyPlace]
+) -> KeysSettled:
     """Take what the DNS says of a domain's DKIM keys: new ones may begin to sign."""
     done = domain_keys.settle(op.connection, name, published, gone, op.now)
     facts = {"begun": done.begun, "retired": done.retired, "removable": done.removable, "forgotten": done.forgotten}
@@ -78,11 +80,9 @@ def cancel_rotation(op: OperationContext, name: str) -> tuple[str, ...]:
     return selectors
 
 
-def new_keys(domain: Domain, now: float) -> tuple[NewDkimKey, ...]:
-    """An RSA key and one of Ed25519 (RFC 8463) for a domain, at selectors that it does not have. Takes a moment."""
-    wanted, taken = default_selector(now), {one.selector for one in domain.keys}
-    bases = chain([wanted], (f"{wanted}-{number}" for number in count(2)))
-    base = next(one for one in bases if not {one, f"{one}-ed"} & taken)
+def new_keys(now: float) -> tuple[NewDkimKey, ...]:
+    """An RSA key and one of Ed25519 (RFC 8463), at selectors of their own. Takes a moment."""
+    base = new_selector(now)
     return new_key(base, "rsa"), new_key(f"{base}-ed", "ed25519")
 
 
@@ -92,6 +92,8 @@ def new_key(selector: str, kind: Kind = "rsa") -> NewDkimKey:
     return NewDkimKey(selector, dkim.dns_record(pem), pem)
 
 
-def default_selector(now: float) -> str:
-    """A DKIM selector that says how old the key is: `outgate202601`."""
-    return f"outgate{datetime.fromtimestamp(now, UTC):%Y%m}"
+def new_selector(now: float) -> str:
+    """A DKIM selector that says how old the key is, and that none had before: `outgate202601-3fa9c2`. Caches know
+    nothing of it, and the record of the former key has a place of its own.
+    """
+    return f"outgate{datetime.fromtimestamp(now, UTC):%Y%m}-{token_hex(3)}"

@@ -1,6 +1,8 @@
 """How it stands with each gateway: whose it is, what waits, what holds it back, what was said last."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -47,19 +49,22 @@ class GatewayState:
 
 
 @operation("gateway.list", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
-def states(op: OperationContext, name: str, limit: int | None = None, behind: int = -1) -> list[GatewayState]:
+def states(
+    op: OperationContext, name: str, limit: int | None = None, behind: QueueKey | None = None
+) -> list[GatewayState]:
     """See how it stands with the gateways: of an address, at a host, or all by an empty name.
 
-    `behind` is the place of the last one that was shown (`place_of`): those behind it come.
+    `behind` is the last one that was shown: those behind it come.
     """
     named = _named(op.connection, name)
-    in_order = sorted((queue for queue in named if place_of(queue) > behind), key=place_of)
+    in_order = sorted((one for one in named if behind is None or _place(one) > _place(behind)), key=_place)
     found = {queue: named[queue] for queue in in_order[:limit]}
     held = restrictions.load(op.connection)
+    sees_log_ins = op.actor.may(op.connection, Privilege.SEND_AS_MANAGE, "/")
     return [
         GatewayState(
             queue,
-            owned.gateway if isinstance(owned, UsersGateway) else owned,
+            _shown(owned.gateway if isinstance(owned, UsersGateway) else owned, sees_log_ins=sees_log_ins),
             owned if isinstance(owned, UsersGateway) else None,
             census.waits(op.connection, str(queue)),
             census.trouble(op.connection, str(queue)),
@@ -69,9 +74,28 @@ def states(op: OperationContext, name: str, limit: int | None = None, behind: in
     ]
 
 
-def place_of(queue: QueueKey) -> int:
-    """Of a gateway among all: the organisation's comes first, and a common one behind the user's of its number."""
-    return 2 * (queue.row or 0) + (queue.kind is QueueKind.COMMON_GATEWAY)
+def _shown(gateway: Gateway, *, sees_log_ins: bool) -> Gateway:
+    """Without who logs in at a common one for whoever may not set it."""
+    return gateway if sees_log_ins or not gateway.is_common else replace(gateway, username="")
+
+
+def _place(queue: QueueKey) -> tuple[int, bool, str]:
+    """Of a gateway among all, where no other is: the organisation's comes first, those of its domains by their names,
+    and a common one behind the user's of its number.
+    """
+    return queue.row or 0, queue.kind is QueueKind.COMMON_GATEWAY, queue.name
+
+
+def named_gateway(text: str) -> QueueKey | None:
+    """Of a gateway, as `states` lists it; None if it can't be one's."""
+    try:
+        queue = QueueKey.parse(text)
+    except ValueError:
+        return None
+    return queue if queue.kind in _OF_GATEWAYS and _is_sound(queue) else None
+
+
+_OF_GATEWAYS: Final = (QueueKind.GATEWAY, QueueKind.COMMON_GATEWAY, QueueKind.DOMAIN_GATEWAY)
 
 
 def gateway_queues(op: OperationContext, name: str) -> list[QueueKey]:
@@ -113,7 +137,16 @@ def _is_sound(queue: QueueKey) -> bool:
             return queue.row is not None
         case QueueKind.MX:
             return bool(queue.name)
+        case QueueKind.DOMAIN_GATEWAY if queue.name:
+            return _is_domain(queue.name)
     return not queue.name
+
+
+def _is_domain(name: str) -> bool:
+    try:
+        return canonical_domain(name) == name
+    except AddressError:
+        return False
 
 
 def _named(connection: Connection, name: str) -> dict[QueueKey, UsersGateway | Gateway]:

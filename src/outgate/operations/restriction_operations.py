@@ -16,6 +16,7 @@ from outgate.store import rates
 
 MAX_REASON: Final = 500  # characters
 MAX_DAYS: Final = 366  # of what is to have an end
+MOST_CONNECTIONS: Final = 100_000  # of a ceiling; more is none
 SUSPENSIONS: Final = (Cause.OPERATOR, Cause.LOG_IN, Cause.RULE)  # what `resume` ends
 
 
@@ -31,6 +32,8 @@ class Ceiling:
             raise Invalid(
                 "at least 1 connection, not {number}; to stop it altogether: suspend", number=self.connections
             )
+        if self.connections is not None and self.connections > MOST_CONNECTIONS:
+            raise Invalid("at most {most} connections; more is no ceiling", most=MOST_CONNECTIONS)
         if self.connections is None and not self.rates:
             raise Invalid("say a ceiling: connections, a rate such as 300/hour, or both")
         object.__setattr__(self, "rates", tuple(rate_of(text) for text in self.rates))

@@ -37,7 +37,7 @@ def tries_of(op: OperationContext, name: str, limit: int) -> list[WebhookTry]:
 def add(op: OperationContext, wanted: WebhookSettings) -> tuple[Webhook, WebhookSecret]:
     """Add a webhook, whose secret is shown once; it is told of what happens from now on."""
     made, secret = endpoints.create(op.connection, op.vault, wanted, op.actor.name, op.now)
-    taking.take_suspensions(op.connection, made, op.now, tell=False)
+    taking.forget_suspensions(op.connection, made, op.now)
     op.note(webhook=made.name, url=made.url, types=[one.value for one in made.event_types])
     op.note(of=made.unit or made.user or "/")
     return made, secret

@@ -34,6 +34,7 @@ def set_gateway(
     version = touch(connection)
     grant_id, before = proven_domains.find_grant(connection, grant)
     require_allowed(connection, before, wanted)
+    proven_domains.settle_address(connection, before.address, now)
     queue = _queue(grant_id)
     if before.gateway is None:
         blank = {"host": "", "port": 0, "security": "", "changed_at": now}

@@ -261,6 +261,13 @@ def settle(connection: Connection, now: float) -> None:
     _settle(connection, lambda address: address.is_not(None), now)
 
 
+def settle_address(connection: Connection, address: str, now: float) -> None:
+    """The same for one address. Who had proven it by themselves before the nearest grant was kept learns of that here,
+    too.
+    """
+    _settle(connection, lambda column: column == address, now)
+
+
 def _settle(connection: Connection, meant: _Addresses, now: float) -> None:
     """The same for those addresses that are meant."""
     lock(connection)

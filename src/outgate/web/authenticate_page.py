@@ -3,24 +3,23 @@
 The page is there at once; what the DNS says comes into it. Domains are added and removed here, too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse, Response
 
 from outgate.advisor.ask import Names
-from outgate.advisor.dkim_check import Signing
-from outgate.advisor.domain_check import DomainCheck, DomainFindings, by_finding, keys_found
-from outgate.advisor.findings import Dkim
+from outgate.advisor.domain_check import DomainCheck, DomainFindings
 from outgate.directory.dns_records import DnsPurpose, DnsRecord, dns_records, zone_line
-from outgate.directory.domain_keys import KeyRecord, KeysSettled, KeyStage
+from outgate.directory.domain_keys import KeyPlace, KeyRecord, KeysSettled, KeyStage
 from outgate.directory.errors import Invalid
 from outgate.directory.organisation import Domain
 from outgate.directory.privileges import Privilege
 from outgate.extras import MissingExtra
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
+from outgate.key_look import look_for_keys
 from outgate.mail_program.program_records import program_records
 from outgate.mail_program.program_servers import servers_of
 from outgate.operations import domain_operations, setup_operations
@@ -77,7 +76,11 @@ class AuthenticatePage:
 
     def routes(self, visits: Visits) -> list[HttpRoute]:
         """All there are."""
-        return [visits.get(PATH, _show, rate=RATE), visits.get(CHECK, _check, rate=RATE), visits.post(PATH, _act)]
+        return [
+            visits.get(PATH, _show, rate=RATE),
+            visits.get(CHECK, _check, rate=RATE),
+            visits.post(PATH, _act, rate=RATE),
+        ]
 
 
 def path_of(domain: str, done: str = "") -> str:
@@ -175,7 +178,7 @@ def _add(visit: Visit) -> Response:
     with visit.reading() as op:  # before the work of making a key
         domain_operations.add.require(op, name)
         now = op.now
-    key = domain_operations.new_key(domain_operations.default_selector(now))
+    key = domain_operations.new_key(domain_operations.new_selector(now))
     with visit.writing() as op:
         domain_operations.add(op, name)
         domain_operations.set_signing_key(op, name, key)
@@ -187,8 +190,8 @@ def _rotate(visit: Visit) -> Response:
     name = visit.form.text("domain")
     with visit.reading() as op:  # before the work of making keys
         domain_operations.begin_rotation.require(op, name, ())
-        domain, now = domain_operations.show(op, name), op.now
-    made = domain_operations.new_keys(domain, now)
+        now = op.now
+    made = domain_operations.new_keys(now)
     with visit.writing() as op:
         domain_operations.begin_rotation(op, name, made)
     return visit.go_to(path_of(name, "rotate"))
@@ -197,15 +200,19 @@ def _rotate(visit: Visit) -> Response:
 async def _look(visit: Visit) -> Response:
     """For the records of new keys, now."""
     domain = await visit.in_thread(_asked_about, visit)
-    keys = [Signing(one.selector, one.record) for one in domain.keys]
-    found = await keys_found(Names(visit.services.config.delivery.nameservers, PATIENCE), domain.name, keys)
 
-    def settled() -> KeysSettled:
-        with visit.writing() as op:
-            return domain_operations.settle_keys(op, domain.name, **by_finding(found))
+    def settled(published: frozenset[KeyPlace], gone: frozenset[KeyPlace]) -> Awaitable[KeysSettled]:
+        return visit.in_thread(_settled, visit, domain.name, published, gone)
 
-    done = "begun" if (await visit.in_thread(settled)).begun else "waits"
-    return visit.go_to(path_of(domain.name, "unanswered" if Dkim.UNKNOWN in found.values() else done))
+    names = Names(visit.services.config.delivery.nameservers, PATIENCE)
+    look = await look_for_keys(names, domain, visit.services.now(), settled)
+    done = "begun" if look.done.begun else "waits"
+    return visit.go_to(path_of(domain.name, done if look.is_answered else "unanswered"))
+
+
+def _settled(visit: Visit, name: str, published: frozenset[KeyPlace], gone: frozenset[KeyPlace]) -> KeysSettled:
+    with visit.writing() as op:
+        return domain_operations.settle_keys(op, name, published=published, gone=gone)
 
 
 def _asked_about(visit: Visit) -> Domain:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import field
 from enum import StrEnum
-from ipaddress import ip_address
 from secrets import randbits
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,8 +14,9 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from outgate.directory import units, users
-from outgate.directory.change import touch
+from outgate.directory.change import compared_domain, lock
 from outgate.directory.errors import AlreadyExists, Invalid, NotAllowed, NotFound
+from outgate.egress.guard import is_address, names_no_host
 from outgate.frozen import frozen
 from outgate.model import Phrase
 from outgate.record import message_log
@@ -112,7 +112,7 @@ def create(
     connection: Connection, vault: Vault, wanted: WebhookSettings, author: str, now: float
 ) -> tuple[Webhook, WebhookSecret]:
     """One that is told of what happens from now on. Raises AlreadyExists, NotFound, NotAllowed."""
-    touch(connection)
+    lock(connection)
     if connection.scalar(select(_webhook.id).where(_webhook.name == wanted.name)):
         raise AlreadyExists("there is a webhook {name} already", name=wanted.name)
     if (connection.scalar(select(func.count()).select_from(tables.webhook)) or 0) >= AT_MOST:
@@ -173,7 +173,7 @@ def rotate(connection: Connection, vault: Vault, name: str, now: float) -> Webho
     """A new secret; the former one signs as well for BOTH_SIGN seconds, if it can be opened, and one before that no
     more. Raises NotFound.
     """
-    touch(connection)
+    lock(connection)
     found, secret = find(connection, name), signature.new_secret()
     former = connection.execute(select(_webhook.sealed_secret).where(_webhook.id == found.id)).scalar_one()
     is_whole = _opens(vault, former, name)
@@ -266,16 +266,10 @@ def _check_url(url: str, schemes: Sequence[str]) -> None:
         )
     if "@" in parts.netloc or "#" in url or " " in url:
         raise Invalid("the URL may have no user name, password, fragment or space: events are signed instead")
-    if _is_address(host):
+    if not is_address(host):
+        compared_domain(host.removesuffix("."))
+    if is_address(host) or names_no_host(host):
         raise Invalid("the URL must name a host, not an address: its certificate is checked against the name")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _why_stopped(cause: StopCause, detail: str) -> Phrase:

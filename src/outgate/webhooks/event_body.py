@@ -58,7 +58,7 @@ def of_message(row: int, event: MessageEvent, accepted: Mapping[str, Any] | None
     message, detail = to_text(event.message_id), event.detail
     data: dict[str, object] = {
         "message": message,
-        "message_id": str(first.get("message_id", "")).strip(),
+        "message_id": str(first.get("message_id", "")).strip() or None,
         "account": first.get("account") or None,
         "unit": unit,
         "from": first.get("from", [])[:FROM],

@@ -6,8 +6,9 @@ that keeps it. The functions work in the caller's transaction.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -37,6 +38,17 @@ class FoundEvents:
     to: int
     events: tuple[EventBody, ...]
     is_more: bool
+
+
+@frozen
+class FoundSuspensions:
+    """What an endpoint is to be told of gateways, by queue: those suspended, with since when, and those that go on."""
+
+    begun: Mapping[str, tuple[float, EventBody]]
+    ended: Mapping[str, EventBody]
+
+    def __bool__(self) -> bool:
+        return bool(self.begun or self.ended)
 
 
 def look(connection: Connection, webhook: Webhook, after: int, horizon: int) -> FoundEvents:
@@ -80,55 +92,72 @@ def take(connection: Connection, webhook: Webhook, owner: str, found: FoundEvent
     return True
 
 
-def take_suspensions(connection: Connection, webhook: Webhook, now: float, *, tell: bool = True) -> None:
-    """Tell of the gateways that are suspended and were not when it was told last, and of those that go on."""
+def look_for_suspensions(
+    connection: Connection, webhook: Webhook, now: float, room: int | None = None
+) -> FoundSuspensions:
+    """What differs between the gateways that are suspended and those that the endpoint was told of; at most `room` in
+    all, the others the next time.
+    """
     if not any(one in OF_GATEWAYS for one in webhook.event_types):
-        return
+        return FoundSuspensions({}, {})
     told = {
         row.queue: row
         for row in connection.execute(select(tables.webhook_suspension).where(_suspension.webhook_id == webhook.id))
     }
     found = _suspended(connection, now)
-    new = [queue for queue in found if queue not in told][:MOST_WAITING]  # the others the next time
-    begun = _begun(connection, webhook, {one: found[one] for one in new})
-    events = [*begun, *_ended(connection, webhook, found, told, now)]
+    ended = {
+        queue: event_body.resumed(QueueKey.parse(queue), row.since, json.loads(row.detail), now)
+        for queue, row in islice(((queue, row) for queue, row in told.items() if queue not in found), room)
+    }
+    new = {queue: found[queue] for queue in found if queue not in told}
+    left = None if room is None else room - len(ended)
+    return FoundSuspensions(dict(islice(_begun(connection, webhook, new), left)), ended)
+
+
+def take_suspensions(
+    connection: Connection, webhook: Webhook, found: FoundSuspensions, now: float, *, tell: bool = True
+) -> None:
+    """Tell of the gateways that are suspended and were not when it was told last, and of those that go on."""
+    known = select(_suspension.queue).where(_suspension.webhook_id == webhook.id)
+    there = set(connection.scalars(known.where(_suspension.queue.in_([*found.begun, *found.ended]))))
+    begun = {queue: one for queue, one in found.begun.items() if queue not in there}
+    ended = {queue: one for queue, one in found.ended.items() if queue in there}
+    rows = [
+        {
+            "webhook_id": webhook.id,
+            "queue": queue,
+            "since": since,
+            "detail": json.dumps(event_body.data_of(body.text)),
+        }
+        for queue, (since, body) in begun.items()
+    ]
+    if rows:
+        connection.execute(insert(tables.webhook_suspension), rows)
+    if ended:
+        of_them = (_suspension.webhook_id == webhook.id, _suspension.queue.in_(ended))
+        connection.execute(delete(tables.webhook_suspension).where(*of_them))
     if tell:
+        events = [*(body for _, body in begun.values()), *ended.values()]
         _add(connection, webhook.id, [one for one in events if one.event_type in webhook.event_types], now)
 
 
 def forget_suspensions(connection: Connection, webhook: Webhook, now: float) -> None:
     """It is told of what changes from now on."""
     connection.execute(delete(tables.webhook_suspension).where(_suspension.webhook_id == webhook.id))
-    take_suspensions(connection, webhook, now, tell=False)
+    take_suspensions(connection, webhook, look_for_suspensions(connection, webhook, now), now, tell=False)
 
 
-def _begun(connection: Connection, webhook: Webhook, found: Mapping[str, Restriction]) -> Iterable[EventBody]:
+def _begun(
+    connection: Connection, webhook: Webhook, found: Mapping[str, Restriction]
+) -> Iterator[tuple[str, tuple[float, EventBody]]]:
+    """Those that concern it."""
     owned = gateways.of_queues(connection, found.keys())
     units = _units_of(connection, {one.account for one in owned.values()})
-    for queue in found:
+    for queue, why in found.items():
         owner = owned.get(queue)
         unit = (owner.unit or units.get(owner.account)) if owner else None
-        if not _concerns(webhook, owner.account if owner else "", unit):
-            continue
-        body = event_body.suspended(QueueKey.parse(queue), found[queue], owner, unit)
-        row = {
-            "webhook_id": webhook.id,
-            "queue": queue,
-            "since": found[queue].since,
-            "detail": json.dumps(event_body.data_of(body.text)),
-        }
-        connection.execute(insert(tables.webhook_suspension).values(row))
-        yield body
-
-
-def _ended(
-    connection: Connection, webhook: Webhook, found: Mapping[str, Restriction], told: Mapping[str, Any], now: float
-) -> Iterable[EventBody]:
-    for queue, row in told.items():
-        if queue not in found:
-            of_it = (_suspension.webhook_id == webhook.id, _suspension.queue == queue)
-            connection.execute(delete(tables.webhook_suspension).where(*of_it))
-            yield event_body.resumed(QueueKey.parse(queue), row.since, json.loads(row.detail), now)
+        if _concerns(webhook, owner.account if owner else "", unit):
+            yield queue, (why.since, event_body.suspended(QueueKey.parse(queue), why, owner, unit))
 
 
 def _suspended(connection: Connection, now: float) -> dict[str, Restriction]:

@@ -16,7 +16,7 @@ from outgate.store import tables
 from outgate.store.lease_clock import LeaseNow
 from outgate.webhooks import endpoints
 from outgate.webhooks.endpoints import StopCause
-from outgate.webhooks.event_body import EventBody, WebhookEventType
+from outgate.webhooks.event_body import OF_GATEWAYS, EventBody, WebhookEventType
 from outgate.webhooks.posting import PostResult, TryOutcome
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -65,10 +65,13 @@ class WebhookTry:
 
 @frozen
 class EndpointWork:
-    """Of an endpoint: up to which row of the record was taken, and whether something is due."""
+    """Of an endpoint: up to which row of the record was taken, whether it is told of gateways, and whether something
+    is due.
+    """
 
     row: int
     after: int
+    of_gateways: bool
     is_due: bool
 
 
@@ -79,8 +82,9 @@ def with_work(connection: Connection, owner: str, now: float) -> list[EndpointWo
     """The endpoints that this process may send to now."""
     is_due = exists().where(_event.webhook_id == _webhook.id, _event.due_at <= now)
     wanted = (_webhook.stopped_at.is_(None), _webhook.paused_until <= now, _is_free(owner))
-    rows = connection.execute(select(_webhook.id, _webhook.after, is_due).where(*wanted).order_by(_webhook.id))
-    return [EndpointWork(*row) for row in rows]
+    of_gateways = or_(*(_webhook.event_types.contains(one.value) for one in OF_GATEWAYS))
+    asked = select(_webhook.id, _webhook.after, of_gateways, is_due).where(*wanted).order_by(_webhook.id)
+    return [EndpointWork(*row) for row in connection.execute(asked)]
 
 
 def claim(connection: Connection, row: int, owner: str) -> bool:

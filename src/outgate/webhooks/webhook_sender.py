@@ -7,11 +7,12 @@ are in the database. What was sent and not noted yet, when the process was kille
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import field
 from random import random
-from typing import Final
+from typing import Final, TypeVar, TypeVarTuple
 
 import structlog
 from prometheus_client import Counter
@@ -22,7 +23,7 @@ from outgate.egress.https_client import HttpsClient
 from outgate.frozen import frozen
 from outgate.store.engine import StoreUnavailable, read
 from outgate.store.vault import SealBroken, Vault
-from outgate.store.writers_turn import WritersTurn
+from outgate.store.writers_turn import writing
 from outgate.webhooks import endpoints, taking, tries
 from outgate.webhooks.endpoints import StopCause, Webhook
 from outgate.webhooks.posting import PostResult, TryOutcome, post
@@ -33,6 +34,8 @@ LOOK_EVERY: Final = 1.0  # seconds
 AT_ONCE: Final = 4  # posts to one endpoint
 BREATH: Final = 0.05  # seconds between them: mail is what the processor is for
 SUSPENSIONS_EVERY: Final = 30.0  # seconds between looks for suspensions whose time has come to an end
+
+_THREADS: Final = 2  # of its own for the database: those of asyncio are delivery's
 
 _TRIES = Counter("outgate_webhook_tries", "Events sent to webhooks, by what came of it", ["outcome"])
 _STOPPED = Counter("outgate_webhooks_stopped", "Webhooks that the server has stopped")
@@ -51,6 +54,9 @@ The last tries: outgate webhook tries {name}
 """
 
 TellStop = Callable[[str, str, str], Awaitable[None]]  # the webhook's name, a subject and a text
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _log = structlog.get_logger("webhooks")
 
@@ -79,6 +85,7 @@ class WebhookSender:
     ) -> None:
         self._engine, self._vault, self._client = engine, vault, client
         self._owner, self._now, self._tell_stop = owner, now, tell_stop
+        self._threads = ThreadPoolExecutor(_THREADS, "webhooks")
         self._horizon = RecordHorizon()
         self._complete = 0
         self._turns: dict[int, asyncio.Task[None]] = {}
@@ -98,12 +105,13 @@ class WebhookSender:
                 await asyncio.sleep(LOOK_EVERY)
         finally:
             await self._stop()
+            self._threads.shutdown(wait=False)
 
     async def look(self) -> None:
         """Begin a turn for each endpoint that there is something for, and has none; tell of those that were stopped.
         Raises StoreUnavailable.
         """
-        found, stopped = await asyncio.to_thread(self._look)
+        found, stopped = await self._in_thread(self._look)
         for row in found:
             if row not in self._turns:
                 turn = asyncio.get_running_loop().create_task(self._turn(row), name=f"webhook {row}")
@@ -120,7 +128,7 @@ class WebhookSender:
         with read(self._engine) as connection:
             self._complete = self._horizon.look(connection)
             work = tries.with_work(connection, self._owner, self._now())
-            self._look_for_suspensions(connection, [one.row for one in work])
+            self._look_for_suspensions(connection, [one.row for one in work if one.of_gateways])
             found = [one.row for one in work if one.is_due or self._is_behind(one) or one.row in self._suspensions]
             return found, endpoints.stops_to_tell(connection)
 
@@ -133,14 +141,17 @@ class WebhookSender:
             self._queue_version, self._suspensions_at = version, at
             self._suspensions.update(rows)
 
+    def _in_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
     # --- one endpoint's turn ---------------------------------------------------------------------------------------
 
     async def _turn(self, row: int) -> None:
         try:
-            while (now := await asyncio.to_thread(self._prepared, row)) and (now.events or now.is_more):
+            while (now := await self._in_thread(self._prepared, row)) and (now.events or now.is_more):
                 if now.events:
                     await self._send(now)
-                    await asyncio.sleep(BREATH)
+                await asyncio.sleep(BREATH)
         except StoreUnavailable as error:
             _log.error("webhook not served", webhook=row, error=str(error))
         except Exception:
@@ -148,10 +159,15 @@ class WebhookSender:
 
     def _prepared(self, row: int) -> _Round | None:
         """None if another process sends to it, or nobody does any more."""
-        if not self._claims(row):
-            self._suspensions.discard(row)
-            return None
         is_more = self._take(row)
+        with read(self._engine) as connection:
+            webhook = endpoints.by_row(connection, row)
+            if webhook is None or webhook.stopped_at is not None:
+                return None
+            if not tries.due(connection, row, self._now(), 1):
+                return _Round(webhook, [], [], is_more)
+        if not self._claims(row):
+            return None
         with read(self._engine) as connection:
             webhook = endpoints.by_row(connection, row)
             if webhook is None or webhook.stopped_at is not None:
@@ -162,7 +178,7 @@ class WebhookSender:
                 return _Round(webhook, events, keys, is_more)
             except SealBroken as error:
                 fault = str(error)
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             endpoints.stop(connection, row, StopCause.SEALED, fault, self._now())
         return None
 
@@ -170,7 +186,7 @@ class WebhookSender:
         at = time.monotonic()
         if at - self._claimed.get(row, float("-inf")) < LEASE / 4:
             return True
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             is_ours = tries.claim(connection, row, self._owner)
         if is_ours:
             self._claimed[row] = at
@@ -179,22 +195,26 @@ class WebhookSender:
         return is_ours
 
     def _take(self, row: int) -> bool:
-        """Have wait what the record has for it; whether there is more."""
+        """Have wait what the record has for it; whether there is more. It writes if there is anything."""
+        of_gateways = row in self._suspensions
+        self._suspensions.discard(row)
         with read(self._engine) as connection:
             webhook = endpoints.by_row(connection, row)
             if webhook is None:
                 return False
             after = max(webhook.after, self._gone_through.get(row, 0))
             found = taking.look(connection, webhook, after, self._complete)
-        suspensions = row in self._suspensions
+            room = max(taking.MOST_WAITING - webhook.waiting - len(found.events), 0) if of_gateways else 0
+            suspensions = taking.look_for_suspensions(connection, webhook, self._now(), room) if room else None
         if found.events or suspensions or found.to - webhook.after >= taking.SCANNED:
-            with self._writing() as connection:
+            if not self._claims(row):
+                return False
+            with writing(self._engine) as connection:
                 if not taking.take(connection, webhook, self._owner, found, self._now()):
                     self._claimed.pop(row, None)
                     return False
                 if suspensions:
-                    taking.take_suspensions(connection, webhook, self._now())
-            self._suspensions.discard(row)
+                    taking.take_suspensions(connection, webhook, suspensions, self._now())
         self._gone_through[row] = found.to
         return found.is_more
 
@@ -203,14 +223,14 @@ class WebhookSender:
         posts = (post(self._client, url, keys, one.event_id, one.body, self._now) for one in now.events)
         results = await asyncio.gather(*posts)
         pairs = list(zip(now.events, results, strict=True))
-        for made in await asyncio.to_thread(self._settled, now.webhook.id, pairs):
+        for made in await self._in_thread(self._settled, now.webhook.id, pairs):
             _TRIES.labels(made.outcome.value).inc()
             if made.outcome is not TryOutcome.DELIVERED:
                 facts = {"event_id": made.event_id, "attempt": made.attempt, "reason": made.reason}
                 _log.warning("webhook failed", webhook=now.webhook.name, outcome=made.outcome.value, **facts)
 
     def _settled(self, row: int, pairs: Sequence[tuple[WaitingEvent, PostResult]]) -> list[WebhookTry]:
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             return tries.settle(connection, row, pairs, self._now(), random)
 
     # --- its end -----------------------------------------------------------------------------------------------------
@@ -221,10 +241,10 @@ class WebhookSender:
         _log.error("webhook stopped", webhook=stopped.name, reason=str(stopped.stopped))
         text = _TEXT.format(name=stopped.name, url=stopped.url, reason=str(stopped.stopped))
         await self._tell_stop(stopped.name, f"The webhook {stopped.name} is stopped", text)
-        await asyncio.to_thread(self._told, stopped.id)
+        await self._in_thread(self._told, stopped.id)
 
     def _told(self, row: int) -> None:
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             endpoints.stop_told(connection, row)
 
     async def _stop(self) -> None:
@@ -236,18 +256,8 @@ class WebhookSender:
         if self._claimed:
             self._claimed.clear()
             with suppress(StoreUnavailable):  # they end by themselves
-                await asyncio.to_thread(self._release)
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """In its turn, beside mail that is being stored all the time."""
-        turn = WritersTurn.joined(self._engine)
-        try:
-            with turn.begun(self._engine) as connection:
-                yield connection
-        finally:
-            turn.close()
+                await self._in_thread(self._release)
 
     def _release(self) -> None:
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             tries.release(connection, self._owner)
