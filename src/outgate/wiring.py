@@ -527,6 +527,7 @@ def http_listener(
     from outgate.api.api_services import ApiServices  # noqa: PLC0415
     from outgate.api.batch_endpoint import BatchEndpoint  # noqa: PLC0415
     from outgate.api.google_error import google_form  # noqa: PLC0415
+    from outgate.api.request_quota import RequestQuota  # noqa: PLC0415
     from outgate.api.surfaces import SURFACES  # noqa: PLC0415
     from outgate.http.application import HttpApplication  # noqa: PLC0415
     from outgate.http.database_threads import DatabaseThreads  # noqa: PLC0415
@@ -570,6 +571,7 @@ def http_listener(
         queue_ids=queue_ids,
         send_limits=limits,
         reply_rules=services.reply_rules,
+        quota=RequestQuota(settings.api),
         webhook_client=services.webhook_client,
     )
     batch = BatchEndpoint()

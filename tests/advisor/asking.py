@@ -30,6 +30,7 @@ async def findings(
     policy: Policy = ALLOWED,
     signing: dict[str, Signing] | None = None,
     addresses: tuple[str, ...] = (),
+    organisation: Organisation | None = None,
 ) -> Findings:
     """What the advisor finds for alice, asking this nameserver."""
     config = Config(
@@ -37,6 +38,6 @@ async def findings(
     )
     primary = SendAs(ALICE, is_primary=True, is_default=True, verified=True, own_domain=True)
     account = Account(1, ALICE, "Alice", "/", False, policy, {ALICE: primary})
-    organisation = Organisation(frozenset({"example.com"}))
+    organisation = organisation or Organisation(frozenset({"example.com"}))
     question = Question(organisation, account, address, signing or {}, addresses, gateway)
     return await Advisor(config).findings(question)

@@ -14,6 +14,7 @@ from outgate.advisor.ask import Names, NoAnswerNow
 from outgate.advisor.dkim_check import Signing, published
 from outgate.advisor.findings import Dkim, DmarcPolicy, DmarcRecord, Spf, Unanswered
 from outgate.advisor.tree_walk import PublishedRecord, organisational_domain, walk
+from outgate.model import Gateway, Organisation, Security
 from outgate.model import Policy as UnitPolicy
 
 DOMAIN = "dominiopartner.example"
@@ -235,6 +236,41 @@ async def test_each_address_of_the_gateway_is_checked() -> None:
         "198.51.100.7": Spf.PASS,
         "2001:db8::7": Spf.FAIL,
     }
+
+
+RELAYS = """
+relay.example.net. 60 IN A 192.0.2.25
+backup.example.net. 60 IN A 203.0.113.9
+own.example.net. 60 IN A 203.0.113.10
+"""
+
+
+def _relay(host: str, *fallbacks: str) -> Gateway:
+    return Gateway("domain-gateway:1", host, 25, Security.NONE, fallbacks=fallbacks)
+
+
+async def test_each_host_of_the_organisations_gateway_is_checked() -> None:
+    """One that SPF does not name is found before mail leaves by it."""
+    relay = _relay("relay.example.net", "backup.example.net", "gone.example.net")
+    whole = Organisation(frozenset({"example.com"}), relay)
+    with serving(ORGANISATION + RELAYS) as zone:
+        by_relay = (await findings(zone.nameserver, ALICE, organisation=whole)).organisation
+        told = (await findings(zone.nameserver, ALICE, organisation=whole, addresses=("192.0.2.25",))).organisation
+    found = [(check.address, check.result) for check in by_relay.checks]
+    assert found == [("192.0.2.25", Spf.PASS), ("203.0.113.9", Spf.FAIL)]
+    assert by_relay.unanswered[0] == Unanswered("gone.example.net", "no-address")
+    assert [check.address for check in told.checks] == ["192.0.2.25"]
+
+
+@pytest.mark.parametrize("address", [ALICE, PARTNER])
+async def test_what_is_refused_is_judged_by_the_gateway_of_the_domain_that_answers_for_it(address: str) -> None:
+    own = {"example.com": _relay("own.example.net")}
+    organisation = Organisation(frozenset({"example.com"}), _relay("relay.example.net"), gateways_of_domains=own)
+    with serving(ORGANISATION + RELAYS) as zone:
+        by_own = (
+            await findings(zone.nameserver, address, organisation=organisation, policy=UnitPolicy(external_from=False))
+        ).organisation
+    assert (by_own.refused is not None, by_own.host) == (address == PARTNER, "own.example.net")
 
 
 async def test_a_gateway_that_has_no_address_is_said() -> None:

@@ -52,6 +52,13 @@ async def test_what_is_changed_is_what_send_as_has(shared: ApiSite) -> None:
     assert (changes["created"], changes["updated"], changes["destroyed"]) == ([], [identity], [])
     assert changes["newState"] == (await client.call("Identity/get", ids=[]))["state"]
     assert (await client.call("Identity/changes", sinceState=changes["newState"]))["updated"] == []
+    assert await client.error("Identity/changes", sinceState=state, maxChanges=0) == "invalidArguments"
+    since, told = "", list[str]()
+    for more in (True, False):  # all of them are new since the state of none
+        one = await client.call("Identity/changes", sinceState=since, maxChanges=1)
+        assert (len(one["created"]), one["hasMoreChanges"]) == (1, more)
+        since, told = one["newState"], told + one["created"]
+    assert (since, set(told)) == (changes["newState"], {one["id"] for one in (await client.identities()).values()})
 
 
 async def test_an_identity_is_destroyed_with_its_address(shared: ApiSite) -> None:

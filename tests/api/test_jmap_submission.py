@@ -40,7 +40,10 @@ async def test_an_uploaded_message_leaves_by_the_gateway_of_its_identity(shared:
     assert (received.reverse_path, set(received.recipients)) == (PARTNER, {CAROL, "dave@recipient.example"})
     assert b"dave" not in received.content
     assert b"alice@example.com" not in received.content
-    [kept] = (await client.call("Email/get", ids=[told[0][1]["created"]["e"]["id"]]))["list"]
+    email_id = told[0][1]["created"]["e"]["id"]
+    wrong = await client.call("Email/set", update={email_id: {"keywords": "x"}})
+    assert wrong["notUpdated"][email_id]["properties"] == ["keywords"]
+    [kept] = (await client.call("Email/get", ids=[email_id]))["list"]
     assert (kept["mailboxIds"], kept["keywords"]) == ({"sent": True}, {"$seen": True})
 
 
@@ -202,17 +205,20 @@ async def test_what_was_submitted_is_told_whatever_fails_afterwards(
 
 
 async def test_a_state_holds_until_the_submission_is_made(shared: ApiSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = await JmapClient.of(shared)
-    identity = (await client.identities())[PARTNER]["id"]
+    client = await JmapClient.of(shared, BOB)
     state = (await client.call("EmailSubmission/get", ids=[]))["state"]
-    await client.submit(message(PARTNER), identity)
-    new = {"s": {"identityId": identity, "emailId": await client.imported(message(PARTNER))}}
+    held = {"mailFrom": {"email": BOB, "parameters": {"HOLDFOR": "3600"}}, "rcptTo": [{"email": CAROL}]}
+    email, identity = await client.imported(message(BOB)), (await client.identities())[BOB]["id"]
+    new = {"identityId": identity, "emailId": email, "envelope": held}
+    await client.call("EmailSubmission/set", create={"s": new})
     monkeypatch.setattr(email_submissions, "_state", lambda _call: state)  # as it was before the other's was made
-    assert await client.error("EmailSubmission/set", ifInState=state, create=new) == "stateMismatch"
+    assert await client.error("EmailSubmission/set", ifInState=state, create={"s": new}) == "stateMismatch"
     monkeypatch.undo()
     state = (await client.call("EmailSubmission/get", ids=[]))["state"]
-    two = dict.fromkeys("st", new["s"])
-    assert (await client.call("EmailSubmission/set", ifInState=state, create=two))["created"].keys() == {"s", "t"}
+    told = await client.call("EmailSubmission/set", ifInState=state, create={"s": new, "t": new})
+    assert told["created"].keys() == {"s", "t"}
+    made = (await client.call("EmailSubmission/query"))["ids"]
+    assert len((await client.call("EmailSubmission/set", destroy=made))["destroyed"]) == 3
 
 
 async def test_a_query_finds_what_is_held_until_a_time(shared: ApiSite) -> None:
@@ -269,6 +275,8 @@ async def test_a_message_is_put_together_of_properties(shared: ApiSite) -> None:
         assert part in received.content
     refused: list[dict[str, Any]] = [
         *({"from": []}, {"attachments": [{"blobId": "B99"}]}, {"headers": []}, {"bodyValues": {}}),
+        {"htmlBody": [{"partId": "h", "type": "text/plain"}]},
+        {"textBody": [{"partId": "h", "type": "text/html"}]},
     ]
     for wrong in refused:
         told = await client.calls(("Email/set", {"create": {"d": draft | wrong}}))

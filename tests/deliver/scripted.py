@@ -2,14 +2,15 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from deliver import ledger
+from outgate.deliver.away_addresses import AwayAddresses
 from outgate.deliver.connection import Connection, Link, Timeouts
 from outgate.deliver.delivery import Delivery
 from outgate.deliver.outcome import Outcome
-from outgate.deliver.smtp_transport import SmtpTransport
+from outgate.deliver.smtp_transport import Hosts, SmtpTransport
 from outgate.deliver.tls_policy import SecuredHost, TlsPolicy, alike
 from outgate.deliver.transmission import Transmission
 from outgate.egress.resolver import Host
@@ -164,15 +165,38 @@ def transport(
     message: Given | None = None,
     timeouts: Timeouts = TIMEOUTS,
     verifying: ssl.SSLContext | None = None,
+    groups: Sequence[Sequence[Host] | Outcome] = (),
+    away: AwayAddresses | None = None,
+    looked_up: list[int] | None = None,
+    discarded_by: Mapping[str, frozenset[str]] | None = None,
     **settings: object,
 ) -> SmtpTransport:
+    """To the peer's hosts as the addresses of one name, or to `groups` of such as to a host and its fallbacks; an
+    Outcome is a name that is not found. `looked_up` gets the numbers of those that were asked for.
+    """
     wanted = link(to, **settings)
 
-    async def hosts() -> list[SecuredHost] | Outcome:
-        return alike(to.names, wanted.tls)
+    def lookup(number: int, group: Sequence[Host] | Outcome) -> Hosts:
+        async def hosts() -> list[SecuredHost] | Outcome:
+            if looked_up is not None:
+                looked_up.append(number)
+            return group if isinstance(group, Outcome) else alike(group, wanted.tls)
 
+        return hosts
+
+    first, *fallbacks = [lookup(number, group) for number, group in enumerate(groups or [to.names])]
     given = message or Given(SMALL)
-    return SmtpTransport(wanted, hosts, timeouts, verifying or VERIFYING, given, 600.0)  # type: ignore[arg-type] # Given is what is asked of it
+    return SmtpTransport(
+        wanted,
+        first,
+        timeouts,
+        verifying or VERIFYING,
+        given,  # type: ignore[arg-type] # Given is what is asked of it
+        600.0,
+        fallbacks=fallbacks,
+        away=away,
+        discarded=None if discarded_by is None else lambda name: discarded_by.get(name, frozenset()),
+    )
 
 
 def connection(

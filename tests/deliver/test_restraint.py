@@ -79,9 +79,9 @@ def direct() -> Delivery:
     return ledger.delivery(ledger.item(1, "d.example"), [0], "d.example")
 
 
-def by_relay(vault: Vault, engine: Engine, host: str = "relay.example") -> Delivery:
+def by_relay(vault: Vault, engine: Engine, host: str = "relay.example", fallbacks: tuple[str, ...] = ()) -> Delivery:
     """By the organisation's gateway, with a password."""
-    settings = GatewaySettings(host, 587, Security.STARTTLS, "organisation", "secret")
+    settings = GatewaySettings(host, 587, Security.STARTTLS, "organisation", "secret", fallbacks=fallbacks)
     with write(engine) as connection:
         organisation.set_domain_gateway(connection, vault, settings)
         gateway = organisation.domain_gateway(connection)
@@ -127,6 +127,25 @@ async def test_a_rule_that_somebody_made_comes_first_from_the_moment_it_is_made_
             change(connection)
         found.append((await judged(one, direct(), busy)).verdict)
     assert found == [Verdict.RETRY, Verdict.FAILED, Verdict.RETRY]
+
+
+@pytest.mark.parametrize(
+    ("peer", "verdict"),
+    [
+        ("relay.example[192.0.2.1]:587", Verdict.FAILED),
+        ("backup.example[192.0.2.2]:587", Verdict.RETRY),
+        ("192.0.2.3[192.0.2.3]:587", Verdict.RETRY),
+        ("elsewhere.example[192.0.2.4]:587", Verdict.FAILED),  # what is no host of it counts as the first one
+    ],
+)
+async def test_of_a_gateways_hosts_the_one_that_replied_is_whose_rules_read_it(
+    example: Engine, directory: DirectoryReader, vault: Vault, peer: str, verdict: Verdict
+) -> None:
+    ends = rule("ends", "not now", RuleAction.GIVE_UP).model_copy(update={"hosts": ("relay.example",)})
+    delivery = by_relay(vault, example, fallbacks=("backup.example", "192.0.2.3"))
+    outcome = said(451, "4.7.1", "not now").told_by(peer, None)
+    found = await judged(restraint(example, directory, ReplyRules([ends])), delivery, outcome)
+    assert found.verdict is verdict
 
 
 async def test_only_what_is_as_strong_stops_another_rule(example: Engine, directory: DirectoryReader) -> None:

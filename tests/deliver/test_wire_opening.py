@@ -9,8 +9,11 @@ import pytest
 from corpus.peer import RawPeer
 from deliver.scripted import TIMEOUTS, Script, Talk, carried, connection, peer, transport
 from outgate.deliver import connection as connections
+from outgate.deliver.away_addresses import AwayAddresses
 from outgate.deliver.connection import Connection, Link, Timeouts
 from outgate.deliver.credentials import CredentialSource, given
+from outgate.deliver.outcome import Outcome, Verdict
+from outgate.deliver.smtp_transport import SmtpTransport
 from outgate.deliver.tls_policy import TlsPolicy
 from outgate.demo.certificates import Authority
 from outgate.demo.network import VirtualHost
@@ -185,15 +188,101 @@ async def test_where_one_host_does_not_let_us_in_the_next_one_may(
         line.close()
 
 
-async def test_where_no_host_lets_us_in_a_credential_that_one_refuses_is_what_is_told(
-    secured: ssl.SSLContext, verifying: ssl.SSLContext
+NOBODY = Host("localhost", "127.0.0.9")  # nothing listens there
+UNKNOWN = Outcome(Verdict.RETRY, "4.4.3 the host relay.example could not be resolved: LifetimeTimeout", "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("scripts", "groups", "is_refused"),
+    [
+        ([refuses, refuses], [[0], [1]], True),
+        ([refuses, puts_off], [[0], [1]], False),
+        ([puts_off, refuses], [[0], [1]], False),
+        ([refuses], [[NOBODY], [0]], False),  # the first host is away, and the second never knew us
+        ([refuses], [[0], [NOBODY]], False),
+        ([refuses], [UNKNOWN, [0]], False),
+        ([refuses], [[NOBODY, 0]], True),  # one host, of whose addresses one can't be reached from here
+        ([refuses], [[NOBODY, 0], [0, NOBODY]], True),
+        ([puts_off, refuses, puts_off], [[0, 1, 2]], False),
+    ],
+)
+async def test_a_credential_is_refused_where_each_host_refuses_it(
+    scripts: list[Script],
+    groups: list[list[int | Host] | Outcome],
+    is_refused: bool,
+    secured: ssl.SSLContext,
+    verifying: ssl.SSLContext,
 ) -> None:
-    """So that the gateway is suspended, and is not tried with it again and again."""
-    async with peer([puts_off], [refuses], [puts_off], tls=secured) as hosts:
-        failed = await transport(hosts, verifying=verifying, tls=TlsPolicy.IMPLICIT, log_in=ALICE).connect()
-        assert hosts.connections == [1, 1, 1]
+    """Then the gateway is suspended; a backup that does not know us must not do that to a host that is restarting."""
+    async with peer(*([one] for one in scripts), tls=secured) as hosts:
+
+        def named(group: list[int | Host]) -> list[Host]:
+            return [hosts.names[one] if isinstance(one, int) else one for one in group]
+
+        tried = [group if isinstance(group, Outcome) else named(group) for group in groups]
+        line = transport(hosts, groups=tried, verifying=verifying, tls=TlsPolicy.IMPLICIT, log_in=ALICE)
+        failed = await line.connect()
+        assert hosts.connections == [1] * len(scripts)
     assert failed is not None
-    assert failed.refuses_credential
+    assert failed.refuses_credential is is_refused, failed
+
+
+async def test_an_address_that_could_not_be_connected_to_is_tried_last_for_a_minute() -> None:
+    """So that each further connection does not wait for the same time-out."""
+    now = 1000.0
+    away = AwayAddresses(lambda: now)
+
+    async with peer([Talk.greet]) as hosts:
+        away.add("127.0.0.1", hosts.port)
+        line = transport(hosts, groups=[hosts.names, [NOBODY]], away=away)
+        assert await line.connect() is None
+        line.close()
+    assert not away.has("127.0.0.1", hosts.port), "it was connected to"
+    assert away.has(NOBODY.address, hosts.port)
+    now += 61
+    assert not away.has(NOBODY.address, hosts.port)
+
+
+async def test_a_fallback_is_looked_up_and_connected_to_when_its_turn_comes() -> None:
+    async def takes(talk: Talk) -> None:
+        await talk.greet()
+        while True:
+            await talk.take()
+
+    away = AwayAddresses()
+    async with peer([takes], [takes]) as hosts:
+        looked_up: list[int] = []
+        first, second = hosts.names
+        await _delivered(transport(hosts, groups=[[first], [second]], looked_up=looked_up, away=away))
+        assert (looked_up, hosts.connections) == ([0], [1, 0])
+        away.add(first.address, hosts.port)
+        await _delivered(transport(hosts, groups=[[first], [second]], away=away))
+        assert hosts.connections == [1, 1]
+        away.remove(first.address, hosts.port)
+        await _delivered(transport(hosts, groups=[UNKNOWN, [first], [second]], away=away))
+        assert hosts.connections == [2, 1]
+
+
+@pytest.mark.parametrize("named", ["first.example", "backup.example"])
+async def test_extensions_are_switched_off_for_the_host_that_is_named(named: str) -> None:
+    heard: list[str] = []
+
+    async def busy(talk: Talk) -> None:
+        await talk.greet(("8BITMIME", "SIZE"))
+        heard.append(await talk.answer("MAIL", "451 4.3.2 later"))
+        await talk.gone()
+
+    async with peer([busy], [busy]) as hosts:
+        groups = [[Host("first.example", "127.0.0.1")], [Host("backup.example", "127.0.0.2")]]
+        line = transport(hosts, groups=groups, discarded_by={named: frozenset({"SIZE"})})
+        assert await carried(line) == ["retry 451"]
+        line.close()
+    assert ["SIZE=" not in mail for mail in heard] == [named == "first.example", named == "backup.example"]
+
+
+async def _delivered(line: SmtpTransport) -> None:
+    assert await carried(line) == ["delivered 250"]
+    line.close()
 
 
 class Fails:

@@ -370,6 +370,8 @@ CALLS: Final[dict[str, Call]] = {
     ),
     "submission.send": lambda op, _unit, user, _other: _submitted(op, user, op),
     "submission.list": lambda op, _unit, user, _other: submission_operations.submitted_messages(op, user),
+    "submission.headings": lambda op, _unit, user, _other: submission_operations.submission_headings(op, user),
+    "submission.before": lambda op, _unit, user, _other: submission_operations.submitted_before(op, user, "k", b""),
     "submission.position": lambda op, _unit, user, _other: submission_operations.position(op, user),
     "submission.changes": lambda op, _unit, user, _other: submission_operations.changes_since(
         op, user, EventPosition(), 1
@@ -671,6 +673,8 @@ OWN: Final = {
     "upload.delete",
     "submission.send",
     "submission.list",
+    "submission.headings",
+    "submission.before",
     "submission.position",
     "submission.changes",
     "submission.cancel",

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from sqlalchemy import Connection, Engine
 
+from outgate.cli.roles_reference import all_operations
 from outgate.directory import organisation, roles, units, users
 from outgate.operations import (
     bulk_operations,
@@ -20,7 +21,6 @@ from outgate.operations import (
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.context import Denied, OperationContext
-from outgate.operations.operation_table import OPERATIONS
 from outgate.sendas import send_as_addresses, verification
 from outgate.store.engine import write
 from outgate.store.vault import Vault
@@ -151,6 +151,7 @@ PLAIN: Final = {
     "sent.again": {"raw"},
     "upload.add": {"content", "content_type"},
     "upload.note": {"folders", "keywords"},
+    "submission.before": {"key", "request"},
     "upload.take": {"folders", "keywords"},
 }
 
@@ -248,7 +249,7 @@ def test_every_text_that_an_operation_takes_is_one_of_its_targets_or_known_to_be
             if _may_name_something(parameter.type)
             and not any(parameter.name in finder.parameters for finder in operation.targets)
         }
-        for name, operation in OPERATIONS.items()
+        for name, operation in all_operations().items()
     }
     assert {name: texts for name, texts in plain.items() if texts} == PLAIN
 

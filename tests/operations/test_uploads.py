@@ -59,6 +59,29 @@ def test_a_user_may_not_upload_without_end(
         uploads.add(connection, alice, "text/plain", b"xx", DAY)  # those before have ended
 
 
+def test_messages_of_one_upload_are_bounded_too(example: Engine, alice: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "AT_MOST", 2)
+    with write(example) as connection:
+        kept = uploads.add(connection, alice, "message/rfc822", b"message", 0.0)
+        for _ in range(2):
+            uploads.add_message(connection, alice, kept, ["sent"], [], 0.0, 0.0)
+        with pytest.raises(uploads.TooManyUploads):
+            uploads.add_message(connection, alice, kept, ["sent"], [], 0.0, 0.0)
+
+
+def test_a_few_bytes_go_at_once_and_no_user_s_upload_removes_another_s(
+    example: Engine, alice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "SWEPT_BYTES", 5)
+    with write(example) as connection:
+        for content in (b"larger than all", b"abc", b"de", b"f"):
+            uploads.add(connection, alice, "text/plain", content, 0.0)
+        uploads.add(connection, alice, "text/plain", b"new", DAY)
+        assert _contents(connection) == 5
+        assert [uploads.remove_old(connection, DAY, 100) for _ in range(4)] == [1, 2, 1, 0]
+        assert _contents(connection) == 1
+
+
 def test_submissions_are_told_of_by_events_and_the_oldest_are_forgotten(
     example: Engine, alice: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,9 @@ async def test_the_outbound_gateway_is_tried_saved_changed_and_removed(site: Sit
         assert again.status_code == 303, "the password that is kept serves the same server again"
     elsewhere = await alice.post(ROUTING, data={**server, "host": "elsewhere.example", "server_password": ""})
     assert "Enter the password again" in elsewhere.text
+    for nothing in ("", " ", ",", " , ,"):
+        unnamed = await alice.post(ROUTING, data={**server, "host": nothing, "server_password": ""})
+        assert (unnamed.status_code, "Enter the name of the SMTP server" in unnamed.text) == (400, True), nothing
     assert "Remove the outbound gateway?" in (await alice.post(ROUTING, data={"do": "remove"})).text
     assert await gateway(site)
     await alice.post(ROUTING, data={"do": "remove", "meant": "on"})

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
+from itertools import chain
 
 from outgate.advisor import dkim_check, dmarc_check
 from outgate.advisor.ask import Names, NoAnswerNow
@@ -88,11 +89,11 @@ class Advisor:
         # As deliver/ signs: with the key of the address that MAIL FROM bears.
         mail_from = way.reverse_path if isinstance(way, Route) else question.account.primary
         signer = mail_from.rpartition("@")[2]
-        gateway = way.gateway if isinstance(way, Route) else question.organisation.domain_gateway
-        host = gateway.host if gateway else self._hostname
+        gateway = way.gateway if isinstance(way, Route) else _organisations_gateway(question, entry)
+        hosts = gateway.hosts if gateway else (self._hostname,)
         given = question.addresses or (() if gateway or not self._source else (self._source,))
         (checks, silent), (found, name, unanswered), related = await asyncio.gather(
-            self._spf(host, given, mail_from, host),
+            self._spf_of_each(hosts, given, mail_from),
             self._signature(signer, question.signing.get(signer)),
             self._of_one_organisation(signer, domain),
         )
@@ -100,7 +101,7 @@ class Advisor:
             silent = (*silent, related)
         relaxed = related is True
         return Sending(
-            host=host,
+            host=hosts[0],
             mail_from=mail_from,
             checks=checks,
             spf_aligned=signer == domain or (relaxed and not (record and record.strict_spf)),
@@ -138,6 +139,15 @@ class Advisor:
             unanswered=silent,
         )
 
+    async def _spf_of_each(
+        self, hosts: Sequence[str], given: Sequence[str], mail_from: str
+    ) -> tuple[tuple[SpfCheck, ...], tuple[Unanswered, ...]]:
+        """SPF of the addresses given, else of those of all hosts that mail may leave by."""
+        asked = hosts[:1] if given else hosts
+        found = await asyncio.gather(*(self._spf(host, given, mail_from, host) for host in asked))
+        checks, silent = zip(*found, strict=True)
+        return tuple(chain.from_iterable(checks)), tuple(chain.from_iterable(silent))
+
     async def _spf(
         self, host: str, given: Sequence[str], mail_from: str, helo: str
     ) -> tuple[tuple[SpfCheck, ...], tuple[Unanswered, ...]]:
@@ -170,6 +180,13 @@ def _organisations_route(question: Question, entry: SendAs) -> Route | Refused:
     if gateway_of(question.account, entry):
         entry = replace(entry, gateway=None, common_gateway=None)
     return route(question.organisation, question.account, entry, _RECIPIENT, reverse_path=entry.address)
+
+
+def _organisations_gateway(question: Question, entry: SendAs) -> Gateway | None:
+    """The one by which it would leave if it were not refused: of the domain that answers for it."""
+    sender = entry.address if entry.own_domain else question.account.primary
+    way = question.organisation.way_out(sender.rpartition("@")[2])
+    return way[1] if way else None
 
 
 def _private(checks: Sequence[SpfCheck]) -> bool:

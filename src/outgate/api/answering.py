@@ -20,12 +20,10 @@ from outgate.api.api_services import ApiServices
 from outgate.api.field_mask import BadMask
 from outgate.api.google_error import ApiError, invalid, no_scope, no_token
 from outgate.api.known_answers import Asked, KnownAnswer, KnownAnswers
-from outgate.api.request_quota import RequestQuota
+from outgate.api.request_holder import holder_of, secret_of
 from outgate.frozen import frozen
 from outgate.http.body_limit import body_of, read_body
-from outgate.http.client_address import peer_of
 from outgate.http.http_route import HttpRoute, Kind
-from outgate.operations import token_operations
 from outgate.operations.token_operations import TokenHolder
 
 MISSING: Final = (
@@ -42,7 +40,7 @@ class Answering:
     """Makes the routes of a surface."""
 
     def __init__(self, services: ApiServices) -> None:
-        self._services, self._quota = services, RequestQuota(services.config.api)
+        self._services, self._quota = services, services.quota
         self._known = KnownAnswers(services.engine, services.now)
 
     def routes(self, surface: ApiSurface) -> list[HttpRoute]:
@@ -81,7 +79,7 @@ class Answering:
         return response
 
     async def _looked(self, request: Request, asked: Asked) -> KnownAnswer | None:
-        secret = _secret(request)
+        secret = secret_of(request)
         if self._known.is_local or not secret:
             return self._known.look(secret, asked) if secret else None
         return await self._services.threads.run(self._known.look, secret, asked)
@@ -115,20 +113,12 @@ class Answering:
 
     def holder(self, request: Request) -> TokenHolder:
         """Whose request it is. Raises ApiError."""
-        token = _secret(request)
-        if not token:
+        if not secret_of(request):
             raise no_token(MISSING)
-        services = self._services
-        holder = token_operations.holder_of_token(services.engine, token, peer_of(request), services.now())
+        holder = holder_of(self._services, request)
         if holder is None:
             raise no_token(WRONG)
         return holder
-
-
-def _secret(request: Request) -> str:
-    """The token that it came with; empty if it has none."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token if scheme.lower() == "bearer" else ""
 
 
 def _path(surface: ApiSurface, method: ApiMethod) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import Engine
 
+from outgate.api.request_quota import RequestQuota
 from outgate.config import Config
 from outgate.deliver.probe import Prober
 from outgate.directory.reply_rules import ReplyRules
@@ -22,6 +23,7 @@ from outgate.store.vault import Vault
 class ApiServices:
     """`threads` are the base's, in which plain functions run; gateways are tried by delivery's own code (`prober`).
 
+    `quota` counts what programs ask for by whatever protocol; ask on the event loop.
     `token_of` gets the access token of a gateway that has an OAuth provider; it raises CheckFailed.
     """
 
@@ -35,6 +37,7 @@ class ApiServices:
     queue_ids: QueueIds
     send_limits: SendLimits
     reply_rules: ReplyRules
+    quota: RequestQuota
     webhook_client: HttpsClient
 
     @property

@@ -80,6 +80,11 @@ class Outcome:
         return self.reply.code == 535
 
     @property
+    def is_unreached(self) -> bool:
+        """Whether there was nobody to connect to, which is all that a sender is told of it."""
+        return self.reply is None and bool(self.public)
+
+    @property
     def is_of_load(self) -> bool:
         """Whether the peer says that it gets too much just now."""
         if self.reply is None or self.verdict is not Verdict.RETRY:

@@ -22,7 +22,7 @@ from outgate.directory import own_rules, restrictions
 from outgate.directory.change import lock
 from outgate.directory.reader import DirectoryReader
 from outgate.directory.reply_rules import LONGEST_REPLY, ReplyRule, ReplyRules, RuleAction
-from outgate.model import Cause, QueueKey, Restriction
+from outgate.model import Cause, Gateway, QueueKey, Restriction
 from outgate.printable import printable
 from outgate.route import RouteKind
 from outgate.store import rates
@@ -100,8 +100,7 @@ class Restraint:
         is_ours = outcome.untried or delivery.route.kind is RouteKind.LOCAL
         if outcome.verdict is Verdict.DELIVERED or is_ours or not outcome.is_of_peer:
             return None
-        gateway = delivery.route.gateway
-        host = gateway.host if gateway else (outcome.peer or peer).partition("[")[0]
+        host = _host(delivery.route.gateway, outcome.peer or peer)
         own = own_rules.in_force(await self._directory.own_rules(), clock.now())
         return self._rules.behind([one.rule for one in own]).find(host, outcome.reason)
 
@@ -172,6 +171,12 @@ class Restraint:
             await asyncio.to_thread(end)
         finally:
             self._at_work.discard(queue)
+
+
+def _host(gateway: Gateway | None, peer: str) -> str:
+    """By which name rules know who has replied: of a gateway's hosts the one that did."""
+    name = peer.partition("[")[0]
+    return gateway.host if gateway and name not in gateway.hosts else name
 
 
 def said(outcome: Outcome) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from outgate.deliver.away_addresses import AwayAddresses
 from outgate.deliver.connection import Connection, Link, Timeouts, Transferred
 from outgate.deliver.credentials import LogIn
 from outgate.deliver.delivery import AttemptResult, Delivery
@@ -110,8 +111,14 @@ class SmtpTransport:
         mailboxes: LocalMailboxes | None = None,
         log_in: LogIn | None = None,
         count: CountSession = uncounted,
+        fallbacks: Sequence[Hosts] = (),
+        away: AwayAddresses | None = None,
+        discarded: Callable[[str], frozenset[str]] | None = None,
     ) -> None:
-        self._link, self._hosts, self._compliance = link, hosts, compliance
+        self._link, self._compliance = link, compliance
+        self._hosts = (hosts, *fallbacks)  # each is looked up when its turn comes
+        self._away = away or AwayAddresses()
+        self._discarded = discarded or (lambda _host: link.discarded)  # extensions, by the host's name
         self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
         self._mailboxes = mailboxes  # of the organisation, if the peer keeps them
         self._log_in = log_in  # of the link, where it may be renewed
@@ -129,11 +136,10 @@ class SmtpTransport:
             return None
         self.close()
         self._tried = set()
-        hosts = await self._hosts()
-        if isinstance(hosts, Outcome):
-            return hosts
-        self._are_several = len(hosts) > 1
-        return await self._open(hosts)
+        self._are_several = len(self._hosts) > 1
+        if self._log_in and (fault := await self._log_in.fault()):
+            return fault
+        return await self._open()
 
     async def carry(self, delivery: Delivery) -> AttemptResult:
         """One transaction, and one with each further host for those whom the former can't take now."""
@@ -253,33 +259,53 @@ class SmtpTransport:
         if not self._are_several:
             return False
         self.close()
-        hosts = await self._hosts()
-        if isinstance(hosts, Outcome):
-            return False
-        left = [host for host in hosts if host.host.address not in self._tried]
-        return bool(left) and await self._open(left) is None
+        await self._open()
+        return self._connection is not None
 
-    async def _open(self, hosts: list[SecuredHost]) -> Outcome | None:
-        """A connection to the first host that lets us in. Where none does, a credential that one of them refuses is
-        what is told: nothing gets better before that is mended.
+    async def _open(self) -> Outcome | None:
+        """A connection to the first host that lets us in, of those not tried in this attempt; else why there is none.
+        An address that could not be connected to a moment ago is tried after all others.
         """
-        problem: Outcome | None = None
-        for host in hosts:
-            self._tried.add(host.host.address)
-            failed = await self._connected_to(host)
-            if failed and self._log_in and await self._log_in.renew(failed):
-                failed = await self._connected_to(host)
-            if failed is None:
+        failed: list[list[Outcome]] = [[] for _ in self._hosts]
+        later: list[tuple[SecuredHost, list[Outcome]]] = []
+        for found, why in zip(self._hosts, failed, strict=True):
+            hosts = await found()
+            if isinstance(hosts, Outcome):
+                why.append(hosts)
+                continue
+            self._are_several |= len(hosts) > 1
+            for host in hosts:
+                if self._away.has(host.host.address, self._link.port):
+                    later.append((host, why))
+                elif await self._lets_in(host, why):
+                    return None
+        for host, why in later:
+            if await self._lets_in(host, why):
                 return None
-            if problem is None or (failed.refuses_credential and not problem.refuses_credential):
-                problem = failed
-        return problem
+        return _told(failed)
+
+    async def _lets_in(self, host: SecuredHost, why: list[Outcome]) -> bool:
+        """Whether there is a connection to it; `why` gets the reason if not."""
+        address, port = host.host.address, self._link.port
+        if address in self._tried:
+            return False
+        self._tried.add(address)
+        failed = await self._connected_to(host)
+        if failed and self._log_in and await self._log_in.renew(failed):
+            failed = await self._connected_to(host)
+        if failed is None or not failed.is_unreached:
+            self._away.remove(address, port)
+        else:
+            self._away.add(address, port)
+        if failed:
+            why.append(failed)
+        return failed is None
 
     async def _connected_to(self, to: SecuredHost) -> Outcome | None:
         """None if there is a connection, else why there is none that is secured as it must be."""
         failed: Outcome | None = None
         for tls in (to.tls, *to.weaker):
-            link = replace(self._link, tls=tls, tlsa=to.tlsa)
+            link = replace(self._link, tls=tls, tlsa=to.tlsa, discarded=self._discarded(to.host.name))
             connection = Connection(to.host, link, self._timeouts, self._verifying, self._avoided)
             problem = await connection.open()
             if tls is to.tls:  # what is tried after that is not as the domain wants it
@@ -301,3 +327,23 @@ class SmtpTransport:
             addresses = to.host.address, connection.source_address
             for session in sessions(to.told, fault, to.host.name, *addresses):
                 self._count(session)
+
+
+def _told(failed: Sequence[Sequence[Outcome]]) -> Outcome | None:
+    """Of hosts none of which let us in, each with what its addresses came to: why. That the credential is refused only
+    if each host refuses it: else one that never knew it would suspend a gateway whose other host is away for a moment.
+    """
+    all_of_them = [one for of_host in failed for one in of_host]
+    refusing = next((one for one in all_of_them if one.refuses_credential), None)
+    if refusing and all(_refuses(of_host) for of_host in failed if of_host):
+        return refusing
+    told = next((one for one in all_of_them if not one.refuses_credential), None)
+    if refusing and told:
+        _log.warning("log-in refused by one of several hosts", reason=refusing.reason, told=told.reason)
+    return told
+
+
+def _refuses(of_host: Sequence[Outcome]) -> bool:
+    """Whether a host refuses the credential at each of its addresses that can be connected to."""
+    reached = [one for one in of_host if not one.is_unreached]
+    return bool(reached) and all(one.refuses_credential for one in reached)

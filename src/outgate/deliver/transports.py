@@ -1,10 +1,10 @@
 """A route made into a transport: which peer, which log-in."""
 
-import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
 from outgate.config import Config, DeliverySettings
+from outgate.deliver.away_addresses import AwayAddresses
 from outgate.deliver.connection import Link, Timeouts, unreachable
 from outgate.deliver.credentials import (
     SEAL_BROKEN,
@@ -29,7 +29,7 @@ from outgate.deliver.transmission import KeysOf
 from outgate.directory.local_mailboxes import LocalMailboxes
 from outgate.directory.reader import DirectoryReader
 from outgate.egress.https_client import HTTPS
-from outgate.egress.resolver import Host, Resolver, Unresolved
+from outgate.egress.resolver import ADDRESSES, OF_EACH, Host, Resolver, Unresolved
 from outgate.mail.dkim import DkimKey
 from outgate.model import Gateway, TlsDemand
 from outgate.queue import Queue
@@ -63,7 +63,7 @@ class TransportFactory:
     ) -> None:
         self._config, self._queue, self._directory, self._resolver = config, queue, directory, resolver
         self._exchangers = Exchangers(resolver, sts_policies, config.delivery.smtp_port, count)
-        self._count = count
+        self._count, self._away = count, AwayAddresses()
         self._open_password, self._tokens, self._stored_keys_of = open_password, tokens, keys_of
         self._security_event = _once(security_event)
         self._compliance = MessagePreparer(queue, directory, queue_ids, self._keys_of)
@@ -94,15 +94,21 @@ class TransportFactory:
             return self._smtp(link, _erased)
         if users:
             hosts = _alike(lambda: self._resolver.guarded(host, port), tls)
-        else:
-            hosts = _alike(lambda: self._each_of(gateway.hosts), tls)
-        return self._smtp(link, _usable(log_in, lambda: _found(hosts(), host, port)), log_in=log_in)
+            return self._smtp(link, lambda: _found(hosts(), host, port), log_in=log_in, away=self._away)
+        first, *fallbacks = [self._of_gateway(name, gateway, tls) for name in gateway.hosts]
+        discarded = self._config.delivery.discarded
+        return self._smtp(link, first, log_in=log_in, fallbacks=fallbacks, away=self._away, discarded=discarded)
 
-    async def _each_of(self, names: Sequence[str]) -> list[Host] | Unresolved:
-        """The addresses of several hosts in their order; one that is not found is passed over where another is."""
-        found = await asyncio.gather(*(self._resolver.host(name) for name in names))
-        hosts = [host for some in found if not isinstance(some, Unresolved) for host in some]
-        return hosts or next(one for one in found if isinstance(one, Unresolved))
+    def _of_gateway(self, name: str, gateway: Gateway, tls: TlsPolicy) -> Hosts:
+        """The addresses of one of its hosts: of several, as few as of one of several exchangers."""
+        most = OF_EACH if gateway.fallbacks else ADDRESSES
+
+        async def hosts() -> list[Host] | Unresolved:
+            found = await self._resolver.host(name)
+            return found if isinstance(found, Unresolved) else found[:most]
+
+        secured = _alike(hosts, tls)
+        return lambda: _found(secured(), name, gateway.port)
 
     def _to_api(self, api: MailApi, gateway: Gateway, log_in: LogIn) -> Transport:
         """By a provider's interface; its port is the administrator's choice (oauth/providers.py), its address is
@@ -168,6 +174,9 @@ class TransportFactory:
         mailboxes: LocalMailboxes | None = None,
         log_in: LogIn | None = None,
         count: CountSession = uncounted,
+        fallbacks: Sequence[Hosts] = (),
+        away: AwayAddresses | None = None,
+        discarded: Callable[[str], frozenset[str]] | None = None,
     ) -> Transport:
         return SmtpTransport(
             link,
@@ -179,6 +188,9 @@ class TransportFactory:
             mailboxes=mailboxes,
             log_in=log_in,
             count=count,
+            fallbacks=fallbacks,
+            away=away,
+            discarded=discarded,
         )
 
 
@@ -228,16 +240,6 @@ def _once(security_event: SecurityEvent) -> SecurityEvent:
             security_event(kind, target, peer)
 
     return tell
-
-
-def _usable(log_in: LogIn | None, hosts: Hosts) -> Hosts:
-    """The hosts, once there is a credential that is theirs."""
-
-    async def found() -> list[SecuredHost] | Outcome:
-        fault = await log_in.fault() if log_in else None
-        return fault or await hosts()
-
-    return found
 
 
 def _alike(hosts: Callable[[], Awaitable[list[Host] | Unresolved]], tls: TlsPolicy) -> SecuredHosts:

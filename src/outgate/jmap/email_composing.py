@@ -129,12 +129,12 @@ def _texts(asked: NewEmail) -> tuple[str, str]:
         raise wrong_property("bodyStructure", "it excludes textBody, htmlBody and attachments")
     parts = {"text/plain": asked.text_body or [], "text/html": asked.html_body or []}
     if asked.body_structure:
-        kind = asked.body_structure.type or "text/plain"
+        kind = (asked.body_structure.type or "text/plain").lower()
         if kind not in parts:
             raise wrong_property("bodyStructure", "it is one text here; use textBody, htmlBody and attachments")
         parts[kind] = [asked.body_structure]
-    text = _text("textBody", parts["text/plain"], asked)
-    html = _text("htmlBody", parts["text/html"], asked)
+    text = _text("textBody", "text/plain", parts, asked)
+    html = _text("htmlBody", "text/html", parts, asked)
     if html and not text:
         if html.count("<") > _MAX_TAGS:
             raise wrong_property("htmlBody", f"without a text beside it, it has at most {_MAX_TAGS} tags")
@@ -142,9 +142,12 @@ def _texts(asked: NewEmail) -> tuple[str, str]:
     return text, html
 
 
-def _text(name: str, parts: Sequence[BodyPart], asked: NewEmail) -> str:
+def _text(name: str, kind: str, of_kind: Mapping[str, Sequence[BodyPart]], asked: NewEmail) -> str:
+    parts = of_kind[kind]
     if not parts:
         return ""
+    if any((one.type or kind).lower() != kind for one in parts):
+        raise wrong_property(name, f"its type is {kind}")
     value = asked.body_values.get(parts[0].part_id or "")
     if len(parts) > 1 or value is None or value.is_truncated or value.is_encoding_problem:
         raise wrong_property(name, "it is one part, whose partId is among bodyValues")

@@ -147,8 +147,6 @@ def _get(call: JmapCall, given: Arguments) -> Responses:
 
 def _changes(call: JmapCall, given: Arguments) -> Responses:
     asked = arguments(call, ChangesArguments, given)
-    if asked.max_changes is not None and asked.max_changes < 1:
-        raise MethodFault("invalidArguments", "maxChanges must be greater than 0")
     since, at_most = _position(asked.since_state), min(asked.max_changes or MAX_IN_GET, MAX_IN_GET)
     if since is None:
         raise MethodFault("cannotCalculateChanges")

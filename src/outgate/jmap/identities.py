@@ -126,7 +126,15 @@ def _changes(call: JmapCall, given: Arguments) -> Responses:
     created = [one for one in now if one not in before]
     updated = [one for one in now if one in before and now[one] != before[one]]
     destroyed = [one for one in before if one not in now]
-    return [("Identity/changes", changes(call, asked, _state(found), created, updated, destroyed))]
+    changed = [*created, *updated, *destroyed]
+    told = changed[: asked.max_changes]
+    if len(told) < len(changed):  # the state in which no others have changed yet
+        now = {one: now[one] for one in now if one not in changed or one in told} | {
+            one: before[one] for one in before if one in changed and one not in told
+        }
+    kinds = ([one for one in kind if one in told] for kind in (created, updated, destroyed))
+    state = ".".join(sorted(one + digest for one, digest in now.items()))
+    return [("Identity/changes", changes(call, asked, state, *kinds, more=len(told) < len(changed)))]
 
 
 def _state(found: Mapping[str, Identity]) -> str:

@@ -5,7 +5,7 @@ A user may ask for a few things at once (RFC 8620 2, maxConcurrentRequests); eac
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote
@@ -17,11 +17,10 @@ from starlette.responses import JSONResponse, Response
 from outgate.api.api_services import ApiServices
 from outgate.api.gmail_scopes import GMAIL_SCOPES
 from outgate.api.google_error import ApiError
-from outgate.api.request_quota import RequestQuota
+from outgate.api.request_holder import holder_of
 from outgate.directory.errors import NotFound
 from outgate.frozen import frozen
 from outgate.http.body_limit import body_of, read_body
-from outgate.http.client_address import peer_of
 from outgate.http.http_route import NO_STORE, Handler, HttpRoute
 from outgate.jmap import email_submissions, identities, jmap_request, uploaded_emails
 from outgate.jmap.jmap_call import JmapCall, account_of
@@ -29,7 +28,7 @@ from outgate.jmap.jmap_fault import RequestFault
 from outgate.jmap.jmap_limits import CORE, MAX_AT_ONCE, MAX_REQUEST
 from outgate.jmap.jmap_method import Arguments, JmapMethod, Responses
 from outgate.jmap.jmap_session import CAPABILITIES, session
-from outgate.operations import submission_operations, token_operations
+from outgate.operations import submission_operations
 from outgate.operations.token_operations import TokenHolder
 from outgate.writing.uploads import TooManyUploads, Upload
 
@@ -81,7 +80,7 @@ class JmapEndpoint:
     """Answers for all of it."""
 
     def __init__(self, services: ApiServices) -> None:
-        self._services, self._quota = services, RequestQuota(services.config.api)
+        self._services = services
         self._requests, self._uploads = _Asking(Counter()), _Asking(Counter())
 
     def routes(self) -> list[HttpRoute]:
@@ -128,7 +127,7 @@ class JmapEndpoint:
 
     async def take(self, request: Request) -> Response:
         """Keep what is uploaded."""
-        holder = await self._admit(request)
+        holder = await self._admit(request, uploaded_emails.MAY_WRITE)
         _require_account(request, holder)
         try:
             with self._uploads.one_more(holder.token.account_id, "maxConcurrentUpload"):
@@ -140,8 +139,6 @@ class JmapEndpoint:
     def _taken(self, request: Request, holder: TokenHolder) -> Response:
         content, content_type = body_of(request), _type(request.headers.get("content-type", ""))
         call = JmapCall(self._services, holder, {})
-        if not call.has_scope(*uploaded_emails.MAY_WRITE):
-            raise _no_scope()
         try:
             with call.writing() as op:
                 made = submission_operations.add_upload(op, holder.address, content_type, content)
@@ -152,7 +149,7 @@ class JmapEndpoint:
 
     async def give(self, request: Request) -> Response:
         """What was uploaded, once more."""
-        holder = await self._admit(request)
+        holder = await self._admit(request, uploaded_emails.MAY_READ)
         _require_account(request, holder)
         found = await self._services.threads.run(self._given, request.path_params["blob"], holder)
         name = quote(request.path_params["name"][:200], safe="")
@@ -164,8 +161,6 @@ class JmapEndpoint:
 
     def _given(self, blob: str, holder: TokenHolder) -> Upload:
         call, number = JmapCall(self._services, holder, {}), uploaded_emails.row_of("B", blob)
-        if not call.has_scope(*uploaded_emails.MAY_READ):
-            raise _no_scope()
         try:
             with call.reading() as op:
                 return submission_operations.read_upload(op, holder.address, number)
@@ -177,37 +172,30 @@ class JmapEndpoint:
         await self._admit(request)
         raise HTTPException(501, "push is not offered; ask with /changes")
 
-    async def _admit(self, request: Request) -> TokenHolder:
-        """Whose request it is, if it is not one too many. Raises HTTPException."""
+    async def _admit(self, request: Request, scopes: Collection[str] = GMAIL_SCOPES) -> TokenHolder:
+        """Whose request it is, if it is not one too many and the token has one of these. Raises HTTPException."""
         holder = await self._services.threads.run(self._holder, request)
         self._count(holder)
+        if not holder.token.scopes.intersection(scopes):
+            raise HTTPException(403, "the token has no scope for this; see docs/api.md")
         return holder
 
     def _count(self, holder: TokenHolder) -> None:
         try:
-            self._quota.take(holder.token.client, holder.token.account_id, self._services.now())
+            self._services.quota.take(holder.token.client, holder.token.account_id, self._services.now())
         except ApiError as error:
             raise HTTPException(error.code, error.message, error.headers) from None
 
     def _holder(self, request: Request) -> TokenHolder:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        services, holder = self._services, None
-        if scheme.lower() == "bearer" and token:
-            holder = token_operations.holder_of_token(services.engine, token, peer_of(request), services.now())
+        holder = holder_of(self._services, request)
         if holder is None:
             raise HTTPException(401, "a bearer token is needed; see docs/api.md", {"WWW-Authenticate": _REALM})
-        if not holder.token.scopes.intersection(GMAIL_SCOPES):
-            raise _no_scope()
         return holder
 
 
 def _require_account(request: Request, holder: TokenHolder) -> None:
     if request.path_params["account"] != account_of(holder):
         raise HTTPException(404, "there is no such account")
-
-
-def _no_scope() -> HTTPException:
-    return HTTPException(403, "the token has no scope for this; see docs/api.md")
 
 
 def _type(given: str) -> str:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from outgate.frozen import frozen
@@ -56,7 +56,7 @@ class ChangesArguments(OfAccount):
     """/changes"""
 
     since_state: str
-    max_changes: int | None = None
+    max_changes: int | None = Field(None, ge=1)
 
 
 class SetArguments(OfAccount):

@@ -19,7 +19,7 @@ from outgate.iso_time import iso
 from outgate.jmap.email_composing import NewEmail, composed
 from outgate.jmap.jmap_call import JmapCall
 from outgate.jmap.jmap_fault import MethodFault, SetFault, wrong_property
-from outgate.jmap.jmap_limits import MAIL, MAX_IN_SET
+from outgate.jmap.jmap_limits import MAIL, MAX_IN_GET, MAX_IN_SET
 from outgate.jmap.jmap_method import (
     Arguments,
     ChangesArguments,
@@ -90,8 +90,12 @@ def email_id(message: int) -> str:
 
 
 def _all(call: JmapCall) -> list[UploadedMessage]:
+    return _found(call, None)
+
+
+def _found(call: JmapCall, messages: Sequence[int] | None) -> list[UploadedMessage]:
     with call.reading() as op:
-        return submission_operations.uploaded_messages(op, call.address)
+        return submission_operations.uploaded_messages(op, call.address, messages)
 
 
 def _told(message: UploadedMessage) -> Told:
@@ -113,7 +117,10 @@ def _state(found: Sequence[UploadedMessage]) -> str:
 
 def _get(call: JmapCall, given: Arguments) -> Responses:
     asked, found = arguments(call, GetArguments, given), _all(call)
-    return [("Email/get", got(call, asked, map(_told, found), _state(found), _PROPERTIES))]
+    state = _state(found)
+    if asked.ids is not None:
+        found = _found(call, [row_of("M", call.resolved(one)) for one in asked.ids[: MAX_IN_GET + 1]])
+    return [("Email/get", got(call, asked, map(_told, found), state, _PROPERTIES))]
 
 
 def _changes(call: JmapCall, given: Arguments) -> Responses:
@@ -186,8 +193,11 @@ def _imported(call: JmapCall, new: ImportedEmail) -> Told:
     received_at = call.services.now() if new.received_at is None else moment("receivedAt", new.received_at)
     _require_message(_blob(call, new.blob_id, "blobId"))
     upload = row_of("B", new.blob_id)
-    with call.writing() as op:
-        made = submission_operations.take_for_message(op, call.address, upload, folders, keywords, received_at)
+    try:
+        with call.writing() as op:
+            made = submission_operations.take_for_message(op, call.address, upload, folders, keywords, received_at)
+    except TooManyUploads as error:
+        raise SetFault("overQuota", str(error)) from None
     return _made(made)
 
 
@@ -265,8 +275,7 @@ def _set(call: JmapCall, given: Arguments) -> Responses:
 
 
 def _one(call: JmapCall, identity: str) -> UploadedMessage:
-    with call.reading() as op:
-        found = submission_operations.uploaded_messages(op, call.address, [row_of("M", identity)])
+    found = _found(call, [row_of("M", identity)])
     if not found:
         raise SetFault("notFound")
     return found[0]
@@ -282,8 +291,10 @@ def _patched(message: UploadedMessage, patch: Mapping[str, Any]) -> tuple[list[s
             raise wrong_property(name[:80], "it can't be changed")
         if slash and name in patch:
             raise SetFault("invalidPatch", f"{name} is named twice")
+        if not (slash or value is None or isinstance(value, dict)):
+            raise wrong_property(name, "it is an object, or null for none")
         if not slash:
-            sets[name] = value if isinstance(value, dict) else {}
+            sets[name] = value or {}
         elif value is None:
             sets[name].pop(_unescaped(key), None)
         else:

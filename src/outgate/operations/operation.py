@@ -43,7 +43,8 @@ class OperationFunction(Generic[P, R]):
             op.note(reason=str(counted))
             audit_trail.append(op.connection, op.vault, [op.entry(self.operation, target, REFUSED)])
             raise
-        if self.operation.records(target, None if op.actor.client else op.actor.account_id):
+        is_program = bool(op.actor.client) and self.operation.programs_recorded
+        if self.operation.records(target, None if is_program else op.actor.account_id):
             audit_trail.append(op.connection, op.vault, [op.entry(self.operation, target, op.outcome)])
         return result
 
@@ -71,6 +72,7 @@ def operation(
     own: bool = False,
     services: tuple[str, ...] = (),
     own_recorded: bool = True,
+    programs_recorded: bool = True,
     proof: bool = False,
 ) -> Callable[[Body[P, R]], OperationFunction[P, R]]:
     """Make an operation of a function and put it into the table. `of` are its targets, all of them."""
@@ -80,7 +82,17 @@ def operation(
         assert name not in OPERATIONS
         summary = (body.__doc__ or "").partition("\n")[0]
         OPERATIONS[name] = Operation(
-            name, needs, summary, of, changes, own, frozenset(services), proof, body, own_recorded=own_recorded
+            name,
+            needs,
+            summary,
+            of,
+            changes,
+            own,
+            frozenset(services),
+            proof,
+            body,
+            own_recorded=own_recorded,
+            programs_recorded=programs_recorded,
         )
         return OperationFunction(OPERATIONS[name], body)
 

@@ -48,7 +48,7 @@ class Operation:
     """`needs` is what the actor must have in the unit of every target.
 
     With `own`, users may do it to their own account, which is recorded unless it is daily work (`own_recorded`); what
-    a program does for them is recorded always.
+    a program does for them is recorded nevertheless, unless it is no more than a note (`programs_recorded`).
     `services` are the arguments that the installation gives and no caller. `proof` is of what changes credentials or
     roles: whoever asks for it in a browser must have shown lately who they are.
     """
@@ -63,6 +63,7 @@ class Operation:
     proof: bool
     body: Callable[..., object]
     own_recorded: bool = True
+    programs_recorded: bool = True
 
     def records(self, target: Target, account_id: int | None) -> bool:
         """Whether the audit trail is to say that the account's holder has done it to the target."""

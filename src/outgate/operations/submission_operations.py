@@ -57,7 +57,7 @@ class PositionPassed(Exception):
 # --- uploads ---------------------------------------------------------------------------------------------------------
 
 
-@operation("upload.add", Privilege.MAIL_SEND, _USER, own=True, own_recorded=False)
+@operation("upload.add", Privilege.MAIL_SEND, _USER, own=True, own_recorded=False, programs_recorded=False)
 def add_upload(op: OperationContext, user: str, content_type: str, content: bytes) -> int:
     """Keep what a program uploads, for a time."""
     return uploads.add(op.connection, _account_id(op, user), content_type, content, op.now)
@@ -69,7 +69,7 @@ def read_upload(op: OperationContext, user: str, upload: int) -> Upload:
     return uploads.find(op.connection, _account_id(op, user), upload)
 
 
-@operation("upload.take", Privilege.MAIL_SEND, _USER, own=True, own_recorded=False)
+@operation("upload.take", Privilege.MAIL_SEND, _USER, own=True, own_recorded=False, programs_recorded=False)
 def take_for_message(
     op: OperationContext, user: str, upload: int, folders: Sequence[str], keywords: Sequence[str], received_at: float
 ) -> UploadedMessage:
@@ -83,7 +83,7 @@ def uploaded_messages(op: OperationContext, user: str, messages: Sequence[int] |
     return uploads.messages(op.connection, _account_id(op, user), messages)
 
 
-@operation("upload.note", Privilege.MAIL_SEND, _USER, own=True, own_recorded=False)
+@operation("upload.note", Privilege.MAIL_SEND, _USER, own=True, own_recorded=False, programs_recorded=False)
 def note_of_message(
     op: OperationContext, user: str, message: int, folders: Sequence[str], keywords: Sequence[str]
 ) -> None:
@@ -91,7 +91,7 @@ def note_of_message(
     uploads.edit_message(op.connection, _account_id(op, user), message, folders, keywords, op.now)
 
 
-@operation("upload.delete", Privilege.MAIL_SEND, _USER, own=True, own_recorded=False)
+@operation("upload.delete", Privilege.MAIL_SEND, _USER, own=True, own_recorded=False, programs_recorded=False)
 def delete_message(op: OperationContext, user: str, message: int) -> None:
     """Delete an uploaded message."""
     uploads.remove_message(op.connection, _account_id(op, user), message)
@@ -153,7 +153,7 @@ def changes_since(op: OperationContext, user: str, since: EventPosition, at_most
     return submissions.changed(op.connection, _account_id(op, user), since, at_most)
 
 
-@operation("submission.cancel", Privilege.MAIL_SEND, _USER, own=True, own_recorded=False)
+@operation("submission.cancel", Privilege.MAIL_SEND, _USER, own=True)
 def cancel_submission(op: OperationContext, user: str, message: int) -> None:
     """Take back what was submitted and waits for its time."""
     account_id = _account_id(op, user)
@@ -163,7 +163,7 @@ def cancel_submission(op: OperationContext, user: str, message: int) -> None:
     submissions.cancel(op.connection, account_id, message)
 
 
-@operation("submission.forget", Privilege.MAIL_SEND, _USER, own=True, own_recorded=False)
+@operation("submission.forget", Privilege.MAIL_SEND, _USER, own=True)
 def forget_submission(op: OperationContext, user: str, message: int) -> None:
     """Forget what was submitted, whatever becomes of it."""
     submissions.forget(op.connection, _account_id(op, user), message)

@@ -41,11 +41,12 @@ class ServerFields:
 
     def settings(self, password: str, *, several: bool = False) -> GatewaySettings:
         """Checked; with `several` the first host may be followed by others. Raises Invalid."""
-        if not self.host:
+        hosts = self.host.replace(",", " ").split() if several else [self.host]
+        if not any(hosts):
             raise Invalid("enter the name of the SMTP server")
         if not (self.port.isascii() and self.port.isdigit() and len(self.port) < 6):
             raise Invalid("'{text}' is not a port; it is a number, in most cases 587 or 465", text=self.port[:20])
-        host, *fallbacks = self.host.replace(",", " ").split() if several else [self.host]
+        host, *fallbacks = hosts
         return GatewaySettings.entered(
             host, int(self.port), self.security, self.username, password, fallbacks=fallbacks
         )

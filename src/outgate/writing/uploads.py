@@ -16,9 +16,10 @@ from outgate.store.tables import upload, upload_content, uploaded_message
 DAY: Final = 86400.0
 KEPT: Final = DAY  # seconds that an upload is kept
 KEPT_MESSAGE: Final = 30 * DAY  # seconds that one is kept that is a message, since it was changed last
-AT_MOST: Final = 1000  # uploads of one account
+AT_MOST: Final = 1000  # uploads of one account, and as many messages
 MAX_BYTES: Final = 500_000_000  # of one account
-SWEPT: Final = 20  # that go at once: each may be large
+SWEPT: Final = 20  # uploads that go at once
+SWEPT_BYTES: Final = 16_000_000  # that they have together, but for one larger: no message is written meanwhile
 
 
 @frozen
@@ -46,18 +47,22 @@ class TooManyUploads(NotAllowed):
     """One more would be more than an account may have here."""
 
 
+def _too_many() -> TooManyUploads:
+    return TooManyUploads(
+        "a user may have {most} uploads here, of {megabytes} MB together; destroy messages that are sent, or wait:"
+        " what is no message goes after a day",
+        most=AT_MOST,
+        megabytes=MAX_BYTES // 1_000_000,
+    )
+
+
 def add(connection: Connection, account_id: int, content_type: str, content: bytes, now: float) -> int:
     """Keep it; returns its id. Raises TooManyUploads."""
-    remove_old(connection, now, SWEPT)
-    counted = select(func.count(), func.coalesce(func.sum(upload.c.size), 0)).where(upload.c.account_id == account_id)
+    mine = (upload.c.account_id == account_id, upload.c.ends_at > now)  # what has ended is about to be removed
+    counted = select(func.count(), func.coalesce(func.sum(upload.c.size), 0)).where(*mine)
     number, size = connection.execute(counted).one()
     if number >= AT_MOST or int(size) + len(content) > MAX_BYTES:
-        raise TooManyUploads(
-            "a user may have {most} uploads here, of {megabytes} MB together; destroy messages that are sent, or wait:"
-            " what is no message goes after a day",
-            most=AT_MOST,
-            megabytes=MAX_BYTES // 1_000_000,
-        )
+        raise _too_many()
     values = {"content_type": content_type, "size": len(content), "ends_at": now + KEPT}
     made = connection.execute(insert(upload).values(account_id=account_id, **values).returning(upload.c.id))
     identity = int(made.scalar_one())
@@ -76,8 +81,14 @@ def find(connection: Connection, account_id: int, identity: int) -> Upload:
 
 def remove_old(connection: Connection, now: float, limit: int) -> int:
     """Remove at most `limit` whose time is over, with their messages; returns their number."""
-    old = select(upload.c.id).where(upload.c.ends_at <= now).order_by(upload.c.ends_at).limit(min(limit, SWEPT))
-    return connection.execute(delete(upload).where(upload.c.id.in_(connection.scalars(old).all()))).rowcount
+    old = select(upload.c.id, upload.c.size).where(upload.c.ends_at <= now).order_by(upload.c.ends_at)
+    gone, size = list[int](), 0
+    for row in connection.execute(old.limit(min(limit, SWEPT))):
+        size += row.size
+        if gone and size > SWEPT_BYTES:
+            break
+        gone.append(row.id)
+    return connection.execute(delete(upload).where(upload.c.id.in_(gone))).rowcount
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
@@ -92,7 +103,10 @@ def add_message(
     received_at: float,
     now: float,
 ) -> UploadedMessage:
-    """An upload becomes a message. Raises NotFound."""
+    """An upload becomes a message. Raises NotFound and TooManyUploads."""
+    mine = select(func.count()).select_from(uploaded_message).where(uploaded_message.c.account_id == account_id)
+    if (connection.scalar(mine) or 0) >= AT_MOST:
+        raise _too_many()
     if not _keep(connection, account_id, upload_id, now):
         raise NotFound("there is no such upload, or not any more")
     values = {"folders": " ".join(sorted(folders)), "keywords": " ".join(sorted(keywords))}

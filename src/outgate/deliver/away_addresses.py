@@ -1,0 +1,34 @@
+"""The addresses that could not be connected to of late: where there are others, these are tried last.
+
+Of one process, and in memory alone: what it does not know costs one time-out. Knows no message and no host's name.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+PAUSE: Final = 60.0  # seconds for which an address is tried last
+MOST: Final = 1_000  # addresses; beyond that what is new is not noted
+
+
+class AwayAddresses:
+    """`now` gives seconds that only grow."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._until: dict[tuple[str, int], float] = {}
+
+    def has(self, address: str, port: int) -> bool:
+        """Whether it could not be connected to within the last `PAUSE` seconds."""
+        return self._until.get((address, port), 0.0) > self._now()
+
+    def add(self, address: str, port: int) -> None:
+        """It could not be connected to."""
+        now = self._now()
+        self._until = {one: until for one, until in self._until.items() if until > now}
+        if len(self._until) < MOST:
+            self._until[address, port] = now + PAUSE
+
+    def remove(self, address: str, port: int) -> None:
+        """It was connected to."""
+        self._until.pop((address, port), None)
