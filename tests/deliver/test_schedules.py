@@ -1,5 +1,7 @@
 """By which schedule what waits is tried again: the settings' one of its way, or a destination's own."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import Engine, select
 
@@ -36,6 +38,13 @@ async def _busy(delivery: Delivery) -> AttemptResult:
     return all_alike(delivery, LATER)
 
 
+def _put(engine: Engine, *schedules: OwnSchedule) -> None:
+    """In a thread: a group of the server's changes holds the database until its loop has written them."""
+    with write(engine) as connection:
+        for one in schedules:
+            own_schedules.put(connection, one)
+
+
 async def test_a_destination_is_tried_and_returned_by_its_own_schedule_and_others_by_the_settings(
     example: Engine,
 ) -> None:
@@ -45,9 +54,8 @@ async def test_a_destination_is_tried_and_returned_by_its_own_schedule_and_other
     house = House(example, wire, DeliverySettings(retry_first=60, retry_factor=1, stop_timeout=5.0))
     house.deliverer.start()
     try:
-        with write(example) as connection:
-            own_schedules.put(connection, _own("recipient.example", SLOW))
-            own_schedules.put(connection, _own("over.recipient.example", NO_TIME, until=clock.now() - 1))
+        over = _own("over.recipient.example", NO_TIME, until=clock.now() - 1)
+        await asyncio.to_thread(_put, example, _own("recipient.example", SLOW), over)
         put = house.letter(CAROL, DAVE, "erin@over.recipient.example")
         began = clock.now()
         await house.queue.put(put)
@@ -57,8 +65,7 @@ async def test_a_destination_is_tried_and_returned_by_its_own_schedule_and_other
             waits = {row.address: row.due_at - began for row in rows}
         for address, wait in ((CAROL, 2 * HOUR), (DAVE, 60.0), ("erin@over.recipient.example", 2 * HOUR)):
             assert wait <= waits[address] <= wait * (1 + SPREAD) + 10
-        with write(example) as connection:
-            own_schedules.put(connection, _own("elsewhere.example", NO_TIME))
+        await asyncio.to_thread(_put, example, _own("elsewhere.example", NO_TIME))
         returned = house.letter(DAVE)
         await house.queue.put(returned)
         await until(lambda: "bounced" in house.kinds(returned))
