@@ -126,6 +126,18 @@ def test_a_key_of_another_kind_than_dkims_is_refused(key: ec.EllipticCurvePrivat
         load(pem)
 
 
+# Of the curve secp112r1, which nothing here knows (PKCS #8, RFC 5958).
+ODD_CURVE = b"""-----BEGIN PRIVATE KEY-----
+MCwCAQAwEAYHKoZIzj0CAQYFK4EEAAYEFTATAgEBBA4BAQEBAQEBAQEBAQEBAQ==
+-----END PRIVATE KEY-----
+"""
+
+
+def test_a_key_of_a_curve_that_nobody_knows_is_refused_alike() -> None:
+    with pytest.raises(ValueError, match="DKIM keys are RSA"):
+        load(ODD_CURVE)
+
+
 def test_what_is_no_key_is_refused_without_being_shown() -> None:
     for pem in (b"", b"secret", KEYS["rsa"][:200]):
         with pytest.raises(ValueError, match="private key in PEM") as error:

@@ -4,8 +4,9 @@ import hashlib
 import re
 from base64 import b64encode
 from dataclasses import field
-from typing import Literal
+from typing import Final, Literal
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -108,15 +109,20 @@ def generate(kind: Kind) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+_USABLE: Final = "DKIM keys are RSA (at least 1024 bits, better 2048) or Ed25519"
+
+
 def load(pem: bytes) -> PrivateKey:
     """The key in a PEM; raises ValueError if there is none that DKIM can use. Its text never shows the key."""
     try:
         key = load_pem_private_key(pem, password=None)
+    except UnsupportedAlgorithm:
+        raise ValueError(_USABLE) from None
     except (ValueError, TypeError):
         raise ValueError("this is not an unencrypted private key in PEM form") from None
     if isinstance(key, ed25519.Ed25519PrivateKey) or (isinstance(key, rsa.RSAPrivateKey) and key.key_size >= 1024):
         return key
-    raise ValueError("DKIM keys are RSA (at least 1024 bits, better 2048) or Ed25519")
+    raise ValueError(_USABLE)
 
 
 def dns_record(pem: bytes) -> str:

@@ -28,7 +28,7 @@ class State:
     names: Mapping[str, str]
     gateways: Mapping[str, UsersGateway]
     drained: Mapping[str, Drained]  # by node
-    stopped: tuple[Webhook, ...]  # by the server
+    stopped: tuple[Webhook, ...]  # by the server; of who may see webhooks
 
 
 @operation("status.show", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
@@ -38,5 +38,6 @@ def state(op: OperationContext) -> State:
     queues = [trouble.queue for trouble in found.troubles]
     owned = gateways.of_queues(op.connection, queues)
     names, drained = queue_names(op, queues), nodes.drained(op.connection)
-    stopped = tuple(endpoints.stopped_by_server(op.connection))
+    may_see = op.actor.may(op.connection, Privilege.LOG_READ, "/")
+    stopped = tuple(endpoints.stopped_by_server(op.connection)) if may_see else ()
     return State(found, nodes.live(op.connection, op.now), names, owned, drained, stopped)
