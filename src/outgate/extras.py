@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 
@@ -22,3 +23,9 @@ def extra(name: str) -> Iterator[None]:
             f"this needs the package {error.name}, which is not installed; install it with: "
             f"{Path(sys.prefix, 'bin', 'pip')} install 'outgate[{name}]'"
         ) from error
+
+
+def require(name: str, package: str) -> None:
+    """For whoever makes what only that package can use. Raises MissingExtra."""
+    with extra(name):
+        import_module(package)

@@ -33,7 +33,15 @@ def test_candidates_come_in_order_with_what_was_looked_at(program: Program) -> N
         ("mx.dominiopartner.example", 587, "starttls", False),
     ]
     assert {one["username"] for one in found["candidates"]} == {PARTNER}
-    assert [one["source"] for one in found["looked_at"]] == ["preset", "srv", "srv", "autoconfig", "autoconfig", "mx"]
+    assert [one["source"] for one in found["looked_at"]] == [
+        "preset",
+        "pacc",
+        "srv",
+        "srv",
+        "autoconfig",
+        "autoconfig",
+        "mx",
+    ]
     assert {one["outcome"] for one in found["looked_at"]} == {"nothing", "found", "no-answer"}
 
 

@@ -105,7 +105,7 @@ def test_nothing_that_root_writes_is_kept_from_the_servers_user(program: Program
     with _of_nobody(program):
         program.run("secrets", "rotate")
         program.run("user", "add", "carol@example.com", "--password-stdin", stdin="correct horse battery")
-        program.run("domain", "dkim", "example.com")
+        program.run("domain", "dkim", "set", "example.com")
         program.run("send", ALICE, "--to", "carol@example.com", "--text", "x")
         owners = {path.name: path.owner() for path in program.data.rglob("*")}
     assert {name for name, owner in owners.items() if owner != "nobody"} == set()

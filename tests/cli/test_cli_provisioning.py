@@ -31,7 +31,7 @@ def test_a_group_is_made_filled_granted_an_address_and_removed(program: Program)
     assert program.run("user", "show", ALICE)["groups"] == ["News"]
     assert program.run("group", "show", "News")["members"] == [ALICE]
     assert program.run("address-grant", "list") == [
-        {"address": "press@example.com", "user": None, "ou": None, "group": "News"}
+        {"address": "press@example.com", "user": None, "ou": None, "group": "News", "gateway": None}
     ]
     assert "press@example.com" in [one["address"] for one in program.run("sendas", "list", ALICE)]
     assert "press@example.com" not in [one["address"] for one in program.run("sendas", "list", BOB)]

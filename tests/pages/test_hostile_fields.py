@@ -60,6 +60,8 @@ OF_NO_TEXT = {
     "/settings/accounts/alice@pending.example/confirm",
     "/admin?look=1",
     "/admin/search?find=gmail",
+    "/admin/account/proven-domains?domain=studio.example",
+    "/admin/apps/mail/granted-addresses/gateway?address=sales@studio.example&unit=/Sales",
     "/admin/apps/mail/routing",
     "/admin/apps/mail/authenticate-email?look=1",
     "/admin/apps/mail/end-user-access?unit=/nowhere",

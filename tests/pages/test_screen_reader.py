@@ -67,6 +67,7 @@ WRITER = """
 combobox "From":
 option "Alice <alice@example.com> (default) · example.com's servers" [selected]
 option "Alice <alice@dominiopartner.example> · smtp.dominiopartner.example"
+option "Alice <sales@studio.example> · smtp.studio.example"
 textbox "To"
 textbox "Cc"
 textbox "Bcc"

@@ -8,7 +8,7 @@ from outgate.cli.output import JsonObject, table, tell
 from outgate.cli.shell import CommandContext, command
 from outgate.directory.errors import Invalid
 from outgate.directory.scim_tokens import ScimToken
-from outgate.extras import extra
+from outgate.extras import require
 from outgate.iso_time import iso
 from outgate.operations import scim_token_operations
 
@@ -44,8 +44,7 @@ def create(
     It is nobody's: it goes on working when who made it has left. Groups need a role for `/`. Users who may do more than
     its role are not changed by it: where a provider is to suspend administrators as well, give it the role super-admin.
     """
-    with extra("scim"):
-        import scim2_server  # noqa: F401, PLC0415  # empty, but there only if the endpoint can answer
+    require("scim", "scim2_server")  # which answers at the endpoint
     base = ctx.installation().config.web.public_url.rstrip("/")
     if not base:
         raise Invalid("web.public_url is not set: an identity provider could not find this server")
