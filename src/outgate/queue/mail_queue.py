@@ -194,7 +194,10 @@ class Queue:
     def _chunk(self, message_id: int, number: int) -> bytes:
         with read(self._engine) as conn:
             wanted = select(chunk.c.data).where(chunk.c.message_id == message_id, chunk.c.number == number)
-            return bytes(conn.execute(wanted).scalar_one())
+            data = bytes(conn.execute(wanted).scalar_one())
+            if number and conn.dialect.name == "sqlite":  # of a large message, which nobody reads a second time
+                conn.exec_driver_sql("PRAGMA shrink_memory")
+            return data
 
     def _others_due(self, item: Item) -> float | None:
         here = [one.number for one in item.recipients]
