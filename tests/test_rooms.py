@@ -44,7 +44,7 @@ ALLOWED = {
     "domain_watch": {"advisor", "directory", "sendas", "store"},
     "key_look": {"advisor", "directory"},
     "key_watch": {"advisor", "directory", "key_look", "operations", "store"},
-    "transport_security": {"mail", "egress", "store"},
+    "transport_security": {"mail", "egress", "store", "remembered"},
     # Of queue only its ids.
     "webhooks": {
         *("directory", "sendas", "record", "store", "model", "queue", "egress", "iso_time", "printable"),

@@ -5,13 +5,14 @@ It is an operations.context.Transactions of the user that the token acts for.
 
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import datetime
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from outgate.api.api_method import Resource
 from outgate.api.api_services import ApiServices
-from outgate.api.google_error import ApiError, no_scope
+from outgate.api.google_error import ApiError, invalid, no_scope
 from outgate.frozen import frozen
 from outgate.operations.request_transactions import RequestTransactions
 from outgate.operations.token_operations import TokenHolder
@@ -45,6 +46,19 @@ class ApiCall(RequestTransactions):
     def repeated(self, name: str) -> list[str]:
         """All values of a parameter that may come several times."""
         return self.request.query_params.getlist(name)
+
+    def moment(self, name: str) -> float | None:
+        """A parameter as seconds since the epoch; None if it is not given. Raises ApiError."""
+        text = self.parameters.get(name, "")
+        if not text:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo:
+                return moment.timestamp()
+        except (ValueError, OverflowError):
+            pass
+        raise invalid(f"Invalid value for {name}: it must be as in 2026-01-31T10:00:00Z.")
 
     def user(self) -> str:
         """Whom the path names: `me`, or the user that the token acts for. Raises ApiError for anybody else."""

@@ -1,14 +1,12 @@
 """Outgate's own API: the record of messages: where each went, what happens now, and how much went by which way."""
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
 from pydantic import Field
 
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import ApiMethod, ApiParameter, Resource
-from outgate.api.google_error import invalid, not_found
+from outgate.api.google_error import not_found
 from outgate.api.own_method import CURSOR, LIMIT, cursor_of, limit_of, own_method
 from outgate.api.own_queue import MESSAGE, queue_number
 from outgate.api.own_queue_resources import ID, MOMENT, MessageHistoryEvent
@@ -110,8 +108,8 @@ def messages(call: ApiCall) -> LogEntries:
         given.get("recipient"),
         given.get("messageId"),
         MessageOutcome(given["outcome"]) if "outcome" in given else None,
-        since=moment_of(given, "since"),
-        until=moment_of(given, "until"),
+        since=call.moment("since"),
+        until=call.moment("until"),
         limit=limit,
         older_than=from_text(cursor[0]) if cursor else None,
     )
@@ -155,20 +153,6 @@ def traffic(call: ApiCall) -> Traffic:
         for one in found
     ]
     return Traffic(items=lines)
-
-
-def moment_of(given: Mapping[str, str], name: str) -> float | None:
-    """Seconds since the epoch. Raises ApiError."""
-    text = given.get(name, "")
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo:
-            return moment.timestamp()
-    except (ValueError, OverflowError):
-        pass
-    raise invalid(f"Invalid value for {name}: it must be as in 2026-01-31T10:00:00Z.")
 
 
 METHODS: Final[tuple[ApiMethod, ...]] = (

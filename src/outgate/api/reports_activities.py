@@ -3,8 +3,6 @@
 The user that the token acts for needs the privilege audit-read.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
 from outgate.api.activity_resource import Activities, Activity
@@ -27,8 +25,8 @@ def list_(call: ApiCall) -> Activities:
     limit = min(int(given.get("maxResults", MOST)) or MOST, MOST)
     wanted = AuditFilter(
         actor=None if given["userKey"] == "all" else given["userKey"].lower(),
-        since=_moment(given, "startTime"),
-        until=_moment(given, "endTime"),
+        since=call.moment("startTime"),
+        until=call.moment("endTime"),
         before=_number(given.get("pageToken", "")),
         limit=limit,
     )
@@ -40,19 +38,6 @@ def list_(call: ApiCall) -> Activities:
         items=[one for one in found if not event or event in {told.name for told in one.events}],
         next_page_token=str(page.entries[-1].number) if len(page.entries) == limit else None,
     )
-
-
-def _moment(given: Mapping[str, str], name: str) -> float | None:
-    text = given.get(name, "")
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo:
-            return moment.timestamp()
-    except (ValueError, OverflowError):
-        pass
-    raise invalid(f"Invalid value for {name}: it must be as in 2026-01-31T10:00:00Z.")
 
 
 def _number(token: str) -> int | None:

@@ -6,11 +6,10 @@ that another domain has the same exchangers plays no part. Knows no SMTP.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 from weakref import WeakValueDictionary
 
 import structlog
@@ -20,6 +19,7 @@ from sqlalchemy import Connection, Engine, delete, select, text, update
 from outgate.egress.https_client import HttpsClient, NotFetched
 from outgate.egress.resolver import Resolver, Unresolved
 from outgate.frozen import frozen
+from outgate.remembered import Remembered
 from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.tables import sts_policy
 from outgate.transport_security.sts_policy import StsMode, StsPolicy, StsPolicyError, announced
@@ -32,8 +32,6 @@ EVERY: Final = 3600.0  # seconds between looks at what must be fetched anew
 _REMEMBERED: Final = 10_000  # domains
 
 _log = structlog.get_logger("deliver")
-
-T = TypeVar("T")
 
 
 class StsFault(StrEnum):
@@ -86,8 +84,8 @@ class StsPolicies:
 
     def __init__(self, engine: Engine, resolver: Resolver, https: HttpsClient, now: Callable[[], float]) -> None:
         self._engine, self._resolver, self._https, self._now = engine, resolver, https, now
-        self._remembered: OrderedDict[str, KeptPolicy] = OrderedDict()
-        self._failures: OrderedDict[str, _Failure] = OrderedDict()
+        self._remembered = Remembered[str, KeptPolicy](_REMEMBERED)
+        self._failures = Remembered[str, _Failure](_REMEMBERED)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def policy_for(self, domain: str) -> StsFinding:
@@ -128,7 +126,7 @@ class StsPolicies:
                 await self._keep(domain, fetched)
                 return _finding(fetched)
             failure = fetched
-            _remember(self._failures, domain, failure)
+            self._failures.put(domain, failure)
             _log.warning("MTA-STS policy not fetched", domain=domain, fault=failure.fault, reason=failure.reason)
         return _finding(kept, failure)
 
@@ -174,12 +172,12 @@ class StsPolicies:
         if kept is None or kept.used_at < self._now() - REFRESH:
             kept = await asyncio.to_thread(self._take, domain)
             if kept:
-                _remember(self._remembered, domain, kept)
+                self._remembered.put(domain, kept)
         return kept if kept and kept.expires_at > self._now() else None
 
     async def _keep(self, domain: str, policy: KeptPolicy) -> None:
         await asyncio.to_thread(self._put, domain, policy)
-        _remember(self._remembered, domain, policy)
+        self._remembered.put(domain, policy)
 
     def _take(self, domain: str) -> KeptPolicy | None:
         """As the database has it; that it is used is noted once a day."""
@@ -221,10 +219,3 @@ def _row(connection: Connection, domain: str) -> KeptPolicy | None:
 def _finding(kept: KeptPolicy | None, failure: _Failure | None = None) -> StsFinding:
     finding = StsFinding(kept.policy, kept.text) if kept else StsFinding()
     return replace(finding, fault=failure.fault, reason=failure.reason) if failure else finding
-
-
-def _remember(known: OrderedDict[str, T], domain: str, what: T) -> None:
-    known[domain] = what
-    known.move_to_end(domain)
-    if len(known) > _REMEMBERED:
-        known.popitem(last=False)
