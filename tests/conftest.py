@@ -14,6 +14,7 @@ from typing import Final
 
 import psycopg
 import pytest
+import structlog
 from hard.postgresql import PostgresServer
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, make_url
@@ -30,6 +31,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Nobody here is known to the authorities of the system, and to read them all takes as long as most tests.
 os.environ |= {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
+
+# The usual one reads the sources and the locals of every frame, which takes seconds, on a server's loop.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 # How quick the machine is, and whether branches are traced, is no fact about the code.
 settings.register_profile("outgate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
