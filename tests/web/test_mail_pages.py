@@ -97,7 +97,7 @@ def _set_sender(site: Site, sender: str) -> None:
         connection.execute(update(sent_message).values(sender=sender))
 
 
-def numbers(site: Site, found: Select[tuple[int]]) -> Sequence[int]:
+def numbers(site: Site, found: Select[int]) -> Sequence[int]:
     """Of messages, that the database has."""
     with opened(site) as place, read(place.engine) as connection:
         return connection.scalars(found).all()
