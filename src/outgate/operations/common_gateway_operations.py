@@ -84,17 +84,25 @@ def kept_password(transactions: Transactions, grant: AddressGrant) -> str:
         return open_password(op.vault, common_gateways.gateway_of(found))
 
 
-def try_out(transactions: Transactions, grant: AddressGrant, probe: GatewayProbe) -> AddressGrant:
-    """Try the common gateway that there is, if policy lets it be used. What came of it is on record.
+def testable(transactions: Transactions, grant: AddressGrant) -> tuple[AddressGrant, Gateway, str]:
+    """A grant with its common gateway, which is to be tried and policy lets be used, and the password.
 
-    Raises NotFound, NotAllowed, GatewayUnusable and store.vault.SealBroken.
+    Raises NotFound, NotAllowed and store.vault.SealBroken.
     """
     with transactions.reading() as op:
         clear_gateway.require(op, grant.address, user=grant.user, unit=grant.unit, group=grant.group)
         _, found = proven_domains.find_grant(op.connection, grant)
         gateway = common_gateways.gateway_of(found)
         common_gateways.require_allowed(op.connection, found, gateway)
-        secret = open_password(op.vault, gateway)
+        return found, gateway, open_password(op.vault, gateway)
+
+
+def try_out(transactions: Transactions, grant: AddressGrant, probe: GatewayProbe) -> AddressGrant:
+    """Try the common gateway that there is, if policy lets it be used. What came of it is on record.
+
+    Raises NotFound, NotAllowed, GatewayUnusable and store.vault.SealBroken.
+    """
+    found, gateway, secret = testable(transactions, grant)
     reason = probe.user_gateway(gateway, secret, found.address)
     with transactions.writing() as op:
         tested(op, found, gateway, reason)
