@@ -43,12 +43,17 @@ class ScheduleInForce:
 
 
 @operation("schedule.list", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
-def listed(op: OperationContext) -> list[OwnSchedule]:
-    """See the destinations that have schedules of their own: why, by whom, and until when."""
-    return [one for one in own_schedules.load(op.connection) if one.holds(op.now)]
+def listed(op: OperationContext, destination: str = "") -> list[OwnSchedule]:
+    """See the destinations that have schedules of their own: why, by whom, and until when.
+
+    At most that of one destination, if one is named.
+    """
+    named = _named(destination) if destination else ""
+    in_force = (one for one in own_schedules.load(op.connection) if one.holds(op.now))
+    return [one for one in in_force if named in ("", one.destination)]
 
 
-@operation("schedule.set", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+@operation("schedule.set", Privilege.QUEUE_MANAGE, targets.ORGANISATION, services=("usual",))
 def set_schedule(
     op: OperationContext, usual: Usual, destination: str, change: ScheduleChange, reason: str, seconds: float | None
 ) -> OwnSchedule:
