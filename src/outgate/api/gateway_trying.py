@@ -13,6 +13,8 @@ from outgate.directory.change import compared
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.model import Gateway, SendAs
 from outgate.operations.context import Change, rehearse
+from outgate.operations.error_codes import CheckFailed
+from outgate.operations.gateway_operations import GatewayToTry
 from outgate.operations.gateway_trial import tentative
 from outgate.store.rates import Rates
 
@@ -66,6 +68,16 @@ async def tried(call: ApiCall, user: str, gateway: Gateway, secret: str, sender:
     if probed.public == TOO_OFTEN:
         raise ApiError(429, "Gateways were tried too often; try again later.", headers={"Retry-After": "600"})
     return probed, failed_step(done)
+
+
+async def tried_as_it_is(call: ApiCall, user: str, wanted: GatewayToTry) -> tuple[Probed, str]:
+    """The same of a gateway that there is, by a token if it was signed in to."""
+    gateway = wanted.gateway
+    try:
+        secret = await call.services.token_of(gateway) if gateway.provider else wanted.password
+    except CheckFailed as error:
+        return Probed(str(error), str(error)), failed_step(())
+    return await tried(call, user, gateway, secret, compared(wanted.address))
 
 
 def failed_step(done: Collection[ProbeStep]) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import ApiMethod
-from outgate.api.gateway_trying import tried
+from outgate.api.gateway_trying import tried, tried_as_it_is
 from outgate.api.own_gateways import GatewayTest
 from outgate.api.own_grants import AddressGrantResource, AddressGrantStanding
 from outgate.api.own_method import own_method
@@ -92,12 +92,12 @@ async def test(call: ApiCall) -> GatewayTest:
     """What came of it is on record."""
     sent = call.resource(AddressGrantResource)
     named = AddressGrant(sent.address, sent.user, sent.unit, sent.group)
-    grant, gateway, secret = await call.in_thread(common_gateway_operations.testable, call, named)
-    probed, failed = await tried(call, call.address, gateway, secret, compared(grant.address))
+    grant, wanted = await call.in_thread(common_gateway_operations.testable, call, named)
+    probed, failed = await tried_as_it_is(call, call.address, wanted)
 
     def settle() -> None:
         with call.writing() as op:
-            common_gateway_operations.tested(op, grant, gateway, probed.public)
+            common_gateway_operations.tested(op, grant, wanted.gateway, probed.public)
 
     await call.in_thread(settle)
     return GatewayTest(works=True) if probed.works else GatewayTest(works=False, failed=failed, reply=probed.public)
