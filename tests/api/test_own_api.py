@@ -72,6 +72,11 @@ async def test_what_is_refused_says_why_as_a_problem(own: OwnApi) -> None:
     assert nothing[0] == 404
     assert "nothing waits of the message" in nothing[1].lower()
     assert (await own.refused("GET", "queue/tally", headers={"If-Match": "*"}))[0] == 400
+    schedule = {"retryFirst": 600, "reason": "as long as nobody else has set one"}
+    assert await own.refused("PUT", "schedules/slow.example", schedule, headers={"If-None-Match": "*"}) == (
+        400,
+        "If-None-Match is looked at with GET alone: leave it out.",
+    )
     assert (await own.refused("GET", "no-such-thing"))[0] == 404
     stranger = await own.api.client.get("/api/v1/queue/recipients")
     assert (stranger.status_code, stranger.headers["content-type"]) == (401, "application/problem+json")
@@ -212,6 +217,14 @@ async def test_nodes_rules_and_grants_come_and_go(own: OwnApi) -> None:
         0
     ] == 400
     assert await own.told("POST", "address-grants/gateway/test", granted) == {"works": True}
+    own.api.partner.answer = lambda line: "553 5.7.1 not yours" if line.startswith("MAIL") else None
+    right_one = server | {"password": GATEWAY_PASSWORD}
+    assert "the sender was refused" in (await own.refused("PUT", "address-grants/gateway", right_one))[1]
+    whole = {"address": f"*@{proof['domain']}", "user": BOB}
+    assert await own.told("POST", "address-grants", whole) == whole
+    of_whole = right_one | whole | {"unit": None}  # of which no address is a sender: none is asked for
+    assert (await own.told("PUT", "address-grants/gateway", of_whole))["gateway"] == kept["gateway"]
+    own.api.partner.answer = None
     own.api.partner.credentials = {}
     assert (await own.told("POST", "address-grants/gateway/test", granted))["failed"] == "logging in failed"
     assert (await own.refused("POST", "address-grants/gateway/test", granted, user=BOB))[0] == 403
@@ -263,6 +276,8 @@ async def test_groups_and_addresses_go_from_user_to_user_as_far_as_one_may_act_o
 
     give = {"user": "me", "address": SECOND, "to": BOB}
     assert (await own.refused("POST", "send-as/transfer", give | {"user": ALICE}, user=BOB))[0] == 403
+    again = await own.refused("POST", "send-as/transfer", give | {"to": ALICE})
+    assert (again[0], "name another one" in again[1]) == (400, True)
     assert await own.told("POST", "send-as/transfer", give) == {"user": BOB, "address": SECOND, "confirmed": False}
     await own.api.operate(lambda op: role_operations.unassign(op, BOB, "user-admin", "/"))
     assert (await own.ask("DELETE", "group?name=News", user=ALICE)).status_code == 204
@@ -273,6 +288,7 @@ async def test_what_is_locked_is_seen_and_unlocked_and_how_tls_came_out_is_told(
     [found] = (await own.told("GET", "log-ins/locked"))["items"]
     assert (found["account"], found["network"]) == (BOB, "192.0.2.0/24")
     assert (await own.refused("GET", "log-ins/locked", user=BOB))[0] == 403
+    assert (await own.told("GET", "log-ins/locked?limit=1"))["items"] == [found]
     unlocked = await own.told("POST", "log-ins/unlock", {"network": "192.0.2.7/24"})
     assert unlocked == {"network": "192.0.2.0/24", "failures": 10}
     assert (await own.told("GET", "log-ins/locked"))["items"] == []

@@ -27,6 +27,7 @@ HOUR, DAY = 3600.0, 86400.0
 USUAL = usual_schedules(DeliverySettings(schedules={"local": ScheduleSettings(retry_longest=120)}))
 NOW = 1_700_000_000.0
 SLOW = ScheduleChange(retry_first=2 * HOUR, give_up_after=10 * DAY)
+LONG = ScheduleChange(give_up_after=10 * DAY)
 NO_TIME = ScheduleChange(give_up_after=0.001)
 
 
@@ -102,6 +103,31 @@ def test_the_schedule_that_names_a_host_most_exactly_holds(host: str, found: str
     schedules = [_own("partner.example", SLOW), _own("smtp.partner.example", NO_TIME)]
     one = own_schedules.find(schedules, host, NOW)
     assert (one and one.destination) == found
+
+
+@pytest.mark.parametrize(
+    ("entered", "host"),
+    [
+        ("*.Partner.Example.", "partner.example"),
+        ("@bücher.example", "xn--bcher-kva.example"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("[2001:DB8:0::7]", "2001:db8::7"),
+        ("2001:db8::7", "2001:db8::7"),
+    ],
+)
+def test_a_destination_is_named_as_its_host_is_kept(example: Engine, vault: Vault, entered: str, host: str) -> None:
+    with write(example) as connection:
+        op = OperationContext(connection, vault, Actor.console("root"), NOW)
+        made = schedule_operations.set_schedule(op, USUAL, entered, LONG, "why", None)
+        assert own_schedules.find(own_schedules.load(connection), host, NOW) == made
+        assert schedule_operations.listed(op, entered) == [schedule_operations.remove(op, entered)]
+
+
+@pytest.mark.parametrize("entered", ["*", "x.*.example", "a..example", "partner_example", "x" * 300, "fe80::1%eth0"])
+def test_what_is_no_destination_is_refused(example: Engine, vault: Vault, entered: str) -> None:
+    with write(example) as connection, pytest.raises(Invalid, match="domain"):
+        op = OperationContext(connection, vault, Actor.console("root"), NOW)
+        schedule_operations.set_schedule(op, USUAL, entered, LONG, "why", None)
 
 
 @pytest.mark.parametrize(

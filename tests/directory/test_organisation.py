@@ -167,6 +167,7 @@ def test_the_hosts_of_a_gateway_are_checked(fallbacks: list[str], fault: str) ->
         ("mail.example", 465, "ssl", "alice", "s" * 513, "too long"),
         ("mail example", 465, "ssl", "", "", "neither a host name nor"),
         ("", 465, "ssl", "", "", "neither a host name nor"),
+        ("2001:db8::1%\r\nzone", 465, "ssl", "", "", "neither a host name nor"),
         ("http://mail.example", 465, "ssl", "", "", "neither a host name nor"),
         ("mail.example:465", 465, "ssl", "", "", "neither a host name nor"),
     ],

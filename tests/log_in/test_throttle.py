@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from bench.scratch import free_port
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, event, func, select
 
 from outgate import clock
 from outgate.accept import throttle
@@ -189,7 +189,10 @@ async def test_what_is_locked_is_listed_and_unlocked_by_network(engine: Engine, 
     await fail(limiter, BOB, *["192.0.2.1"] * 2, "2001:db8::1")
     await limiter.close()
     with write(engine) as connection:
+        statements: list[str] = []
+        event.listen(connection, "before_cursor_execute", lambda *told: statements.append(told[2]))
         found = limits_of(LIMITS).locked(connection, clock.now())
+        assert len(statements) == 3  # however many have failed
         assert {(one.account, one.network) for one in found} == {(ALICE, "192.0.2.0/24"), ("", "192.0.2.0/24")}
         assert all(590 < one.until - clock.now() <= 600 for one in found)
         assert log_in_limits.unlock_network(connection, ip_network("2001:db8:1::/48")) == 0

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from prometheus_client import REGISTRY
 from sqlalchemy import Connection, Engine, ForeignKeyConstraint, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from outgate.store import schema
+from outgate.store.batch import Batch, Step
 from outgate.store.engine import SCHEMA, SchemaTooNew, StoreError, StoreUnavailable, migrate, open_engine, read, write
 from outgate.store.prepared import PreparedNumber
 from outgate.store.tables import account, metadata, organisation
@@ -130,6 +132,25 @@ def test_rows_that_others_refer_to_are_guarded(engine: Engine) -> None:
         connection.execute(insert(account).values(primary_address="alice@example.com", unit_id=7, created_at=0.0))
 
 
+def batch_of(*names: str) -> Batch:
+    """Organisations, of which there may be one."""
+    batch = Batch()
+    batch.add(Step(1, insert(organisation)), *[ROW | {"name": name} for name in names])
+    return batch
+
+
+def test_of_many_rows_of_which_one_is_bad_none_is_written_nor_told(engine: Engine) -> None:
+    with pytest.raises(IntegrityError) as caught, write(engine) as connection:
+        batch_of("first.example", "not-for-the-log.example").execute(connection)
+    assert "not-for-the-log" not in str(caught.value)
+    put_row(engine)  # so none was kept, and the connection is good for more
+    with write(engine) as connection:
+        with pytest.raises(IntegrityError), connection.begin_nested():
+            batch_of("second.example").execute(connection)
+        rename(connection, "another.example")
+    assert name_in(engine) == "another.example"
+
+
 def test_values_are_not_in_the_text_of_an_error(engine: Engine) -> None:
     row = {"primary_address": "alice@example.com", "unit_id": 7, "created_at": 0.0, "password_hash": "not-for-the-log"}
     with pytest.raises(DBAPIError) as caught, write(engine) as connection:
@@ -163,6 +184,13 @@ def test_a_full_disk_is_told_and_nothing_is_written(new_sqlite: NewDatabase) -> 
     with pytest.raises(StoreUnavailable, match="full"), write(engine) as connection:
         rename(connection, "x" * 100_000)
     assert name_in(engine) == "example.com"
+    before = REGISTRY.get_sample_value("outgate_store_errors_total") or 0.0
+    with pytest.raises(StoreUnavailable, match="full"), write(engine) as connection:
+        batch = Batch()
+        batch.add(Step(1, update(organisation)), {"name": "short"}, {"name": "x" * 100_000})
+        batch.execute(connection)
+    assert name_in(engine) == "example.com"
+    assert REGISTRY.get_sample_value("outgate_store_errors_total") == before + 1
     engine.dispose()
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
 from outgate.store.engine import open_engine, read
-from outgate.store.rates import LONGEST, Rates, keys
+from outgate.store.rates import LONGEST, Rates, keys, spent
 from outgate.store.tables import rate_event
 
 RATE, AMOUNT, WINDOW = "3/10seconds", 3, 10
@@ -64,6 +64,11 @@ def test_rates_count_as_a_list_of_times_does(engine: Engine, steps: list[tuple[s
         for each in KEYS:
             assert rates.seconds_left(RATE, *each) == pytest.approx(model.left(each, now))
             assert rates.test(RATE, *each) == (len(model.within(each, now)) < AMOUNT)
+        full = {
+            each: pytest.approx(left) for each in sorted(KEYS) if each[0] == "a" and (left := model.left(each, now))
+        }
+        with read(engine) as connection:
+            assert list(spent(connection, RATE, ("a",), now).items()) == list(full.items())
 
 
 def test_of_many_at_once_as_many_are_counted_as_there_is_room_for(database_url: str) -> None:

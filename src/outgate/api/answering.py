@@ -188,6 +188,8 @@ def _require_known(method: ApiMethod, request: Request) -> None:
         raise invalid(f"Unknown parameter '{odd[:80]}': {_known(known)}.")
     if "if-match" in request.headers and not method.match_scopes:
         raise invalid("If-Match is not looked at here: leave it out.")
+    if "if-none-match" in request.headers and method.verb != "GET":
+        raise invalid("If-None-Match is looked at with GET alone: leave it out.")
 
 
 def _known(names: set[str]) -> str:

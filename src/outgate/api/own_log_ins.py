@@ -8,7 +8,7 @@ from pydantic import Field
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import ApiMethod, ApiParameter, Resource
 from outgate.api.google_error import invalid
-from outgate.api.own_method import own_method
+from outgate.api.own_method import LIMIT, limit_of, own_method
 from outgate.api.own_queue_resources import MOMENT
 from outgate.directory.log_in_limits import Locked
 from outgate.iso_time import iso
@@ -56,11 +56,10 @@ class UnlockedUser(Resource):
 
 
 def locked(call: ApiCall) -> LockedList:
-    """All that is."""
+    """As many as were asked for."""
     with call.reading() as op:
-        return LockedList(
-            items=[LockedLogIns.of(one) for one in log_in_operations.locked(op, call.services.log_in_limits)]
-        )
+        found = log_in_operations.locked(op, call.services.log_in_limits)
+    return LockedList(items=[LockedLogIns.of(one) for one in found[: limit_of(call)]])
 
 
 def unlock_network(call: ApiCall) -> UnlockedNetwork:
@@ -81,7 +80,7 @@ def unlock_user(call: ApiCall) -> UnlockedUser:
 
 
 METHODS: Final[tuple[ApiMethod, ...]] = (
-    own_method(log_in_operations.locked, "GET", "log-ins/locked", locked, gives=LockedList),
+    own_method(log_in_operations.locked, "GET", "log-ins/locked", locked, LIMIT, gives=LockedList),
     own_method(
         log_in_operations.unlock_network,
         "POST",

@@ -20,7 +20,7 @@ from outgate.deliver.tls_policy import gateway_tls
 from outgate.deliver.transports import gateway_link, timeouts_of, verifying_context
 from outgate.egress.resolver import Host, Resolver, Unresolved
 from outgate.frozen import frozen
-from outgate.model import Gateway
+from outgate.model import WHOLE_DOMAIN, Gateway
 
 PATIENCE = 8.0  # seconds; long enough for three SYNs (RFC 6298: sent after 0, 1 and 3 s)
 TOO_OFTEN = "gateways were tried too often; try again later"
@@ -171,7 +171,8 @@ class Prober:
                 hosts = await found
         except TimeoutError:
             hosts = Unresolved("4.4.3", f"the host {gateway.host} could not be resolved in time")
-        asked = sender if gateway.is_smtp else ""  # an interface has no such question
+        # An interface has no such question, and all of a domain is no sender.
+        asked = sender if gateway.is_smtp and not sender.startswith(WHOLE_DOMAIN) else ""
         reason, connected = await self._reason(self._trials(gateway, secret), hosts, until, told, asked)
         if connected or not reason:
             return Probed(reason, reason, connected)

@@ -1,5 +1,8 @@
 """What every change of directory and send-as rows begins with."""
 
+from contextlib import suppress
+from ipaddress import ip_address
+
 from sqlalchemy import Connection, select, update
 
 from outgate.directory.errors import Invalid, NotFound
@@ -49,3 +52,14 @@ def compared_domain(name: str) -> str:
         return canonical_domain(name)
     except AddressError as error:
         raise Invalid(error.text, **error.facts) from None
+
+
+def compared_host(name: str) -> str:
+    """The compared form of a host that somebody entered: an IP address, or a name as A-labels; raises Invalid.
+
+    An address has no zone (RFC 4007 section 11): that may be any text, and means something on one machine alone.
+    """
+    if "%" not in name:
+        with suppress(ValueError):
+            return ip_address(name.strip("[]")).compressed
+    return compared_domain(name)

@@ -4,12 +4,11 @@ the organisation's. Knows no table.
 
 from collections.abc import Sequence
 from dataclasses import field
-from ipaddress import ip_address
 from typing import Any, Self
 
+from outgate.directory.change import compared_host
 from outgate.directory.errors import Invalid
 from outgate.frozen import frozen
-from outgate.mail.addresses import AddressError, canonical_domain
 from outgate.model import Consent, Gateway, GatewayKind, Security
 from outgate.store.vault import SealBroken, Vault, credential, hosts_of
 
@@ -149,14 +148,9 @@ def _is_sayable(text: str) -> bool:
 
 
 def _host(text: str) -> str:
-    """An IP address, or a name as A-labels."""
     try:
-        return ip_address(text.strip("[]")).compressed
-    except ValueError:
-        pass
-    try:
-        return canonical_domain(text)
-    except AddressError:
+        return compared_host(text)
+    except Invalid:
         raise Invalid("'{text}' is neither a host name nor an IP address", text=text[:80]) from None
 
 

@@ -39,22 +39,14 @@ class LogInLimits:
 
     def locked(self, connection: Connection, now: float) -> tuple[Locked, ...]:
         """What is locked now, on all nodes."""
-        found = []
-        for key in rates.keys(connection, *_key()):
-            rate, account, network = self._parts(key)
-            if left := rates.seconds_left(connection, rate, key, now):
-                found.append(Locked(account, network, now + left))
-        return tuple(found)
-
-    def _parts(self, key: Key) -> tuple[str, str, str]:
-        """The rate, account and network of a key that `events` made."""
-        match key[1:]:
-            case "account", account, network:
-                return self.per_account, account, network
-            case "network", network:
-                return self.per_network, "", network
-            case _:
-                return self.per_account_anywhere, key[-1], ""
+        here = rates.spent(connection, self.per_account, _key("account"), now)
+        anywhere = rates.spent(connection, self.per_account_anywhere, _key("anywhere"), now)
+        networks = rates.spent(connection, self.per_network, _key("network"), now)
+        return (
+            *(Locked(key[-2], key[-1], now + left) for key, left in here.items()),
+            *(Locked(key[-1], "", now + left) for key, left in anywhere.items()),
+            *(Locked("", key[-1], now + left) for key, left in networks.items()),
+        )
 
 
 def anywhere_key(account: str) -> Key:

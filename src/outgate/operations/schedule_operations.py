@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from outgate.directory import organisation, own_schedules
-from outgate.directory.change import compared_domain
+from outgate.directory.change import compared_host
 from outgate.directory.errors import Invalid
 from outgate.directory.own_schedules import OwnSchedule
 from outgate.directory.privileges import Privilege
@@ -94,7 +94,7 @@ def of_queues(op: OperationContext, usual: Usual, queues: Collection[str]) -> di
 
 
 def _named(destination: str) -> str:
-    return compared_domain(destination.strip("@*. "))
+    return compared_host(destination.strip("@*. "))
 
 
 def _check(change: ScheduleChange) -> None:

@@ -177,6 +177,8 @@ def transfer(connection: Connection, from_id: int, to_id: int, address: str, now
     without gateway: its credential was the former user's own. Raises as `remove` and `add`.
     """
     row = find(connection, from_id, address)
+    if from_id == to_id:
+        raise Invalid("{address} is this user's already; name another one to transfer it to", address=row.address)
     remove(connection, from_id, address)
     own = is_own_domain(connection, row.address)
     return add(

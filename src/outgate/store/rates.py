@@ -67,6 +67,17 @@ def seconds_left(connection: Connection, rate: str, key: Key, now: float) -> flo
     return 0.0 if at is None else float(at + window - now)
 
 
+def spent(connection: Connection, rate: str, prefix: Key, now: float) -> dict[Key, float]:
+    """The keys that begin with `prefix` and have no room now, in order, with the seconds until they have."""
+    limit, at = _limit(rate), rate_event.c.at
+    window = limit.get_expiry()
+    newest_first = func.row_number().over(partition_by=rate_event.c.key, order_by=at.desc())
+    events = select(rate_event.c.key, at, newest_first.label("number")).where(_under(prefix), at > now - window)
+    each = events.subquery().c
+    rows = connection.execute(select(each.key, each.at).where(each.number == limit.amount))
+    return dict(sorted((_key(row.key), float(row.at + window - now)) for row in rows))
+
+
 def room(connection: Connection, rate: str, key: Key, now: float) -> int:
     """How many more events would be counted now."""
     limit = _limit(rate)
@@ -82,7 +93,7 @@ def clear(connection: Connection, *prefix: str) -> int:
 def keys(connection: Connection, *prefix: str) -> tuple[Key, ...]:
     """The keys that begin with `prefix` and have events, in order."""
     found = connection.scalars(select(rate_event.c.key).where(_under(prefix)).distinct())
-    return tuple(sorted(tuple(unquote(part) for part in text.split("/")) for text in found))
+    return tuple(sorted(map(_key, found)))
 
 
 def prune(connection: Connection, now: float) -> None:
@@ -185,6 +196,10 @@ def _limit(rate: str) -> RateLimitItem:
 
 def _text(key: Key) -> str:
     return "/".join(quote(part, safe="@:+ ") for part in key)
+
+
+def _key(text: str) -> Key:
+    return tuple(unquote(part) for part in text.split("/"))
 
 
 def _under(prefix: Key) -> ColumnElement[bool]:
