@@ -1,0 +1,323 @@
+"""A right request to each method of the APIs: what it names is made by the APIs themselves, where it is to be used up.
+
+What changes something ends it as well, one way or another: what is there at the beginning stays. Knows neither
+descriptions nor how answers are judged.
+"""
+
+import base64
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import requests
+
+from outgate.frozen import frozen
+
+_ORGANISATION: Final = {"customer": "my_customer", "customerId": "my_customer"}
+_ROLES: Final = "/admin/directory/v1/customer/my_customer/roles"
+_ASSIGNMENTS: Final = "/admin/directory/v1/customer/my_customer/roleassignments"
+_UNITS: Final = "/admin/directory/v1/customer/my_customer/orgunits"
+_USERS: Final = "/admin/directory/v1/users"
+_GMAIL: Final = "/gmail/v1/users/me"
+_OWN: Final = "/api/v1"
+_PER_DAY: Final = {"setting": {"type": "settings/outgate.messages_per_day", "value": {"messagesPerDay": 100_000}}}
+CAROL: Final = "carol@recipient.example"
+
+
+@frozen
+class RightRequest:
+    """What a request has in its path, its query and its body (None: nothing)."""
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+
+@dataclass
+class Stock:
+    """Things for requests to name. `session` asks as alice, who may do everything; `gateway` is one that works;
+    `mailed_code` tells what is mailed to an address of hers that waits for its proof.
+    """
+
+    url: str
+    session: requests.Session
+    gateway: Mapping[str, Any]
+    node: str
+    domain_key: str
+    mailed_code: Callable[[str], str]
+    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    def request(self, method_id: str) -> RightRequest:
+        """One to this method."""
+        made = _RIGHT[method_id](self) if method_id in _RIGHT else RightRequest()
+        return RightRequest({**_ORGANISATION, "userId": "me", "user": "me", **made.path}, made.query, made.body)
+
+    def _ask(self, verb: str, path: str, body: object = None) -> Any:
+        answer = self.session.request(verb, f"{self.url}{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def name(self, kind: str) -> str:
+        """Another one each time."""
+        return f"{kind}-{next(self._numbers)}"
+
+    # --- what is made ------------------------------------------------------------------------------------------------
+
+    def role(self) -> str:
+        return str(self._ask("POST", _ROLES, role_body(self))["roleId"])
+
+    def user(self) -> str:
+        return str(self._ask("POST", _USERS, user_body(self))["primaryEmail"])
+
+    def assignment(self) -> str:
+        return str(self._ask("POST", _ASSIGNMENTS, assignment_body(self))["roleAssignmentId"])
+
+    def unit(self) -> str:
+        return str(self._ask("POST", _UNITS, unit_body(self))["orgUnitId"])
+
+    def alias(self, user: str) -> str:
+        return str(self._ask("POST", f"{_USERS}/{user}/aliases", alias_body(self))["alias"])
+
+    def policy(self) -> str:
+        made: str = self._ask("POST", "/v1/policies", policy_body(self))["response"]["name"]
+        return made.removeprefix("policies/")
+
+    def address(self) -> str:
+        """It waits for its proof."""
+        made = self._ask("POST", f"{_GMAIL}/settings/sendAs", {"sendAsEmail": self._partner()})
+        return str(made["sendAsEmail"])
+
+    def _partner(self) -> str:
+        return f"{self.name('alice')}@dominiopartner.example"
+
+    def draft(self) -> str:
+        return str(self._ask("POST", f"{_GMAIL}/drafts", draft_body(self))["id"])
+
+    def message(self) -> str:
+        """It waits."""
+        return str(self._ask("POST", f"{_GMAIL}/messages/send", message_body(self))["id"])
+
+    def rule(self) -> str:
+        return str(self._ask("POST", f"{_OWN}/rules", rule_body(self))["name"])
+
+    def webhook(self) -> str:
+        return str(self._ask("POST", f"{_OWN}/webhooks", webhook_body(self))["name"])
+
+    def stopped_webhook(self) -> str:
+        made = self.webhook()
+        self._ask("POST", f"{_OWN}/webhooks/{made}/stop")
+        return made
+
+    def domain(self) -> str:
+        return str(self._ask("POST", f"{_OWN}/domains", {"name": f"{self.name('d')}.example"})["name"])
+
+    def domain_that_signs(self) -> str:
+        made = self.domain()
+        self._ask("POST", f"{_OWN}/domains/{made}/dkim-key", {"privateKey": self.domain_key})
+        return made
+
+    def domain_in_rotation(self) -> str:
+        made = self.domain_that_signs()
+        self._ask("POST", f"{_OWN}/domains/{made}/dkim-rotation")
+        return made
+
+    def domain_with_gateway(self) -> str:
+        made = self.domain()
+        self._ask("PUT", f"{_OWN}/domain-gateway?domain={made}", domain_gateway_body(self))
+        return made
+
+    def proof(self) -> str:
+        return str(self._ask("POST", f"{_OWN}/domain-proofs", {"domain": f"{self.name('p')}.example"})["domain"])
+
+    def grant(self) -> Any:
+        return self._ask("POST", f"{_OWN}/address-grants", grant_body(self))
+
+    def queue(self) -> str:
+        """That of alice's gateway."""
+        return str(self._ask("GET", f"{_OWN}/gateways")["items"][0]["queue"])
+
+    def drained(self) -> str:
+        """It resumes."""
+        self._ask("POST", f"{_OWN}/nodes/{self.node}/drain")
+        return self.node
+
+    def confirmable(self) -> dict[str, str]:
+        """An address with the code that is mailed to it."""
+        address = self.address()
+        return {"address": address, "code": self.mailed_code(address)}
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+def role_body(stock: Stock) -> Any:
+    return {"roleName": stock.name("role"), "rolePrivileges": [{"privilegeName": "queue-read"}]}
+
+
+def user_body(stock: Stock) -> Any:
+    return {"primaryEmail": f"{stock.name('user')}@example.com", "name": {"givenName": "Ada", "familyName": "Byron"}}
+
+
+def assignment_body(stock: Stock) -> Any:
+    return {"roleId": stock.role(), "assignedTo": stock.user(), "scopeType": "CUSTOMER"}
+
+
+def unit_body(stock: Stock) -> Any:
+    return {"name": stock.name("Unit"), "parentOrgUnitPath": "/"}
+
+
+def alias_body(stock: Stock) -> Any:
+    return {"alias": f"{stock.name('alias')}@example.com"}
+
+
+def policy_body(stock: Stock) -> Any:
+    return {**_PER_DAY, "policyQuery": {"orgUnit": f"orgUnits/{stock.unit().removeprefix('id:')}"}}
+
+
+def message_body(stock: Stock) -> Any:
+    raw = f"From: {stock.gateway['username']}\r\nTo: {CAROL}\r\nSubject: Lunch\r\n\r\nAt one?\r\n"
+    return {"raw": base64.urlsafe_b64encode(raw.encode()).decode()}
+
+
+def draft_body(stock: Stock) -> Any:
+    return {"message": message_body(stock)}
+
+
+def rule_body(stock: Stock) -> Any:
+    return {"name": stock.name("rule"), "words": "quota", "action": "wait", "seconds": 60, "reason": "theirs"}
+
+
+def webhook_body(stock: Stock) -> Any:
+    return {"name": stock.name("hook"), "url": "https://localhost:1/events", "types": ["message.bounced"]}
+
+
+def domain_gateway_body(stock: Stock) -> Any:
+    return {name: stock.gateway[name] for name in ("host", "port", "username", "password")}
+
+
+def grant_body(stock: Stock) -> Any:
+    return {"address": f"{stock.name('sales')}@example.com", "unit": "/"}
+
+
+def _selected(stock: Stock, **more: str) -> RightRequest:
+    return RightRequest(body={"id": stock.message(), **more})
+
+
+# --- by method -------------------------------------------------------------------------------------------------------
+
+Right = Callable[[Stock], RightRequest]
+
+
+def _named(name: str, make: Callable[[Stock], str], body: Any = None) -> Right:
+    """It has this in its path, and perhaps this body."""
+    return lambda stock: RightRequest({name: make(stock)}, body=body)
+
+
+def _sent(make: Callable[[Stock], Any]) -> Right:
+    return lambda stock: RightRequest(body=make(stock))
+
+
+def _of_alias(stock: Stock) -> RightRequest:
+    user = stock.user()
+    return RightRequest({"userKey": user, "alias": stock.alias(user)})
+
+
+def _send_as(stock: Stock) -> RightRequest:
+    gateway = dict(stock.gateway)
+    return RightRequest(body={"sendAsEmail": f"{stock.name('alice')}@dominiopartner.example", "smtpMsa": gateway})
+
+
+def _of_domain_gateway(body: Callable[[Stock], Any] = lambda _stock: None) -> Right:
+    return lambda stock: RightRequest(query={"domain": stock.domain_with_gateway()}, body=body(stock))
+
+
+_ONE_CHANGES: Final = ("retry", "hold", "release", "expire", "delete")
+
+_RIGHT: Final[Mapping[str, Right]] = {
+    # Gmail
+    "gmail.users.settings.sendAs.create": _send_as,
+    "gmail.users.settings.sendAs.verify": _named("sendAsEmail", Stock.address),
+    "gmail.users.settings.sendAs.get": _named("sendAsEmail", Stock.address),
+    "gmail.users.settings.sendAs.update": _named("sendAsEmail", Stock.address, {"displayName": "Alice"}),
+    "gmail.users.settings.sendAs.patch": _named("sendAsEmail", Stock.address, {"signature": "<b>Alice</b>"}),
+    "gmail.users.settings.sendAs.delete": _named("sendAsEmail", Stock.address),
+    "gmail.users.messages.get": lambda stock: RightRequest({"id": stock.message()}, {"format": "metadata"}),
+    "gmail.users.messages.send": _sent(message_body),
+    "gmail.users.drafts.create": _sent(draft_body),
+    "gmail.users.drafts.send": _sent(lambda stock: {"id": stock.draft()}),
+    "gmail.users.drafts.get": _named("id", Stock.draft),
+    "gmail.users.drafts.update": lambda stock: RightRequest({"id": stock.draft()}, body=draft_body(stock)),
+    "gmail.users.drafts.delete": _named("id", Stock.draft),
+    # Reports, Cloud Identity
+    "reports.activities.list": lambda _stock: RightRequest({"userKey": "all", "applicationName": "admin"}),
+    "cloudidentity.policies.create": _sent(policy_body),
+    "cloudidentity.policies.get": _named("policiesId", Stock.policy),
+    "cloudidentity.policies.patch": _named("policiesId", Stock.policy, _PER_DAY),
+    "cloudidentity.policies.delete": _named("policiesId", Stock.policy),
+    # Directory
+    "directory.users.insert": _sent(user_body),
+    "directory.users.get": _named("userKey", Stock.user),
+    "directory.users.patch": _named("userKey", Stock.user, {"suspended": True}),
+    "directory.users.update": _named("userKey", Stock.user, {"name": {"familyName": "King"}}),
+    "directory.users.delete": _named("userKey", Stock.user),
+    "directory.users.aliases.list": _named("userKey", Stock.user),
+    "directory.users.aliases.insert": lambda stock: RightRequest({"userKey": stock.user()}, body=alias_body(stock)),
+    "directory.users.aliases.delete": _of_alias,
+    "directory.orgunits.insert": _sent(unit_body),
+    "directory.orgunits.get": _named("orgunitsId", Stock.unit),
+    "directory.orgunits.patch": _named("orgunitsId", Stock.unit, {"parentOrgUnitPath": "/"}),
+    "directory.orgunits.update": lambda stock: RightRequest({"orgunitsId": stock.unit()}, body=unit_body(stock)),
+    "directory.orgunits.delete": _named("orgunitsId", Stock.unit),
+    "directory.roles.insert": _sent(role_body),
+    "directory.roles.get": _named("roleId", Stock.role),
+    "directory.roles.delete": _named("roleId", Stock.role),
+    "directory.roleAssignments.list": lambda stock: RightRequest(query={"roleId": stock.role()}),
+    "directory.roleAssignments.insert": _sent(assignment_body),
+    "directory.roleAssignments.get": _named("roleAssignmentId", Stock.assignment),
+    "directory.roleAssignments.delete": _named("roleAssignmentId", Stock.assignment),
+    # Our own
+    "send-as.verify": _sent(Stock.confirmable),
+    "queue.list.message": _named("id", Stock.message),
+    **{f"queue.{verb}.one": _named("id", Stock.message) for verb in _ONE_CHANGES},
+    **{f"queue.{verb}.many": _selected for verb in _ONE_CHANGES},
+    "queue.move.one": _named("id", Stock.message, {"way": "direct"}),
+    "queue.move.many": lambda stock: _selected(stock, way="usual"),
+    "queue.suspend": _named("queue", Stock.queue, {"reason": "theirs", "seconds": 60}),
+    "queue.resume": _named("queue", Stock.queue),
+    "queue.limit": _named("queue", Stock.queue, {"connections": 2, "reason": "they said so"}),
+    "queue.limit.end": _named("queue", Stock.queue),
+    "rule.add": _sent(rule_body),
+    "rule.test": lambda _stock: RightRequest(query={"reply": "451 4.7.1 quota exceeded"}),
+    "rule.remove": _named("name", Stock.rule),
+    "gateway.list.one": _named("gateway", Stock.queue),
+    "gateway.test": lambda stock: RightRequest({"address": stock.gateway["username"]}),
+    "mail.explain": lambda stock: RightRequest(query={"sender": stock.gateway["username"], "recipient": CAROL}),
+    "send-as.advise": lambda stock: RightRequest(query={"sender": stock.gateway["username"]}),
+    "log.show": _named("id", Stock.message),
+    "domain-gateway.show": _of_domain_gateway(),
+    "domain-gateway.set": _of_domain_gateway(domain_gateway_body),
+    "domain-gateway.clear": _of_domain_gateway(),
+    "domain.add": _sent(lambda stock: {"name": f"{stock.name('d')}.example"}),
+    "domain.show": _named("domain", Stock.domain),
+    "domain.remove": _named("domain", Stock.domain),
+    "domain.key": lambda stock: RightRequest({"domain": stock.domain()}, body={"privateKey": stock.domain_key}),
+    "domain.rotate": _named("domain", Stock.domain_that_signs),
+    "domain.cancel-rotation": _named("domain", Stock.domain_in_rotation),
+    "domain-proof.begin": _sent(lambda stock: {"domain": f"{stock.name('p')}.example"}),
+    "domain-proof.show": _named("domain", Stock.proof),
+    "domain-proof.remove": _named("domain", Stock.proof),
+    "address-grant.add": _sent(grant_body),
+    "address-grant.remove": _sent(Stock.grant),
+    "user.unlock": _named("user", Stock.user),
+    "webhook.add": _sent(webhook_body),
+    "webhook.show": _named("name", Stock.webhook),
+    "webhook.remove": _named("name", Stock.webhook),
+    "webhook.rotate": _named("name", Stock.webhook),
+    "webhook.enable": _named("name", Stock.stopped_webhook, {"fromNow": True}),
+    "webhook.disable": _named("name", Stock.webhook),
+    "webhook.test": _named("name", Stock.webhook),
+    "webhook.tries": _named("name", Stock.webhook),
+    "node.drain": lambda stock: RightRequest({"node": stock.node}),
+    "node.resume": _named("node", Stock.drained),
+}
