@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Err, Result
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -58,7 +59,7 @@ class Fuzzing:
         """What of the answers is not as described; the same for the same number."""
         described = schemathesis.openapi.from_dict(document(surface, self.url))
         described.validate()
-        operations = [found.ok() for found in described.get_all_operations()]
+        operations = [_found(one) for one in described.get_all_operations()]
         for operation in operations:
             yield from self._asked_rightly(operation)
         for operation in operations:
@@ -126,6 +127,11 @@ class Fuzzing:
         if isinstance(right.body, dict) and isinstance(case.body, dict):
             odd = draw.draw(st.sampled_from([None, *sorted(case.body)]))
             case.body = right.body | ({} if odd is None else {odd: case.body[odd]})
+
+
+def _found(one: Result[Any, Any]) -> Any:
+    assert not isinstance(one, Err), one
+    return one.ok()
 
 
 def _id(operation: Any) -> str:

@@ -1,14 +1,15 @@
 """A right request to each method of the APIs: what it names is made by the APIs themselves, where it is to be used up.
 
-What changes something ends it as well, one way or another: what is there at the beginning stays. Knows neither
+What is there at the beginning stays as it is, and of what is made not much is there at a time. Knows neither
 descriptions nor how answers are judged.
 """
 
 import base64
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 import requests
 
@@ -22,6 +23,14 @@ _USERS: Final = "/admin/directory/v1/users"
 _GMAIL: Final = "/gmail/v1/users/me"
 _OWN: Final = "/api/v1"
 _PER_DAY: Final = {"setting": {"type": "settings/outgate.messages_per_day", "value": {"messagesPerDay": 100_000}}}
+# Of what there may be so many alone: where it is listed, as what, and by what it is named.
+_FEW: Final = (
+    (f"{_GMAIL}/settings/sendAs", "sendAs", "sendAsEmail"),
+    (f"{_GMAIL}/drafts", "drafts", "id"),
+    (f"{_OWN}/rules", "items", "name"),
+    (f"{_OWN}/webhooks", "items", "name"),
+)
+_MADE_BETWEEN: Final = 50  # before they are removed
 CAROL: Final = "carol@recipient.example"
 
 
@@ -36,31 +45,49 @@ class RightRequest:
 
 @dataclass
 class Stock:
-    """Things for requests to name. `session` asks as alice, who may do everything; `gateway` is one that works;
-    `mailed_code` tells what is mailed to an address of hers that waits for its proof.
+    """Things for requests to name. `session` asks as alice, who may do everything; `gateway` is one that works, and
+    `served` an address of hers that has it; mail from `stuck` waits. `mailed_code` tells what is mailed to an address
+    of hers that waits for its proof.
     """
 
     url: str
     session: requests.Session
     gateway: Mapping[str, Any]
+    served: str
+    stuck: str
     node: str
     domain_key: str
     mailed_code: Callable[[str], str]
-    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self._kept = {path: self._names(path, kind, name) for path, kind, name in _FEW}
 
     def request(self, method_id: str) -> RightRequest:
         """One to this method."""
         made = _RIGHT[method_id](self) if method_id in _RIGHT else RightRequest()
         return RightRequest({**_ORGANISATION, "userId": "me", "user": "me", **made.path}, made.query, made.body)
 
-    def _ask(self, verb: str, path: str, body: object = None) -> Any:
+    def _ask(self, verb: str, path: str, body: Any = None) -> Any:
         answer = self.session.request(verb, f"{self.url}{path}", json=body, timeout=30)
-        answer.raise_for_status()
+        assert answer.ok, f"{verb} {path}: {answer.text}"
         return answer.json() if answer.content else None
 
     def name(self, kind: str) -> str:
         """Another one each time."""
-        return f"{kind}-{next(self._numbers)}"
+        number = next(self._numbers)
+        if number % _MADE_BETWEEN == 0:
+            self._clear()
+        return f"{kind}-{number}"
+
+    def _names(self, path: str, kind: str, name: str) -> set[str]:
+        return {one[name] for one in self._ask("GET", path).get(kind, [])}
+
+    def _clear(self) -> None:
+        """Only that is left which was there at the beginning."""
+        for path, kind, name in _FEW:
+            for one in self._names(path, kind, name) - self._kept[path]:
+                self._ask("DELETE", f"{path}/{quote(one, safe='')}")
 
     # --- what is made ------------------------------------------------------------------------------------------------
 
@@ -176,7 +203,7 @@ def policy_body(stock: Stock) -> Any:
 
 
 def message_body(stock: Stock) -> Any:
-    raw = f"From: {stock.gateway['username']}\r\nTo: {CAROL}\r\nSubject: Lunch\r\n\r\nAt one?\r\n"
+    raw = f"From: {stock.stuck}\r\nTo: {CAROL}\r\nSubject: Lunch\r\n\r\nAt one?\r\n"
     return {"raw": base64.urlsafe_b64encode(raw.encode()).decode()}
 
 
@@ -291,9 +318,9 @@ _RIGHT: Final[Mapping[str, Right]] = {
     "rule.test": lambda _stock: RightRequest(query={"reply": "451 4.7.1 quota exceeded"}),
     "rule.remove": _named("name", Stock.rule),
     "gateway.list.one": _named("gateway", Stock.queue),
-    "gateway.test": lambda stock: RightRequest({"address": stock.gateway["username"]}),
-    "mail.explain": lambda stock: RightRequest(query={"sender": stock.gateway["username"], "recipient": CAROL}),
-    "send-as.advise": lambda stock: RightRequest(query={"sender": stock.gateway["username"]}),
+    "gateway.test": lambda stock: RightRequest({"address": stock.served}),
+    "mail.explain": lambda stock: RightRequest(query={"sender": stock.stuck, "recipient": CAROL}),
+    "send-as.advise": lambda stock: RightRequest(query={"sender": stock.stuck}),
     "log.show": _named("id", Stock.message),
     "domain-gateway.show": _of_domain_gateway(),
     "domain-gateway.set": _of_domain_gateway(domain_gateway_body),
