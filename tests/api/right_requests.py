@@ -43,6 +43,10 @@ class RightRequest:
     body: Any = None
 
 
+class NotMade(Exception):
+    """What was asked for rightly was refused."""
+
+
 @dataclass
 class Stock:
     """Things for requests to name. `session` asks as alice, who may do everything; `gateway` is one that works, and
@@ -70,7 +74,8 @@ class Stock:
 
     def _ask(self, verb: str, path: str, body: Any = None) -> Any:
         answer = self.session.request(verb, f"{self.url}{path}", json=body, timeout=30)
-        assert answer.ok, f"{verb} {path}: {answer.text}"
+        if not answer.ok:
+            raise NotMade(f"{verb} {path}: {answer.text}")
         return answer.json() if answer.content else None
 
     def name(self, kind: str) -> str:
@@ -85,9 +90,11 @@ class Stock:
 
     def _clear(self) -> None:
         """Only that is left which was there at the beginning."""
+        for one in self._ask("GET", f"{_OWN}/address-grants")["items"]:
+            self._ask("POST", f"{_OWN}/address-grants/revoke", one)
         for path, kind, name in _FEW:
-            for one in self._names(path, kind, name) - self._kept[path]:
-                self._ask("DELETE", f"{path}/{quote(one, safe='')}")
+            for found in self._names(path, kind, name) - self._kept[path]:
+                self._ask("DELETE", f"{path}/{quote(found, safe='')}")
 
     # --- what is made ------------------------------------------------------------------------------------------------
 

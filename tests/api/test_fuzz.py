@@ -27,7 +27,7 @@ from outgate.sendas import verification
 from outgate.store.engine import write
 from way.place import GATEWAY_PASSWORD, PASSWORD
 
-EXAMPLES = 1  # of each method, as described and otherwise
+EXAMPLES = 1  # of each method, as described or otherwise; twenty of both by `make fuzz`
 SERVED = "alice@second.example"  # by a gateway that works; one that does not is tried for seconds
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 
