@@ -28,6 +28,7 @@ from outgate.operations.actor import Actor
 from outgate.operations.context import OperationContext, reading, writing
 from outgate.wiring import ServerProcess
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, install, running
+from web.links import opened
 
 T = TypeVar("T")
 
@@ -73,12 +74,9 @@ class ApiSite:
         """An operation at the console."""
 
         def work() -> T:
-            place = self.site.place()
-            try:
-                with writing(place.engine, place.vault, Actor.console("root"), clock.now()) as op:
-                    return change(op)
-            finally:
-                place.engine.dispose()
+            console = Actor.console("root")
+            with opened(self.site) as place, writing(place.engine, place.vault, console, clock.now()) as op:
+                return change(op)
 
         return await asyncio.to_thread(work)
 
@@ -86,12 +84,9 @@ class ApiSite:
         """An operation that only looks."""
 
         def work() -> T:
-            place = self.site.place()
-            try:
-                with reading(place.engine, place.vault, Actor.console("root"), clock.now()) as op:
-                    return question(op)
-            finally:
-                place.engine.dispose()
+            console = Actor.console("root")
+            with opened(self.site) as place, reading(place.engine, place.vault, console, clock.now()) as op:
+                return question(op)
 
         return await asyncio.to_thread(work)
 

@@ -22,6 +22,7 @@ _UNITS: Final = "/admin/directory/v1/customer/my_customer/orgunits"
 _USERS: Final = "/admin/directory/v1/users"
 _GMAIL: Final = "/gmail/v1/users/me"
 _OWN: Final = "/api/v1"
+_SCHEDULE: Final = {"retryFirst": 600, "giveUpAfter": 864000, "reason": "they are moving"}
 _PER_DAY: Final = {"setting": {"type": "settings/outgate.messages_per_day", "value": {"messagesPerDay": 100_000}}}
 # Of what there may be so many alone: where it is listed, as what, and by what it is named.
 _FEW: Final = (
@@ -29,6 +30,7 @@ _FEW: Final = (
     (f"{_GMAIL}/drafts", "drafts", "id"),
     (f"{_OWN}/rules", "items", "name"),
     (f"{_OWN}/webhooks", "items", "name"),
+    (f"{_OWN}/schedules", "items", "destination"),
 )
 _MADE_BETWEEN: Final = 50  # before they are removed
 CAROL: Final = "carol@recipient.example"
@@ -163,6 +165,11 @@ class Stock:
 
     def proof(self) -> str:
         return str(self._ask("POST", f"{_OWN}/domain-proofs", {"domain": f"{self.name('p')}.example"})["domain"])
+
+    def schedule(self) -> str:
+        destination = f"{self.name('slow')}.example"
+        self._ask("PUT", f"{_OWN}/schedules/{destination}", _SCHEDULE)
+        return destination
 
     def grant(self) -> Any:
         return self._ask("POST", f"{_OWN}/address-grants", grant_body(self))
@@ -321,6 +328,9 @@ _RIGHT: Final[Mapping[str, Right]] = {
     "queue.resume": _named("queue", Stock.queue),
     "queue.limit": _named("queue", Stock.queue, {"connections": 2, "reason": "they said so"}),
     "queue.limit.end": _named("queue", Stock.queue),
+    "schedule.list.one": _named("destination", Stock.schedule),
+    "schedule.set": lambda stock: RightRequest({"destination": f"{stock.name('slow')}.example"}, body=_SCHEDULE),
+    "schedule.remove": _named("destination", Stock.schedule),
     "rule.add": _sent(rule_body),
     "rule.test": lambda _stock: RightRequest(query={"reply": "451 4.7.1 quota exceeded"}),
     "rule.remove": _named("name", Stock.rule),

@@ -24,6 +24,8 @@ from outgate.operations.confirmation import Confirmation
 from outgate.operations.context import OperationContext
 from outgate.operations.send_as_operations import WrittenSignature
 from outgate.store.tables import access_token
+from way.place import Site
+from web.links import opened
 
 LIST = "/gmail/v1/users/me/settings/sendAs"
 
@@ -84,14 +86,18 @@ async def test_no_answer_is_for_anybody_else(api: ApiSite) -> None:
     assert (await _get(api, alices + "x"))[0] == 401
 
 
+def revoke(site: Site, token: str) -> bool:
+    """Beside the running server."""
+    with opened(site) as place:
+        return token_operations.revoke_token(place.engine, token, clock.now())
+
+
 @pytest.mark.parametrize("end", ["revoked", "suspended", "key removed", "time over"])
 async def test_a_token_that_has_ended_gets_nothing_that_was_remembered(api: ApiSite, end: str) -> None:
     token = await _token(api)
     assert [(await _get(api, token))[0] for _ in range(2)] == [200, 200]
     if end == "revoked":
-        place = api.site.place()
-        assert await asyncio.to_thread(token_operations.revoke_token, place.engine, token, clock.now())
-        place.engine.dispose()
+        assert await asyncio.to_thread(revoke, api.site, token)
     elif end == "suspended":
         await api.operate(lambda op: user_operations.suspend(op, ALICE))
     elif end == "key removed":

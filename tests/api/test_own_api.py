@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from api.own_site import ALICE, BOB, EVERY_SCOPE, PARTNER, OwnApi, own_api
+from outgate.api.own_surface import OWN
 from outgate.node_id import node_id
 from way.place import GATEWAY_PASSWORD
 
@@ -206,6 +207,32 @@ async def test_nodes_rules_and_grants_come_and_go(own: OwnApi) -> None:
     assert await own.told("POST", "address-grants/revoke", granted) == granted
     assert (await own.ask("DELETE", "domain-proofs/dominiopartner.example")).status_code == 204
     assert await own.told("POST", f"users/{BOB}/unlock") == {"failures": 0}
+
+
+async def test_a_destination_s_schedule_is_set_seen_changed_as_it_was_seen_and_removed(own: OwnApi) -> None:
+    wanted = {"retryFirst": 600, "giveUpAfter": 864000, "reason": "they are moving", "lasts": 3600}
+    made = await own.told("PUT", "schedules/*.Slow.Example", wanted)
+    assert (made["destination"], made["author"], made["retryFirst"]) == ("slow.example", ALICE, 600)
+    listed = await own.told("GET", "schedules")
+    assert listed["items"] == [made]
+    assert [one["way"] for one in listed["ways"]] == ["user-gateway", "local", "domain-gateway", "direct"]
+    one = "schedules/slow.example"
+    answer = await own.ask("GET", one)
+    seen = {"If-Match": answer.headers["etag"]}
+    assert answer.json() == made
+
+    [told, *_] = (one for one in OWN.methods if one.id == "schedule.set")
+    assert (told.scopes, told.match_scopes) == ((QUEUE_MANAGE,), (QUEUE_READ,))
+    assert (await own.refused("PUT", one, wanted, headers=seen, scopes=(QUEUE_MANAGE,)))[0] == 403
+    assert (await own.ask("PUT", one, wanted | {"retryFirst": 900}, headers=seen)).json()["retryFirst"] == 900
+    assert (await own.refused("DELETE", one, headers=seen))[0] == 412
+    assert (await own.refused("PUT", "schedules/other.example", wanted, headers={"If-Match": "*"}))[0] == 412
+    too_long = await own.refused("PUT", one, wanted | {"retryFirst": 80000})
+    assert (too_long[0], "longer than the longest" in too_long[1]) == (400, True)
+    assert (await own.refused("PUT", one, wanted, user=BOB))[0] == 403
+    assert (await own.ask("DELETE", one, scopes=(QUEUE_MANAGE,))).status_code == 204
+    assert (await own.refused("GET", one))[0] == 404
+    assert (await own.refused("DELETE", one))[0] == 404
 
 
 async def test_waiting_mail_is_listed_held_moved_and_deleted_by_one_and_by_many(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import json
 import re
 import threading
 from base64 import urlsafe_b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from html import unescape
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -23,7 +23,7 @@ from outgate import clock
 from outgate.accept.throttle import limits_of
 from outgate.directory import known_networks, users, web_sessions
 from outgate.directory.change import touch
-from outgate.directory.web_sessions import OpenedBy, WebSessionLimits
+from outgate.directory.web_sessions import OpenedBy, WebSession, WebSessionLimits
 from outgate.store import tables
 from outgate.store.engine import read, write
 from outgate.store.rates import Rates
@@ -93,6 +93,19 @@ async def begun(browser: httpx2.AsyncClient, page: str) -> str:
     return sent.headers["location"]
 
 
+def doras_sessions(site: Site) -> Sequence[WebSession]:
+    """Where she is logged in."""
+    with opened(site) as place, read(place.engine) as connection:
+        dora = users.find(connection, DORA)
+        return web_sessions.listed(connection, dora.id, WebSessionLimits(3600, 3600), clock.now())
+
+
+def count_users(site: Site) -> int:
+    """All that there are."""
+    with opened(site) as place, read(place.engine) as connection:
+        return users.count_all(connection)
+
+
 def is_known(site: Site, address: str) -> bool:
     """Whether somebody has logged in from here before."""
     with opened(site) as place, read(place.engine) as connection:
@@ -123,11 +136,10 @@ async def test_a_user_comes_where_they_wanted_to_go_and_must_show_again_who_they
     done = await returned(browser, provider, DORA, "/log-in?to=/settings/accounts")
     assert (done.status_code, done.headers["location"]) == (303, "/settings/accounts")
     assert (await browser.get("/settings/accounts")).status_code == 200
-    with opened(site) as place, read(place.engine) as connection:
-        dora = users.find(connection, DORA)
-        (session,) = web_sessions.listed(connection, dora.id, WebSessionLimits(3600, 3600), clock.now())
+    (session,) = await asyncio.to_thread(doras_sessions, site)
     assert (session.opened_by, session.peer) == (OpenedBy.PROVIDER, "127.0.0.1")
-    await eventually(lambda: is_known(site, DORA), "strangers who lock Dora out do not lock out where she comes from")
+    said = "strangers who lock Dora out do not lock out where she comes from"
+    await eventually(lambda: is_known(site, DORA), said, in_thread=True)
 
     asked = await browser.get(SECURITY)
     prove = asked.headers["location"]
@@ -202,8 +214,7 @@ async def test_who_is_nobody_here_or_suspended_or_not_verified_there_stays_outsi
     assert "Qui nessuno ha questo indirizzo" in (await returned(browser, provider, "carol@example.com")).text
     unverified = await returned(browser, provider, "unverified-alice@example.com")
     assert "il tuo indirizzo non vi è verificato (email_verified)" in unescape(unverified.text)
-    with opened(site) as place, read(place.engine) as connection:
-        assert users.count_all(connection) == 3, "nobody is made"
+    assert await asyncio.to_thread(count_users, site) == 3, "nobody is made"
 
 
 async def test_an_answer_counts_once_and_for_the_browser_that_began_alone(
@@ -234,6 +245,7 @@ async def test_an_answer_counts_once_and_for_the_browser_that_began_alone(
 
 async def test_what_the_browser_keeps_is_no_longer_than_browsers_keep(browser: httpx2.AsyncClient, site: Site) -> None:
     short = f"/?subject={'x' * 900}"
+    vault = site.place().vault
     for to, kept in {
         short: short,
         f"/?subject={'x' * 3000}": "/",
@@ -243,9 +255,8 @@ async def test_what_the_browser_keeps_is_no_longer_than_browsers_keep(browser: h
     }.items():
         sent = await browser.get("/log-in/provider", params={"to": to})
         assert len(sent.headers["set-cookie"]) <= 4096
-        with opened(site) as place:
-            sealed = urlsafe_b64decode(browser.cookies["provider-log-in"])
-            assert json.loads(place.vault.open(sealed, "provider-log-in"))["to"] == kept
+        sealed = urlsafe_b64decode(browser.cookies["provider-log-in"])
+        assert json.loads(vault.open(sealed, "provider-log-in"))["to"] == kept
 
 
 async def test_the_loop_seals_and_opens_nothing(browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,6 @@ NO_COMMAND: Final[Mapping[str, str]] = {
 }
 # Operations that neither Outgate's own API nor Google's calls.
 NO_API: Final[Mapping[str, str]] = {
-    "schedule.": "`outgate queue schedule` has them",
     # What begins as these do.
     "common-gateway.": "a credential, which is entered where somebody shows who they are: on a page and by commands",
     "address-grant.search": "what a page shows; the list has all",

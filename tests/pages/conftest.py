@@ -61,7 +61,7 @@ async def town_at(folder: Path) -> AsyncIterator[Town]:
         folder / "outgate",
         web={"public_url": base, "port": port, "undo_send": 2.0},
     )
-    _add_anna(site)
+    await asyncio.to_thread(_add_anna, site)
     tls = site.authority.server_context(LOCALHOST)
     async with RawPeer(tls=tls, credentials={PARTNER: GATEWAY_PASSWORD}) as gateway, RawPeer() as exchanger:
         await site.set_domain_gateway(exchanger.port, security=Security.NONE)

@@ -2,20 +2,29 @@
 
 import re
 from collections.abc import AsyncIterator
-from itertools import product
+from pathlib import Path
 from typing import Final, Literal
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, ViewportSize
 
+import outgate
 from pages.browser import DESKTOP, PHONE, person, violations
 from pages.conftest import ALICE, ANNA, Town
 from pages.every_page import PAGES_OF, PUBLIC_PAGES, furnish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+PARTS: Final = 3  # of the pages, each a test: no single one takes long
+# In an order in which least changes from one to the next: the page lays itself out anew.
+LOOKS: Final[tuple[tuple[Literal["light", "dark"], ViewportSize], ...]] = (
+    ("light", DESKTOP),
+    ("dark", DESKTOP),
+    ("dark", PHONE),
+    ("light", PHONE),
+)
+STYLES: Final = Path(outgate.__file__).parent / "web" / "static" / "look.css"
 PAINTED_WITHIN: Final = 1000  # milliseconds
 WEIGHS: Final = 80_000  # bytes of scripts
 # Asked of the page and not waited for by the driver, which looks again with an eval that the page's policy forbids.
@@ -36,20 +45,33 @@ async def furnished(town: Town) -> AsyncIterator[Town]:
 
 
 @pytest.mark.parametrize("language", ["en", "it"])
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("who", [ALICE, ANNA], ids=["user", "console"])
-async def test_nobody_is_kept_out_of_a_page(furnished: Town, browser: Browser, language: str, who: str) -> None:
+async def test_nobody_is_kept_out_of_a_page(
+    furnished: Town, browser: Browser, language: str, part: int, who: str
+) -> None:
     await furnished.speak(language, ALICE, ANNA)
     async with person(browser, furnished.base, language) as somebody:
-        for path in PUBLIC_PAGES if who == ALICE else ():
-            await somebody.at(path)
-            await _is_open_to_all(somebody.page)
         await somebody.at("/")
         await somebody.log_in(who)
         await somebody.page.wait_for_url(re.compile("/$"))
-        for path in PAGES_OF[who]:
+        for path in PAGES_OF[who][part::PARTS]:
             await somebody.at(path)
             await _is_light(somebody.page)
-            await _is_open_to_all(somebody.page)
+            await _is_open_to_all(somebody.page, language)
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+async def test_nobody_is_kept_from_logging_in(furnished: Town, browser: Browser, language: str) -> None:
+    async with person(browser, furnished.base, language) as somebody:
+        for path in PUBLIC_PAGES:
+            await somebody.at(path)
+            await _is_open_to_all(somebody.page, language)
+
+
+async def test_no_style_asks_for_the_language() -> None:
+    """So what colours are together is the same in all."""
+    assert not re.search(r":lang|\[lang|:dir|\[dir", STYLES.read_text())
 
 
 async def _is_light(page: Page) -> None:
@@ -65,15 +87,23 @@ async def _is_light(page: Page) -> None:
     raise AssertionError(f"{page.url}: first paint after {painted:.0f} ms")
 
 
-async def _is_open_to_all(page: Page) -> None:
+async def _is_open_to_all(page: Page, language: str) -> None:
     """In both themes and sizes: a page is opened once, since its styles alone make the difference, and between themes
-    they differ by `light-dark()`, which can't be anything but a colour.
+    they differ by `light-dark()`, which can't be anything but a colour. What colours are together differs by no
+    language: those of the dark theme are looked at in one.
     """
-    for theme, size in product(THEMES, (DESKTOP, PHONE)):
-        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # no colour is looked at half-way
-        await page.set_viewport_size(size)
+    for theme, size in LOOKS:
+        if theme == "dark" and language != "en":
+            continue
+        await _look(page, theme, size)
         where = f"{page.url}, {theme}, {size['width']} wide"
         assert await violations(page, of_colour=theme == "dark") == [], where
         assert not await page.evaluate("document.documentElement.scrollWidth > innerWidth"), (
             f"{where}: scrolls sideways"
         )
+
+
+async def _look(page: Page, theme: Literal["light", "dark"], size: ViewportSize) -> None:
+    if page.viewport_size != size:
+        await page.set_viewport_size(size)
+    await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # no colour is looked at half-way

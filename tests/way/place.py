@@ -259,9 +259,9 @@ def listens(site: Site) -> bool:
         return False
 
 
-async def eventually(fulfilled: object, what: str, seconds: float = 20.0) -> None:
-    """Wait until the callable is true; fails with `what` after `seconds`."""
+async def eventually(fulfilled: object, what: str, seconds: float = 20.0, *, in_thread: bool = False) -> None:
+    """Wait until the callable, which may be asked in a thread, is true; fails with `what` after `seconds`."""
     assert callable(fulfilled)
     async with asyncio.timeout(seconds):
-        while not fulfilled():
+        while not (await asyncio.to_thread(fulfilled) if in_thread else fulfilled()):
             await asyncio.sleep(0.01)

@@ -1,5 +1,6 @@
 """Links as they are mailed, and what became of them as the database has it. Used in threads: the server's loop runs."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,10 +19,24 @@ PARTNER = "alice@dominiopartner.example"
 
 @contextmanager
 def opened(site: Site) -> Iterator[Installation]:
-    """The installation beside its running server."""
+    """The installation beside its running server. Raises RuntimeError on a loop: the server's own writes, in the same
+    process, want that loop while they hold the database's lock, which would be waited for here.
+    """
+    if _on_a_loop():
+        raise RuntimeError("the database of a running server is opened in a thread: await asyncio.to_thread(...)")
     place = site.place()
-    yield place
-    place.engine.dispose()
+    try:
+        yield place
+    finally:
+        place.engine.dispose()
+
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def new_token(site: Site, *, now: float | None = None, language: str = "en") -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from email import message_from_bytes
 from html import unescape
@@ -12,7 +12,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from bench.scratch import free_port
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from corpus.inbox import Answer
 from corpus.peer import RawPeer
@@ -89,6 +89,18 @@ def _set_policy(site: Site, name: str, value: object) -> None:
         policies.set_value(connection, "/", setting(name), value, clock.now())
     with opened(site) as place:
         propagation.wait(place.engine)
+
+
+def _set_sender(site: Site, sender: str) -> None:
+    """As if all that was sent had been sent as this address."""
+    with opened(site) as place, write(place.engine) as connection:
+        connection.execute(update(sent_message).values(sender=sender))
+
+
+def numbers(site: Site, found: Select[int]) -> Sequence[int]:
+    """Of messages, that the database has."""
+    with opened(site) as place, read(place.engine) as connection:
+        return connection.scalars(found).all()
 
 
 def copies(site: Site, user: str = ALICE) -> list[Path]:
@@ -171,19 +183,18 @@ async def test_no_message_waits_while_html_is_cleaned(
     alice: httpx2.AsyncClient, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cleaned = list[str]()
-    with opened(site) as place:
 
-        def written(html: str) -> str:
-            with write(place.engine):
-                cleaned.append(html)
-                return html
+    def written(html: str) -> str:
+        with opened(site) as place, write(place.engine):
+            cleaned.append(html)
+            return html
 
-        monkeypatch.setattr(draft_operations, "written", written)
-        monkeypatch.setattr(send_as_operations, "written", written)
-        sent = [
-            await alice.post("/", data=form("save", html="<b>Hi</b>")),
-            await alice.post(f"/settings/accounts/{ALICE}/signature", data={"html": "<b>Alice</b>"}),
-        ]
+    monkeypatch.setattr(draft_operations, "written", written)
+    monkeypatch.setattr(send_as_operations, "written", written)
+    sent = [
+        await alice.post("/", data=form("save", html="<b>Hi</b>")),
+        await alice.post(f"/settings/accounts/{ALICE}/signature", data={"html": "<b>Alice</b>"}),
+    ]
     assert [one.status_code for one in sent] == [303, 303]
     assert cleaned == ["<b>Hi</b>", "<b>Alice</b>"]
 
@@ -222,9 +233,8 @@ async def test_a_draft_sent_again_when_it_may_leave_at_once_is_one_message(
     for one in again:
         assert one.headers.get("location") == first.headers["location"] or "not there any more" in one.text
     await exchanger.wait_for(1)
-    with opened(site) as place, read(place.engine) as connection:
-        of_a_message = select(fact.c.message_id).where(fact.c.kind == EventKind.ACCEPTED.value)
-        assert connection.scalars(of_a_message).all() == [queue_id(first)]
+    accepted = select(fact.c.message_id).where(fact.c.kind == EventKind.ACCEPTED.value)
+    assert await asyncio.to_thread(numbers, site, accepted) == [queue_id(first)]
 
 
 async def test_nobody_sees_or_sends_anothers_draft(alice: httpx2.AsyncClient, port: int) -> None:
@@ -304,9 +314,8 @@ class TestUndo:
         first, second = [await alice.post("/", data=form(draft=draft)) for _ in range(2)]
         assert first.headers["location"] == second.headers["location"]
         assert (await alice.get("/sent")).text.count("Prices") == 1
-        with opened(site) as place, read(place.engine) as connection:
-            assert connection.scalars(select(message.c.id)).all() == [queue_id(first)]
-            assert connection.scalars(select(recipient.c.message_id)).all() == [queue_id(first)]
+        for found in (select(message.c.id), select(recipient.c.message_id)):
+            assert await asyncio.to_thread(numbers, site, found) == [queue_id(first)]
 
     async def test_what_was_sent_is_neither_changed_nor_deleted_until_it_is_taken_back(
         self, alice: httpx2.AsyncClient
@@ -458,8 +467,7 @@ async def test_what_left_with_a_tag_is_shown_as_of_the_address_that_covers_it(
     path = (await alice.post("/", data=form())).headers["location"].partition("?")[0]
     tagged, foreign = "alice+shop@example.com", "gone@partner.example"
     for sender, is_shown in ((tagged, True), (foreign, False)):
-        with opened(site) as place, write(place.engine) as connection:
-            connection.execute(update(sent_message).values(sender=sender))
+        await asyncio.to_thread(_set_sender, site, sender)
         line = f'<bdi>{sender}</bdi></span><span class="leg">'
         for page, way in ((path, line), ("/sent", '<span class="way">')):
             assert (way in (await alice.get(page)).text) == is_shown, (sender, page)

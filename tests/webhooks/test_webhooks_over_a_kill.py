@@ -41,6 +41,20 @@ async def receiving(port: int, secret: str) -> AsyncIterator[asyncio.subprocess.
         await process.wait()
 
 
+def endpoint(site: Site, url: str) -> str:
+    """A new one; its secret."""
+    with opened(site) as place, write(place.engine) as connection:
+        wanted = WebhookSettings("tickets", url, allow_http=True)
+        return endpoints.create(connection, place.vault, wanted, ALICE, clock.now())[1].text
+
+
+def let_time_pass(site: Site) -> None:
+    """Until what failed is tried again."""
+    with opened(site) as place, write(place.engine) as connection:
+        connection.execute(update(tables.webhook_event).values(due_at=0.0))
+        connection.execute(update(tables.webhook).values(paused_until=0.0))
+
+
 def count(site: Site, attempts: int) -> int:
     """The events that were tried so often."""
     with opened(site) as place, read(place.engine) as connection:
@@ -56,19 +70,15 @@ def send(site: Site) -> None:
 async def test_an_event_comes_though_the_server_was_killed_while_nobody_took_it(tmp_path: Path) -> None:
     site = install(tmp_path / "outgate", webhooks={"allow_http": True})
     port = free_port()
-    with opened(site) as place, write(place.engine) as connection:
-        wanted = WebhookSettings("tickets", f"http://localhost:{port}/", allow_http=True)
-        _, secret = endpoints.create(connection, place.vault, wanted, ALICE, clock.now())
+    secret = await asyncio.to_thread(endpoint, site, f"http://localhost:{port}/")
     server = await serve(site)
     await eventually(lambda: listens(site), "it serves")
     await asyncio.to_thread(send, site)
-    await eventually(lambda: count(site, attempts=1) == 1, "it was tried")
+    await eventually(lambda: count(site, attempts=1) == 1, "it was tried", in_thread=True)
     server.send_signal(signal.SIGKILL)
     await server.wait()
-    with opened(site) as place, write(place.engine) as connection:  # time passes
-        connection.execute(update(tables.webhook_event).values(due_at=0.0))
-        connection.execute(update(tables.webhook).values(paused_until=0.0))
-    async with receiving(port, secret.text) as receiver:
+    await asyncio.to_thread(let_time_pass, site)
+    async with receiving(port, secret) as receiver:
         server = await serve(site)
         assert receiver.stdout
         async with asyncio.timeout(20):
@@ -81,4 +91,4 @@ async def test_an_event_comes_though_the_server_was_killed_while_nobody_took_it(
             assert (await stranger.post(f"http://localhost:{port}/", content=b"{}", headers=forged)).status_code == 401
     server.terminate()
     await server.wait()
-    assert count(site, attempts=0) == 0
+    assert await asyncio.to_thread(count, site, attempts=0) == 0

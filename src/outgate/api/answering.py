@@ -97,8 +97,9 @@ class Answering:
         holder = await self._services.threads.run(self.holder, request)
         self._quota.take(holder.token.client, holder.token.account_id, self._services.now())
         scopes = holder.token.scopes
-        if not scopes.intersection(method.scopes) or not scopes.issuperset(method.and_scopes):
-            raise no_scope(method.scopes + method.and_scopes)
+        others = method.and_scopes + (method.match_scopes if "if-match" in request.headers else ())
+        if not scopes.intersection(method.scopes) or not scopes.issuperset(others):
+            raise no_scope(method.scopes + others)
         return holder
 
     async def call(
@@ -185,7 +186,7 @@ def _require_known(method: ApiMethod, request: Request) -> None:
     known = {one.name for one in method.parameters if one.location == "query"}
     if odd := next((name for name in request.query_params if name not in known), None):
         raise invalid(f"Unknown parameter '{odd[:80]}': {_known(known)}.")
-    if "if-match" in request.headers and not method.is_guarded:
+    if "if-match" in request.headers and not method.match_scopes:
         raise invalid("If-Match is not looked at here: leave it out.")
 
 

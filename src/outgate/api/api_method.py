@@ -66,8 +66,9 @@ class ApiMethod:
 
     `path` follows the service path of its API; `{+name}` in it may have slashes, and `flat_path` says how many.
     `answer` is a plain function, run in the base's threads, or `async`. `takes` and `gives` are the bodies; None is an
-    empty one, answered by 204. With `is_guarded` it looks at If-Match. `of_directory` says that what is answered to a
-    user changes only with the directory.
+    empty one, answered by 204. `of_directory` says that what is answered to a user changes only with the directory.
+    Whoever names the state that they have seen (If-Match) needs `match_scopes` as well, as for reading it; where there
+    are none, it is not looked at.
     """
 
     id: str
@@ -84,7 +85,7 @@ class ApiMethod:
     flat_path: str = ""
     of_directory: bool = False
     and_scopes: tuple[str, ...] = ()
-    is_guarded: bool = False
+    match_scopes: tuple[str, ...] = ()
 
 
 CHANGES: Final[tuple[tuple[str, Verb], ...]] = (("patch", "PATCH"), ("update", "PUT"))  # where both do the same

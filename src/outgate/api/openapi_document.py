@@ -129,8 +129,11 @@ def _parameter(parameter: ApiParameter) -> dict[str, Any]:
 
 def _conditions(surface: ApiSurface, method: ApiMethod) -> list[dict[str, Any]]:
     """The headers that a request may have."""
-    if method.is_guarded:
-        return [_header("If-Match", "The ETag of what was read: it is done only if that has not changed since.")]
+    if method.match_scopes:
+        further = [one for one in method.match_scopes if one not in (*method.scopes, *method.and_scopes)]
+        needs = f" It needs {' and '.join(f'`{one}`' for one in further)} as well, as reading does." if further else ""
+        text = f"The ETag of what was read: it is done only if that has not changed since.{needs}"
+        return [_header("If-Match", text)]
     if surface.kind == "api" and method.verb == "GET":
         return [_header("If-None-Match", "The ETag of what the program has: 304 if that has not changed since.")]
     return []
@@ -149,7 +152,7 @@ def _responses(surface: ApiSurface, method: ApiMethod, schemas: Mapping[str, Any
     if surface.kind == "api" and method.verb == "GET":
         told["200"]["headers"] = {"ETag": {"description": "Of its state.", "schema": {"type": "string"}}}
         told["304"] = {"description": "It has not changed."}
-    statuses = [*_ALWAYS, *(_OF_CHANGES if method.verb != "GET" else ()), *((412,) if method.is_guarded else ())]
+    statuses = [*_ALWAYS, *(_OF_CHANGES if method.verb != "GET" else ()), *((412,) if method.match_scopes else ())]
     return told | {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
 
 

@@ -308,7 +308,7 @@ METHODS: Final[tuple[ApiMethod, ...]] = (
         takes=WantedGateway,
         gives=GatewayServer,
         besides=(domain_gateway_operations.show,),
-        is_guarded=True,
+        guarded_by=(domain_gateway_operations.show,),
     ),
     own_method(
         domain_gateway_operations.clear_gateway,
@@ -316,8 +316,7 @@ METHODS: Final[tuple[ApiMethod, ...]] = (
         "domain-gateway",
         clear_gateway,
         OF_DOMAIN,
-        besides=(domain_gateway_operations.show,),
-        is_guarded=True,
+        guarded_by=(domain_gateway_operations.show,),
     ),
     own_method(domain_operations.list_domains, "GET", "domains", list_domains, gives=DomainList),
     own_method(
@@ -336,8 +335,7 @@ METHODS: Final[tuple[ApiMethod, ...]] = (
         "domains/{domain}",
         remove_domain,
         DOMAIN,
-        besides=(domain_operations.show,),
-        is_guarded=True,
+        guarded_by=(domain_operations.show,),
     ),
     own_method(
         domain_operations.set_signing_key,
@@ -349,7 +347,7 @@ METHODS: Final[tuple[ApiMethod, ...]] = (
         takes=WantedDkimKey,
         gives=DomainResource,
         besides=(domain_operations.show,),
-        is_guarded=True,
+        guarded_by=(domain_operations.show,),
     ),
     own_method(
         domain_operations.begin_rotation,
@@ -360,7 +358,7 @@ METHODS: Final[tuple[ApiMethod, ...]] = (
         says="The server looks for them by itself. What to publish is answered.",
         gives=DomainResource,
         besides=(domain_operations.show,),
-        is_guarded=True,
+        guarded_by=(domain_operations.show,),
     ),
     own_method(
         domain_operations.cancel_rotation,
@@ -370,6 +368,6 @@ METHODS: Final[tuple[ApiMethod, ...]] = (
         DOMAIN,
         gives=DomainResource,
         besides=(domain_operations.show,),
-        is_guarded=True,
+        guarded_by=(domain_operations.show,),
     ),
 )

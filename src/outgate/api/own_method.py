@@ -52,10 +52,10 @@ def own_method(
     takes: type[Resource] | None = None,
     gives: type[Resource] | None = None,
     besides: tuple[Declared, ...] = (),
-    is_guarded: bool = False,
+    guarded_by: tuple[Declared, ...] = (),
 ) -> ApiMethod:
     """A method that does this operation. `besides` are others that it calls; `name` tells apart two ways to the same
-    one.
+    one. `guarded_by` are those that read the state that If-Match names; without any it is not looked at.
     """
     row = operation.operation
     return ApiMethod(
@@ -68,9 +68,13 @@ def own_method(
         parameters=(*(one for one in parameters if one.location == "path"), *_queried(parameters)),
         takes=takes,
         gives=gives,
-        and_scopes=tuple({scope_of(one.operation.needs) for one in besides} - {scope_of(row.needs)}),
-        is_guarded=is_guarded,
+        and_scopes=tuple(set(_scopes_of(besides)) - {scope_of(row.needs)}),
+        match_scopes=_scopes_of(guarded_by),
     )
+
+
+def _scopes_of(operations: tuple[Declared, ...]) -> tuple[str, ...]:
+    return tuple(sorted({scope_of(one.operation.needs) for one in operations}))
 
 
 def _queried(parameters: tuple[ApiParameter, ...]) -> list[ApiParameter]:

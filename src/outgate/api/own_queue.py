@@ -200,7 +200,7 @@ def _changes(
         says="Of one message.",
         takes=of_one,
         gives=QueueChange,
-        is_guarded=True,
+        guarded_by=(queue_operations.waiting, message_log_operations.history),
     )
     many = own_method(
         operation,
@@ -208,7 +208,8 @@ def _changes(
         f"queue/{verb}",
         _of_many(change),
         name="many",
-        says="Of all that is meant; with `dryRun` it only says of how many recipients it would be.",
+        says="Of all that is meant; with `dryRun` it only says of how many recipients it would be, and needs"
+        f" `{scope_of(queue_operations.matching.operation.needs)}` as well.",
         takes=of_many,
         gives=QueueChange,
     )

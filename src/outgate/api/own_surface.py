@@ -12,6 +12,7 @@ from outgate.api import (
     own_nodes,
     own_queue,
     own_reply_rules,
+    own_retry_schedules,
     own_sending,
     own_webhooks,
 )
@@ -23,6 +24,7 @@ _METHODS: Final = (
     *own_queue.METHODS,
     *own_holding_back.METHODS,
     *own_reply_rules.METHODS,
+    *own_retry_schedules.METHODS,
     *own_gateways.METHODS,
     *own_sending.METHODS,
     *own_log.METHODS,

@@ -36,19 +36,27 @@ Usual = Mapping[RouteKind, Schedule]  # as the settings have it
 
 @frozen
 class ScheduleInForce:
-    """By which schedule mail waits; `own` is what an administrator has made of the settings' one."""
+    """By which schedule mail waits; `own` is what an administrator has made of the settings' one, and `destination`
+    what such a one would name (empty for what stays here).
+    """
 
     schedule: Schedule
     own: OwnSchedule | None = None
+    destination: str = ""
 
 
 @operation("schedule.list", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
-def listed(op: OperationContext) -> list[OwnSchedule]:
-    """See the destinations that have schedules of their own: why, by whom, and until when."""
-    return [one for one in own_schedules.load(op.connection) if one.holds(op.now)]
+def listed(op: OperationContext, destination: str = "") -> list[OwnSchedule]:
+    """See the destinations that have schedules of their own: why, by whom, and until when.
+
+    At most that of one destination, if one is named.
+    """
+    named = _named(destination) if destination else ""
+    in_force = (one for one in own_schedules.load(op.connection) if one.holds(op.now))
+    return [one for one in in_force if named in ("", one.destination)]
 
 
-@operation("schedule.set", Privilege.QUEUE_MANAGE, targets.ORGANISATION)
+@operation("schedule.set", Privilege.QUEUE_MANAGE, targets.ORGANISATION, services=("usual",))
 def set_schedule(
     op: OperationContext, usual: Usual, destination: str, change: ScheduleChange, reason: str, seconds: float | None
 ) -> OwnSchedule:
@@ -79,9 +87,9 @@ def of_queues(op: OperationContext, usual: Usual, queues: Collection[str]) -> di
     for queue in queues:
         key = QueueKey.parse(queue)
         gateway = users[queue].gateway if queue in users else relays.get(key)
-        host = gateway.host if gateway else key.name
+        host = gateway.host if gateway else key.name if key.kind is QueueKind.MX else ""
         schedule, one = usual[KIND_OF_QUEUE[key.kind]], own_schedules.find(own, host, op.now)
-        found[queue] = ScheduleInForce(schedule.changed(one.change) if one else schedule, one)
+        found[queue] = ScheduleInForce(schedule.changed(one.change) if one else schedule, one, host)
     return found
 
 
