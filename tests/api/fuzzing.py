@@ -67,6 +67,8 @@ class Fuzzing:
         for place, operation in enumerate(operations):
             # What names something in a path may be any text: nothing is wrong, and looking for it takes long.
             modes = MODES if operation.body or operation.query else MODES[:1]
+            if examples == 1 and not (operation.body or operation.query or operation.path_parameters):
+                continue  # was asked with all that there is
             for mode in modes if examples > 1 else [modes[place % len(modes)]]:
                 if time.monotonic() > until:
                     return

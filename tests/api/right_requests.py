@@ -45,6 +45,9 @@ class RightRequest:
     body: Any = None
 
 
+Make = Callable[["Stock"], str]
+
+
 class NotMade(Exception):
     """What was asked for rightly was refused."""
 
@@ -64,6 +67,7 @@ class Stock:
     node: str
     domain_key: str
     mailed_code: Callable[[str], str]
+    _at_hand: dict[str, Any] = field(default_factory=dict)  # what was made for all that leave it there, by its kind
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -87,11 +91,18 @@ class Stock:
             self._clear()
         return f"{kind}-{number}"
 
+    def kept(self, make: "Make") -> str:
+        """What such a request has made, the same each time until it is cleared away."""
+        made: str = self._at_hand.get(make.__name__) or make(self)
+        self._at_hand[make.__name__] = made
+        return made
+
     def _names(self, path: str, kind: str, name: str) -> set[str]:
         return {one[name] for one in self._ask("GET", path).get(kind, [])}
 
     def _clear(self) -> None:
         """Only that is left which was there at the beginning."""
+        self._at_hand.clear()
         for one in self._ask("GET", f"{_OWN}/address-grants")["items"]:
             self._ask("POST", f"{_OWN}/address-grants/revoke", one)
         for path, kind, name in _FEW:
@@ -201,7 +212,7 @@ def user_body(stock: Stock) -> Any:
 
 
 def assignment_body(stock: Stock) -> Any:
-    return {"roleId": stock.role(), "assignedTo": stock.user(), "scopeType": "CUSTOMER"}
+    return {"roleId": stock.kept(Stock.role), "assignedTo": stock.user(), "scopeType": "CUSTOMER"}
 
 
 def unit_body(stock: Stock) -> Any:
@@ -250,9 +261,19 @@ def _selected(stock: Stock, **more: str) -> RightRequest:
 Right = Callable[[Stock], RightRequest]
 
 
-def _named(name: str, make: Callable[[Stock], str], body: Any = None) -> Right:
-    """It has this in its path, and perhaps this body."""
-    return lambda stock: RightRequest({name: make(stock)}, body=body)
+def _named(name: str, make: Make, body: Any = None) -> Right:
+    """It has this in its path, and leaves it there; it has perhaps a body."""
+    return lambda stock: RightRequest({name: stock.kept(make)}, body=body)
+
+
+def _changed(name: str, make: Make, body: Callable[[Stock], Any]) -> Right:
+    """The same with a body that is made each time."""
+    return lambda stock: RightRequest({name: stock.kept(make)}, body=body(stock))
+
+
+def _ended(name: str, make: Make) -> Right:
+    """It has this in its path, and uses it up."""
+    return lambda stock: RightRequest({name: make(stock)})
 
 
 def _sent(make: Callable[[Stock], Any]) -> Right:
@@ -260,7 +281,7 @@ def _sent(make: Callable[[Stock], Any]) -> Right:
 
 
 def _of_alias(stock: Stock) -> RightRequest:
-    user = stock.user()
+    user = stock.kept(Stock.user)
     return RightRequest({"userKey": user, "alias": stock.alias(user)})
 
 
@@ -269,11 +290,12 @@ def _send_as(stock: Stock) -> RightRequest:
     return RightRequest(body={"sendAsEmail": f"{stock.name('alice')}@dominiopartner.example", "smtpMsa": gateway})
 
 
-def _of_domain_gateway(body: Callable[[Stock], Any] = lambda _stock: None) -> Right:
-    return lambda stock: RightRequest(query={"domain": stock.domain_with_gateway()}, body=body(stock))
+def _of_domain_gateway(stock: Stock) -> RightRequest:
+    return RightRequest(query={"domain": stock.domain_with_gateway()})
 
 
-_ONE_CHANGES: Final = ("retry", "hold", "release", "expire", "delete")
+_KEEPING: Final = ("retry", "hold", "release")
+_ENDING: Final = ("expire", "delete")
 
 _RIGHT: Final[Mapping[str, Right]] = {
     # Gmail
@@ -282,46 +304,51 @@ _RIGHT: Final[Mapping[str, Right]] = {
     "gmail.users.settings.sendAs.get": _named("sendAsEmail", Stock.address),
     "gmail.users.settings.sendAs.update": _named("sendAsEmail", Stock.address, {"displayName": "Alice"}),
     "gmail.users.settings.sendAs.patch": _named("sendAsEmail", Stock.address, {"signature": "<b>Alice</b>"}),
-    "gmail.users.settings.sendAs.delete": _named("sendAsEmail", Stock.address),
-    "gmail.users.messages.get": lambda stock: RightRequest({"id": stock.message()}, {"format": "metadata"}),
+    "gmail.users.settings.sendAs.delete": _ended("sendAsEmail", Stock.address),
+    "gmail.users.messages.get": lambda stock: RightRequest({"id": stock.kept(Stock.message)}, {"format": "metadata"}),
     "gmail.users.messages.send": _sent(message_body),
     "gmail.users.drafts.create": _sent(draft_body),
     "gmail.users.drafts.send": _sent(lambda stock: {"id": stock.draft()}),
     "gmail.users.drafts.get": _named("id", Stock.draft),
-    "gmail.users.drafts.update": lambda stock: RightRequest({"id": stock.draft()}, body=draft_body(stock)),
-    "gmail.users.drafts.delete": _named("id", Stock.draft),
+    "gmail.users.drafts.update": _changed("id", Stock.draft, draft_body),
+    "gmail.users.drafts.delete": _ended("id", Stock.draft),
     # Reports, Cloud Identity
     "reports.activities.list": lambda _stock: RightRequest({"userKey": "all", "applicationName": "admin"}),
     "cloudidentity.policies.create": _sent(policy_body),
     "cloudidentity.policies.get": _named("policiesId", Stock.policy),
     "cloudidentity.policies.patch": _named("policiesId", Stock.policy, _PER_DAY),
-    "cloudidentity.policies.delete": _named("policiesId", Stock.policy),
+    "cloudidentity.policies.delete": _ended("policiesId", Stock.policy),
     # Directory
     "directory.users.insert": _sent(user_body),
     "directory.users.get": _named("userKey", Stock.user),
     "directory.users.patch": _named("userKey", Stock.user, {"suspended": True}),
     "directory.users.update": _named("userKey", Stock.user, {"name": {"familyName": "King"}}),
-    "directory.users.delete": _named("userKey", Stock.user),
+    "directory.users.delete": _ended("userKey", Stock.user),
     "directory.users.aliases.list": _named("userKey", Stock.user),
-    "directory.users.aliases.insert": lambda stock: RightRequest({"userKey": stock.user()}, body=alias_body(stock)),
+    "directory.users.aliases.insert": lambda stock: RightRequest(
+        {"userKey": stock.kept(Stock.user)}, body=alias_body(stock)
+    ),
     "directory.users.aliases.delete": _of_alias,
     "directory.orgunits.insert": _sent(unit_body),
     "directory.orgunits.get": _named("orgunitsId", Stock.unit),
     "directory.orgunits.patch": _named("orgunitsId", Stock.unit, {"parentOrgUnitPath": "/"}),
-    "directory.orgunits.update": lambda stock: RightRequest({"orgunitsId": stock.unit()}, body=unit_body(stock)),
-    "directory.orgunits.delete": _named("orgunitsId", Stock.unit),
+    "directory.orgunits.update": lambda stock: RightRequest(
+        {"orgunitsId": stock.kept(Stock.unit)}, body=unit_body(stock)
+    ),
+    "directory.orgunits.delete": _ended("orgunitsId", Stock.unit),
     "directory.roles.insert": _sent(role_body),
     "directory.roles.get": _named("roleId", Stock.role),
-    "directory.roles.delete": _named("roleId", Stock.role),
-    "directory.roleAssignments.list": lambda stock: RightRequest(query={"roleId": stock.role()}),
+    "directory.roles.delete": _ended("roleId", Stock.role),
+    "directory.roleAssignments.list": lambda stock: RightRequest(query={"roleId": stock.kept(Stock.role)}),
     "directory.roleAssignments.insert": _sent(assignment_body),
     "directory.roleAssignments.get": _named("roleAssignmentId", Stock.assignment),
-    "directory.roleAssignments.delete": _named("roleAssignmentId", Stock.assignment),
+    "directory.roleAssignments.delete": _ended("roleAssignmentId", Stock.assignment),
     # Our own
     "send-as.verify": _sent(Stock.confirmable),
     "queue.list.message": _named("id", Stock.message),
-    **{f"queue.{verb}.one": _named("id", Stock.message) for verb in _ONE_CHANGES},
-    **{f"queue.{verb}.many": _selected for verb in _ONE_CHANGES},
+    **{f"queue.{verb}.one": _named("id", Stock.message) for verb in _KEEPING},
+    **{f"queue.{verb}.one": _ended("id", Stock.message) for verb in _ENDING},
+    **{f"queue.{verb}.many": _selected for verb in (*_KEEPING, *_ENDING)},
     "queue.move.one": _named("id", Stock.message, {"way": "direct"}),
     "queue.move.many": lambda stock: _selected(stock, way="usual"),
     "queue.suspend": _named("queue", Stock.queue, {"reason": "theirs", "seconds": 60}),
@@ -330,38 +357,38 @@ _RIGHT: Final[Mapping[str, Right]] = {
     "queue.limit.end": _named("queue", Stock.queue),
     "schedule.list.one": _named("destination", Stock.schedule),
     "schedule.set": lambda stock: RightRequest({"destination": f"{stock.name('slow')}.example"}, body=_SCHEDULE),
-    "schedule.remove": _named("destination", Stock.schedule),
+    "schedule.remove": _ended("destination", Stock.schedule),
     "rule.add": _sent(rule_body),
     "rule.test": lambda _stock: RightRequest(query={"reply": "451 4.7.1 quota exceeded"}),
-    "rule.remove": _named("name", Stock.rule),
+    "rule.remove": _ended("name", Stock.rule),
     "gateway.list.one": _named("gateway", Stock.queue),
     "gateway.test": lambda stock: RightRequest({"address": stock.served}),
     "mail.explain": lambda stock: RightRequest(query={"sender": stock.stuck, "recipient": CAROL}),
     "send-as.advise": lambda stock: RightRequest(query={"sender": stock.stuck}),
     "log.show": _named("id", Stock.message),
-    "domain-gateway.show": _of_domain_gateway(),
-    "domain-gateway.set": _of_domain_gateway(domain_gateway_body),
-    "domain-gateway.clear": _of_domain_gateway(),
+    "domain-gateway.show": _of_domain_gateway,
+    "domain-gateway.set": lambda stock: RightRequest(query={"domain": stock.domain()}, body=domain_gateway_body(stock)),
+    "domain-gateway.clear": _of_domain_gateway,
     "domain.add": _sent(lambda stock: {"name": f"{stock.name('d')}.example"}),
     "domain.show": _named("domain", Stock.domain),
-    "domain.remove": _named("domain", Stock.domain),
+    "domain.remove": _ended("domain", Stock.domain),
     "domain.key": lambda stock: RightRequest({"domain": stock.domain()}, body={"privateKey": stock.domain_key}),
-    "domain.rotate": _named("domain", Stock.domain_that_signs),
-    "domain.cancel-rotation": _named("domain", Stock.domain_in_rotation),
+    "domain.rotate": _ended("domain", Stock.domain_that_signs),
+    "domain.cancel-rotation": _ended("domain", Stock.domain_in_rotation),
     "domain-proof.begin": _sent(lambda stock: {"domain": f"{stock.name('p')}.example"}),
     "domain-proof.show": _named("domain", Stock.proof),
-    "domain-proof.remove": _named("domain", Stock.proof),
+    "domain-proof.remove": _ended("domain", Stock.proof),
     "address-grant.add": _sent(grant_body),
     "address-grant.remove": _sent(Stock.grant),
     "user.unlock": _named("user", Stock.user),
     "webhook.add": _sent(webhook_body),
     "webhook.show": _named("name", Stock.webhook),
-    "webhook.remove": _named("name", Stock.webhook),
+    "webhook.remove": _ended("name", Stock.webhook),
     "webhook.rotate": _named("name", Stock.webhook),
-    "webhook.enable": _named("name", Stock.stopped_webhook, {"fromNow": True}),
-    "webhook.disable": _named("name", Stock.webhook),
+    "webhook.enable": lambda stock: RightRequest({"name": stock.stopped_webhook()}, body={"fromNow": True}),
+    "webhook.disable": _ended("name", Stock.webhook),
     "webhook.test": _named("name", Stock.webhook),
     "webhook.tries": _named("name", Stock.webhook),
     "node.drain": lambda stock: RightRequest({"node": stock.node}),
-    "node.resume": _named("node", Stock.drained),
+    "node.resume": _ended("node", Stock.drained),
 }
