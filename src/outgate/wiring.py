@@ -20,13 +20,14 @@ from outgate.accept.authenticator import Authenticator
 from outgate.accept.certificate_watch import CertificateWatch
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
-from outgate.accept.throttle import Throttle
+from outgate.accept.throttle import Throttle, limits_of
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.advisor.ask import Names
 from outgate.config import Config, DeliverySettings
 from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.ceilings import Ceilings
+from outgate.deliver.common_gateway_notices import CommonGatewayNotices
 from outgate.deliver.connection_limit import default_limit
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.gateway_notices import GatewayNotices
@@ -571,6 +572,7 @@ def http_listener(
         queue_ids=queue_ids,
         send_limits=limits,
         reply_rules=services.reply_rules,
+        log_in_limits=limits_of(settings.log_in),
         quota=RequestQuota(settings.api),
         webhook_client=services.webhook_client,
     )
@@ -602,7 +604,13 @@ def access_tokens(installation: Installation, owner: str, queue_ids: QueueIds) -
         provider_client(settings),
         owner,
         clock.now,
-        RepairNotice(settings.hostname, settings.web.public_url, queue_ids, clock.now),
+        RepairNotice(
+            settings.hostname,
+            settings.web.public_url,
+            queue_ids,
+            clock.now,
+            CommonGatewayNotices(queue_ids, settings.hostname, _page_at(settings, COMMON_GATEWAY_PAGE)),
+        ),
     )
 
 

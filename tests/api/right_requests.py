@@ -104,7 +104,8 @@ class Stock:
         """Only that is left which was there at the beginning."""
         self._at_hand.clear()
         for one in self._ask("GET", f"{_OWN}/address-grants")["items"]:
-            self._ask("POST", f"{_OWN}/address-grants/revoke", one)
+            whose = {name: one[name] for name in ("address", "user", "unit", "group") if name in one}
+            self._ask("POST", f"{_OWN}/address-grants/revoke", whose)
         for path, kind, name in _FEW:
             for found in self._names(path, kind, name) - self._kept[path]:
                 self._ask("DELETE", f"{path}/{quote(found, safe='')}")
@@ -181,6 +182,9 @@ class Stock:
         destination = f"{self.name('slow')}.example"
         self._ask("PUT", f"{_OWN}/schedules/{destination}", _SCHEDULE)
         return destination
+
+    def group(self) -> str:
+        return str(self._ask("POST", f"{_OWN}/groups", {"name": self.name("group")})["name"])
 
     def grant(self) -> Any:
         return self._ask("POST", f"{_OWN}/address-grants", grant_body(self))
@@ -290,6 +294,10 @@ def _send_as(stock: Stock) -> RightRequest:
     return RightRequest(body={"sendAsEmail": f"{stock.name('alice')}@dominiopartner.example", "smtpMsa": gateway})
 
 
+def _joined(stock: Stock) -> RightRequest:
+    return RightRequest(query={"name": stock.kept(Stock.group)}, body={"come": [stock.kept(Stock.user)]})
+
+
 def _of_domain_gateway(stock: Stock) -> RightRequest:
     return RightRequest(query={"domain": stock.domain_with_gateway()})
 
@@ -345,6 +353,7 @@ _RIGHT: Final[Mapping[str, Right]] = {
     "directory.roleAssignments.delete": _ended("roleAssignmentId", Stock.assignment),
     # Our own
     "send-as.verify": _sent(Stock.confirmable),
+    "send-as.transfer": _sent(lambda stock: {"address": stock.address(), "to": stock.kept(Stock.user)}),
     "queue.list.message": _named("id", Stock.message),
     **{f"queue.{verb}.one": _named("id", Stock.message) for verb in _KEEPING},
     **{f"queue.{verb}.one": _ended("id", Stock.message) for verb in _ENDING},
@@ -366,6 +375,7 @@ _RIGHT: Final[Mapping[str, Right]] = {
     "mail.explain": lambda stock: RightRequest(query={"sender": stock.stuck, "recipient": CAROL}),
     "send-as.advise": lambda stock: RightRequest(query={"sender": stock.stuck}),
     "log.show": _named("id", Stock.message),
+    "tls-report.show": lambda _stock: RightRequest({"domain": "recipient.example"}),
     "domain-gateway.show": _of_domain_gateway,
     "domain-gateway.set": lambda stock: RightRequest(query={"domain": stock.domain()}, body=domain_gateway_body(stock)),
     "domain-gateway.clear": _of_domain_gateway,
@@ -381,6 +391,12 @@ _RIGHT: Final[Mapping[str, Right]] = {
     "address-grant.add": _sent(grant_body),
     "address-grant.remove": _sent(Stock.grant),
     "user.unlock": _named("user", Stock.user),
+    "group.create": _sent(lambda stock: {"name": stock.name("group")}),
+    "group.show": lambda stock: RightRequest(query={"name": stock.kept(Stock.group)}),
+    "group.edit": lambda stock: RightRequest(query={"name": stock.group()}, body={"name": stock.name("group")}),
+    "group.remove": lambda stock: RightRequest(query={"name": stock.group()}),
+    "group.members": _joined,
+    "log-in.unlock": _sent(lambda _stock: {"network": "192.0.2.0/24"}),
     "webhook.add": _sent(webhook_body),
     "webhook.show": _named("name", Stock.webhook),
     "webhook.remove": _ended("name", Stock.webhook),

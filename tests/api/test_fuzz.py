@@ -25,7 +25,10 @@ from outgate.directory import users
 from outgate.node_id import node_id
 from outgate.sendas import verification
 from outgate.store.engine import write
-from way.place import GATEWAY_PASSWORD, PASSWORD
+from outgate.tls_reports import session_rows
+from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, TlsSession
+from way.place import GATEWAY_PASSWORD, PASSWORD, Site
+from web.links import opened
 
 EXAMPLES = 1  # of each method, as described or otherwise; twenty of both by `make fuzz`
 SERVED = "alice@second.example"  # by a gateway that works; one that does not is tried for seconds
@@ -37,6 +40,7 @@ async def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setattr(verification, "CODES_OF_ACCOUNT", "1000000/1hour")
     async with own_api(tmp_path, mail=1) as place:
         await place.site.add_external(ALICE, SERVED, place.api.partner.port)
+        await asyncio.to_thread(_note_a_session, place.site)
         place.api.partner.credentials = {PARTNER: GATEWAY_PASSWORD, SERVED: GATEWAY_PASSWORD}
         yield place
 
@@ -87,14 +91,18 @@ async def _fuzzing(own: OwnApi, session: requests.Session) -> Fuzzing:
     return Fuzzing(own.api.url, session.verify, session, stock, known, secrets)
 
 
+def _note_a_session(site: Site) -> None:
+    """For yesterday's report on TLS."""
+    with opened(site) as place, write(place.engine) as connection:
+        session = TlsSession("recipient.example", AppliedPolicy(PolicyType.NONE, "recipient.example"))
+        session_rows.add(connection, int(clock.now() // session_rows.DAY) - 1, "recipient.example", {session: 1})
+
+
 def _code(own: OwnApi, address: str) -> str:
     """A new one."""
-    place = own.site.place()
-    with write(place.engine) as connection:
+    with opened(own.site) as place, write(place.engine) as connection:
         alice = users.find(connection, ALICE)
-        code = verification.start(connection, place.vault, alice.id, address, clock.now()).code
-    place.engine.dispose()
-    return code
+        return verification.start(connection, place.vault, alice.id, address, clock.now()).code
 
 
 def _faults(fuzzing: Fuzzing) -> list[str]:
