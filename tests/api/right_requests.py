@@ -33,6 +33,7 @@ _FEW: Final = (
     (f"{_OWN}/schedules", "items", "destination"),
 )
 _MADE_BETWEEN: Final = 50  # before they are removed
+PROVEN: Final = "proven.example"  # is an outside domain, proven whole
 CAROL: Final = "carol@recipient.example"
 
 
@@ -183,6 +184,12 @@ class Stock:
         self._ask("PUT", f"{_OWN}/schedules/{destination}", _SCHEDULE)
         return destination
 
+    def grant_with_gateway(self) -> Any:
+        grant = grant_in_proven_domain(self)
+        self._ask("POST", f"{_OWN}/address-grants", grant)
+        self._ask("PUT", f"{_OWN}/address-grants/gateway", grant | domain_gateway_body(self))
+        return grant
+
     def group(self) -> str:
         return str(self._ask("POST", f"{_OWN}/groups", {"name": self.name("group")})["name"])
 
@@ -254,6 +261,14 @@ def domain_gateway_body(stock: Stock) -> Any:
 
 def grant_body(stock: Stock) -> Any:
     return {"address": f"{stock.name('sales')}@example.com", "unit": "/"}
+
+
+def grant_in_proven_domain(stock: Stock) -> Any:
+    return {"address": f"{stock.name('sales')}@{PROVEN}", "user": stock.kept(Stock.user)}
+
+
+def _common_gateway(stock: Stock) -> RightRequest:
+    return RightRequest(body=stock.grant_with_gateway() | domain_gateway_body(stock))
 
 
 def _selected(stock: Stock, **more: str) -> RightRequest:
@@ -390,6 +405,9 @@ _RIGHT: Final[Mapping[str, Right]] = {
     "domain-proof.remove": _ended("domain", Stock.proof),
     "address-grant.add": _sent(grant_body),
     "address-grant.remove": _sent(Stock.grant),
+    "common-gateway.set": _common_gateway,
+    "common-gateway.clear": _sent(Stock.grant_with_gateway),
+    "common-gateway.test": _sent(Stock.grant_with_gateway),
     "user.unlock": _named("user", Stock.user),
     "group.create": _sent(lambda stock: {"name": stock.name("group")}),
     "group.show": lambda stock: RightRequest(query={"name": stock.kept(Stock.group)}),

@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from api.fuzzing import Fuzzing
 from api.own_site import ALICE, BOB, EVERY_SCOPE, PARTNER, OwnApi, own_api
-from api.right_requests import Stock
+from api.right_requests import PROVEN, Stock
 from outgate import clock
 from outgate.api.surfaces import SURFACES
 from outgate.directory import users
 from outgate.node_id import node_id
-from outgate.sendas import verification
+from outgate.operations import domain_proof_operations
+from outgate.sendas import proven_domains, verification
 from outgate.store.engine import write
 from outgate.tls_reports import session_rows
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, TlsSession
@@ -41,6 +42,8 @@ async def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     async with own_api(tmp_path, mail=1) as place:
         await place.site.add_external(ALICE, SERVED, place.api.partner.port)
         await asyncio.to_thread(_note_a_session, place.site)
+        await place.api.operate(lambda op: domain_proof_operations.begin(op, PROVEN))
+        await place.api.operate(lambda op: proven_domains.settle_check(op.connection, PROVEN, True, op.now))
         place.api.partner.credentials = {PARTNER: GATEWAY_PASSWORD, SERVED: GATEWAY_PASSWORD}
         yield place
 
