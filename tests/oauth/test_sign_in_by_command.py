@@ -20,6 +20,7 @@ from way.submit import submit
 ALICE = "alice@example.com"
 PARTNER = "alice@dominiopartner.example"
 SHARED = "sales@dominiopartner.example"
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 async def sign_in(site: Site, provider: RealProvider, port: int, *options: str, user: str = PARTNER) -> dict[str, str]:
