@@ -228,6 +228,7 @@ def _mail_pages(
     yield page("…/queue, one", queue, "queue=mx%3Arecipient7.example", "queue=gateway%3A6")
     yield page("…/queue, an address", queue, "address=popular.example", "address=zoe", "address=giulia")
     yield page("…/reply-rules", "/admin/reporting/reply-rules", "", "reply=450+4.7.1+later&host=smtp.gmail.com")
+    yield page("…/retry-schedules", "/admin/reporting/retry-schedules", "")
 
 
 # --- the installation ------------------------------------------------------------------------------------------------

@@ -144,14 +144,16 @@ class UsersGateway:
 
     @property
     def repair(self) -> list[str]:
-        """The words of the command that asks for its password anew."""
+        """The words of the command that asks for its password, or a sign-in, anew."""
+        provider = self.gateway.provider
+        do, by = ("sign-in", [f"--provider={provider}"]) if provider else ("set", [])
         if not self.gateway.is_common:
-            words = ["sendas", "gateway", "set", self.account, self.address]
+            words = ["sendas", "gateway", do, self.account, self.address]
         else:
             named = {"--ou": self.unit, "--group": self.group, "--user": self.account}
             to = next([option, name] for option, name in named.items() if name)
-            words = ["address-grant", "gateway", "set", self.address, *to]
-        return ["outgate", *words, f"--username={self.gateway.username}"]
+            words = ["address-grant", "gateway", do, self.address, *to]
+        return ["outgate", *words, *by, f"--username={self.gateway.username}"]
 
 
 WHOLE_DOMAIN: Final = "*@"  # how an entry begins that covers a domain

@@ -27,6 +27,7 @@ from outgate.advisor.ask import Names
 from outgate.config import Config, DeliverySettings
 from outgate.deliver.blocking_probe import BlockingProbe
 from outgate.deliver.ceilings import Ceilings
+from outgate.deliver.common_gateway_notices import CommonGatewayNotices
 from outgate.deliver.connection_limit import default_limit
 from outgate.deliver.deliverer import Deliverer
 from outgate.deliver.gateway_notices import GatewayNotices
@@ -602,7 +603,13 @@ def access_tokens(installation: Installation, owner: str, queue_ids: QueueIds) -
         provider_client(settings),
         owner,
         clock.now,
-        RepairNotice(settings.hostname, settings.web.public_url, queue_ids, clock.now),
+        RepairNotice(
+            settings.hostname,
+            settings.web.public_url,
+            queue_ids,
+            clock.now,
+            CommonGatewayNotices(queue_ids, settings.hostname, _page_at(settings, COMMON_GATEWAY_PAGE)),
+        ),
     )
 
 

@@ -31,6 +31,8 @@ def test_a_domain_is_proven_granted_used_with_its_gateway_and_taken_back(program
     program.run("address-grant", "add", WHOLE, "--user", ALICE)
     granted = {"address": WHOLE, "user": ALICE, "ou": None, "group": None, "gateway": None}
     assert program.run("address-grant", "list") == [granted]
+    sign_in = ("address-grant", "gateway", "sign-in", WHOLE, "--user", ALICE, "--provider", "google")
+    assert "say by --username who signs in" in program.fails(Status.USAGE, *sign_in)
     program.run("policy", "set", "allowUsersToUseExternalSmtpServers", "on")
     gateway = ("sendas", "gateway", "set", ALICE, WHOLE, "--host", f"smtp.{DOMAIN}", "--no-probe")
     program.run(*gateway, "--username", "alice", "--password-stdin", stdin="secret")

@@ -41,6 +41,7 @@ class ScriptedProvider(HttpsPeer):
         self.refreshes: list[tuple[str, float]] = []
         self.collisions = 0
         self.secrets: set[str] = set()  # all tokens there ever were
+        self._codes: dict[str, str] = {}
         self._under_way: set[str] = set()
         self._lock = threading.Lock()
 
@@ -58,6 +59,12 @@ class ScriptedProvider(HttpsPeer):
         self.consents[user] = ConsentThere(user, self._now(), refresh, refreshed_at=self._now())
         access = self._issue(self.consents[user])
         return Consent("example", "outgate", OAuthTokens(access, refresh, self._now() + self.lifetime))
+
+    def code_for(self, user: str) -> str:
+        """What the browser comes back with once they have signed in there; good once."""
+        code = secrets.token_urlsafe(20)
+        self._codes[code] = user
+        return code
 
     def revoke(self, user: str) -> None:
         """As users do in their accounts: nothing is good any more."""
@@ -78,6 +85,8 @@ class ScriptedProvider(HttpsPeer):
 
     def token_for(self, form: dict[str, str]) -> Answer:
         """The answer to this form."""
+        if form.get("grant_type") == "authorization_code" and form.get("code") in self._codes:
+            return self._given(self.sign_in(self._codes.pop(form["code"])).tokens)
         token = form.get("refresh_token", "")
         found = [one for one in self.consents.values() if token == one.refresh or token in one.used]
         if form.get("grant_type") != "refresh_token" or not found:
@@ -101,17 +110,11 @@ class ScriptedProvider(HttpsPeer):
         consent.used.add(token)
         consent.refresh, consent.refreshed_at = self._token(), self._now()
         self.refreshes.append((consent.user, self._now()))
-        access = self._issue(consent)
-        return (
-            200,
-            {},
-            {
-                "access_token": access,
-                "token_type": "Bearer",
-                "refresh_token": consent.refresh,
-                "expires_in": int(self.lifetime),
-            },
-        )
+        return self._given(OAuthTokens(self._issue(consent), consent.refresh, 0.0))
+
+    def _given(self, tokens: OAuthTokens) -> Answer:
+        found: dict[str, object] = {"access_token": tokens.access, "refresh_token": tokens.refresh}
+        return 200, {}, {**found, "token_type": "Bearer", "expires_in": int(self.lifetime)}
 
     def _issue(self, consent: ConsentThere) -> str:
         token = self._token()

@@ -4,39 +4,51 @@ import asyncio
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, delete, select, update
 
 from corpus.https_peer import Answer
 from oauth.scripted_provider import ScriptedProvider
 from outgate.config import ConfigError, EgressSettings
+from outgate.deliver.common_gateway_notices import CommonGatewayNotices
 from outgate.deliver.credentials import GatewayTokens
 from outgate.deliver.outcome import Outcome, Verdict
 from outgate.demo.certificates import Authority
-from outgate.directory import policies
+from outgate.directory import policies, restrictions, roles
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP
 from outgate.egress.guard import Guard
 from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
-from outgate.model import Gateway, GatewayKind, Security
+from outgate.model import Cause, Gateway, GatewayKind, Security
 from outgate.oauth import providers
 from outgate.oauth.gateway_tokens import IDLE, MARGIN, AccessTokens, NoToken
 from outgate.oauth.repair_notice import RepairNotice
+from outgate.operations.actor import Actor
+from outgate.operations.context import OperationContext
+from outgate.operations.explanation_operations import explain
+from outgate.operations.gateway_fault import GatewayFault
+from outgate.operations.send_as_overview import overview
 from outgate.queue.queue_id import QueueIds
-from outgate.sendas import gateways, oauth_grants, send_as_addresses
+from outgate.route import gateway_queue
+from outgate.sendas import common_gateways, gateways, oauth_grants, proven_domains, send_as_addresses
+from outgate.sendas.proven_domains import AddressGrant
 from outgate.store import tables
 from outgate.store.engine import read, write
 from outgate.store.lease_clock import LeaseNow
+from outgate.store.rotation import rotate
 from outgate.store.vault import SealBroken, Vault
 from way.place import LOCALHOST
 
 PARTNER = "alice@dominiopartner.example"
+SALES, CARLA = "sales@dominiopartner.example", "carla@dominiopartner.example"
+TO_ALL = AddressGrant(SALES, None, "/")
+ALICE, BOB = "alice@example.com", "bob@example.com"
 DAY = 86400.0
 
 
@@ -66,7 +78,8 @@ class House:
         """One process."""
         guard = Guard(EgressSettings(allowed_networks={"loopback": "127.0.0.0/8", "v6": "::1/128"}))
         https = HttpsClient(Resolver((), guard), self.authority.client_context(), any_port=True)
-        told = RepairNotice("mail.example.com", "https://mail.example.com", QueueIds(), self.clock)
+        to_administrators = CommonGatewayNotices(QueueIds(), "mail.example.com", "https://mail.example.com/common")
+        told = RepairNotice("mail.example.com", "https://mail.example.com", QueueIds(), self.clock, to_administrators)
         known = providers.load(self.folder / "providers.toml")
         return AccessTokens(self.engine, self.vault, known, https, name, self.clock, told)
 
@@ -76,6 +89,14 @@ class House:
         wanted = GatewaySettings("localhost", 587, Security.STARTTLS, PARTNER, consent=consent)
         with write(self.engine) as connection:
             return gateways.set_gateway(connection, self.vault, self.alice, PARTNER, wanted, self.clock())
+
+    def sign_in_for_all(self) -> Gateway:
+        """The gateway that all have in common who were granted SALES, allowed just now by whoever it is there."""
+        consent = self.provider.sign_in(CARLA)
+        wanted = GatewaySettings("localhost", 587, Security.STARTTLS, CARLA, consent=consent)
+        with write(self.engine) as connection:
+            made = common_gateways.set_gateway(connection, self.vault, TO_ALL, wanted, self.clock())
+        return common_gateways.gateway_of(made)
 
     def told(self) -> list[tuple[str, str]]:
         """Subject and text of what waits in the queue for alice."""
@@ -94,6 +115,17 @@ def house(example: Engine, vault: Vault, alice: int, tmp_path: Path) -> Iterator
     with ScriptedProvider(authority.server_context(LOCALHOST), clock) as provider:
         (tmp_path / "providers.toml").write_text(provider.settings("trial_days = 7"))
         yield House(example, vault, clock, provider, tmp_path, authority, alice)
+
+
+@pytest.fixture
+def granted(house: House) -> House:
+    """All may send as SALES; bob administers, and alice does not."""
+    with write(house.engine) as connection:
+        proven_domains.begin(connection, "dominiopartner.example", 0.0)
+        proven_domains.settle_check(connection, "dominiopartner.example", True, 0.0)
+        proven_domains.grant(connection, TO_ALL, 0.0)
+        roles.assign(connection, BOB, "super-admin", "/", 0.0)
+    return house
 
 
 async def test_a_token_is_used_until_ten_minutes_before_its_end(house: House) -> None:
@@ -347,3 +379,86 @@ async def test_a_token_that_a_server_refuses_is_renewed(house: House) -> None:
         await log_in()
         assert await log_in.renew(Outcome(Verdict.RETRY, reason)) is is_of_token, reason
         assert len(house.provider.refreshes) - before == is_of_token
+
+
+# --- a gateway that several have in common ---------------------------------------------------------------------------
+
+
+async def test_a_common_consent_is_kept_fresh_like_a_users_whose_gateway_has_the_same_number(granted: House) -> None:
+    hers, common = granted.sign_in(), granted.sign_in_for_all()
+    assert hers.row == common.row
+    nodes = [granted.node(f"node {number}") for number in range(2)]
+    granted.clock.time += IDLE
+    assert await nodes[0].refresh_idle() == 2
+    assert sorted(user for user, _ in granted.provider.refreshes) == [PARTNER, CARLA]
+    granted.clock.time += 3600
+    found = await asyncio.gather(*(node.current(common) for node in nodes for _ in range(2)))
+    assert [granted.provider.whose(str(one)) for one in found] == [CARLA] * 4
+    assert (len(granted.provider.refreshes), granted.provider.collisions) == (3, 0)
+    with write(granted.engine) as connection:
+        gateways.clear(connection, granted.alice, PARTNER)
+        assert oauth_grants.find(connection, granted.vault, common)
+        proven_domains.revoke(connection, TO_ALL, 1.0)
+        assert connection.execute(select(tables.oauth_grant)).all() == []
+
+
+async def test_administrators_are_told_once_of_a_common_consent_that_ended_and_its_users_see_no_word_of_it(
+    granted: House,
+) -> None:
+    common, node = granted.sign_in_for_all(), granted.node()
+    granted.clock.time += DAY
+    granted.provider.revoke(CARLA)
+    outcomes = [await GatewayTokens(common, node, lambda *_: None).fault() for _ in range(2)]
+    assert [one and (one.status, one.told, one.tells_of_log_in) for one in outcomes] == [("4.7.8", False, True)] * 2
+    with read(granted.engine) as connection:
+        (held,) = restrictions.of(connection, gateway_queue(common))
+        told = connection.execute(select(tables.recipient.c.address)).scalars().all()
+    assert (held.cause, held.until, told) == (Cause.LOG_IN, None, [BOB])
+    ((subject, text),) = granted.told()
+    assert subject == f"Mail from {SALES} waits: localhost refuses the common sign-in"
+    in_a_line = " ".join(text.split())
+    assert f"{CARLA}. The sign-in there does not hold any more: Example does not accept" in in_a_line
+    assert "Sign in again: https://mail.example.com/common?address=sales%40" in in_a_line
+    with read(granted.engine) as connection:
+        console = OperationContext(connection, granted.vault, Actor.console("root"), granted.clock())
+        hers = replace(console, actor=Actor(ALICE, "192.0.2.1", granted.alice))
+        seen, hidden = (explain(op, ALICE, SALES, "carol@recipient.example").cautions for op in (console, hers))
+        health = overview(hers, ALICE).health[SALES]
+    assert "the consent was revoked" in seen[0]
+    assert hidden == ("mail waits: the log-in at the server that your administrator has set does not work now",)
+    assert (health.fault, health.said) == (GatewayFault.COMMON, "")
+    assert isinstance(await node.current(granted.sign_in_for_all()), str)
+    with read(granted.engine) as connection:
+        assert restrictions.of(connection, gateway_queue(common)) == ()
+
+
+@pytest.mark.parametrize("kind", [GatewayKind.SMTP, GatewayKind.GRAPH])
+def test_keys_are_rotated_beside_consents_of_each_kind_that_open_for_their_own_gateway_alone(
+    granted: House, kind: GatewayKind
+) -> None:
+    path = granted.folder / "keys"
+    old = Vault.create(path)
+    consents = {name: granted.provider.sign_in(name) for name in (PARTNER, CARLA)}
+    made = {
+        name: GatewaySettings("localhost", 443, Security.SSL, name, consent=consent, kind=kind)
+        for name, consent in consents.items()
+    }
+    with write(granted.engine) as connection:
+        connection.execute(update(tables.organisation).values(audit_head=None, audit_key=None, audit_anchor=None))
+        hers = gateways.set_gateway(connection, old, granted.alice, PARTNER, made[PARTNER], 1.0)
+        grant = common_gateways.set_gateway(connection, old, TO_ALL, made[CARLA], 1.0)
+    common = common_gateways.gateway_of(grant)
+    assert (common.kind, common.provider) == (kind, "example")
+    assert rotate(granted.engine, path, {}).resealed == 4
+    vault = Vault.load(path, {})
+    with write(granted.engine) as connection:
+        for gateway, name in ((hers, PARTNER), (common, CARLA)):
+            found = oauth_grants.find(connection, vault, gateway)
+            assert found
+            assert found.tokens == consents[name].tokens
+            with pytest.raises(SealBroken):
+                oauth_grants.find(connection, vault, replace(gateway, host="mx.attacker.example"))
+        connection.execute(delete(tables.oauth_grant).where(tables.oauth_grant.c.gateway_id.is_not(None)))
+        connection.execute(update(tables.oauth_grant).values(gateway_id=hers.row, common_grant_id=None))
+        with pytest.raises(SealBroken):
+            oauth_grants.find(connection, vault, hers)

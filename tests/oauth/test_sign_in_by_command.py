@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 
 import httpx2
 import pytest
@@ -12,8 +13,10 @@ from sqlalchemy import select
 
 from corpus.peer import RawPeer
 from oauth.real_provider import RealProvider
+from outgate.sendas import proven_domains
+from outgate.sendas.proven_domains import AddressGrant
 from outgate.store import tables
-from outgate.store.engine import read
+from outgate.store.engine import read, write
 from way.place import Site, running
 from way.submit import submit
 
@@ -23,9 +26,13 @@ SHARED = "sales@dominiopartner.example"
 pytestmark = pytest.mark.usefixtures("untraced")
 
 
-async def sign_in(site: Site, provider: RealProvider, port: int, *options: str, user: str = PARTNER) -> dict[str, str]:
-    """`outgate sendas gateway sign-in` with a browser at hand; what it prints, or what failed."""
-    process = await _begun(site, port, *options)
+async def sign_in(
+    site: Site, provider: RealProvider, port: int, *options: str, user: str = PARTNER, of: Sequence[str] = ()
+) -> dict[str, str]:
+    """`outgate sendas gateway sign-in` with a browser at hand; what it prints, or what failed. `of` is another command
+    and whose gateway it is.
+    """
+    process = await _begun(site, port, *options, of=of)
     assert process.stderr
     said = ""
     while not (found := re.search(r"(?:open|Open): ?(https://\S+)|(https://\S+/auth\?\S+)", said)):
@@ -44,10 +51,11 @@ async def sign_in(site: Site, provider: RealProvider, port: int, *options: str, 
     return dict(json.loads(out or error))
 
 
-async def _begun(site: Site, port: int, *options: str) -> asyncio.subprocess.Process:
+async def _begun(site: Site, port: int, *options: str, of: Sequence[str] = ()) -> asyncio.subprocess.Process:
     address = SHARED if "--username" in options else PARTNER
+    whose = of or ("sendas", "gateway", "sign-in", ALICE, address)
     words = [*options, *(() if "--provider" in options else ("--provider", "example"))]
-    command = ["-m", "outgate", "--json", "--data", str(site.data), "sendas", "gateway", "sign-in", ALICE, address]
+    command = ["-m", "outgate", "--json", "--data", str(site.data), *whose]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OUTGATE_")}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, *command, "--host", "localhost", "--port", str(port), *words),
@@ -66,9 +74,7 @@ def _grants(site: Site) -> int:
 
 
 @pytest.mark.parametrize(
-    "options",
-    [(), ("--device",), ("--provider", "registering")],
-    ids=["in a browser here", "on another device", "with no client set up"],
+    "options", [(), ("--provider", "registering")], ids=["in a browser here", "with no client set up"]
 )
 async def test_mail_leaves_by_a_gateway_that_its_user_has_signed_in_to(
     site: Site, provider: RealProvider, gateway: RawPeer, options: tuple[str, ...]
@@ -85,4 +91,26 @@ async def test_mail_leaves_by_a_gateway_that_its_user_has_signed_in_to(
         await server.stop()
     assert (received.username, received.reverse_path) == (PARTNER, PARTNER)
     assert any(line.startswith("AUTH OAUTHBEARER ") for line in gateway.commands)
+    assert _grants(site) == 1
+
+
+async def test_all_who_were_granted_an_address_send_by_the_gateway_that_was_signed_in_to_once_on_another_device(
+    site: Site, provider: RealProvider, gateway: RawPeer
+) -> None:
+    place = site.place()
+    with write(place.engine) as connection:
+        proven_domains.begin(connection, SHARED.partition("@")[2], 0.0)
+        proven_domains.settle_check(connection, SHARED.partition("@")[2], True, 0.0)
+        proven_domains.grant(connection, AddressGrant(SHARED, None, "/"), 0.0)
+    place.engine.dispose()
+    server = await running(site)
+    try:
+        to = ("address-grant", "gateway", "sign-in", SHARED, "--ou", "/")
+        made = await sign_in(site, provider, gateway.port, "--device", "--username", PARTNER, of=to)
+        assert "error" not in made, made
+        await submit(site, SHARED)
+        (received,) = await gateway.wait_for(1)
+    finally:
+        await server.stop()
+    assert (received.username, received.reverse_path) == (PARTNER, SHARED)
     assert _grants(site) == 1

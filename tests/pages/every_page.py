@@ -12,11 +12,12 @@ from sqlalchemy import Connection, insert
 
 from inbox import letters
 from outgate import clock
-from outgate.directory import own_rules, program_consents, programs, restrictions, users
+from outgate.directory import own_rules, own_schedules, program_consents, programs, restrictions, users
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.own_rules import OwnRule
+from outgate.directory.own_schedules import OwnSchedule
 from outgate.directory.reply_rules import ReplyRule, RuleAction
-from outgate.model import Cause, QueueKey, QueueKind, Restriction, Security
+from outgate.model import Cause, QueueKey, QueueKind, Restriction, ScheduleChange, Security
 from outgate.queue.queue_id import to_text
 from outgate.record import message_log, tallies
 from outgate.sendas import common_gateways, proven_domains
@@ -106,6 +107,7 @@ CONSOLE_PAGES: Final = (
     "/admin/reporting/queue?queue=mx:recipient.example&done=hold",
     "/admin/reporting/webhooks",
     "/admin/reporting/webhooks/tickets",
+    "/admin/reporting/retry-schedules",
     "/admin/reporting/reply-rules?reply=450+server+busy",
 )
 PAGES_OF: Final = {ALICE: USER_PAGES, ANNA: CONSOLE_PAGES}
@@ -145,6 +147,8 @@ def _record(site: Site) -> None:
         tries.log_trial(connection, made.id, sent, answer, clock.now())
         rule = ReplyRule(name="busy", pattern="busy", action=RuleAction.WAIT, seconds=600, meaning="agreed with them")
         own_rules.put(connection, OwnRule(rule, "busy", ANNA, clock.now(), None))
+        change = ScheduleChange(600.0, 2.0, 6 * 3600.0, 0.0, 10 * 86400.0)
+        own_schedules.put(connection, OwnSchedule("slow.example", change, "they are moving", ANNA, clock.now()))
         queue, why = QueueKey(QueueKind.MX, "recipient.example"), "limit of this destination"
         ceiling = Restriction(Cause.LIMIT, why, ANNA, clock.now(), None, connections=2, rates=("300/1hour",))
         restrictions.put(connection, queue, ceiling)

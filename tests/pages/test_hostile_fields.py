@@ -39,6 +39,7 @@ MORE = {
         f"/admin/reporting/email-log-search/{to_text(PUT_OFF)}",
         f"/admin/reporting/email-log-search/{to_text(REFUSED)}",
         f"/admin/reporting/queue?queue={BAD}",
+        f"/admin/reporting/retry-schedules?destination={BAD}",
         f"/admin/reporting/reply-rules?reply={BAD}&host={BAD}",
         f"/admin/reporting/admin-log-events?about={BAD}&operation={BAD}",
     ),
@@ -140,7 +141,7 @@ def _refuse(line: str) -> str | None:
 
 
 async def _by_the_pages(port: int) -> None:
-    """A draft, a message that is refused, an application password, a policy, a suspension, a ceiling, a rule."""
+    """A draft, a message that is refused, an application password, a policy; what steers a queue."""
     async with browser_at(port) as alice:
         alice.headers["User-Agent"] = BAD
         assert (await log_in(alice, ALICE)).status_code == 303
@@ -157,5 +158,7 @@ async def _by_the_pages(port: int) -> None:
         assert (await anna.post("/admin/reporting/queue", data=suspended)).status_code == 303
         ceiling = {"do": "limit", "queue": "mx:recipient.example", "most": "300", "reason": BAD}
         assert (await anna.post("/admin/reporting/queue", data=ceiling)).status_code == 303
+        schedule = {"do": "set", "destination": "recipient.example", "factor": "2", "reason": BAD}
+        assert (await anna.post("/admin/reporting/retry-schedules", data=schedule)).status_code == 303
         rule = {"do": "add", "name": "bad", "words": BAD, "action": "give-up", "reason": BAD}
         assert (await anna.post("/admin/reporting/reply-rules", data=rule)).status_code == 303

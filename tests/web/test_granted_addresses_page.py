@@ -4,10 +4,13 @@ a real DNS server, a real server of the partner, and users who learn of it what 
 
 import asyncio
 import html
+import re
 import smtplib
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import pytest
@@ -15,6 +18,7 @@ import pytest_asyncio
 
 from advisor.zone import Zone, serving
 from corpus.peer import RawPeer
+from oauth.scripted_provider import ScriptedProvider
 from outgate import clock
 from outgate.directory import roles, units, users
 from outgate.sendas import proven_domains
@@ -30,6 +34,7 @@ DOMAINS = "/admin/account/proven-domains"
 GRANTS = "/admin/apps/mail/granted-addresses"
 DOMAIN = "dominiopartner.example"
 SALES = f"sales@{DOMAIN}"
+CARLA = f"carla@{DOMAIN}"
 USER, FIRST, SECOND = "common-user", "first-secret", "second-secret"
 TO_SALES = {"address": SALES, "unit": "/Sales"}
 HOSTILE = """"><script>alert(1)</script>{{7*7}}"""
@@ -74,8 +79,23 @@ async def partner(site: Site) -> AsyncIterator[Partner]:
         yield Partner(server, log_ins)
 
 
+@pytest.fixture(scope="module")
+def provider(site: Site) -> Iterator[ScriptedProvider]:
+    """At which the partner's people sign in."""
+    with ScriptedProvider(site.authority.server_context(LOCALHOST), time.time) as provider:
+        yield provider
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bob(site: Site, port: int) -> AsyncIterator[httpx2.AsyncClient]:
+async def mailboxes(site: Site, provider: ScriptedProvider) -> AsyncIterator[RawPeer]:
+    """The provider's own server, which takes its tokens alone."""
+    async with RawPeer(tls=site.authority.server_context(LOCALHOST), bearer=provider.whose) as server:
+        (site.data / "providers.toml").write_text(provider.settings('host = "localhost"', f"port = {server.port}"))
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bob(site: Site, port: int, mailboxes: RawPeer) -> AsyncIterator[httpx2.AsyncClient]:
     """His browser at the running server."""
     server = await running(site)
     async with logged_in(port, BOB) as browser:
@@ -196,3 +216,49 @@ async def test_a_common_server_is_set_used_by_those_who_cannot_see_its_log_in_an
     with pytest.raises(smtplib.SMTPException, match="is not an address of"):
         await submit(site, SALES, content=message(SALES, "number 3"))
     assert "Nothing is granted yet" in await shown(bob, GRANTS)
+
+
+async def signed_in(browser: httpx2.AsyncClient, provider: ScriptedProvider, **form: str) -> httpx2.Response:
+    """From the button to the provider, where CARLA signs in, and back."""
+    wanted = {"provider": "example", "common": "on", "login": CARLA, **TO_SALES, **form}
+    begun = await browser.post("/settings/accounts/sign-in", data=wanted)
+    assert begun.status_code == 200, begun.text
+    (led_to,) = re.findall(r'content="0; url=([^"]+)"', begun.text)
+    asked = dict(parse_qsl(urlsplit(html.unescape(led_to)).query))
+    assert asked["login_hint"] == CARLA
+    returned = {"code": provider.code_for(CARLA), "state": asked["state"]}
+    return await browser.get(urlsplit(asked["redirect_uri"]).path, params=returned)
+
+
+async def test_an_administrator_signs_in_once_for_all_who_were_granted_the_address(
+    site: Site, port: int, bob: httpx2.AsyncClient, provider: ScriptedProvider, mailboxes: RawPeer
+) -> None:
+    granted = await bob.post(GRANTS, data={"do": "add", **TO_SALES, "common": "on"})
+    gateway = granted.headers["location"]
+    assert "Sign in with Example" in await shown(bob, gateway)
+    saved = await signed_in(bob, provider)
+    assert saved.headers["location"] == f"{GRANTS}?done=gateway", saved.text
+    await submit(site, SALES, content=message(SALES, "signed in"))
+    (received,) = await mailboxes.wait_for(1)
+    assert (received.username, received.reverse_path) == (CARLA, SALES)
+
+    # The consent is revoked: administrators are told, no user is, and after another sign-in all leaves.
+    provider.revoke(CARLA)
+    await mailboxes.hang_up()
+    before = len(inbox(site, BOB))
+    await submit(site, SALES, content=message(SALES, "waits"))
+    await eventually(lambda: len(inbox(site, BOB)) > before, "the administrator is told")
+    (told,) = [one.get_content() for one in inbox(site, BOB) if "common sign-in" in one["Subject"]]
+    assert "Sign in again:" in told
+    assert f"{bob.base_url}".rstrip("/") + gateway in told
+    async with logged_in(port) as alice:
+        accounts = await shown(alice, "/settings/accounts")
+        assert "Only an administrator can repair that" in accounts
+        assert ("Sign in again" in accounts, CARLA in accounts) == (False, False)
+        theirs = {"provider": "example", "common": "on", **TO_SALES}
+        assert (await alice.post("/settings/accounts/sign-in", data=theirs)).status_code == 403
+    assert "Sign in again with Example" in await shown(bob, gateway)
+    repaired = await signed_in(bob, provider)
+    assert repaired.headers["location"] == f"{GRANTS}?done=gateway", repaired.text
+    assert len(await mailboxes.wait_for(2)) == 2
+    assert inbox(site, ALICE) == []

@@ -69,6 +69,10 @@ CONSOLE: Final[dict[str, tuple[set[str], set[str] | None]]] = {
         {"super-admin", "mail-settings-admin", "auditor"},
         {"super-admin", "mail-settings-admin"},
     ),
+    "/admin/reporting/retry-schedules": (
+        {"super-admin", "mail-settings-admin", "auditor"},
+        {"super-admin", "mail-settings-admin"},
+    ),
     "/admin/reporting/webhooks": (SEE_THE_LOG, {"super-admin"}),
     "/admin/reporting/webhooks/{name}": (SEE_THE_LOG, {"super-admin"}),
 }
@@ -93,6 +97,13 @@ SAVED: Final = {
         "words": "450 busy",
         "action": "wait",
         "minutes": "5",
+        "reason": "why",
+    },
+    "/admin/reporting/retry-schedules": {
+        "do": "set",
+        "destination": "{role}.example",
+        "first": "5",
+        "first-unit": "minute",
         "reason": "why",
     },
     "/admin/reporting/webhooks": {"name": "of-{role}", "url": "https://hooks.example/", "message.bounced": "on"},

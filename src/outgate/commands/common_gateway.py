@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from outgate import wiring
 from outgate.cli.output import tell
 from outgate.cli.password_input import PasswordFile, PasswordStdin
 from outgate.cli.shell import CommandContext, command
-from outgate.commands import gateway_options
+from outgate.commands import gateway_options, gateway_sign_in
 from outgate.commands.address_grant import Address, Group, UnitPath, User, grant_row
+from outgate.model import WHOLE_DOMAIN
 from outgate.operations import common_gateway_operations, domain_proof_operations
 from outgate.operations.gateway_trial import described
 from outgate.sendas.proven_domains import AddressGrant
@@ -56,7 +58,45 @@ def set_(
     wanted = gateway_options.changed(ctx, given, before.gateway, kept)
     probe = None if no_probe else gateway_options.probe(ctx)
     saved = common_gateway_operations.save(ctx, before, wanted, probe)
-    tell(ctx, grant_row(saved), f"what {saved.to} sends as {saved.address} goes through {described(saved.gateway)}")
+    tell(ctx, grant_row(saved), _leaves_by(saved))
+
+
+@command(
+    app,
+    name="sign-in",
+    example="outgate address-grant gateway sign-in sales@dominiopartner.example --ou /Sales --provider google\n"
+    "outgate address-grant gateway sign-in sales@dominiopartner.example --group Press --provider microsoft"
+    " --username carla@dominiopartner.example --device",
+)
+def sign_in(
+    ctx: CommandContext,
+    address: Address,
+    provider: gateway_sign_in.Provider,
+    user: User = None,
+    unit: UnitPath = None,
+    group: Group = None,
+    host: gateway_sign_in.Host = None,
+    port: gateway_options.Port = None,
+    security: gateway_options.KeptSecurity = None,
+    username: gateway_sign_in.Username = None,
+    device: gateway_sign_in.Device = False,
+    no_probe: gateway_options.NoProbe = False,
+) -> None:
+    """Sign in at a provider that takes no passwords (OAuth), once for all who were granted the address.
+
+    As `outgate sendas gateway sign-in` does for one user: prints an address to open in a browser on this machine; with
+    --device it may be anywhere. Tokens are renewed by themselves. The same again repairs it when the consent has ended.
+    """
+    with ctx.reading() as op:
+        before = domain_proof_operations.find_grant(op, address, user=user, unit=unit, group=group)
+    if not username and before.address.startswith(WHOLE_DOMAIN):
+        raise typer.BadParameter("the grant is of a whole domain: say by --username who signs in")
+    server = gateway_sign_in.server(ctx, provider, host, port, security, username or before.address)
+    common_gateway_operations.rehearse_sign_in(ctx, before, server.settings)
+    consent = gateway_sign_in.consent(ctx, server, by_device=device)
+    probe = None if no_probe else gateway_options.probe(ctx)
+    saved = common_gateway_operations.save(ctx, before, server.settings(consent), probe)
+    tell(ctx, grant_row(saved), _leaves_by(saved))
 
 
 @command(app, name="test", example="outgate address-grant gateway test sales@dominiopartner.example --ou /Sales")
@@ -67,7 +107,8 @@ def try_out(
 
     One that was suspended because its log-in was refused goes on if it works.
     """
-    found = common_gateway_operations.try_out(ctx, AddressGrant(address, user, unit, group), gateway_options.probe(ctx))
+    wanted, token_of = AddressGrant(address, user, unit, group), wiring.stored_token(ctx.installation())
+    found = common_gateway_operations.try_out(ctx, wanted, gateway_options.probe(ctx), token_of)
     tell(ctx, {**grant_row(found), "works": True}, f"{described(found.gateway)} works")
 
 
@@ -77,3 +118,7 @@ def clear(ctx: CommandContext, address: Address, user: User = None, unit: UnitPa
     with ctx.writing() as op:
         before = common_gateway_operations.clear_gateway(op, address, user=user, unit=unit, group=group)
     tell(ctx, {"address": before.address, "gateway": None}, f"{before.address} has no common gateway for {before.to}")
+
+
+def _leaves_by(grant: AddressGrant) -> str:
+    return f"what {grant.to} sends as {grant.address} goes through {described(grant.gateway)}"

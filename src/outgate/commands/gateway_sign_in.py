@@ -5,7 +5,7 @@ or a code for another device.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import parse_qs, urlsplit
 
 import typer
@@ -19,6 +19,20 @@ from outgate.model import Consent, GatewayKind
 from outgate.oauth.providers import OAuthProvider, UnknownProvider
 from outgate.oauth.sign_in import SignInFailed, SignIns
 from outgate.operations.error_codes import CheckFailed
+
+Provider = Annotated[
+    str, typer.Option("--provider", help="Whom to sign in with: google, microsoft, or one of providers.toml")
+]
+Host = Annotated[str | None, typer.Option("--host", help="The SMTP server, else the provider's", show_default=False)]
+Username = Annotated[
+    str | None,
+    typer.Option(
+        "--username",
+        help="Who signs in, if that is not the address itself: for a mailbox that people share, the person",
+        show_default=False,
+    ),
+]
+Device = Annotated[bool, typer.Option("--device", help="Sign in on another device, by a code that is entered there")]
 
 PATIENCE: Final = 600.0  # seconds that somebody has to sign in
 _LONGEST: Final = 16384  # bytes of a browser's request

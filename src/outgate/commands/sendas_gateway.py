@@ -67,25 +67,12 @@ def sign_in(
     ctx: CommandContext,
     account: AccountName,
     address: Address,
-    provider: Annotated[
-        str, typer.Option("--provider", help="Whom to sign in with: google, microsoft, or one of providers.toml")
-    ],
-    host: Annotated[
-        str | None, typer.Option("--host", help="The SMTP server, else the provider's", show_default=False)
-    ] = None,
+    provider: gateway_sign_in.Provider,
+    host: gateway_sign_in.Host = None,
     port: gateway_options.Port = None,
     security: gateway_options.KeptSecurity = None,
-    username: Annotated[
-        str | None,
-        typer.Option(
-            "--username",
-            help="Who signs in, if that is not the address itself: for a mailbox that people share, the person",
-            show_default=False,
-        ),
-    ] = None,
-    device: Annotated[
-        bool, typer.Option("--device", help="Sign in on another device, by a code that is entered there")
-    ] = False,
+    username: gateway_sign_in.Username = None,
+    device: gateway_sign_in.Device = False,
     no_probe: gateway_options.NoProbe = False,
 ) -> None:
     """Sign in at a provider that takes no passwords (OAuth): the gateway then logs in by tokens, which are renewed.

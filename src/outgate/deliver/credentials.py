@@ -123,8 +123,9 @@ class GatewayTokens:
             self._security_event(kind, gateway.identity, f"{gateway.host}:{gateway.port}")
             return Outcome(Verdict.RETRY, f"4.7.8 the stored token of {gateway.identity} {words}")
         if isinstance(found, NoToken):
-            status = "4.7.8" if found.must_sign_in else "4.7.0"
-            return Outcome(Verdict.RETRY, f"{status} {found.reason}", told=found.must_sign_in)
+            if found.must_sign_in:  # which those are told who can
+                return Outcome(Verdict.RETRY, f"4.7.8 {found.reason}", told=not gateway.is_common)
+            return Outcome(Verdict.RETRY, f"4.7.0 {gateway.host}: log-in put off: {found.reason}")
         return found
 
 

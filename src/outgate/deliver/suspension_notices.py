@@ -3,20 +3,15 @@ can set it, and none of its users. Knows no queue: what it writes is put beside 
 """
 
 import asyncio
-import shlex
-from collections.abc import Callable, Sequence
-from typing import Final
-from urllib.parse import urlencode
+from collections.abc import Callable
 
 from sqlalchemy import Engine
 
+from outgate.deliver.common_gateway_notices import CommonGatewayNotices
 from outgate.deliver.delivery import Delivery
-from outgate.directory import roles
-from outgate.directory.privileges import Privilege
 from outgate.directory.reader import DirectoryReader
 from outgate.directory.reply_rules import LONGEST_REPLY
-from outgate.directory.roles import Administrator
-from outgate.mail.suspension_message import common_suspension_notice, suspension_notice
+from outgate.mail.suspension_message import suspension_notice
 from outgate.model import Gateway, Organisation, UsersGateway
 from outgate.printable import printable
 from outgate.queue import Put
@@ -24,8 +19,6 @@ from outgate.queue.queue_id import QueueIds, to_text
 from outgate.route import gateway_queue
 from outgate.store.engine import read
 from outgate.submit import originate
-
-MOST: Final = 20  # administrators
 
 
 class SuspensionNotices:
@@ -45,16 +38,16 @@ class SuspensionNotices:
     ) -> None:
         self._engine, self._directory = engine, directory
         self._queue_ids, self._hostname, self._owned = queue_ids, hostname, owned
-        self._page, self._common_page = page, common_page
+        self._page, self._to_repairers = page, CommonGatewayNotices(queue_ids, hostname, common_page)
 
     async def of(self, delivery: Delivery, reply: str, now: float) -> list[Put]:
         """What is written; nothing where the gateway is the organisation's. Raises StoreUnavailable."""
         gateway = delivery.route.gateway
         if gateway is None or not (gateway.is_common or delivery.route.is_by_own_gateway):
             return []
-        organisation = await self._directory.organisation()
         if gateway.is_common:
-            return await self._to_administrators(gateway, reply, organisation, now)
+            return await asyncio.to_thread(self._to_administrators, gateway, reply, now)
+        organisation = await self._directory.organisation()
         return self._to_user(delivery, gateway, reply, organisation, now)
 
     def _to_user(
@@ -79,40 +72,9 @@ class SuspensionNotices:
         )
         return [originate(identity, raw, organisation.postmaster, [account.primary], organisation, now)]
 
-    async def _to_administrators(
-        self, gateway: Gateway, reply: str, organisation: Organisation, now: float
-    ) -> list[Put]:
-        owned, told = await asyncio.to_thread(self._concerned, str(gateway_queue(gateway)))
-        return [self._to_administrator(one, owned, reply, organisation, now) for one in told] if owned else []
-
-    def _concerned(self, queue: str) -> tuple[UsersGateway | None, Sequence[Administrator]]:
-        """Whose gateway it is, and who can set another password."""
+    def _to_administrators(self, gateway: Gateway, reply: str, now: float) -> list[Put]:
+        owned = self._owned(str(gateway_queue(gateway)))
+        if owned is None:
+            return []
         with read(self._engine) as connection:
-            told = roles.administrators(connection, Privilege.SEND_AS_MANAGE)
-        return self._owned(queue), told[:MOST]
-
-    def _to_administrator(
-        self, told: Administrator, owned: UsersGateway, reply: str, organisation: Organisation, now: float
-    ) -> Put:
-        identity = self._queue_ids.new(now)
-        raw = common_suspension_notice(
-            to=told.address,
-            address=owned.address,
-            host=owned.gateway.host,
-            username=printable(owned.gateway.username, LONGEST_REPLY),
-            reply=reply,
-            place=self._place(owned),
-            organisation_name=organisation.primary_domain,
-            sender=organisation.postmaster,
-            date=now,
-            message_id=f"{to_text(identity)}@{self._hostname}",
-            language=told.language,
-        )
-        return originate(identity, raw, organisation.postmaster, [told.address], organisation, now)
-
-    def _place(self, owned: UsersGateway) -> str:
-        if not self._common_page:
-            return shlex.join(printable(word, LONGEST_REPLY) for word in owned.repair)
-        named = {"unit": owned.unit, "group": owned.group, "user": owned.account}
-        to = {option: name for option, name in named.items() if name}
-        return f"{self._common_page}?{urlencode({'address': owned.address, **to})}"
+            return self._to_repairers(connection, owned, reply, now)

@@ -252,6 +252,8 @@ def common_gateway(row: AnyRow) -> Gateway:
         sealed=row.common_sealed_password,
         credential_version=row.common_credential_version,
         holder=holder_of_common(row.common_grant_id, row.address),
+        provider=row.common_provider,
+        kind=GatewayKind(row.common_kind),
     )
 
 

@@ -43,20 +43,20 @@ Questo avviso arriva una volta sola. Nessuno ti chiederà la password per posta.
 }
 
 _COMMON_SUBJECT = {
-    "en": "Mail from {address} waits: {host} refuses the common password",
-    "it": "La posta da {address} è in attesa: {host} rifiuta la password comune",
+    "en": "Mail from {address} waits: {host} refuses the common {credential}",
+    "it": "La posta da {address} è in attesa: {host} rifiuta {credential} comune",
 }
 
 _COMMON_TEXT = {
     "en": """\
 What is sent as {address} by all to whom you granted it goes through {host}, with the user name {username}.
-That server does not accept the password any more. It said:
+{refused}
 
     {reply}
 
 Nothing is lost: their mail waits here, and so does what they send now. They can't repair this, and were not told.
 
-Enter the password anew:
+{remedy}:
 
     {place}
 
@@ -67,14 +67,14 @@ they are more.
 """,
     "it": """\
 Ciò che tutti coloro a cui l'hai concesso inviano come {address} passa da {host}, con il nome utente {username}.
-Quel server non accetta più la password. Ha risposto:
+{refused}
 
     {reply}
 
 Nulla va perso: la loro posta resta qui in attesa, anche quella che inviano adesso. Loro non possono rimediare e non
 sono stati avvisati.
 
-Inserisci di nuovo la password:
+{remedy}:
 
     {place}
 
@@ -83,6 +83,30 @@ Viene provata subito, e se funziona tutto ciò che attende parte da solo.
 Questo avviso arriva una volta sola a chi gestisce gli indirizzi mittente di tutta l'organizzazione: ai primi venti in
 ordine di indirizzo, se sono di più.
 """,
+}
+
+# What differs with a sign-in at a provider (True) from a password.
+_COMMON_WORDS = {
+    ("en", False): {
+        "credential": "password",
+        "refused": "That server does not accept the password any more. It said:",
+        "remedy": "Enter the password anew",
+    },
+    ("en", True): {
+        "credential": "sign-in",
+        "refused": "The sign-in there does not hold any more:",
+        "remedy": "Sign in again",
+    },
+    ("it", False): {
+        "credential": "la password",
+        "refused": "Quel server non accetta più la password. Ha risposto:",
+        "remedy": "Inserisci di nuovo la password",
+    },
+    ("it", True): {
+        "credential": "l'accesso",
+        "refused": "L'accesso a quel server non è più valido:",
+        "remedy": "Accedi di nuovo",
+    },
 }
 
 _AT_LINK = {"en": ", in Settings > Accounts:\n\n    {link}\n", "it": ", in Impostazioni > Account:\n\n    {link}\n"}
@@ -145,13 +169,17 @@ def common_suspension_notice(
     date: float,
     message_id: str,
     language: str,
+    signs_in: bool = False,
 ) -> bytes:
-    """To an administrator; `place` is the page, or the command, by which it is mended."""
+    """To an administrator; `place` is the page, or the command, by which it is mended. `reply` is what the server said,
+    or why whoever has signed in must do so again.
+    """
+    words = {"address": address, "host": host, **_COMMON_WORDS[language, signs_in]}
     return compose(
         sender=Mailbox(_SENDER[language].format(organisation=organisation_name), sender),
         to=[Mailbox("", to)],
-        subject=_COMMON_SUBJECT[language].format(address=address, host=host),
-        text=_COMMON_TEXT[language].format(address=address, host=host, username=username, reply=reply, place=place),
+        subject=_COMMON_SUBJECT[language].format(**words),
+        text=_COMMON_TEXT[language].format(username=username, reply=reply, place=place, **words),
         date=date,
         message_id=message_id,
         automatic=True,

@@ -1,12 +1,21 @@
 """Operations on the gateways that are common to all whom an address was granted to. Their users have none of these."""
 
+from collections.abc import Callable
+
 from outgate.directory import restrictions
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.privileges import Privilege
-from outgate.model import Cause, Gateway
+from outgate.model import Cause, Consent, Gateway
 from outgate.operations import targets
-from outgate.operations.context import OperationContext, Transactions
-from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, described, make_after_trial, user_trial
+from outgate.operations.context import OperationContext, Transactions, rehearse
+from outgate.operations.gateway_trial import (
+    NO_CONSENT_YET,
+    GatewayProbe,
+    GatewayUnusable,
+    described,
+    make_after_trial,
+    user_trial,
+)
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
 from outgate.record.audit_trail import FAILED
@@ -32,7 +41,7 @@ def set_gateway(
     op.note(address=after.address, to=after.to)
     op.changed(gateway=(described(before.gateway), described(after.gateway)))
     if after.gateway != before.gateway:
-        op.note(password=bool(wanted.password))
+        op.note(password=bool(wanted.password), provider=wanted.provider)
     op.reconsider(Selection(chosen_from=after.address))
     return after
 
@@ -84,8 +93,19 @@ def kept_password(transactions: Transactions, grant: AddressGrant) -> str:
         return open_password(op.vault, common_gateways.gateway_of(found))
 
 
-def try_out(transactions: Transactions, grant: AddressGrant, probe: GatewayProbe) -> AddressGrant:
-    """Try the common gateway that there is, if policy lets it be used. What came of it is on record.
+def rehearse_sign_in(
+    transactions: Transactions, grant: AddressGrant, wanted: Callable[[Consent], GatewaySettings]
+) -> None:
+    """Raise what speaks against a gateway before its administrator is sent to the provider for the consent."""
+    to = {"user": grant.user, "unit": grant.unit, "group": grant.group}
+    rehearse(transactions, lambda op: set_gateway(op, grant.address, wanted(NO_CONSENT_YET), **to))
+
+
+def try_out(
+    transactions: Transactions, grant: AddressGrant, probe: GatewayProbe, token_of: Callable[[Gateway], str]
+) -> AddressGrant:
+    """Try the common gateway that there is, if policy lets it be used. What came of it is on record. `token_of` gets
+    the access token of one that was signed in to.
 
     Raises NotFound, NotAllowed, GatewayUnusable and store.vault.SealBroken.
     """
@@ -94,7 +114,8 @@ def try_out(transactions: Transactions, grant: AddressGrant, probe: GatewayProbe
         _, found = proven_domains.find_grant(op.connection, grant)
         gateway = common_gateways.gateway_of(found)
         common_gateways.require_allowed(op.connection, found, gateway)
-        secret = open_password(op.vault, gateway)
+        password = open_password(op.vault, gateway)
+    secret = token_of(gateway) if gateway.provider else password
     reason = probe.user_gateway(gateway, secret, found.address)
     with transactions.writing() as op:
         tested(op, found, gateway, reason)

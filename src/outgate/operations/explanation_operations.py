@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Final
 
 from outgate.authorise import authorise
 from outgate.directory import accounts
@@ -97,7 +98,8 @@ def _cautions(op: OperationContext, way: Route) -> Iterator[str]:
     gateway = way.gateway
     if gateway and gateway.provider:
         if refusal := oauth_grants.refusal(op.connection, gateway):
-            yield f"mail waits: {refusal}"
+            hides = gateway.is_common and not _sees_common_log_ins(op)
+            yield f"mail waits: {_COMMON_REFUSAL if hides else refusal}"
     elif gateway and not gateway.has_credential:
         yield "the gateway's password was erased: mail waits until it is entered again"
     elif gateway:
@@ -109,6 +111,9 @@ def _cautions(op: OperationContext, way: Route) -> Iterator[str]:
         sees_all = op.actor.may(op.connection, Privilege.QUEUE_READ, "/")
         reply = found.last_reply if sees_all else public_reply(found.last_reply, gateway)
         yield f"mail waits there after {found.attempts} attempts: {reply}"
+
+
+_COMMON_REFUSAL: Final = "the log-in at the server that your administrator has set does not work now"
 
 
 def _unnamed(gateway: Gateway | None, reasons: Iterable[str]) -> Iterator[str]:

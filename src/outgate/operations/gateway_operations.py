@@ -8,11 +8,18 @@ from outgate.directory.errors import NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
-from outgate.model import Cause, Consent, Gateway, OAuthTokens, SendAs
+from outgate.model import Cause, Consent, Gateway, SendAs
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, entry_of
 from outgate.operations.context import OperationContext, Transactions, rehearse
-from outgate.operations.gateway_trial import GatewayProbe, GatewayUnusable, described, make_after_trial, user_trial
+from outgate.operations.gateway_trial import (
+    NO_CONSENT_YET,
+    GatewayProbe,
+    GatewayUnusable,
+    described,
+    make_after_trial,
+    user_trial,
+)
 from outgate.operations.operation import operation
 from outgate.queue.admin import Selection
 from outgate.record.audit_trail import FAILED
@@ -87,8 +94,7 @@ def rehearse_sign_in(
     transactions: Transactions, user: str, address: str, wanted: Callable[[Consent], GatewaySettings]
 ) -> None:
     """Raise what speaks against a gateway before its user is sent to the provider for the consent that it wants."""
-    none_yet = wanted(Consent("none", "", OAuthTokens("none", "none", 0.0)))
-    rehearse(transactions, lambda op: set_gateway(op, user, address, none_yet))
+    rehearse(transactions, lambda op: set_gateway(op, user, address, wanted(NO_CONSENT_YET)))
 
 
 @frozen

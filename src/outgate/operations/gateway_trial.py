@@ -4,15 +4,17 @@ Knows no socket: who connects is given (GatewayProbe).
 """
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from outgate.directory.change import compared
 from outgate.directory.gateway_settings import GatewaySettings
-from outgate.model import Gateway, GatewayKind
+from outgate.model import Consent, Gateway, GatewayKind, OAuthTokens
 from outgate.operations.context import Change, Transactions, rehearse
 from outgate.operations.error_codes import CheckFailed
 
 T = TypeVar("T")
+
+NO_CONSENT_YET: Final = Consent("none", "", OAuthTokens("none", "none", 0.0))  # stands for it in a rehearsal
 
 
 class GatewayProbe(Protocol):

@@ -36,10 +36,13 @@ Usual = Mapping[RouteKind, Schedule]  # as the settings have it
 
 @frozen
 class ScheduleInForce:
-    """By which schedule mail waits; `own` is what an administrator has made of the settings' one."""
+    """By which schedule mail waits; `own` is what an administrator has made of the settings' one, and `destination`
+    what such a one would name (empty for what stays here).
+    """
 
     schedule: Schedule
     own: OwnSchedule | None = None
+    destination: str = ""
 
 
 @operation("schedule.list", Privilege.QUEUE_READ, targets.ORGANISATION, changes=False)
@@ -84,9 +87,9 @@ def of_queues(op: OperationContext, usual: Usual, queues: Collection[str]) -> di
     for queue in queues:
         key = QueueKey.parse(queue)
         gateway = users[queue].gateway if queue in users else relays.get(key)
-        host = gateway.host if gateway else key.name
+        host = gateway.host if gateway else key.name if key.kind is QueueKind.MX else ""
         schedule, one = usual[KIND_OF_QUEUE[key.kind]], own_schedules.find(own, host, op.now)
-        found[queue] = ScheduleInForce(schedule.changed(one.change) if one else schedule, one)
+        found[queue] = ScheduleInForce(schedule.changed(one.change) if one else schedule, one, host)
     return found
 
 

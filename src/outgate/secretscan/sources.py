@@ -21,12 +21,12 @@ def of_vault(connection: Connection, vault: Vault) -> Iterator[Secret]:
                 vault.open(column.value(row), identity),
                 row.username,
             )
-    for column, kind in ((sealed.REFRESH_TOKEN, "refresh"), (sealed.ACCESS_TOKEN, "access")):
+    for column in (*sealed.USER_TOKENS, *sealed.COMMON_TOKENS):
+        gateway, kind = column.beside[0].name, column.column.name.removeprefix("sealed_").replace("_", " ")
         for row in column.rows(connection):
-            token = vault.open(column.value(row), column.identity(row))
-            yield Secret(
-                f"{kind} token of gateway {row.gateway_id} at {row.gateway__host}", token, row.gateway__username
-            )
+            host, username = (row._mapping[f"{gateway}__{name}"] for name in ("host", "username"))
+            name = f"{kind} of {gateway} {row.gateway_id or row.common_grant_id} at {host}"
+            yield Secret(name, vault.open(column.value(row), column.identity(row)), username)
     for row in sealed.CLIENT_SECRET.rows(connection):
         secret = vault.open(sealed.CLIENT_SECRET.value(row), sealed.CLIENT_SECRET.identity(row))
         yield Secret(f"secret of the OAuth client at {row.provider}", secret)

@@ -15,7 +15,7 @@ from outgate.directory.errors import NotAllowed, NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.model import Cause, Gateway, QueueKey, QueueKind, UsersGateway
 from outgate.route import gateway_queue
-from outgate.sendas import proven_domains, send_as_addresses
+from outgate.sendas import oauth_grants, proven_domains, send_as_addresses
 from outgate.sendas.proven_domains import AddressGrant
 from outgate.store import tables
 from outgate.store.vault import Vault, holder_of_common
@@ -45,10 +45,11 @@ def set_gateway(
         return before
     holder = holder_of_common(grant_id, before.address)
     values = gateway_settings.sealed_values(vault, str(queue), holder, wanted, version)
-    connection.execute(
-        update(tables.common_gateway).where(_columns.grant_id == grant_id).values(changed_at=now, **values)
-    )
-    return proven_domains.find_grant(connection, grant)[1]
+    values |= {"provider": wanted.provider, "kind": wanted.kind.value, "changed_at": now}
+    connection.execute(update(tables.common_gateway).where(_columns.grant_id == grant_id).values(values))
+    made = proven_domains.find_grant(connection, grant)[1]
+    oauth_grants.replace(connection, vault, gateway_of(made), wanted.consent, now)
+    return made
 
 
 def clear(connection: Connection, grant: AddressGrant) -> AddressGrant:
@@ -78,8 +79,6 @@ def require_allowed(connection: Connection, grant: AddressGrant, wanted: Gateway
             "{address} is in the organisation's own domains: the organisation's servers deliver it",
             address=grant.address,
         )
-    if wanted.provider:
-        raise NotAllowed("a common gateway logs in by a password; each user signs in at a provider by themselves")
     unit = users.find(connection, grant.user).unit if grant.user else grant.unit or "/"  # groups are of all units
     policy = policies.load(connection).policy(units.find(connection, unit).path)
     if reason := policy.refuses_server(wanted.host, wanted.port, wanted.security):

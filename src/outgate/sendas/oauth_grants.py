@@ -1,4 +1,5 @@
-"""What users have allowed at the OAuth providers of their gateways: the tokens at rest, and who may refresh them.
+"""What was allowed at the OAuth providers of gateways, users' own and common ones: the tokens at rest, and who may
+refresh them.
 
 Knows no provider and no HTTP: what is stored here was got by oauth/.
 """
@@ -6,7 +7,7 @@ Knows no provider and no HTTP: what is stored here was got by oauth/.
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, and_, delete, insert, or_, select, update
 
 from outgate.directory import accounts
 from outgate.directory.change import lock
@@ -40,16 +41,16 @@ class OAuthGrant:
 
 def replace(connection: Connection, vault: Vault, gateway: Gateway, consent: Consent | None, now: float) -> None:
     """What is allowed to a gateway that has just been set; None: it has a password, or no log-in."""
-    connection.execute(delete(tables.oauth_grant).where(_grant.gateway_id == gateway.row))
+    connection.execute(delete(tables.oauth_grant).where(_of(gateway)))
     if consent is None:
         return
-    values = {"gateway_id": gateway.row, "client_id": consent.client_id, "granted_at": now}
+    values = {_key(gateway).name: gateway.row, "client_id": consent.client_id, "granted_at": now}
     connection.execute(insert(tables.oauth_grant).values(**values, **_sealed(vault, gateway, 1, consent.tokens, now)))
 
 
 def find(connection: Connection, vault: Vault, gateway: Gateway) -> OAuthGrant | None:
     """The grant of a gateway; None if there is none, or no longer for this gateway. Raises store.vault.SealBroken."""
-    row = connection.execute(select(tables.oauth_grant).where(_grant.gateway_id == gateway.row)).first()
+    row = connection.execute(select(tables.oauth_grant).where(_of(gateway))).first()
     if row is None:
         return None
     refresh = vault.open(row.sealed_refresh_token, _identity("refresh", gateway, row.generation)).decode()
@@ -96,29 +97,42 @@ def refuse(connection: Connection, grant: OAuthGrant, reason: str) -> bool:
 
 
 def refusal(connection: Connection, gateway: Gateway) -> str | None:
-    """Why a gateway's user must sign in again, if so."""
-    row = connection.execute(select(_grant.refused).where(_grant.gateway_id == gateway.row)).first()
+    """Why whoever signed in to a gateway must do so again, if so."""
+    row = connection.execute(select(_grant.refused).where(_of(gateway))).first()
     return row.refused if row else "the consent was erased; sign in again"
 
 
 def idle(connection: Connection, before: float, now: float, limit: int) -> Sequence[Gateway]:
     """Gateways whose tokens were last refreshed at or before a time, the longest ago first."""
+    which = select(_grant.gateway_id, _grant.common_grant_id).where(
+        _grant.refreshed_at <= before, _grant.retry_at <= now, _grant.refused.is_(None)
+    )
+    rows = connection.execute(which.order_by(_grant.refreshed_at).limit(limit)).all()
+    found = (
+        _users(connection, row.gateway_id) if row.common_grant_id is None else _common(connection, row.common_grant_id)
+        for row in rows
+    )
+    return [one for one in found if one]
+
+
+def _users(connection: Connection, gateway_id: int) -> Gateway | None:
     columns = (tables.send_as.c.account_id, tables.send_as.c.address)
-    rows = connection.execute(
-        select(*columns)
-        .join_from(tables.oauth_grant, tables.gateway)
-        .join(tables.send_as)
-        .where(_grant.refreshed_at <= before, _grant.retry_at <= now, _grant.refused.is_(None))
-        .order_by(_grant.refreshed_at)
-        .limit(limit)
-    ).all()
-    found = []
-    for row in rows:
-        account = accounts.load(connection, row.account_id)
-        entry = account.send_as.get(row.address) if account else None
-        if entry and entry.gateway:
-            found.append(entry.gateway)
-    return found
+    row = connection.execute(
+        select(*columns).join_from(tables.gateway, tables.send_as).where(tables.gateway.c.id == gateway_id)
+    ).one()
+    account = accounts.load(connection, row.account_id)
+    entry = account.send_as.get(row.address) if account else None
+    return entry.gateway if entry else None
+
+
+def _common(connection: Connection, grant_id: int) -> Gateway:
+    columns = tables.common_gateway.c
+    row = connection.execute(
+        select(tables.address_grant.c.address, *(column.label(f"common_{column.name}") for column in columns))
+        .join_from(tables.common_gateway, tables.address_grant)
+        .where(columns.grant_id == grant_id)
+    ).one()
+    return accounts.common_gateway(row)
 
 
 def erase(connection: Connection, account_id: int) -> int:
@@ -128,15 +142,19 @@ def erase(connection: Connection, account_id: int) -> int:
     return connection.execute(delete(tables.oauth_grant).where(_grant.gateway_id.in_(theirs))).rowcount
 
 
-def count_refused(connection: Connection) -> int:
-    """How many users must sign in again."""
-    return connection.scalar(select(func.count()).where(_grant.refused.is_not(None))) or 0
+def _key(gateway: Gateway) -> Column[int]:
+    """What a row says its gateway by."""
+    return _grant.common_grant_id if gateway.is_common else _grant.gateway_id
+
+
+def _of(gateway: Gateway) -> ColumnElement[bool]:
+    return _key(gateway) == gateway.row
 
 
 def _this(grant: OAuthGrant) -> ColumnElement[bool]:
     """The row as the grant was read: neither another consent nor later tokens."""
     return and_(
-        _grant.gateway_id == grant.gateway.row,
+        _of(grant.gateway),
         _grant.generation == grant.generation,
         _grant.granted_at == grant.granted_at,
     )

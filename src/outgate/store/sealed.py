@@ -4,6 +4,7 @@ here: rotation, the count by key and the search for secrets in the open go by th
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Row, Table, select
@@ -75,18 +76,26 @@ def common_credential(row: AnyRow) -> str:
     return _credential(f"common-gateway:{row.grant_id}", holder, row)
 
 
-def _token(kind: str, row: AnyRow) -> str:
+def _user_token(kind: str, row: AnyRow) -> str:
     """Of a row of `oauth_grant`, with the columns of its gateway and of that one's `send_as` row beside."""
-    of = credential(
-        f"gateway:{row.gateway_id}",
-        holder_of(row.send_as__account_id, row.send_as__address),
-        row.gateway__credential_version,
-        row.gateway__security,
-        row.gateway__host,
-        row.gateway__port,
-        row.gateway__username,
+    holder = holder_of(row.send_as__account_id, row.send_as__address)
+    return _token(kind, row, "gateway", f"gateway:{row.gateway_id}", holder)
+
+
+def _common_token(kind: str, row: AnyRow) -> str:
+    """The same with the columns of a common gateway and of the grant of its address beside."""
+    holder = holder_of_common(row.common_grant_id, row.address_grant__address)
+    return _token(kind, row, "common_gateway", f"common-gateway:{row.common_grant_id}", holder)
+
+
+def _token(kind: str, row: AnyRow, table: str, name: str, holder: str) -> str:
+    version, security, host, port, username, provider, way = (
+        row._mapping[f"{table}__{column}"]
+        for column in ("credential_version", "security", "host", "port", "username", "provider", "kind")
     )
-    return token(kind, row.gateway__provider, row.generation, of)
+    # As directory.gateway_settings has it: a provider's interface stands in place of a kind of SMTP's connection.
+    of = credential(name, holder, version, security if way == "smtp" else way, host, port, username)
+    return token(kind, provider, row.generation, of)
 
 
 def _credential(name: str, holder: str, row: AnyRow) -> str:
@@ -121,13 +130,20 @@ ANCHOR: Final = SealedColumn(tables.organisation, tables.organisation.c.audit_an
 SECOND_FACTOR: Final = SealedColumn(
     tables.second_factor, tables.second_factor.c.sealed_secret, lambda row: second_factor(row.account_id)
 )
-_OF_GRANT: Final = (tables.gateway, tables.send_as)
-REFRESH_TOKEN: Final = SealedColumn(
-    tables.oauth_grant, tables.oauth_grant.c.sealed_refresh_token, lambda row: _token("refresh", row), _OF_GRANT
+_TOKENS: Final = (
+    ("refresh", tables.oauth_grant.c.sealed_refresh_token),
+    ("access", tables.oauth_grant.c.sealed_access_token),
 )
-ACCESS_TOKEN: Final = SealedColumn(
-    tables.oauth_grant, tables.oauth_grant.c.sealed_access_token, lambda row: _token("access", row), _OF_GRANT
-)
+USER_TOKENS: Final = [
+    SealedColumn(tables.oauth_grant, column, partial(_user_token, kind), (tables.gateway, tables.send_as))
+    for kind, column in _TOKENS
+]
+COMMON_TOKENS: Final = [
+    SealedColumn(
+        tables.oauth_grant, column, partial(_common_token, kind), (tables.common_gateway, tables.address_grant)
+    )
+    for kind, column in _TOKENS
+]
 CLIENT_SECRET: Final = SealedColumn(
     tables.oauth_client,
     tables.oauth_client.c.sealed_secret,
@@ -140,7 +156,7 @@ WEBHOOK_SECRET, FORMER_WEBHOOK_SECRET = (
 
 SEALED: Final = (
     *(GATEWAY, COMMON_GATEWAY, DOMAIN_GATEWAY, DKIM, HEAD, TRAIL_KEY, ANCHOR),
-    *(REFRESH_TOKEN, ACCESS_TOKEN, CLIENT_SECRET, SECOND_FACTOR),
+    *(*USER_TOKENS, *COMMON_TOKENS, CLIENT_SECRET, SECOND_FACTOR),
     *(WEBHOOK_SECRET, FORMER_WEBHOOK_SECRET),
 )
 

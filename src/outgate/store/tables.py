@@ -469,6 +469,8 @@ common_gateway = Table(
     Column("sealed_password", LargeBinary),
     Column("credential_version", Integer, nullable=False, default=1),
     Column("changed_at", Double, nullable=False),
+    Column("provider", Text, nullable=False, default="", server_default=""),  # as of `gateway`
+    Column("kind", Text, nullable=False, default="smtp", server_default="smtp"),
 )
 
 # The last code sent to an address; the row goes when the code was used. One without tries left waits for the next code.
@@ -500,13 +502,14 @@ gateway = Table(
     _index_where("ix_gateway_without_password", "id", "username != '' AND sealed_password IS NULL"),
 )
 
-# What a user allowed at a gateway's OAuth provider. The tokens are replaced together, and `generation` grows with each
-# time: what was read of an older one changes nothing any more. Whoever refreshes them holds the lease.
+# What was allowed at the OAuth provider of a user's gateway, or of a common one. The tokens are replaced together, and
+# `generation` grows with each time: what was read of an older one changes nothing any more. Whoever refreshes them
+# holds the lease.
 oauth_grant = Table(
     "oauth_grant",
     metadata,
     _id(),
-    Column("gateway_id", Key, ForeignKey("gateway.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("gateway_id", Key, ForeignKey("gateway.id", ondelete="CASCADE"), unique=True),
     Column("client_id", Text, nullable=False),
     Column("sealed_refresh_token", LargeBinary, nullable=False),
     Column("sealed_access_token", LargeBinary, nullable=False),
@@ -518,6 +521,8 @@ oauth_grant = Table(
     Column("refused", Text),  # why the provider takes the refresh token no more; the user must sign in again
     Column("leased_until", Double, nullable=False, default=0.0, server_default="0"),  # by store.lease_clock
     Column("leased_by", Text),
+    # In place of `gateway_id`.
+    Column("common_grant_id", Key, ForeignKey("common_gateway.grant_id", ondelete="CASCADE"), unique=True),
     Index("ix_oauth_grant_refreshed_at", "refreshed_at"),
 )
 

@@ -27,13 +27,13 @@ class CommonGatewayPage:
 
 
 def _show(visit: Visit) -> Response:
-    grant = _grant(visit)
+    grant = grant_to_set(visit)
     fields = ServerFields.of(grant.gateway) if grant.gateway else ServerFields()
     return _page(visit, grant, fields)
 
 
-def _grant(visit: Visit) -> AddressGrant:
-    """For who may set its server."""
+def grant_to_set(visit: Visit) -> AddressGrant:
+    """The one that the form names, for who may set its server."""
     named = grant_of(visit.form)
     with visit.reading() as op:
         common_gateway_operations.clear_gateway.require(
@@ -53,6 +53,7 @@ def _page(visit: Visit, grant: AddressGrant, fields: ServerFields, trial: TrialS
         sent=fields_of(grant),
         back=PATH,
         fields=fields,
+        providers=visit.services.providers_for(grant.gateway),
         trial=trial,
     )
 
@@ -66,7 +67,7 @@ async def _act(visit: Visit) -> Response:
 
 async def _save(visit: Visit) -> Response:
     """Try what was entered; if it works, it delivers from now on, what waits as well."""
-    grant = await visit.in_thread(_grant, visit)
+    grant = await visit.in_thread(grant_to_set, visit)
     fields = ServerFields.entered(visit.form)
     try:
         settings = await visit.in_thread(_settings, visit, grant, fields)
@@ -94,14 +95,14 @@ def _settings(visit: Visit, grant: AddressGrant, fields: ServerFields) -> Gatewa
 
 
 def _remove(visit: Visit) -> Response:
-    grant = _grant(visit)
+    grant = grant_to_set(visit)
     if not safety_question.is_meant(visit):
         said = visit.said
         asked = SafetyQuestion(
             said("Take the common server away?"),
             said(
                 "The grant stays. What is sent as the address leaves by its users' own servers then, or by your"
-                " organisation's where the policy allows that. The password is forgotten."
+                " organisation's where the policy allows that. The log-in is forgotten."
             ),
             said("Take away"),
             "remove",

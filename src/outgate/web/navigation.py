@@ -91,6 +91,7 @@ CONSOLE: Final = (
         ("TLS", "MTA-STS", "DANE", "TLSRPT"),
     ),
     Entry("/admin/reporting/queue", N_("Queue"), _REPORTING, Privilege.QUEUE_READ),
+    Entry("/admin/reporting/retry-schedules", N_("Retry schedules"), _REPORTING, Privilege.QUEUE_READ),
     Entry("/admin/reporting/webhooks", N_("Webhooks"), _REPORTING, Privilege.LOG_READ, (N_("Notifications"), "HTTP")),
     Entry("/admin/reporting/reply-rules", N_("Reply rules"), _REPORTING, Privilege.QUEUE_READ),
     Entry(

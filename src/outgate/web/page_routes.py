@@ -30,6 +30,7 @@ from outgate.web.proven_domains_page import ProvenDomainsPage
 from outgate.web.provider_log_in_page import ProviderLogInPage
 from outgate.web.queue_page import QueuePage
 from outgate.web.reply_rules_page import ReplyRulesPage
+from outgate.web.retry_schedules_page import RetrySchedulesPage
 from outgate.web.roles_page import RolesPage
 from outgate.web.routing_page import RoutingPage
 from outgate.web.search_page import SearchPage
@@ -102,6 +103,7 @@ def page_routes(services: PageServices) -> list[HttpRoute]:
         *EmailLogPage().routes(visits),
         *MessagePage().routes(visits),
         *QueuePage().routes(visits),
+        *RetrySchedulesPage().routes(visits),
         *ReplyRulesPage().routes(visits),
         *WebhooksPage().routes(visits),
         *TlsReportsPage().routes(visits),

@@ -11,20 +11,22 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from outgate.deliver.usual_schedule import usual_schedules
 from outgate.directory.errors import Invalid, NotFound
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
 from outgate.http.http_route import HttpRoute
 from outgate.model import Cause, QueueKey
-from outgate.operations import queue_operations, restriction_operations
+from outgate.operations import queue_operations, restriction_operations, schedule_operations
 from outgate.operations.context import OperationContext
 from outgate.operations.queue_names import queue_names
 from outgate.operations.waiting_mail import LaterChange
 from outgate.queue.admin import Count, Selection, Waiting
 from outgate.queue.queue_id import from_text, to_text
-from outgate.web import email_log_page, queue_restrictions, safety_question
+from outgate.web import email_log_page, queue_restrictions, retry_schedules_page, safety_question
 from outgate.web.form import Form
 from outgate.web.rate_fields import PERIODS
+from outgate.web.retry_schedules_page import schedule_lines
 from outgate.web.safety_question import SafetyQuestion
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits
@@ -132,6 +134,7 @@ def _show(visit: Visit) -> Response:
         suspended = dict(newest[:QUEUES])
         waits = {*(one.queue for one in counts), *(one.queue for one in found)}
         names = queue_names(op, {*_known(asked), *suspended, *waits})
+        schedules = schedule_operations.of_queues(op, usual_schedules(visit.services.config.delivery), _known(asked))
     done = _DONE.get(visit.form.text("done"))
     return visit.page(
         "queue.html",
@@ -150,6 +153,9 @@ def _show(visit: Visit) -> Response:
         ceiling=next((one for one in held_back.get(asked.queue, ()) if one.cause is Cause.LIMIT), None),
         ceiling_words=lambda one: queue_restrictions.ceiling_words(visit.said, one),
         periods=PERIODS,
+        schedule=next(iter(schedules.values()), None),
+        lines=lambda one: schedule_lines(visit.said, one),
+        schedules=retry_schedules_page.PATH,
         actions=ACTIONS if visit.may(Privilege.QUEUE_MANAGE) else {},
         may_manage=visit.may(Privilege.QUEUE_MANAGE),
         done=visit.said(done) if done else "",
