@@ -87,7 +87,7 @@ ALLOWED = {
     "api": {
         *("http", "operations", "directory", "sendas", "store", "config", "model", "route", "mail", "deliver"),
         *("record", "queue", "submit", "mailbox", "writing", "iso_time", "remembered", "advisor", "extras"),
-        *("webhooks", "egress"),
+        *("webhooks", "egress", "tls_reports", "transport_security"),
     },
     # Of api whose request it is, its scopes and rates.
     "jmap": {

@@ -20,7 +20,7 @@ from outgate.accept.authenticator import Authenticator
 from outgate.accept.certificate_watch import CertificateWatch
 from outgate.accept.session_services import SessionServices
 from outgate.accept.submission_listener import SubmissionListener
-from outgate.accept.throttle import Throttle
+from outgate.accept.throttle import Throttle, limits_of
 from outgate.accept.tls import Certificate
 from outgate.accept.tokens import TokenVerifier
 from outgate.advisor.ask import Names
@@ -572,6 +572,7 @@ def http_listener(
         queue_ids=queue_ids,
         send_limits=limits,
         reply_rules=services.reply_rules,
+        log_in_limits=limits_of(settings.log_in),
         quota=RequestQuota(settings.api),
         webhook_client=services.webhook_client,
     )

@@ -1,5 +1,6 @@
 """Outgate's own API at a running server: each thing once, from one end to the other; what is refused, and how."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,9 +8,20 @@ import pytest
 import pytest_asyncio
 
 from api.own_site import ALICE, BOB, PARTNER, OwnApi, own_api
+from outgate import clock
+from outgate.accept.throttle import limits_of
 from outgate.api.own_surface import OWN
+from outgate.directory.gateway_settings import GatewaySettings
+from outgate.model import Security
 from outgate.node_id import node_id
-from way.place import GATEWAY_PASSWORD
+from outgate.operations import common_gateway_operations, role_operations
+from outgate.sendas import proven_domains
+from outgate.store import rates
+from outgate.store.engine import write
+from outgate.tls_reports import session_rows
+from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
+from way.place import GATEWAY_PASSWORD, Site
+from web.links import opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -185,9 +197,15 @@ async def test_nodes_rules_and_grants_come_and_go(own: OwnApi) -> None:
 
     proof = await own.told("POST", "domain-proofs", {"domain": "dominiopartner.example"})
     assert (await own.told("GET", "domain-proofs"))["items"] == [proof]
-    granted = {"address": "sales@example.com", "unit": "/"}
+    await own.api.operate(lambda op: proven_domains.settle_check(op.connection, proof["domain"], True, op.now))
+    granted = {"address": f"sales@{proof['domain']}", "unit": "/"}
     assert await own.told("POST", "address-grants", granted) == granted
     assert (await own.told("GET", "address-grants"))["items"] == [granted]
+    server = GatewaySettings("smtp.dominiopartner.example", 587, Security.STARTTLS, "sales", GATEWAY_PASSWORD)
+    await own.api.operate(lambda op: common_gateway_operations.set_gateway(op, granted["address"], server, unit="/"))
+    with_server = await own.ask("GET", "address-grants")
+    assert with_server.json()["items"][0]["gateway"]["host"] == "smtp.dominiopartner.example"
+    assert GATEWAY_PASSWORD not in with_server.text
     assert await own.told("POST", "address-grants/revoke", granted) == granted
     assert (await own.ask("DELETE", "domain-proofs/dominiopartner.example")).status_code == 204
     assert await own.told("POST", f"users/{BOB}/unlock") == {"failures": 0}
@@ -217,6 +235,56 @@ async def test_a_destination_s_schedule_is_set_seen_changed_as_it_was_seen_and_r
     assert (await own.ask("DELETE", one, scopes=(QUEUE_MANAGE,))).status_code == 204
     assert (await own.refused("GET", one))[0] == 404
     assert (await own.refused("DELETE", one))[0] == 404
+
+
+async def test_groups_and_addresses_go_from_user_to_user_as_far_as_one_may_act_on_both(own: OwnApi) -> None:
+    made = await own.told("POST", "groups", {"name": "Press / News"})
+    assert [one["name"] for [one] in (await pages(own, "groups", 1))[:-1]] == ["Press / News"]
+    group = "group?name=Press%20%2F%20News"
+    came = await own.told("POST", f"group/members{group[5:]}", {"come": [ALICE, BOB]})
+    assert came == made | {"members": [ALICE, BOB]}
+    left = await own.told("POST", f"group/members{group[5:]}", {"go": [BOB]})
+    assert (await own.told("GET", group)) == left
+    await own.api.operate(lambda op: role_operations.assign(op, BOB, "user-admin", "/"))
+    assert (await own.refused("POST", f"group/members{group[5:]}", {"go": [ALICE]}, user=BOB))[0] == 403  # who may more
+    assert (await own.told("PUT", group, {"name": "News"}))["name"] == "News"
+    assert (await own.refused("GET", group))[0] == 404
+
+    give = {"user": "me", "address": SECOND, "to": BOB}
+    assert (await own.refused("POST", "send-as/transfer", give | {"user": ALICE}, user=BOB))[0] == 403
+    assert await own.told("POST", "send-as/transfer", give) == {"user": BOB, "address": SECOND, "confirmed": False}
+    await own.api.operate(lambda op: role_operations.unassign(op, BOB, "user-admin", "/"))
+    assert (await own.ask("DELETE", "group?name=News", user=ALICE)).status_code == 204
+
+
+async def test_what_is_locked_is_seen_and_unlocked_and_how_tls_came_out_is_told(own: OwnApi) -> None:
+    await asyncio.to_thread(_fail_to_log_in_and_to_secure, own.site)
+    [found] = (await own.told("GET", "log-ins/locked"))["items"]
+    assert (found["account"], found["network"]) == (BOB, "192.0.2.0/24")
+    assert (await own.refused("GET", "log-ins/locked", user=BOB))[0] == 403
+    unlocked = await own.told("POST", "log-ins/unlock", {"network": "192.0.2.7/24"})
+    assert unlocked == {"network": "192.0.2.0/24", "failures": 10}
+    assert (await own.told("GET", "log-ins/locked"))["items"] == []
+    assert (await own.refused("POST", "log-ins/unlock", {"network": "everywhere"}))[0] == 400
+
+    [domain] = (await own.told("GET", "tls-reports"))["items"]
+    assert domain == {"domain": "recipient.example", "succeeded": 0, "failed": 1}
+    told = await own.told("GET", "tls-reports/Recipient.Example")
+    assert (told["policies"][0]["failures"][0]["result"], "report" in told) == ("certificate-expired", False)
+    assert (await own.refused("GET", "tls-reports/recipient.example?day=2020-01-31"))[0] == 404
+    assert (await own.refused("GET", "tls-reports?day=soon"))[0] == 400
+    assert (await own.refused("GET", "tls-reports", user=BOB))[0] == 403
+
+
+def _fail_to_log_in_and_to_secure(site: Site) -> None:
+    with opened(site) as place, write(place.engine) as connection:
+        rate, key = limits_of(place.config.log_in).events(BOB, "192.0.2.0/24")[0]
+        while rates.hit(connection, rate, key, clock.now()):
+            pass
+        policy = AppliedPolicy(PolicyType.NONE, "recipient.example")
+        fault = TlsFault(ResultType.EXPIRED, "certificate has expired")
+        day = int(clock.now() // session_rows.DAY) - 1
+        session_rows.add(connection, day, "recipient.example", {TlsSession("recipient.example", policy, fault): 1})
 
 
 async def test_waiting_mail_is_listed_held_moved_and_deleted_by_one_and_by_many(tmp_path: Path) -> None:

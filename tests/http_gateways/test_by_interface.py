@@ -15,11 +15,17 @@ from outgate import wiring
 from outgate.config import EgressSettings
 from outgate.deliver import api_answer, routing
 from outgate.demo.certificates import Authority
+from outgate.directory.gateway_settings import GatewaySettings
 from outgate.model import Cause, Gateway, GatewayKind, Security
+from outgate.sendas import common_gateways, proven_domains
+from outgate.sendas.proven_domains import AddressGrant
+from outgate.store.engine import write
 from way.place import eventually, listens, running, serve
 from way.submit import message, submit
 from way.test_own_mail_leaves import inbox
+from web.links import opened
 
+SHARED = "sales@dominiopartner.example"
 BOTH = pytest.mark.parametrize("kind", [GatewayKind.GMAIL, GatewayKind.GRAPH])
 
 
@@ -52,6 +58,33 @@ async def test_a_message_is_there_byte_for_byte(provided: Provided, kind: Gatewa
         assert sorted(sent.to) == ["blind@recipient.example", "carol@recipient.example"]
         assert sent.user == PARTNER
     assert provider.connections == 1, "the connection is kept"
+
+
+async def test_whoever_was_granted_an_address_sends_by_the_mailbox_that_an_administrator_has_signed_in_to(
+    provided: Provided,
+) -> None:
+    site, provider = provided.site, provided.mail
+    await asyncio.to_thread(_granted, provided, GatewayKind.GRAPH)
+    server = await running(site)
+    try:
+        await submit(site, SHARED, content=message(SHARED))
+        await eventually(lambda: provider.sent, "the provider has it")
+    finally:
+        await server.stop()
+    (sent,) = provider.sent
+    assert (sent.user, SHARED.encode() in sent.content) == (PARTNER, True)
+
+
+def _granted(provided: Provided, kind: GatewayKind) -> None:
+    """All may send as SHARED, by the mailbox of PARTNER."""
+    domain, grant = SHARED.partition("@")[2], AddressGrant(SHARED, None, "/")
+    consent = provided.tokens.sign_in(PARTNER)
+    wanted = GatewaySettings("localhost", provided.mail.port, Security.SSL, PARTNER, consent=consent, kind=kind)
+    with opened(provided.site) as place, write(place.engine) as connection:
+        proven_domains.begin(connection, domain, 0.0)
+        proven_domains.settle_check(connection, domain, True, 0.0)
+        proven_domains.grant(connection, grant, 0.0)
+        common_gateways.set_gateway(connection, place.vault, grant, wanted, 0.0)
 
 
 async def test_what_retry_after_says_is_kept_for_all_of_the_queue(

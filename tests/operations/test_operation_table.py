@@ -116,15 +116,13 @@ NO_API: Final[Mapping[str, str]] = {
     "consent.": "the same",
     "scim-token.": "the same",
     "secrets.": "keys of the vault: by commands, where its files are",
-    "audit.verify": "by a command; the Reports API tells the trail",
-    "log-in.": "what stands in the way of log-ins: by commands and pages; a user is unlocked by the API",
+    "audit.verify": "reads the whole trail while nobody else writes: by a command; the Reports API tells it",
     "domain-proof.check": "the server asks the DNS by itself",
     "domain.check-keys": "the same",
-    "group.": "by SCIM",
-    "provisioning.": "the same",
+    "group.search": "by conditions, as SCIM asks",
+    "provisioning.": "by SCIM",
     "upload.": "by JMAP",
     "submission.": "the same",
-    "tls-report.": "read on a page and by a command; others' mail has it in the form of RFC 8460",
     "sent.": "what the pages show of messages written there; the log has all of them",
     "mail.recall": "the same",
     "mail.check": "what a page says while one types; `mail.explain` says more",
@@ -138,7 +136,6 @@ NO_API: Final[Mapping[str, str]] = {
     "send-as.search": "pages of the console; Gmail's form has a user's",
     "send-as.overview": "what a page shows; the parts are in Gmail's form and in `queue.list`",
     "send-as.last-used": "what a page shows beside each address; the log has all",
-    "send-as.transfer": "two people are asked, on pages and by commands",
 }
 # Commands that read or write rows past the operations, and why.
 PAST_THE_OPERATIONS: Final = {

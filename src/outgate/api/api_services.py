@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from outgate.api.request_quota import RequestQuota
 from outgate.config import Config
 from outgate.deliver.probe import Prober
+from outgate.directory.log_in_limits import LogInLimits
 from outgate.directory.reply_rules import ReplyRules
 from outgate.egress.https_client import HttpsClient
 from outgate.frozen import frozen
@@ -37,6 +38,7 @@ class ApiServices:
     queue_ids: QueueIds
     send_limits: SendLimits
     reply_rules: ReplyRules
+    log_in_limits: LogInLimits
     quota: RequestQuota
     webhook_client: HttpsClient
 

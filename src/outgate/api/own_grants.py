@@ -1,5 +1,5 @@
-"""Outgate's own API: domains outside that are proven whole, who may send as which address without a proof of their own,
-and who is let in again after failed log-ins.
+"""Outgate's own API: domains outside that are proven whole, and who may send as which address without a proof of their
+own.
 """
 
 from typing import Final
@@ -8,10 +8,11 @@ from pydantic import Field
 
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import ApiMethod, ApiParameter, Resource
+from outgate.api.own_gateways import GatewayServer
 from outgate.api.own_method import own_method
 from outgate.api.own_queue_resources import MOMENT
 from outgate.iso_time import iso
-from outgate.operations import domain_proof_operations, log_in_operations
+from outgate.operations import domain_proof_operations
 from outgate.sendas.proven_domains import AddressGrant, ProvenDomain
 
 DOMAIN: Final = ApiParameter("domain", "The domain's name.")
@@ -67,16 +68,22 @@ class AddressGrantResource(Resource):
         return cls(address=one.address, user=one.user, unit=one.unit, group=one.group)
 
 
+class AddressGrantStanding(AddressGrantResource):
+    """An address that was granted, with the server that all whom it was granted to have in common."""
+
+    gateway: GatewayServer | None = Field(None, description="The server in common; left out: there is none.")
+
+    @classmethod
+    def of(cls, one: AddressGrant) -> "AddressGrantStanding":
+        """As it is on record."""
+        gateway = GatewayServer.of(one.gateway) if one.gateway else None
+        return cls(address=one.address, user=one.user, unit=one.unit, group=one.group, gateway=gateway)
+
+
 class AddressGrants(Resource):
     """The addresses that users, units and groups were granted."""
 
-    items: list[AddressGrantResource] = Field(description="The grants.")
-
-
-class UnlockedUser(Resource):
-    """A user who may try to log in again."""
-
-    failures: int = Field(description="How many failures were forgotten.", examples=[5])
+    items: list[AddressGrantStanding] = Field(description="The grants.")
 
 
 def list_proofs(call: ApiCall) -> DomainProofs:
@@ -106,7 +113,7 @@ def remove_proof(call: ApiCall) -> None:
 def list_grants(call: ApiCall) -> AddressGrants:
     """All of them."""
     with call.reading() as op:
-        return AddressGrants(items=[AddressGrantResource.of(one) for one in domain_proof_operations.list_grants(op)])
+        return AddressGrants(items=[AddressGrantStanding.of(one) for one in domain_proof_operations.list_grants(op)])
 
 
 def grant(call: ApiCall) -> AddressGrantResource:
@@ -123,12 +130,6 @@ def revoke(call: ApiCall) -> AddressGrantResource:
     with call.writing() as op:
         made = domain_proof_operations.revoke(op, sent.address, user=sent.user, unit=sent.unit, group=sent.group)
     return AddressGrantResource.of(made)
-
-
-def unlock(call: ApiCall) -> UnlockedUser:
-    """After failed log-ins."""
-    with call.writing() as op:
-        return UnlockedUser(failures=log_in_operations.unlock_user(op, call.parameters["user"]))
 
 
 METHODS: Final[tuple[ApiMethod, ...]] = (
@@ -154,13 +155,5 @@ METHODS: Final[tuple[ApiMethod, ...]] = (
         revoke,
         takes=AddressGrantResource,
         gives=AddressGrantResource,
-    ),
-    own_method(
-        log_in_operations.unlock_user,
-        "POST",
-        "users/{user}/unlock",
-        unlock,
-        ApiParameter("user", "The user's primary address."),
-        gives=UnlockedUser,
     ),
 )

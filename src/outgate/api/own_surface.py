@@ -7,13 +7,16 @@ from outgate.api import (
     own_domains,
     own_gateways,
     own_grants,
+    own_groups,
     own_holding_back,
     own_log,
+    own_log_ins,
     own_nodes,
     own_queue,
     own_reply_rules,
     own_retry_schedules,
     own_sending,
+    own_tls_reports,
     own_webhooks,
 )
 from outgate.api.api_method import ApiSurface
@@ -28,8 +31,11 @@ _METHODS: Final = (
     *own_gateways.METHODS,
     *own_sending.METHODS,
     *own_log.METHODS,
+    *own_tls_reports.METHODS,
     *own_domains.METHODS,
     *own_grants.METHODS,
+    *own_groups.METHODS,
+    *own_log_ins.METHODS,
     *own_webhooks.METHODS,
     *own_nodes.METHODS,
 )

@@ -37,6 +37,11 @@ class GroupMember:
     address: str
 
 
+def behind(group_id: int) -> ColumnElement[bool]:
+    """The condition for groups that were made after one."""
+    return _group.id > group_id
+
+
 def listed(
     connection: Connection, where: ColumnElement[bool] | None = None, *, after: int = 0, limit: int | None = None
 ) -> tuple[UserGroup, ...]:

@@ -37,9 +37,12 @@ class GroupPage:
 
 
 @operation("group.list", Privilege.USERS_READ, targets.ORGANISATION, changes=False)
-def list_groups(op: OperationContext) -> tuple[UserGroup, ...]:
-    """List the groups."""
-    return user_groups.listed(op.connection)
+def list_groups(op: OperationContext, *, behind: int = 0, limit: int | None = None) -> tuple[UserGroup, ...]:
+    """List the groups.
+
+    All, or a page of those with greater numbers than `behind`.
+    """
+    return user_groups.listed(op.connection, user_groups.behind(behind), limit=limit)
 
 
 @operation("group.search", Privilege.USERS_READ, targets.ORGANISATION, changes=False)
