@@ -14,7 +14,9 @@ PARTNER = "alice@dominiopartner.example"
 
 @pytest.fixture(scope="module", autouse=True)
 def _stories(untraced: None) -> None:
-    """What happens on the way is traced where each step of it is tested by itself."""
+    """What happens on the way is traced where each step of it is tested by itself. A file where that is the case here
+    has a fixture of this name that asks for nothing.
+    """
 
 
 @pytest.fixture
