@@ -883,6 +883,42 @@ async def test_a_store_that_can_not_say_is_asked_again_so_that_nothing_is_told_t
     assert Counter(house.kinds(put)) == {"accepted": 1, "routed": 1, "attempt": 1, "bounced": 1}
 
 
+async def test_what_is_claimed_again_before_its_lost_answer_is_found_out_is_delivered_soon(
+    house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim's own answer is passed over then, since an outcome of that very recipient is being recorded."""
+    finish, was_finished, claim = house.queue.finish, house.queue.was_finished, house.queue.claim
+    lost, is_found = list[Finish](), False
+
+    async def claims_late(now: float, room: Room) -> Claimed:
+        return await claim(now, room) if is_found or not lost else Claimed((), frozenset())
+
+    async def losing(outcome: Finish) -> None:
+        lost.append(outcome)
+        await finish(outcome)
+        if len(lost) == 1:
+            raise StoreUnavailable("the answer was lost")
+
+    async def found_out_late(outcome: Finish) -> bool:
+        nonlocal is_found
+        is_found = await was_finished(outcome)
+        await until(house.leased)
+        return is_found
+
+    async def answer(delivery: Delivery) -> AttemptResult:
+        return all_alike(delivery, OK if lost else LATER)
+
+    monkeypatch.setattr(house.queue, "claim", claims_late)
+    monkeypatch.setattr(house.queue, "finish", losing)
+    monkeypatch.setattr(house.queue, "was_finished", found_out_late)
+    monkeypatch.setattr("outgate.deliver.deliverer.POLL", 0.02)
+    wire.answer = answer
+    house.queue.hand_over_to(None)
+    await house.queue.put(house.letter(CAROL))
+    await until(lambda: not house.waits())
+    assert len(wire.carried) == 2
+
+
 async def test_a_destination_that_is_down_is_not_tried_by_each_message_and_all_goes_when_it_is_back(
     engine: Engine, wire: Wire
 ) -> None:

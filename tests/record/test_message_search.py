@@ -1,5 +1,6 @@
 """Messages are found by what people know of them, through an index; also those of a former release."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -261,7 +262,7 @@ def test_messages_of_a_former_release_are_found(new_database: Callable[..., str]
         config.attributes["connection"] = conn
         command.upgrade(config, "0003")
         for event in (accepted(1), events.refused(accepted(2, "alice@Bücher.example", "Bob@X.example"), "550 no")):
-            detail = message_log._encode(event.detail)
+            detail = json.dumps(event.detail)
             conn.execute(fact.insert().values(message_id=event.message_id, at=event.at, kind=event.kind, detail=detail))
     migrate(engine)
     with read(engine) as conn:

@@ -523,6 +523,7 @@ class Deliverer:
                 return
             except StoreUnavailable:
                 if await self._was_finished(finish):
+                    self._is_unsure = True  # a claim may have brought meanwhile what was still being settled here
                     return
                 raise
             except Exception:

@@ -160,12 +160,12 @@ def outcomes(
     last: Reply | None = None
     found = []
     for reply in result.recipients:
-        outcome = judge(reply, waits | _OF_LIMITS)
-        if outcome.verdict is Verdict.DELIVERED:
-            # LMTP answers for each recipient, SMTP once for all.
-            last = next(final, None if broken and lmtp else last)
-            outcome = broken if broken and last is None else _judge_content(last, result, waits)
-        found.append(outcome)
+        if not reply.positive:
+            found.append(judge(reply, waits | _OF_LIMITS))
+            continue
+        # LMTP answers for each recipient, SMTP once for all.
+        last = next(final, None if broken and lmtp else last)
+        found.append(broken if broken and last is None else _judge_content(last, result, waits))
     return found + [broken or _UNANSWERED] * (count - len(found))
 
 

@@ -136,8 +136,8 @@ class Put(RowsOnly):
         batch.add(_ADD_MESSAGE, dict(zip(_COLUMNS, _VALUES(entry), strict=True)))
         pieces = (*self.earlier_chunks, self.last_chunk)
         numbered = enumerate(pieces, entry.chunks - len(pieces))
-        batch.add(_ADD_CHUNK, *({"message_id": entry.id, "number": n, "data": data} for n, data in numbered))
-        batch.add(_ADD_RECIPIENT, *(self._row(one) for one in self.recipients))
+        batch.add(_ADD_CHUNK, *[{"message_id": entry.id, "number": n, "data": data} for n, data in numbered])
+        batch.add(_ADD_RECIPIENT, *[self._row(one) for one in self.recipients])
         message_log.add_to(batch, self.events)
         if self.journal_of is not None:
             batch.add(_JOURNALLED, {"b_message": self.journal_of})
@@ -194,9 +194,10 @@ class Finish(RowsOnly):
 
     def add_to(self, batch: Batch) -> None:
         """The recipients' rows, the message and its content if nobody is left, the events and the report."""
-        batch.add(_DROP_RECIPIENT, *({"b_message": self.message_id, "b_number": number} for number in self.done))
-        batch.add(_DEFER, *(self._deferred(one) for one in self.deferred))
+        if self.deferred:
+            batch.add(_DEFER, *[self._deferred(one) for one in self.deferred])
         if self.done:
+            batch.add(_DROP_RECIPIENT, *[{"b_message": self.message_id, "b_number": number} for number in self.done])
             for step in (_LOCK_MESSAGE, _DROP_CONTENT, _DROP_MESSAGE):
                 batch.add(step, {"b_message": self.message_id})
         message_log.add_to(batch, self.events)

@@ -54,6 +54,9 @@ class EventKind(StrEnum):
     INSTRUCTED = "instructed"
 
 
+FIRST_KINDS: Final = (EventKind.ACCEPTED, EventKind.REFUSED)  # what each message begins with
+
+
 class Weight(IntEnum):
     """How much a log line matters: a step on the way, an outcome as it should be, one that somebody may ask about."""
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
+from pydantic_core import to_json
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 
 from outgate.frozen import frozen
 from outgate.record import search_keys
-from outgate.record.events import EventKind, MessageEvent
+from outgate.record.events import FIRST_KINDS, EventKind, MessageEvent
 from outgate.record.search_keys import Between, KeyRole
 from outgate.store.batch import Batch, Step
 from outgate.store.tables import fact, message
@@ -47,19 +48,24 @@ def add(conn: Connection, events: Sequence[MessageEvent]) -> None:
 
 def add_to(batch: Batch, events: Sequence[MessageEvent]) -> None:
     """Record events together with what they tell of."""
+    batch.add(_ADD, *[_row(event) for event in events])
     for event in events:
-        batch.add(
-            _ADD,
-            {"message_id": event.message_id, "at": event.at, "kind": event.kind.value, "detail": _encode(event.detail)},
-        )
-        search_keys.add_to(batch, event)
+        if event.kind in FIRST_KINDS:
+            search_keys.add_to(batch, event)
+
+
+def _row(event: MessageEvent) -> dict[str, Any]:
+    return {
+        "message_id": event.message_id,
+        "at": event.at,
+        "kind": event.kind.value,
+        "detail": to_json(event.detail).decode(),
+    }
 
 
 _DAY: Final = 86400.0  # seconds
 _WALKED: Final = 4000  # messages of a key that are looked at in one step
 _LOOKED_AT: Final = 20  # messages: others may send from the same address, and the account from other ones
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 class MessageOutcome(StrEnum):

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from prometheus_client import Counter
 
-from outgate.record.events import MessageEvent, Weight
+from outgate.record.events import Fields, MessageEvent, Weight
 
 LINE_LENGTH: Final = 400  # characters of each field of a log line
 
@@ -44,7 +44,8 @@ class Publication:
             try:
                 if event.count:
                     event.count()
-                self._log(event)
+                if event.line and event.weight >= self._least:
+                    self._log(event, event.line())
             except Exception:  # a full disk, a closed pipe: nobody who waits for an outcome is to hear of it
                 _FAILURES.inc()
         for subscriber in tuple(self._subscribers):
@@ -54,10 +55,9 @@ class Publication:
                 _FAILURES.inc()
                 self._tell_once(subscriber)
 
-    def _log(self, event: MessageEvent) -> None:
-        if event.line and event.weight >= self._least:
-            fields = {name: _cut(value) for name, value in event.line().items()}
-            _log.info(event.kind.value, id=self._queue_id(event.message_id), **fields)
+    def _log(self, event: MessageEvent, line: Fields) -> None:
+        fields = {name: _cut(value) for name, value in line.items()}
+        _log.info(event.kind.value, id=self._queue_id(event.message_id), **fields)
 
     def _tell_once(self, subscriber: Subscriber) -> None:
         if subscriber in self._failing:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import structlog
+from pydantic_core import to_json
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -33,7 +34,7 @@ from sqlalchemy.sql.selectable import CompoundSelect
 from outgate.frozen import frozen
 from outgate.mail.addresses import AddressError, canonical, canonical_domain
 from outgate.printable import printable
-from outgate.record.events import EventKind, MessageEvent
+from outgate.record.events import FIRST_KINDS, MessageEvent
 from outgate.store.batch import Batch, Step
 from outgate.store.engine import StoreUnavailable
 from outgate.store.group_commit import GroupCommit
@@ -87,20 +88,17 @@ _TAKE: Final = (
     .returning(_FRESH.message_id, _FRESH.found_by)
 )
 _COLUMNS: Final = ("role", "domain", "name", "message_id")
-_FIRST: Final = (EventKind.ACCEPTED, EventKind.REFUSED)
 
 
 def add_to(batch: Batch, event: MessageEvent) -> None:
-    """Record what the message is found by, together with its first event; others have no keys."""
-    if event.kind not in _FIRST:
-        return
+    """Record what the message is found by, together with its first event."""
     keys = list(keys_of(event))
     batch.add(_ADD, {"message_id": event.message_id, "number": len(keys), "found_by": _said(keys)})
 
 
 def keys_of(event: MessageEvent) -> Collection[Key]:
     """What a message is found by: told by its first event."""
-    if event.kind not in _FIRST:
+    if event.kind not in FIRST_KINDS:
         return ()
     detail = event.detail
     found = {
@@ -209,7 +207,7 @@ def _fresh(key: Key) -> Select[Any]:
 
 
 def _said(keys: Sequence[Key]) -> str:
-    return json.dumps(keys, separators=(",", ":"))
+    return to_json(keys).decode()
 
 
 def _read(found_by: str) -> list[Key]:

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
 
+from outgate.store.engine import execute_many
+
 R_co = TypeVar("R_co", covariant=True)
 
 Row = Mapping[str, Any]
@@ -49,7 +51,7 @@ class Batch:
             if rows and step.only_on in (None, dialect.name):
                 merged = step.merge(rows) if step.merge else rows
                 compiled = _compiled(step, dialect, tuple(merged[0]))
-                connection.exec_driver_sql(compiled.text, compiled.parameters(merged))
+                execute_many(connection, compiled.text, compiled.parameters(merged))
 
 
 class _Compiled:

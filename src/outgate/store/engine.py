@@ -4,7 +4,7 @@ The same on SQLite and PostgreSQL for everyone who calls it. Knows no table's me
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,7 @@ import psycopg
 from prometheus_client import Counter
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 if TYPE_CHECKING:
@@ -120,6 +120,23 @@ def write(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+def execute_many(connection: Connection, statement: str, rows: Sequence[Any]) -> None:
+    """A statement in the driver's own words, once for each of these rows, which are in its form of parameters.
+
+    On SQLite past SQLAlchemy, whose own work for it takes longer than the database's. Raises as everything else does.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(statement, rows)
+        return
+    try:
+        connection.connection.cursor().executemany(statement, rows)
+    except sqlite3.Error as error:
+        if unavailable := _of_sqlite(error):
+            _UNAVAILABLE.inc()
+            raise unavailable from error
+        raise DBAPIError.instance(statement, None, error, sqlite3.Error, hide_parameters=True) from error
+
+
 def make_file(engine: Engine) -> None:
     """Make the empty file of an SQLite database, its owner's alone. PostgreSQL's databases are made there."""
     if engine.dialect.name == "sqlite":
@@ -217,15 +234,20 @@ def _translate(context: ExceptionContext) -> BaseException | None:
 def _unavailable(context: ExceptionContext) -> StoreUnavailable | None:
     error = context.original_exception
     if isinstance(error, sqlite3.Error):
-        # The low byte is the kind, the rest its variety: https://sqlite.org/rescode.html
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_UNAVAILABLE:
-            return StoreUnavailable(f"the database can't be used: {error}")
-    elif isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and _was_to_write(context):
+        return _of_sqlite(error)
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and _was_to_write(context):
         context.is_disconnect = True  # this server follows another one now: connections are made anew, to whom leads
         return StoreUnavailable("the database takes no writes: it is a standby now, or was made read-only")
-    elif isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         first_line = str(error).strip().partition("\n")[0]
         return StoreUnavailable(f"the database can't be used: {first_line}")
+    return None
+
+
+def _of_sqlite(error: sqlite3.Error) -> StoreUnavailable | None:
+    """The low byte is the kind, the rest its variety: https://sqlite.org/rescode.html."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_UNAVAILABLE:
+        return StoreUnavailable(f"the database can't be used: {error}")
     return None
 
 
