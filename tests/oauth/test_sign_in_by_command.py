@@ -23,7 +23,6 @@ from way.submit import submit
 ALICE = "alice@example.com"
 PARTNER = "alice@dominiopartner.example"
 SHARED = "sales@dominiopartner.example"
-pytestmark = pytest.mark.usefixtures("untraced")
 
 
 async def sign_in(
