@@ -11,10 +11,8 @@ from api.own_site import ALICE, BOB, PARTNER, OwnApi, own_api
 from outgate import clock
 from outgate.accept.throttle import limits_of
 from outgate.api.own_surface import OWN
-from outgate.directory.gateway_settings import GatewaySettings
-from outgate.model import Security
 from outgate.node_id import node_id
-from outgate.operations import common_gateway_operations, role_operations
+from outgate.operations import role_operations
 from outgate.sendas import proven_domains
 from outgate.store import rates
 from outgate.store.engine import write
@@ -201,11 +199,24 @@ async def test_nodes_rules_and_grants_come_and_go(own: OwnApi) -> None:
     granted = {"address": f"sales@{proof['domain']}", "unit": "/"}
     assert await own.told("POST", "address-grants", granted) == granted
     assert (await own.told("GET", "address-grants"))["items"] == [granted]
-    server = GatewaySettings("smtp.dominiopartner.example", 587, Security.STARTTLS, "sales", GATEWAY_PASSWORD)
-    await own.api.operate(lambda op: common_gateway_operations.set_gateway(op, granted["address"], server, unit="/"))
-    with_server = await own.ask("GET", "address-grants")
-    assert with_server.json()["items"][0]["gateway"]["host"] == "smtp.dominiopartner.example"
-    assert GATEWAY_PASSWORD not in with_server.text
+    server = granted | {"host": "localhost", "port": own.api.partner.port, "username": "sales", "password": "wrong"}
+    own.api.partner.credentials = {"sales": GATEWAY_PASSWORD}
+    refused = await own.refused("PUT", "address-grants/gateway", server)
+    assert (refused[0], "logging in failed" in refused[1]) == (422, True)
+    assert (await own.refused("PUT", "address-grants/gateway", server, user=BOB))[0] == 403
+    right = await own.ask("PUT", "address-grants/gateway", server | {"password": GATEWAY_PASSWORD})
+    assert (right.json()["gateway"]["username"], GATEWAY_PASSWORD in right.text) == ("sales", False)
+    kept = await own.told("PUT", "address-grants/gateway", server | {"password": ""})
+    assert (await own.told("GET", "address-grants"))["items"] == [kept]
+    assert (await own.refused("PUT", "address-grants/gateway", server | {"password": "", "host": "127.0.0.1"}))[
+        0
+    ] == 400
+    assert await own.told("POST", "address-grants/gateway/test", granted) == {"works": True}
+    own.api.partner.credentials = {}
+    assert (await own.told("POST", "address-grants/gateway/test", granted))["failed"] == "logging in failed"
+    assert (await own.refused("POST", "address-grants/gateway/test", granted, user=BOB))[0] == 403
+    assert await own.told("POST", "address-grants/gateway/clear", granted) == granted
+    assert (await own.refused("POST", "address-grants/gateway/test", granted))[0] == 404
     assert await own.told("POST", "address-grants/revoke", granted) == granted
     assert (await own.ask("DELETE", "domain-proofs/dominiopartner.example")).status_code == 204
     assert await own.told("POST", f"users/{BOB}/unlock") == {"failures": 0}
