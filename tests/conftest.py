@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import coverage
 import psycopg
 import pytest
 import structlog
@@ -58,13 +59,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def untraced() -> Iterator[None]:
-    """Servers that are started here are not traced: what they do is traced where it is tested by itself, and would take
-    half as long again.
+    """For stories of the whole: neither this process nor the servers that it starts are traced. What they do is traced
+    where it is tested by itself, and would take half as long again.
     """
+    tracer = coverage.Coverage.current()
     with pytest.MonkeyPatch.context() as patch:
         for name in [one for one in os.environ if one.startswith("COVERAGE_")]:
             patch.delenv(name)
+        if tracer:
+            tracer.stop()
         yield
+    if tracer:
+        tracer.start()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

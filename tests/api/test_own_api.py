@@ -7,14 +7,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from api.own_site import ALICE, BOB, PARTNER, OwnApi, own_api
+from api.own_site import ALICE, BOB, EVERY_SCOPE, PARTNER, OwnApi, own_api
 from outgate import clock
 from outgate.accept.throttle import limits_of
 from outgate.api.own_surface import OWN
-from outgate.directory.gateway_settings import GatewaySettings
-from outgate.model import Security
 from outgate.node_id import node_id
-from outgate.operations import common_gateway_operations, role_operations
+from outgate.operations import role_operations
 from outgate.sendas import proven_domains
 from outgate.store import rates
 from outgate.store.engine import write
@@ -78,6 +76,22 @@ async def test_what_is_refused_says_why_as_a_problem(own: OwnApi) -> None:
     stranger = await own.api.client.get("/api/v1/queue/recipients")
     assert (stranger.status_code, stranger.headers["content-type"]) == (401, "application/problem+json")
     assert stranger.headers["www-authenticate"].startswith("Bearer ")
+
+
+async def test_a_parameter_without_a_value_is_as_if_it_were_left_out(own: OwnApi) -> None:
+    for path, empty in (
+        ("queue/tally", "?by="),
+        ("queue/recipients", "?limit=&state=&olderThan="),
+        ("log/traffic", "?hours="),
+        (f"explanation?sender={PARTNER}&recipient={CAROL}", "&user="),
+    ):
+        assert await own.told("GET", f"{path}{empty}") == await own.told("GET", path)
+    [first, *_] = (await own.told("GET", "queue/recipients?limit=1"))["items"]
+    token = {"Authorization": f"Bearer {await own.token(ALICE, EVERY_SCOPE)}"}
+    message = f"/gmail/v1/users/me/messages/{first['id']}"
+    left_out, empty_one = [await own.api.client.get(f"{message}{one}", headers=token) for one in ("", "?format=")]
+    assert (empty_one.status_code, empty_one.json()) == (left_out.status_code, left_out.json())
+    assert left_out.json()["error"]["status"] == "FAILED_PRECONDITION", "what is in it is not kept"
 
 
 async def test_gateways_are_seen_tried_suspended_and_limited(own: OwnApi) -> None:
@@ -201,11 +215,24 @@ async def test_nodes_rules_and_grants_come_and_go(own: OwnApi) -> None:
     granted = {"address": f"sales@{proof['domain']}", "unit": "/"}
     assert await own.told("POST", "address-grants", granted) == granted
     assert (await own.told("GET", "address-grants"))["items"] == [granted]
-    server = GatewaySettings("smtp.dominiopartner.example", 587, Security.STARTTLS, "sales", GATEWAY_PASSWORD)
-    await own.api.operate(lambda op: common_gateway_operations.set_gateway(op, granted["address"], server, unit="/"))
-    with_server = await own.ask("GET", "address-grants")
-    assert with_server.json()["items"][0]["gateway"]["host"] == "smtp.dominiopartner.example"
-    assert GATEWAY_PASSWORD not in with_server.text
+    server = granted | {"host": "localhost", "port": own.api.partner.port, "username": "sales", "password": "wrong"}
+    own.api.partner.credentials = {"sales": GATEWAY_PASSWORD}
+    refused = await own.refused("PUT", "address-grants/gateway", server)
+    assert (refused[0], "logging in failed" in refused[1]) == (422, True)
+    assert (await own.refused("PUT", "address-grants/gateway", server, user=BOB))[0] == 403
+    right = await own.ask("PUT", "address-grants/gateway", server | {"password": GATEWAY_PASSWORD})
+    assert (right.json()["gateway"]["username"], GATEWAY_PASSWORD in right.text) == ("sales", False)
+    kept = await own.told("PUT", "address-grants/gateway", server | {"password": ""})
+    assert (await own.told("GET", "address-grants"))["items"] == [kept]
+    assert (await own.refused("PUT", "address-grants/gateway", server | {"password": "", "host": "127.0.0.1"}))[
+        0
+    ] == 400
+    assert await own.told("POST", "address-grants/gateway/test", granted) == {"works": True}
+    own.api.partner.credentials = {}
+    assert (await own.told("POST", "address-grants/gateway/test", granted))["failed"] == "logging in failed"
+    assert (await own.refused("POST", "address-grants/gateway/test", granted, user=BOB))[0] == 403
+    assert await own.told("POST", "address-grants/gateway/clear", granted) == granted
+    assert (await own.refused("POST", "address-grants/gateway/test", granted))[0] == 404
     assert await own.told("POST", "address-grants/revoke", granted) == granted
     assert (await own.ask("DELETE", "domain-proofs/dominiopartner.example")).status_code == 204
     assert await own.told("POST", f"users/{BOB}/unlock") == {"failures": 0}

@@ -102,9 +102,7 @@ NO_COMMAND: Final[Mapping[str, str]] = {
 # Operations that neither Outgate's own API nor Google's calls.
 NO_API: Final[Mapping[str, str]] = {
     # What begins as these do.
-    "common-gateway.": "a credential, which is entered where somebody shows who they are: on a page and by commands",
     "address-grant.search": "what a page shows; the list has all",
-    "address-grant.show": "the same, of one",
     "app-password.": "credentials: had and ended where somebody shows who they are, on pages and by commands",
     "second-factor.": "the same",
     "passkey.": "the same",

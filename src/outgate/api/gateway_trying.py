@@ -11,8 +11,10 @@ from outgate.api.google_error import ApiError, precondition
 from outgate.deliver.probe import TOO_OFTEN, Probed, ProbeStep
 from outgate.directory.change import compared
 from outgate.directory.gateway_settings import GatewaySettings
-from outgate.model import SendAs
+from outgate.model import Gateway, SendAs
 from outgate.operations.context import Change, rehearse
+from outgate.operations.error_codes import CheckFailed
+from outgate.operations.gateway_operations import GatewayToTry
 from outgate.operations.gateway_trial import tentative
 from outgate.store.rates import Rates
 
@@ -43,26 +45,39 @@ async def save_after_trial(
 
 
 async def _try(call: ApiCall, settings: GatewaySettings, sender: str) -> None:
+    probed, failed = await tried(call, call.address, tentative(settings), settings.password, sender)
+    if not probed.works:
+        where = f"{settings.host}:{settings.port}"
+        raise precondition(f"{where} can't be used as a gateway: {failed}: {probed.public}.")
+
+
+async def tried(call: ApiCall, user: str, gateway: Gateway, secret: str, sender: str) -> tuple[Probed, str]:
+    """What comes of trying a gateway for an address (in compared form), and the step that was not done; it counts for
+    the user. Raises ApiError if it was not tried, since others were just now.
+    """
     done: set[ProbeStep] = set()
     services = call.services
     probed = await services.prober.gateway_for(
-        call.address,
-        tentative(settings),
-        settings.password,
+        user,
+        gateway,
+        secret,
         Rates(services.engine, services.now),
         told=lambda step, _detail: done.add(step),
         sender=sender,
     )
-    too_often(probed)
-    if not probed.works:
-        where = f"{settings.host}:{settings.port}"
-        raise precondition(f"{where} can't be used as a gateway: {failed_step(done)}: {probed.public}.")
-
-
-def too_often(probed: Probed) -> None:
-    """Raises ApiError if it was not tried, since others were just now."""
     if probed.public == TOO_OFTEN:
         raise ApiError(429, "Gateways were tried too often; try again later.", headers={"Retry-After": "600"})
+    return probed, failed_step(done)
+
+
+async def tried_as_it_is(call: ApiCall, user: str, wanted: GatewayToTry) -> tuple[Probed, str]:
+    """The same of a gateway that there is, by a token if it was signed in to."""
+    gateway = wanted.gateway
+    try:
+        secret = await call.services.token_of(gateway) if gateway.provider else wanted.password
+    except CheckFailed as error:
+        return Probed(str(error), str(error)), failed_step(())
+    return await tried(call, user, gateway, secret, compared(wanted.address))
 
 
 def failed_step(done: Collection[ProbeStep]) -> str:

@@ -6,18 +6,15 @@ from pydantic import Field
 
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import ApiMethod, ApiParameter, Resource
-from outgate.api.gateway_trying import failed_step, too_often
+from outgate.api.gateway_trying import tried_as_it_is
 from outgate.api.google_error import not_found
 from outgate.api.own_holding_back import RestrictionResource
 from outgate.api.own_method import CURSOR, LIMIT, limit_of, no_cursor, own_method
 from outgate.api.own_queue_resources import MOMENT
-from outgate.deliver.probe import Probed, ProbeStep
 from outgate.iso_time import iso
 from outgate.model import Gateway, GatewayKind, Security
 from outgate.operations import gateway_operations, gateway_overview, traffic_operations
-from outgate.operations.error_codes import CheckFailed
 from outgate.operations.gateway_overview import GatewayState
-from outgate.store.rates import Rates
 
 GATEWAY: Final = ApiParameter("gateway", "Its queue, as in `gateway:3` or `domain-gateway`.")
 USER: Final = ApiParameter("user", "The user's primary address, or `me`: the one that the token acts for.")
@@ -150,25 +147,11 @@ async def test(call: ApiCall) -> GatewayTest:
     """Connected to and logged in at on the event loop: no thread of the database's waits for somebody's server."""
     user = call.address if call.parameters["user"] == "me" else call.parameters["user"]
     wanted = await call.in_thread(gateway_operations.testable, call, user, call.parameters["address"])
-    done: set[ProbeStep] = set()
-    probed = await _probed(call, user, wanted, done)
-    too_often(probed)
+    probed, failed = await tried_as_it_is(call, user, wanted)
     await call.in_thread(gateway_operations.settle_test, call, user, wanted, probed.public)
     if probed.works:
         return GatewayTest(works=True)
-    return GatewayTest(works=False, failed=failed_step(done), reply=probed.public)
-
-
-async def _probed(call: ApiCall, user: str, wanted: gateway_operations.GatewayToTry, done: set[ProbeStep]) -> Probed:
-    services, gateway = call.services, wanted.gateway
-    try:
-        secret = await services.token_of(gateway) if gateway.provider else wanted.password
-    except CheckFailed as error:
-        return Probed(str(error), str(error))
-    rates = Rates(services.engine, services.now)
-    return await services.prober.gateway_for(
-        user, gateway, secret, rates, told=lambda step, _detail: done.add(step), sender=wanted.address
-    )
+    return GatewayTest(works=False, failed=failed, reply=probed.public)
 
 
 METHODS: Final[tuple[ApiMethod, ...]] = (

@@ -4,6 +4,7 @@ from typing import Final
 
 from outgate.api import (
     own_addresses,
+    own_common_gateways,
     own_domains,
     own_gateways,
     own_grants,
@@ -34,6 +35,7 @@ _METHODS: Final = (
     *own_tls_reports.METHODS,
     *own_domains.METHODS,
     *own_grants.METHODS,
+    *own_common_gateways.METHODS,
     *own_groups.METHODS,
     *own_log_ins.METHODS,
     *own_webhooks.METHODS,

@@ -8,6 +8,7 @@ from outgate.directory.privileges import Privilege
 from outgate.model import Cause, Consent, Gateway
 from outgate.operations import targets
 from outgate.operations.context import OperationContext, Transactions, rehearse
+from outgate.operations.gateway_operations import GatewayToTry
 from outgate.operations.gateway_trial import (
     NO_CONSENT_YET,
     GatewayProbe,
@@ -101,6 +102,19 @@ def rehearse_sign_in(
     rehearse(transactions, lambda op: set_gateway(op, grant.address, wanted(NO_CONSENT_YET), **to))
 
 
+def testable(transactions: Transactions, grant: AddressGrant) -> tuple[AddressGrant, GatewayToTry]:
+    """A grant, and its common gateway to be tried, which policy lets be used.
+
+    Raises NotFound, NotAllowed and store.vault.SealBroken.
+    """
+    with transactions.reading() as op:
+        clear_gateway.require(op, grant.address, user=grant.user, unit=grant.unit, group=grant.group)
+        _, found = proven_domains.find_grant(op.connection, grant)
+        gateway = common_gateways.gateway_of(found)
+        common_gateways.require_allowed(op.connection, found, gateway)
+        return found, GatewayToTry(gateway, found.address, open_password(op.vault, gateway))
+
+
 def try_out(
     transactions: Transactions, grant: AddressGrant, probe: GatewayProbe, token_of: Callable[[Gateway], str]
 ) -> AddressGrant:
@@ -109,13 +123,9 @@ def try_out(
 
     Raises NotFound, NotAllowed, GatewayUnusable and store.vault.SealBroken.
     """
-    with transactions.reading() as op:
-        clear_gateway.require(op, grant.address, user=grant.user, unit=grant.unit, group=grant.group)
-        _, found = proven_domains.find_grant(op.connection, grant)
-        gateway = common_gateways.gateway_of(found)
-        common_gateways.require_allowed(op.connection, found, gateway)
-        password = open_password(op.vault, gateway)
-    secret = token_of(gateway) if gateway.provider else password
+    found, wanted = testable(transactions, grant)
+    gateway = wanted.gateway
+    secret = token_of(gateway) if gateway.provider else wanted.password
     reason = probe.user_gateway(gateway, secret, found.address)
     with transactions.writing() as op:
         tested(op, found, gateway, reason)
