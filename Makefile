@@ -89,7 +89,7 @@ hard: setup
 hard-short: setup
 	@$(BIN)/python -m hard --short
 
-# Every method of every API asked for at random, by its description, for 20 minutes.
+# Every method of every API asked as is right, and at random by its description, for 20 minutes.
 fuzz: setup
 	@FUZZ_SECONDS=$(or $(SECONDS),1200) $(BIN)/python -m pytest -s tests/api/test_fuzz.py
 
