@@ -12,7 +12,7 @@ export UV_NO_PROGRESS ?= 1
 # Programs start in a fifth of the time when Python may keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo wheel test coverage lint lab trial bench hard hard-short fuzz screenshots lock clean
+.PHONY: setup demo wheel test collected coverage lint lab lab-left-out trial bench hard hard-short fuzz screenshots lock clean
 
 setup: .setup
 
@@ -41,14 +41,17 @@ wheel: setup
 
 # On the wheel, not on src/. Most tests wait for servers half of their time, so three run on two cores. What measures time
 # or memory is not traced, and has a core for itself.
-test: lint wheel
-	@tools/debian-packages test
+test: lint collected
 	@rm -rf .coverage
 	@$(WHEEL)/coverage run -m pytest -n 3 -m "not lab and not measures"
 	@$(WHEEL)/python -m pytest -n 2 -m measures
 	@$(WHEEL)/python -m hard --short
-	@$(MAKE) --no-print-directory coverage
-	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory lab; else echo "lab left out: it needs root for network namespaces"; fi
+	@$(MAKE) --no-print-directory --output-sync coverage $(if $(filter 0,$(shell id -u)),lab,lab-left-out)
+
+# Beside lint: the workers find the tests compiled, which each of them would do at once.
+collected: wheel
+	@tools/debian-packages test
+	@found=$$($(WHEEL)/python -m pytest --collect-only -q) || { echo "$$found"; exit 1; }
 
 # The gate, on what the last `make test` traced.
 coverage:
@@ -64,6 +67,9 @@ lint: setup
 lab: setup
 	@tools/debian-packages lab
 	@$(BIN)/python -m pytest -m lab tests/lab
+
+lab-left-out:
+	@echo "lab left out: it needs root for network namespaces"
 
 # Not part of `make test`: the Debian that it boots takes minutes to make, once, and a mirror to make it from.
 trial: wheel
@@ -83,7 +89,7 @@ hard: setup
 hard-short: setup
 	@$(BIN)/python -m hard --short
 
-# Every method of every API asked for at random, by its description, for 20 minutes.
+# Every method of every API asked as is right, and at random by its description, for 20 minutes.
 fuzz: setup
 	@FUZZ_SECONDS=$(or $(SECONDS),1200) $(BIN)/python -m pytest -s tests/api/test_fuzz.py
 

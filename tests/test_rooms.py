@@ -3,6 +3,7 @@
 import ast
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -132,14 +133,15 @@ def _files(room: str) -> list[Path]:
     return [single] if single.exists() else sorted((SOURCE / room).rglob("*.py"))
 
 
-def _imports(path: Path) -> set[str]:
-    found = set()
+@cache  # many questions are about the same files
+def _imports(path: Path) -> frozenset[str]:
+    found = set[str]()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
         elif isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
-    return found
+    return frozenset(found)
 
 
 @pytest.mark.parametrize("room", ALLOWED)

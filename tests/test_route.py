@@ -148,6 +148,15 @@ def test_a_common_gateway_needs_no_switch_and_comes_behind_the_accounts_own(
     assert (past is None) is (gateway is GATEWAY)
 
 
+def test_what_an_interface_can_not_do_is_told_of_a_common_one_too() -> None:
+    by_graph = replace(
+        COMMON, port=443, security=Security.SSL, sealed=None, provider="microsoft", kind=GatewayKind.GRAPH
+    )
+    found = way(OFF, replace(SHARED, common_gateway=by_graph))
+    assert isinstance(found, Route)
+    assert any("Microsoft Graph" in one and "no delivery reports" in one for one in found.reasons)
+
+
 def test_where_a_common_gateway_may_not_be_used_the_setting_is_told() -> None:
     refused = way(STRICT, SHARED)
     assert isinstance(refused, Refused)

@@ -144,9 +144,13 @@ class UsersGateway:
 
     @property
     def repair(self) -> list[str]:
-        """The words of the command that asks for its password, or a sign-in, anew."""
-        provider = self.gateway.provider
-        do, by = ("sign-in", [f"--provider={provider}"]) if provider else ("set", [])
+        """The words of the command that asks for its password, or a sign-in, anew; a sign-in would be for the
+        provider's own SMTP server if it was not said for which.
+        """
+        gateway = self.gateway
+        do, by = ("sign-in", [f"--provider={gateway.provider}"]) if gateway.provider else ("set", [])
+        if gateway.provider and gateway.is_smtp:
+            by += [f"--host={gateway.host}", f"--port={gateway.port}", f"--security={gateway.security}"]
         if not self.gateway.is_common:
             words = ["sendas", "gateway", do, self.account, self.address]
         else:

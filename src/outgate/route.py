@@ -207,6 +207,7 @@ def _common_gateway(account: Account, chosen: SendAs, reasons: list[str]) -> Gat
         reasons.append(f"{chosen.address} has the common gateway {gateway.host}, but {refused}")
         return None
     reasons.append(f"{chosen.address} has the common gateway {gateway.host}:{gateway.port}, set by an administrator")
+    reasons.extend(_limits(gateway))
     return gateway
 
 
@@ -220,11 +221,14 @@ def _own_gateway(account: Account, chosen: SendAs, reasons: list[str]) -> Gatewa
         reasons.append(f"{chosen.address} has the gateway {gateway.host}, but {refused}")
     else:
         reasons.append(f"{chosen.address} has the gateway {gateway.host}:{gateway.port}")
-        if not gateway.is_smtp:
-            reasons.append(LIMITS_OF_INTERFACE.format(title=gateway.kind.in_words))
+        reasons.extend(_limits(gateway))
         reasons.append(f"allowUsersToUseExternalSmtpServers is on ({account.policy.origin('allow_external_smtp')})")
         return gateway
     return None
+
+
+def _limits(gateway: Gateway) -> list[str]:
+    return [] if gateway.is_smtp else [LIMITS_OF_INTERFACE.format(title=gateway.kind.in_words)]
 
 
 def _refused_without_gateway(account: Account, chosen: SendAs) -> Refused | None:

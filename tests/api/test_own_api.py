@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from api.own_site import ALICE, BOB, PARTNER, OwnApi, own_api
+from api.own_site import ALICE, BOB, EVERY_SCOPE, PARTNER, OwnApi, own_api
 from outgate import clock
 from outgate.accept.throttle import limits_of
 from outgate.api.own_surface import OWN
@@ -81,6 +81,22 @@ async def test_what_is_refused_says_why_as_a_problem(own: OwnApi) -> None:
     stranger = await own.api.client.get("/api/v1/queue/recipients")
     assert (stranger.status_code, stranger.headers["content-type"]) == (401, "application/problem+json")
     assert stranger.headers["www-authenticate"].startswith("Bearer ")
+
+
+async def test_a_parameter_without_a_value_is_as_if_it_were_left_out(own: OwnApi) -> None:
+    for path, empty in (
+        ("queue/tally", "?by="),
+        ("queue/recipients", "?limit=&state=&olderThan="),
+        ("log/traffic", "?hours="),
+        (f"explanation?sender={PARTNER}&recipient={CAROL}", "&user="),
+    ):
+        assert await own.told("GET", f"{path}{empty}") == await own.told("GET", path)
+    [first, *_] = (await own.told("GET", "queue/recipients?limit=1"))["items"]
+    token = {"Authorization": f"Bearer {await own.token(ALICE, EVERY_SCOPE)}"}
+    message = f"/gmail/v1/users/me/messages/{first['id']}"
+    left_out, empty_one = [await own.api.client.get(f"{message}{one}", headers=token) for one in ("", "?format=")]
+    assert (empty_one.status_code, empty_one.json()) == (left_out.status_code, left_out.json())
+    assert left_out.json()["error"]["status"] == "FAILED_PRECONDITION", "what is in it is not kept"
 
 
 async def test_gateways_are_seen_tried_suspended_and_limited(own: OwnApi) -> None:

@@ -8,12 +8,27 @@ import pytest
 
 from outgate.deliver.gateway_notices import GatewayNotices
 from outgate.deliver.notices import Notices
-from outgate.model import Gateway, Security, UsersGateway
+from outgate.model import Gateway, GatewayKind, Security, UsersGateway
 from outgate.record import events
 from outgate.record.events import Passage
 
 ALICE = "alice@example.com"
 PASSAGE = Passage(1, "alice@dominiopartner.example", "gateway:1", "user-gateway")
+
+
+# SMTP servers of a provider may be several; of an interface the provider's settings have the one there is.
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        (GatewayKind.SMTP, ["--host=smtp2.partner.example", "--port=465", "--security=ssl"]),
+        (GatewayKind.GRAPH, []),
+    ],
+)
+def test_the_command_to_sign_in_again_is_for_the_server_that_there_is(kind: GatewayKind, named: list[str]) -> None:
+    of = Gateway("common-gateway:1", "smtp2.partner.example", 465, Security.SSL, "carla", provider="partner", kind=kind)
+    to_group = UsersGateway(of, "", "sales@partner.example", group="Press").repair
+    command = ["outgate", "address-grant", "gateway", "sign-in", "sales@partner.example", "--group", "Press"]
+    assert to_group == [*command, "--provider=partner", *named, "--username=carla"]
 
 
 class Written:

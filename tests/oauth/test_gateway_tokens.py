@@ -432,6 +432,20 @@ async def test_administrators_are_told_once_of_a_common_consent_that_ended_and_i
         assert restrictions.of(connection, gateway_queue(common)) == ()
 
 
+@pytest.mark.parametrize("is_common", [False, True])
+async def test_who_still_has_a_gateway_as_it_was_before_another_sign_in_gets_no_token_and_raises_no_alarm(
+    granted: House, *, is_common: bool
+) -> None:
+    sign_in = granted.sign_in_for_all if is_common else granted.sign_in
+    former, current = sign_in(), sign_in()
+    alarms: list[str] = []
+    log_in = GatewayTokens(former, granted.node(), lambda kind, _target, _peer: alarms.append(kind))
+    assert await log_in.fault()
+    assert alarms == []
+    assert granted.told() == []
+    assert isinstance(await granted.node().current(current), str)
+
+
 @pytest.mark.parametrize("kind", [GatewayKind.SMTP, GatewayKind.GRAPH])
 def test_keys_are_rotated_beside_consents_of_each_kind_that_open_for_their_own_gateway_alone(
     granted: House, kind: GatewayKind

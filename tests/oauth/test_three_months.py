@@ -32,6 +32,7 @@ DAY = 86400.0
 STEP = DAY
 ALICE, BOB = "alice@example.com", "bob@example.com"
 ALICES, BOBS = "alice@dominiopartner.example", "bob@dominiopartner.example"
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 @dataclass

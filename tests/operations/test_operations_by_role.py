@@ -280,7 +280,7 @@ CALLS: Final[dict[str, Call]] = {
     "tls-report.list": lambda op, *_: tls_report_operations.list_reports(op, 0, 1),
     "tls-report.show": lambda op, *_: tls_report_operations.show_report(op, 0, "recipient.example"),
     "gateway.census": lambda op, *_: traffic_operations.gateway_census(op),
-    "log.follow": lambda op, *_: message_log_operations.latest(op),
+    "log.follow": lambda op, *_: message_log_operations.latest(op, 0),
     "setup.show": lambda op, *_: setup_operations.setup(op),
     "status.show": lambda op, *_: status_operations.state(op),
     "queue.list": lambda op, *_: queue_operations.waiting(op, Selection(), 1),

@@ -68,14 +68,15 @@ def test_following_begins_with_what_comes_next(example: Engine, vault: Vault) ->
     with write(example) as connection:
         op = console(connection, vault)
         bounce(connection, "before@recipient.example")
-        tail = message_log_operations.latest(op)
+        tail = message_log_operations.latest(op, message_log.newest(connection))
         assert tail.events == ()
-        assert message_log_operations.latest(op, tail.after) == tail
+        assert message_log_operations.latest(op, tail.after, tail.after) == tail
         for name in ("first", "second"):
             bounce(connection, f"{name}@recipient.example")
-        found = message_log_operations.latest(op, tail.after, 1)
+        complete = message_log.newest(connection)
+        found = message_log_operations.latest(op, complete, tail.after, 1)
         assert [event.detail["recipient"] for event in found.events] == ["first@recipient.example"]
-        rest = message_log_operations.latest(op, found.after)
+        rest = message_log_operations.latest(op, complete, found.after)
         assert [event.detail["recipient"] for event in rest.events] == ["second@recipient.example"]
 
 

@@ -12,6 +12,13 @@ from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, install
 PARTNER = "alice@dominiopartner.example"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _stories(untraced: None) -> None:
+    """What happens on the way is traced where each step of it is tested by itself. A file where that is the case here
+    has a fixture of this name that asks for nothing.
+    """
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     """An installation with no partner yet."""

@@ -22,8 +22,6 @@ from outgate.demo import nameserver
 from outgate.mail.addresses import canonical
 from way.place import GATEWAY_PASSWORD, LOCALHOST, PASSWORD, Site, eventually, install, running
 
-pytestmark = pytest.mark.usefixtures("untraced")
-
 PRIMARY = "alice@example.com"
 PARTNER = "alice@dominiopartner.example"
 WITHOUT_CHUNKING = tuple(offer for offer in OFFERS if offer != "CHUNKING")

@@ -24,8 +24,6 @@ from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, listens, serve
 from way.submit import client, message
 
-pytestmark = pytest.mark.usefixtures("untraced")
-
 BOBS = "bob@dominiopartner.example"
 NEW_PASSWORD = "set-during-rotation-{}"
 ROTATIONS = 3

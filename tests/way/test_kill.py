@@ -17,8 +17,6 @@ from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, serve
 from way.submit import client, message
 
-pytestmark = pytest.mark.usefixtures("untraced")
-
 
 class Load:
     """Submits from several threads until it is stopped; knows what was acknowledged. Each try has its own subject."""

@@ -32,6 +32,11 @@ LIMITS = MessageLimits(message_bytes=1_000_000, line_bytes=998, recipients=1000,
 ORGANISATION = Organisation(frozenset({"example.com"}))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _stories() -> None:
+    """Traced: beside the stories the counts are tested here by themselves."""
+
+
 class Office:
     """The queue with its limits as one process has them, at a time that a test sets."""
 

@@ -22,6 +22,11 @@ ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@recipient.exa
 OWN = b"Received: from desk by front.example.com; Mon, 23 Nov 2026 10:00:00 +0000\r\n"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _stories() -> None:
+    """Traced: the door for servers in front is tested here alone."""
+
+
 def _named(account: str) -> bytes:
     return f"X-Outgate-Account: {account}\r\n".encode()
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 
 from corpus.peer import RawPeer
@@ -17,8 +16,6 @@ from outgate.store.engine import write
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, PASSWORD, Site, eventually, install, listens, serve
 from way.submit import client, message
-
-pytestmark = pytest.mark.usefixtures("untraced")
 
 DELIVERIES = 500
 

@@ -14,8 +14,6 @@ from way.place import Site, eventually, install, listens, serve
 from way.postgresql_door import Door, before
 from way.submit import client, message
 
-pytestmark = pytest.mark.usefixtures("untraced")
-
 ALICE = "alice@example.com"
 MESSAGES = 150
 

@@ -24,8 +24,6 @@ from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, LOCALHOST, Site, eventually, install, listens, serve
 from way.submit import client, message
 
-pytestmark = pytest.mark.usefixtures("untraced")
-
 FLIPS = 100
 PAUSE = 0.15  # seconds of load between two changes, so that both nodes are in full swing at each
 

@@ -109,6 +109,19 @@ async def test_it_asks_who_it_is_and_leads_back(left_open: httpx2.AsyncClient, p
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_whoever_comes_back_from_a_provider_is_asked_before_its_code_is_used_up(
+    left_open: httpx2.AsyncClient,
+) -> None:
+    back = "/settings/accounts/signed-in?code=good-once&state=some"
+    answer = await left_open.get(back)
+    assert answer.status_code == 303
+    assert httpx2.URL(answer.headers["location"]).params["to"] == back
+    proven = await left_open.post("/prove", data={"password": PASSWORD, "to": back})
+    assert proven.headers["location"] == back
+    assert (await left_open.get(back)).status_code == 400  # no sign-in has begun here
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_who_shows_who_they_are_goes_on_with_a_new_secret(site: Site, pages: int) -> None:
     async with logged_in(pages) as browser:
         await asyncio.to_thread(age, site)

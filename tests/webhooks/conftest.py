@@ -23,7 +23,6 @@ from outgate.webhooks.webhook_sender import WebhookSender
 from webhooks.receiver import Receiver
 
 LOOPBACK = EgressSettings(allowed_networks={"loopback": "127.0.0.0/8"})
-_LOOKS = {"sqlite": 2, "postgresql": 4}  # there, what is recorded is known to be complete at the third
 
 
 @dataclass
@@ -50,7 +49,7 @@ class Office:
 
     async def serve(self, sender: WebhookSender | None = None) -> None:
         """Until there is nothing to do at this time."""
-        for _ in range(_LOOKS[self.engine.dialect.name]):
+        for _ in range(2):
             await (sender or self.sender).look()
             await (sender or self.sender).finish()
 

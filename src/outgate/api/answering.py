@@ -197,11 +197,11 @@ def _known(names: set[str]) -> str:
 
 
 def _parameters(method: ApiMethod, request: Request) -> dict[str, str]:
-    """Those that are given, or have a default. Raises ApiError."""
+    """Those that are given, or have a default; an empty one is as if it were left out. Raises ApiError."""
     found = {name: str(value) for name, value in request.path_params.items()}
     for parameter in method.parameters:
         if parameter.location == "query":
-            value = request.query_params.get(parameter.name, parameter.default)
+            value = request.query_params.get(parameter.name) or parameter.default
             if value and not _fits(value, parameter.kind):
                 raise invalid(f"Invalid value for {parameter.name}: it must be {_ARTICLE[parameter.kind]}.")
             if value and parameter.enum and value not in parameter.enum:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import ApiMethod, ApiParameter, Resource
-from outgate.api.google_error import not_found
+from outgate.api.google_error import ApiError, not_found
 from outgate.api.own_method import CURSOR, LIMIT, cursor_of, limit_of, own_method
 from outgate.api.own_queue import MESSAGE, queue_number
 from outgate.api.own_queue_resources import ID, MOMENT, MessageHistoryEvent
@@ -15,6 +15,7 @@ from outgate.operations import message_log_operations, traffic_operations
 from outgate.operations.queue_names import event_queues
 from outgate.queue.queue_id import from_text, to_text
 from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome
+from outgate.record.record_horizon import complete_row
 
 _CURSOR_FORM: Final = r"([0-7][0-9a-hjkmnp-tv-z]{12})"
 _HOUR: Final = 3600
@@ -135,8 +136,12 @@ def history(call: ApiCall) -> MessageHistory:
 def followed(call: ApiCall) -> FollowedEvents:
     """What happened since; without a cursor nothing, but where to go on from."""
     cursor = cursor_of(call, r"(\d{1,18})")
+    after = int(cursor[0]) if cursor else None
+    complete = complete_row(call.services.engine)
+    if complete is None and after is None:
+        raise ApiError(503, "The record is being written to just now; ask again.", headers={"Retry-After": "1"})
     with call.reading() as op:
-        tail = message_log_operations.latest(op, int(cursor[0]) if cursor else None, limit_of(call))
+        tail = message_log_operations.latest(op, complete or after or 0, after, limit_of(call))
         names = event_queues(op, tail.events)
     told = [(one, MessageHistoryEvent.of(one, names)) for one in tail.events]
     items = [FollowedEvent(id=to_text(one.message_id), at=e.at, kind=e.kind, detail=e.detail) for one, e in told]

@@ -19,6 +19,7 @@ from outgate.operations.resources import event_row
 from outgate.queue.queue_id import from_text, to_text
 from outgate.record.events import MessageEvent
 from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome
+from outgate.record.record_horizon import complete_row
 
 _POLL_SECONDS = 0.5
 _BATCH = 500
@@ -104,11 +105,13 @@ def _story(ctx: CommandContext, identity: str) -> None:
 
 
 def _follow(ctx: CommandContext) -> None:
-    with ctx.reading() as op:
-        after = message_log_operations.latest(op).after
+    after: int | None = None
     while True:
+        complete = complete_row(ctx.installation().engine)
+        if complete is None:  # somebody writes at length
+            continue
         with ctx.reading() as op:
-            tail = message_log_operations.latest(op, after, _BATCH)
+            tail = message_log_operations.latest(op, complete, after, _BATCH)
             names = event_queues(op, tail.events)
         after = tail.after
         for event in tail.events:

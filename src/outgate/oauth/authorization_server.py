@@ -71,7 +71,7 @@ class IdentityTokens:
 class DeviceCode:
     """What a user enters where (RFC 8628 section 3.2); times in seconds."""
 
-    device_code: str
+    device_code: str = field(repr=False)
     user_code: str
     verification_uri: str
     complete_uri: str

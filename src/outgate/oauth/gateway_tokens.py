@@ -80,7 +80,7 @@ class AccessTokens:
         while True:
             grant = await self._in_thread(lambda connection: oauth_grants.find(connection, self._vault, gateway))
             if grant is None:
-                return NoToken("there is no consent of the user for this gateway any more; sign in again", True)
+                return NoToken("the gateway was changed just now, or its consent erased: then sign in again", True)
             if grant.refused:
                 return NoToken(grant.refused, True)
             if self._is_fresh(grant) and grant.tokens.access != instead_of:

@@ -41,11 +41,14 @@ class LogTail:
 
 
 @operation("log.follow", Privilege.LOG_READ, targets.ORGANISATION, changes=False)
-def latest(op: OperationContext, after: int | None = None, limit: int = 500) -> LogTail:
-    """See what happens to messages as it happens."""
+def latest(op: OperationContext, complete: int, after: int | None = None, limit: int = 500) -> LogTail:
+    """See what happens to messages as it happens.
+
+    Only up to the row `complete`, as record.record_horizon knows it: behind that, rows may yet come between.
+    """
     if after is None:
-        return LogTail(message_log.newest(op.connection))
-    found = message_log.latest(op.connection, after, limit)
+        return LogTail(complete)
+    found = message_log.latest(op.connection, after, limit, complete)
     return LogTail(found[-1][0] if found else after, tuple(event for _, event in found))
 
 

@@ -292,9 +292,10 @@ def _newest_of(few: Select[Any], limit: int, between: Between) -> Select[Any]:
     return few.distinct().order_by(identity.desc()).limit(limit)
 
 
-def latest(conn: Connection, after: int, limit: int) -> list[tuple[int, MessageEvent]]:
-    """Events with a row number above `after`, oldest first, each with its number: for `outgate log --follow`."""
-    rows = conn.execute(select(fact).where(fact.c.id > after).order_by(fact.c.id).limit(limit))
+def latest(conn: Connection, after: int, limit: int, to: int | None = None) -> list[tuple[int, MessageEvent]]:
+    """Events with a row number above `after`, perhaps only up to `to`, oldest first, each with its number."""
+    wanted = [fact.c.id > after, *([fact.c.id <= to] if to is not None else [])]
+    rows = conn.execute(select(fact).where(*wanted).order_by(fact.c.id).limit(limit))
     return [(row.id, event_of(row)) for row in rows]
 
 

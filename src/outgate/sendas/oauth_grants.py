@@ -7,7 +7,7 @@ Knows no provider and no HTTP: what is stored here was got by oauth/.
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, and_, delete, exists, insert, or_, select, update
 
 from outgate.directory import accounts
 from outgate.directory.change import lock
@@ -49,8 +49,10 @@ def replace(connection: Connection, vault: Vault, gateway: Gateway, consent: Con
 
 
 def find(connection: Connection, vault: Vault, gateway: Gateway) -> OAuthGrant | None:
-    """The grant of a gateway; None if there is none, or no longer for this gateway. Raises store.vault.SealBroken."""
-    row = connection.execute(select(tables.oauth_grant).where(_of(gateway))).first()
+    """The grant of a gateway; None if there is none, or the gateway was set anew since it was read. Raises
+    store.vault.SealBroken.
+    """
+    row = connection.execute(select(tables.oauth_grant).where(_of(gateway), _is_as_read(gateway))).first()
     if row is None:
         return None
     refresh = vault.open(row.sealed_refresh_token, _identity("refresh", gateway, row.generation)).decode()
@@ -149,6 +151,13 @@ def _key(gateway: Gateway) -> Column[int]:
 
 def _of(gateway: Gateway) -> ColumnElement[bool]:
     return _key(gateway) == gateway.row
+
+
+def _is_as_read(gateway: Gateway) -> ColumnElement[bool]:
+    """Whether it has the credential that it was read with: else the tokens are another one's, which is no forgery."""
+    table = tables.common_gateway if gateway.is_common else tables.gateway
+    (row,) = table.primary_key.columns
+    return exists().where(row == gateway.row, table.c.credential_version == gateway.credential_version)
 
 
 def _this(grant: OAuthGrant) -> ColumnElement[bool]:

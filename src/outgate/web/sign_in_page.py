@@ -104,7 +104,8 @@ class SignInPage:
 
     def routes(self, visits: Visits) -> list[HttpRoute]:
         """All there are."""
-        return [visits.post(BEGIN, self.begin, rate=RATE), visits.get(RETURN, self.end, rate=RATE)]
+        # Who must show again who they are does so before the provider's code is used: it is good once.
+        return [visits.post(BEGIN, self.begin, rate=RATE), visits.get(RETURN, self.end, rate=RATE, proven=True)]
 
     async def begin(self, visit: Visit) -> Response:
         """Say what speaks against it, else lead to the provider."""

@@ -21,13 +21,13 @@ from sqlalchemy import Connection, Engine
 from outgate.directory.restrictions import version as restrictions_version
 from outgate.egress.https_client import HttpsClient
 from outgate.frozen import frozen
+from outgate.record.record_horizon import RecordHorizon
 from outgate.store.engine import StoreUnavailable, read
 from outgate.store.vault import SealBroken, Vault
 from outgate.store.writers_turn import writing
 from outgate.webhooks import endpoints, taking, tries
 from outgate.webhooks.endpoints import StopCause, Webhook
 from outgate.webhooks.posting import PostResult, TryOutcome, post
-from outgate.webhooks.record_horizon import RecordHorizon
 from outgate.webhooks.tries import LEASE, EndpointWork, WaitingEvent, WebhookTry
 
 LOOK_EVERY: Final = 1.0  # seconds
@@ -126,7 +126,7 @@ class WebhookSender:
 
     def _look(self) -> tuple[list[int], Sequence[Webhook]]:
         with read(self._engine) as connection:
-            self._complete = self._horizon.look(connection)
+            self._complete = self._horizon.look(connection) or 0
             work = tries.with_work(connection, self._owner, self._now())
             self._look_for_suspensions(connection, [one.row for one in work if one.of_gateways])
             found = [one.row for one in work if one.is_due or self._is_behind(one) or one.row in self._suspensions]
