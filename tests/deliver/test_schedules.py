@@ -125,9 +125,10 @@ def test_a_destination_is_named_as_its_host_is_kept(example: Engine, vault: Vaul
 
 @pytest.mark.parametrize("entered", ["*", "x.*.example", "a..example", "partner_example", "x" * 300, "fe80::1%eth0"])
 def test_what_is_no_destination_is_refused(example: Engine, vault: Vault, entered: str) -> None:
-    with write(example) as connection, pytest.raises(Invalid, match="domain"):
+    with write(example) as connection:
         op = OperationContext(connection, vault, Actor.console("root"), NOW)
-        schedule_operations.set_schedule(op, USUAL, entered, LONG, "why", None)
+        with pytest.raises(Invalid, match="domain"):
+            schedule_operations.set_schedule(op, USUAL, entered, LONG, "why", None)
 
 
 @pytest.mark.parametrize(

@@ -185,9 +185,9 @@ def test_a_full_disk_is_told_and_nothing_is_written(new_sqlite: NewDatabase) -> 
         rename(connection, "x" * 100_000)
     assert name_in(engine) == "example.com"
     before = REGISTRY.get_sample_value("outgate_store_errors_total") or 0.0
+    batch = Batch()
+    batch.add(Step(1, update(organisation)), {"name": "short"}, {"name": "x" * 100_000})
     with pytest.raises(StoreUnavailable, match="full"), write(engine) as connection:
-        batch = Batch()
-        batch.add(Step(1, update(organisation)), {"name": "short"}, {"name": "x" * 100_000})
         batch.execute(connection)
     assert name_in(engine) == "example.com"
     assert REGISTRY.get_sample_value("outgate_store_errors_total") == before + 1
