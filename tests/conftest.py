@@ -9,6 +9,8 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -57,20 +59,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not any(item.path.is_relative_to(one) for one in longest))
 
 
+@contextmanager
+def _not_traced() -> Iterator[None]:
+    """Nothing that this process does in the block is traced; one block may be in another."""
+    tracer = coverage.Coverage.current()
+    if tracer is None or _tracing.is_stopped:
+        yield
+        return
+    tracer.stop()
+    _tracing.is_stopped = True
+    try:
+        yield
+    finally:
+        _tracing.is_stopped = False
+        tracer.start()
+
+
+@dataclass
+class _Tracing:
+    is_stopped: bool = False
+
+
+_tracing: Final = _Tracing()
+
+
 @pytest.fixture(scope="module")
 def untraced() -> Iterator[None]:
     """For stories of the whole: neither this process nor the servers that it starts are traced. What they do is traced
     where it is tested by itself, and would take half as long again.
     """
-    tracer = coverage.Coverage.current()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, _not_traced():
         for name in [one for one in os.environ if one.startswith("COVERAGE_")]:
             patch.delenv(name)
-        if tracer:
-            tracer.stop()
         yield
-    if tracer:
-        tracer.start()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -220,6 +241,7 @@ def postgresql_databases(postgresql_server: str) -> Iterator[_Databases]:
 
 @pytest.fixture
 def new_postgresql(postgresql_databases: _Databases) -> Iterator[NewDatabase]:
+    """Not traced: the same is done on SQLite."""
     taken: list[str] = []
 
     def new(*, migrated: bool = True) -> str:
@@ -228,7 +250,8 @@ def new_postgresql(postgresql_databases: _Databases) -> Iterator[NewDatabase]:
             taken.append(name)
         return postgresql_databases.url(name)
 
-    yield new
+    with _not_traced():
+        yield new
     for name in taken:
         postgresql_databases.give_back(name)
 

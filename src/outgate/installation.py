@@ -1,5 +1,6 @@
 """A data directory, opened: its settings, its keys and its database. Knows neither the server nor the commands."""
 
+import errno
 import fcntl
 import os
 import pwd
@@ -81,12 +82,20 @@ def _check_database(engine: Engine) -> None:
             " outgate --data NEW-DIRECTORY init DOMAIN"
         )
     if file:
-        file.open("r+b").close()  # who may not is told so
+        _require_writable(file)
     if (file and not file.stat().st_size) or not is_made(engine):
         raise InstallationError(
             f"the database {name} has no tables of Outgate: bring back your backup of it (docs/operating.md), or"
             " correct database_url in outgate.toml"
         )
+
+
+def _require_writable(file: Path) -> None:
+    """Raises PermissionError. Nothing is opened: to close it would take away the locks (fcntl) of all connections that
+    this process has there, and whoever looks in next would remove SQLite's log beneath them.
+    """
+    if not os.access(file, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,9 @@ import pytest
 
 from cli.program import ALICE, Program
 from outgate.cli.status import Status
+from outgate.directory import accounts
+from outgate.installation import open_installation
+from outgate.store.engine import read
 
 COMMANDS = (
     ("user", "list"),
@@ -78,6 +83,21 @@ def test_what_may_not_be_read_is_named_with_who_may(program: Program, tmp_path: 
         told = program.fails(Status.UNAVAILABLE, "user", "list")
     assert str(program.data) in told
     assert "run this as root" in told
+
+
+def test_a_database_that_is_opened_twice_keeps_its_log_when_another_process_has_looked_at_it(program: Program) -> None:
+    """A file's locks are the process's (fcntl): closed once, all are gone, and SQLite takes the log for nobody's."""
+    log = program.data / "outgate.db-wal"
+    server = open_installation(program.data)
+    with read(server.engine) as connection:
+        accounts.load_organisation(connection)
+    before = log.stat().st_ino
+    open_installation(program.data).engine.dispose()
+    look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM account').fetchall()"
+    subprocess.run([sys.executable, "-S", "-c", look, str(program.data / "outgate.db")], check=True)
+    assert log.exists()
+    assert log.stat().st_ino == before
+    server.engine.dispose()
 
 
 @contextmanager
