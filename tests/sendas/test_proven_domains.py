@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Connection, Engine, event, update
+from sqlalchemy import Connection, Engine, delete, event, insert, select, update
 
 from outgate.authorise import Authorised, authorise
-from outgate.directory import accounts, units, users
+from outgate.directory import accounts, units, user_groups, users
 from outgate.directory.errors import AlreadyExists, DirectoryError, NotAllowed
 from outgate.model import Refused
 from outgate.sendas import proven_domains, send_as_addresses, verification
@@ -204,3 +204,81 @@ def test_a_new_user_costs_as_much_with_many_grants_as_with_one_and_a_check_witho
         proven_domains.settle(connection, 8.0)
         proven_domains.settle_account(connection, bob, 8.0)
         assert accounts.directory_version(connection) == before
+
+
+def _revoke(connection: Connection, unit: str) -> None:
+    proven_domains.revoke(connection, to(SALES, unit=unit), 4.0)
+
+
+def _remove_domain(connection: Connection, unit: str) -> None:
+    proven_domains.remove(connection, DOMAIN, 4.0)
+
+
+def _move_unit(connection: Connection, unit: str) -> None:
+    units.move(connection, f"{unit}/Team", f"{unit}Team")
+    proven_domains.settle(connection, 4.0)
+
+
+def _empty_group(connection: Connection, unit: str) -> None:
+    group = user_groups.find(connection, unit)
+    went = user_groups.set_members(connection, group, [])[1]
+    proven_domains.settle_members(connection, group.id, went, 4.0)
+
+
+def _remove_group(connection: Connection, unit: str) -> None:
+    user_groups.remove(connection, user_groups.find(connection, unit))
+    proven_domains.settle(connection, 4.0)
+
+
+@pytest.mark.parametrize("take", [_revoke, _remove_domain, _move_unit, _empty_group, _remove_group])
+def test_taking_an_address_from_many_costs_as_many_statements_as_from_few(
+    example: Engine, take: Callable[[Connection, str], None]
+) -> None:
+    few, many = _cost_of_taking(example, "/Few", 30, take), _cost_of_taking(example, "/Many", 200, take)
+    assert few == many
+
+
+def _staff(connection: Connection, unit: str, size: int) -> list[int]:
+    """The numbers of so many new users."""
+    account, unit_id = tables.account.c, units.find(connection, unit).id
+    domain = f"@{unit[1:].replace('/', '-').lower()}.example"
+    people = [{"primary_address": f"u{n}{domain}", "unit_id": unit_id, "created_at": 3.0} for n in range(size)]
+    connection.execute(insert(tables.account).values(name=""), people)
+    rows = connection.execute(select(account.id, account.primary_address).where(account.unit_id == unit_id)).all()
+    primary = {"is_primary": True, "is_default": True, "verified_at": 3.0, "created_at": 3.0}
+    connection.execute(insert(tables.send_as), [primary | {"account_id": one, "address": name} for one, name in rows])
+    return sorted(row.id for row in rows)
+
+
+def _cost_of_taking(engine: Engine, unit: str, size: int, take: Callable[[Connection, str], None]) -> int:
+    """How many statements it is to take an address from a unit or a group of this size: the default one of a third of
+    them, and of another third one that was proven by a code as well. All that is left is as it must be.
+    """
+    statements: list[str] = []
+    columns, by_group = tables.send_as.c, take in (_empty_group, _remove_group)
+    with write(engine) as connection:
+        proven(connection)
+        units.create(connection, unit)
+        ids = _staff(connection, units.create(connection, f"{unit}/Team"), size)
+        user_groups.set_members(connection, user_groups.create(connection, unit, None, 3.0), ids)
+        granted = AddressGrant(SALES, None, None, unit) if by_group else to(SALES, unit=unit)
+        proven_domains.grant(connection, granted, 3.0)
+        sales = (columns.address == SALES, columns.account_id.in_(ids))
+        connection.execute(
+            update(tables.send_as).where(columns.account_id.in_(ids[::3])).values(is_default=columns.address == SALES)
+        )
+        connection.execute(update(tables.send_as).where(*sales, columns.account_id % 3 == 0).values(proof="code"))
+        by_code = set(connection.scalars(select(columns.account_id).where(*sales, columns.proof == "code")))
+    event.listen(engine, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
+    with write(engine) as connection:
+        before = accounts.directory_version(connection)
+        statements.clear()
+        take(connection, unit)
+        cost = len(statements)
+        assert accounts.directory_version(connection) > before
+        left = connection.execute(select(columns.account_id, columns.grant_id).where(*sales)).all()
+        assert set(left) == {(one, None) for one in by_code}
+        defaults = connection.scalars(select(columns.account_id).where(columns.account_id.in_(ids), columns.is_default))
+        assert sorted(defaults) == ids
+        connection.execute(delete(tables.address_grant))
+    return cost

@@ -5,8 +5,8 @@ others have. `*@partner.example` is the entry that covers all addresses of a dom
 """
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, or_, select, tuple_, update
 
@@ -32,6 +32,8 @@ _KEY: Final = "outgate-domain-proof="
 
 _domain = tables.proven_domain.c
 _grant = tables.address_grant.c
+
+_T = TypeVar("_T")
 
 # Of send_as: id, account, address, proof, verified at, grant.
 _Row = Row[int, int, str, str | None, float | None, int | None]
@@ -276,9 +278,8 @@ def _settle(connection: Connection, meant: _Addresses, now: float) -> None:
     for row in connection.execute(_GRANT_ROWS.where(meant(_grant.address)).order_by(*_FARTHEST_FIRST)).all():
         right = _NearestGrant(row.id, now if row.address.rpartition("@")[2] in usable else None)
         rights.setdefault(row.address, {}).update(dict.fromkeys(_accounts(connection, _made(row)), right))
-    for row in _rows(connection, _BY_GRANT, meant(columns.address)):
-        if row.account_id not in rights.get(row.address, ()):
-            _take(connection, row)
+    given = _rows(connection, _BY_GRANT, meant(columns.address))
+    _take(connection, [row for row in given if row.account_id not in rights.get(row.address, ())])
     for address, by_account in rights.items():
         rows = _rows(connection, columns.address == address)
         _give(connection, {(one, address): right for one, right in by_account.items()}, rows, now)
@@ -289,9 +290,8 @@ def settle_account(connection: Connection, account_id: int, now: float) -> None:
     lock(connection)
     granted = _granted(connection, account_id)
     rows = _rows(connection, tables.send_as.c.account_id == account_id)
-    for row in rows:
-        if (row.proof == DOMAIN_PROOF or row.grant_id is not None) and row.address not in granted:
-            _take(connection, row)
+    given = [row for row in rows if row.proof == DOMAIN_PROOF or row.grant_id is not None]
+    _take(connection, [row for row in given if row.address not in granted])
     if granted:
         usable = _usable(connection, now)
         wanted = {
@@ -325,13 +325,18 @@ def _usable(connection: Connection, now: float) -> set[str]:
     return {one.name for one in domains(connection) if one.is_usable(now)}.union(own)
 
 
-def _take(connection: Connection, row: _Row) -> None:
-    """An entry goes that follows from a grant which is no more; what was proven by a code stays without it."""
-    if row.proof == DOMAIN_PROOF:
-        send_as_addresses.withdraw(connection, row.account_id, row.address)
-    else:
+def _take(connection: Connection, rows: Iterable[_Row]) -> None:
+    """Entries go that follow from grants which are no more; what was proven by a code stays without them."""
+    gone: list[int] = []
+    kept: list[int] = []
+    for row in rows:
+        (gone if row.proof == DOMAIN_PROOF else kept).append(row.id)
+    for ids in _steps(gone):
+        send_as_addresses.withdraw(connection, ids)
+    if kept:
         touch(connection)
-        connection.execute(update(tables.send_as).where(tables.send_as.c.id == row.id).values(grant_id=None))
+    for ids in _steps(kept):
+        connection.execute(update(tables.send_as).where(tables.send_as.c.id.in_(ids)).values(grant_id=None))
 
 
 def _give(
@@ -351,13 +356,18 @@ def _give(
             changed.setdefault((right, _differs(row, right)), []).append(row.id)
     if new or changed:
         touch(connection)
-    for start in range(0, len(new), _AT_ONCE):
-        connection.execute(insert(tables.send_as), new[start : start + _AT_ONCE])
+    for step in _steps(new):
+        connection.execute(insert(tables.send_as), step)
     for (right, is_by_grant), ids in changed.items():
         proof = {"verified_at": right.verified_at, "proof": DOMAIN_PROOF} if is_by_grant else {}
         change = update(tables.send_as).values(grant_id=right.grant_id, **proof)
-        for start in range(0, len(ids), _AT_ONCE):
-            connection.execute(change.where(tables.send_as.c.id.in_(ids[start : start + _AT_ONCE])))
+        for some in _steps(ids):
+            connection.execute(change.where(tables.send_as.c.id.in_(some)))
+
+
+def _steps(all_of_them: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """As many at a time as fit one statement."""
+    return (all_of_them[start : start + _AT_ONCE] for start in range(0, len(all_of_them), _AT_ONCE))
 
 
 def _differs(row: _Row, right: _NearestGrant) -> bool:

@@ -1,5 +1,6 @@
 """The From addresses of an account: adding, editing, deleting. What makes one usable is in sendas.verification."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -146,28 +147,31 @@ def remove(connection: Connection, account_id: int, address: str) -> None:
 
     What follows from a grant goes with that alone: it would be there again the next time grants are looked at.
     """
+    touch(connection)
     row = find(connection, account_id, address)
+    if row.is_primary:
+        raise NotAllowed("Cannot delete primary send-as")
     if row.proof == DOMAIN_PROOF:
         raise NotAllowed(
             "{address} was granted by an administrator, and goes only when the grant is taken back: outgate"
             " address-grant remove",
             address=row.address,
         )
-    withdraw(connection, account_id, address)
+    withdraw(connection, [row.id])
 
 
-def withdraw(connection: Connection, account_id: int, address: str) -> None:
-    """The same, also of what was granted."""
+def withdraw(connection: Connection, row_ids: Collection[int]) -> None:
+    """The same of rows of any accounts, also of what was granted, by as many statements as for one; no more rows than
+    fit one statement, and none of a primary address.
+    """
     touch(connection)
-    row = find(connection, account_id, address)
-    if row.is_primary:
-        raise NotAllowed("Cannot delete primary send-as")
-    connection.execute(delete(tables.send_as).where(tables.send_as.c.id == row.id))
-    if row.is_default:
-        columns = tables.send_as.c
-        connection.execute(
-            update(tables.send_as).where(columns.account_id == account_id, columns.is_primary).values(is_default=True)
-        )
+    columns = tables.send_as.c
+    of_default = select(columns.account_id).where(columns.id.in_(row_ids), columns.is_default)
+    without = connection.scalars(of_default).all()
+    connection.execute(delete(tables.send_as).where(columns.id.in_(row_ids)))
+    if without:
+        chosen = update(tables.send_as).where(columns.account_id.in_(without), columns.is_primary)
+        connection.execute(chosen.values(is_default=True))
 
 
 def transfer(connection: Connection, from_id: int, to_id: int, address: str, now: float) -> SendAs:
