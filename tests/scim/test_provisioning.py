@@ -227,6 +227,26 @@ def test_groups_are_kept_with_their_members_and_what_is_granted_to_them_follows(
     assert entra.ask("GET", path).status == 404
 
 
+def test_nobody_comes_into_a_group_that_has_an_address_of_who_may_do_more_than_the_token(
+    provider: NewProvider,
+) -> None:
+    entra = provider()
+    with write(entra.engine) as connection:
+        roles.assign(connection, ALICE, "super-admin", "/", 0.0)
+        bob = str(users.find(connection, BOB).id)
+        group = user_groups.create(connection, "Board", None, 0.0)
+    with context.writing(entra.engine, entra.vault, Actor.console("root"), 0.0, []) as op:
+        domain_proof_operations.grant(op, ALICE, group="Board")
+    refused = entra.patch(f"Groups/{group.id}", {"op": "add", "path": "members", "value": [{"value": bob}]})
+    assert refused.status == 403
+    assert "ask a super administrator" in refused.body["detail"]
+    with read(entra.engine) as connection:
+        assert user_groups.members(connection, [group.id])[group.id] == ()
+    super_admin = provider("super-admin")
+    path = f"Groups/{group.id}"
+    assert super_admin.patch(path, {"op": "add", "path": "members", "value": [{"value": bob}]}).status == 204
+
+
 def test_a_page_of_groups_has_no_more_members_than_the_largest_group_may_have(
     provider: NewProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,10 @@ privileges. The check is made at every call, in the transaction that does the wo
 - Nobody changes anything about a user who may do more than they may themselves, and nobody gives a role away that has
   more than they have.
 - What is about two things (two users, a user and a unit, an address and whoever has it) needs the role for both.
+- Whoever makes users come under a grant (into a group, or into a unit, with it or below it) needs the same over
+  everybody who has an address that is granted there and new to one of them: as their primary address, or proven by
+  them, or given or granted to them alone. Else a super administrator must do it. Who has it only with all of a group or
+  unit, and addresses outside the own domains, ask nothing.
 - What concerns the whole organisation (unit: `/`) needs the role for the root.
 - Users do what is marked *own* to their own account without any role.
 - What was done, and who was denied, is in the audit trail (`outgate audit list`).

@@ -79,6 +79,9 @@ class OperationContext:
             return  # and nobody looks for the other targets
         for target in targets:
             if reason := self._reason_against(operation, target):
+                if target.granted:
+                    why = f"it lets users send as {target.granted}, which {target.name} has"
+                    reason = f"{why}: {reason}; ask a super administrator"
                 self.detail = {"reason": reason}
                 raise Denied(self.entry(operation, target, DENIED), reason)
         if operation.proof and not self.actor.proven:

@@ -87,7 +87,11 @@ def edit(op: OperationContext, name: str, *, to: str, external_id: str | None = 
 
 
 @operation(
-    "group.members", Privilege.USERS_MANAGE, targets.ORGANISATION, targets.comers_and_goers("name", "account_ids")
+    "group.members",
+    Privilege.USERS_MANAGE,
+    targets.ORGANISATION,
+    targets.comers_and_goers("name", "account_ids"),
+    targets.granted_to_comers("name", "account_ids"),
 )
 def set_members(op: OperationContext, name: str, account_ids: Collection[int]) -> GroupDetails:
     """Say who is in a group. Addresses that it was granted come and go with it."""

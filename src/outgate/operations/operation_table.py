@@ -15,11 +15,15 @@ from outgate.frozen import frozen
 
 @frozen
 class Target:
-    """One object of an operation: the unit it lies in, its name for the record, and the account, if it is one."""
+    """One object of an operation: the unit it lies in, its name for the record, and the account, if it is one.
+
+    `granted` is the address of this account that others would be given, if that is what makes it an object.
+    """
 
     unit: str
     name: str = ""
     account_id: int | None = None
+    granted: str = ""
 
 
 @frozen

@@ -3,13 +3,15 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, cast
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
 from outgate.directory import units, user_groups, users
 from outgate.directory.change import compared
+from outgate.directory.user_groups import UserGroup
 from outgate.mail.addresses import without_tag
 from outgate.operations.operation_table import Target, TargetFinder
-from outgate.sendas import send_as_addresses
+from outgate.sendas import grant_reach, send_as_addresses
+from outgate.store import tables
 
 Arguments = Mapping[str, object]
 
@@ -70,8 +72,7 @@ def comers_and_goers(group: str, members: str | None = None) -> TargetFinder:
     """The users who come into a group, or leave it, if these are to be its members; all it has if none are named."""
 
     def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
-        known = user_groups.find(connection, _text(arguments, group))
-        had = {one.account_id for one in user_groups.members(connection, [known.id])[known.id]}
+        had = _members(connection, user_groups.find(connection, _text(arguments, group)))
         wanted = set(cast(Collection[int], arguments[members])) if members else set[int]()
         for one in users.some(connection, had ^ wanted):
             yield Target(one.unit, one.address, one.id)
@@ -96,6 +97,68 @@ def holders(parameter: str) -> TargetFinder:
                     yield Target(holder.unit, holder.account, holder.account_id)
 
     return TargetFinder((parameter,), "that of whoever has the address", find)
+
+
+def granted_to_new_user(place: str) -> TargetFinder:
+    """Whoever has an address that a user gets with the unit in which they are made.
+
+    As the following, it asks of whoever makes users come under a grant what `holders` asks of whoever makes the grant.
+    """
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        path = units.find(connection, _text(arguments, place)).path
+        return _owners(connection, grant_reach.at_unit(connection, path))
+
+    return TargetFinder((place,), _OF_OWNERS, find)
+
+
+def granted_to_moved_user(address: str, place: str) -> TargetFinder:
+    """Whoever has an address that a user gets with another unit."""
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        moved = users.find(connection, _text(arguments, address))
+        path = units.find(connection, _text(arguments, place)).path
+        return _owners_of_news(connection, grant_reach.at_unit(connection, path), tables.account.c.id == moved.id)
+
+    return TargetFinder((address, place), _OF_OWNERS, find)
+
+
+def granted_to_moved_unit(place: str, to: str) -> TargetFinder:
+    """Whoever has an address that users of a unit get with another unit above them."""
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        path, new = units.find(connection, _text(arguments, place)).path, units.normal_path(_text(arguments, to))
+        reaching = grant_reach.at_unit(connection, new.rpartition("/")[0] or "/")
+        return _owners_of_news(connection, reaching, tables.account.c.unit_id.in_(units.ids_below(path)))
+
+    return TargetFinder((place, to), _OF_OWNERS, find)
+
+
+def granted_to_comers(group: str, members: str) -> TargetFinder:
+    """Whoever has an address that users get with a group, if these are to be its members."""
+
+    def find(connection: Connection, arguments: Arguments) -> Iterable[Target]:
+        known = user_groups.find(connection, _text(arguments, group))
+        came = set(cast(Collection[int], arguments[members])) - _members(connection, known)
+        return _owners_of_news(connection, grant_reach.of_group(connection, known.id), tables.account.c.id.in_(came))
+
+    return TargetFinder((group, members), _OF_OWNERS, find)
+
+
+_OF_OWNERS: Final = "that of whoever has an address granted there"
+
+
+def _members(connection: Connection, group: UserGroup) -> set[int]:
+    return {one.account_id for one in user_groups.members(connection, [group.id])[group.id]}
+
+
+def _owners_of_news(connection: Connection, granted: Collection[str], who: ColumnElement[bool]) -> Iterable[Target]:
+    return _owners(connection, grant_reach.new_to(connection, granted, who))
+
+
+def _owners(connection: Connection, addresses: Collection[str]) -> Iterable[Target]:
+    for one in grant_reach.owners(connection, addresses):
+        yield Target(one.owner.unit, one.owner.account, one.owner.account_id, granted=one.address)
 
 
 def _text(arguments: Arguments, parameter: str) -> str:

@@ -35,7 +35,13 @@ def create(op: OperationContext, path: str) -> str:
     return units.create(op.connection, path)
 
 
-@operation("unit.move", Privilege.UNITS_MANAGE, targets.parent("path"), targets.parent("to"))
+@operation(
+    "unit.move",
+    Privilege.UNITS_MANAGE,
+    targets.parent("path"),
+    targets.parent("to"),
+    targets.granted_to_moved_unit("path", "to"),
+)
 def move(op: OperationContext, path: str, to: str) -> str:
     """Rename a unit or put it elsewhere in the tree, with everything below it."""
     new = units.move(op.connection, path, to)

@@ -66,7 +66,12 @@ def show(op: OperationContext, address: str) -> UserDetails:
 
 
 @operation(
-    "user.create", Privilege.USERS_MANAGE, targets.new_user("address", "unit"), targets.holders("address"), proof=True
+    "user.create",
+    Privilege.USERS_MANAGE,
+    targets.new_user("address", "unit"),
+    targets.holders("address"),
+    targets.granted_to_new_user("unit"),
+    proof=True,
 )
 def create(
     op: OperationContext,
@@ -151,7 +156,13 @@ def resume(op: OperationContext, address: str) -> User:
     return user
 
 
-@operation("user.move", Privilege.USERS_MANAGE, targets.user("address"), targets.unit("unit"))
+@operation(
+    "user.move",
+    Privilege.USERS_MANAGE,
+    targets.user("address"),
+    targets.unit("unit"),
+    targets.granted_to_moved_user("address", "unit"),
+)
 def move(op: OperationContext, address: str, unit: str) -> User:
     """Put a user in another unit, whose policy is theirs from now on."""
     before, place = users.find(op.connection, address), units.find(op.connection, unit).path
