@@ -125,6 +125,7 @@ PLAIN: Final = {
     "rule.test": {"reply", "host"},
     "rule.remove": {"name"},
     "schedule.set": {"destination", "reason"},
+    "schedule.list": {"destination"},
     "schedule.remove": {"destination"},
     "queue.count": {"behind"},  # organisation-wide
     "role.create": {"name", "privileges", "summary"},
