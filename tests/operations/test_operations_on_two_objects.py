@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 
 from outgate.cli.roles_reference import all_operations
 from outgate.directory import organisation, roles, units, users
@@ -21,6 +21,7 @@ from outgate.operations import (
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.context import Denied, OperationContext
+from outgate.operations.operation_table import Target
 from outgate.sendas import send_as_addresses, verification
 from outgate.store.engine import write
 from outgate.store.vault import Vault
@@ -258,3 +259,21 @@ def test_every_text_that_an_operation_takes_is_one_of_its_targets_or_known_to_be
 def _may_name_something(annotation: object) -> bool:
     """A text, or what may hold texts: not numbers, choices, or records of which the operation says what they are."""
     return "str" in str(annotation) or annotation is bytes
+
+
+def test_a_look_at_many_targets_costs_as_many_statements_as_at_few(both: Connection, vault: Vault) -> None:
+    statements: list[str] = []
+    roles.assign(both, SELLER, "keeper", "/Sales", 0.0)
+    op = OperationContext(both, vault, Actor.user(both, SELLER, "127.0.0.1"), 1.0)
+    event.listen(both, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
+
+    def cost(*holders: Target) -> int:
+        statements.clear()
+        op.require(user_operations.edit.operation, holders)
+        return len(statements)
+
+    plain = Target("/Sales", COLLEAGUE, users.find(both, COLLEAGUE).id)
+    assert cost(*[plain] * 200) == cost(plain)
+    roles.assign(both, COLLEAGUE, "given", "/Board", 0.0)
+    with pytest.raises(Denied, match="privileges that you don't have"):
+        cost(*[Target("/Sales", "nobody@example.com", 0)] * 200, plain)

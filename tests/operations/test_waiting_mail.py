@@ -20,7 +20,7 @@ from outgate.operations.actor import Actor
 from outgate.queue import admin
 from outgate.queue.admin import STEP, Selection
 from outgate.sendas import send_as_addresses, verification
-from outgate.store.engine import StoreUnavailable, read, write
+from outgate.store.engine import StoreUnavailable, execute_many, read, write
 from outgate.store.tables import message, recipient
 from outgate.store.vault import Vault
 
@@ -71,20 +71,24 @@ def _hastened(engine: Engine) -> set[int]:
 
 
 @pytest.fixture
-def changed_rows(engine: Engine) -> Iterator[list[int]]:
+def changed_rows(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many rows of waiting mail each transaction changed."""
     counts = [0]
+
+    def many(connection: Connection, statement: str, rows: Sequence[object]) -> None:
+        if statement.startswith("INSERT INTO fact"):
+            # SQLite's driver knows no rowcount of a statement that returns rows: each has an event.
+            counts[-1] = max(counts[-1], len(rows))
+        execute_many(connection, statement, rows)
 
     def begun(_connection: Connection) -> None:
         counts.append(0)
 
-    def done(_c: object, cursor: object, statement: str, parameters: Sequence[object], *_: object) -> None:
+    def done(_c: object, cursor: object, statement: str, *_: object) -> None:
         if "recipient" in statement and statement.startswith(("UPDATE", "DELETE")):
             counts[-1] += max(0, getattr(cursor, "rowcount", 0))
-        elif statement.startswith("INSERT INTO fact"):
-            # SQLite's driver knows no rowcount of a statement that returns rows: each has an event.
-            counts[-1] = max(counts[-1], len(parameters))
 
+    monkeypatch.setattr("outgate.store.batch.execute_many", many)
     event.listen(engine, "begin", begun)
     event.listen(engine, "after_cursor_execute", done)
     yield counts

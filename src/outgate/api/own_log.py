@@ -15,7 +15,6 @@ from outgate.operations import message_log_operations, traffic_operations
 from outgate.operations.queue_names import event_queues
 from outgate.queue.queue_id import from_text, to_text
 from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome
-from outgate.record.record_horizon import complete_row
 
 _CURSOR_FORM: Final = r"([0-7][0-9a-hjkmnp-tv-z]{12})"
 _HOUR: Final = 3600
@@ -137,7 +136,7 @@ def followed(call: ApiCall) -> FollowedEvents:
     """What happened since; without a cursor nothing, but where to go on from."""
     cursor = cursor_of(call, r"(\d{1,18})")
     after = int(cursor[0]) if cursor else None
-    complete = complete_row(call.services.engine)
+    complete = message_log_operations.complete_row(call.services.engine)
     if complete is None and after is None:
         raise ApiError(503, "The record is being written to just now; ask again.", headers={"Retry-After": "1"})
     with call.reading() as op:

@@ -19,7 +19,6 @@ from outgate.operations.resources import event_row
 from outgate.queue.queue_id import from_text, to_text
 from outgate.record.events import MessageEvent
 from outgate.record.message_log import LoggedMessage, MessageFilter, MessageOutcome
-from outgate.record.record_horizon import complete_row
 
 _POLL_SECONDS = 0.5
 _BATCH = 500
@@ -107,7 +106,7 @@ def _story(ctx: CommandContext, identity: str) -> None:
 def _follow(ctx: CommandContext) -> None:
     after: int | None = None
     while True:
-        complete = complete_row(ctx.installation().engine)
+        complete = message_log_operations.complete_row(ctx.installation().engine)
         if complete is None:  # somebody writes at length
             continue
         with ctx.reading() as op:

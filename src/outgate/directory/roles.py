@@ -160,6 +160,11 @@ def grants(connection: Connection, account_id: int) -> tuple[Grant, ...]:
     return tuple(Grant(path, known[name].privileges) for path, name in rows if name in known)
 
 
+def holders(connection: Connection) -> frozenset[int]:
+    """The accounts that have a role anywhere."""
+    return frozenset(connection.scalars(select(tables.role_assignment.c.account_id).distinct()))
+
+
 def _own(row: Row[*tuple[Any, ...]]) -> Role:
     return Role(row.name, row.summary, _parsed(row.privileges), FIRST_NUMBER + row.id)
 

@@ -5,7 +5,7 @@ from typing import Final, Self
 from sqlalchemy import Connection
 
 from outgate.directory import roles, users
-from outgate.directory.privileges import Grant, Privilege, at_least, may
+from outgate.directory.privileges import Grant, Privilege, may
 from outgate.frozen import frozen
 
 _EVERYTHING: Final = (Grant("/", frozenset(Privilege)),)
@@ -57,9 +57,3 @@ class Actor:
     def may(self, connection: Connection, privilege: Privilege, unit: str) -> bool:
         """Whether the actor has a privilege in a unit."""
         return may(self.grants(connection), privilege, unit)
-
-    def may_act_on(self, connection: Connection, account_id: int) -> bool:
-        """Whether the actor may do all that this account may: else helping it would be a way to more power."""
-        if account_id == self.account_id:
-            return True
-        return at_least(self.grants(connection), roles.grants(connection, account_id))

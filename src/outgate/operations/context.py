@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from outgate.directory import roles
 from outgate.directory.change import lock
 from outgate.directory.errors import DirectoryError, NotAllowed
+from outgate.directory.privileges import Grant, at_least, may
 from outgate.operations import waiting_mail
 from outgate.operations.actor import Actor
 from outgate.operations.operation_table import Operation, Target
@@ -77,8 +80,9 @@ class OperationContext:
         """Raises Denied unless the actor may do this to every one of the targets, and ProofNeeded."""
         if self.actor.at_console:
             return  # and nobody looks for the other targets
+        standing = _Standing(self.connection, self.actor)
         for target in targets:
-            if reason := self._reason_against(operation, target):
+            if reason := standing.reason_against(operation, target):
                 if target.granted:
                     why = f"it lets users send as {target.granted}, which {target.name} has"
                     reason = f"{why}: {reason}; ask a super administrator"
@@ -100,15 +104,39 @@ class OperationContext:
             detail=self.detail | ({"client": self.actor.client} if self.actor.client else {}),
         )
 
-    def _reason_against(self, operation: Operation, target: Target) -> str:
-        if operation.own and target.account_id is not None and target.account_id == self.actor.account_id:
+
+class _Standing:
+    """What an actor may do and who else has privileges, read once: a grant's holders may be thousands, looked at while
+    nothing else is written.
+    """
+
+    def __init__(self, connection: Connection, actor: Actor) -> None:
+        self._connection, self._actor = connection, actor
+
+    @cached_property
+    def _grants(self) -> tuple[Grant, ...]:
+        return self._actor.grants(self._connection)
+
+    @cached_property
+    def _with_roles(self) -> frozenset[int]:
+        return roles.holders(self._connection)
+
+    def reason_against(self, operation: Operation, target: Target) -> str:
+        """Why the actor may not do this to the target; empty if they may."""
+        if operation.own and target.account_id is not None and target.account_id == self._actor.account_id:
             return ""
-        if not self.actor.may(self.connection, operation.needs, target.unit):
+        if not may(self._grants, operation.needs, target.unit):
             return f"it needs the privilege {operation.needs} in unit {target.unit}"
         other = target.account_id if operation.changes else None
-        if other is not None and not self.actor.may_act_on(self.connection, other):
+        if other is not None and not self._may_act_on(other):
             return f"{target.name} has privileges that you don't have"
         return ""
+
+    def _may_act_on(self, account_id: int) -> bool:
+        """Whether the actor may do all that this account may: else helping it would be a way to more power."""
+        if account_id == self._actor.account_id or account_id not in self._with_roles:
+            return True
+        return at_least(self._grants, roles.grants(self._connection, account_id))
 
 
 Change = Callable[[OperationContext], T]

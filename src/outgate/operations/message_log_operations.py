@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+from sqlalchemy import Engine
+
 from outgate.directory import users
 from outgate.directory.privileges import Privilege
 from outgate.directory.users import User
@@ -9,7 +11,7 @@ from outgate.frozen import frozen
 from outgate.operations import targets
 from outgate.operations.context import OperationContext
 from outgate.operations.operation import operation
-from outgate.record import message_log
+from outgate.record import message_log, record_horizon
 from outgate.record.events import EventKind, MessageEvent
 from outgate.record.message_log import LoggedMessage, MessageFilter
 
@@ -40,11 +42,18 @@ class LogTail:
     events: tuple[MessageEvent, ...] = ()
 
 
+def complete_row(engine: Engine) -> int | None:
+    """Up to which row one may follow at this moment; None if somebody has been writing for too long to tell. Waits in
+    transactions of its own, and so comes before the operation. Says nothing of anybody's mail.
+    """
+    return record_horizon.complete_row(engine)
+
+
 @operation("log.follow", Privilege.LOG_READ, targets.ORGANISATION, changes=False)
 def latest(op: OperationContext, complete: int, after: int | None = None, limit: int = 500) -> LogTail:
     """See what happens to messages as it happens.
 
-    Only up to the row `complete`, as record.record_horizon knows it: behind that, rows may yet come between.
+    Only up to the row `complete` (`complete_row`): behind that, rows may yet come between.
     """
     if after is None:
         return LogTail(complete)

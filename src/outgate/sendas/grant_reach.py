@@ -53,18 +53,14 @@ def new_to(connection: Connection, addresses: Collection[str], who: ColumnElemen
 def owners(connection: Connection, addresses: Collection[str]) -> Iterator[OwnedAddress]:
     """Who has one of these addresses of the organisation's own domains, or that without its +tag: it is their primary
     one, was proven by them or granted to them alone. Who has it with all of a group or unit is no owner of it.
-
-    All administrators among them, but of the other users one of each unit: they are many where a domain is granted.
     """
     own = set(connection.scalars(select(tables.domain.c.name))) if addresses else set()
     granted = {one: one for one in sorted(addresses) if one.rpartition("@")[2] in own}
     granted |= {base: one for one in granted if (base := without_tag(one)) and base not in granted}
     if not granted:
         return
-    role = tables.role_assignment.c
-    is_administrator = select(role.id).where(role.account_id == _account.id).exists()
     rows = connection.execute(
-        select(_entry.address, _account.id, _account.primary_address, tables.unit.c.path, is_administrator)
+        select(_entry.address, _account.id, _account.primary_address, tables.unit.c.path)
         .join_from(tables.send_as, tables.account, _entry.account_id == _account.id)
         .join(tables.unit, tables.unit.c.id == _account.unit_id)
         .outerjoin(tables.address_grant, _grant.id == _entry.grant_id)
@@ -72,13 +68,9 @@ def owners(connection: Connection, addresses: Collection[str]) -> Iterator[Owned
         .where(or_(_entry.proof.is_(None), _entry.proof != DOMAIN_PROOF, _grant.account_id.is_not(None)))
         .order_by(_account.id, _entry.id)
     )
-    seen: set[tuple[str, int | None]] = set()
-    for address, account_id, primary, unit, has_role in rows:
-        key = (unit, account_id if has_role else None)
-        if key not in seen:
-            seen.add(key)
-            whole = f"{WHOLE_DOMAIN}{address.rpartition('@')[2]}"
-            yield OwnedAddress(granted.get(address, whole), Holder(account_id, primary, unit))
+    for address, *owner in rows:
+        whole = f"{WHOLE_DOMAIN}{address.rpartition('@')[2]}"
+        yield OwnedAddress(granted.get(address, whole), Holder(*owner))
 
 
 def _named(granted: Iterable[str]) -> ColumnElement[bool]:

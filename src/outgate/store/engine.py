@@ -32,6 +32,9 @@ _SQLITE_PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}",
     f"PRAGMA journal_size_limit = {64 * 1024 * 1024}",  # bytes that the log keeps on disk after a burst
+    # Pages, 16 MiB, after which the log is copied into the database, which syncs both. What passes through the queue
+    # dirties the same pages again and again: with 1,000, the usual number, they were copied four times as often.
+    "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA cache_size = -8192",  # KiB for each connection
     "PRAGMA temp_store = MEMORY",
     # Deleted rows are overwritten where their page is written anyway. ON would also write freed pages, that is, large

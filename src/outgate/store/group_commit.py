@@ -26,7 +26,7 @@ from outgate.store.writers_turn import WritersTurn
 GROUP_CHANGES = 500
 GROUP_BYTES = 8 * 1024 * 1024  # keeps a group of large pieces from holding up small messages for long
 MANY: Final = 4  # changes of one group, from which on the next one is given time to grow
-GROWS: Final = 0.002  # seconds of that; a commit takes about as long
+GROWS: Final = 0.005  # seconds of that: a group, with its turn and its commit, takes about as long
 SOON: Final = 0.01  # seconds after a group in which another one belongs to the same rush
 
 T = TypeVar("T")
