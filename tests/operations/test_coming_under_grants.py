@@ -1,5 +1,6 @@
 """Whoever makes users come under a grant acts on whose address it is, as whoever makes the grant: by every way."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -119,18 +120,30 @@ def _by(connection: Connection, vault: Vault, address: str) -> OperationContext:
     return OperationContext(connection, vault, Actor.user(connection, address, "192.0.2.1"), 10.0)
 
 
-@pytest.mark.parametrize("what", REFUSED)
+def _refusal(connection: Connection, vault: Vault, address: str, call: Call) -> str:
+    """Why a user may not make the call; empty if they may. Undone in any case."""
+    with connection.begin_nested() as undo:
+        try:
+            call(_by(connection, vault, address))
+        except Denied as denied:
+            return str(denied)
+        finally:
+            undo.rollback()
+    return ""
+
+
 def test_nobody_makes_users_come_under_a_grant_of_an_address_of_who_may_do_more(
-    granted: Connection, vault: Vault, what: str
+    granted: Connection, vault: Vault
 ) -> None:
-    with pytest.raises(Denied, match=r"lets users send as .*, which chief@.* has: .*; ask a super administrator"):
-        REFUSED[what](_by(granted, vault, "admin@example.com"))
-    REFUSED[what](_by(granted, vault, CHIEF))
+    told = re.compile(r"lets users send as .*, which chief@.* has: .*; ask a super administrator")
+    for what, call in REFUSED.items():
+        assert told.search(_refusal(granted, vault, "admin@example.com", call)), what
+        assert _refusal(granted, vault, CHIEF, call) == "", what
 
 
-@pytest.mark.parametrize("what", ALLOWED)
-def test_what_gives_nobody_such_an_address_asks_nothing(granted: Connection, vault: Vault, what: str) -> None:
-    ALLOWED[what](_by(granted, vault, "admin@example.com"))
+def test_what_gives_nobody_such_an_address_asks_nothing(granted: Connection, vault: Vault) -> None:
+    for what, call in ALLOWED.items():
+        assert _refusal(granted, vault, "admin@example.com", call) == "", what
 
 
 def test_the_server_and_the_console_put_users_where_they_belong(granted: Connection, vault: Vault) -> None:
