@@ -6,6 +6,7 @@ for it any more, as a commit, is told of only. Knows no mail.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ import structlog
 from prometheus_client import Counter
 
 EVERY: Final = 5.0  # seconds between looks
+
+Named = str | Callable[[], str]
 
 _WEDGED = Counter(
     "outgate_wedged",
@@ -35,10 +38,10 @@ class Watchdog:
         self.wedged, self.wedged_at = 0, 0.0
         self._watches: set[Watch] = set()
 
-    def watch(self, work: str, what: str, longest: float, *, ends: bool = True) -> "Watch":
+    def watch(self, work: str, what: Named, longest: float, *, ends: bool = True) -> "Watch":
         """A block of the current task, in which at most `longest` seconds pass without a step. `work` is its kind,
-        `what` the one piece of it, as the log is told. The block raises Wedged where that took longer; unless it is
-        one that nobody `ends`, which is told of only.
+        `what` the one piece of it, as the log is told; given as a function, it is named only when there is need. The
+        block raises Wedged where that took longer; unless it is one that nobody `ends`, which is told of only.
         """
         return Watch(self._watches, work, what, longest, ends)
 
@@ -57,7 +60,7 @@ class Watchdog:
                 _log.error(
                     f"no step for longer than all deadlines: {'ended' if one.ends else 'waited for'}",
                     work=one.work,
-                    what=one.what,
+                    what=one.name,
                     seconds=round(now - one.stepped_at),
                     at=_place(one.task),
                 )
@@ -76,16 +79,16 @@ class Watch:
         "_ended",
         "_former",
         "_watches",
+        "_what",
         "ends",
         "longest",
         "stepped_at",
         "task",
-        "what",
         "work",
     )
 
-    def __init__(self, watches: "set[Watch]", work: str, what: str, longest: float, ends: bool) -> None:
-        self._watches, self.work, self.what, self.longest, self.ends = watches, work, what, longest, ends
+    def __init__(self, watches: "set[Watch]", work: str, what: Named, longest: float, ends: bool) -> None:
+        self._watches, self.work, self._what, self.longest, self.ends = watches, work, what, longest, ends
         self.stepped_at = 0.0
         self._ended = 0  # how often it was told to
 
@@ -110,7 +113,12 @@ class Watch:
             left = self.task.uncancel()
         # Who else cancels the task means it to end (asyncio.timeout judges alike).
         if left <= self._cancelling and kind is not None and issubclass(kind, asyncio.CancelledError):
-            raise Wedged(f"{self.what}: no step for {self.longest:g} seconds") from None
+            raise Wedged(f"{self.name}: no step for {self.longest:g} seconds") from None
+
+    @property
+    def name(self) -> str:
+        """Which piece of work it is."""
+        return self._what if isinstance(self._what, str) else self._what()
 
     def end(self) -> None:
         """Break it off."""

@@ -1,6 +1,5 @@
 """What an address may still do for a message that waits: leave, wait on, come back; and which From it leaves with."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -40,9 +39,9 @@ class OneContent(Queue):
     def __init__(self) -> None:
         """Without a database."""
 
-    async def content(self, item: Item) -> AsyncIterator[bytes]:
+    async def first_piece(self, item: Item) -> bytes:
         """It."""
-        yield HEADER
+        return HEADER
 
 
 async def no_key(_domain: str, _version: int) -> tuple[DkimKey, ...]:

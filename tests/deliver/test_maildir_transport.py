@@ -23,8 +23,10 @@ class Content:
     def __init__(self, pieces: int, fault_at: int = -1) -> None:
         self.pieces, self.fault_at, self.given = pieces, fault_at, 0
 
-    async def content(self, _item: Item) -> AsyncIterator[bytes]:
-        yield HEADER
+    async def first_piece(self, _item: Item) -> bytes:
+        return HEADER
+
+    async def later_pieces(self, _item: Item) -> AsyncIterator[bytes]:
         for number in range(self.pieces):
             if number == self.fault_at:
                 raise StoreUnavailable("away")

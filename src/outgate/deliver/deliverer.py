@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -262,7 +263,7 @@ class Deliverer:
         """The ways of its recipients, asked until the directory answers: nobody else would come back to them."""
         while True:
             try:
-                with self.watchdog.watch("decision", to_text(item.message.id), STORE):
+                with self.watchdog.watch("decision", partial(to_text, item.message.id), STORE):
                     return decide(item, item.recipients, await self._directory.way_reading(item.message.account_id))
             except (StoreUnavailable, Wedged) as error:
                 _log.error("directory can't be read", error=str(error))
@@ -382,7 +383,7 @@ class Deliverer:
         if self._breakers and self._breakers.reached(delivery.destination):
             self._spawn(self._hasten(delivery.route.queue))
         try:
-            with self.watchdog.watch("delivery", _named(delivery), self._together):
+            with self.watchdog.watch("delivery", partial(_named, delivery), self._together):
                 return await self._attempt_over(pool, transport, delivery)
         except Wedged:
             transport.close()  # what was half said is not used again
@@ -467,11 +468,12 @@ class Deliverer:
         if pool is None:
             if self._stopping:
                 raise Closing
+            name = str(way.queue)
             pool = self._pools[key] = DestinationPool(
-                str(way.queue),
+                name,
                 lambda: self._new_transport(way, destination.tls, destination.demand),
                 connections=most,
-                watch=lambda: self.watchdog.watch("connection", str(way.queue), self._together),
+                watch=lambda: self.watchdog.watch("connection", name, self._together),
                 idle_timeout=self._settings.idle_timeout,
                 # What the organisation's own mailboxes have to get waits for no other destination.
                 in_all=ConnectionLimit(most) if way.kind is RouteKind.LOCAL else self._connections,
@@ -545,7 +547,7 @@ class Deliverer:
                 _log.error("outcome not known to be recorded yet", error=str(error))
 
     def _watch_record(self, message_id: int, *, ends: bool = True) -> Watch:
-        return self.watchdog.watch("record", to_text(message_id), STORE, ends=ends)
+        return self.watchdog.watch("record", partial(to_text, message_id), STORE, ends=ends)
 
     # --- tasks -----------------------------------------------------------------------------------------------
 

@@ -64,8 +64,11 @@ class Reporter:
         failed = any(one.action is Action.FAILED for one in told)  # RET speaks of failure only (RFC 3461 section 4.3)
         whole = failed and message.ret == "FULL" and message.size <= self._settings.return_whole
         whole = whole and message.tls_demand is not TlsDemand.REQUIRED  # RFC 8689 section 5
-        pieces = self._queue.content(delivery.item)
-        content = b"".join([piece async for piece in pieces]) if whole else await anext(pieces)
+        item = delivery.item
+        if whole:
+            content = b"".join([piece async for piece in self._queue.content(item)])
+        else:
+            content = await self._queue.first_piece(item)
         return ReportedMessage(
             header=content[: message.header_size],
             sender=message.chosen_from or message.reverse_path,

@@ -53,12 +53,12 @@ class Transmission:
 async def prepare(queue: Queue, delivery: Delivery, hostname: str, keys_of: KeysOf) -> Transmission:
     """Read the message and make the header that this way asks for (docs/header-changes.md)."""
     message = delivery.item.message
-    pieces = queue.content(delivery.item)
-    first = await anext(pieces)
+    first = await queue.first_piece(delivery.item)
     submitted, body = first[: message.header_size], first[message.header_size :]
     header = _edited(delivery, submitted, hostname, await _signing_keys(delivery, submitted, keys_of))
     size = len(header) + message.size - message.header_size
-    return Transmission(header, body, pieces if message.chunks > 1 else None, size, message.eight_bit)
+    more = queue.later_pieces(delivery.item) if message.chunks > 1 else None
+    return Transmission(header, body, more, size, message.eight_bit)
 
 
 def _from_domain(delivery: Delivery, submitted: bytes) -> str:

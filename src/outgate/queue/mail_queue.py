@@ -165,10 +165,19 @@ class Queue:
 
     async def content(self, item: Item) -> AsyncIterator[bytes]:
         """The message's bytes as they came, in pieces of at most 256 KiB."""
-        if item.content is not None:
-            yield item.content
-            return
-        for number in range(item.message.chunks):
+        yield await self.first_piece(item)
+        async for piece in self.later_pieces(item):
+            yield piece
+
+    async def first_piece(self, item: Item) -> bytes:
+        """The beginning of it; of most messages that is all. By itself, since an asynchronous generator that is left
+        in the middle costs a task to end it.
+        """
+        return item.content if item.content is not None else await self.stored(item.message.id, 0)
+
+    async def later_pieces(self, item: Item) -> AsyncIterator[bytes]:
+        """What follows the first."""
+        for number in range(1, item.message.chunks):
             yield await self.stored(item.message.id, number)
 
     async def others_due(self, item: Item) -> float | None:
