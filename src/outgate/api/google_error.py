@@ -3,6 +3,7 @@
 The texts that tools look for are the reference's own; the others are ours, and say what to do (docs/api.md).
 """
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -31,6 +32,7 @@ _WORDS: Final[Mapping[int, tuple[str, str]]] = {
     503: ("UNAVAILABLE", "backendError"),
 }
 _INTERNAL: Final = ("INTERNAL", "internalError")
+_NAME_FIRST: Final = re.compile(r"\S*[.:@]\S")
 
 
 class ApiError(Exception):
@@ -118,6 +120,7 @@ def google_form(status: int, detail: str, headers: Mapping[str, str] | None) -> 
 
 
 def sentence(text: str) -> str:
-    """An operation's words as a sentence."""
-    text = text[:1].upper() + text[1:]
+    """An operation's words as a sentence; a host or address that they begin with stays as it is."""
+    if not _NAME_FIRST.match(text):
+        text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
