@@ -4,19 +4,21 @@ The rules are those of operations.gateway_trial.
 """
 
 from collections.abc import Collection
-from typing import Final
+from typing import Final, TypeVar
 
 from outgate.api.api_call import ApiCall
-from outgate.api.google_error import ApiError, precondition
+from outgate.api.google_error import ApiError
 from outgate.deliver.probe import TOO_OFTEN, Probed, ProbeStep
 from outgate.directory.change import compared
 from outgate.directory.gateway_settings import GatewaySettings
-from outgate.model import Gateway, SendAs
+from outgate.model import Gateway
 from outgate.operations.context import Change, rehearse
 from outgate.operations.error_codes import CheckFailed
 from outgate.operations.gateway_operations import GatewayToTry
-from outgate.operations.gateway_trial import tentative
+from outgate.operations.gateway_trial import GatewayUnusable, tentative
 from outgate.store.rates import Rates
+
+T = TypeVar("T")
 
 # What was not done, by the step that is missing.
 _FAILED: Final = {
@@ -27,28 +29,21 @@ _FAILED: Final = {
 }
 
 
-async def save_after_trial(
-    call: ApiCall, change: Change[SendAs], settings: GatewaySettings | None, address: str
-) -> SendAs:
-    """Make a change of an address, after its gateway was tried if it has one. Raises ApiError, and what the change
-    does.
+async def save_after_trial(call: ApiCall, change: Change[T], settings: GatewaySettings | None, address: str) -> T:
+    """Make a change of an address or a grant of one, after its gateway was tried if it is given one. Raises ApiError,
+    GatewayUnusable, and what the change does.
     """
     if settings:
         await call.in_thread(rehearse, call, change)
-        await _try(call, settings, compared(address))
+        probed, failed = await tried(call, call.address, tentative(settings), settings.secret, compared(address))
+        if not probed.works:
+            raise GatewayUnusable(settings, f"{failed}: {probed.public}")
 
-    def save() -> SendAs:
+    def save() -> T:
         with call.writing() as op:
             return change(op)
 
     return await call.in_thread(save)
-
-
-async def _try(call: ApiCall, settings: GatewaySettings, sender: str) -> None:
-    probed, failed = await tried(call, call.address, tentative(settings), settings.password, sender)
-    if not probed.works:
-        where = f"{settings.host}:{settings.port}"
-        raise precondition(f"{where} can't be used as a gateway: {failed}: {probed.public}.")
 
 
 async def tried(call: ApiCall, user: str, gateway: Gateway, secret: str, sender: str) -> tuple[Probed, str]:

@@ -9,17 +9,15 @@ from pydantic import Field
 
 from outgate.api.api_call import ApiCall
 from outgate.api.api_method import ApiMethod
-from outgate.api.gateway_trying import tried, tried_as_it_is
+from outgate.api.gateway_trying import save_after_trial, tried_as_it_is
 from outgate.api.own_gateways import GatewayTest
 from outgate.api.own_grants import AddressGrantResource, AddressGrantStanding
 from outgate.api.own_method import own_method
-from outgate.directory.change import compared
 from outgate.directory.errors import Invalid
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.model import Security
 from outgate.operations import common_gateway_operations, domain_proof_operations
-from outgate.operations.context import OperationContext, rehearse
-from outgate.operations.gateway_trial import GatewayUnusable, tentative
+from outgate.operations.context import OperationContext
 from outgate.sendas.proven_domains import AddressGrant
 
 
@@ -49,16 +47,7 @@ async def set_gateway(call: ApiCall) -> AddressGrantStanding:
             op, grant.address, wanted, user=grant.user, unit=grant.unit, group=grant.group
         )
 
-    await call.in_thread(rehearse, call, change)
-    probed, failed = await tried(call, call.address, tentative(wanted), wanted.secret, compared(grant.address))
-    if not probed.works:
-        raise GatewayUnusable(wanted, f"{failed}: {probed.public}")
-
-    def save() -> AddressGrantStanding:
-        with call.writing() as op:
-            return AddressGrantStanding.of(change(op))
-
-    return await call.in_thread(save)
+    return AddressGrantStanding.of(await save_after_trial(call, change, wanted, grant.address))
 
 
 def _wanted(call: ApiCall) -> tuple[AddressGrant, GatewaySettings]:
