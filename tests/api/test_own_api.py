@@ -77,6 +77,9 @@ async def test_what_is_refused_says_why_as_a_problem(own: OwnApi) -> None:
         400,
         "If-None-Match is looked at with GET alone: leave it out.",
     )
+    rotation, seen = "domains/example.com/dkim-rotation", {"If-Match": "*"}
+    other = await own.ask("POST", rotation, headers=seen, scopes=(QUEUE_READ,))
+    assert other.headers["www-authenticate"].endswith('scope="outgate.domains-manage outgate.units-read"')
     assert (await own.refused("GET", "no-such-thing"))[0] == 404
     stranger = await own.api.client.get("/api/v1/queue/recipients")
     assert (stranger.status_code, stranger.headers["content-type"]) == (401, "application/problem+json")

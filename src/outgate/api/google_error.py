@@ -75,7 +75,7 @@ def no_token(message: str) -> ApiError:
 
 def no_scope(wanted: tuple[str, ...]) -> ApiError:
     """The token is good, but not for this."""
-    challenge = f'{_REALM}, error="insufficient_scope", scope="{" ".join(wanted)}"'
+    challenge = f'{_REALM}, error="insufficient_scope", scope="{" ".join(dict.fromkeys(wanted))}"'
     return ApiError(
         403,
         "Request had insufficient authentication scopes.",

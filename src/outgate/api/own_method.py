@@ -68,7 +68,7 @@ def own_method(
         parameters=(*(one for one in parameters if one.location == "path"), *_queried(parameters)),
         takes=takes,
         gives=gives,
-        and_scopes=tuple(set(_scopes_of(besides)) - {scope_of(row.needs)}),
+        and_scopes=tuple(one for one in _scopes_of(besides) if one != scope_of(row.needs)),
         match_scopes=_scopes_of(guarded_by),
     )
 
