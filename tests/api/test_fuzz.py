@@ -27,6 +27,7 @@ from outgate.operations import domain_proof_operations
 from outgate.sendas import proven_domains, verification
 from outgate.store.engine import write
 from outgate.tls_reports import session_rows
+from outgate.tls_reports.utc_days import last_whole
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, TlsSession
 from way.place import GATEWAY_PASSWORD, PASSWORD, Site
 from web.links import opened
@@ -98,7 +99,7 @@ def _note_a_session(site: Site) -> None:
     """For yesterday's report on TLS."""
     with opened(site) as place, write(place.engine) as connection:
         session = TlsSession("recipient.example", AppliedPolicy(PolicyType.NONE, "recipient.example"))
-        session_rows.add(connection, int(clock.now() // session_rows.DAY) - 1, "recipient.example", {session: 1})
+        session_rows.add(connection, last_whole(clock.now()), "recipient.example", {session: 1})
 
 
 def _code(own: OwnApi, address: str) -> str:

@@ -17,6 +17,7 @@ from outgate.sendas import proven_domains
 from outgate.store import rates
 from outgate.store.engine import write
 from outgate.tls_reports import session_rows
+from outgate.tls_reports.utc_days import last_whole
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
 from way.place import GATEWAY_PASSWORD, Site
 from web.links import opened
@@ -331,7 +332,7 @@ def _fail_to_log_in_and_to_secure(site: Site) -> None:
             pass
         policy = AppliedPolicy(PolicyType.NONE, "recipient.example")
         fault = TlsFault(ResultType.EXPIRED, "certificate has expired")
-        day = int(clock.now() // session_rows.DAY) - 1
+        day = last_whole(clock.now())
         session_rows.add(connection, day, "recipient.example", {TlsSession("recipient.example", policy, fault): 1})
 
 

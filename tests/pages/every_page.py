@@ -26,6 +26,7 @@ from outgate.store import tables
 from outgate.store.engine import write
 from outgate.store.vault import Vault
 from outgate.tls_reports import report_rows, session_rows
+from outgate.tls_reports.utc_days import last_whole
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
 from outgate.webhooks import endpoints, event_body, tries
 from outgate.webhooks.endpoints import WebhookSettings
@@ -171,7 +172,7 @@ def _grant(connection: Connection, vault: Vault, now: float) -> None:
 
 def _tell_of_tls(connection: Connection) -> None:
     """Yesterday's sessions with a domain that has broken its certificate, and its report."""
-    day, domain = int(clock.now() // session_rows.DAY) - 1, "recipient.example"
+    day, domain = last_whole(clock.now()), "recipient.example"
     lines = ("version: STSv1", "mode: testing", f"mx: mx.{domain}", "max_age: 604800")
     policy = AppliedPolicy(PolicyType.STS, domain, lines, (f"mx.{domain}",))
     fault = TlsFault(ResultType.EXPIRED, "certificate has expired")

@@ -23,7 +23,7 @@ from outgate.store.tables import chunk, message, recipient, tls_report
 from outgate.tls_reports import report_rows, session_rows
 from outgate.tls_reports.daily_reports import SETTLING, SPREAD, DailyReports, ReportLetterhead
 from outgate.tls_reports.report_rows import KeptReport, ReportState
-from outgate.tls_reports.session_rows import DAY
+from outgate.tls_reports.utc_days import DAY
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
 from transport_security.peers import Clock
 

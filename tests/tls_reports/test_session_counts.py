@@ -11,7 +11,8 @@ from outgate.store.engine import StoreUnavailable, read, write
 from outgate.store.tables import tls_policy, tls_session
 from outgate.tls_reports import session_counts, session_rows
 from outgate.tls_reports.session_counts import TlsSessionCounts
-from outgate.tls_reports.session_rows import DAY, SHARE, DomainSessions, FailedSessions
+from outgate.tls_reports.session_rows import SHARE, DomainSessions, FailedSessions
+from outgate.tls_reports.utc_days import DAY
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
 
 TODAY = 20_000

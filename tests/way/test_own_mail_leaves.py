@@ -32,7 +32,7 @@ from outgate.store.engine import read, write
 from outgate.store.tables import sts_policy, tls_policy, tls_report, tls_session
 from outgate.tls_reports import report_rows, session_rows
 from outgate.tls_reports.report_rows import ReportState
-from outgate.tls_reports.session_rows import DAY
+from outgate.tls_reports.utc_days import DAY
 from way.conftest import PARTNER
 from way.place import GATEWAY_PASSWORD, HOSTNAME, LOCALHOST, Site, eventually, install, running
 from way.submit import client, message, submit

@@ -20,6 +20,7 @@ from outgate.sendas import gateways, send_as_addresses
 from outgate.store import tables
 from outgate.store.engine import write
 from outgate.tls_reports import report_rows, session_rows
+from outgate.tls_reports.utc_days import last_whole
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
 from outgate.web.tls_reports_page import POLICIES, RESULTS
 from way.place import PASSWORD, Site, install, running
@@ -71,7 +72,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, port: int) -> Site:
 
 def _tell_of_tls(connection: Connection) -> None:
     """What a peer and its domain say is hostile."""
-    day, domain = int(clock.now() // session_rows.DAY) - 1, "peer.example"
+    day, domain = last_whole(clock.now()), "peer.example"
     policy = AppliedPolicy(PolicyType.STS, domain, (HOSTILE,))
     bad = TlsSession(domain, policy, TlsFault(ResultType.NOT_TRUSTED, HOSTILE), HOSTILE, "203.0.113.5")
     session_rows.add(connection, day, domain, {TlsSession(domain, policy): 1234, bad: 17})

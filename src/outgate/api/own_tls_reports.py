@@ -1,6 +1,5 @@
 """Outgate's own API: how TLS to recipients' domains came out by day, and what they were told of it (RFC 8460)."""
 
-from datetime import date, timedelta
 from typing import Final
 
 from pydantic import Field
@@ -15,12 +14,11 @@ from outgate.mail.addresses import canonical_domain
 from outgate.operations import tls_report_operations
 from outgate.operations.tls_report_operations import ReportedDay, ReportedDomain
 from outgate.tls_reports.report_rows import KeptReport, ReportState
-from outgate.tls_reports.session_rows import DAY as SECONDS
 from outgate.tls_reports.session_rows import FailedSessions, PolicySessions
+from outgate.tls_reports.utc_days import date_of, day_in, last_whole
 from outgate.transport_security.tls_session import PolicyType, ResultType
 
 DAY: Final = ApiParameter("day", "The day in UTC, as in 2026-01-31; left out: the last whole one.", "query")
-_EPOCH: Final = date(1970, 1, 1)
 _DOMAIN: Final = "recipient.example"
 
 
@@ -132,7 +130,7 @@ class TlsDomainDay(Resource):
         """With the report."""
         return cls(
             domain=domain,
-            day=_written(day),
+            day=str(date_of(day)),
             policies=[TlsPolicySessions.of(each) for each in one.policies],
             report=TlsReportStanding.of(one.report) if one.report else None,
         )
@@ -143,7 +141,7 @@ def listed(call: ApiCall) -> TlsDomains:
     day = _day(call)
     with call.reading() as op:
         found = tls_report_operations.list_reports(op, day, limit_of(call))
-    return TlsDomains(day=_written(day), items=[TlsDomain.of(one) for one in found])
+    return TlsDomains(day=str(date_of(day)), items=[TlsDomain.of(one) for one in found])
 
 
 def show(call: ApiCall) -> TlsDomainDay:
@@ -152,7 +150,7 @@ def show(call: ApiCall) -> TlsDomainDay:
     with call.reading() as op:
         found = tls_report_operations.show_report(op, day, domain)
     if not found.policies:
-        raise not_found(f"There was no session with {domain} on {_written(day)}, or it is not kept any more.")
+        raise not_found(f"There was no session with {domain} on {date_of(day)}, or it is not kept any more.")
     return TlsDomainDay.of(domain, day, found)
 
 
@@ -160,15 +158,11 @@ def _day(call: ApiCall) -> int:
     """Days since the epoch. Raises ApiError."""
     text = call.parameters.get("day", "")
     if not text:
-        return int(call.services.now() // SECONDS) - 1
+        return last_whole(call.services.now())
     try:
-        return (date.fromisoformat(text) - _EPOCH).days
+        return day_in(text)
     except ValueError:
         raise invalid("Invalid value for day: it must be as in 2026-01-31.") from None
-
-
-def _written(day: int) -> str:
-    return (_EPOCH + timedelta(days=day)).isoformat()
 
 
 METHODS: Final[tuple[ApiMethod, ...]] = (

@@ -1,6 +1,5 @@
 """`outgate tls-report`: how TLS to recipients' domains came out by day, and what they were told."""
 
-from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
@@ -14,7 +13,8 @@ from outgate.mail.addresses import AddressError, canonical_domain
 from outgate.operations import tls_report_operations
 from outgate.operations.tls_report_operations import ReportedDay
 from outgate.tls_reports.report_rows import KeptReport
-from outgate.tls_reports.session_rows import DAY, FailedSessions, PolicySessions
+from outgate.tls_reports.session_rows import FailedSessions, PolicySessions
+from outgate.tls_reports.utc_days import date_of, day_in, last_whole
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,7 +51,7 @@ def list_(
         for one in found
     ]
     columns = {"domain": "domain", "succeeded": "succeeded", "failed": "failed", "report": "report", "detail": "detail"}
-    table(ctx, rows, columns, nothing=f"no mail went out directly on {_date(number)}, or it is not kept any more")
+    table(ctx, rows, columns, nothing=f"no mail went out directly on {date_of(number)}, or it is not kept any more")
 
 
 @command(app, example="outgate tls-report show recipient.example\noutgate --json tls-report show recipient.example")
@@ -69,10 +69,10 @@ def show(
     with ctx.reading() as op:
         found = tls_report_operations.show_report(op, number, name)
     if not found.policies:
-        raise NotFound(f"there was no session with {name} on {_date(number)}, or it is not kept any more")
+        raise NotFound(f"there was no session with {name} on {date_of(number)}, or it is not kept any more")
     value: JsonObject = {
         "domain": name,
-        "day": str(_date(number)),
+        "day": str(date_of(number)),
         "policies": [_policy(one) for one in found.policies],
         "report": _report(found.report) if found.report else None,
     }
@@ -81,15 +81,11 @@ def show(
 
 def _number(day: str | None) -> int:
     if day is None:
-        return int(clock.now() // DAY) - 1
+        return last_whole(clock.now())
     try:
-        return (date.fromisoformat(day) - date(1970, 1, 1)).days
+        return day_in(day)
     except ValueError:
         raise typer.BadParameter(f"'{day}' is not a day; write it as in 2026-01-31") from None
-
-
-def _date(day: int) -> date:
-    return datetime.fromtimestamp(day * DAY, UTC).date()
 
 
 def _policy(one: PolicySessions) -> JsonObject:
@@ -126,7 +122,7 @@ def _report(one: KeptReport) -> JsonObject:
 
 
 def _text(domain: str, day: int, found: ReportedDay) -> str:
-    lines = [f"{domain} on {_date(day)} (UTC)"]
+    lines = [f"{domain} on {date_of(day)} (UTC)"]
     for one in found.policies:
         lines.append(f"\n{one.policy.type.value}: {one.succeeded} succeeded, {one.failed} failed")
         lines += [f"    {line}" for line in one.policy.lines]

@@ -36,8 +36,8 @@ from outgate.tls_reports import report_rows, session_rows
 from outgate.tls_reports.report_document import ReportSubmitter, TlsReport
 from outgate.tls_reports.report_message import report_message
 from outgate.tls_reports.report_rows import KeptReport, ReportState
-from outgate.tls_reports.session_rows import DAY
 from outgate.tls_reports.tlsrpt_record import ReportPlace, places
+from outgate.tls_reports.utc_days import DAY
 
 EVERY: Final = 60.0  # seconds between looks for what is due
 PLANNED_EVERY: Final = 600.0  # seconds between looks for domains that have no report yet

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from outgate.frozen import frozen
-from outgate.tls_reports.session_rows import DAY, FailedSessions, PolicySessions
+from outgate.tls_reports.session_rows import FailedSessions, PolicySessions
+from outgate.tls_reports.utc_days import DAY
 from outgate.transport_security.tls_session import PolicyType
 
 _Json = dict[str, object]

@@ -8,12 +8,11 @@ import quopri
 import re
 from base64 import encodebytes
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from outgate.mail.addresses import ascii_form, format_mailbox
 from outgate.mail.headers import format_date
 from outgate.tls_reports.report_document import TlsReport
-from outgate.tls_reports.session_rows import DAY
+from outgate.tls_reports.utc_days import date_of
 
 _TEXT = """\
 This is a report of {organisation} about the TLS of its SMTP connections
@@ -43,7 +42,7 @@ def report_message(report: TlsReport, sender: str, to: Sequence[str], date: floa
     words = _TEXT.format(
         organisation=submitter.organisation,
         domain=report.domain,
-        day=datetime.fromtimestamp(report.day * DAY, UTC).date(),
+        day=date_of(report.day),
         contact=submitter.contact,
     )
     parts = [

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, delete, exists, or_, select, text, updat
 from outgate.frozen import frozen
 from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import tls_report, tls_session
-from outgate.tls_reports.session_rows import DAY
+from outgate.tls_reports.utc_days import DAY
 
 LEASE: Final = 900.0  # seconds; longer than one report takes
 TRIED: Final = DAY  # seconds from the first time that it is due (RFC 8460 section 5.5)

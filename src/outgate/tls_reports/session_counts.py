@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from outgate.store.engine import StoreUnavailable
 from outgate.store.writers_turn import writing
 from outgate.tls_reports import session_rows
-from outgate.tls_reports.session_rows import DAY
+from outgate.tls_reports.utc_days import DAY
 from outgate.transport_security.tls_session import TlsSession
 
 EVERY: Final = 60.0  # seconds

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, case, delete, func, select, text
 from outgate.frozen import frozen
 from outgate.printable import without_nul
 from outgate.store.tables import tls_policy, tls_session
+from outgate.tls_reports.utc_days import DAY
 from outgate.transport_security.tls_session import AppliedPolicy, PolicyType, ResultType, TlsFault, TlsSession
 
-DAY: Final = 86400.0
 KEPT: Final = 8  # days
 SHARE: Final = 100  # rows of one domain and day, and then one for each kind of policy and result
 

@@ -1,6 +1,5 @@
 """Reporting > TLS reports: how TLS to recipients' domains came out on a day, and what they were told of it."""
 
-from datetime import UTC, date, datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -11,7 +10,8 @@ from outgate.http.http_route import HttpRoute
 from outgate.mail.addresses import AddressError, canonical_domain
 from outgate.operations import tls_report_operations
 from outgate.tls_reports.report_rows import ReportState
-from outgate.tls_reports.session_rows import DAY, KEPT
+from outgate.tls_reports.session_rows import KEPT
+from outgate.tls_reports.utc_days import date_of, day_in, last_whole
 from outgate.transport_security.tls_session import PolicyType, ResultType
 from outgate.web.visit import Visit
 from outgate.web.visits import Visits, status_of
@@ -43,7 +43,6 @@ STATES: Final = {
     ReportState.NOT_WANTED: (N_("not asked for"), ""),
     ReportState.FAILED: (N_("given up"), "bad"),
 }
-_EPOCH: Final = date(1970, 1, 1)
 
 
 class TlsReportsPage:
@@ -60,7 +59,7 @@ def _day(visit: Visit) -> Response:
     try:
         day = _asked(visit)
         if domain:
-            return visit.go_to(f"{PATH}/{quote(canonical_domain(domain))}?day={_date(day)}")
+            return visit.go_to(f"{PATH}/{quote(canonical_domain(domain))}?day={date_of(day)}")
     except (Invalid, AddressError) as error:
         why, status, day = visit.said.error(error), status_of(error), _yesterday(visit)
     with visit.reading() as op:
@@ -70,9 +69,9 @@ def _day(visit: Visit) -> Response:
         status,
         why=why,
         path=PATH,
-        day=_date(day),
-        first=_date(_yesterday(visit) + 1 - KEPT),
-        last=_date(_yesterday(visit) + 1),
+        day=date_of(day),
+        first=date_of(_yesterday(visit) + 1 - KEPT),
+        last=date_of(_yesterday(visit) + 1),
         domain=domain,
         found=found,
         most=MOST,
@@ -90,7 +89,7 @@ def _domain(visit: Visit) -> Response:
         "tls_report.html",
         path=PATH,
         domain=domain,
-        day=_date(day),
+        day=date_of(day),
         found=found,
         policies=POLICIES,
         results=RESULTS,
@@ -104,15 +103,11 @@ def _asked(visit: Visit) -> int:
     if not text:
         return _yesterday(visit)
     try:
-        return (date.fromisoformat(text) - _EPOCH).days
+        return day_in(text)
     except ValueError:
         raise Invalid("“{text}” is not a day; write it as in 2026-01-31", text=text) from None
 
 
 def _yesterday(visit: Visit) -> int:
     """The last whole day."""
-    return int(visit.services.now() // DAY) - 1
-
-
-def _date(day: int) -> date:
-    return datetime.fromtimestamp(day * DAY, UTC).date()
+    return last_whole(visit.services.now())
