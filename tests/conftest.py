@@ -11,7 +11,6 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -60,22 +59,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not any(item.path.is_relative_to(one) for one in longest))
 
 
-@contextmanager
-def _not_traced() -> Iterator[None]:
-    """Nothing that this process does in the block is traced; one block may be in another."""
-    tracer = coverage.Coverage.current()
-    if tracer is None or _tracing.is_stopped:
-        yield
-        return
-    tracer.stop()
-    _tracing.is_stopped = True
-    try:
-        yield
-    finally:
-        _tracing.is_stopped = False
-        tracer.start()
-
-
 def pytest_collection_finish() -> None:
     """What all tests are made of lives as long as they run. To look at it for cycles again and again took a seventh of
     the time.
@@ -84,12 +67,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@dataclass
-class _Tracing:
-    is_stopped: bool = False
-
-
-_tracing: Final = _Tracing()
+@contextmanager
+def _not_traced() -> Iterator[None]:
+    """Nothing that this process does in the block is traced; one block may be in another."""
+    tracer = coverage.Coverage.current()  # none if it is stopped already
+    if tracer is None:
+        yield
+        return
+    tracer.stop()
+    try:
+        yield
+    finally:
+        tracer.start()
 
 
 @pytest.fixture(scope="module")

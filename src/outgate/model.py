@@ -151,13 +151,13 @@ class UsersGateway:
         do, by = ("sign-in", [f"--provider={gateway.provider}"]) if gateway.provider else ("set", [])
         if gateway.provider and gateway.is_smtp:
             by += [f"--host={gateway.host}", f"--port={gateway.port}", f"--security={gateway.security}"]
-        if not self.gateway.is_common:
+        if not gateway.is_common:
             words = ["sendas", "gateway", do, self.account, self.address]
         else:
             named = {"--ou": self.unit, "--group": self.group, "--user": self.account}
             to = next([option, name] for option, name in named.items() if name)
             words = ["address-grant", "gateway", do, self.address, *to]
-        return ["outgate", *words, *by, f"--username={self.gateway.username}"]
+        return ["outgate", *words, *by, f"--username={gateway.username}"]
 
 
 WHOLE_DOMAIN: Final = "*@"  # how an entry begins that covers a domain

@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import Engine
 
-from outgate.directory import policies, roles
+from outgate.directory import policies, restrictions, roles
 from outgate.directory.errors import AlreadyExists, NotAllowed, NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.settings import ALLOW_EXTERNAL_SMTP, setting
-from outgate.model import Gateway, Security, SendAs
-from outgate.operations import context, domain_gateway_operations, gateway_operations, send_as_operations
+from outgate.model import Cause, Gateway, Restriction, Security, SendAs
+from outgate.operations import (
+    common_gateway_operations,
+    context,
+    domain_gateway_operations,
+    gateway_operations,
+    send_as_operations,
+)
 from outgate.operations.actor import Actor
 from outgate.operations.bulk_operations import KINDS, Import, ImportLine
 from outgate.operations.confirmation import Confirmation
@@ -21,11 +27,14 @@ from outgate.operations.gateway_trial import GatewayUnusable
 from outgate.operations.send_as_operations import NewAddress
 from outgate.record import audit_trail
 from outgate.record.audit_trail import AuditEntry, AuditFilter
-from outgate.sendas import gateways
+from outgate.route import gateway_queue
+from outgate.sendas import common_gateways, gateways, proven_domains
+from outgate.sendas.proven_domains import AddressGrant
 from outgate.store.engine import read, write
 from outgate.store.vault import Vault
 
 ALICE, PARTNER = "alice@example.com", "alice@dominiopartner.example"
+TO_ALL = AddressGrant("sales@dominiopartner.example", None, "/")
 CONFIRMATION = Confirmation("mail.example.com")
 WANTED = GatewaySettings("smtp.dominiopartner.example", 587, Security.STARTTLS, "alice", "marked secret")
 FORBIDDEN = GatewaySettings("smtp.elsewhere.example", 587, Security.STARTTLS, "alice", "marked secret")
@@ -177,6 +186,34 @@ def test_what_came_of_a_test_is_on_record(caller: Caller, probe: Probe) -> None:
     assert (done.operation, done.outcome) == ("gateway.test", "done")
     assert (failed.operation, failed.outcome, failed.detail["reason"]) == ("gateway.test", "failed", probe.reason)
     assert "marked" not in repr(entries(caller))
+
+
+def test_a_trial_ends_the_suspension_of_the_credential_that_was_tried_and_not_of_one_set_meanwhile(
+    caller: Caller,
+) -> None:
+    hers = gateway_operations.save(caller, ALICE, PARTNER, WANTED, None).gateway
+    assert hers
+    with write(caller.engine) as connection:
+        proven_domains.begin(connection, "dominiopartner.example", 0.0)
+        proven_domains.settle_check(connection, "dominiopartner.example", True, 0.0)
+        proven_domains.grant(connection, TO_ALL, 0.0)
+    common = common_gateways.gateway_of(common_gateway_operations.save(caller, TO_ALL, WANTED, None))
+
+    def is_suspended_still(gateway: Gateway, refused: int) -> bool:
+        held = Restriction(Cause.LOG_IN, "535", "outgate", 5.0, credential_version=refused)
+        with caller.writing() as op:
+            restrictions.put(op.connection, gateway_queue(gateway), held)
+            if gateway.is_common:
+                common_gateway_operations.tested(op, TO_ALL, gateway, "")
+            else:
+                gateway_operations.tested(op, ALICE, PARTNER, gateway, "")
+            return restrictions.of(op.connection, gateway_queue(gateway)) == (held,)
+
+    for tried in (hers, common):
+        assert is_suspended_still(tried, tried.credential_version + 1)
+        assert entries(caller)[0].detail.get("resumed") is None
+        assert not is_suspended_still(tried, tried.credential_version)
+        assert entries(caller)[0].detail["resumed"] is True
 
 
 def test_a_gateway_that_policy_no_longer_allows_is_not_tested(caller: Caller, probe: Probe) -> None:

@@ -123,7 +123,7 @@ class GatewayTokens:
             self._security_event(kind, gateway.identity, f"{gateway.host}:{gateway.port}")
             return Outcome(Verdict.RETRY, f"4.7.8 the stored token of {gateway.identity} {words}")
         if isinstance(found, NoToken):
-            if found.must_sign_in:  # which those are told who can
+            if found.must_sign_in:  # oauth.repair_notice has told the sender; of a common gateway the administrators
                 return Outcome(Verdict.RETRY, f"4.7.8 {found.reason}", told=not gateway.is_common)
             return Outcome(Verdict.RETRY, f"4.7.0 {gateway.host}: log-in put off: {found.reason}")
         return found

@@ -144,6 +144,9 @@ def _holder_of_mail(connection: Connection, address: str) -> str | None:
     )
 
 
+# For `common_gateway`, beside columns of other tables that have the same names.
+COMMON_GATEWAY_COLUMNS: Final = [column.label(f"common_{column.name}") for column in tables.common_gateway.c]
+
 _TAGGED = tables.send_as.alias("tagged")
 
 # The +tags of an address that others have proven or were given, with spaces between (literal: it is no parameter).
@@ -183,7 +186,7 @@ _ACCOUNT_ROWS = (
         tables.gateway.c.credential_version,
         tables.gateway.c.provider,
         tables.gateway.c.kind,
-        *(column.label(f"common_{column.name}") for column in tables.common_gateway.c),
+        *COMMON_GATEWAY_COLUMNS,
     )
     .select_from(tables.account)
     .join(tables.unit)
@@ -242,7 +245,7 @@ def _send_as(rows: Iterable[AnyRow], domains: frozenset[str]) -> dict[str, SendA
 
 
 def common_gateway(row: AnyRow) -> Gateway:
-    """Of the columns of `common_gateway`, named so, beside the address that is granted."""
+    """Of a row of COMMON_GATEWAY_COLUMNS beside the address that is granted."""
     return Gateway(
         identity=f"common-gateway:{row.common_grant_id}",
         host=row.common_host,

@@ -123,6 +123,17 @@ def log_in_refused(
     return made
 
 
+def log_in_taken(connection: Connection, queue: QueueKey, version: int) -> bool:
+    """End the suspension of a gateway whose credential (of this version) was refused and is taken now; whether it was
+    suspended for that. One for a credential that was set meanwhile stays.
+    """
+    lock(connection)
+    found = any(one.cause is Cause.LOG_IN and one.credential_version == version for one in of(connection, queue))
+    if found:
+        end(connection, queue, (Cause.LOG_IN,))
+    return found
+
+
 def _credential_version(connection: Connection, queue: QueueKey) -> int | None:
     if queue.kind is QueueKind.DOMAIN_GATEWAY:
         relay = domain_gateway(connection, queue.name)

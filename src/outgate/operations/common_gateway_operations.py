@@ -5,7 +5,7 @@ from collections.abc import Callable
 from outgate.directory import restrictions
 from outgate.directory.gateway_settings import GatewaySettings, open_password
 from outgate.directory.privileges import Privilege
-from outgate.model import Cause, Consent, Gateway
+from outgate.model import Consent, Gateway
 from outgate.operations import targets
 from outgate.operations.context import OperationContext, Transactions, rehearse
 from outgate.operations.gateway_operations import GatewayToTry
@@ -66,7 +66,7 @@ def tested(op: OperationContext, grant: AddressGrant, gateway: Gateway, reason: 
     if reason:
         op.note(reason=reason)
         op.outcome = FAILED
-    elif restrictions.end(op.connection, gateway_queue(gateway), (Cause.LOG_IN,)):
+    elif restrictions.log_in_taken(op.connection, gateway_queue(gateway), gateway.credential_version):
         op.note(resumed=True)
         op.reconsider(Selection(queue=str(gateway_queue(gateway))))
 

@@ -8,7 +8,7 @@ from outgate.directory.errors import NotFound
 from outgate.directory.gateway_settings import GatewaySettings
 from outgate.directory.privileges import Privilege
 from outgate.frozen import frozen
-from outgate.model import Cause, Consent, Gateway, SendAs
+from outgate.model import Consent, Gateway, SendAs
 from outgate.operations import targets
 from outgate.operations.account_lookup import account_of, entry_of
 from outgate.operations.context import OperationContext, Transactions, rehearse
@@ -60,7 +60,7 @@ def tested(op: OperationContext, user: str, address: str, gateway: Gateway, reas
     if reason:
         op.note(reason=reason)
         op.outcome = FAILED
-    elif restrictions.end(op.connection, gateway_queue(gateway), (Cause.LOG_IN,)):
+    elif restrictions.log_in_taken(op.connection, gateway_queue(gateway), gateway.credential_version):
         op.note(resumed=True)
         op.reconsider(Selection(queue=str(gateway_queue(gateway))))
 

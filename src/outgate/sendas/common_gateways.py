@@ -124,7 +124,7 @@ def _queue(grant_id: int) -> QueueKey:
 _WITH_GRANT: Final = (
     select(tables.address_grant.c.address, tables.account.c.primary_address, tables.unit.c.path)
     .add_columns(tables.user_group.c.name.label("group_name"))
-    .add_columns(*(column.label(f"common_{column.name}") for column in _columns))
+    .add_columns(*accounts.COMMON_GATEWAY_COLUMNS)
     .join_from(tables.common_gateway, tables.address_grant)
     .outerjoin(tables.account, tables.account.c.id == tables.address_grant.c.account_id)
     .outerjoin(tables.unit, tables.unit.c.id == tables.address_grant.c.unit_id)

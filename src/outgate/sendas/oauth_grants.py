@@ -128,11 +128,10 @@ def _users(connection: Connection, gateway_id: int) -> Gateway | None:
 
 
 def _common(connection: Connection, grant_id: int) -> Gateway:
-    columns = tables.common_gateway.c
     row = connection.execute(
-        select(tables.address_grant.c.address, *(column.label(f"common_{column.name}") for column in columns))
+        select(tables.address_grant.c.address, *accounts.COMMON_GATEWAY_COLUMNS)
         .join_from(tables.common_gateway, tables.address_grant)
-        .where(columns.grant_id == grant_id)
+        .where(tables.common_gateway.c.grant_id == grant_id)
     ).one()
     return accounts.common_gateway(row)
 

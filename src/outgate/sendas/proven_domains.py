@@ -447,7 +447,7 @@ _BY_GRANT: Final = or_(tables.send_as.c.proof == DOMAIN_PROOF, tables.send_as.c.
 _GRANT_ROWS: Final = (
     select(_grant.id, _grant.address, tables.account.c.primary_address, tables.unit.c.path)
     .add_columns(tables.user_group.c.name.label("group_name"))
-    .add_columns(*(column.label(f"common_{column.name}") for column in tables.common_gateway.c))
+    .add_columns(*accounts.COMMON_GATEWAY_COLUMNS)
     .select_from(tables.address_grant)
     .outerjoin(tables.account, tables.account.c.id == _grant.account_id)
     .outerjoin(tables.unit, tables.unit.c.id == _grant.unit_id)
