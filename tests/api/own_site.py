@@ -77,23 +77,25 @@ class OwnApi:
         assert problem["type"] == "about:blank"
         return answer.status_code, problem.get("detail", "")
 
-    async def tried(self, recipients: int) -> None:
-        """Wait until so many wait, each of which was tried in vain, and none is being tried."""
+    async def tried(self, *attempts: int) -> None:
+        """Wait until there are recipients, each of which was tried so often in vain, and none is being tried."""
         async with asyncio.timeout(60):
-            while [one["state"] for one in await self._waiting()] != ["deferred"] * recipients:
+            while [(one["state"], one["attempts"]) for one in await self._waiting()] != [
+                ("deferred", number) for number in attempts
+            ]:
                 await asyncio.sleep(0.02)
 
-    async def _waiting(self) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = (await self.told("GET", "queue/recipients"))["items"]
+    async def _waiting(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.told("GET", "queue/recipients"))["items"]
         return found
 
 
 @asynccontextmanager
 async def own_api(folder: Path, *, mail: int = 0) -> AsyncIterator[OwnApi]:
-    """`mail` messages to two people each wait for a gateway that does not work."""
+    """`mail` messages to two people each wait for a gateway that does not work; for an hour nothing is tried again."""
     port = free_port()
     web = {"public_url": f"https://localhost:{port}", "port": port, "tls": True}
-    site = install(folder / "outgate", web=web)
+    site = install(folder / "outgate", web=web, delivery={"retry_first": 3600})
     async with partner_server(site) as partner:
         await site.switch(on=True)
         await site.add_external(ALICE, PARTNER, 1)
@@ -105,7 +107,7 @@ async def own_api(folder: Path, *, mail: int = 0) -> AsyncIterator[OwnApi]:
         try:
             for _ in range(mail):
                 await submit(site, PARTNER, ["carol@recipient.example", "dave@recipient.example"])
-            await own.tried(2 * mail)
+            await own.tried(*[1] * 2 * mail)
             yield own
         finally:
             await api.close()
