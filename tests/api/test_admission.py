@@ -20,7 +20,7 @@ async def told_before_the_body(api: ApiSite, target: str, *headers: str) -> byte
     lines = (f"POST {target} HTTP/1.1", "Host: localhost", f"Content-Length: {LARGE}", *headers, "", "")
     writer.write("\r\n".join(lines).encode())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):  # a body is awaited for longer
             return await reader.readline()
     finally:
         writer.close()

@@ -193,13 +193,16 @@ async def test_a_gateway_without_tls_is_refused_and_nothing_is_made(api: ApiSite
     assert list(account.send_as) == [ALICE]
 
 
-async def test_a_silent_gateway_is_not_waited_for_in_the_threads_of_others(api: ApiSite) -> None:
+async def test_a_silent_gateway_is_not_waited_for_in_the_threads_of_others(
+    api: ApiSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outgate.deliver.connection.SILENCE", 60.0)  # none of them ends by itself
     connected: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
     silent = await asyncio.start_server(lambda _reader, writer: connected.put(writer), "127.0.0.1", 0)
     msa = {"host": "localhost", "port": silent.sockets[0].getsockname()[1], "username": PARTNER, "password": "x"}
     bodies = [{"sendAsEmail": f"{number}@dominiopartner.example", "smtpMsa": msa} for number in range(THREADS)]
     waiting = [asyncio.create_task(refused(api.send_as().create(userId="me", body=body))) for body in bodies]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(40):
         writers = [await connected.get() for _ in waiting]
         answers = await asyncio.gather(*(ask(api.send_as().list(userId="me")) for _ in range(2 * THREADS)))
     assert all(one["sendAs"][0]["sendAsEmail"] == ALICE for one in answers)

@@ -16,6 +16,7 @@ from outgate import clock
 from outgate.directory import accounts, policies, restrictions, users
 from outgate.directory.settings import setting
 from outgate.discovery import presets
+from outgate.http.database_threads import THREADS
 from outgate.model import Cause, Restriction
 from outgate.route import gateway_queue
 from outgate.store.engine import write
@@ -301,20 +302,28 @@ async def test_an_own_domains_address_needs_no_server(pages: int) -> None:
         assert "SMTP Server" not in step.text
 
 
-async def test_a_slow_server_keeps_no_other_page_waiting(pages: int) -> None:
-    """Trials wait for up to eight seconds; more of them than there are threads for the database."""
-    fields = {"host": "localhost", "port": "1", "server_username": PARTNER, "server_password": "x"}
+async def test_a_slow_server_keeps_no_other_page_waiting(pages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More trials than there are threads for the database, of a server that never says a word."""
+    monkeypatch.setattr("outgate.deliver.connection.SILENCE", 60.0)  # none of them ends by itself
+    connected: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    silent = await asyncio.start_server(lambda _reader, writer: connected.put(writer), "127.0.0.1", 0)
+    port = str(silent.sockets[0].getsockname()[1])
+    fields = {"host": "localhost", "port": port, "server_username": PARTNER, "server_password": "x"}
     async with logged_in(pages) as browser:
         slow = [
-            asyncio.create_task(browser.post(f"/settings/accounts/{PARTNER}/server", data=fields)) for _ in range(8)
+            asyncio.create_task(browser.post(f"/settings/accounts/{PARTNER}/server", data=fields))
+            for _ in range(2 * THREADS)
         ]
-        await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
+            writers = [await connected.get() for _ in slow]
             assert (await browser.get("/settings/accounts")).status_code == 200
         assert not any(task.done() for task in slow)
         for task in slow:
             task.cancel()
         await asyncio.gather(*slow, return_exceptions=True)
+    for writer in writers:
+        writer.close()
+    silent.close()
 
 
 async def test_waiting_mail_is_shown_with_what_the_server_said(site: Site, pages: int) -> None:
