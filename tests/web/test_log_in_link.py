@@ -146,7 +146,8 @@ async def test_a_second_factor_is_asked_for_after_a_link_as_well(site: Site, por
             user = users.create(connection, "dora@example.com", None, clock.now())
             second_factors.begin(connection, place.vault, user.id)
             app = pyotp.TOTP(second_factors.enrolment(connection, place.vault, user.id, user.address).secret)
-            second_factors.confirm(connection, place.vault, user.id, app.at(int(clock.now()) - 30), clock.now())
+            now = clock.now()
+            second_factors.confirm(connection, place.vault, user.id, app.at(int(now) - 30), now)
             return app
 
     app = await asyncio.to_thread(with_factor)
