@@ -83,11 +83,15 @@ def _tell_of_tls(connection: Connection) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(site: Site, port: int) -> AsyncIterator[int]:
-    """The port of a running server, at which a message waits for the gateway that does not answer."""
-    process = await running(site)
-    await submit(site, BROKEN, ["carol@recipient.example"])
-    yield port
-    await process.stop()
+    """The port of a running server, at which a message waits for the gateway that does not answer. What it counts is
+    not written meanwhile.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tallies, "EVERY", 3600.0)
+        process = await running(site)
+        await submit(site, BROKEN, ["carol@recipient.example"])
+        yield port
+        await process.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
