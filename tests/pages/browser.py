@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import Browser, BrowserContext, Locator, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, BrowserContext, Locator, Page, ViewportSize, async_playwright, expect
 from prometheus_client import REGISTRY
 
 from way.place import PASSWORD
 
 DESKTOP: Final = ViewportSize(width=1200, height=800)
 PHONE: Final = ViewportSize(width=390, height=844)
-PATIENCE: Final = 10_000  # milliseconds
+PATIENCE: Final = 20_000  # milliseconds
 TRACES: Final = Path(__file__).parents[2] / "results" / "traces"
+
+expect.set_options(timeout=PATIENCE)
 
 # The browser counts what a person does, so that no test can forget to.
 _COUNT: Final = """
@@ -66,10 +68,11 @@ class Person:
         await self.page.goto(self.base + path)
 
     async def log_in(self, user: str) -> None:
-        """By the form, wherever one was sent to."""
+        """By the form, wherever one was sent to; until the page behind it is whole, with its scripts."""
         await self.page.fill("#username", user)
         await self.page.fill("#password", PASSWORD)
-        await self.page.click("form[action='/log-in'] button")
+        async with self.page.expect_navigation():
+            await self.page.click("form[action='/log-in'] button")
 
     async def write(self, field: Locator, text: str) -> None:
         """As people do with a mouse: click where the cursor is not yet, then type over what is there."""

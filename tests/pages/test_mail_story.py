@@ -5,13 +5,29 @@ import re
 import pytest
 from playwright.async_api import Browser, expect
 
+from outgate.operations.sent_operations import Dispatch
+from outgate.web.services import PageServices
 from pages.browser import person
 from pages.conftest import ALICE, PARTNER, Town
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_by_mouse_with_a_file_and_formatting_and_taken_back(town: Town, browser: Browser) -> None:
+@pytest.fixture
+def undo(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """For how long what is sent next can be taken back, in `seconds`: an hour, until the test says otherwise."""
+    chosen = {"seconds": 3600.0}
+
+    def dispatch(services: PageServices) -> Dispatch:
+        return Dispatch(services.send_limits, services.config.hostname, chosen["seconds"])
+
+    monkeypatch.setattr(PageServices, "dispatch", property(dispatch))
+    return chosen
+
+
+async def test_by_mouse_with_a_file_and_formatting_and_taken_back(
+    town: Town, browser: Browser, undo: dict[str, float]
+) -> None:
     await town.site.switch(True)
     await town.site.add_external(ALICE, PARTNER, town.gateway.port)
     sent = len(town.gateway.messages)
@@ -39,6 +55,8 @@ async def test_by_mouse_with_a_file_and_formatting_and_taken_back(town: Town, br
         await page.get_by_role("button", name="Undo").click()
         await expect(page.get_by_role("status").first).to_contain_text("taken back")
         await expect(page.get_by_role("textbox", name="Message")).to_contain_text("Hello you")
+        await page.wait_for_load_state()  # the writer's script is there
+        undo["seconds"] = 0.0
         await page.get_by_role("button", name="Send", exact=True).click()
         await page.wait_for_url("**/sent/**")
     received = (await town.gateway.wait_for(sent + 1))[-1]

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Browser
 
 from pages.browser import TRACES, person
+from way.place import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGE = "data:text/html,<input id=a><select id=b><option>1<option>2</select><button id=c>c</button>"
@@ -21,6 +22,7 @@ async def test_the_browser_counts_what_a_person_does_beside_typing(browser: Brow
         await page.select_option("#b", "2")
         await page.focus("#c")
         await keys.press(" ")
+        await eventually(lambda: somebody.did.total() >= 13, "the browser has told of all")
         assert somebody.did == {"click": 1, "key": 9, "press": 2, "choice": 1}
         assert somebody.interactions == 4
 

@@ -151,7 +151,7 @@ async def test_by_keyboard_alone_from_log_in_to_the_partners_recipient(
         await keys.press("Enter")
         await page.wait_for_selector("#writer")
         await alice.tab_to("#from")
-        await keys.type("Alice <alice@dom")
+        await keys.press("ArrowDown")  # the one address besides her own
         await expect(page.locator("[data-way]:not([hidden])")).to_contain_text("localhost")
         for field, text in (("#to", "carol@recipient.example"), ("#subject", "By keys"), ("#text", "Hello")):
             await alice.tab_to(field)
