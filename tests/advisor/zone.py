@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import dns.resolver
+from bench.scratch import free_port
 from dnslib import QTYPE, RCODE, RR, DNSRecord
 from dnslib.server import DNSLogger, DNSServer
 
@@ -92,8 +93,7 @@ def asked_by_checkers(zone: Zone) -> Iterator[None]:
 def _free_port() -> int:
     """One that is free for UDP and for TCP."""
     while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind((ADDRESS, 0))
-            with contextlib.suppress(OSError):
-                udp.bind(tcp.getsockname())
-                return int(tcp.getsockname()[1])
+        port = free_port()
+        with socket.socket(type=socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+            udp.bind((ADDRESS, port))
+            return port

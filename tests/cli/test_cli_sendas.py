@@ -1,7 +1,6 @@
 """From addresses and gateways by the command line."""
 
 import asyncio
-import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.scratch import free_port
 from sqlalchemy import select, update
 
 from cli.program import ALICE, CAROL, PARTNER, SWITCH, Program, code_in
@@ -44,12 +44,6 @@ def _partner(program: Program) -> Iterator[AiosmtpdPeer]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-
-
-def _free_port() -> str:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return str(taken.getsockname()[1])
 
 
 def _at(peer: AiosmtpdPeer) -> tuple[str, ...]:
@@ -191,7 +185,7 @@ def test_a_wrong_password_is_found_before_the_gateway_is_saved(program: Program)
 
 def test_an_address_is_not_added_with_a_gateway_that_does_not_work(program: Program) -> None:
     program.run("policy", "set", SWITCH, "on")
-    nowhere = ("--host", "127.0.0.1", "--port", _free_port())
+    nowhere = ("--host", "127.0.0.1", "--port", str(free_port()))
     program.fails(Status.CHECK_FAILED, "sendas", "add", ALICE, PARTNER, *nowhere, *LOG_IN, stdin=SECRET)
     assert len(program.run("sendas", "list", ALICE)) == 1
     added = program.run("sendas", "add", ALICE, PARTNER, *nowhere, *LOG_IN, "--no-probe", stdin=SECRET)

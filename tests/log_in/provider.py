@@ -11,6 +11,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from bench.scratch import free_port
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -99,7 +100,7 @@ class Provider:
         self.keys: list[Key] = [rsa_key()]
         self.asked: list[str] = []
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
-        self._port = 0
+        self._port = free_port()  # none that a connection takes between a stop and the next start
         self._server: ThreadingHTTPServer | None = None
         self.start()
 
@@ -134,7 +135,6 @@ class Provider:
         self._server.socket = self._context.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
-        self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.01,)).start()
 
     def stop(self) -> None:

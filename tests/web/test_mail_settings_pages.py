@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
+from bench.scratch import free_port
 
 from advisor.zone import Zone, serving
 from corpus.peer import RawPeer
@@ -171,7 +172,8 @@ async def test_a_domain_gets_a_gateway_of_its_own_with_a_host_to_fall_back_to(
             return organisation.domain_gateway(connection, "branch.example")
 
     await asyncio.to_thread(add_domain)
-    async with RawPeer() as first, RawPeer(host="127.0.0.2", port=first.port):
+    port = free_port("127.0.0.1", "127.0.0.2")
+    async with RawPeer(port=port) as first, RawPeer(host="127.0.0.2", port=port):
         server = {"domain": "branch.example", "port": str(first.port), "security": "none"}
         one_away = await alice.post(ROUTING, data={**server, "host": "127.0.0.1 127.0.0.3"})
         assert one_away.status_code == 422
