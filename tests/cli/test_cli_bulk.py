@@ -223,6 +223,7 @@ def test_each_password_is_hashed_once_and_works(
     assert password_hash.verify(log_in.password_hash, "a password 3")
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize("kind", ["users", "addresses"])
 def test_submissions_beside_an_import_are_neither_refused_nor_late(program: Program, tmp_path: Path, kind: str) -> None:
     """Each writes as the server does, every 20 ms; `make hard` has the long form."""
