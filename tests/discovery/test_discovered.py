@@ -245,13 +245,14 @@ async def test_all_together_takes_no_longer_than_the_limit(internet: Internet) -
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         resolver = Resolver([f"127.0.0.1:{silent.getsockname()[1]}"], internet.guard)
-        discoverer = Discoverer(resolver, HttpsClient(resolver, internet.context), shipped(), patience=0.5)
+        discoverer = Discoverer(resolver, HttpsClient(resolver, internet.context), shipped(), patience=1.0)
         started = time.monotonic()
         found = await discoverer.discover("alice@gmail.com")
-    assert time.monotonic() - started < 3
+    assert len(found.looked_at) > 6
+    assert time.monotonic() - started < 6, "one after the other they take as many seconds as there are"
     assert [one.host for one in found.candidates] == ["smtp.gmail.com"]
     assert {one.outcome for one in found.looked_at[1:]} == {DiscoveryOutcome.NO_ANSWER}
-    assert {one.detail for one in found.looked_at[1:]} == {"no answer within 0.5 seconds"}
+    assert {one.detail for one in found.looked_at[1:]} == {"no answer within 1 seconds"}
 
 
 @pytest.mark.parametrize(
