@@ -41,7 +41,7 @@ def _message(author: str, **fields: str) -> bytes:
 def _submit(internet: Internet, content: bytes, reverse_path: str, password: str | None = None) -> None:
     """As a mail program of the partner's user."""
     network = internet.network
-    with smtplib.SMTP(network.partner.address, network.submission_port, timeout=10) as client:
+    with smtplib.SMTP(network.partner.address, network.submission_port, timeout=30) as client:
         client.starttls(context=internet.authority.client_context())
         client.login(internet.partner.user, internet.partner.password if password is None else password)
         client.sendmail(reverse_path, ["carol@recipient.example"], content)
@@ -52,14 +52,14 @@ def _deliver(
 ) -> None:
     """As a server at this address."""
     with smtplib.SMTP(
-        to.address, internet.network.smtp_port, source.name, timeout=10, source_address=(source.address, 0)
+        to.address, internet.network.smtp_port, source.name, timeout=30, source_address=(source.address, 0)
     ) as client:
         client.starttls(context=internet.authority.client_context())
         client.sendmail(reverse_path, [rcpt], content)
 
 
 async def _arrival(internet: Internet) -> Arrival:
-    return await asyncio.wait_for(internet.recipient.arrivals.get(), 10)
+    return await asyncio.wait_for(internet.recipient.arrivals.get(), 30)
 
 
 async def test_mail_by_the_partners_own_server_passes_every_check(internet: Internet) -> None:
@@ -121,7 +121,7 @@ async def test_the_partner_wants_tls_the_right_password_and_its_users_own_addres
     network = internet.network
 
     def without_tls() -> None:
-        with smtplib.SMTP(network.partner.address, network.submission_port, timeout=10) as client:
+        with smtplib.SMTP(network.partner.address, network.submission_port, timeout=30) as client:
             client.ehlo()
             assert not client.has_extn("auth")
             client.mail(internet.partner.user)
@@ -141,7 +141,7 @@ async def test_the_partners_mailbox_keeps_what_comes_for_its_user(internet: Inte
     content, source = _message("outgate@example.com"), internet.network.outgate
     to = internet.network.partner
     await asyncio.to_thread(_deliver, internet, source, to, content, "", internet.partner.user)
-    assert await asyncio.wait_for(internet.partner.mailbox.get(), 10) == content
+    assert await asyncio.wait_for(internet.partner.mailbox.get(), 30) == content
 
 
 async def test_a_browser_sees_what_recipients_see_and_nothing_in_it_is_obeyed(internet: Internet) -> None:
@@ -151,7 +151,7 @@ async def test_a_browser_sees_what_recipients_see_and_nothing_in_it_is_obeyed(in
     source, network = internet.network.outgate, internet.network
     for to, rcpt in ((network.recipient, "carol@recipient.example"), (network.partner, internet.partner.user)):
         await asyncio.to_thread(_deliver, internet, source, to, content, "alice@example.com", rcpt)
-    async with httpx2.AsyncClient(base_url=network.view, trust_env=False) as browser:
+    async with httpx2.AsyncClient(base_url=network.view, trust_env=False, timeout=30) as browser:
         english, italian, none_new, style, missing = [
             await browser.get(path)
             for path in ("/", "/?language=it", "/arrivals?after=2", "/look.css", "/../../secrets")

@@ -77,7 +77,7 @@ async def client_of() -> AsyncIterator[Callable[[int], httpx2.AsyncClient]]:
 
         def make(port: int) -> httpx2.AsyncClient:
             url = f"http://127.0.0.1:{port}"
-            clients.append(httpx2.AsyncClient(base_url=url, trust_env=False, verify=PLAIN))
+            clients.append(httpx2.AsyncClient(base_url=url, trust_env=False, verify=PLAIN, timeout=30))
             stack.push_async_callback(clients[-1].aclose)
             return clients[-1]
 
@@ -93,7 +93,7 @@ def exchange() -> Exchange:
         for piece in pieces:
             writer.write(piece)
         answer = bytearray()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             try:
                 while data := await reader.read(65536):
                     answer += data

@@ -61,7 +61,7 @@ async def test_many_connections_of_one_peer_leave_room_for_others(
     writers = await open_many(port, context if says else None, says or b"")
     transport = httpx2.AsyncHTTPTransport(verify=context or False, local_address=OTHER)
     url = f"{'https' if tls else 'http'}://localhost:{port}"
-    async with httpx2.AsyncClient(transport=transport, base_url=url) as browser:
+    async with httpx2.AsyncClient(transport=transport, base_url=url, timeout=30) as browser:
         assert (await browser.post("/", content=b"abc")).text == "3"
     for writer in writers:
         writer.transport.abort()

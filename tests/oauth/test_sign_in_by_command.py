@@ -42,7 +42,7 @@ async def sign_in(
         await asyncio.to_thread(provider.enter_code, found[1], user)
     else:
         returned = await asyncio.to_thread(provider.sign_in, found[2], user, "http://127.0.0.1")
-        async with httpx2.AsyncClient(trust_env=False) as browser:
+        async with httpx2.AsyncClient(trust_env=False, timeout=30) as browser:
             elsewhere = returned.partition("?")[0] + "favicon.ico"
             assert (await browser.get(elsewhere)).status_code == 404
             assert "signed in" in (await browser.get(returned)).text

@@ -27,6 +27,7 @@ def site(tmp_path: Path, port: int) -> Site:
 async def browser(site: Site, port: int) -> AsyncIterator[httpx2.AsyncClient]:
     """Talks to the running server; proxies of the environment are not asked."""
     server = await running(site)
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=PLAIN) as client:
+    url = f"http://127.0.0.1:{port}"
+    async with httpx2.AsyncClient(base_url=url, trust_env=False, verify=PLAIN, timeout=30) as client:
         yield client
     await server.stop()

@@ -205,7 +205,8 @@ async def test_over_tls_with_the_certificate_of_submission(tmp_path: Path) -> No
     site = install(tmp_path / "outgate", web={"public_url": f"https://localhost:{port}", "port": port, "tls": True})
     token = await asyncio.to_thread(new_token, site)
     server = await running(site)
-    async with httpx2.AsyncClient(base_url=f"https://localhost:{port}", verify=site.client_context()) as browser:
+    context = site.client_context()
+    async with httpx2.AsyncClient(base_url=f"https://localhost:{port}", verify=context, timeout=30) as browser:
         answer = await browser.post(f"/confirm/{token}", headers={"X-Forwarded-For": "198.51.100.9"})
         assert CONFIRMED in answer.text
         assert answer.headers["strict-transport-security"]
@@ -219,7 +220,7 @@ async def test_a_link_confirms_on_postgresql_too(tmp_path: Path, port: int, new_
     site = install(tmp_path / "outgate", database_url=url, top={"database_url": url}, web=web)
     token = await asyncio.to_thread(new_token, site)
     server = await running(site)
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as browser:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as browser:
         answers = [await browser.request(method, f"/confirm/{token}") for method in ("GET", "POST", "POST")]
     await server.stop()
     assert [one.status_code for one in answers] == [200, 200, 410]

@@ -18,6 +18,7 @@ from outgate.store.engine import write
 from outgate.web import confirmation_page
 from way.place import Site, eventually, install, serve
 from web.links import is_verified, new_token, opened, trail
+from web.people import browser_at
 
 LINK_BITS = 48 * 8
 
@@ -64,7 +65,7 @@ async def exchange(port: int, *pieces: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for piece in pieces:
         writer.write(piece)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         answer = await reader.read()
     writer.close()
     return answer
@@ -146,7 +147,7 @@ async def test_the_programs_log_has_no_link_and_it_stops_at_once(tmp_path: Path,
     server = await serve(site)
     try:
         await eventually(lambda: site.data.with_suffix(".log").read_text().count("ready") == processes, "the server")
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as browser:
+        async with browser_at(port) as browser:
             paths = [f"/confirm/{token}", f"/confirm/{token}", f"/confirm/{token}x", f"/no/{token}"]
             answers = [await browser.post(path) for path in paths]
             assert [one.status_code for one in answers] == [200, 410, 404, 404]

@@ -37,7 +37,7 @@ async def test_half_requests_and_half_handshakes_of_one_peer_leave_room_for_othe
     server = await running(site)
     writers = await open_many(port, site.client_context() if says else None, says)
     transport = httpx2.AsyncHTTPTransport(verify=site.client_context(), local_address=OTHER)
-    async with httpx2.AsyncClient(transport=transport, base_url=f"https://localhost:{port}") as browser:
+    async with httpx2.AsyncClient(transport=transport, base_url=f"https://localhost:{port}", timeout=30) as browser:
         assert (await browser.get("/x")).status_code == 404
     for writer in writers:
         writer.transport.abort()

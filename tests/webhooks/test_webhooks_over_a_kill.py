@@ -86,7 +86,7 @@ async def test_an_event_comes_though_the_server_was_killed_while_nobody_took_it(
         assert " message.delivered " in line
         assert BOB in line
         assert "secret subject" not in line
-        async with httpx2.AsyncClient(verify=PLAIN) as stranger:
+        async with httpx2.AsyncClient(verify=PLAIN, timeout=30) as stranger:
             forged = {"webhook-id": "1", "webhook-timestamp": str(int(clock.now())), "webhook-signature": "v1,AAAA"}
             assert (await stranger.post(f"http://localhost:{port}/", content=b"{}", headers=forged)).status_code == 401
         await eventually(lambda: count(site, attempts=0) == 0, "it was taken", in_thread=True)
