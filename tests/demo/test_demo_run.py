@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from bench.scratch import until
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
@@ -126,15 +127,14 @@ def _seen_by_recipients(shown: str) -> str:
     """The page whose address the demonstration has told."""
     address = re.search(r"what recipients see.*\n  (http://\S+)", shown)
     assert address
-    return httpx2.get(address[1], trust_env=False).text
+    return httpx2.get(address[1], trust_env=False, timeout=30).text
 
 
 def test_ctrl_c_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     steps = tmp_path / "steps"
     with _demo(tmp_path) as process:
-        while "making the organisation" not in steps.read_text():
-            assert process.poll() is None
-            os.sched_yield()
+        until(lambda: process.poll() is not None or "making the organisation" in steps.read_text(), "the first step")
+        assert process.poll() is None
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS)
     assert process.returncode == 130

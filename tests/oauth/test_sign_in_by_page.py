@@ -86,7 +86,7 @@ async def test_an_address_is_added_and_later_repaired_by_signing_in(
 
             await asyncio.to_thread(_end_consent, site, provider)
             await submit(site, PARTNER)
-            await eventually(lambda: _is_suspended(site), "the gateway is suspended")
+            await eventually(lambda: _is_suspended(site), "the gateway is suspended", in_thread=True)
             listed = await browser.get("/settings/accounts")
             assert "Sign in again" in listed.text
             page = await browser.get(f"/settings/accounts/{PARTNER}/server")
