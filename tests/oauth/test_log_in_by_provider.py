@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from oauth.real_provider import RealProvider
 from outgate import clock
 from outgate.accept.throttle import limits_of
-from outgate.directory import known_networks, users, web_sessions
+from outgate.directory import known_networks, second_factors, users, web_sessions
 from outgate.directory.change import touch
 from outgate.directory.web_sessions import OpenedBy, WebSession, WebSessionLimits
 from outgate.store import tables
@@ -282,13 +282,13 @@ async def test_the_loop_seals_and_opens_nothing(browser: httpx2.AsyncClient, mon
 async def test_our_second_factor_is_asked_for_after_the_provider(
     browser: httpx2.AsyncClient, site: Site, provider: RealProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(second_factors, "STEP", 3600)  # none of the codes ends while this goes on
     await log_in(browser)
     await browser.post(f"{SECURITY}/second-factor")
     secret = re.search(r"<code[^>]*>([A-Z2-7 ]+)</code>", (await browser.get(f"{SECURITY}/second-factor")).text)
     assert secret
-    app = pyotp.TOTP(secret[1].replace(" ", ""))
-    now = clock.now()
-    await browser.post(f"{SECURITY}/second-factor/confirm", data={"code": app.at(now - 30)})
+    app, period = pyotp.TOTP(secret[1].replace(" ", "")), int(clock.now()) // second_factors.STEP
+    await browser.post(f"{SECURITY}/second-factor/confirm", data={"code": app.generate_otp(period - 1)})
     browser.cookies.clear()
 
     step = await returned(browser, provider, ALICE, f"/log-in?to={SECURITY}")
@@ -298,14 +298,14 @@ async def test_our_second_factor_is_asked_for_after_the_provider(
     assert ticket
     form = {"ticket": ticket[1], "to": SECURITY}
     assert (await browser.post("/log-in/code", data={**form, "code": "000000"})).status_code == 403
-    done = await browser.post("/log-in/code", data={**form, "code": app.at(now)})
+    done = await browser.post("/log-in/code", data={**form, "code": app.generate_otp(period)})
     assert done.headers["location"] == SECURITY
 
     step = await returned(browser, provider, ALICE, f"/prove?to={quote(SECURITY, safe='')}")
     ticket = re.search(r'name="ticket" value="([^"]+)"', step.text)
     assert ticket
     assert (await browser.get(SECURITY)).status_code == 303, "not before the code"
-    done = await browser.post("/prove/code", data={"ticket": ticket[1], "code": app.at(now + 30)})
+    done = await browser.post("/prove/code", data={"ticket": ticket[1], "code": app.generate_otp(period + 1)})
     assert done.headers["location"] == SECURITY
     assert (await browser.get(SECURITY)).status_code == 200
 
