@@ -3,6 +3,7 @@
 One process of Python uses one core. Each process is a whole server; they share the listening ports and the database.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -14,6 +15,7 @@ import structlog
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PAUSE = 1.0  # seconds before a process that ended by itself is started again
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _log = structlog.get_logger("outgate")
 
@@ -46,8 +48,17 @@ class Processes:
                 self._start(number)
 
     def _start(self, number: int) -> None:
-        if self._stopping:
-            return
+        """Signals wait for as long as they would be heard by a process that does not know yet what they mean: the
+        parent the child's number, the child that it is one.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            if not self._stopping:
+                self._fork(number, before)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _fork(self, number: int, before: set[int]) -> None:
         parent = os.getpid()
         pid = os.fork()
         if pid:
@@ -56,6 +67,7 @@ class Processes:
         status = 1
         try:
             _die_with(parent)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             self._work(number)
             status = 0
         except Exception:
@@ -73,11 +85,12 @@ class Processes:
 
     def _send(self, number: int) -> None:
         for pid in self._children:
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(pid, number)
 
 
 def _die_with(parent: int) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before we asked to be told

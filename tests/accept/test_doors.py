@@ -216,9 +216,16 @@ async def test_a_session_without_a_log_in_is_short(tmp_path: Path) -> None:
     async with served(site):
         with connected(site.starttls) as one:
             assert await asyncio.to_thread(_trickled, one) == b"421"
-        session = await asyncio.to_thread(client, site)  # logged in, it may last
+        session = await asyncio.to_thread(_logged_in_in_time, site)  # it may last
         assert await asyncio.to_thread(_still_there, session)
         session.close()
+
+
+def _logged_in_in_time(site: Site) -> smtplib.SMTP:
+    """Where the machine was too slow for it, once more."""
+    while True:
+        with contextlib.suppress(smtplib.SMTPException):
+            return client(site)
 
 
 def _trickled(one: socket.socket) -> bytes:

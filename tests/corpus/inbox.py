@@ -43,7 +43,7 @@ class Inbox:
             self.messages.append(message)
             self._arrival.notify_all()
 
-    async def wait_for(self, count: int, timeout: float = 30) -> list[Received]:  # noqa: ASYNC109 -- so its error can say how many came
+    async def wait_for(self, count: int, timeout: float = 60) -> list[Received]:  # noqa: ASYNC109 -- so its error can say how many came
         """All messages, as soon as there are `count` of them; raises TimeoutError saying how many there are."""
         try:
             async with asyncio.timeout(timeout), self._arrival:

@@ -78,6 +78,11 @@ class RawPeer(Inbox):
             self._server.close()
         await self.hang_up()
 
+    @property
+    def connected(self) -> int:
+        """How many connections have not ended: while there is one, something that was sent may come yet."""
+        return len(self._sessions)
+
     async def hang_up(self) -> None:
         """End all connections, and go on listening."""
         for session in self._sessions:

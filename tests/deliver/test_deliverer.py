@@ -922,7 +922,7 @@ async def test_what_is_claimed_again_before_its_lost_answer_is_found_out_is_deli
 async def test_a_destination_that_is_down_is_not_tried_by_each_message_and_all_goes_when_it_is_back(
     engine: Engine, wire: Wire
 ) -> None:
-    settings = DeliverySettings(retry_first=0.4, retry_factor=1, stop_timeout=5.0)
+    settings = DeliverySettings(retry_first=1.0, retry_factor=1, stop_timeout=5.0)
     house = House(engine, wire, settings)
     wire.connects_by = down = Down()
     house.deliverer.start()
@@ -931,8 +931,7 @@ async def test_a_destination_that_is_down_is_not_tried_by_each_message_and_all_g
             await house.queue.put(house.letter(CAROL))
             before = number
             await until(lambda: down.tries > min(before, 2))  # noqa: B023  # awaited within the round
-        for _ in range(30):
-            await house.queue.put(house.letter(CAROL))
+        await asyncio.gather(*(house.queue.put(house.letter(CAROL)) for _ in range(30)))
         await until(lambda: house.leased() == 0)
         assert down.tries < 15, "34 messages"
         wire.connects_by = None

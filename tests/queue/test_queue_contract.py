@@ -209,6 +209,18 @@ async def test_an_outcome_whose_answer_was_lost_is_found_to_be_committed_or_not(
     assert await waiting.was_finished(outcome)
 
 
+async def test_an_outcome_is_found_to_be_committed_though_it_was_due_and_claimed_again_before_anybody_asked(
+    waiting: Queue,
+) -> None:
+    await waiting.put(put(1))
+    (item,) = await claim(waiting)
+    tried = Recipient(0, "bob@x.example", QueueKey(QueueKind.GATEWAY, "3"), attempts=1)
+    outcome = finish(item, [], [Defer(tried, NOW + 0.001, "451 later")])
+    await waiting.finish(outcome)
+    assert await claim(waiting, NOW + 1)
+    assert await waiting.was_finished(outcome)
+
+
 async def test_two_nodes_never_claim_the_same_message(waiting: Queue, other: Queue) -> None:
     await asyncio.gather(*(waiting.put(put(n)) for n in range(60)))
     claims = [claim(queue, NOW, 70) for _ in range(12) for queue in (waiting, other)]

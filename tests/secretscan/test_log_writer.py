@@ -4,7 +4,6 @@ import fcntl
 import logging
 import os
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -72,11 +71,9 @@ def test_lines_come_in_their_order_from_any_thread(pipe: Pipe) -> None:
 
 def test_who_logs_does_not_wait_for_who_reads_and_what_is_too_much_is_counted(pipe: Pipe, told: list[int]) -> None:
     writer = pipe.writer(waiting=100)
-    began = time.monotonic()
-    for number in range(5000):
+    for number in range(5000):  # who waited here would wait for ever
         writer.info(f"{number} {'x' * 200}")
     writer.flush(seconds=0.1)
-    assert time.monotonic() - began < 5
     kept = pipe.lines(100)
     writer.flush()
     assert kept[0].startswith("0 ")

@@ -117,18 +117,17 @@ async def test_what_the_database_does_not_take_is_counted_on_with_and_what_memor
 @pytest.mark.asyncio
 async def test_half_full_memory_is_written_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_counts, "ROOM", 4)
-    counts, written = TlsSessionCounts(engine, now), asyncio.Event()
-    adding: Callable[..., None] = session_rows.add
-    loop = asyncio.get_running_loop()
+    counts = TlsSessionCounts(engine, now)
 
-    def add(*arguments: object) -> None:
-        adding(*arguments)
-        loop.call_soon_threadsafe(written.set)
+    def written() -> list[DomainSessions]:
+        with read(engine) as connection:
+            return session_rows.domains(connection, TODAY, 10)
 
-    monkeypatch.setattr(session_rows, "add", add)
     running = asyncio.create_task(counts.run())
     counts.count(failed(1))
     counts.count(failed(2))
     async with asyncio.timeout(20):
-        await written.wait()
+        while not await asyncio.to_thread(written):
+            await asyncio.sleep(0.01)
     running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

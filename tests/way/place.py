@@ -108,12 +108,12 @@ class Site:
         security: Security = Security.STARTTLS,
         verified: bool = True,
     ) -> None:
-        """A From address of another domain, with a gateway at `port` if one is given."""
+        """A From address of another domain, with a gateway at `port` if one is given; in force when this returns."""
         server = GatewayServer(host, port, security, address, GATEWAY_PASSWORD) if port is not None else None
         await asyncio.to_thread(self._add_external, account, address, server, verified)
 
     async def set_domain_gateway(self, port: int | None, security: Security = Security.STARTTLS) -> None:
-        """Everything that leaves passes 127.0.0.1:port."""
+        """Everything that leaves passes 127.0.0.1:port, from when this returns."""
         await asyncio.to_thread(self._set_domain_gateway, port, security)
 
     # In a thread: the server's own writes, in the same process, want the loop while they hold the database's lock.
@@ -135,6 +135,7 @@ class Site:
                 gateways.set_gateway(conn, place.vault, user.id, address, server, clock.now())
         if verified:
             verification.confirm(place.engine, place.vault, user.id, address, code, clock.now())
+        propagation.wait(place.engine)
         place.engine.dispose()
 
     def _set_domain_gateway(self, port: int | None, security: Security) -> None:
@@ -146,6 +147,7 @@ class Site:
                 log_in = () if security is Security.NONE else ("relay", GATEWAY_PASSWORD)
                 server = GatewayServer("localhost", port, security, *log_in)
                 organisation.set_domain_gateway(conn, place.vault, server)
+        propagation.wait(place.engine)
         place.engine.dispose()
 
 
@@ -259,7 +261,7 @@ def listens(site: Site) -> bool:
         return False
 
 
-async def eventually(fulfilled: object, what: str, seconds: float = 20.0, *, in_thread: bool = False) -> None:
+async def eventually(fulfilled: object, what: str, seconds: float = 60.0, *, in_thread: bool = False) -> None:
     """Wait until the callable, which may be asked in a thread, is true; fails with `what` after `seconds`."""
     assert callable(fulfilled)
     async with asyncio.timeout(seconds):

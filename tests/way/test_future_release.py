@@ -67,7 +67,7 @@ async def test_a_message_is_held_back_as_long_as_its_sender_says(site: Site, gat
         assert await asked(site, words(-60)) == (250, "")  # its time is over: at once
         await gateway.wait_for(1)
         await eventually(lambda: len(due(site)) == 2, "that one has left")
-        let_go(site)
+        await asyncio.to_thread(let_go, site)
         await gateway.wait_for(3)
         assert not any("HOLD" in line for line in gateway.commands)
     finally:

@@ -38,14 +38,16 @@ def _queues(site: Site) -> set[str]:
 
 async def test_each_domain_has_its_gateway_and_each_gateway_the_next_host_where_one_takes_nothing(site: Site) -> None:
     """The organisation's first host is not there; the domain's takes no sender now."""
-    nobody = free_port()
-    busy = RawPeer(host="127.0.0.2", answer=lambda line: "451 4.3.2 later" if line.startswith("MAIL") else None)
-    async with RawPeer(host="127.0.0.3", port=nobody) as whole, busy, RawPeer(port=busy.port) as own:
+    nobody, port = free_port("127.0.0.3", "127.0.0.4"), free_port("127.0.0.1", "127.0.0.2")
+    busy = RawPeer(
+        host="127.0.0.2", port=port, answer=lambda line: "451 4.3.2 later" if line.startswith("MAIL") else None
+    )
+    async with RawPeer(host="127.0.0.3", port=nobody) as whole, busy, RawPeer(port=port) as own:
         await asyncio.to_thread(
             _set_up,
             site,
             GatewaySettings("127.0.0.4", nobody, Security.NONE, fallbacks=("127.0.0.3",)),
-            GatewaySettings("127.0.0.2", busy.port, Security.NONE, fallbacks=("127.0.0.1",)),
+            GatewaySettings("127.0.0.2", port, Security.NONE, fallbacks=("127.0.0.1",)),
         )
         server = await running(site)
         try:

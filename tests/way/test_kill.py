@@ -77,6 +77,7 @@ async def test_kills_under_load_lose_nothing(tmp_path: Path, processes: int, kil
             await asyncio.sleep(chance.uniform(0.0, 0.4))  # the random moment is what is tested
             process.send_signal(signal.SIGKILL)
             await process.wait()
+            await eventually(lambda: not gateway.connected, "the gateway has read what was sent before")
             killed_at.append(len(gateway.messages))
             process = await serve(site)
         await asyncio.to_thread(load.stop)

@@ -12,7 +12,7 @@ from outgate import clock
 from outgate.directory import accounts
 from outgate.directory import users as stored_users
 from outgate.directory.gateway_settings import GatewaySettings
-from outgate.operations import gateway_operations, send_as_operations, user_operations
+from outgate.operations import gateway_operations, propagation, send_as_operations, user_operations
 from outgate.operations.actor import Actor
 from outgate.operations.confirmation import Confirmation
 from outgate.operations.context import OperationContext, writing
@@ -29,12 +29,13 @@ ALICE = "alice@example.com"
 
 
 async def do(site: Site, change: Callable[[OperationContext], object]) -> None:
-    """One operation at the console, while the server runs."""
+    """One operation at the console, while the server runs; in force when this returns."""
 
     def work() -> None:
         place = site.place()
         with writing(place.engine, place.vault, CONSOLE, clock.now()) as op:
             change(op)
+        propagation.wait(place.engine)
         place.engine.dispose()
 
     await asyncio.to_thread(work)

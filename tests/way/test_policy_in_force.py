@@ -12,7 +12,7 @@ from corpus.peer import RawPeer
 from outgate import clock
 from outgate.directory.settings import setting
 from outgate.model import Security
-from outgate.operations import policy_operations
+from outgate.operations import policy_operations, propagation
 from outgate.operations.actor import Actor
 from outgate.operations.context import writing
 from outgate.record import message_log
@@ -32,13 +32,14 @@ def site(tmp_path: Path) -> Site:
 
 
 async def set_policy(site: Site, **values: object) -> None:
-    """What `outgate policy set` does."""
+    """What `outgate policy set` does; in force when this returns."""
 
     def work() -> None:
         place = site.place()
         with writing(place.engine, place.vault, Actor.console("root"), clock.now()) as op:
             for name, value in values.items():
                 policy_operations.set_policy(op, "/", setting(name), value)
+        propagation.wait(place.engine)
         place.engine.dispose()
 
     await asyncio.to_thread(work)

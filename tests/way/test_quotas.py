@@ -304,7 +304,7 @@ async def test_a_limit_of_messages_holds_over_a_kill_and_for_each_account_alone(
     site = install(tmp_path / "outgate")
     async with RawPeer() as relay:
         await site.set_domain_gateway(relay.port, Security.NONE)
-        await set_policy(site, messagesPerDay=3, unitMessagesPerHour=6)
+        await set_policy(site, messagesPerDay=3, unitMessagesPerDay=6)
         process = await serve(site)
         await eventually(lambda: listens(site), "it serves")
         for _ in range(2):
@@ -321,7 +321,7 @@ async def test_a_limit_of_messages_holds_over_a_kill_and_for_each_account_alone(
             await set_policy(site, messagesPerDay=0)
             for sender in (ALICE, BOB):
                 await submit(site, sender, content=message(sender), account=sender)
-            with pytest.raises(smtplib.SMTPDataError, match="6 messages an hour for all of / is reached"):
+            with pytest.raises(smtplib.SMTPDataError, match="6 messages a day for all of / is reached"):
                 await submit(site, ALICE, content=message(ALICE))
             await relay.wait_for(6)
         finally:

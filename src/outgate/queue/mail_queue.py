@@ -220,14 +220,12 @@ class Queue:
             return due
 
     def _is_finished(self, finish: Finish) -> bool:
-        deferred = [one.recipient.number for one in finish.deferred]
-        open_ = or_(
-            recipient.c.number.in_(finish.done),
-            and_(recipient.c.number.in_(deferred), recipient.c.leased_by == self.owner),
-        )
-        left = select(recipient.c.number).where(recipient.c.message_id == finish.message_id, open_).limit(1)
+        columns, due = recipient.c, {one.recipient.number: one.due_at for one in finish.deferred}
+        open_ = or_(columns.number.in_(finish.done), and_(columns.number.in_(due), columns.leased_by == self.owner))
+        left = select(columns.number, columns.due_at).where(columns.message_id == finish.message_id, open_)
         with read(self._engine) as conn:
-            return conn.execute(left).first() is None
+            # One that is ours and due as it was put off to has been claimed again since.
+            return all(due.get(row.number) == row.due_at for row in conn.execute(left))
 
     def _leased(self) -> list[tuple[int, int]]:
         held = select(recipient.c.message_id, recipient.c.number).where(recipient.c.leased_by == self.owner)
