@@ -9,9 +9,9 @@ from sqlalchemy import Engine, event, insert, text
 
 from outgate.model import QueueKey, QueueKind
 from outgate.queue import Claimed, Room
-from outgate.queue.changes import Claim
+from outgate.queue.changes import Claim, due_queues
 from outgate.store.batch import apply
-from outgate.store.engine import write
+from outgate.store.engine import read, write
 from outgate.store.tables import recipient
 
 NOW = 1_800_000_000.0
@@ -37,8 +37,10 @@ def _fill(engine: Engine, queues: Sequence[str], due_at: float) -> None:
 
 
 def _claim(engine: Engine) -> Claimed:
+    with read(engine) as connection:
+        due = due_queues(connection, NOW)
     with write(engine) as connection:
-        [claimed] = apply(connection, [Claim("node", NOW, 60.0, Room(1000, {}))])
+        [claimed] = apply(connection, [Claim("node", NOW, 60.0, Room(200, {}), due)])
     assert isinstance(claimed, Claimed)
     return claimed
 

@@ -220,13 +220,22 @@ class Deliverer:
             await self._queue.give_back(self._inflight.unknown(await self._queue.leased()))
 
     async def _claim(self) -> None:
+        """Step by step: what is accepted meanwhile is stored between them."""
         room = self._inflight.room()
         if not room.free or self._heartbeat.standing.is_drained:
             return
-        claimed = await self._queue.claim(clock.now(), room)
-        self._inflight.leave_behind(claimed.left_behind)
-        for item in claimed.items:
-            self.take(item)
+        now = clock.now()
+        due = await self._queue.due_queues(now)
+        queues = [one for one in due if room.of(one)]
+        self._inflight.leave_behind(set(due).difference(queues))
+        while queues and room.free:
+            claimed = await self._queue.claim(now, room, queues)
+            self._inflight.leave_behind(claimed.left_behind)
+            for item in claimed.items:
+                self.take(item)
+            queues, room = queues[claimed.seen_to :], self._inflight.room()
+            step()
+        self._inflight.leave_behind(queues)
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
