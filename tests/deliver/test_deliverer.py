@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from dataclasses import dataclass, replace
 from itertools import dropwhile, groupby
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -338,7 +339,7 @@ async def test_a_delivery_that_nothing_would_ever_end_is_ended_told_and_tried_ag
     put = house.letter(CAROL)
     await house.queue.put(put)
     await until(lambda: wire.carried)
-    now = asyncio.get_running_loop().time
+    now = monotonic
     house.deliverer.watchdog.look(now() + 30 + 600 + 3600)
     assert house.waits() == 1
     with structlog.testing.capture_logs() as log:
@@ -367,7 +368,7 @@ async def test_a_connection_that_is_never_made_is_ended_told_and_tried_again(hou
     house.deliverer._new_transport = lambda route, _tls, _demand: Stuck(wire, route)
     await house.queue.put(house.letter(CAROL))
     await until(lambda: asked)
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 5000)
+    house.deliverer.watchdog.look(monotonic() + 5000)
     await until(lambda: not house.waits())
     assert [wire.addresses(), _counted("connection") - before] == [{CAROL: 1}, 1]
 
@@ -407,7 +408,7 @@ async def test_an_outcome_whose_commit_hangs_is_told_of_and_recorded_once_with_o
     put = house.letter(CAROL)
     await house.queue.put(put)
     await until(lambda: asked)
-    now = asyncio.get_running_loop().time()
+    now = monotonic()
     for ahead in (601, 1202):
         house.deliverer.watchdog.look(now + ahead)
         for _ in range(20):  # time enough for who would read that nothing is recorded, and record it once more
@@ -435,7 +436,7 @@ async def test_a_loop_that_makes_no_step_is_begun_again_and_the_node_says_so(
     monkeypatch.setattr("outgate.deliver.heartbeat.HEARTBEAT", 0.0)
     house.queue.hand_over_to(None)
     await house.queue.put(house.letter(CAROL))
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 601)
+    house.deliverer.watchdog.look(monotonic() + 601)
     await until(lambda: not house.waits())
     assert wire.addresses() == {CAROL: 1}
 
@@ -466,7 +467,7 @@ async def test_a_loop_that_is_begun_again_renews_at_once_and_before_any_lease_ha
     await house.queue.put(house.letter(CAROL))
     await until(lambda: wire.carried and stuck.is_set())
     await asyncio.to_thread(_let_leases_run_out, house.engine)
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + lease / 3 + 1)
+    house.deliverer.watchdog.look(monotonic() + lease / 3 + 1)
     await until(house.leased_until)
     await house.close()
 
@@ -493,7 +494,7 @@ async def test_what_a_claim_has_leased_whose_loop_was_ended_is_delivered_soon(
     house.queue.hand_over_to(None)
     await house.queue.put(house.letter(CAROL))
     await until(lambda: lost)
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 401)
+    house.deliverer.watchdog.look(monotonic() + 401)
     await until(lambda: not house.waits())
     assert wire.addresses() == {CAROL: 1}
 
@@ -516,7 +517,7 @@ async def test_what_a_claim_leases_after_its_loop_was_ended_is_delivered_soon(
     monkeypatch.setattr(house.queue, "claim", stalls)
     await asyncio.to_thread(_store, house.engine, replace(house.letter(CAROL), due_at=0.0))
     await until(lambda: asked and pending())  # the claim itself, not what was looked for before it
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 401)
+    house.deliverer.watchdog.look(monotonic() + 401)
     await until(lambda: pending() > 1)
     disk.go_on()
     await until(lambda: not house.waits())

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -605,7 +606,7 @@ def _those(attempt: Attempt, wanted: Callable[[Outcome], bool]) -> Delivery | No
 
 async def _carried(transport: Transport, delivery: Delivery) -> AttemptResult:
     """What came of handing it over. A fault of ours must not lose sight of the message: it waits."""
-    started = asyncio.get_running_loop().time()
+    started = monotonic()
     try:
         result = await transport.carry(delivery)
     except Exception as error:
@@ -615,5 +616,5 @@ async def _carried(transport: Transport, delivery: Delivery) -> AttemptResult:
             return all_alike(delivery, NO_STORE)
         _log.exception("delivery failed", queue=delivery.route.queue_name)
         return all_alike(delivery, INTERNAL)
-    result.seconds = asyncio.get_running_loop().time() - started
+    result.seconds = monotonic() - started
     return result
