@@ -272,15 +272,25 @@ class Release(RowsOnly):
         )
 
 
+# The queue as what is compared only. As a column it would have all that waits there looked at in its index, which may
+# be a million, where a statement knows the messages that it is about.
+_OF_THE_QUEUE = recipient.c.queue + "" == bindparam("b_queue")
+
 _WAITS = and_(
-    recipient.c.queue == bindparam("b_queue"),
     ~recipient.c.held,
     recipient.c.due_at > bindparam("b_now"),
     recipient.c.leased_until <= LeaseNow(),
     ~is_early(bindparam("b_now")),
 )
-_SOME = select(recipient.c.message_id).where(_WAITS).order_by(recipient.c.due_at).limit(STEP)
-_HASTEN = update(recipient).where(recipient.c.message_id.in_(_SOME), _WAITS).values(due_at=bindparam("b_now"))
+_SOME = (
+    select(recipient.c.message_id)
+    .where(recipient.c.queue == bindparam("b_queue"), _WAITS)
+    .order_by(recipient.c.due_at)
+    .limit(STEP)
+)
+_HASTEN = (
+    update(recipient).where(recipient.c.message_id.in_(_SOME), _OF_THE_QUEUE, _WAITS).values(due_at=bindparam("b_now"))
+)
 
 
 @frozen
@@ -342,7 +352,7 @@ _WHOLE = (
     select(recipient)
     .where(
         recipient.c.message_id.in_(bindparam("b_messages", expanding=True)),
-        recipient.c.queue == bindparam("b_queue"),
+        _OF_THE_QUEUE,
         _FREE,
     )
     .with_for_update(skip_locked=True)
