@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Final
 
@@ -32,7 +33,7 @@ class Wedged(Exception):
 
 
 class Watchdog:
-    """Of one event loop. `wedged` counts what it told of, the last one at `wedged_at` (of the loop's clock)."""
+    """Of one event loop. `wedged` counts what it told of, the last one at `wedged_at` (by time.monotonic)."""
 
     def __init__(self) -> None:
         self.wedged, self.wedged_at = 0, 0.0
@@ -49,10 +50,10 @@ class Watchdog:
         """Until it is cancelled."""
         while True:
             await asyncio.sleep(EVERY)
-            self.look(asyncio.get_running_loop().time())
+            self.look(monotonic())
 
     def look(self, now: float) -> None:
-        """End what has made no step for too long, by this time of the loop's clock; what goes on all the same
+        """End what has made no step for too long, by this time of time.monotonic; what goes on all the same
         is told of again after as long.
         """
         for one in list(self._watches):
@@ -97,7 +98,7 @@ class Watch:
         if task is None:
             raise RuntimeError("only tasks are watched")
         self.task, self._cancelling = task, task.cancelling()
-        self.stepped_at = asyncio.get_running_loop().time()
+        self.stepped_at = monotonic()
         self._watches.add(self)
         self._former = _CURRENT.set(self)
         return self
@@ -132,7 +133,7 @@ _CURRENT: ContextVar[Watch | None] = ContextVar("watch", default=None)
 def step() -> None:
     """The work that the current task is watched at goes on."""
     if one := _CURRENT.get():
-        one.stepped_at = asyncio.get_running_loop().time()
+        one.stepped_at = monotonic()
 
 
 def _place(task: asyncio.Task[None]) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, update
 from outgate.model import Organisation
 from outgate.queue import Claimed, Item, Room, admin
 from outgate.queue.admin import Selection, Waiting
-from outgate.queue.changes import Claim
+from outgate.queue.changes import Claim, due_queues
 from outgate.record import message_log
 from outgate.store.batch import apply
 from outgate.store.engine import read, write
@@ -95,7 +95,7 @@ def test_release_makes_due_what_was_held(engine: Engine) -> None:
 
 
 def _claim(connection: Connection) -> Sequence[Item]:
-    [claimed] = apply(connection, [Claim("w", NOW + 99, 900.0, Room(100, {}))])
+    [claimed] = apply(connection, [Claim("w", NOW + 99, 900.0, Room(100, {}), due_queues(connection, NOW + 99))])
     assert isinstance(claimed, Claimed)
     return claimed.items
 

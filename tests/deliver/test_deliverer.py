@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from dataclasses import dataclass, replace
 from itertools import dropwhile, groupby
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -338,7 +339,7 @@ async def test_a_delivery_that_nothing_would_ever_end_is_ended_told_and_tried_ag
     put = house.letter(CAROL)
     await house.queue.put(put)
     await until(lambda: wire.carried)
-    now = asyncio.get_running_loop().time
+    now = monotonic
     house.deliverer.watchdog.look(now() + 30 + 600 + 3600)
     assert house.waits() == 1
     with structlog.testing.capture_logs() as log:
@@ -367,7 +368,7 @@ async def test_a_connection_that_is_never_made_is_ended_told_and_tried_again(hou
     house.deliverer._new_transport = lambda route, _tls, _demand: Stuck(wire, route)
     await house.queue.put(house.letter(CAROL))
     await until(lambda: asked)
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 5000)
+    house.deliverer.watchdog.look(monotonic() + 5000)
     await until(lambda: not house.waits())
     assert [wire.addresses(), _counted("connection") - before] == [{CAROL: 1}, 1]
 
@@ -407,7 +408,7 @@ async def test_an_outcome_whose_commit_hangs_is_told_of_and_recorded_once_with_o
     put = house.letter(CAROL)
     await house.queue.put(put)
     await until(lambda: asked)
-    now = asyncio.get_running_loop().time()
+    now = monotonic()
     for ahead in (601, 1202):
         house.deliverer.watchdog.look(now + ahead)
         for _ in range(20):  # time enough for who would read that nothing is recorded, and record it once more
@@ -423,19 +424,19 @@ async def test_an_outcome_whose_commit_hangs_is_told_of_and_recorded_once_with_o
 async def test_a_loop_that_makes_no_step_is_begun_again_and_the_node_says_so(
     house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim, stuck = house.queue.claim, asyncio.Event()
+    due_queues, stuck = house.queue.due_queues, asyncio.Event()
 
-    async def hangs(_now: float, _room: object) -> Claimed:
+    async def hangs(_now: float) -> Sequence[QueueKey]:
         stuck.set()
         return await asyncio.Event().wait()  # type: ignore[return-value]  # it never comes
 
-    monkeypatch.setattr(house.queue, "claim", hangs)
+    monkeypatch.setattr(house.queue, "due_queues", hangs)
     await stuck.wait()
-    monkeypatch.setattr(house.queue, "claim", claim)
+    monkeypatch.setattr(house.queue, "due_queues", due_queues)
     monkeypatch.setattr("outgate.deliver.heartbeat.HEARTBEAT", 0.0)
     house.queue.hand_over_to(None)
     await house.queue.put(house.letter(CAROL))
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 601)
+    house.deliverer.watchdog.look(monotonic() + 601)
     await until(lambda: not house.waits())
     assert wire.addresses() == {CAROL: 1}
 
@@ -453,7 +454,7 @@ async def test_a_loop_that_is_begun_again_renews_at_once_and_before_any_lease_ha
     """The last renewal was a third of the lease ago when it made its last step, at the most."""
     house, stuck = House(example, wire, DeliverySettings(lease=lease, stop_timeout=0.05)), asyncio.Event()
 
-    async def hangs(_now: float, _room: object) -> Claimed:
+    async def hangs(_now: float) -> Sequence[QueueKey]:
         stuck.set()
         return await asyncio.Event().wait()  # type: ignore[return-value]  # it never comes
 
@@ -461,12 +462,12 @@ async def test_a_loop_that_is_begun_again_renews_at_once_and_before_any_lease_ha
         return await asyncio.Event().wait()  # type: ignore[return-value]  # it never comes
 
     wire.answer = never
-    monkeypatch.setattr(house.queue, "claim", hangs)
+    monkeypatch.setattr(house.queue, "due_queues", hangs)
     house.deliverer.start()
     await house.queue.put(house.letter(CAROL))
     await until(lambda: wire.carried and stuck.is_set())
     await asyncio.to_thread(_let_leases_run_out, house.engine)
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + lease / 3 + 1)
+    house.deliverer.watchdog.look(monotonic() + lease / 3 + 1)
     await until(house.leased_until)
     await house.close()
 
@@ -482,8 +483,8 @@ async def test_what_a_claim_has_leased_whose_loop_was_ended_is_delivered_soon(
 ) -> None:
     claim, lost = house.queue.claim, list[Claimed]()
 
-    async def leases_and_hangs(now: float, room: Room) -> Claimed:
-        claimed = await claim(now, room)
+    async def leases_and_hangs(now: float, room: Room, queues: Sequence[QueueKey]) -> Claimed:
+        claimed = await claim(now, room, queues)
         if claimed.items and not lost:
             lost.append(claimed)
             await asyncio.Event().wait()
@@ -493,7 +494,7 @@ async def test_what_a_claim_has_leased_whose_loop_was_ended_is_delivered_soon(
     house.queue.hand_over_to(None)
     await house.queue.put(house.letter(CAROL))
     await until(lambda: lost)
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 401)
+    house.deliverer.watchdog.look(monotonic() + 401)
     await until(lambda: not house.waits())
     assert wire.addresses() == {CAROL: 1}
 
@@ -504,19 +505,19 @@ async def test_what_a_claim_leases_after_its_loop_was_ended_is_delivered_soon(
 ) -> None:
     claim, asked = house.queue.claim, list[float]()
 
-    async def stalls(now: float, room: Room) -> Claimed:
+    async def stalls(now: float, room: Room, queues: Sequence[QueueKey]) -> Claimed:
         if not asked:
             await disk.stall()
         asked.append(now)
-        return await claim(now, room)
+        return await claim(now, room, queues)
 
     def pending() -> int:
         return sum(isinstance(one.change, Claim | GiveBack) for one in house.commits._pending)
 
     monkeypatch.setattr(house.queue, "claim", stalls)
-    await until(lambda: asked and pending())  # the claim itself, not what was looked for before it
     await asyncio.to_thread(_store, house.engine, replace(house.letter(CAROL), due_at=0.0))
-    house.deliverer.watchdog.look(asyncio.get_running_loop().time() + 401)
+    await until(lambda: asked and pending())  # the claim itself, not what was looked for before it
+    house.deliverer.watchdog.look(monotonic() + 401)
     await until(lambda: pending() > 1)
     disk.go_on()
     await until(lambda: not house.waits())
@@ -613,14 +614,14 @@ async def test_while_the_directory_is_away_nothing_is_forgotten(house: House, wi
 async def test_what_was_leased_while_its_answer_was_lost_is_delivered_soon(house: House, wire: Wire) -> None:
     claim, lost = house.queue.claim, list[object]()
 
-    async def losing(now: float, room: object) -> object:
-        claimed = await claim(now, room)  # type: ignore[arg-type]  # passed on
+    async def losing(now: float, room: Room, queues: Sequence[QueueKey]) -> Claimed:
+        claimed = await claim(now, room, queues)
         if claimed.items and not lost:
             lost.append(claimed)
             raise StoreUnavailable("the answer was lost")
         return claimed
 
-    house.queue.claim = losing  # type: ignore[method-assign,assignment]
+    house.queue.claim = losing  # type: ignore[method-assign]
     house.queue.hand_over_to(None)
     await house.queue.put(house.letter(CAROL))
     await until(lambda: not house.waits())
@@ -686,12 +687,12 @@ async def test_a_stop_does_not_wait_for_ever(example: Engine, wire: Wire) -> Non
 async def test_a_loop_that_fails_is_begun_again(house: House, wire: Wire) -> None:
     claim, failures = house.queue.claim, [ZeroDivisionError()] * 2
 
-    async def failing(now: float, room: object) -> object:
+    async def failing(now: float, room: Room, queues: Sequence[QueueKey]) -> Claimed:
         if failures:
             raise failures.pop()
-        return await claim(now, room)  # type: ignore[arg-type]  # passed on
+        return await claim(now, room, queues)
 
-    house.queue.claim = failing  # type: ignore[method-assign,assignment]
+    house.queue.claim = failing  # type: ignore[method-assign]
     house.queue.hand_over_to(None)
     await house.queue.put(house.letter(CAROL))
     await until(lambda: not house.waits())
@@ -887,11 +888,11 @@ async def test_what_is_claimed_again_before_its_lost_answer_is_found_out_is_deli
     house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The claim's own answer is passed over then, since an outcome of that very recipient is being recorded."""
-    finish, was_finished, claim = house.queue.finish, house.queue.was_finished, house.queue.claim
+    finish, was_finished, due_queues = house.queue.finish, house.queue.was_finished, house.queue.due_queues
     lost, is_found = list[Finish](), False
 
-    async def claims_late(now: float, room: Room) -> Claimed:
-        return await claim(now, room) if is_found or not lost else Claimed((), frozenset())
+    async def due_late(now: float) -> Sequence[QueueKey]:
+        return await due_queues(now) if is_found or not lost else ()
 
     async def losing(outcome: Finish) -> None:
         lost.append(outcome)
@@ -908,7 +909,7 @@ async def test_what_is_claimed_again_before_its_lost_answer_is_found_out_is_deli
     async def answer(delivery: Delivery) -> AttemptResult:
         return all_alike(delivery, OK if lost else LATER)
 
-    monkeypatch.setattr(house.queue, "claim", claims_late)
+    monkeypatch.setattr(house.queue, "due_queues", due_late)
     monkeypatch.setattr(house.queue, "finish", losing)
     monkeypatch.setattr(house.queue, "was_finished", found_out_late)
     monkeypatch.setattr("outgate.deliver.deliverer.POLL", 0.02)

@@ -7,7 +7,7 @@ from outgate.model import QueueKey, QueueKind
 from outgate.queue import Message, Put, Recipient, admin
 from outgate.queue.admin import Selection
 from outgate.queue.census import trouble
-from outgate.queue.changes import Claim, Hasten
+from outgate.queue.changes import Claim, Hasten, due_queues
 from outgate.queue.clock_watch import ClockWatch
 from outgate.queue.entry import Instruction, Room
 from outgate.store import tables
@@ -47,7 +47,7 @@ def early(identity: int) -> Put:
 
 def claimed(engine: Engine, now: float) -> list[int]:
     with write(engine) as connection:
-        found = Claim("node", now, 60.0, Room(100, {})).answer(connection)
+        found = Claim("node", now, 60.0, Room(100, {}), due_queues(connection, now)).answer(connection)
     return [item.message.id for item in found.items]
 
 

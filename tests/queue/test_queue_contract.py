@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from outgate.model import QueueKey, QueueKind
 from outgate.queue import Defer, Finish, Item, Message, Put, Queue, Recipient, Room
-from outgate.queue.changes import STEP, AddChunk
+from outgate.queue.changes import CLAIMED_AT_ONCE, QUEUES_AT_ONCE, STEP, AddChunk
 from outgate.queue.mail_queue import KEPT_BYTES
 from outgate.record import events, message_log
 from outgate.store import tables
@@ -22,6 +23,7 @@ from outgate.store.group_commit import GroupCommit
 
 NOW = 1_800_000_000.0
 LEASE = 60.0
+BOB = "bob@x.example"
 
 
 def put(identity: int, *addresses: str, chunks: int = 1, last: bytes = b"last", due_at: float = NOW) -> Put:
@@ -86,8 +88,21 @@ async def dying(engine: Engine, commits: GroupCommit) -> AsyncIterator[Queue]:
     queue.close()
 
 
+async def claimed_in_steps(queue: Queue, now: float, room: Room) -> tuple[list[Item], set[QueueKey]]:
+    """All that is due, as far as there is room: what came, and the queues in which more is."""
+    items, left_behind, queues = list[Item](), set[QueueKey](), await queue.due_queues(now)
+    while queues:
+        step = await queue.claim(now, room, queues)
+        items += step.items
+        left_behind |= step.left_behind
+        for place in {one.queue for item in step.items for one in item.recipients}:
+            room = room.less(place, sum(item.recipients[0].queue == place for item in step.items))
+        queues = queues[step.seen_to :]
+    return items, left_behind
+
+
 async def claim(queue: Queue, now: float = NOW, places: int = 200) -> list[Item]:
-    return list((await queue.claim(now, Room(places, {}))).items)
+    return (await claimed_in_steps(queue, now, Room(places, {})))[0]
 
 
 def count(engine: Engine, table: str) -> int:
@@ -148,7 +163,8 @@ async def test_what_is_given_back_is_claimed_at_once_by_another(waiting: Queue, 
 
 async def test_what_a_claim_leases_whose_answer_nobody_waits_for_is_among_what_is_leased(waiting: Queue) -> None:
     await waiting.put(put(1))
-    claiming = asyncio.ensure_future(claim(waiting))
+    queues = await waiting.due_queues(NOW)
+    claiming = asyncio.ensure_future(waiting.claim(NOW, Room(10, {}), queues))
     await asyncio.sleep(0)  # it is asked for
     claiming.cancel()
     assert await waiting.leased() == [(1, 0)]
@@ -313,12 +329,49 @@ async def test_of_each_queue_no_more_is_claimed_than_there_is_room_for(waiting: 
         message = put(number, due_at=NOW - 60)
         await waiting.put(replace(message, recipients=[Recipient(0, "bob@x.example", slow)]))
     await waiting.put(replace(put(99), recipients=[Recipient(0, "bob@x.example", other)]))
-    claimed = await waiting.claim(NOW, Room(100, {}))
+    queues = await waiting.due_queues(NOW)
+    assert queues == [slow, other]
+    claimed = await waiting.claim(NOW, Room(100, {}), queues)
     assert [item.message.id for item in claimed.items] == [*range(10), 99]
-    assert claimed.left_behind == {slow}
-    claimed = await waiting.claim(NOW, Room(89, {slow: 10, other: 1}))
+    assert (set(claimed.left_behind), claimed.seen_to) == ({slow}, 2)
+    assert await waiting.due_queues(NOW) == [slow]
+    claimed = await waiting.claim(NOW, Room(89, {slow: 10, other: 1}), [slow])
     assert not claimed.items
-    assert claimed.left_behind == {slow}
+    assert (set(claimed.left_behind), claimed.seen_to) == ({slow}, 1)
+
+
+async def test_a_claim_goes_in_steps_of_few_messages_and_few_queues(waiting: Queue) -> None:
+    places = [QueueKey(QueueKind.GATEWAY, str(number)) for number in range(20)]
+    for number in range(200):
+        place = places[0] if number < 120 else places[number % 20]
+        await waiting.put(replace(put(number, due_at=NOW - 200 + number), recipients=[Recipient(0, BOB, place)]))
+    every = await waiting.due_queues(NOW)
+    assert (every[0], set(every)) == (places[0], set(places))
+    first = await waiting.claim(NOW, Room(2000, {}), every)
+    assert [item.message.id for item in first.items] == list(range(CLAIMED_AT_ONCE))
+    assert (first.left_behind, first.seen_to) == (frozenset(), 0)  # there is room: the next step goes on there
+    second = await waiting.claim(NOW, Room(2000 - CLAIMED_AT_ONCE, {places[0]: CLAIMED_AT_ONCE}), every[1:])
+    assert second.seen_to == QUEUES_AT_ONCE
+    assert {one.queue for item in second.items for one in item.recipients} == set(every[1 : 1 + QUEUES_AT_ONCE])
+
+
+@pytest.mark.parametrize("places", [1, 15, 100, 2000])
+async def test_a_claims_steps_bring_of_each_queue_what_there_is_room_for(waiting: Queue, places: int) -> None:
+    each = {QueueKey(QueueKind.GATEWAY, str(number)): 3 * number for number in range(1, 20)}
+    for place, count_of_it in each.items():
+        for number in range(count_of_it):
+            one = put(1000 * int(place.name) + number, due_at=NOW - 1000 + int(place.name))
+            await waiting.put(replace(one, recipients=[Recipient(0, BOB, place)]))
+    expected, full, room = dict[QueueKey, int](), set[QueueKey](), Room(places, {})
+    for place, count_of_it in each.items():
+        if room.of(place) <= count_of_it:
+            full.add(place)
+        expected[place] = min(count_of_it, room.of(place))
+        room = room.less(place, expected[place])
+    items, left_behind = await claimed_in_steps(waiting, NOW, Room(places, {}))
+    assert len({item.message.id for item in items}) == len(items)
+    assert Counter(one.queue for item in items for one in item.recipients) == Counter(expected)
+    assert left_behind == full
 
 
 async def test_discarding_leaves_the_content_of_what_is_in_the_queue_after_all(waiting: Queue) -> None:

@@ -32,7 +32,7 @@ async def queue(engine: Engine) -> AsyncIterator[Queue]:
 
 
 async def content(queue: Queue) -> bytes:
-    (item,) = (await queue.claim(NOON, Room(10, {}))).items
+    (item,) = (await queue.claim(NOON, Room(10, {}), await queue.due_queues(NOON))).items
     return b"".join([piece async for piece in queue.content(item)])
 
 

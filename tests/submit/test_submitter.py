@@ -61,7 +61,7 @@ async def test_a_message_that_may_be_sent_is_in_the_queue_byte_for_byte(
     message = submission(body=b"Hello\r\n" * 100_000)
     put = await door(message)
     assert isinstance(put, Put)
-    (item,) = (await queue.claim(NOON, Room(10, {}))).items
+    (item,) = (await queue.claim(NOON, Room(10, {}), await queue.due_queues(NOON))).items
     assert item.message == put.message
     assert b"".join([piece async for piece in queue.content(item)]) == b"".join(message.content.pieces())
     assert kinds(engine, 1) == [EventKind.ACCEPTED, EventKind.ROUTED]
@@ -82,7 +82,7 @@ async def test_a_message_that_is_refused_is_on_record_and_not_in_the_queue(
     assert isinstance(refusal, Refusal)
     assert refusal.reason is reason
     assert kinds(engine, 1) == [EventKind.REFUSED]
-    assert (await queue.claim(NOON, Room(10, {}))).items == ()
+    assert (await queue.claim(NOON, Room(10, {}), await queue.due_queues(NOON))).items == ()
 
 
 async def test_a_message_that_is_no_accounts_is_found_by_its_from_and_message_id(queue: Queue, engine: Engine) -> None:

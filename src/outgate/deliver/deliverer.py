@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -220,13 +221,22 @@ class Deliverer:
             await self._queue.give_back(self._inflight.unknown(await self._queue.leased()))
 
     async def _claim(self) -> None:
+        """Step by step: what is accepted meanwhile is stored between them."""
         room = self._inflight.room()
         if not room.free or self._heartbeat.standing.is_drained:
             return
-        claimed = await self._queue.claim(clock.now(), room)
-        self._inflight.leave_behind(claimed.left_behind)
-        for item in claimed.items:
-            self.take(item)
+        now = clock.now()
+        due = await self._queue.due_queues(now)
+        queues = [one for one in due if room.of(one)]
+        self._inflight.leave_behind(set(due).difference(queues))
+        while queues and room.free:
+            claimed = await self._queue.claim(now, room, queues)
+            self._inflight.leave_behind(claimed.left_behind)
+            for item in claimed.items:
+                self.take(item)
+            queues, room = queues[claimed.seen_to :], self._inflight.room()
+            step()
+        self._inflight.leave_behind(queues)
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -596,7 +606,7 @@ def _those(attempt: Attempt, wanted: Callable[[Outcome], bool]) -> Delivery | No
 
 async def _carried(transport: Transport, delivery: Delivery) -> AttemptResult:
     """What came of handing it over. A fault of ours must not lose sight of the message: it waits."""
-    started = asyncio.get_running_loop().time()
+    started = monotonic()
     try:
         result = await transport.carry(delivery)
     except Exception as error:
@@ -606,5 +616,5 @@ async def _carried(transport: Transport, delivery: Delivery) -> AttemptResult:
             return all_alike(delivery, NO_STORE)
         _log.exception("delivery failed", queue=delivery.route.queue_name)
         return all_alike(delivery, INTERNAL)
-    result.seconds = asyncio.get_running_loop().time() - started
+    result.seconds = monotonic() - started
     return result

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -64,7 +65,7 @@ class Heartbeat:
 
     def _wedged(self, now: float) -> tuple[int, float]:
         """How often the watchdog had to end something, and when it last had."""
-        since = asyncio.get_running_loop().time() - self._watchdog.wedged_at
+        since = monotonic() - self._watchdog.wedged_at
         return self._watchdog.wedged, now - since
 
     def _complain(self, error: StoreUnavailable) -> None:

@@ -7,7 +7,7 @@ Leases run by store.lease_clock: their ends are never compared with wall time.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, select, update
 from sqlalchemy import Row as SqlRow
@@ -25,6 +25,9 @@ from outgate.store.lease_clock import LeaseNow
 from outgate.store.tables import chunk, message, recipient
 
 STEP = 500  # recipients that are hastened in one transaction, or a few more, so that none is without its message's
+# A claim's statements run on the event loop, where the database is a file: some milliseconds.
+QUEUES_AT_ONCE: Final = 8
+CLAIMED_AT_ONCE: Final = 50  # messages
 
 _COLUMNS = tuple(one.name for one in fields(Message))
 _VALUES = attrgetter(*_COLUMNS)
@@ -269,15 +272,25 @@ class Release(RowsOnly):
         )
 
 
+# The queue as what is compared only. As a column it would have all that waits there looked at in its index, which may
+# be a million, where a statement knows the messages that it is about.
+_OF_THE_QUEUE = recipient.c.queue + "" == bindparam("b_queue")
+
 _WAITS = and_(
-    recipient.c.queue == bindparam("b_queue"),
     ~recipient.c.held,
     recipient.c.due_at > bindparam("b_now"),
     recipient.c.leased_until <= LeaseNow(),
     ~is_early(bindparam("b_now")),
 )
-_SOME = select(recipient.c.message_id).where(_WAITS).order_by(recipient.c.due_at).limit(STEP)
-_HASTEN = update(recipient).where(recipient.c.message_id.in_(_SOME), _WAITS).values(due_at=bindparam("b_now"))
+_SOME = (
+    select(recipient.c.message_id)
+    .where(recipient.c.queue == bindparam("b_queue"), _WAITS)
+    .order_by(recipient.c.due_at)
+    .limit(STEP)
+)
+_HASTEN = (
+    update(recipient).where(recipient.c.message_id.in_(_SOME), _OF_THE_QUEUE, _WAITS).values(due_at=bindparam("b_now"))
+)
 
 
 @frozen
@@ -339,7 +352,7 @@ _WHOLE = (
     select(recipient)
     .where(
         recipient.c.message_id.in_(bindparam("b_messages", expanding=True)),
-        recipient.c.queue == bindparam("b_queue"),
+        _OF_THE_QUEUE,
         _FREE,
     )
     .with_for_update(skip_locked=True)
@@ -347,14 +360,23 @@ _WHOLE = (
 _TAKE = update(recipient).where(_THE_RECIPIENT).values(leased_by=bindparam("b_leased_by"), leased_until=_LEASED_UNTIL)
 
 
+def due_queues(connection: Connection, now: float) -> Sequence[QueueKey]:
+    """Queues in which something is due that nobody holds, the most overdue first."""
+    return [QueueKey.parse(one) for one in connection.scalars(_DUE_QUEUES, {"b_now": now})]
+
+
 @frozen
 class Claim:
-    """Take over what is due: of each queue the oldest, as much as there is room for; the most overdue queue first."""
+    """Take over what is due in these queues, one after the other: of each the oldest, as much as there is room for.
+
+    A step: however many queues there are, and however much there is room for, mail waits for few statements.
+    """
 
     leased_by: str
     now: float
     lease: float
     room: Room
+    queues: Sequence[QueueKey]
 
     @property
     def weight(self) -> int:
@@ -367,22 +389,26 @@ class Claim:
     def answer(self, connection: Connection) -> Claimed:
         """The items that are ours now."""
         room, left_behind = self.room, set[QueueKey]()
-        taken: list[SqlRow[Any]] = []
-        for text_form in connection.scalars(_DUE_QUEUES, {"b_now": self.now}).all():
-            queue = QueueKey.parse(text_form)
-            limit = room.of(queue)
-            if not limit:
-                left_behind.add(queue)
-                continue
-            rows, is_all = self._due(connection, queue, limit)
+        taken, messages, seen_to = list[SqlRow[Any]](), 0, 0
+        for queue in self.queues[:QUEUES_AT_ONCE]:
+            here = room.of(queue)
+            limit = min(here, CLAIMED_AT_ONCE - messages)
+            if here and not limit:
+                break
+            rows, is_all = self._due(connection, queue, limit) if here else ((), False)
             taken += rows
-            room = room.less(queue, len({row.message_id for row in rows}))
+            brought = len({row.message_id for row in rows})
+            messages += brought
+            room = room.less(queue, brought)
+            if brought and not is_all and limit < here:
+                break  # the next step goes on there
+            seen_to += 1
             if not is_all:
                 left_behind.add(queue)
         if taken:
             common = {"b_leased_by": self.leased_by, "b_lease": self.lease}
             connection.execute(_TAKE, [common | {"b_message": row.message_id, "b_number": row.number} for row in taken])
-        return Claimed(tuple(_items(connection, taken)), frozenset(left_behind))
+        return Claimed(tuple(_items(connection, taken)), frozenset(left_behind), seen_to)
 
     def _due(self, connection: Connection, queue: QueueKey, limit: int) -> tuple[Sequence[SqlRow[Any]], bool]:
         """Rows of at most so many messages that are due there, and whether that is all."""

@@ -136,7 +136,10 @@ class Item:
 
 @frozen
 class Claimed:
-    """What a claim brought, and the queues in which more is due than there was room for."""
+    """What a step of a claim brought, the queues in which more is due than there was room for, and how many of the
+    queues, from the first on, are seen to.
+    """
 
     items: Sequence[Item]
     left_behind: frozenset[QueueKey]
+    seen_to: int

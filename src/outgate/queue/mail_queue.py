@@ -24,6 +24,7 @@ from outgate.queue.changes import (
     RecordEvents,
     Release,
     Renew,
+    due_queues,
 )
 from outgate.queue.entry import Claimed, Item, Room
 from outgate.record.events import MessageEvent
@@ -119,9 +120,15 @@ class Queue:
         await self._commits.make(RecordEvents(events))
         self._committed(events)
 
-    async def claim(self, now: float, room: Room) -> Claimed:
-        """Lease what is due, as much as there is room for."""
-        return await self._commits.make(Claim(self.owner, now, self.lease, room))
+    async def due_queues(self, now: float) -> Sequence[QueueKey]:
+        """Queues in which something is due that nobody holds, the most overdue first. Looked for without the write lock
+        and beside the loop: there may be many.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._due_queues, now)
+
+    async def claim(self, now: float, room: Room, queues: Sequence[QueueKey]) -> Claimed:
+        """Lease what is due in some of these queues, from the first on, as much as there is room for."""
+        return await self._commits.make(Claim(self.owner, now, self.lease, room, queues))
 
     async def finish(self, finish: Finish) -> None:
         """Commit outcomes, and the delivery report that tells of them, in one transaction."""
@@ -207,6 +214,10 @@ class Queue:
             if number and conn.dialect.name == "sqlite":  # of a large message, which nobody reads a second time
                 conn.exec_driver_sql("PRAGMA shrink_memory")
             return data
+
+    def _due_queues(self, now: float) -> Sequence[QueueKey]:
+        with read(self._engine) as conn:
+            return due_queues(conn, now)
 
     def _others_due(self, item: Item) -> float | None:
         here = [one.number for one in item.recipients]

@@ -41,7 +41,9 @@ from outgate.store.group_commit import GroupCommit
 from outgate.store.tables import fresh_search_keys, search_key
 
 EVERY: Final = 1.0  # seconds
-AT_ONCE: Final = 1000  # keys after which a transaction sorts in no further message's: some milliseconds
+AT_ONCE: Final = 250  # keys after which a transaction sorts in no further message's: a millisecond or two
+_IN_A_SECOND: Final = 1000  # messages that are fresh at once, by and large
+_REMOVED_AT_ONCE: Final = 1000  # keys
 _LENGTH: Final = 255  # characters of either part; PostgreSQL takes 2,704 bytes in an index
 
 _log = structlog.get_logger("record")
@@ -185,7 +187,9 @@ def newest(account: str, addresses: Sequence[str], each: int) -> CompoundSelect[
         _sorted_in(_address_key(KeyRole.SENDER, one)).order_by(search_key.c.message_id.desc()).limit(each).subquery()
         for one in addresses
     ]
-    fresh = _fresh(_address_key(KeyRole.SENDER, account)).order_by(_FRESH.message_id.desc()).limit(AT_ONCE).subquery()
+    fresh = (
+        _fresh(_address_key(KeyRole.SENDER, account)).order_by(_FRESH.message_id.desc()).limit(_IN_A_SECOND).subquery()
+    )
     return union_all(*(select(literal(n).label("number"), one.c.message_id) for n, one in enumerate([*found, fresh])))
 
 
@@ -221,8 +225,8 @@ def remove(conn: Connection, events: Sequence[MessageEvent]) -> None:
     columns = search_key.c
     key = tuple_(columns.role, columns.domain, columns.name, columns.message_id)
     keys = [(*found, event.message_id) for event in events for found in sorted_in_as(keys_of(event))]
-    for start in range(0, len(keys), AT_ONCE):
-        conn.execute(delete(search_key).where(key.in_(keys[start : start + AT_ONCE])))
+    for start in range(0, len(keys), _REMOVED_AT_ONCE):
+        conn.execute(delete(search_key).where(key.in_(keys[start : start + _REMOVED_AT_ONCE])))
 
 
 @frozen

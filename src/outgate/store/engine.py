@@ -123,6 +123,37 @@ def write(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+class Writer:
+    """For who writes all the time: transactions as `write` makes them, one at a time, over one connection that is kept.
+    To fetch one and to give it back takes longer than a small transaction. After a fault it is another one.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """As `write`."""
+        connection = self._connection or self._connected()
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection back."""
+        connection, self._connection = self._connection, None
+        if connection:
+            connection.close()
+
+    def _connected(self) -> Connection:
+        self._connection = _checked_out(self._engine).execution_options(**{_WRITES: True})
+        return self._connection
+
+
 def execute_many(connection: Connection, statement: str, rows: Sequence[Any]) -> None:
     """A statement in the driver's own words, once for each of these rows, which are in its form of parameters.
 
@@ -131,13 +162,8 @@ def execute_many(connection: Connection, statement: str, rows: Sequence[Any]) ->
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql(statement, rows)
         return
-    try:
+    with _sqlite_errors(statement):
         connection.connection.cursor().executemany(statement, rows)
-    except sqlite3.Error as error:
-        if unavailable := _of_sqlite(error):
-            _UNAVAILABLE.inc()
-            raise unavailable from error
-        raise DBAPIError.instance(statement, None, error, sqlite3.Error, hide_parameters=True) from error
 
 
 def make_file(engine: Engine) -> None:
@@ -196,14 +222,11 @@ def _create(url: URL, connect_args: Mapping[str, Any]) -> Engine:
     )
 
 
-@contextmanager
-def _checked_out(engine: Engine) -> Iterator[Connection]:
+def _checked_out(engine: Engine) -> Connection:
     try:
-        connection = engine.connect()
+        return engine.connect()
     except PoolExhausted:
         raise StoreUnavailable(f"all {POOL} database connections were in use for {BUSY_SECONDS} s") from None
-    with connection:
-        yield connection
 
 
 def _open_existing(_dialect: object, _record: object, arguments: list[str], options: dict[str, Any]) -> None:
@@ -223,7 +246,21 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    statement = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    with _sqlite_errors(statement):
+        connection.connection.cursor().execute(statement)
+
+
+@contextmanager
+def _sqlite_errors(statement: str) -> Iterator[None]:
+    """What the driver raises, past SQLAlchemy, is raised as SQLAlchemy would."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if unavailable := _of_sqlite(error):
+            _UNAVAILABLE.inc()
+            raise unavailable from error
+        raise DBAPIError.instance(statement, None, error, sqlite3.Error, hide_parameters=True) from error
 
 
 def _translate(context: ExceptionContext) -> BaseException | None:

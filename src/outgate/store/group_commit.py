@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar, cast
 from sqlalchemy import Connection, Engine
 
 from outgate.store.batch import Change, apply
-from outgate.store.engine import StoreUnavailable, write
+from outgate.store.engine import StoreUnavailable, Writer
 from outgate.store.writers_turn import WritersTurn
 
 GROUP_CHANGES = 500
@@ -46,7 +46,7 @@ class GroupCommit:
     """Makes changes durable. The future that `make` returns is done after the commit that holds the change."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._writer = Writer(engine)  # the thread's
         self._on_loop = engine.dialect.name == "sqlite"
         self._turn = WritersTurn.served(engine)
         self._loop = asyncio.get_running_loop()
@@ -100,12 +100,13 @@ class GroupCommit:
             answers = self._round()
             self._rush_until = time.monotonic() + SOON if len(answers) >= MANY else 0.0
             self._loop.call_soon_threadsafe(self._settle, answers)
+        self._writer.close()
 
     def _round(self) -> list[Answer]:
         """Commit one group. If one change is bad, each is committed on its own: it must not fail its neighbours."""
         group: list[_Asked] = []
         try:
-            with self._turn, write(self._engine) as conn:
+            with self._turn, self._writer.transaction() as conn:
                 results = self._fill(conn, group)
         except StoreUnavailable as error:
             return [(asked, None, error) for asked in group or self._call(self._take)]
@@ -123,7 +124,7 @@ class GroupCommit:
 
     def _alone(self, asked: _Asked) -> Answer:
         try:
-            with self._turn, write(self._engine) as conn:
+            with self._turn, self._writer.transaction() as conn:
                 (result,) = self._apply(conn, asked.change)
         except Exception as error:
             return asked, None, error
