@@ -106,6 +106,24 @@ async def test_when_all_hosts_say_not_now_it_waits_and_no_host_is_asked_twice() 
         assert hosts.connections == [1, 1, 1]
 
 
+async def test_no_further_host_is_asked_when_the_time_of_one_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = [0.0]
+    monkeypatch.setattr("outgate.deliver.smtp_transport.monotonic", lambda: passed[0])
+
+    async def slow(talk: Talk) -> None:
+        passed[0] += TIMEOUTS.together * 0.6
+        talk.say("421 4.3.2 not now")
+
+    async with peer([slow], [slow], [slow], [slow]) as to:
+        wire = transport(to)
+        failed = await wire.connect()
+        assert failed
+        assert "421 4.3.2 not now" in failed.reason
+        assert to.connections == [1, 1, 0, 0]
+        await wire.connect()
+        assert to.connections == [1, 1, 1, 1], "the next attempt has its own time, and begins with the others"
+
+
 async def test_a_host_that_can_not_now_is_not_kept_warm_beside_others() -> None:
     async with peer([says("RCPT", GREYLISTED)], [says("RCPT", GREYLISTED), takes_all]) as hosts:
         line = transport(hosts)

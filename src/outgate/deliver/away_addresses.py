@@ -1,4 +1,4 @@
-"""The addresses that could not be connected to of late: where there are others, these are tried last.
+"""The addresses that could not be connected to of late, or let nobody in: where there are others, these are tried last.
 
 Of one process, and in memory alone: what it does not know costs one time-out. Knows no message and no host's name.
 """
@@ -19,15 +19,15 @@ class AwayAddresses:
         self._until: dict[tuple[str, int], float] = {}
 
     def has(self, address: str, port: int) -> bool:
-        """Whether it could not be connected to within the last `PAUSE` seconds."""
+        """Whether it is to be tried last."""
         return self._until.get((address, port), 0.0) > self._now()
 
-    def add(self, address: str, port: int) -> None:
-        """It could not be connected to."""
+    def add(self, address: str, port: int, seconds: float = PAUSE) -> None:
+        """It could not be connected to, or let nobody in: it is tried last for so long."""
         now = self._now()
         self._until = {one: until for one, until in self._until.items() if until > now}
         if len(self._until) < MOST:
-            self._until[address, port] = now + PAUSE
+            self._until[address, port] = now + seconds
 
     def remove(self, address: str, port: int) -> None:
         """It was connected to."""

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -126,11 +127,13 @@ class SmtpTransport:
         self._connection: Connection | None = None
         self._avoided: frozenset[str] = frozenset()  # extensions that the peer offers and does not have
         self._tried: set[str] = set()  # addresses, in this attempt
+        self._until = 0.0  # monotonic; after that this attempt asks no further host
         self._are_several = False  # hosts
         self._recalled = False
 
     async def connect(self) -> Outcome | None:
         """Keep the warm connection, or open one to the first host that answers."""
+        self._until = monotonic() + self._timeouts.together
         if self._connection and self._connection.fresh(self._max_age):
             self._tried = {self._connection.address}
             return None
@@ -264,7 +267,8 @@ class SmtpTransport:
 
     async def _open(self) -> Outcome | None:
         """A connection to the first host that lets us in, of those not tried in this attempt; else why there is none.
-        An address that could not be connected to a moment ago is tried after all others.
+        An address that could not be connected to a moment ago, or took longer than that to let nobody in, is tried
+        after all others.
         """
         failed: list[list[Outcome]] = [[] for _ in self._hosts]
         later: list[tuple[SecuredHost, list[Outcome]]] = []
@@ -285,18 +289,24 @@ class SmtpTransport:
         return _told(failed)
 
     async def _lets_in(self, host: SecuredHost, why: list[Outcome]) -> bool:
-        """Whether there is a connection to it; `why` gets the reason if not."""
+        """Whether there is a connection to it; `why` gets the reason if not. Each host has its deadlines; all of them
+        together have the time that one may take, so that many that are slow don't hold a message for hours.
+        """
         address, port = host.host.address, self._link.port
-        if address in self._tried:
+        if address in self._tried or monotonic() >= self._until:
             return False
         self._tried.add(address)
+        began = monotonic()
         failed = await self._connected_to(host)
         if failed and self._log_in and await self._log_in.renew(failed):
             failed = await self._connected_to(host)
-        if failed is None or not failed.is_unreached:
-            self._away.remove(address, port)
-        else:
+        if failed and failed.is_unreached:
             self._away.add(address, port)
+        elif failed and monotonic() - began > self._timeouts.connect:
+            # Else the same ones would take all the time of each attempt.
+            self._away.add(address, port, self._timeouts.together)
+        else:
+            self._away.remove(address, port)
         if failed:
             why.append(failed)
         return failed is None
