@@ -51,6 +51,7 @@ test: lint collected
 # Beside lint: the workers find the tests compiled, which each of them would do at once.
 collected: wheel
 	@tools/debian-packages test
+	@PYTHONPATH=tests $(WHEEL)/python -m node_packages
 	@found=$$($(WHEEL)/python -m pytest --collect-only -q) || { echo "$$found"; exit 1; }
 
 # The gate, on what the last `make test` traced.
