@@ -1,6 +1,6 @@
 """npm's packages for tests with Node.js, installed by their lock, once for all runs.
 
-    python -m node_packages         # those of all tests, before one of them has to wait for a registry
+python -m node_packages         # those of all tests, before one of them has to wait for a registry
 """
 
 import fcntl
