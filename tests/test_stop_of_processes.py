@@ -17,6 +17,8 @@ def told_in_the_middle():
     pid = fork()
     if where == ("parent" if pid else "child"):
         os.kill(os.getpid(), signal.SIGTERM)
+    if where == "reload" and not pid:
+        os.kill(os.getpid(), signal.SIGHUP)
     return pid
 
 
@@ -58,3 +60,9 @@ def test_a_stop_that_a_process_gets_before_it_works_ends_it() -> None:
 def test_a_stop_while_a_process_ends_by_itself_is_no_fault() -> None:
     done = _ran("end")
     assert (done.returncode, done.stdout) == (0, "works\n"), done.stderr
+
+
+def test_a_reload_that_a_process_gets_before_it_works_does_not_end_it() -> None:
+    """It has read nothing yet that might have changed."""
+    done = _ran("reload")
+    assert done.stdout.startswith("works\n"), done.stderr

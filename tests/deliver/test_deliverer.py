@@ -699,6 +699,35 @@ async def test_a_loop_that_fails_is_begun_again(house: House, wire: Wire) -> Non
     assert not failures
 
 
+async def test_a_look_at_much_that_is_due_has_an_end_and_the_next_begins_at_once(
+    house: House, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two looks leases are renewed when it is time, and it is seen whether the node is drained."""
+    passed, done = [0.0], list[str]()
+    due_queues, claim = house.queue.due_queues, house.queue.claim
+
+    async def looks(now: float) -> Sequence[QueueKey]:
+        done.append("looked")
+        return await due_queues(now)
+
+    async def claims(now: float, room: Room, queues: Sequence[QueueKey]) -> Claimed:
+        done.append("claimed")
+        passed[0] += 0.4  # as by a slow disk
+        return await claim(now, room, queues)
+
+    house.queue.hand_over_to(None)
+    for _ in range(300):
+        await house.queue.put(house.letter(CAROL))
+    monkeypatch.setattr("outgate.deliver.deliverer.monotonic", lambda: passed[0])
+    monkeypatch.setattr(house.queue, "due_queues", looks)
+    monkeypatch.setattr(house.queue, "claim", claims)
+    await until(lambda: not house.waits())
+    assert wire.addresses() == {CAROL: 300}
+    steps = [len([*group]) for is_claim, group in groupby(done, lambda one: one == "claimed") if is_claim]
+    assert max(steps) == 3
+    assert len(steps) > 1
+
+
 async def test_one_slow_destination_holds_up_nobody(example: Engine, wire: Wire) -> None:
     house = House(example, wire, DeliverySettings(in_memory=50, stop_timeout=0.05))
     slow = "slow@slow.example"

@@ -97,7 +97,7 @@ async def claimed_in_steps(queue: Queue, now: float, room: Room) -> tuple[list[I
         left_behind |= step.left_behind
         for place in {one.queue for item in step.items for one in item.recipients}:
             room = room.less(place, sum(item.recipients[0].queue == place for item in step.items))
-        queues = queues[step.seen_to :]
+        queues = step.queues
     return items, left_behind
 
 
@@ -237,6 +237,26 @@ async def test_an_outcome_is_found_to_be_committed_though_it_was_due_and_claimed
     assert await waiting.was_finished(outcome)
 
 
+@pytest.mark.parametrize("untried", [False, True])
+async def test_an_outcome_is_found_to_be_committed_or_not_whatever_is_hastened_or_tried(
+    waiting: Queue, untried: bool
+) -> None:
+    """What was tried may have been hastened since, and what was not tried has no other count than before."""
+    await waiting.put(put(1))
+    (item,) = await claim(waiting)
+    place = item.recipients[0].queue
+    tried = replace(item.recipients[0], attempts=0 if untried else 1)
+    outcome = finish(item, [], [Defer(tried, NOW + 30, "451 later", untried)])
+    assert not await waiting.was_finished(outcome)
+    await waiting.finish(outcome)
+    if untried:
+        assert await claim(waiting, NOW + 31)
+    else:
+        await waiting.hasten(place, NOW + 1)
+        assert await claim(waiting, NOW + 2)
+    assert await waiting.was_finished(outcome)
+
+
 async def test_two_nodes_never_claim_the_same_message(waiting: Queue, other: Queue) -> None:
     await asyncio.gather(*(waiting.put(put(n)) for n in range(60)))
     claims = [claim(queue, NOW, 70) for _ in range(12) for queue in (waiting, other)]
@@ -333,11 +353,11 @@ async def test_of_each_queue_no_more_is_claimed_than_there_is_room_for(waiting: 
     assert queues == [slow, other]
     claimed = await waiting.claim(NOW, Room(100, {}), queues)
     assert [item.message.id for item in claimed.items] == [*range(10), 99]
-    assert (set(claimed.left_behind), claimed.seen_to) == ({slow}, 2)
+    assert (set(claimed.left_behind), claimed.queues) == ({slow}, ())
     assert await waiting.due_queues(NOW) == [slow]
     claimed = await waiting.claim(NOW, Room(89, {slow: 10, other: 1}), [slow])
     assert not claimed.items
-    assert (set(claimed.left_behind), claimed.seen_to) == ({slow}, 1)
+    assert (set(claimed.left_behind), claimed.queues) == ({slow}, ())
 
 
 async def test_a_claim_goes_in_steps_of_few_messages_and_few_queues(waiting: Queue) -> None:
@@ -349,10 +369,23 @@ async def test_a_claim_goes_in_steps_of_few_messages_and_few_queues(waiting: Que
     assert (every[0], set(every)) == (places[0], set(places))
     first = await waiting.claim(NOW, Room(2000, {}), every)
     assert [item.message.id for item in first.items] == list(range(CLAIMED_AT_ONCE))
-    assert (first.left_behind, first.seen_to) == (frozenset(), 0)  # there is room: the next step goes on there
-    second = await waiting.claim(NOW, Room(2000 - CLAIMED_AT_ONCE, {places[0]: CLAIMED_AT_ONCE}), every[1:])
-    assert second.seen_to == QUEUES_AT_ONCE
-    assert {one.queue for item in second.items for one in item.recipients} == set(every[1 : 1 + QUEUES_AT_ONCE])
+    assert (first.left_behind, first.queues) == (frozenset(), (*every[1:], every[0]))
+    second = await waiting.claim(NOW, Room(2000 - CLAIMED_AT_ONCE, {places[0]: CLAIMED_AT_ONCE}), first.queues)
+    assert second.queues == first.queues[QUEUES_AT_ONCE:]
+    assert {one.queue for item in second.items for one in item.recipients} == set(first.queues[:QUEUES_AT_ONCE])
+
+
+@pytest.mark.parametrize("kind", [QueueKind.GATEWAY, QueueKind.COMMON_GATEWAY, QueueKind.MX, QueueKind.DOMAIN_GATEWAY])
+@pytest.mark.parametrize("ahead", [0, CLAIMED_AT_ONCE - 5])
+async def test_a_message_for_more_than_a_step_is_claimed_whole(waiting: Queue, kind: QueueKind, ahead: int) -> None:
+    place, first = QueueKey(kind, "" if kind is QueueKind.DOMAIN_GATEWAY else "1"), QueueKey(QueueKind.GATEWAY, "9")
+    for number in range(ahead):
+        one = put(number, due_at=NOW - 9)
+        await waiting.put(replace(one, recipients=[Recipient(0, BOB, first)]))
+    many = [Recipient(number, f"u{number}@x.example", place) for number in range(3 * CLAIMED_AT_ONCE)]
+    await waiting.put(replace(put(999, due_at=NOW - 1), recipients=many))
+    items, _ = await claimed_in_steps(waiting, NOW, Room(5000, {}))
+    assert [len(item.recipients) for item in items if item.message.id == 999] == [len(many)]
 
 
 @pytest.mark.parametrize("places", [1, 15, 100, 2000])

@@ -47,6 +47,7 @@ from outgate.supervision import supervised
 from outgate.watchdog import Watch, Watchdog, Wedged, step
 
 POLL: Final = 1.0  # seconds between looks at the queue when nothing else wakes us
+LOOK: Final = 1.0  # seconds that one look may take
 STUCK: Final = 60.0  # seconds between tries to record an outcome that even without its report can't be recorded
 
 SLACK: Final = 300.0  # seconds for what has deadlines of its own on a delivery's way: names, policies, tokens
@@ -221,22 +222,25 @@ class Deliverer:
             await self._queue.give_back(self._inflight.unknown(await self._queue.leased()))
 
     async def _claim(self) -> None:
-        """Step by step: what is accepted meanwhile is stored between them."""
+        """Step by step: what is accepted meanwhile is stored between them. What a look has no time for is the next
+        one's, which begins at once: there is more to be done in each.
+        """
         room = self._inflight.room()
         if not room.free or self._heartbeat.standing.is_drained:
             return
-        now = clock.now()
+        now, until = clock.now(), monotonic() + LOOK
         due = await self._queue.due_queues(now)
-        queues = [one for one in due if room.of(one)]
+        queues: Sequence[QueueKey] = [one for one in due if room.of(one)]
         self._inflight.leave_behind(set(due).difference(queues))
-        while queues and room.free:
+        while queues and room.free and monotonic() < until:
             claimed = await self._queue.claim(now, room, queues)
             self._inflight.leave_behind(claimed.left_behind)
             for item in claimed.items:
                 self.take(item)
-            queues, room = queues[claimed.seen_to :], self._inflight.room()
-            step()
+            queues, room = claimed.queues, self._inflight.room()
         self._inflight.leave_behind(queues)
+        if queues and room.free:
+            self._woken.set()
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):

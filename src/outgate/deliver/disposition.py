@@ -64,7 +64,7 @@ class Disposition:
             told = one.recipient.delay_told or one.late
             attempts = one.recipient.attempts + (not one.outcome.untried)
             tried = replace(one.recipient, attempts=attempts, delay_told=told)
-            yield Defer(tried, one.again, _reason(one.outcome, self.delivery))
+            yield Defer(tried, one.again, _reason(one.outcome, self.delivery), one.outcome.untried)
 
     def _events(self, report: Put | None) -> Iterator[MessageEvent]:
         passage, told = _passage(self.delivery), to_text(report.message.id) if report else None

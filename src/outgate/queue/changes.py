@@ -14,7 +14,7 @@ from sqlalchemy import Row as SqlRow
 
 from outgate.frozen import frozen
 from outgate.mail.headers import Field
-from outgate.model import QueueKey, QueueKind
+from outgate.model import QueueKey
 from outgate.queue.early import is_early
 from outgate.queue.entry import Claimed, Item, Message, Recipient, Room
 from outgate.record import message_log
@@ -177,11 +177,12 @@ class RecordEvents(RowsOnly):
 
 @frozen
 class Defer:
-    """A recipient that is tried again at `due_at`."""
+    """A recipient that is tried again at `due_at`; `untried`: it was not tried this time, either."""
 
     recipient: Recipient
     due_at: float
     reply: str
+    untried: bool = False
 
 
 @frozen
@@ -327,16 +328,9 @@ _OLDEST = (
 ).label("oldest")
 _FOUND = select(_QUEUES.c.queue, _OLDEST).where(_QUEUES.c.queue.is_not(None)).subquery()
 _DUE_QUEUES = select(_FOUND.c.queue).where(_FOUND.c.oldest.is_not(None)).order_by(_FOUND.c.oldest)
-# Another node may be claiming at the same time: what it has locked is its own (PostgreSQL; SQLite has one writer).
-_DUE = (
-    select(recipient)
-    .where(recipient.c.queue == bindparam("b_queue"), _FREE)
-    .order_by(recipient.c.due_at)
-    .limit(bindparam("b_limit"))
-    .with_for_update(skip_locked=True)
-)
-# What waits for users' gateways is taken by whole messages, since a provider's interface hands one over for all whom it
-# names. The rows lead to their messages; of two nodes, whoever has locked a message takes what is due of it.
+# What is due is taken by whole messages: a provider's interface hands one over for all whom it names, and parts would
+# cost a transaction and a report each. The rows lead to their messages. Another node may be claiming at the same time
+# (PostgreSQL; SQLite has one writer): whoever has locked a message takes what is due of it.
 _DUE_MESSAGES = (
     select(recipient.c.message_id)
     .where(recipient.c.queue == bindparam("b_queue"), _FREE)
@@ -388,34 +382,29 @@ class Claim:
 
     def answer(self, connection: Connection) -> Claimed:
         """The items that are ours now."""
-        room, left_behind = self.room, set[QueueKey]()
+        room, left_behind, to_go_on = self.room, set[QueueKey](), list[QueueKey]()
         taken, messages, seen_to = list[SqlRow[Any]](), 0, 0
         for queue in self.queues[:QUEUES_AT_ONCE]:
+            if messages >= CLAIMED_AT_ONCE:
+                break
+            seen_to += 1
             here = room.of(queue)
             limit = min(here, CLAIMED_AT_ONCE - messages)
-            if here and not limit:
-                break
-            rows, is_all = self._due(connection, queue, limit) if here else ((), False)
+            rows, is_all = self._due(connection, queue, limit) if limit else ((), False)
             taken += rows
             brought = len({row.message_id for row in rows})
             messages += brought
             room = room.less(queue, brought)
-            if brought and not is_all and limit < here:
-                break  # the next step goes on there
-            seen_to += 1
             if not is_all:
-                left_behind.add(queue)
+                (to_go_on.append if brought and limit < here else left_behind.add)(queue)
         if taken:
             common = {"b_leased_by": self.leased_by, "b_lease": self.lease}
             connection.execute(_TAKE, [common | {"b_message": row.message_id, "b_number": row.number} for row in taken])
-        return Claimed(tuple(_items(connection, taken)), frozenset(left_behind), seen_to)
+        return Claimed(tuple(_items(connection, taken)), frozenset(left_behind), (*self.queues[seen_to:], *to_go_on))
 
     def _due(self, connection: Connection, queue: QueueKey, limit: int) -> tuple[Sequence[SqlRow[Any]], bool]:
         """Rows of at most so many messages that are due there, and whether that is all."""
         asked = {"b_queue": str(queue), "b_now": self.now, "b_limit": limit}
-        if queue.kind is not QueueKind.GATEWAY:
-            rows = connection.execute(_DUE, asked).all()
-            return rows, len(rows) < limit
         found = connection.scalars(_DUE_MESSAGES, asked).all()
         locked = connection.scalars(_LOCKED, {"b_messages": sorted(set(found))}).all() if found else ()
         whole = connection.execute(_WHOLE, asked | {"b_messages": locked}).all() if locked else ()

@@ -136,10 +136,10 @@ class Item:
 
 @frozen
 class Claimed:
-    """What a step of a claim brought, the queues in which more is due than there was room for, and how many of the
-    queues, from the first on, are seen to.
+    """What a step of a claim brought, the queues in which more is due than there was room for, and those that are left
+    for the next step: the ones that it did not come to, then those of which it took a part.
     """
 
     items: Sequence[Item]
     left_behind: frozenset[QueueKey]
-    seen_to: int
+    queues: Sequence[QueueKey]

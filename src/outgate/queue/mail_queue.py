@@ -16,6 +16,7 @@ from outgate.queue.changes import (
     STEP,
     AddChunk,
     Claim,
+    Defer,
     Discard,
     Finish,
     GiveBack,
@@ -231,12 +232,12 @@ class Queue:
             return due
 
     def _is_finished(self, finish: Finish) -> bool:
-        columns, due = recipient.c, {one.recipient.number: one.due_at for one in finish.deferred}
-        open_ = or_(columns.number.in_(finish.done), and_(columns.number.in_(due), columns.leased_by == self.owner))
-        left = select(columns.number, columns.due_at).where(columns.message_id == finish.message_id, open_)
+        columns, put_off = recipient.c, {one.recipient.number: one for one in finish.deferred}
+        open_ = or_(columns.number.in_(finish.done), and_(columns.number.in_(put_off), columns.leased_by == self.owner))
+        wanted = select(columns.number, columns.due_at, columns.attempts)
         with read(self._engine) as conn:
-            # One that is ours and due as it was put off to has been claimed again since.
-            return all(due.get(row.number) == row.due_at for row in conn.execute(left))
+            rows = conn.execute(wanted.where(columns.message_id == finish.message_id, open_)).all()
+        return all(_was_put_off(put_off.get(number), due_at, attempts) for number, due_at, attempts in rows)
 
     def _leased(self) -> list[tuple[int, int]]:
         held = select(recipient.c.message_id, recipient.c.number).where(recipient.c.leased_by == self.owner)
@@ -255,3 +256,13 @@ class Queue:
         is_recorded = exists().where(fact.c.message_id == message_id)
         with read(self._engine) as conn:
             return bool(conn.scalar(select(or_(waits, is_recorded))))
+
+
+def _was_put_off(wanted: Defer | None, due_at: float, attempts: int) -> bool:
+    """Whether a recipient that is ours is so once more, claimed since it was put off: its try has been counted, or it
+    is due as it was to be. Neither is enough by itself: what was not tried is not counted, what is hastened is due
+    sooner.
+    """
+    if wanted is None:
+        return False
+    return due_at == wanted.due_at or (not wanted.untried and attempts == wanted.recipient.attempts)

@@ -125,33 +125,47 @@ def write(engine: Engine) -> Iterator[Connection]:
 
 class Writer:
     """For who writes all the time: transactions as `write` makes them, one at a time, over one connection that is kept.
-    To fetch one and to give it back takes longer than a small transaction. After a fault it is another one.
+    To fetch one and to give it back takes longer than a small transaction. Once the store could not be used, by this
+    connection or another one of the engine's, it is a new one.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
+        self._is_doubtful = False  # set by whichever thread finds out
+        event.listen(engine, "invalidate", self._doubt)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """As `write`."""
+        if self._is_doubtful:
+            self._let_go()
         connection = self._connection or self._connected()
         try:
             with connection.begin():
                 yield connection
-        except BaseException:
-            self.close()
+        except StoreUnavailable:
+            connection.invalidate()
+            self._let_go()
             raise
 
     def close(self) -> None:
-        """Give the connection back."""
-        connection, self._connection = self._connection, None
+        """Give the connection back; nothing more is written."""
+        event.remove(self._engine, "invalidate", self._doubt)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        connection, self._connection, self._is_doubtful = self._connection, None, False
         if connection:
             connection.close()
 
     def _connected(self) -> Connection:
         self._connection = _checked_out(self._engine).execution_options(**{_WRITES: True})
         return self._connection
+
+    def _doubt(self, *_: object) -> None:
+        """A connection of the engine's is good no more; its pool lends none that is older."""
+        self._is_doubtful = True
 
 
 def execute_many(connection: Connection, statement: str, rows: Sequence[Any]) -> None:
