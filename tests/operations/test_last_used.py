@@ -1,5 +1,6 @@
 """When a user has last sent from an address: of their own messages alone, and of those that were accepted."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -10,12 +11,10 @@ from outgate.operations.actor import Actor
 from outgate.operations.context import OperationContext
 from outgate.record import events, message_log
 from outgate.record.events import MessageEvent
-from outgate.record.search_keys import SortIn
 from outgate.sendas import send_as_addresses
-from outgate.store.batch import apply
-from outgate.store.engine import write
+from outgate.store.engine import read, write
 from outgate.store.vault import Vault
-from record.recorded import accepted
+from record.recorded import accepted, sort_in
 
 ALICE, BOB, SHARED, OTHER = "alice@example.com", "bob@example.com", "sales@example.com", "office@example.com"
 
@@ -25,8 +24,8 @@ def _sent(number: int, account: str, *header_from: str) -> MessageEvent:
     return replace(told, detail={**told.detail, "account": account, "from": list(header_from)})
 
 
-@pytest.mark.parametrize("is_fresh", [True, False])
-def test_it_is_told_of_ones_own_accepted_messages(example: Engine, vault: Vault, alice: int, is_fresh: bool) -> None:
+@pytest.mark.parametrize("steps", [0, 1, 2], ids=["fresh", "fresh and sorted in", "sorted in"])
+def test_it_is_told_of_ones_own_accepted_messages(example: Engine, vault: Vault, alice: int, steps: int) -> None:
     with write(example) as connection:
         for address in (SHARED, OTHER):
             send_as_addresses.add(connection, alice, address, 0.0, granted_by_administrator=True)
@@ -39,8 +38,8 @@ def test_it_is_told_of_ones_own_accepted_messages(example: Engine, vault: Vault,
             _sent(6, BOB, ALICE),
         ]
         message_log.add(connection, recorded)
-        if not is_fresh:
-            apply(connection, [SortIn()])
+    asyncio.run(sort_in(example, steps))
+    with read(example) as connection:
         op = OperationContext(connection, vault, Actor.console("root"), 10.0)
         assert send_as_operations.last_used(op, ALICE) == {ALICE: 3.0, SHARED: 3.0}
 
@@ -49,11 +48,14 @@ def test_what_others_send_from_an_address_is_looked_at_to_a_bound(example: Engin
     with write(example) as connection:
         send_as_addresses.add(connection, alice, SHARED, 0.0, granted_by_administrator=True)
         message_log.add(connection, [_sent(1, ALICE, SHARED), *(_sent(n, BOB, SHARED) for n in range(2, 21))])
-        apply(connection, [SortIn()])
+    asyncio.run(sort_in(example))
+    with write(example) as connection:
         op = OperationContext(connection, vault, Actor.console("root"), 100.0)
         assert send_as_operations.last_used(op, ALICE) == {SHARED: 1.0}
         message_log.add(connection, [_sent(21, BOB, SHARED)])
-        apply(connection, [SortIn()])
+    asyncio.run(sort_in(example))
+    with read(example) as connection:
+        op = OperationContext(connection, vault, Actor.console("root"), 100.0)
         assert send_as_operations.last_used(op, ALICE) == {}
 
 
@@ -63,7 +65,8 @@ def test_of_all_addresses_it_is_asked_in_two_queries(example: Engine, vault: Vau
             address = f"sales{number}@example.com"
             send_as_addresses.add(connection, alice, address, 0.0, granted_by_administrator=True)
         message_log.add(connection, [_sent(1, ALICE, "sales97@example.com")])
-        apply(connection, [SortIn()])
+    asyncio.run(sort_in(example))
+    with read(example) as connection:
         op = OperationContext(connection, vault, Actor.console("root"), 10.0)
         asked: list[str] = []
         event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2]))

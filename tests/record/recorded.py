@@ -1,13 +1,15 @@
 """Messages on record, and how they are found again."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from sqlalchemy import Engine
 
-from outgate.record import events, message_log
+from outgate.record import events, message_log, search_keys
 from outgate.record.events import MessageEvent, Passage
 from outgate.record.message_log import MessageFilter
-from outgate.store.engine import read
+from outgate.store.batch import apply
+from outgate.store.engine import read, write
 
 
 def accepted(number: int, sender: str = "alice@example.com", *recipients: str, at: float = 0.0) -> MessageEvent:
@@ -59,3 +61,10 @@ def partly_delivered(number: int, sender: str, at: float, reply: str) -> Iterato
 def found(engine: Engine, wanted: MessageFilter) -> list[int]:
     with read(engine) as conn:
         return [one.event.message_id for one in message_log.search(conn, wanted)]
+
+
+async def sort_in(engine: Engine, crash_after: int | None = None) -> None:
+    """Sort in all that is fresh now, as the server does in some seconds, or so many steps of it."""
+    for step in islice((await search_keys.oldest(engine)).steps(), crash_after):
+        with write(engine) as conn:
+            assert apply(conn, [step]) == [True]

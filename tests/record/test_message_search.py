@@ -1,5 +1,6 @@
 """Messages are found by what people know of them, through an index; also those of a former release."""
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,13 +11,13 @@ from alembic import command
 from sqlalchemy import Engine, event, func, select, text
 
 from outgate.record import events, message_log, search_keys
-from outgate.record.events import MessageEvent
 from outgate.record.message_log import MessageFilter, MessageOutcome
 from outgate.store import schema
 from outgate.store.batch import apply
 from outgate.store.engine import migrate, open_engine, read, write
+from outgate.store.group_commit import GroupCommit
 from outgate.store.tables import fact, fresh_search_keys, search_key
-from record.recorded import accepted, found
+from record.recorded import accepted, found, sort_in
 
 
 @pytest.mark.parametrize(
@@ -120,14 +121,18 @@ def popular(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     fresh. A step is of three.
     """
     monkeypatch.setattr(message_log, "_WALKED", WALKED)
+    _popular(engine, range(1, 41))
+    asyncio.run(sort_in(engine))
+    _popular(engine, range(41, 61))
+    return engine
+
+
+def _popular(engine: Engine, numbers: Sequence[int]) -> None:
     with write(engine) as conn:
-        for number in range(1, 61):
+        for number in numbers:
             other = [f"x{number}@rare.example"] if number % 10 == 0 else []
             to = ["carol@popular.example", *other]
             message_log.add(conn, [accepted(number, "alice@example.com", *to, at=number * 86400.0)])
-            if number == 40:
-                apply(conn, [search_keys.SortIn()])
-    return engine
 
 
 @pytest.mark.parametrize(
@@ -184,25 +189,137 @@ def test_few_that_became_something_else_are_found_among_many(popular: Engine) ->
     assert found(popular, MessageFilter(sender="example.com", outcome=MessageOutcome.REFUSED, older_than=80)) == [70]
 
 
-def test_what_is_fresh_and_what_is_sorted_in_is_found_alike(engine: Engine) -> None:
-    """Also with one message's keys sorted in again, as two nodes may, and others come in between."""
-    of_a_step = search_keys.AT_ONCE // 3 + 1  # three keys each
-    many = 2 * of_a_step + 1
+@pytest.fixture
+def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_keys, "AT_ONCE", 4)
+
+
+def _searched(engine: Engine) -> list[list[int]]:
+    people = ["alice@example.com", "example.com", "carol@recipient.example", "bob@x.example", "x.example"]
+    wanted = [MessageFilter(address=one, limit=limit) for one in people for limit in (2, 50)]
+    both = MessageFilter(sender="alice@example.com", recipient="x.example")
+    return [found(engine, one) for one in [*wanted, both, MessageFilter(message_id="3@client.example")]]
+
+
+@pytest.mark.usefixtures("short_steps")
+def test_what_is_found_is_the_same_before_after_and_between_the_steps_of_sorting_in(engine: Engine) -> None:
+    _mixed(engine)
+    before = _searched(engine)
+    assert before[:4] == [[6, 5], [6, 5, 4, 3, 2, 1], [6, 5], [6, 5, 4, 3, 2, 1]]
+    assert before[-2:] == [[4, 2], [3]]
+    during = list[list[list[int]]]()
+    for step in _steps(engine):
+        with write(engine) as conn:
+            apply(conn, [step])
+        during.append(_searched(engine))
+    assert len(during) > 5
+    assert [one for one in during if one != before] == []
+    assert (_fresh(engine), _index(engine)) == (0, _keys_on_record(engine))
+
+
+@pytest.mark.usefixtures("short_steps")
+def test_after_a_crash_at_any_step_all_is_sorted_in_all_the_same(engine: Engine) -> None:
+    _mixed(engine)
+    before = _searched(engine)
+    for steps in range(1, len(_steps(engine))):
+        asyncio.run(sort_in(engine, crash_after=steps))
+        assert _searched(engine) == before
+        assert _fresh(engine) > 0
+        asyncio.run(sort_in(engine))
+        assert _searched(engine) == before
+        assert (_fresh(engine), _index(engine)) == (0, _keys_on_record(engine))
+        with write(engine) as conn:
+            for table in (search_key, fact):
+                conn.execute(table.delete())
+        _mixed(engine)
+
+
+def test_what_comes_while_others_are_sorted_in_stays_fresh(engine: Engine) -> None:
+    """Also one whose id is lower than theirs, which took longer to come."""
     with write(engine) as conn:
-        message_log.add(conn, [accepted(number) for number in range(1, many + 1)])
-    assert [(_sort_in(engine), _fresh(engine)) for _ in range(4)] == [
-        (True, many - of_a_step),
-        (True, 1),
-        (False, 0),
-        (False, 0),
-    ]
+        message_log.add(conn, [accepted(number) for number in (1, 2, 4)])
+    steps = _steps(engine)
     with write(engine) as conn:
-        message_log.add(conn, [accepted(many + 1), accepted(1)])
-    wanted = MessageFilter(sender="alice@example.com", limit=many + 2)
-    assert found(engine, wanted) == [*range(many + 1, 0, -1), 1]
-    assert _sort_in(engine) is False
-    assert found(engine, wanted) == [*range(many + 1, 0, -1), 1]
-    assert _fresh(engine) == 0
+        message_log.add(conn, [accepted(3), accepted(5)])
+        apply(conn, steps)
+    assert _fresh(engine) == 2
+    assert found(engine, MessageFilter(sender="alice@example.com")) == [5, 4, 3, 2, 1]
+
+
+def test_steps_are_short_and_in_the_order_of_the_index(engine: Engine) -> None:
+    """A message with many recipients is in several of them, and fresh until the last of its keys is sorted in."""
+    people = [f"{number * 7919 % 1000:03}@{number % 3}.example" for number in range(600)]
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(1, "alice@example.com", *people), *(accepted(n) for n in range(2, 303))])
+    steps = _steps(engine)
+    rows = [row for step in steps for row in step.rows]
+    assert rows == sorted(_keys_on_record(engine))
+    assert max(len(step.rows) for step in steps) == search_keys.AT_ONCE
+    assert [len(step.messages) for step in steps if not step.rows] == [250, 52]
+    assert [step.messages for step in steps if step.rows] == [()] * (len(steps) - 2)
+
+
+def test_no_more_is_sorted_in_together_than_memory_and_time_are_for(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_keys, "TOGETHER", 10)
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(number) for number in range(1, 6)])  # three keys each
+    taken = asyncio.run(search_keys.oldest(engine))
+    assert (taken.messages, taken.is_more) == ([1, 2, 3, 4], True)
+    asyncio.run(sort_in(engine))
+    taken = asyncio.run(search_keys.oldest(engine))
+    assert (taken.messages, taken.is_more) == ([5], False)
+
+
+async def test_the_server_sorts_in_all_there_is_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In as many goes as it takes, without a pause between them."""
+    monkeypatch.setattr(search_keys, "TOGETHER", 10)
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(number) for number in range(1, 40)])
+    commits = GroupCommit(engine)
+    sorting = asyncio.create_task(search_keys.sort_in(engine, commits))
+    async with asyncio.timeout(5 * search_keys.EVERY):  # with pauses it would take nine
+        while await asyncio.to_thread(_fresh, engine):
+            await asyncio.sleep(0.01)
+    sorting.cancel()
+    await commits.close()
+    assert _index(engine) == _keys_on_record(engine)
+
+
+def test_of_two_nodes_one_sorts_in_and_none_waits_for_the_other(new_postgresql: Callable[..., str]) -> None:
+    engine = open_engine(new_postgresql())
+    _mixed(engine)
+    first, second = _steps(engine), _steps(engine)
+    with write(engine) as one, write(engine) as other:
+        assert apply(one, first[:1]) == [True]
+        assert apply(other, second) == [False] * len(second)
+    with write(engine) as other:
+        assert apply(other, second) == [True] * len(second)
+    assert (_fresh(engine), _index(engine)) == (0, _keys_on_record(engine))
+    engine.dispose()
+
+
+def _mixed(engine: Engine) -> None:
+    with write(engine) as conn:
+        for number in range(1, 7):
+            also = ["bob@x.example"] if number in (2, 4) else []
+            message_log.add(conn, [accepted(number, "alice@example.com", "carol@recipient.example", *also)])
+
+
+def _steps(engine: Engine) -> list[search_keys.SortIn]:
+    return list(asyncio.run(search_keys.oldest(engine)).steps())
+
+
+def _index(engine: Engine) -> set[tuple[Any, ...]]:
+    with read(engine) as conn:
+        return {tuple(row) for row in conn.execute(select(search_key))}
+
+
+def _keys_on_record(engine: Engine) -> set[tuple[Any, ...]]:
+    with read(engine) as conn:
+        told = [one.event for one in message_log.search(conn, MessageFilter(limit=1000))]
+    return {(*key, one.message_id) for one in told for key in search_keys.sorted_in_as(search_keys.keys_of(one))}
 
 
 def test_what_is_fresh_is_found_by_its_whole_key_alone(engine: Engine) -> None:
@@ -211,7 +328,7 @@ def test_what_is_fresh_is_found_by_its_whole_key_alone(engine: Engine) -> None:
     with write(engine) as conn:
         message_log.add(conn, [accepted(number, "", one) for number, one in enumerate(people)])
     fresh = {one: found(engine, MessageFilter(recipient=one)) for one in asked}
-    assert _sort_in(engine) is False
+    asyncio.run(sort_in(engine))
     assert fresh == {one: found(engine, MessageFilter(recipient=one)) for one in asked}
     assert [fresh[one] for one in people] == [[0], [1], [2], [3]]
     assert fresh["x.example"] == [1, 0]
@@ -225,7 +342,7 @@ def test_a_message_id_without_a_domain_is_found_alike(engine: Engine) -> None:
             message_log.add(conn, [replace(told, detail=told.detail | {"message_id": one})])
     fresh = {one: found(engine, MessageFilter(message_id=one)) for one in ids}
     assert fresh == {one: [number] for number, one in enumerate(ids)}
-    assert _sort_in(engine) is False
+    asyncio.run(sort_in(engine))
     assert fresh == {one: found(engine, MessageFilter(message_id=one)) for one in ids}
 
 
@@ -233,12 +350,6 @@ def _fresh(engine: Engine) -> int:
     """How many messages' keys are not sorted in."""
     with read(engine) as conn:
         return conn.scalar(select(func.count()).select_from(fresh_search_keys)) or 0
-
-
-def _sort_in(engine: Engine) -> bool:
-    with write(engine) as conn:
-        (is_more,) = apply(conn, [search_keys.SortIn()])
-    return bool(is_more)
 
 
 def _plans(engine: Engine, wanted: MessageFilter) -> str:
@@ -265,16 +376,6 @@ def test_messages_of_a_former_release_are_found(new_database: Callable[..., str]
             detail = json.dumps(event.detail)
             conn.execute(fact.insert().values(message_id=event.message_id, at=event.at, kind=event.kind, detail=detail))
     migrate(engine)
-    with read(engine) as conn:
-        migrated = set(conn.execute(select(search_key)).all())
-    told = _first_events(engine)
-    assert migrated == {
-        (*key, one.message_id) for one in told for key in search_keys.sorted_in_as(search_keys.keys_of(one))
-    }
+    assert _index(engine) == _keys_on_record(engine)
     assert found(engine, MessageFilter(sender="bücher.example", recipient="bob@x.example")) == [2]
     engine.dispose()
-
-
-def _first_events(engine: Engine) -> list[MessageEvent]:
-    with read(engine) as conn:
-        return [one.event for one in message_log.search(conn, MessageFilter())]

@@ -1,5 +1,6 @@
 """What is older than is kept goes, in small batches, and nothing else: messages, audit entries, counts by the hour."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,11 +10,10 @@ from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from outgate.directory import organisation
-from outgate.record import audit_trail, message_log
+from outgate.record import audit_trail, message_log, search_keys
 from outgate.record.audit_trail import TAMPERED, AuditEntry, AuditFilter, BrokenTrail, let_go
 from outgate.record.message_log import MessageFilter
 from outgate.record.retention import Kept, Retention, remove_messages
-from outgate.record.search_keys import SortIn
 from outgate.store import rotation, sealed
 from outgate.store.batch import apply
 from outgate.store.engine import open_engine, read, write
@@ -22,7 +22,7 @@ from outgate.store.tables import usage as usage_table
 from outgate.store.vault import Vault
 from outgate.submit import usage
 from outgate.submit.usage import CountMessage
-from record.recorded import accepted, found
+from record.recorded import accepted, found, sort_in
 
 DAY = 86400.0
 
@@ -35,8 +35,8 @@ def messages(days: float) -> list[Kept]:
 
 
 async def test_only_what_is_too_old_and_waits_no_more_is_removed_with_its_keys(logged: Engine) -> None:
+    await sort_in(logged)
     with write(logged) as conn:
-        apply(conn, [SortIn()])
         message_log.add(conn, [accepted(1, at=1.5), accepted(9, at=10 * DAY)])
     await Retention(logged, messages(5), lambda: 11 * DAY).tidy(pause=0)
     assert found(logged, MessageFilter()) == [9, 2]
@@ -44,6 +44,47 @@ async def test_only_what_is_too_old_and_waits_no_more_is_removed_with_its_keys(l
         assert set(conn.scalars(select(search_key.c.message_id))) == {2}
         assert set(conn.scalars(select(fresh_search_keys.c.message_id))) == {9}
         assert set(conn.scalars(select(fact.c.message_id))) == {9, 2}
+
+
+async def test_what_is_removed_while_it_is_sorted_in_leaves_no_key(engine: Engine) -> None:
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(number) for number in range(1, 400)])
+    steps = list((await search_keys.oldest(engine)).steps())
+    with write(engine) as conn:
+        apply(conn, steps[:2])
+    with write(engine) as conn:
+        assert remove_messages(conn, 100.0, 400) == 99
+    for step in steps[2:]:
+        with write(engine) as conn:
+            apply(conn, [step])
+    with read(engine) as conn:
+        assert set(conn.scalars(select(search_key.c.message_id))) == set(range(100, 400))
+        assert not conn.scalar(select(func.count()).select_from(fresh_search_keys))
+
+
+async def test_who_removes_waits_for_a_step_of_another_node(new_postgresql: Callable[..., str]) -> None:
+    engine = open_engine(new_postgresql())
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(1)])
+    removal = Retention(engine, messages(1), lambda: 11 * DAY)
+    with write(engine) as conn:
+        apply(conn, [*(await search_keys.oldest(engine)).steps()])
+        removing = asyncio.create_task(removal.tidy(pause=0))
+        await _waits_for_a_lock(engine)
+    await removing
+    with read(engine) as conn:
+        assert not conn.scalar(select(func.count()).select_from(search_key))
+    engine.dispose()
+
+
+async def _waits_for_a_lock(engine: Engine) -> None:
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    async with asyncio.timeout(10):
+        while True:
+            with read(engine) as conn:
+                if conn.scalar(waiting):
+                    return
+            await asyncio.sleep(0.01)
 
 
 def test_a_batch_of_messages_is_no_larger_than_it_may_be(engine: Engine) -> None:

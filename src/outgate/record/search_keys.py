@@ -2,22 +2,29 @@
 
 Keys come in the order of messages and belong all over the index: each would change a page of it, and be written in the
 transaction that its message waits for. So those of a message lie in one row first (`fresh_search_keys`), are searched
-there as well, and every second are sorted in together, each domain without a name once more: so whatever is asked for
-is one range of the index, in the order of messages. Knows what an event says, and no other table of the record.
+there as well, and every few seconds are sorted in together, each domain without a name once more: so whatever is asked
+for is one range of the index, in the order of messages. Knows what an event says, and no other table of the record.
+
+What is sorted in together goes in the order of the index, so that neighbours change a page once, and in steps, since
+mail waits behind each. Only when all steps are made are its messages fresh no more: what a crash leaves between is
+found twice, which a search takes for once, and sorted in again, which changes nothing. A step adds no key of a message
+that is not fresh, so none comes back that was removed meanwhile; on PostgreSQL a lock keeps the two apart.
 """
 
 import asyncio
-import json
-from collections.abc import Collection, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Any, Final
 
 import structlog
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Engine,
     Select,
     delete,
     func,
@@ -36,13 +43,15 @@ from outgate.mail.addresses import AddressError, canonical, canonical_domain
 from outgate.printable import printable
 from outgate.record.events import FIRST_KINDS, MessageEvent
 from outgate.store.batch import Batch, Step
-from outgate.store.engine import StoreUnavailable
+from outgate.store.engine import StoreUnavailable, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.tables import fresh_search_keys, search_key
 
-EVERY: Final = 1.0  # seconds
-AT_ONCE: Final = 250  # keys after which a transaction sorts in no further message's: a millisecond or two
-_IN_A_SECOND: Final = 1000  # messages that are fresh at once, by and large
+EVERY: Final = 2.0  # seconds
+TOGETHER: Final = 6000  # keys after which no further message is sorted in with them: in order in two milliseconds
+AT_ONCE: Final = 250  # rows of a step: half a millisecond
+_READ_AT_ONCE: Final = 500  # messages, and the keys of them that are looked at: a millisecond
+_MOST_FRESH: Final = 5000  # messages, by and large
 _REMOVED_AT_ONCE: Final = 1000  # keys
 _LENGTH: Final = 255  # characters of either part; PostgreSQL takes 2,704 bytes in an index
 
@@ -69,27 +78,16 @@ _ADD: Final = Step(
         " ON CONFLICT DO NOTHING"
     ),
 )
-_SORT_IN: Final = Step(
-    92,
-    text(
-        "INSERT INTO search_key (role, domain, name, message_id) VALUES (:role, :domain, :name, :message_id)"
-        " ON CONFLICT DO NOTHING"
-    ),
+# Of many rows at once: of a statement for each row half of the time would go for beginning and ending it.
+_SORT_IN: Final = (
+    "WITH row (role, domain, name, message_id) AS (VALUES {})"
+    " INSERT INTO search_key (role, domain, name, message_id) SELECT role, domain, name, message_id FROM row"
+    " WHERE EXISTS (SELECT 1 FROM fresh_search_keys WHERE fresh_search_keys.message_id = row.message_id)"
+    " ON CONFLICT DO NOTHING"
 )
 _FRESH: Final = fresh_search_keys.c
-_OLDEST: Final = (
-    select(
-        _FRESH.message_id, (func.sum(_FRESH.number).over(order_by=_FRESH.message_id) - _FRESH.number).label("before")
-    )
-    .where(_FRESH.message_id.in_(select(_FRESH.message_id).order_by(_FRESH.message_id).limit(AT_ONCE)))
-    .subquery()
-)
-_TAKE: Final = (
-    delete(fresh_search_keys)
-    .where(_FRESH.message_id.in_(select(_OLDEST.c.message_id).where(_OLDEST.c.before < AT_ONCE)))
-    .returning(_FRESH.message_id, _FRESH.found_by)
-)
-_COLUMNS: Final = ("role", "domain", "name", "message_id")
+_AS_ONE: Final = "\n".join  # a key's parts have no control characters, so this has their order
+_LOCK: Final = func.hashtextextended("search keys", 0)  # PostgreSQL's; SQLite has one writer at a time
 
 
 def add_to(batch: Batch, event: MessageEvent) -> None:
@@ -188,7 +186,7 @@ def newest(account: str, addresses: Sequence[str], each: int) -> CompoundSelect[
         for one in addresses
     ]
     fresh = (
-        _fresh(_address_key(KeyRole.SENDER, account)).order_by(_FRESH.message_id.desc()).limit(_IN_A_SECOND).subquery()
+        _fresh(_address_key(KeyRole.SENDER, account)).order_by(_FRESH.message_id.desc()).limit(_MOST_FRESH).subquery()
     )
     return union_all(*(select(literal(n).label("number"), one.c.message_id) for n, one in enumerate([*found, fresh])))
 
@@ -200,8 +198,8 @@ def _sorted_in(key: Key) -> Select[Any]:
 
 
 def _fresh(key: Key) -> Select[Any]:
-    """All are looked at: there are those of a second. A quotation mark within a key is escaped, so what ends one is its
-    end. It is there if taking it out changes something: both databases can say that, and know capitals.
+    """All are looked at: there are those of some seconds. A quotation mark within a key is escaped, so what ends one is
+    its end. It is there if taking it out changes something: both databases can say that, and know capitals.
     """
     role, _, name = key
     wanted = _said([key])[1:-1]
@@ -214,12 +212,10 @@ def _said(keys: Sequence[Key]) -> str:
     return to_json(keys).decode()
 
 
-def _read(found_by: str) -> list[Key]:
-    return [(role, domain, name) for role, domain, name in json.loads(found_by)]
-
-
 def remove(conn: Connection, events: Sequence[MessageEvent]) -> None:
     """Forget the keys of these messages, told by their first events."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     ids = [event.message_id for event in events]
     conn.execute(delete(fresh_search_keys).where(_FRESH.message_id.in_(ids)))
     columns = search_key.c
@@ -231,7 +227,10 @@ def remove(conn: Connection, events: Sequence[MessageEvent]) -> None:
 
 @frozen
 class SortIn:
-    """The oldest of the fresh keys go into the index."""
+    """A step of sorting in: rows of the index, or messages of which all are in it."""
+
+    rows: Sequence[tuple[str, str, str, int]]
+    messages: Sequence[int] = ()
 
     @property
     def weight(self) -> int:
@@ -239,25 +238,83 @@ class SortIn:
         return 0
 
     def add_to(self, batch: Batch) -> None:
-        """Not batched: what is fresh is asked for once the group's own rows are written."""
+        """Not batched: it may be another one's turn."""
 
     def answer(self, connection: Connection) -> bool:
-        """Whether there may be more."""
-        taken = [(identity, _read(found_by)) for identity, found_by in connection.execute(_TAKE)]
-        # In the order of the index: neighbours go to the same page.
-        rows = sorted([(*key, identity) for identity, keys in taken for key in sorted_in_as(keys)])
-        batch = Batch()
-        batch.add(_SORT_IN, *[dict(zip(_COLUMNS, row, strict=True)) for row in rows])
-        batch.execute(connection)
-        return sum(len(keys) for _, keys in taken) >= AT_ONCE
+        """Whether it was our turn: nobody is waited for, since others wait for this transaction."""
+        if connection.dialect.name == "postgresql" and not connection.scalar(
+            select(func.pg_try_advisory_xact_lock(_LOCK))
+        ):
+            return False
+        if self.rows:
+            row = "(?, ?, ?, ?)" if connection.dialect.positional else "(%s, %s, %s, %s)"
+            statement = _SORT_IN.format(", ".join([row] * len(self.rows)))
+            connection.exec_driver_sql(statement, tuple(chain.from_iterable(self.rows)))
+        if self.messages:
+            connection.execute(delete(fresh_search_keys).where(_FRESH.message_id.in_(self.messages)))
+        return True
 
 
-async def sort_in(commits: GroupCommit) -> None:
-    """Sort in what comes, every second, until it is cancelled."""
+@frozen
+class Fresh:
+    """The oldest fresh messages, those of them that each key of the index has, and whether there may be more."""
+
+    messages: Sequence[int]
+    by_key: Mapping[Key, Sequence[int]]
+    is_more: bool
+
+    def steps(self) -> Iterator[SortIn]:
+        """How they are sorted in, in the order of the index."""
+        keys = sorted(self.by_key, key=_AS_ONE)
+        rows = ((*key, identity) for key in keys for identity in self.by_key[key])
+        while some := list(islice(rows, AT_ONCE)):
+            yield SortIn(some)
+        for start in range(0, len(self.messages), AT_ONCE):
+            yield SortIn((), self.messages[start : start + AT_ONCE])
+
+
+async def oldest(engine: Engine) -> Fresh:
+    """What is sorted in together next: read without the write lock, and in pieces with room between."""
+    messages, by_key = list[int](), defaultdict[Key, list[int]](list)
+    rows, number, since = deque[Any](), 0, 0
+    while number < TOGETHER:
+        if not rows:
+            rows.extend(await asyncio.to_thread(_fresh_behind, engine, messages[-1:]))
+        if not rows:
+            break
+        identity, count, found_by = rows.popleft()
+        for key in sorted_in_as([*map(tuple, from_json(found_by))]):
+            by_key[key].append(identity)
+        messages.append(identity)
+        number, since = number + count, since + count
+        if since >= _READ_AT_ONCE:
+            since = 0
+            await asyncio.sleep(0)
+    return Fresh(messages, by_key, number >= TOGETHER)
+
+
+def _fresh_behind(engine: Engine, last: Sequence[int]) -> Sequence[Any]:
+    behind = [_FRESH.message_id > one for one in last]
+    with read(engine) as conn:
+        return conn.execute(select(*_FRESH).where(*behind).order_by(_FRESH.message_id).limit(_READ_AT_ONCE)).all()
+
+
+async def sort_in(engine: Engine, commits: GroupCommit) -> None:
+    """Sort in what comes, every few seconds, until it is cancelled."""
     while True:
+        is_more = False
         try:
-            while await commits.make(SortIn()):
-                pass
+            is_more = await _sort_in_oldest(engine, commits)
         except StoreUnavailable as error:
             _log.error("search keys wait to be sorted in", error=str(error))
-        await asyncio.sleep(EVERY)
+        if not is_more:
+            await asyncio.sleep(EVERY)
+
+
+async def _sort_in_oldest(engine: Engine, commits: GroupCommit) -> bool:
+    """Whether there may be more to do at once: not while another node is at it."""
+    fresh = await oldest(engine)
+    for step in fresh.steps():
+        if not await commits.make(step):
+            return False
+    return fresh.is_more
