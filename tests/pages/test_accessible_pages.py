@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Final, Literal
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize
 
-import outgate
 from pages.browser import DESKTOP, PHONE, person, violations
 from pages.conftest import ALICE, ANNA, Town
 from pages.every_page import PAGES_OF, PUBLIC_PAGES, furnish
@@ -24,7 +22,6 @@ LOOKS: Final[tuple[tuple[Literal["light", "dark"], ViewportSize], ...]] = (
     ("dark", PHONE),
     ("light", PHONE),
 )
-STYLES: Final = Path(outgate.__file__).parent / "web" / "static" / "look.css"
 PAINTED_WITHIN: Final = 1000  # milliseconds
 WEIGHS: Final = 80_000  # bytes of scripts
 # Asked of the page and not waited for by the driver, which looks again with an eval that the page's policy forbids.
@@ -56,7 +53,7 @@ async def test_nobody_is_kept_out_of_a_page(
         for path in PAGES_OF[who][part::PARTS]:
             await somebody.at(path)
             await _is_light(somebody.page)
-            await _is_open_to_all(somebody.page, language)
+            await _is_open_to_all(somebody.page)
 
 
 @pytest.mark.measures
@@ -76,12 +73,7 @@ async def test_nobody_is_kept_from_logging_in(furnished: Town, browser: Browser,
     async with person(browser, furnished.base, language) as somebody:
         for path in PUBLIC_PAGES:
             await somebody.at(path)
-            await _is_open_to_all(somebody.page, language)
-
-
-async def test_no_style_asks_for_the_language() -> None:
-    """So what colours are together is the same in all."""
-    assert not re.search(r":lang|\[lang|:dir|\[dir", STYLES.read_text())
+            await _is_open_to_all(somebody.page)
 
 
 async def _is_light(page: Page) -> None:
@@ -100,14 +92,11 @@ async def _is_quick(page: Page) -> None:
     raise AssertionError(f"{page.url}: first paint after {painted:.0f} ms")
 
 
-async def _is_open_to_all(page: Page, language: str) -> None:
+async def _is_open_to_all(page: Page) -> None:
     """In both themes and sizes: a page is opened once, since its styles alone make the difference, and between themes
-    they differ by `light-dark()`, which can't be anything but a colour. What colours are together differs by no
-    language: those of the dark theme are looked at in one.
+    they differ by `light-dark()`, which can't be anything but a colour.
     """
     for theme, size in LOOKS:
-        if theme == "dark" and language != "en":
-            continue
         await _look(page, theme, size)
         where = f"{page.url}, {theme}, {size['width']} wide"
         assert await violations(page, of_colour=theme == "dark") == [], where
