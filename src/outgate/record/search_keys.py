@@ -43,13 +43,13 @@ from outgate.mail.addresses import AddressError, canonical, canonical_domain
 from outgate.printable import printable
 from outgate.record.events import FIRST_KINDS, MessageEvent
 from outgate.store.batch import Batch, Step
-from outgate.store.engine import StoreUnavailable, read
+from outgate.store.engine import StoreUnavailable, execute_many, read
 from outgate.store.group_commit import GroupCommit
 from outgate.store.tables import fresh_search_keys, search_key
 
 EVERY: Final = 2.0  # seconds
 TOGETHER: Final = 6000  # keys after which no further message is sorted in with them: in order in two milliseconds
-AT_ONCE: Final = 250  # rows of a step: half a millisecond
+AT_ONCE: Final = 400  # rows of a step: a millisecond
 _READ_AT_ONCE: Final = 500  # messages, and the keys of them that are looked at: a millisecond
 _MOST_FRESH: Final = 5000  # messages, by and large
 _REMOVED_AT_ONCE: Final = 1000  # keys
@@ -78,13 +78,17 @@ _ADD: Final = Step(
         " ON CONFLICT DO NOTHING"
     ),
 )
-# Of many rows at once: of a statement for each row half of the time would go for beginning and ending it.
-_SORT_IN: Final = (
+_OF_A_STATEMENT: Final = 50  # rows: of a statement for each half of the time would go for beginning and ending it
+_SORT_IN: Final = (  # always of so many rows: to prepare it takes longer than to execute it
     "WITH row (role, domain, name, message_id) AS (VALUES {})"
     " INSERT INTO search_key (role, domain, name, message_id) SELECT role, domain, name, message_id FROM row"
     " WHERE EXISTS (SELECT 1 FROM fresh_search_keys WHERE fresh_search_keys.message_id = row.message_id)"
     " ON CONFLICT DO NOTHING"
 )
+_SORT_IN_ON: Final = {
+    dialect: _SORT_IN.format(", ".join([row] * _OF_A_STATEMENT))
+    for dialect, row in (("sqlite", "(?, ?, ?, ?)"), ("postgresql", "(%s, %s, %s, %s)"))
+}
 _FRESH: Final = fresh_search_keys.c
 _AS_ONE: Final = "\n".join  # a key's parts have no control characters, so this has their order
 _LOCK: Final = func.hashtextextended("search keys", 0)  # PostgreSQL's; SQLite has one writer at a time
@@ -247,12 +251,19 @@ class SortIn:
         ):
             return False
         if self.rows:
-            row = "(?, ?, ?, ?)" if connection.dialect.positional else "(%s, %s, %s, %s)"
-            statement = _SORT_IN.format(", ".join([row] * len(self.rows)))
-            connection.exec_driver_sql(statement, tuple(chain.from_iterable(self.rows)))
+            execute_many(connection, _SORT_IN_ON[connection.dialect.name], self._by_statement())
         if self.messages:
             connection.execute(delete(fresh_search_keys).where(_FRESH.message_id.in_(self.messages)))
         return True
+
+    def _by_statement(self) -> list[tuple[Any, ...]]:
+        """The values of each; the last row fills up the last one, since what comes twice is added once."""
+        missing = -len(self.rows) % _OF_A_STATEMENT
+        rows = [*self.rows, *[self.rows[-1]] * missing]
+        return [
+            tuple(chain.from_iterable(rows[start : start + _OF_A_STATEMENT]))
+            for start in range(0, len(rows), _OF_A_STATEMENT)
+        ]
 
 
 @frozen
