@@ -26,7 +26,7 @@ from outgate.store.writers_turn import WritersTurn
 GROUP_CHANGES = 500
 GROUP_BYTES = 8 * 1024 * 1024  # keeps a group of large pieces from holding up small messages for long
 MANY: Final = 4  # changes of one group, from which on the next one is given time to grow
-GROWS: Final = 0.005  # seconds of that: a group, with its turn and its commit, takes about as long
+GROWS: Final = 0.005  # seconds of that at most: as long as the last group took, with its turn and its commit
 SOON: Final = 0.01  # seconds after a group in which another one belongs to the same rush
 
 T = TypeVar("T")
@@ -94,11 +94,14 @@ class GroupCommit:
     # --- in the thread -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        took = 0.0
         while self._rounds.get():
             if time.monotonic() < self._rush_until:
-                time.sleep(GROWS)
+                time.sleep(min(took, GROWS))
+            began = time.monotonic()
             answers = self._round()
-            self._rush_until = time.monotonic() + SOON if len(answers) >= MANY else 0.0
+            ended = time.monotonic()
+            took, self._rush_until = ended - began, ended + SOON if len(answers) >= MANY else 0.0
             self._loop.call_soon_threadsafe(self._settle, answers)
         self._writer.close()
 
