@@ -72,18 +72,6 @@ async def measure(name: str, case: Case, ground: Ground) -> list[Row]:
         return [Row(name, None, f"{type(error).__name__}: {error}")]
 
 
-async def measure_short(name: str, case: Case, ground: Ground) -> list[Row]:
-    """The same for the short form, in which one message is a percentile: what is missed for times alone is measured
-    once more. A noisy machine misses one by chance; what is wrong is missed both times.
-    """
-    rows = await measure(name, case, ground)
-    missed = [row for row in rows if not row.holds]
-    if not missed or not all(row.figure and row.figure.is_time for row in missed):
-        return rows
-    console.print(f"{name}: once more, since {', '.join(str(row.figure and row.figure.what) for row in missed)}")
-    return await measure(name, case, ground)
-
-
 def show(rows: list[Row]) -> None:
     """Everything for people."""
     table = Table(title="what it is, and what it should be")
@@ -118,7 +106,7 @@ async def run(options: argparse.Namespace, chosen: dict[str, Case]) -> list[Row]
         for name, case in chosen.items():
             status.update(name)
             began = time.monotonic()
-            found = await (measure if ground.full else measure_short)(name, case, ground)
+            found = await measure(name, case, ground)
             rows += found
             missed = "" if all(row.holds for row in found) else ", missed"
             console.print(f"{name}: {time.monotonic() - began:.0f} s{missed}", highlight=False)

@@ -1,15 +1,11 @@
 """What a case gives: figures, each with what it must be. Knows no product and no case."""
 
-import math
 from dataclasses import dataclass
-from typing import Final
-
-_TIMES: Final = ("s", "times")
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One value with its bound: at most `limit`, or at least that much if `least`."""
+    """One value with its bound: at most `limit`, or at least that much if `least`. The unit is for people."""
 
     what: str
     value: float
@@ -21,11 +17,6 @@ class Figure:
     def holds(self) -> bool:
         """Whether it is as it should be."""
         return self.value >= self.limit if self.least else self.value <= self.limit
-
-    @property
-    def is_time(self) -> bool:
-        """Whether it is a time that something took, which a machine that stands still for a moment makes longer."""
-        return self.unit in _TIMES and math.isfinite(self.value)
 
 
 def percentile(values: list[float], part: float) -> float:

@@ -40,34 +40,6 @@ async def test_a_case_that_can_not_be_measured_is_missed(monkeypatch: pytest.Mon
     assert row.fault == "Failed: the server ended"
 
 
-def _case(*runs: list[Figure]) -> tuple[hard.Case, list[list[Figure]]]:
-    """Gives these figures, one list after the other; and the lists that are left."""
-    left = list(runs)
-
-    async def case(_ground: Ground) -> list[Figure]:
-        return left.pop(0)
-
-    return case, left
-
-
-SLOW, QUICK = Figure("waited", 1.2, "s", 1.0), Figure("waited", 0.1, "s", 1.0)
-
-
-@pytest.mark.parametrize(("second", "holds"), [(QUICK, True), (SLOW, False)])
-async def test_in_the_short_form_a_time_that_is_missed_is_measured_once_more(second: Figure, holds: bool) -> None:
-    case, left = _case([SLOW], [second], [QUICK])
-    (row,) = await hard.measure_short("case", case, Ground.__new__(Ground))
-    assert (row.holds, left) == (holds, [[QUICK]])
-
-
-@pytest.mark.parametrize("missed", [Figure("lost", 1, "", 0), Figure("waited", math.inf, "s", 1.0)])
-async def test_what_no_noise_explains_is_missed_at_once(missed: Figure) -> None:
-    case, left = _case([missed, SLOW], [QUICK])
-    rows = await hard.measure_short("case", case, Ground.__new__(Ground))
-    assert [row.holds for row in rows] == [False, False]
-    assert left == [[QUICK]]
-
-
 def test_json_has_null_for_what_has_no_end() -> None:
     (row,) = json.loads(hard.as_json([hard.Row("case", Figure("x", math.inf, "s", 1.0))]))
     assert (row["value"], row["holds"]) == (None, False)
