@@ -48,8 +48,8 @@ class Processes:
                 self._start(number)
 
     def _start(self, number: int) -> None:
-        """Signals wait for as long as they would be heard by a process that does not know yet what they mean: the
-        parent the child's number, the child that it is one.
+        """Signals wait meanwhile: the parent does not know the child yet that it has to pass them on to, and the child
+        still has the parent's handlers.
         """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
@@ -92,7 +92,7 @@ class Processes:
 def _die_with(parent: int) -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # all is read anyway by who only begins
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # who only begins reads everything anyway
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before we asked to be told
         os._exit(1)

@@ -53,8 +53,8 @@ class Watchdog:
             self.look(monotonic())
 
     def look(self, now: float) -> None:
-        """End what has made no step for too long, by this time of time.monotonic; what goes on all the same
-        is told of again after as long.
+        """End what has made no step for too long at `now` (as of time.monotonic); what goes on all the same is told of
+        again after as long.
         """
         for one in list(self._watches):
             if now - one.stepped_at > one.longest:

@@ -289,7 +289,8 @@ class ServerProcess:
         if self._number == 0:
             self._tasks.append(asyncio.create_task(supervised("sweep", self._sweep)))
             self._tasks.append(asyncio.create_task(supervised("idle tokens", self._tokens.run)))
-            self._tasks.append(asyncio.create_task(supervised("search keys", self._sort_in)))
+            engine = self._installation.engine
+            self._tasks.append(asyncio.create_task(supervised("search keys", lambda: sort_in(engine, self._commits))))
             self._tasks.append(asyncio.create_task(supervised("MTA-STS policies", self._sts_policies.run)))
             self._tasks.append(asyncio.create_task(self._tell_of_dane(), name="DANE"))
         if self._clock_watch:
@@ -310,9 +311,6 @@ class ServerProcess:
         ports = self._listener.ports
         _log.info("ready", hostname=self._installation.config.hostname, starttls=ports["starttls"], tls=ports["tls"])
         systemd.notify("READY=1")
-
-    async def _sort_in(self) -> None:
-        await sort_in(self._installation.engine, self._commits)
 
     def _is_drained(self) -> bool:
         with read(self._installation.engine) as connection:

@@ -724,7 +724,7 @@ async def test_a_look_at_much_that_is_due_has_an_end_and_the_next_begins_at_once
     await until(lambda: not house.waits())
     assert wire.addresses() == {CAROL: 300}
     steps = [len([*group]) for is_claim, group in groupby(done, lambda one: one == "claimed") if is_claim]
-    assert max(steps) <= 3, "one began within the second, and no other"
+    assert max(steps) <= 3, "none begins when a second has passed"
     assert len(steps) > 1
 
 

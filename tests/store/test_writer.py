@@ -1,6 +1,6 @@
 """store.engine.Writer: one connection for all transactions, and a new one once the store could not be used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -97,40 +97,41 @@ def _end_connections(administrator: Engine) -> None:
         connection.exec_driver_sql(f"{ended} AND pid <> pg_backend_pid()")
 
 
-def _begun(new_postgresql: NewDatabase) -> tuple[Engine, Engine, Writer]:
+@pytest.fixture
+def on_postgresql(new_postgresql: NewDatabase) -> Iterator[tuple[Engine, Engine, Writer]]:
+    """A writer that has written, its engine, and an administrator's."""
     url = new_postgresql()
     engine, administrator = open_engine(url), open_engine(url)
     with write(engine) as connection:
         connection.execute(insert(organisation).values(ROW))
-    return engine, administrator, Writer(engine)
-
-
-def test_a_connection_that_was_lost_is_told_once(new_postgresql: NewDatabase) -> None:
-    engine, administrator, writer = _begun(new_postgresql)
+    writer = Writer(engine)
     _rename(writer, "one.example")
-    _end_connections(administrator)
-    with pytest.raises(StoreUnavailable):
-        _rename(writer, "two.example")
-    _rename(writer, "three.example")
-    assert _name(engine) == "three.example"
+    yield engine, administrator, writer
     writer.close()
     engine.dispose()
     administrator.dispose()
 
 
-def test_a_connection_that_was_lost_is_told_to_nobody_if_a_reader_has_found_out(new_postgresql: NewDatabase) -> None:
+def test_a_connection_that_was_lost_is_told_once(on_postgresql: tuple[Engine, Engine, Writer]) -> None:
+    engine, administrator, writer = on_postgresql
+    _end_connections(administrator)
+    with pytest.raises(StoreUnavailable):
+        _rename(writer, "two.example")
+    _rename(writer, "three.example")
+    assert _name(engine) == "three.example"
+
+
+def test_a_connection_that_was_lost_is_told_to_nobody_if_a_reader_has_found_out(
+    on_postgresql: tuple[Engine, Engine, Writer],
+) -> None:
     """As at the restart of a database: who only looks is there first."""
-    engine, administrator, writer = _begun(new_postgresql)
-    _rename(writer, "one.example")
+    engine, administrator, writer = on_postgresql
     _name(engine)
     _end_connections(administrator)
     with pytest.raises(StoreUnavailable):
         _name(engine)
     _rename(writer, "two.example")
     assert _name(engine) == "two.example"
-    writer.close()
-    engine.dispose()
-    administrator.dispose()
 
 
 def test_after_its_end_it_holds_no_connection(engine: Engine, writer: Writer) -> None:

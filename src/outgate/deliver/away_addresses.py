@@ -1,4 +1,4 @@
-"""The addresses that could not be connected to of late, or let nobody in: where there are others, these are tried last.
+"""The addresses that could not be connected to of late, or kept us waiting: where there are others, these come last.
 
 Of one process, and in memory alone: what it does not know costs one time-out. Knows no message and no host's name.
 """
@@ -23,7 +23,7 @@ class AwayAddresses:
         return self._until.get((address, port), 0.0) > self._now()
 
     def add(self, address: str, port: int, seconds: float = PAUSE) -> None:
-        """It could not be connected to, or let nobody in: it is tried last for so long."""
+        """It could not be connected to, or kept us waiting for nothing: it is tried last for so long."""
         now = self._now()
         self._until = {one: until for one, until in self._until.items() if until > now}
         if len(self._until) < MOST:

@@ -222,8 +222,8 @@ class Deliverer:
             await self._queue.give_back(self._inflight.unknown(await self._queue.leased()))
 
     async def _claim(self) -> None:
-        """Step by step: what is accepted meanwhile is stored between them. What a look has no time for is the next
-        one's, which begins at once: there is more to be done in each.
+        """Step by step: what is accepted meanwhile is stored between them. After `LOOK` seconds the rest is left to the
+        next look, which begins at once: before it leases are renewed, and it asks anew which queues are due.
         """
         room = self._inflight.room()
         if not room.free or self._heartbeat.standing.is_drained:

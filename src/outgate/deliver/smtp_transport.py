@@ -267,8 +267,8 @@ class SmtpTransport:
 
     async def _open(self) -> Outcome | None:
         """A connection to the first host that lets us in, of those not tried in this attempt; else why there is none.
-        An address that could not be connected to a moment ago, or took longer than that to let nobody in, is tried
-        after all others.
+        An address that could not be connected to a moment ago, or kept us waiting and did not let us in, is tried after
+        all others.
         """
         failed: list[list[Outcome]] = [[] for _ in self._hosts]
         later: list[tuple[SecuredHost, list[Outcome]]] = []

@@ -273,8 +273,8 @@ class Release(RowsOnly):
         )
 
 
-# The queue as what is compared only. As a column it would have all that waits there looked at in its index, which may
-# be a million, where a statement knows the messages that it is about.
+# An expression, so that no index answers it. Else SQLite goes through all that waits in the queue, which may be a
+# million, although the statement names the messages that it is about.
 _OF_THE_QUEUE = recipient.c.queue + "" == bindparam("b_queue")
 
 _WAITS = and_(
@@ -395,8 +395,12 @@ class Claim:
             brought = len({row.message_id for row in rows})
             messages += brought
             room = room.less(queue, brought)
-            if not is_all:
-                (to_go_on.append if brought and limit < here else left_behind.add)(queue)
+            if is_all:
+                continue
+            if brought and limit < here:  # this step's bound, not the room: the next one takes more
+                to_go_on.append(queue)
+            else:
+                left_behind.add(queue)
         if taken:
             common = {"b_leased_by": self.leased_by, "b_lease": self.lease}
             connection.execute(_TAKE, [common | {"b_message": row.message_id, "b_number": row.number} for row in taken])

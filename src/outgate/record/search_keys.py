@@ -51,7 +51,7 @@ EVERY: Final = 2.0  # seconds
 TOGETHER: Final = 6000  # keys after which no further message is sorted in with them: in order in two milliseconds
 AT_ONCE: Final = 400  # rows of a step: a millisecond
 _READ_AT_ONCE: Final = 500  # messages, and the keys of them that are looked at: a millisecond
-_MOST_FRESH: Final = 5000  # messages, by and large
+_MOST_FRESH: Final = 5000  # messages of which more are hardly ever fresh at once
 _REMOVED_AT_ONCE: Final = 1000  # keys
 _LENGTH: Final = 255  # characters of either part; PostgreSQL takes 2,704 bytes in an index
 
