@@ -92,6 +92,9 @@ class Line:
     def __init__(self, wire: Wire, route: Route) -> None:
         self.wire, self.route = wire, route
 
+    def resume(self) -> bool:
+        return False
+
     async def connect(self) -> Outcome | None:
         await asyncio.sleep(0)
         return self.wire.connects_by() if self.wire.connects_by else self.wire.connects

@@ -12,7 +12,6 @@ from outgate.deliver.outcome import INTERNAL, NO_STORE, Outcome, Verdict
 from outgate.store.engine import StoreUnavailable
 from outgate.watchdog import Watchdog
 
-WATCHDOG = Watchdog()
 DOWN = Outcome(Verdict.RETRY, "4.4.1 could not connect")
 
 
@@ -35,8 +34,15 @@ class Line:
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.fault: Exception | None = None
+        self.connects = 0
+
+    def resume(self) -> bool:
+        if self.fault:
+            raise self.fault
+        return self in self.peer.open
 
     async def connect(self) -> Outcome | None:
+        self.connects += 1
         await asyncio.sleep(0)
         if self.fault:
             raise self.fault
@@ -64,12 +70,13 @@ def pool(
     in_all: ConnectionLimit | None = None,
     is_exchanger: bool = False,
 ) -> DestinationPool:
+    watchdog = Watchdog()
     return DestinationPool(
         "mx:peer.example",
         peer.new,
         connections=connections,
         idle_timeout=idle_timeout,
-        watch=lambda: WATCHDOG.watch("connection", "mx:peer.example", 60.0),
+        watch=lambda: watchdog.watch("connection", "mx:peer.example", 60.0),
         in_all=in_all or ConnectionLimit(100),
         is_exchanger=is_exchanger,
     )
@@ -149,6 +156,32 @@ async def test_the_limit_grows_again_while_the_destination_is_busy() -> None:
         line = await lent(connections)
     assert await lent(connections) is not line
     assert len(peer.open) == 2
+
+
+async def test_a_warm_connection_is_lent_again_without_connecting() -> None:
+    peer = Peer()
+    connections = pool(peer)
+    line = await lent(connections)
+    connections.give_back(line)
+    assert await lent(connections) is line
+    assert line.connects == 1
+
+
+async def test_what_was_idle_for_less_long_outlives_what_was_idle_for_longer() -> None:
+    peer = Peer()
+    connections = pool(peer, idle_timeout=0.2)
+    first, second = await lent(connections), await lent(connections)
+    connections.give_back(first)
+    connections.give_back(second)
+    async with asyncio.timeout(10):
+        while first in peer.open:
+            connections.give_back(await lent(connections))  # the second one, which is idle anew
+            await asyncio.sleep(0.005)
+    assert second in peer.open
+    async with asyncio.timeout(10):
+        while peer.open:
+            await asyncio.sleep(0.005)
+    assert connections.is_unused
 
 
 async def test_a_connection_that_nobody_wants_is_closed_after_a_while() -> None:

@@ -8,7 +8,9 @@ import asyncio
 import resource
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 KEPT: Final = 4  # a quarter of the connections is not for exchangers
 
@@ -20,7 +22,7 @@ class ConnectionLimit:
         self._most = {False: most, True: most - most // KEPT}  # in all, and to exchangers
         self._open = {False: 0, True: 0}  # by whether it is to an exchanger
         self._waiting: dict[bool, deque[asyncio.Future[None]]] = {False: deque(), True: deque()}
-        self._idle: dict[bool, dict[object, Callable[[], None]]] = {False: {}, True: {}}  # longest first
+        self._idle: dict[bool, dict[Any, Callable[[Any], None]]] = {False: {}, True: {}}  # longest first
         self._serving = False
 
     @property
@@ -45,8 +47,8 @@ class ConnectionLimit:
         self._open[is_exchanger] -= 1
         self._serve()
 
-    def idle(self, connection: object, close: Callable[[], None], *, is_exchanger: bool) -> None:
-        """It is kept warm, unless somebody wants its place: then it is to close, which releases it."""
+    def idle(self, connection: T, close: Callable[[T], None], *, is_exchanger: bool) -> None:
+        """It is kept warm, unless somebody wants its place: then `close` is called with it, and releases it."""
         self._idle[is_exchanger][connection] = close
         self._serve()
 
@@ -56,7 +58,7 @@ class ConnectionLimit:
 
     def _serve(self) -> None:
         """Places to those who wait, as long as there are any."""
-        if self._serving:
+        if self._serving or not (self._waiting[False] or self._waiting[True]):
             return
         self._serving = True
         for is_exchanger in (False, True):
@@ -83,7 +85,8 @@ class ConnectionLimit:
         for kind in (True, False) if self._has_share(is_exchanger) else (True,):
             idle = self._idle[kind]
             if idle:
-                idle.pop(next(iter(idle)))()
+                connection = next(iter(idle))
+                idle.pop(connection)(connection)
                 return True
         return False
 

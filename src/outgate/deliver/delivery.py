@@ -45,8 +45,10 @@ class Delivery:
     @property
     def keys(self) -> list[tuple[int, int]]:
         """Its recipients as the ledger knows them: (message id, number)."""
-        message_id = self.item.message.id
-        return [(message_id, one.number) for one in self.recipients]
+        message_id, recipients = self.item.message.id, self.recipients
+        if len(recipients) == 1:  # nearly always, and asked at each stage
+            return [(message_id, recipients[0].number)]
+        return [(message_id, one.number) for one in recipients]
 
     @property
     def destination(self) -> Destination:
@@ -76,11 +78,14 @@ class AttemptResult:
 class Transport(Protocol):
     """Takes deliveries to one destination, one after the other, over a connection that it keeps warm."""
 
+    def resume(self) -> bool:
+        """Whether the warm connection takes one more delivery, which `carry` is to follow with."""
+
     async def connect(self) -> Outcome | None:
         """Make sure of a connection; None if there is one, else why not."""
 
     async def carry(self, delivery: Delivery) -> AttemptResult:
-        """Hand one delivery over, after `connect`."""
+        """Hand one delivery over, after `resume` or `connect`."""
 
     def recall(self) -> bool:
         """Whether what is being carried can still be kept from the peer. If so the task that carries it is to be

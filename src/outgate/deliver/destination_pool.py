@@ -45,7 +45,8 @@ class DestinationPool:
         self._new_transport, self._watch = new_transport, watch
         self._most = self._limit = connections
         self._idle_timeout = idle_timeout
-        self._idle: list[tuple[Transport, asyncio.TimerHandle]] = []
+        self._idle: deque[tuple[Transport, float]] = deque()  # and since when, by the loop's clock: longest first
+        self._cooling: asyncio.TimerHandle | None = None  # until one may have been idle for too long
         self._waiting: deque[asyncio.Future[Transport | Outcome | None]] = deque()  # None: open one more
         self._lent = 0  # transports that are connecting, or with a delivery
         self._connected = 0  # those of them that had a connection, and all that are idle
@@ -67,7 +68,7 @@ class DestinationPool:
             transport = await self._next()
             if isinstance(transport, Outcome):
                 return transport
-            failed = await self._connect(transport)
+            failed = None if self._resumes(transport) else await self._connect(transport)
             if failed is None:
                 self._connected += 1
                 return transport
@@ -109,7 +110,7 @@ class DestinationPool:
             if not waiting.done():
                 waiting.set_exception(Closing())
         self._waiting.clear()
-        for transport, _ in list(self._idle):
+        for transport, _ in tuple(self._idle):
             self._drop(transport)
 
     async def _next(self) -> Transport | Outcome:
@@ -117,8 +118,7 @@ class DestinationPool:
         if self._closing:
             raise Closing
         if self._idle:
-            transport, timer = self._idle.pop()
-            timer.cancel()
+            transport, _ = self._idle.pop()
             self._in_all.busy(transport, is_exchanger=self._is_exchanger)
             self._connected -= 1
             self._lent += 1
@@ -170,6 +170,13 @@ class DestinationPool:
                 waiting.set_result(None)
                 return
 
+    def _resumes(self, transport: Transport) -> bool:
+        try:
+            return transport.resume()
+        except Exception:  # a fault of ours: it is connected anew
+            _log.exception("could not go on", destination=self.name)
+            return False
+
     async def _connect(self, transport: Transport) -> Outcome | None:
         failed: Outcome | None = INTERNAL
         try:
@@ -204,17 +211,25 @@ class DestinationPool:
         if self._closing:
             self._discard(transport)
             return
-        timer = self._loop.call_later(self._idle_timeout, self._drop, transport)
-        self._idle.append((transport, timer))
+        self._idle.append((transport, self._loop.time()))
         self._connected += 1
-        self._in_all.idle(transport, lambda: self._drop(transport), is_exchanger=self._is_exchanger)
+        if self._cooling is None:
+            self._cooling = self._loop.call_later(self._idle_timeout, self._drop_cold)
+        self._in_all.idle(transport, self._drop, is_exchanger=self._is_exchanger)
+
+    def _drop_cold(self) -> None:
+        """One timer for all: what is lent again and again would start and stop one with each delivery."""
+        self._cooling, now = None, self._loop.time()
+        try:
+            while self._idle and now - self._idle[0][1] >= self._idle_timeout:
+                self._drop(self._idle[0][0])
+        finally:
+            if self._idle:
+                self._cooling = self._loop.call_at(self._idle[0][1] + self._idle_timeout, self._drop_cold)
 
     def _drop(self, transport: Transport) -> None:
         """It is kept warm no longer."""
-        for one, timer in self._idle:
-            if one is transport:
-                timer.cancel()
-        self._idle = [one for one in self._idle if one[0] is not transport]
+        self._idle = deque(one for one in self._idle if one[0] is not transport)
         self._connected -= 1
         self._in_all.busy(transport, is_exchanger=self._is_exchanger)
         self._discard(transport)

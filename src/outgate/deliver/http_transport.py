@@ -84,11 +84,16 @@ class HttpTransport:
         self._content: _Content | None = None
         self._recalled = False
 
+    def resume(self) -> bool:
+        """Whether the warm connection takes one more delivery."""
+        now, old_at = asyncio.get_running_loop().time(), self._connected_at + self._max_age
+        return self._connection is not None and self._connection.is_usable and now < old_at
+
     async def connect(self) -> Outcome | None:
         """Keep the warm connection, or open one to the first address that answers."""
-        now = asyncio.get_running_loop().time()
-        if self._connection and self._connection.is_usable and now < self._connected_at + self._max_age:
+        if self.resume():
             return None
+        now = asyncio.get_running_loop().time()
         self.close()
         hosts = await self._hosts()
         if isinstance(hosts, Outcome):

@@ -31,8 +31,12 @@ class MaildirTransport:
     def __init__(self, queue: Queue, mailboxes: LocalMailboxes, root: Path, hostname: str) -> None:
         self._queue, self._mailboxes, self._root, self._hostname = queue, mailboxes, root, hostname
 
-    async def connect(self) -> Outcome | None:
+    def resume(self) -> bool:
         """The folders are always there."""
+        return True
+
+    async def connect(self) -> Outcome | None:
+        """There is nothing to connect to."""
         return None
 
     async def carry(self, delivery: Delivery) -> AttemptResult:

@@ -39,12 +39,15 @@ Hosts = Callable[[], Awaitable[list[SecuredHost] | Outcome]]
 
 @dataclass(slots=True)
 class Progress:
-    """One delivery on its way over a peer's hosts: who still waits, and what the last host said."""
+    """One delivery on its way over a peer's hosts: who still waits, and what the last host said by what connection."""
 
     delivery: Delivery
     left: tuple[Recipient, ...]
     found: dict[int, Outcome] = field(default_factory=dict)  # recipient's number -> outcome, which another may follow
-    last: AttemptResult = field(default_factory=lambda: AttemptResult(()))
+    peer: str = ""
+    tls: str = ""
+    reply: str = ""
+    footer: str = ""
     refreshed: bool = False  # a connection that had grown stale was replaced
     mail_from: str | None = None  # the envelope sender, if it is not the route's
 
@@ -60,8 +63,8 @@ class Progress:
         """What became of those who were left: who must wait is left again."""
         for one, outcome in zip(self.left, found, strict=True):
             self.found[one.number] = outcome.told_by(peer, success)
-        self.last = AttemptResult((), peer, tls, reply or found[-1].reason, footer)
-        self.left = tuple(one for one in self.left if self.found[one.number].verdict is Verdict.RETRY)
+        self.peer, self.tls, self.reply, self.footer = peer, tls, reply or found[-1].reason, footer
+        self.left = tuple([one for one in self.left if self.found[one.number].verdict is Verdict.RETRY])
 
     @property
     def undelivered(self) -> Delivery:
@@ -94,8 +97,7 @@ class Progress:
     def result(self) -> AttemptResult:
         """In the recipients' order."""
         found = [self.found[one.number] for one in self.delivery.recipients]
-        last = self.last
-        return AttemptResult(found, last.peer, last.tls, last.reply, last.footer, mail_from=self.mail_from)
+        return AttemptResult(found, self.peer, self.tls, self.reply, self.footer, mail_from=self.mail_from)
 
 
 class SmtpTransport:
@@ -121,6 +123,7 @@ class SmtpTransport:
         self._away = away or AwayAddresses()
         self._discarded = discarded or (lambda _host: link.discarded)  # extensions, by the host's name
         self._timeouts, self._verifying, self._max_age = timeouts, verifying, max_age
+        self._together = timeouts.together
         self._mailboxes = mailboxes  # of the organisation, if the peer keeps them
         self._log_in = log_in  # of the link, where it may be renewed
         self._count = count
@@ -131,14 +134,19 @@ class SmtpTransport:
         self._are_several = False  # hosts
         self._recalled = False
 
+    def resume(self) -> bool:
+        """Whether the warm connection takes one more delivery: its attempt begins."""
+        if self._connection is None or not self._connection.fresh(self._max_age):
+            return False
+        self._until, self._tried = monotonic() + self._together, {self._connection.address}
+        return True
+
     async def connect(self) -> Outcome | None:
         """Keep the warm connection, or open one to the first host that answers."""
-        self._until = monotonic() + self._timeouts.together
-        if self._connection and self._connection.fresh(self._max_age):
-            self._tried = {self._connection.address}
+        if self.resume():
             return None
         self.close()
-        self._tried = set()
+        self._until, self._tried = monotonic() + self._together, set()
         self._are_several = len(self._hosts) > 1
         if self._log_in and (fault := await self._log_in.fault()):
             return fault
@@ -304,7 +312,7 @@ class SmtpTransport:
             self._away.add(address, port)
         elif failed and monotonic() - began > self._timeouts.connect:
             # Else the same ones would take all the time of each attempt.
-            self._away.add(address, port, self._timeouts.together)
+            self._away.add(address, port, self._together)
         else:
             self._away.remove(address, port)
         if failed:
