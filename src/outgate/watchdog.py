@@ -36,6 +36,8 @@ class Watchdog:
     """Of one event loop. `wedged` counts what it told of, the last one at `wedged_at` (by time.monotonic)."""
 
     def __init__(self) -> None:
+        # Known, it need not be asked for at each watch: in Python 3.11 that asks the system for the process's number.
+        self._loop = asyncio.get_running_loop()
         self.wedged, self.wedged_at = 0, 0.0
         self._watches: set[Watch] = set()
 
@@ -44,7 +46,7 @@ class Watchdog:
         `what` the one piece of it, as the log is told; given as a function, it is named only when there is need. The
         block raises Wedged where that took longer; unless it is one that nobody `ends`, which is told of only.
         """
-        return Watch(self._watches, work, what, longest, ends)
+        return Watch(self._loop, self._watches, work, what, longest, ends)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -79,6 +81,7 @@ class Watch:
         "_cancelling",
         "_ended",
         "_former",
+        "_loop",
         "_watches",
         "_what",
         "ends",
@@ -88,13 +91,22 @@ class Watch:
         "work",
     )
 
-    def __init__(self, watches: "set[Watch]", work: str, what: Named, longest: float, ends: bool) -> None:
-        self._watches, self.work, self._what, self.longest, self.ends = watches, work, what, longest, ends
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        watches: "set[Watch]",
+        work: str,
+        what: Named,
+        longest: float,
+        ends: bool,
+    ) -> None:
+        self._loop, self._watches = loop, watches
+        self.work, self._what, self.longest, self.ends = work, what, longest, ends
         self.stepped_at = 0.0
         self._ended = 0  # how often it was told to
 
     def __enter__(self) -> "Watch":
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("only tasks are watched")
         self.task, self._cancelling = task, task.cancelling()

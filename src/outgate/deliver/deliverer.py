@@ -118,6 +118,7 @@ class Deliverer:
         self._new_transport = new_transport
         self._reporter = Reporter(queue, directory, settings, hostname, queue_ids)
         self._inflight = InFlight(settings.in_memory)
+        self._loop = asyncio.get_running_loop()
         self.watchdog = Watchdog()
         self._together = timeouts_of(settings).together + SLACK
         self._renews_every = settings.lease / 3
@@ -140,7 +141,7 @@ class Deliverer:
         self._begin("watchdog", self.watchdog.run)
 
     def _begin(self, name: str, work: Loop) -> None:
-        self._loops.append(asyncio.get_running_loop().create_task(supervised(name, work), name=name))
+        self._loops.append(self._loop.create_task(supervised(name, work), name=name))
 
     def _watched(self, name: str, work: Loop, longest: float) -> Loop:
         """The loop, begun again if it makes no step."""
@@ -197,7 +198,7 @@ class Deliverer:
             self._spawn(self._see_through(ours))
 
     async def _look_for_work(self) -> None:
-        now = asyncio.get_running_loop().time
+        now = self._loop.time
         renew_at = now()  # at once: the loop may be begun again, and may have been ended while it was claiming
         self._is_unsure = True
         while True:
@@ -347,7 +348,7 @@ class Deliverer:
     async def _handed_over(self, transport: Transport, delivery: Delivery) -> AttemptResult:
         """What came of handing it over; or what is known when it is recalled."""
         self._inflight.start(delivery)
-        under_way = UnderWay(delivery, transport, asyncio.current_task())
+        under_way = UnderWay(delivery, transport, asyncio.current_task(self._loop))
         self._under_way.add(under_way)
         try:
             return await _carried(transport, delivery)
@@ -566,7 +567,7 @@ class Deliverer:
     # --- tasks -----------------------------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
