@@ -20,7 +20,7 @@ ALLOWED = {
     "extras": set(),
     "secret_file": set(),
     "printable": set(),
-    "log_lines": {"printable"},
+    "log_lines": {"printable", "clock"},
     "model": set(),
     "authorise": {"model", "mail"},
     "compliance": {"model", "mail"},

@@ -13,12 +13,17 @@ import textwrap
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import structlog
 from prometheus_client import Counter
-from structlog.typing import EventDict, WrappedLogger
+from structlog.contextvars import merge_contextvars
+from structlog.typing import EventDict, Processor, WrappedLogger
 
+from outgate import clock
 from outgate.printable import printable, printable_lines
 
 WAITING: Final = 10_000  # lines that wait to be written, at most
@@ -29,16 +34,31 @@ _LEVEL_WIDTH = len("critical")
 
 _DROPPED = Counter("outgate_log_lines_dropped", "Log lines that were dropped, since nobody read the log or it is full")
 
+
+def _stamped(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """With the time, as in `2026-06-01T12:00:00.000000Z`. structlog's own makes all of it anew for each line."""
+    second, rest = divmod(clock.now(), 1)
+    event["timestamp"] = f"{_second(int(second))}.{int(rest * 1e6):06d}Z"
+    return event
+
+
+@lru_cache(4)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 # What every line has.
 _COMMON: Final = (
-    structlog.contextvars.merge_contextvars,  # which request a line is about
+    merge_contextvars,  # which request a line is about
     structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _stamped,
     # The traceback alone: structlog's own for people show all local variables, secrets too.
     structlog.processors.format_exc_info,
 )
 
 _log = structlog.get_logger("outgate")
+
+EventLog = Callable[[str, Mapping[str, object]], None]  # takes what happened, and the fields of its line
 
 
 def configure(log_format: str) -> "LogWriter":
@@ -46,13 +66,31 @@ def configure(log_format: str) -> "LogWriter":
     lines = LogWriter(sys.stderr.fileno())
     atexit.register(lines.flush)
     structlog.configure(
-        processors=[*_COMMON, structlog.processors.JSONRenderer() if log_format == "json" else for_people],
+        processors=[*_COMMON, _renderer(log_format)],
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
     root.handlers = [*(one for one in root.handlers if not isinstance(one, _FromLibraries)), _FromLibraries()]
     return lines
+
+
+def event_log(lines: "LogWriter", log_format: str) -> EventLog:
+    """Writes the same lines, of level info. By structlog's way from a logger to a line each message would pay as much
+    again as for its line.
+    """
+    render = _renderer(log_format)
+
+    def write(event: str, fields: Mapping[str, object]) -> None:
+        line = merge_contextvars(None, "info", {**fields, "event": event})
+        line["level"] = "info"
+        lines.msg(str(render(None, "info", _stamped(None, "info", line))))
+
+    return write
+
+
+def _renderer(log_format: str) -> Processor:
+    return structlog.processors.JSONRenderer() if log_format == "json" else for_people
 
 
 def configure_for_commands() -> None:
@@ -158,7 +196,15 @@ def for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """
     head = f"{event.pop('timestamp')} {event.pop('level'):{_LEVEL_WIDTH}} {printable(str(event.pop('event')))}"
     traceback = event.pop("exception", None)
-    line = " ".join([head, *[f"{name}={_shown(value)}" for name, value in event.items()]])
+    words = [head]
+    for name, value in event.items():
+        text = value if isinstance(value, str) else str(value)
+        if not text.isprintable():
+            text = printable(text)
+        if not text or " " in text or '"' in text:  # in quotes, where it would not be seen where it ends
+            text = '"' + text.replace('"', r"\"") + '"'
+        words.append(f"{name}={text}")
+    line = " ".join(words)
     return f"{line}\n{textwrap.indent(printable_lines(traceback), '    ')}" if traceback else line
 
 
@@ -166,9 +212,3 @@ def _only_trouble(_logger: WrappedLogger, method: str, event: EventDict) -> Even
     if method in ("debug", "info"):
         raise structlog.DropEvent
     return event
-
-
-def _shown(value: object) -> str:
-    """In quotes where it would not be seen where it ends."""
-    text = printable(value if isinstance(value, str) else str(value))
-    return text if text and " " not in text and '"' not in text else '"' + text.replace('"', r"\"") + '"'

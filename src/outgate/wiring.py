@@ -52,6 +52,7 @@ from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
 from outgate.key_watch import KeyWatch
+from outgate.log_lines import EventLog, event_log
 from outgate.mailbox.maildir_mailbox import MaildirMailboxes
 from outgate.mailbox.user_mailbox import Mailboxes, NoMailboxes
 from outgate.model import Gateway, UsersGateway
@@ -116,13 +117,14 @@ _log = structlog.get_logger("outgate")
 class ServerProcess:
     """All roles in one process."""
 
-    def __init__(self, installation: Installation, number: int = 0) -> None:
+    def __init__(self, installation: Installation, number: int = 0, log: EventLog | None = None) -> None:
         settings, engine = installation.config, installation.engine
         self._installation, self._number = installation, number
         self._security = SecurityEvents(engine, installation.vault, clock.now)
         self._directory = DirectoryReader(DirectoryCache(engine))
         self._commits = GroupCommit(engine)
-        self._publication = Publication(to_text, Weight.of(settings.record.log))
+        least = Weight.of(settings.record.log)
+        self._publication = Publication(to_text, least, log) if log else Publication(to_text, least)
         owner, self._queue_ids = _process(settings, number), QueueIds()
         self._queue = Queue(engine, self._commits, owner, settings.delivery.lease, committed=self._publication)
         self._certificate = Certificate(
@@ -695,14 +697,15 @@ def serve(data: Path) -> None:
     """Run until SIGTERM or SIGINT, in as many processes as the configuration says."""
     settings = config.load(data)
     lines = log_lines.configure(settings.log_format)
+    log = event_log(lines, settings.log_format)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have the vault's keys
     open_files.raise_limit()
     with _alone(settings):
         uvloop.run(_take_up(data))
         if settings.processes == 1:
-            uvloop.run(_serve(data, 0))
+            uvloop.run(_serve(data, 0, log))
         else:
-            Processes(settings.processes, lambda number: uvloop.run(_serve(data, number)), lines.flush).run()
+            Processes(settings.processes, lambda number: uvloop.run(_serve(data, number, log)), lines.flush).run()
 
 
 async def _keep_written(snapshot: Snapshot) -> None:
@@ -733,10 +736,10 @@ async def _take_up(data: Path) -> None:
     installation.engine.dispose()
 
 
-async def _serve(data: Path, number: int) -> None:
+async def _serve(data: Path, number: int, log: EventLog) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    server = ServerProcess(open_installation(data), number)
+    server = ServerProcess(open_installation(data), number, log)
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, server.reload)

@@ -46,6 +46,27 @@ def test_what_others_wrote_is_one_printable_line(log_format: str, capfd: pytest.
     assert not any(line.startswith("2026-01-01") for line in shown.splitlines())
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_the_lines_of_events_are_as_all_others(
+    log_format: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Printable, with the time, the level, and the request that they are about."""
+    monkeypatch.setattr("outgate.clock.now", lambda: 1_780_315_200.25)
+    before = structlog.get_config()
+    lines = log_lines.configure(log_format)
+    fields = {"id": "0c8", "reply": HOSTILE, "delay": 0.5, "by": ""}
+    try:
+        with structlog.contextvars.bound_contextvars(request="r1"):
+            structlog.get_logger("mail").info("delivered", **fields)
+            log_lines.event_log(lines, log_format)("delivered", fields)
+    finally:
+        structlog.configure(**before)
+    lines.flush()
+    usual, event = capfd.readouterr().err.splitlines()
+    assert event == usual
+    assert "2026-06-01T12:00:00.250000Z" in event
+
+
 def _fail(password: str) -> None:
     try:
         _ = len(password) / 0

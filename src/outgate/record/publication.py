@@ -23,13 +23,19 @@ Subscriber = Callable[[Sequence[MessageEvent]], None]
 
 class Publication:
     """Call it with what was committed together. `queue_id` writes a queue id; lines lighter than `least` are left out.
+    `log` takes a line's name and its fields, printable or not.
 
     A subscriber is called on the event loop that commits and must not block it; a trace is a subscriber, too. The first
     time that one fails is logged, each time is counted.
     """
 
-    def __init__(self, queue_id: Callable[[int], str], least: Weight) -> None:
-        self._queue_id, self._least = queue_id, least
+    def __init__(
+        self,
+        queue_id: Callable[[int], str],
+        least: Weight,
+        log: Callable[[str, Fields], None] = lambda event, fields: _log.info(event, **fields),
+    ) -> None:
+        self._queue_id, self._least, self._write = queue_id, least, log
         self._subscribers: list[Subscriber] = []
         self._failing: set[Subscriber] = set()
 
@@ -56,8 +62,9 @@ class Publication:
                 self._tell_once(subscriber)
 
     def _log(self, event: MessageEvent, line: Fields) -> None:
-        fields = {name: _cut(value) for name, value in line.items()}
-        _log.info(event.kind.value, id=self._queue_id(event.message_id), **fields)
+        if cut := [name for name, value in line.items() if isinstance(value, str) and len(value) > LINE_LENGTH]:
+            line = {**line, **{name: f"{line[name]}"[:LINE_LENGTH] + "…" for name in cut}}
+        self._write(str(event.kind), {"id": self._queue_id(event.message_id), **line})
 
     def _tell_once(self, subscriber: Subscriber) -> None:
         if subscriber in self._failing:
@@ -67,8 +74,3 @@ class Publication:
             _log.exception("a subscriber to the record failed", subscriber=repr(subscriber))
         except Exception:
             _FAILURES.inc()
-
-
-def _cut(value: object) -> object:
-    """Whoever writes the line makes it printable (log_lines)."""
-    return value[:LINE_LENGTH] + "…" if isinstance(value, str) and len(value) > LINE_LENGTH else value
