@@ -37,7 +37,7 @@ def messages(days: float) -> list[Kept]:
 async def test_only_what_is_too_old_and_waits_no_more_is_removed_with_its_keys(logged: Engine) -> None:
     await sort_in(logged)
     with write(logged) as conn:
-        message_log.add(conn, [accepted(1, at=1.5), accepted(9, at=10 * DAY)])
+        message_log.add(conn, [accepted(9, at=10 * DAY)])
     await Retention(logged, messages(5), lambda: 11 * DAY).tidy(pause=0)
     assert found(logged, MessageFilter()) == [9, 2]
     with read(logged) as conn:
@@ -46,20 +46,39 @@ async def test_only_what_is_too_old_and_waits_no_more_is_removed_with_its_keys(l
         assert set(conn.scalars(select(fact.c.message_id))) == {9, 2}
 
 
-async def test_what_is_removed_while_it_is_sorted_in_leaves_no_key(engine: Engine) -> None:
+async def test_what_is_too_old_and_not_sorted_in_yet_goes_when_it_is(engine: Engine) -> None:
     with write(engine) as conn:
         message_log.add(conn, [accepted(number) for number in range(1, 400)])
     steps = list((await search_keys.oldest(engine)).steps())
     with write(engine) as conn:
         apply(conn, steps[:2])
     with write(engine) as conn:
-        assert remove_messages(conn, 100.0, 400) == 99
+        assert remove_messages(conn, 100.0, 400) == 0
     for step in steps[2:]:
         with write(engine) as conn:
             apply(conn, [step])
+    with write(engine) as conn:
+        assert remove_messages(conn, 100.0, 400) == 99
     with read(engine) as conn:
         assert set(conn.scalars(select(search_key.c.message_id))) == set(range(100, 400))
         assert not conn.scalar(select(func.count()).select_from(fresh_search_keys))
+
+
+async def test_a_node_that_is_late_to_sort_in_adds_no_key_of_what_was_removed(
+    new_postgresql: Callable[..., str],
+) -> None:
+    engine = open_engine(new_postgresql())
+    with write(engine) as conn:
+        message_log.add(conn, [accepted(1), accepted(2)])
+    late = list((await search_keys.oldest(engine)).steps())
+    await sort_in(engine)
+    with write(engine) as conn:
+        assert remove_messages(conn, 2.0, 400) == 1
+    with write(engine) as conn:
+        assert apply(conn, late) == [True] * len(late)
+    with read(engine) as conn:
+        assert set(conn.scalars(select(search_key.c.message_id))) == {2}
+    engine.dispose()
 
 
 async def test_who_removes_waits_for_a_step_of_another_node(new_postgresql: Callable[..., str]) -> None:
@@ -87,9 +106,11 @@ async def _waits_for_a_lock(engine: Engine) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_a_batch_of_messages_is_no_larger_than_it_may_be(engine: Engine) -> None:
+async def test_a_batch_of_messages_is_no_larger_than_it_may_be(engine: Engine) -> None:
     with write(engine) as conn:
         message_log.add(conn, [accepted(number) for number in range(1, 8)])
+    await sort_in(engine)
+    with write(engine) as conn:
         assert [remove_messages(conn, 100.0, 3) for _ in range(4)] == [3, 3, 1, 0]
 
 
@@ -256,6 +277,7 @@ def _fails(_connection: Connection, _before: float, _limit: int) -> int:
 
 
 async def test_what_can_not_be_removed_of_one_kind_is_logged_and_stops_no_other(logged: Engine) -> None:
+    await sort_in(logged)
     with capture_logs() as lines:
         await Retention(logged, [Kept("audit", DAY, _fails), *messages(1)], lambda: 11 * DAY).tidy(pause=0)
     assert [(line["kind"], line["error"]) for line in lines] == [("audit", "broken")]
@@ -279,6 +301,7 @@ async def test_a_new_sqlite_file_shrinks_when_what_is_old_goes(new_sqlite: Calla
     recipients: Sequence[str] = ["x" * 60 + "@y.example"] * 50
     with write(engine) as conn:
         message_log.add(conn, [accepted(number, "alice@example.com", *recipients) for number in range(1, 600)])
+    await sort_in(engine)
     before = _pages(engine)
     await Retention(engine, messages(1), lambda: 2 * DAY).tidy(pause=0)
     assert _pages(engine) < before / 3
@@ -302,6 +325,7 @@ async def test_space_is_given_back_many_pages_in_a_step(
         return give_back(self)
 
     monkeypatch.setattr(Retention, "_give_back", counted)
+    await sort_in(engine)
     before = _pages(engine)
     await Retention(engine, messages(1), lambda: 2 * DAY).tidy(pause=0)
     assert before - _pages(engine) > 200

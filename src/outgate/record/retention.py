@@ -94,14 +94,17 @@ class Retention:
 
 
 def remove_messages(conn: Connection, before: float, limit: int) -> int:
-    """Forget at most `limit` messages that came before then and wait no more; returns their number.
+    """Forget at most `limit` messages that came before then and wait no more; returns their number. What is fresh to
+    the search goes with the next ones, when it is sorted in: a key that comes later would be nobody's.
 
     Where webhooks read on from the newest row, its message stays: SQLite would give the row's number again, and what is
     in the new one would be passed over.
     """
     newest = select(fact.c.message_id).where(exists(select(webhook.c.id))).order_by(fact.c.id.desc()).limit(1)
     kept = func.coalesce(newest.scalar_subquery(), -1)
-    gone = (fact.c.message_id.not_in(select(message.c.id)), fact.c.message_id != kept)
+    identity = fact.c.message_id
+    gone = (identity.not_in(select(message.c.id)), identity != kept, ~search_keys.is_fresh(identity))
+    search_keys.lock(conn)
     old = conn.execute(select(fact).where(FIRST, fact.c.at < before, *gone).order_by(fact.c.at).limit(limit)).all()
     if not old:
         return 0

@@ -7,8 +7,9 @@ for is one range of the index, in the order of messages. Knows what an event say
 
 What is sorted in together goes in the order of the index, so that neighbours change a page once, and in steps, since
 mail waits behind each. Only when all steps are made are its messages fresh no more: what a crash leaves between is
-found twice, which a search takes for once, and sorted in again, which changes nothing. A step adds no key of a message
-that is not fresh, so none comes back that was removed meanwhile; on PostgreSQL a lock keeps the two apart.
+found twice, which a search takes for once, and sorted in again, which changes nothing. What is fresh is not removed, so
+no key comes behind the removal of its message. On PostgreSQL nodes may be at the same messages: there a step adds no
+key of one that is fresh no more, and a lock keeps steps and removals apart.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from sqlalchemy import (
     Engine,
     Select,
     delete,
+    exists,
     func,
     literal,
     or_,
@@ -79,16 +81,22 @@ _ADD: Final = Step(
     ),
 )
 _OF_A_STATEMENT: Final = 50  # rows: of a statement for each half of the time would go for beginning and ending it
-_SORT_IN: Final = (  # always of so many rows: to prepare it takes longer than to execute it
-    "WITH row (role, domain, name, message_id) AS (VALUES {})"
+# Always of so many rows: to prepare it takes longer than to execute it. To look for the message of each row would take
+# SQLite a tenth longer, and it has one process that sorts in.
+_SORT_IN: Final = {
+    "sqlite": "INSERT INTO search_key (role, domain, name, message_id) VALUES {} ON CONFLICT DO NOTHING",
+    "postgresql": "WITH row (role, domain, name, message_id) AS (VALUES {})"
     " INSERT INTO search_key (role, domain, name, message_id) SELECT role, domain, name, message_id FROM row"
     " WHERE EXISTS (SELECT 1 FROM fresh_search_keys WHERE fresh_search_keys.message_id = row.message_id)"
-    " ON CONFLICT DO NOTHING"
-)
-_SORT_IN_ON: Final = {
-    dialect: _SORT_IN.format(", ".join([row] * _OF_A_STATEMENT))
-    for dialect, row in (("sqlite", "(?, ?, ?, ?)"), ("postgresql", "(%s, %s, %s, %s)"))
+    " ON CONFLICT DO NOTHING",
 }
+_FORGET: Final = "DELETE FROM fresh_search_keys WHERE message_id IN ({})"
+_MARKS: Final = {"sqlite": "?", "postgresql": "%s"}
+_SORT_IN_ON: Final = {
+    dialect: _SORT_IN[dialect].format(", ".join([f"({mark}, {mark}, {mark}, {mark})"] * _OF_A_STATEMENT))
+    for dialect, mark in _MARKS.items()
+}
+_FORGET_ON: Final = {dialect: _FORGET.format(", ".join([mark] * _OF_A_STATEMENT)) for dialect, mark in _MARKS.items()}
 _FRESH: Final = fresh_search_keys.c
 _AS_ONE: Final = "\n".join  # a key's parts have no control characters, so this has their order
 _LOCK: Final = func.hashtextextended("search keys", 0)  # PostgreSQL's; SQLite has one writer at a time
@@ -117,7 +125,7 @@ def keys_of(event: MessageEvent) -> Collection[Key]:
 
 def sorted_in_as(keys: Collection[Key]) -> set[Key]:
     """What the index has of a message that is found by these keys: their domains, too."""
-    return {*keys, *((role, domain, "") for role, domain, _ in keys if role != KeyRole.MESSAGE_ID)}
+    return {*keys, *[(role, domain, "") for role, domain, _ in keys if role != KeyRole.MESSAGE_ID]}
 
 
 def compared(addresses: Sequence[str]) -> set[str]:
@@ -141,7 +149,7 @@ def message_id_key(message_id: str) -> Key:
 
 def _key(role: KeyRole, text: str) -> Key:
     name, _, domain = text.rpartition("@")
-    return role.value, domain[:_LENGTH], name[:_LENGTH]
+    return str(role), domain[:_LENGTH], name[:_LENGTH]
 
 
 def address_or_domain(role: KeyRole, text: str) -> Key:
@@ -150,9 +158,9 @@ def address_or_domain(role: KeyRole, text: str) -> Key:
     if "@" in text:
         return _address_key(role, text)
     try:
-        return role.value, canonical_domain(text), ""
+        return str(role), canonical_domain(text), ""
     except AddressError:
-        return role.value, text.lower(), ""
+        return str(role), text.lower(), ""
 
 
 def messages(keys: Sequence[Key], limit: int, between: Between) -> Select[Any]:
@@ -216,12 +224,19 @@ def _said(keys: Sequence[Key]) -> str:
     return to_json(keys).decode()
 
 
-def remove(conn: Connection, events: Sequence[MessageEvent]) -> None:
-    """Forget the keys of these messages, told by their first events."""
+def lock(conn: Connection) -> None:
+    """Until the end of the transaction nothing that is fresh is sorted in: by SQLite's one writer at a time anyway."""
     if conn.dialect.name == "postgresql":
         conn.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    ids = [event.message_id for event in events]
-    conn.execute(delete(fresh_search_keys).where(_FRESH.message_id.in_(ids)))
+
+
+def is_fresh(message_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether not all keys of this message are sorted in yet."""
+    return exists().where(_FRESH.message_id == message_id)
+
+
+def remove(conn: Connection, events: Sequence[MessageEvent]) -> None:
+    """Forget the keys of these messages, told by their first events: none of them is fresh."""
     columns = search_key.c
     key = tuple_(columns.role, columns.domain, columns.name, columns.message_id)
     keys = [(*found, event.message_id) for event in events for found in sorted_in_as(keys_of(event))]
@@ -251,19 +266,21 @@ class SortIn:
         ):
             return False
         if self.rows:
-            execute_many(connection, _SORT_IN_ON[connection.dialect.name], self._by_statement())
+            execute_many(connection, _SORT_IN_ON[connection.dialect.name], _by_statement(self.rows))
         if self.messages:
-            connection.execute(delete(fresh_search_keys).where(_FRESH.message_id.in_(self.messages)))
+            execute_many(
+                connection, _FORGET_ON[connection.dialect.name], _by_statement([(one,) for one in self.messages])
+            )
         return True
 
-    def _by_statement(self) -> list[tuple[Any, ...]]:
-        """The values of each; the last row fills up the last one, since what comes twice is added once."""
-        missing = -len(self.rows) % _OF_A_STATEMENT
-        rows = [*self.rows, *[self.rows[-1]] * missing]
-        return [
-            tuple(chain.from_iterable(rows[start : start + _OF_A_STATEMENT]))
-            for start in range(0, len(rows), _OF_A_STATEMENT)
-        ]
+
+def _by_statement(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The values of each statement; the last row fills up the last one, since what comes twice counts once."""
+    rows = [*rows, *[rows[-1]] * (-len(rows) % _OF_A_STATEMENT)]
+    return [
+        tuple(chain.from_iterable(rows[start : start + _OF_A_STATEMENT]))
+        for start in range(0, len(rows), _OF_A_STATEMENT)
+    ]
 
 
 @frozen
@@ -277,7 +294,7 @@ class Fresh:
     def steps(self) -> Iterator[SortIn]:
         """How they are sorted in, in the order of the index."""
         keys = sorted(self.by_key, key=_AS_ONE)
-        rows = ((*key, identity) for key in keys for identity in self.by_key[key])
+        rows = chain.from_iterable([(*key, identity) for identity in self.by_key[key]] for key in keys)
         while some := list(islice(rows, AT_ONCE)):
             yield SortIn(some)
         for start in range(0, len(self.messages), AT_ONCE):
@@ -294,14 +311,24 @@ async def oldest(engine: Engine) -> Fresh:
         if not rows:
             break
         identity, count, found_by = rows.popleft()
-        for key in sorted_in_as([*map(tuple, from_json(found_by))]):
+        for key in map(tuple, from_json(found_by)):
             by_key[key].append(identity)
         messages.append(identity)
         number, since = number + count, since + count
         if since >= _READ_AT_ONCE:
             since = 0
             await asyncio.sleep(0)
-    return Fresh(messages, by_key, number >= TOGETHER)
+    await asyncio.sleep(0)
+    return Fresh(messages, {**by_key, **_by_domain(by_key)}, number >= TOGETHER)
+
+
+def _by_domain(by_key: Mapping[Key, Sequence[int]]) -> dict[Key, list[int]]:
+    """What is sorted in besides (`sorted_in_as`), for all of them at once."""
+    found = defaultdict[Key, set[int]](set)
+    for (role, domain, _), messages in by_key.items():
+        if role != KeyRole.MESSAGE_ID:
+            found[role, domain, ""].update(messages)
+    return {key: sorted(messages) for key, messages in found.items()}
 
 
 def _fresh_behind(engine: Engine, last: Sequence[int]) -> Sequence[Any]:
