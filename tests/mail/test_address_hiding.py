@@ -1,9 +1,11 @@
 """What goes of a field that tells of the hidden address, and what stays of it."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from outgate.mail.address_hiding import hiding
-from outgate.mail.address_leak import needle
+from outgate.mail.address_leak import _ENCODED, _folded, _readings, needle
 from outgate.mail.headers import split_fields
 
 HIDDEN = needle("alice@example.com")
@@ -56,3 +58,13 @@ def left(line: str) -> str | None:
 )
 def test_what_stays_of_a_field(line: str, kept: str) -> None:
     assert (left(line) or "") == kept
+
+
+PIECES = ["=?utf-8?q?", "?=", "%41", "+41", "\\x{41}", "+", "%", "\\", "=?", "=", "?", "{41}", "a", "É", " "]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_what_does_not_look_encoded_has_one_reading(text: str) -> None:
+    """So it is looked at as it stands."""
+    if not _ENCODED.search(text):
+        assert set(_readings(text)) == {_folded(text)}

@@ -14,7 +14,7 @@ import idna
 from outgate.mail.addresses import decode_words, split
 
 _XTEXT = re.compile(r"\+([2-7][0-9A-Fa-f])")  # RFC 3461 section 4, printable US-ASCII
-_ENCODED = re.compile(r"=\?|[%+\\]")  # what every encoding looked for here begins with
+_ENCODED = re.compile(r"=\?|%|\+[2-7][0-9A-Fa-f]|\\x\{")  # what every encoding looked for here begins with
 _UTF8_XTEXT = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")  # RFC 6533 section 3
 
 # What may stand between the parts of an address without changing it: white space, quotes, comments (RFC 5322 3.2.2).
@@ -37,7 +37,13 @@ class AddressMatcher:
 
     def found_in(self, text: bytes) -> bool:
         """Whether any reading of this header text (fields as they stand) contains the address."""
-        return any(self._local in reading and self._pattern.search(reading) for reading in _readings(text))
+        plain = text.decode("utf-8", "replace")
+        if not _ENCODED.search(plain):  # as most
+            return self._is_in(_folded(plain))
+        return any(self._is_in(reading) for reading in _readings(plain))
+
+    def _is_in(self, reading: str) -> bool:
+        return self._local in reading and self._pattern.search(reading) is not None
 
 
 @lru_cache(maxsize=1024)
@@ -46,11 +52,8 @@ def needle(address: str) -> AddressMatcher:
     return AddressMatcher(address)
 
 
-def _readings(text: bytes) -> list[str]:
+def _readings(plain: str) -> list[str]:
     """The text as it stands and decoded in the ways in which an address is written inside something else."""
-    plain = text.decode("utf-8", "replace")
-    if not _ENCODED.search(plain):
-        return [_folded(plain)]
     readings = [plain]
     if (words := decode_words(plain)) != plain:
         readings.append(words)
