@@ -8,13 +8,17 @@ organisation's own; what is allowed of these, the administrator names.
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
 from outgate.config import EgressSettings
 from outgate.mail.addresses import AddressError, canonical_domain
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+_KNOWN: Final = 4096  # names and addresses of which is remembered what they are: a few are asked for again and again
 
 # The first that matches is named, so the narrower ones come first.
 _SPECIAL: tuple[tuple[Network, str], ...] = tuple(
@@ -125,6 +129,7 @@ class Guard:
         return None
 
 
+@lru_cache(_KNOWN)
 def names_no_host(name: str) -> str | None:
     """As Guard.refuses_name, which no setting changes."""
     if _address(name):
@@ -154,6 +159,7 @@ def _in(address: Address, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks)
 
 
+@lru_cache(_KNOWN)
 def _address(text: str) -> Address | None:
     try:
         return ip_address(text)
@@ -166,6 +172,7 @@ def is_address(text: str) -> bool:
     return _address(text) is not None
 
 
+@lru_cache(_KNOWN)
 def plain(name: str) -> str:
     """A host's name in the one form in which it is looked up, an address as it is. Raises AddressError."""
     return name if _address(name) else canonical_domain(name.removesuffix("."))
