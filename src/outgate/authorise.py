@@ -42,9 +42,9 @@ def entry_for(account: Account, address: str) -> SendAs | None:
 
     What can't be used now goes before none that can, so nobody loses an address by beginning to add it.
     """
-    own = account.send_as.get(address)
-    if own and own.is_whole_domain:
+    if address.startswith(WHOLE_DOMAIN):
         return None
+    own = account.send_as.get(address)
     if own and own.verified:
         return own
     found = [one for one in (own, _without_tag(account, address), _whole_domain(account, address)) if one]
@@ -104,6 +104,8 @@ def _unusable(account: Account, address: str, where: str) -> Refused | None:
             " administrator run: outgate sendas add) and confirm it, or send from <{account}>",
             {"where": where, "address": address, "account": account.primary},
         )
+    if entry.verified:
+        return None
     if entry.is_suspended:
         return Refused(
             "{where} <{address}> can't be used now: the DNS of its domain does not prove it any more; ask your"
@@ -111,18 +113,16 @@ def _unusable(account: Account, address: str, where: str) -> Refused | None:
             {"where": where, "address": address},
             passes=True,
         )
-    if not entry.verified and entry.covered_by:
+    if entry.covered_by:
         return Refused(
             "{where} <{address}> is a +tag of <{base}>, which is not confirmed yet; enter the code that was mailed to"
             " that, or have it sent again",
             {"where": where, "address": address, "base": entry.covered_by},
         )
-    if not entry.verified:
-        return Refused(
-            "{where} <{address}> is not confirmed yet; enter the code that was mailed to it, or have it sent again",
-            {"where": where, "address": address},
-        )
-    return None
+    return Refused(
+        "{where} <{address}> is not confirmed yet; enter the code that was mailed to it, or have it sent again",
+        {"where": where, "address": address},
+    )
 
 
 def _tag_refused(account: Account, address: str, where: str) -> Refused | None:

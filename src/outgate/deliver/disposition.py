@@ -53,6 +53,8 @@ class Disposition:
 
     def reported(self) -> list[ReportedRecipient]:
         """What the sender is to hear, of those recipients of whom he wants to (RFC 3461 section 4.1)."""
+        if not (self.failed or self.deferred or any(one.notify for one, _ in self.done)):
+            return []  # nearly always
         return [
             *(self._failed(one, outcome) for one, outcome in self.failed if _wants(one, "FAILURE")),
             *(self._delayed(one) for one in self.deferred if one.late and _wants(one.recipient, "DELAY")),
@@ -212,8 +214,8 @@ def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEv
     return events.attempt(
         delivery.item.message.id,
         now,
-        way=delivery.route.kind.value,
-        verdicts=[outcome.verdict.value for outcome in result.outcomes],
+        way=str(delivery.route.kind),
+        verdicts=[str(outcome.verdict) for outcome in result.outcomes],
         peer=result.peer,
         tls=result.tls,
         mail_from=delivery.route.reverse_path if result.mail_from is None else result.mail_from,
@@ -227,7 +229,7 @@ def _attempt(delivery: Delivery, result: AttemptResult, now: float) -> MessageEv
 def _passage(delivery: Delivery) -> Passage:
     message, route = delivery.item.message, delivery.route
     sender = message.chosen_from or message.reverse_path
-    return Passage(message.id, sender, str(route.queue), route.kind.value, route.queue_name)
+    return Passage(message.id, sender, str(route.queue), str(route.kind), route.queue_name)
 
 
 def report_to(delivery: Delivery) -> str | None:

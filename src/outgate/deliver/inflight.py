@@ -103,9 +103,10 @@ class InFlight:
     def reserve(self, put: Put) -> bool:
         """Keep places for a message that is being stored, if there is room in all its recipients' queues."""
         queues = {one.queue for one in put.recipients}
-        if not all(self._room_of(queue) for queue in queues):
-            self.leave_behind(queues)
-            return False
+        for queue in queues:
+            if not self._room_of(queue):
+                self.leave_behind(queues)
+                return False
         for one in put.recipients:
             self._add((put.message.id, one.number), Stage.RESERVED, one.queue)
         return True

@@ -124,10 +124,11 @@ def transaction(
     # No more is asked of the next server than of us: a header in UTF-8 that came without SMTPUTF8 goes on as it came.
     flagged = message.smtputf8 and not transmission.header.isascii()
     paths = [delivery.route.reverse_path, *(one.address for one in delivery.recipients)]
-    smtputf8 = flagged or any(needs_smtputf8(one) for one in paths if one)
+    plain = "".join(paths).isascii()  # as nearly always
+    smtputf8 = flagged or (not plain and any(needs_smtputf8(one) for one in paths if one))
     if smtputf8 and not peer.smtputf8:
         return Outcome(Verdict.FAILED, "5.6.7 the next server does not take internationalised mail (RFC 6531)")
-    if not smtputf8:
+    if not (plain or smtputf8):
         paths = [ascii_form(one) or one if one else "" for one in paths]
     addressees = [
         Addressee(address, one.notify, one.orcpt if smtputf8 or (one.orcpt or "").isascii() else None)

@@ -58,7 +58,7 @@ def _row(event: MessageEvent) -> dict[str, Any]:
     return {
         "message_id": event.message_id,
         "at": event.at,
-        "kind": event.kind.value,
+        "kind": str(event.kind),
         "detail": to_json(event.detail).decode(),
     }
 

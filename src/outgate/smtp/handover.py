@@ -149,18 +149,19 @@ class Handover:
 
     def _take_mail(self, reply: Reply) -> None:
         self._mail = reply
-        if reply.positive:
+        if reply.positive and not self._pipelining:
             self._next_rcpt()
 
     def _take_rcpt(self, reply: Reply) -> None:
         self._recipients.append(reply)
         self._positive += reply.positive
-        self._next_rcpt()
+        if not self._pipelining:
+            self._next_rcpt()
 
     def _next_rcpt(self) -> None:
-        """Without PIPELINING: one command at a time."""
+        """One command at a time."""
         number = len(self._recipients)
-        if not self._pipelining and number < len(self._rcpt_commands):
+        if number < len(self._rcpt_commands):
             self._conversation.say(self._rcpt_commands[number], self._take_rcpt)
 
     def _take_data(self, reply: Reply) -> None:

@@ -33,8 +33,9 @@ class RoutedSubmission:
     @property
     def asks_for_attachments(self) -> bool:
         """Whether `decide` must know them: only what leaves by a user's gateway passes no other control."""
-        by_gateway = any(one.kind is RouteKind.USER_GATEWAY for one in self.routes)
-        return by_gateway and looks_at_attachments(self.submission.account.policy)
+        if not looks_at_attachments(self.submission.account.policy):
+            return False
+        return any(one.kind is RouteKind.USER_GATEWAY for one in self.routes)
 
     @property
     def quotas(self) -> Sequence[SendingQuota]:

@@ -157,7 +157,7 @@ def _entry(
         not_before=envelope.hold_until,
         tls_demand=_tls_demand(origin, envelope),
     )
-    hides = origin.account_id is not None and any(way.kind is RouteKind.USER_GATEWAY for way in routes)
+    hides = origin.account_id is not None and RouteKind.USER_GATEWAY in [way.kind for way in routes]
     recorded = [
         _accepted(identity, at, origin, envelope, content.size, hides=hides),
         *_routed(identity, at, envelope, routes),
@@ -222,9 +222,9 @@ def _accepted(
 
 def _message_id(identity: int, origin: _Origin) -> str:
     """The message's own, or the one that it gets when it leaves; of what is refused before it has a From, none."""
-    found = next((one for one in origin.fields or () if one.name == b"message-id"), None)
-    if found:
-        return value(found).strip().decode("utf-8", "replace")[:998]
+    for one in origin.fields or ():
+        if one.name == b"message-id":
+            return value(one).strip().decode("utf-8", "replace")[:998]
     return made_message_id(to_text(identity), origin.chosen_from) if origin.chosen_from else ""
 
 
@@ -238,7 +238,7 @@ def _routed(identity: int, at: float, envelope: Envelope, routes: Sequence[Route
             identity,
             at,
             recipients=addresses,
-            way=way.kind.value,
+            way=str(way.kind),
             queue=str(queue),
             queue_name=way.queue_name,
             reasons=way.reasons,

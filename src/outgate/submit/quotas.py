@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -72,12 +73,18 @@ _FIELDS: Final = {
 }
 
 
+_limits = attrgetter(*_FIELDS)
+_unit_limits = attrgetter(*(name for name, (_, _, of_unit) in _FIELDS.items() if of_unit))
+
+
 def quotas_of(account: Account) -> list[SendingQuota]:
     """Those that policy gives an account: its own, and those that it shares with all who have them from the same unit.
 
     A unit that is given a limit of its own shares none with those above it.
     """
     policy, found = account.policy, list[SendingQuota]()
+    if not any(_limits(policy)):  # as most have none
+        return found
     for name, (hours, of_recipients, of_unit) in _FIELDS.items():
         if most := getattr(policy, name):
             holder = policy.sources.get(name, "/") if of_unit else account.id
@@ -87,6 +94,8 @@ def quotas_of(account: Account) -> list[SendingQuota]:
 
 def counted_units(policy: Policy) -> tuple[str, ...]:
     """The units for whose limits an account's messages count, by path."""
+    if not any(_unit_limits(policy)):
+        return ()
     names = [name for name, (_, _, of_unit) in _FIELDS.items() if of_unit and getattr(policy, name)]
     return tuple(dict.fromkeys(policy.sources.get(name, "/") for name in names))
 
@@ -117,6 +126,8 @@ def over_quota(quotas: Sequence[SendingQuota], uses: Uses, recipients: int) -> R
     The hour that is running counts in full: in a day's limit a message counts for 23 to 24 hours, in an hour's until
     the next full hour (UTC).
     """
+    if not quotas:
+        return None
     over = [(_free_at(one, uses[one.holder], recipients), one) for one in quotas]
     lasting = [(free_at, one) for free_at, one in over if free_at is not None]
     if not lasting:

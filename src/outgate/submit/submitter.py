@@ -71,9 +71,13 @@ class Submitter:
         quotas, recipients = candidate.quotas, len(candidate.routes)
         uses = await self._quotas.uses(quotas, recipients) if quotas else {}
         outcome = decide(candidate, attachments, quotas, uses)  # nothing is awaited from the uses to the counting
-        if isinstance(outcome, Put):
+        if isinstance(outcome, Refusal):
+            return outcome
+        if quotas:
             with self._quotas.counting(quotas, recipients):
                 await self._queue.put(outcome)
+        else:
+            await self._queue.put(outcome)
         return outcome
 
     async def _attachments(self, candidate: RoutedSubmission) -> Attachments:
