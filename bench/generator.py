@@ -21,6 +21,7 @@ from typing import cast
 import uvloop
 
 from bench import population
+from bench.lines import write_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ def _wait_for_the_word() -> None:
 def main() -> None:
     """One plan from standard input."""
     plan = _parse(sys.stdin.readline())
-    print(json.dumps(asdict(uvloop.run(run(plan, _wait_for_the_word)))))
+    write_line(asdict(uvloop.run(run(plan, _wait_for_the_word))))
 
 
 if __name__ == "__main__":

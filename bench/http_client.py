@@ -17,6 +17,8 @@ from typing import cast
 
 import uvloop
 
+from bench.lines import write_line
+
 
 @dataclass(frozen=True, slots=True)
 class HttpPlan:
@@ -112,7 +114,7 @@ async def run(plan: HttpPlan) -> HttpResult:
 
 def main() -> None:
     """One plan from standard input."""
-    print(json.dumps(asdict(uvloop.run(run(HttpPlan(**json.loads(sys.stdin.readline())))))))
+    write_line(asdict(uvloop.run(run(HttpPlan(**json.loads(sys.stdin.readline()))))))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import base64
 import hashlib
-import json
 import re
 import ssl
 import sys
@@ -24,6 +23,7 @@ from typing import Any, cast
 import uvloop
 
 from bench import population
+from bench.lines import write_line
 
 _MAIL = re.compile(rb"MAIL FROM:<([^>]*)>", re.IGNORECASE)
 _BDAT = re.compile(rb"BDAT (\d+)( LAST)?$", re.IGNORECASE)
@@ -318,19 +318,15 @@ async def _obey(sink: Sink) -> None:
         match line.decode().split():
             case ["expect", first, count]:
                 sink.ledger = Ledger(int(first), int(count))
-                sink.on_complete = lambda: _say({"complete": True})
+                sink.on_complete = lambda: write_line({"complete": True})
             case ["report"]:
-                _say(sink.ledger.report())
-
-
-def _say(answer: dict[str, Any]) -> None:
-    print(json.dumps(answer), flush=True)
+                write_line(sink.ledger.report())
 
 
 async def _run(address: str, port: int, tls: ssl.SSLContext | None) -> None:
     sink = Sink(tls)
     server = await asyncio.get_running_loop().create_server(lambda: Session(sink), address, port, backlog=1024)
-    _say({"port": server.sockets[0].getsockname()[1]})
+    write_line({"port": server.sockets[0].getsockname()[1]})
     await _obey(sink)
     server.close()
 

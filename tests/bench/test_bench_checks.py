@@ -1,7 +1,11 @@
 """The benchmark's own checks: what is sent arrives as it was, and a wrong credential or an altered body is noticed."""
 
 import asyncio
+import json
 import os
+import select
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +27,25 @@ from outgate import clock
 def place() -> Iterator[Scratch]:
     with scratch() as made:
         yield made
+
+
+_INTERRUPTED = """
+import signal
+from bench.lines import write_line
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+write_line(list(range(200_000)))
+"""
+
+
+def test_a_long_result_comes_whole_though_output_is_unbuffered_and_signals_come() -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen([sys.executable, "-c", _INTERRUPTED], stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout
+        select.select([process.stdout], [], [], 60)  # the pipe is full, or will be: nobody reads yet
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.2)
+        assert json.loads(process.stdout.read()) == list(range(200_000))
 
 
 def test_generator_and_sink_agree(place: Scratch) -> None:
