@@ -346,7 +346,7 @@ async def test_the_place_of_a_message_that_could_not_be_stored_is_free_again(wai
 async def test_of_each_queue_no_more_is_claimed_than_there_is_room_for(waiting: Queue) -> None:
     slow, other = QueueKey(QueueKind.GATEWAY, "1"), QueueKey(QueueKind.GATEWAY, "2")
     for number in range(60):
-        message = put(number, due_at=NOW - 60)
+        message = put(number, due_at=NOW - 70 + number / 10)
         await waiting.put(replace(message, recipients=[Recipient(0, "bob@x.example", slow)]))
     await waiting.put(replace(put(99), recipients=[Recipient(0, "bob@x.example", other)]))
     queues = await waiting.due_queues(NOW)
