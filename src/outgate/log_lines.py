@@ -58,8 +58,6 @@ _COMMON: Final = (
 
 _log = structlog.get_logger("outgate")
 
-EventLog = Callable[[str, Mapping[str, object]], None]  # takes what happened, and the fields of its line
-
 
 def configure(log_format: str) -> "LogWriter":
     """Set up logging for this process. Never log content, credentials or what a peer sent in AUTH."""
@@ -75,9 +73,9 @@ def configure(log_format: str) -> "LogWriter":
     return lines
 
 
-def event_log(lines: "LogWriter", log_format: str) -> EventLog:
-    """Writes the same lines, of level info. By structlog's way from a logger to a line each message would pay as much
-    again as for its line.
+def event_log(lines: "LogWriter", log_format: str) -> Callable[[str, Mapping[str, object]], None]:
+    """Writes what happened, with these fields, in the same lines, of level info. By structlog's way from a logger to a
+    line each message would pay as much again as for its line.
     """
     render = _renderer(log_format)
 

@@ -52,7 +52,7 @@ from outgate.egress.https_client import HttpsClient
 from outgate.egress.resolver import Resolver
 from outgate.installation import LOCK_FILE, Installation, InstallationError, open_installation
 from outgate.key_watch import KeyWatch
-from outgate.log_lines import EventLog, event_log
+from outgate.log_lines import event_log
 from outgate.mailbox.maildir_mailbox import MaildirMailboxes
 from outgate.mailbox.user_mailbox import Mailboxes, NoMailboxes
 from outgate.model import Gateway, UsersGateway
@@ -76,7 +76,7 @@ from outgate.queue.retry import at_most
 from outgate.record import audit_trail, metrics, tallies
 from outgate.record.events import Weight
 from outgate.record.metrics import Snapshot
-from outgate.record.publication import Publication
+from outgate.record.publication import EventLog, Publication, by_structlog
 from outgate.record.retention import Kept, Retention, remove_messages
 from outgate.record.search_keys import sort_in
 from outgate.record.tallies import Tallies
@@ -117,14 +117,13 @@ _log = structlog.get_logger("outgate")
 class ServerProcess:
     """All roles in one process."""
 
-    def __init__(self, installation: Installation, number: int = 0, log: EventLog | None = None) -> None:
+    def __init__(self, installation: Installation, number: int = 0, log: EventLog = by_structlog) -> None:
         settings, engine = installation.config, installation.engine
         self._installation, self._number = installation, number
         self._security = SecurityEvents(engine, installation.vault, clock.now)
         self._directory = DirectoryReader(DirectoryCache(engine))
         self._commits = GroupCommit(engine)
-        least = Weight.of(settings.record.log)
-        self._publication = Publication(to_text, least, log) if log else Publication(to_text, least)
+        self._publication = Publication(to_text, Weight.of(settings.record.log), log)
         owner, self._queue_ids = _process(settings, number), QueueIds()
         self._queue = Queue(engine, self._commits, owner, settings.delivery.lease, committed=self._publication)
         self._certificate = Certificate(

@@ -103,7 +103,7 @@ async def test_a_warm_connection_is_lent_again() -> None:
     first = await lent(connections)
     connections.give_back(first)
     assert await lent(connections) is first
-    assert len(peer.made) == 1
+    assert (len(peer.made), first.connects) == (1, 1), "not even connected once more"
 
 
 async def test_no_more_are_open_than_allowed_and_who_waits_longest_is_next() -> None:
@@ -156,15 +156,6 @@ async def test_the_limit_grows_again_while_the_destination_is_busy() -> None:
         line = await lent(connections)
     assert await lent(connections) is not line
     assert len(peer.open) == 2
-
-
-async def test_a_warm_connection_is_lent_again_without_connecting() -> None:
-    peer = Peer()
-    connections = pool(peer)
-    line = await lent(connections)
-    connections.give_back(line)
-    assert await lent(connections) is line
-    assert line.connects == 1
 
 
 async def test_what_was_idle_for_less_long_outlives_what_was_idle_for_longer() -> None:

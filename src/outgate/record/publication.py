@@ -19,11 +19,16 @@ _FAILURES = Counter("outgate_publication_failures", "Events that could not be lo
 _log = structlog.get_logger("mail")
 
 Subscriber = Callable[[Sequence[MessageEvent]], None]
+EventLog = Callable[[str, Fields], None]  # takes what happened, and the fields of its line, printable or not
+
+
+def by_structlog(event: str, fields: Fields) -> None:
+    """A line as of any other logger."""
+    _log.info(event, **fields)
 
 
 class Publication:
     """Call it with what was committed together. `queue_id` writes a queue id; lines lighter than `least` are left out.
-    `log` takes a line's name and its fields, printable or not.
 
     A subscriber is called on the event loop that commits and must not block it; a trace is a subscriber, too. The first
     time that one fails is logged, each time is counted.
@@ -33,7 +38,7 @@ class Publication:
         self,
         queue_id: Callable[[int], str],
         least: Weight,
-        log: Callable[[str, Fields], None] = lambda event, fields: _log.info(event, **fields),
+        log: EventLog = by_structlog,
     ) -> None:
         self._queue_id, self._least, self._write = queue_id, least, log
         self._subscribers: list[Subscriber] = []
